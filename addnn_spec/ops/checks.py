@@ -1,0 +1,126 @@
+"""What several operators ask of their inputs. Each check raises an `OperatorError` in its words."""
+
+from __future__ import annotations
+
+from addnn_spec.ops.base import DType, Operator, OperatorError, TensorType
+from addnn_spec.sizes import Size
+
+SPATIAL = ("L", "H, W", "D, H, W")
+"""The names of one, two and three spatial dimensions."""
+
+
+def name_of(operator: Operator) -> str:
+    return type(operator).__name__
+
+
+def check_rank(operator: Operator, x: TensorType, layout: str, *, input: int = 0) -> None:
+    """The input has as many dimensions as `layout` names: "N, C, H, W"."""
+    if x.rank != layout.count(",") + 1:
+        raise OperatorError(
+            "E0302",
+            f"{name_of(operator)} takes [{layout}], not a tensor of rank {x.rank}",
+            input=input,
+            note=f"this is {x}",
+        )
+
+
+def check_min_rank(operator: Operator, x: TensorType, rank: int, *, input: int = 0) -> None:
+    """The input has at least `rank` dimensions."""
+    if x.rank < rank:
+        raise OperatorError(
+            "E0302",
+            f"{name_of(operator)} takes a tensor of rank {rank} or more, not of rank {x.rank}",
+            input=input,
+            note=f"this is {x}",
+        )
+
+
+def check_dtype(operator: Operator, x: TensorType, *dtypes: DType, input: int = 0) -> None:
+    """The input's elements are of one of these types."""
+    if x.dtype not in dtypes:
+        raise OperatorError(
+            "E0307",
+            f"{name_of(operator)} takes {' or '.join(dtypes)} tensors, not {x.dtype}",
+            input=input,
+            note=f"this is {x.dtype}{x}",
+        )
+
+
+def check_equal(
+    operator: Operator, what: str, got: Size, wanted: Size, *, input: int | None = None
+) -> None:
+    """Two sizes are the same; where they are symbolic, provably so."""
+    if got != wanted:
+        known = isinstance(got, int) and isinstance(wanted, int)
+        raise OperatorError(
+            "E0303",
+            f"{name_of(operator)}'s {what} is {got}, where {wanted} is needed",
+            input=input,
+            help=None if known else f"if they are equal, state it: assert {got} == {wanted}",
+        )
+
+
+def check_divisible(
+    operator: Operator, what: str, size: Size, by: int, argument: str | None = None
+) -> None:
+    """`by` divides the size; a symbolic size must be known to be a multiple."""
+    if isinstance(size, int):
+        if size % by:
+            raise OperatorError(
+                "E0305",
+                f"{name_of(operator)}'s {what}, {size}, is not divisible by {by}",
+                argument=argument,
+            )
+    elif (size // by) * by != size:
+        raise OperatorError(
+            "E0305",
+            f"{name_of(operator)}'s {what}, {size}, is not known to be divisible by {by}",
+            argument=argument,
+            help=f"if it is, state it: assert ({size}) % {by} == 0",
+        )
+
+
+def wrap_dim(operator: Operator, dim: int, rank: int, argument: str = "dim") -> int:
+    """The dimension counted from the start. Negative ones count from the end."""
+    if not -rank <= dim < rank:
+        raise OperatorError(
+            "E0306",
+            f"{name_of(operator)}'s {argument} {dim} is out of range for rank {rank}",
+            argument=argument,
+            help=f"dimensions are {-rank} … {rank - 1}" if rank else None,
+        )
+    return dim % rank
+
+
+def window_size(
+    operator: Operator, size: Size, kernel: int, stride: int, padding: tuple[int, int], dilation: int
+) -> Size:
+    """How often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride) + 1`.
+
+    `padding` is what is added before and after.
+    """
+    reach = dilation * (kernel - 1) + 1
+    padded = size + sum(padding)
+    if isinstance(padded, int) and padded < reach:
+        wide = f", {reach} wide with its dilation," if dilation > 1 else ""
+        raise OperatorError(
+            "E0304",
+            f"{name_of(operator)}'s kernel of {kernel}{wide} is larger than its padded input, "
+            f"{padded} wide",
+            argument="kernel_size",
+            input=0,
+        )
+    return (padded - reach) // stride + 1
+
+
+__all__ = [
+    "SPATIAL",
+    "check_divisible",
+    "check_dtype",
+    "check_equal",
+    "check_min_rank",
+    "check_rank",
+    "name_of",
+    "window_size",
+    "wrap_dim",
+]

@@ -1,0 +1,211 @@
+"""Initialisers of weights: torch.nn.init's functions, by their names without the underscore.
+
+One deviation: a single positional number given to `normal` and `trunc_normal` is the standard
+deviation, as in `normal(0.02)`; with two it is torch's order, mean and standard deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from addnn_spec.ops.base import OperatorError
+from addnn_spec.ops.code import Arg, Call, Code
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """An initialiser with the arguments that were given, in torch's order."""
+
+    name: str
+    args: tuple[tuple[str, float | int | str | bool], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{name} = {value}' for name, value in self.args)})"
+
+
+class Parameter(NamedTuple):
+    """An argument of an initialiser. `default` None: it must be given."""
+
+    name: str
+    default: float | int | str | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Signature(NamedTuple):
+    """An initialiser's arguments, and the ranks of the tensors that it can fill."""
+
+    parameters: tuple[Parameter, ...]
+    min_rank: int = 0
+    max_rank: int | None = None
+
+
+_NONLINEARITIES = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "selu",
+)
+_GAIN = (Parameter("gain", 1.0),)
+_KAIMING = (
+    Parameter("a", 0.0),
+    Parameter("mode", "fan_in", ("fan_in", "fan_out")),
+    Parameter("nonlinearity", "leaky_relu", _NONLINEARITIES),
+)
+_NORMAL = (Parameter("mean", 0.0), Parameter("std", 1.0))
+
+INITS: Mapping[str, Signature] = MappingProxyType(
+    {
+        "uniform": Signature((Parameter("a", 0.0), Parameter("b", 1.0))),
+        "normal": Signature(_NORMAL),
+        "trunc_normal": Signature((*_NORMAL, Parameter("a", -2.0), Parameter("b", 2.0))),
+        "constant": Signature((Parameter("val"),)),
+        "ones": Signature(()),
+        "zeros": Signature(()),
+        "eye": Signature((), 2, 2),
+        "dirac": Signature((Parameter("groups", 1),), 3, 5),
+        "xavier_uniform": Signature(_GAIN, 2),
+        "xavier_normal": Signature(_GAIN, 2),
+        "kaiming_uniform": Signature(_KAIMING, 2),
+        "kaiming_normal": Signature(_KAIMING, 2),
+        "orthogonal": Signature(_GAIN, 2),
+        "sparse": Signature((Parameter("sparsity"), Parameter("std", 0.01)), 2, 2),
+    }
+)
+_STD_FIRST = {"normal", "trunc_normal"}
+
+
+def constant(value: float) -> Init:
+    """The initialiser that a plain number stands for."""
+    return make_init("constant", (value,), {})
+
+
+def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init:
+    """The initialiser `name` with its arguments checked.
+
+    Raises:
+        OperatorError: E0201 for an unknown name or argument or a wrong value, E0202 for a missing
+            argument; `argument` is the initialiser's own.
+    """
+    signature = INITS.get(name)
+    if signature is None:
+        near = get_close_matches(name, INITS, 1)
+        raise OperatorError(
+            "E0201",
+            f"there is no initialiser {name}",
+            help=f"did you mean {near[0]}?" if near else f"there are {', '.join(INITS)}",
+        )
+    given = _bind(name, signature.parameters, args, kwargs)
+    for parameter in signature.parameters:
+        if parameter.name in given:
+            _check(name, parameter, given[parameter.name])
+        elif parameter.default is None:
+            raise OperatorError("E0202", f"{name} needs {parameter.name}", argument=parameter.name)
+    _check_range(name, given)
+    return Init(name, tuple((p.name, given[p.name]) for p in signature.parameters if p.name in given))
+
+
+def _bind(
+    init: str, parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    names = [parameter.name for parameter in parameters]
+    if len(args) > len(names):
+        raise OperatorError("E0201", f"{init} takes {len(names)} arguments, not {len(args)}")
+    order = ["std"] if init in _STD_FIRST and len(args) == 1 else names
+    given = dict(zip(order, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in names:
+            takes = f"it takes {', '.join(names)}" if names else "it takes none"
+            raise OperatorError(
+                "E0201", f"{init} has no argument {name}", argument=name, help=takes
+            )
+        if name in given:
+            raise OperatorError("E0201", f"{init} gets {name} twice", argument=name)
+        given[name] = value
+    return given
+
+
+def _check(init: str, parameter: Parameter, value: Any) -> None:
+    if parameter.choices:
+        right = value in parameter.choices
+        wanted = f"one of {', '.join(parameter.choices)}"
+    elif isinstance(parameter.default, int):
+        right = type(value) is int and value > 0
+        wanted = "an integer above 0"
+    else:
+        right = type(value) in (int, float) and math.isfinite(value)
+        wanted = "a finite number"
+    if not right:
+        raise OperatorError(
+            "E0201",
+            f"{init}'s {parameter.name} must be {wanted}, not {value!r}",
+            argument=parameter.name,
+        )
+
+
+def _check_range(init: str, given: Mapping[str, Any]) -> None:
+    if given.get("std", 0) < 0:
+        raise OperatorError("E0201", f"{init}'s std is below 0", argument="std")
+    if not 0 <= given.get("sparsity", 0) <= 1:
+        raise OperatorError("E0201", f"{init}'s sparsity is not in 0 … 1", argument="sparsity")
+    if init in {"uniform", "trunc_normal"}:
+        defaults = {p.name: p.default for p in INITS[init].parameters}
+        low, high = given.get("a", defaults["a"]), given.get("b", defaults["b"])
+        if low > high:
+            raise OperatorError(
+                "E0201",
+                f"{init}'s lower bound {low} is above its upper bound {high}",
+                argument="a" if "a" in given else "b",
+            )
+
+
+def check_fits(init: Init, shape: Sequence[object], *, argument: str | None = None) -> None:
+    """Check that `init` can fill a tensor of this shape.
+
+    Raises:
+        OperatorError: E0302 where torch.nn.init refuses the rank.
+    """
+    signature = INITS[init.name]
+    rank = len(shape)
+    if rank < signature.min_rank or (signature.max_rank or rank) < rank:
+        ranks = str(signature.min_rank)
+        if signature.max_rank is None:
+            ranks += " or more"
+        elif signature.max_rank > signature.min_rank:
+            ranks += f" to {signature.max_rank}"
+        raise OperatorError(
+            "E0302",
+            f"{init.name} fills tensors of rank {ranks}, not of rank {rank}",
+            argument=argument,
+        )
+    groups = dict(init.args).get("groups", 1)
+    if init.name == "dirac" and isinstance(groups, int) and isinstance(shape[0], int):
+        if shape[0] % groups:
+            raise OperatorError(
+                "E0305", f"dirac's {groups} groups do not divide {shape[0]}", argument=argument
+            )
+
+
+def init_code(init: Init, target: Code) -> Call:
+    """The call of `torch.nn.init` that fills `target` in place: `nn.init.normal_(w, std=0.02)`."""
+    args = [Arg(target)]
+    defaults = {parameter.name: parameter.default for parameter in INITS[init.name].parameters}
+    for name, value in init.args:
+        default = defaults[name]
+        args.append(Arg(value) if default is None else Arg(value, name, default))
+    return Call(f"nn.init.{init.name}_", tuple(args))
+
+
+__all__ = ["INITS", "Init", "Parameter", "Signature", "check_fits", "constant", "init_code", "make_init"]
