@@ -1,0 +1,18 @@
+"""What is wrong with a spec, and where: the type, the collector, near names.
+
+The renderers are in `addnn_spec.diagnostics.render`, imported only when there is something to show.
+"""
+
+from addnn_spec.diagnostics.collector import Collector
+from addnn_spec.diagnostics.model import Diagnostic, DiagnosticError, Label, Severity
+from addnn_spec.diagnostics.names import did_you_mean, near
+
+__all__ = [
+    "Collector",
+    "Diagnostic",
+    "DiagnosticError",
+    "Label",
+    "Severity",
+    "did_you_mean",
+    "near",
+]

@@ -1,0 +1,62 @@
+"""Near names, for "did you mean"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_LONGEST = 64  # a longer name is nobody's slip of the pen, and the distance is quadratic in it
+
+
+def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
+    """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
+
+    Case and underscores count little; beyond them a third of the letters may differ, none in a name of one or two.
+    """
+    if not 0 < len(name) <= _LONGEST:
+        return []
+    folded = _fold(name)
+    limit = len(folded) // 3
+    found = []
+    for candidate in sorted(set(candidates)):
+        if candidate == name or abs(len(candidate) - len(name)) > limit + 2:
+            continue
+        distance = _distance(folded, _fold(candidate), limit)
+        if distance <= limit:
+            found.append((distance, _distance(name, candidate, _LONGEST), candidate))
+    if not found:
+        return []
+    best = min(found)[0]
+    return [candidate for distance, _, candidate in sorted(found) if distance <= best + 1][:n]
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """`did you mean "Conv2d" or "Conv3d"?`, or `None` if nothing is near."""
+    found = near(name, candidates)
+    if not found:
+        return None
+    *first, last = (f'"{candidate}"' for candidate in found)
+    return f"did you mean {', '.join(first)} or {last}?" if first else f"did you mean {last}?"
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _distance(a: str, b: str, limit: int) -> int:
+    """Insertions, deletions, changes and swaps of neighbours that turn `a` into `b`; > `limit`: any such number.
+
+    The optimal string alignment distance, by rows.
+    """
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        above, row, further = row, [i], before
+        for j, other in enumerate(b, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, further[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+        before = above
+    return row[-1]
