@@ -1,0 +1,29 @@
+"""Files that belong to the package but live beside it in the checkout: grammar, specs, error pages.
+
+A wheel carries them in `addnn_spec/_data`; an editable install finds them in the checkout.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+_PACKAGE = Path(__file__).resolve().parent
+_IN_CHECKOUT = {"grammar": "grammar", "specs": "specs", "errors": "docs/errors"}
+
+Folder = Literal["grammar", "specs", "errors"]
+
+
+def folder(name: Folder) -> Path:
+    """The folder that holds the grammar, the packaged specs or the error pages."""
+    packaged = _PACKAGE / "_data" / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / _IN_CHECKOUT[name]
+
+
+def error_page(code: str) -> str | None:
+    """The page of a code in Markdown, or `None` if there is none."""
+    if not re.fullmatch(r"[EWN][0-9]{4}", code):
+        return None
+    page = folder("errors") / f"{code}.md"
+    return page.read_text(encoding="utf-8") if page.is_file() else None
