@@ -23,7 +23,7 @@ from addnn_spec.ops.checks import (
     check_rank,
     wrap_dim,
 )
-from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Method
+from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Finite, NonNegativeFloat, PositiveFloat, PositiveInt
 from addnn_spec.sizes import Size
 
@@ -46,19 +46,7 @@ class _Elementwise(Operator):
         return {"elementwise": inputs[0].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        return Call(self.function, (Arg(In(0)), *_keywords(self))) if self.function else None
-
-
-def _keywords(operator: Operator) -> tuple[Arg, ...]:
-    """All attributes as keywords."""
-    return tuple(
-        Arg(
-            getattr(operator, name),
-            name,
-            REQUIRED if info.is_required() else info.get_default(call_default_factory=True),
-        )
-        for name, info in type(operator).model_fields.items()
-    )
+        return Call(self.function, (Arg(In(0)), *self.arguments())) if self.function else None
 
 
 class ReLU(_Elementwise):
@@ -360,11 +348,9 @@ class Softsign(_Elementwise):
 class Threshold(_Elementwise):
     """`x` where `x > threshold`, else `value`. `[*]` → `[*]`."""
 
+    function = "F.threshold"
     threshold: Finite
     value: Finite
-
-    def functional(self, *inputs: TensorType) -> Code | None:
-        return Call("F.threshold", (Arg(In(0)), Arg(self.threshold), Arg(self.value)))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -402,8 +388,8 @@ class _Softmax(_Elementwise):
         wrap_dim(self, self.dim, inputs[0].rank)
         return super().infer(*inputs)
 
-    def constructor(self, *inputs: TensorType) -> Call | None:
-        return Call(f"nn.{type(self).__name__}", (Arg(self.dim, "dim"),))
+    def arguments(self) -> tuple[Arg, ...]:
+        return (Arg(self.dim, "dim"),)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -536,19 +522,23 @@ class Step(_Function):
 
 
 class Clamp(_Function):
-    """`x` kept within [min, max]; either may be missing. `[*]` → `[*]`."""
+    """`x` kept within [min, max]; either may be missing. `[*]` → `[*]`.
+
+    Integers become floats where a bound is one.
+    """
 
     function = "torch.clamp"
     dtypes = ("float", "int")
-    min: Finite | None = None
-    max: Finite | None = None
+    min: int | Finite | None = None
+    max: int | Finite | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.min is None and self.max is None:
             raise OperatorError("E0202", "Clamp wants min, max or both")
         x = inputs[0]
         check_dtype(self, x, *self.dtypes)
-        return TensorType("float", x.shape)
+        real = x.dtype == "float" or float in (type(self.min), type(self.max))
+        return TensorType("float" if real else "int", x.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -556,6 +546,7 @@ class Clamp(_Function):
             Example(cls(min=0.0, max=1.0), (_MAP,)),
             Example(cls(max=0.5), (_VECTOR,)),
             Example(cls(min=1.0), (_INTS,)),
+            Example(cls(min=0, max=1), (_INTS,)),
         )
 
 
@@ -576,7 +567,7 @@ class Normalize(Operator):
         return {"norm": inputs[0].numel * 2}
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        return Call("F.normalize", (Arg(In(0)), *_keywords(self)))
+        return Call("F.normalize", (Arg(In(0)), *self.arguments()))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
