@@ -17,6 +17,11 @@ CODES: dict[str, str] = {
     "E0008": "a statement or an element where it cannot stand",
     "E0009": "a malformed escape or {expression} in a string",
     "E0010": "a character that starts nothing",
+    "E0011": "`=` where `==` is meant, or the other way round",
+    "E0012": "an arrow is missing",
+    "E0013": "a word or a sign of another language",
+    "E0014": "a name with other characters than A-Z, a-z, 0-9 and _",
+    "E0015": "too many errors in the text",
     # E01: names and imports
     "E0101": "an unknown name",
     "E0102": "an unknown operator, block or layer",

@@ -1,0 +1,59 @@
+"""Where the lexer, the parser and the tree's builder report what is wrong with a text."""
+
+from __future__ import annotations
+
+from addnn_spec.diagnostics import Collector, Diagnostic, Label
+from addnn_spec.source import Source, Span
+
+MAX_ERRORS = 50
+MAX_NESTING = 100
+MAX_TERMS = 500
+
+
+class StopError(Exception):
+    """Nothing more can be read from this text; why is in the collector."""
+
+
+class Findings:
+    """Reports into a collector; after `MAX_ERRORS` it says so and raises `StopError`."""
+
+    def __init__(self, source: Source, collector: Collector) -> None:
+        self.source = source
+        self._collector = collector
+        self._count = 0
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        start: int,
+        end: int,
+        label: str = "",
+        help: str | None = None,  # noqa: A002 (the diagnostic's own word)
+        other: Label | None = None,
+    ) -> None:
+        """Report an error at the characters `start` … `end - 1`."""
+        primary = Label(self.span(start, end), label)
+        if self._count >= MAX_ERRORS:
+            message = f"there are more than {MAX_ERRORS} errors: the rest of the file is not read"
+            self._collector.add(Diagnostic("E0015", message, primary))
+            raise StopError
+        self._count += 1
+        labels = () if other is None else (other,)
+        self._collector.add(Diagnostic(code, message, primary, labels, help=help))
+
+    def too_deep(self, start: int, end: int) -> None:
+        """Report that the text is nested too deeply here, and raise `StopError`."""
+        message = f"this is nested more than {MAX_NESTING} deep"
+        note = "give the inner part a name, with `let` or in a `block`"
+        self.error("E0502", message, start, end, help=note)
+        raise StopError
+
+    def span(self, start: int, end: int) -> Span:
+        """A place in the source."""
+        return Span(self.source, start, end)
+
+
+def short(text: str, width: int = 40) -> str:
+    """The text, cut where it is too long for a message."""
+    return text if len(text) <= width else f"{text[:width]}…"

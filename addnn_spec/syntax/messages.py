@@ -1,0 +1,314 @@
+"""Syntax errors in words that a person uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from addnn_spec.diagnostics import Label, did_you_mean
+from addnn_spec.source import Span
+from addnn_spec.syntax.findings import short
+from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.situation import ITEMS, OPENING, STATEMENTS, Situation
+from addnn_spec.syntax.table import END, load_table
+
+_WORDS = {
+    "NAME": "a name", "NUMBER": "a number", "STRING": "a string", END: "the end of the file",
+    "ARROW": "`->`", "RANGE": "`..`", "COLON": "`:`", "COMMA": "`,`", "DOT": "`.`", "EQUAL": "`=`",
+    "LBRACE": "`{`", "LPAR": "`(`", "LSQB": "`[`", "MINUS": "`-`", "PLUS": "`+`", "RBRACE": "`}`",
+    "RPAR": "`)`", "RSQB": "`]`", "CMP": "a comparison", "MUL": "an operator", "POW": "`**`",
+}  # fmt: skip
+
+_VALUE = frozenset("NAME NUMBER STRING TRUE FALSE NONE LPAR LSQB MINUS NOT IF".split())
+_ELEMENT = frozenset("NAME STRING LBRACE REPEAT IF FOR".split())
+_STATEMENT = STATEMENTS | {"NAME", "IF", "FOR"}
+_ITEM = ITEMS | {"LET"}
+_GROUPS = (
+    (_STATEMENT, "a statement"),
+    (_ITEM, "`block`, `network`, `fn`, `let` or `from`"),
+    (_VALUE, "a value"),
+    (_ELEMENT, "an element"),
+)
+# What may follow any value: no help to name unless nothing else may.
+_GOES_ON = frozenset("PLUS MINUS MUL POW CMP IN NOT AND OR DOT LPAR LSQB ARROW LBRACE FOR".split())
+_CLOSING = frozenset(OPENING.values())
+_SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+
+_FOREIGN = {
+    "def": "a block is written `block Name(…) { … }`, a function `fn name(…) = …`",
+    "class": "a block is written `block Name(…) { … }`, a network `network Name(…) { … }`",
+    "lambda": "a function has a name: `fn name(…) = …`",
+    "while": "a loop is `for i in 0..n { … }` or `repeat n { … }`",
+    "elif": "write `else if`",
+    "const": "a constant is written `let name = …`",
+    "var": "a value is written `let name = …`",
+    "import": 'write `from "file.net" import Name`',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A message, and the tokens to read in place of the found one, if that mends it.
+
+    `repair` holds what is inserted and how many tokens it replaces.
+    """
+
+    code: str
+    message: str
+    at: Token
+    label: str = ""
+    help: str | None = None
+    other: Label | None = None
+    repair: tuple[tuple[Token, ...], int] | None = None
+
+
+def explain(situation: Situation) -> Finding:
+    """What is wrong: the first explanation that fits, else what was expected."""
+    for rule in _RULES:
+        finding = rule(situation)
+        if finding is not None:
+            return finding
+    return _unexpected(situation)
+
+
+def describe(token: Token) -> str:
+    """A token in a message."""
+    if token.kind == END:
+        return _WORDS[END]
+    reserved = "the reserved word " if token.kind in _reserved() else ""
+    return f"{reserved}`{short(token.text)}`"
+
+
+def _reserved() -> frozenset[str]:
+    return frozenset(load_table().keywords.values())
+
+
+def _unexpected(at: Situation) -> Finding:
+    message = f"expected {_list(_words(at.expected))}, found {describe(at.found)}"
+    return Finding("E0003", message, at.found, help=_misspelt(at))
+
+
+def _words(expected: frozenset[str]) -> list[str]:
+    """The kinds of token in words, the specific ones first, always in the same order."""
+    rest = set(expected)
+    if rest - _GOES_ON and not rest >= _VALUE and not rest >= _ELEMENT:
+        rest -= _GOES_ON
+    groups = []
+    for kinds, words in _GROUPS:
+        if rest >= kinds:
+            rest -= kinds
+            groups.append(words)
+    if rest & _GOES_ON and rest >= {"PLUS", "MUL"}:
+        rest -= _GOES_ON
+        groups.append("an operator")
+    names = {word: f"`{kind}`" for kind, word in load_table().keywords.items()}
+    return sorted(_WORDS.get(kind) or names[kind] for kind in rest) + groups
+
+
+def _list(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _misspelt(at: Situation) -> str | None:
+    """A hint where the word before, or this one, is nearly a reserved one."""
+    if at.found.kind == "NAME" and at.previous.kind == "NAME":
+        word = at.previous.text
+    elif at.found.kind == "NAME" and at.expected >= _ITEM:
+        word = at.found.text
+    else:
+        return None
+    words = load_table().keywords
+    candidates = [name for name, kind in words.items() if kind in STATEMENTS | _ITEM]
+    return did_you_mean(word, candidates)
+
+
+# --------------------------------------------------------------------------------------------------
+# One function for each mistake that is known; None where it is not this one.
+
+
+def _foreign(at: Situation) -> Finding | None:
+    for token in (at.found, at.previous):
+        help_ = _FOREIGN.get(token.text)
+        if help_ and (token.kind == "NAME" or (token.text == "import" and at.expected >= _ITEM)):
+            return Finding(
+                "E0013", f"`{token.text}` is no word of this language", token, help=help_
+            )
+    return None
+
+
+def _unclosed(at: Situation) -> Finding | None:
+    """A bracket that is open where it must have been closed."""
+    opener, found = at.opener, at.found
+    if opener is None:
+        return None
+    closer = OPENING[opener.kind]
+    new_item = found.kind in ITEMS and at.begins_line
+    new_statement = found.kind in STATEMENTS or (
+        found.kind == "NAME" and at.begins_line and at.next.kind == "EQUAL"
+    )
+    ends = found.kind == END or new_item or (opener.kind != "LBRACE" and new_statement)
+    if not ends and not (found.kind in _CLOSING and found.kind != closer):
+        return None
+    if not at.allows(closer):
+        return None
+    sign = _SIGNS[closer]
+    token = Token(closer, sign, found.start, found.start)
+    span = Span(at.source, found.start, found.end)
+    return Finding(
+        "E0004",
+        f"this `{opener.text}` is never closed",
+        opener,
+        other=Label(span, f"`{sign}` is missing before this"),
+        repair=((token,), 0) if found.kind != END or at.allows(closer, END) else None,
+    )
+
+
+def _stray(at: Situation) -> Finding | None:
+    if at.found.kind not in _CLOSING or at.opener is not None:
+        return None
+    return Finding("E0004", f"this `{at.found.text}` closes nothing", at.found)
+
+
+def _augmented(at: Situation) -> Finding | None:
+    """`x += 1`."""
+    sign = at.found
+    if sign.kind not in ("PLUS", "MINUS", "MUL", "POW") or at.next.kind != "EQUAL":
+        return None
+    if at.next.start != sign.end or at.previous.kind != "NAME":
+        return None
+    name = at.previous.text
+    return Finding(
+        "E0013",
+        f"`{sign.text}=` is no sign of this language",
+        sign,
+        help=f"write `{name} = {name} {sign.text} …`",
+    )
+
+
+def _equality(at: Situation) -> Finding | None:
+    found = at.found
+    if found.kind == "EQUAL" and at.allows("CMP") and at.inside("IF", "ASSERT"):
+        token = found._replace(kind="CMP", text="==")
+        message = "`=` gives a name to something; `==` compares"
+        return Finding("E0011", message, found, help="write `==`", repair=((token,), 1))
+    if found.kind == "CMP" and found.text == "==" and at.allows("EQUAL"):
+        token = found._replace(kind="EQUAL", text="=")
+        message = "`==` compares; `=` gives a name to something"
+        return Finding("E0011", message, found, help="write `=`", repair=((token,), 1))
+    return None
+
+
+def _colon(at: Situation) -> Finding | None:
+    """`:` for `=`, or Python's before a body."""
+    found = at.found
+    if found.kind != "COLON":
+        return None
+    if at.allows("EQUAL"):
+        token = found._replace(kind="EQUAL", text="=")
+        what = "an argument" if at.inside("LPAR") else "a name"
+        message = f"{what} is given with `=`, not `:`"
+        repair = ((token,), 1) if at.allows("EQUAL", at.next.kind) else None
+        return Finding("E0013", message, found, help="write `=`", repair=repair)
+    if at.allows("LBRACE") and at.previous.kind != "NAME" or at.inside("IF", "FOR", "REPEAT"):
+        repair = ((), 1) if at.next.kind == "LBRACE" else None
+        return Finding("E0013", "a body stands in braces, with no `:`", found, repair=repair)
+    return None
+
+
+def _reserved_name(at: Situation) -> Finding | None:
+    found = at.found
+    if found.kind not in _reserved() or not at.allows("NAME", at.next.kind):
+        return None
+    if at.begins_line and found.kind in STATEMENTS | ITEMS and at.next.kind != "COLON":
+        return None
+    message = f"`{found.text}` is a reserved word"
+    if at.next.kind == "COLON" and at.allows("STRING", "COLON"):
+        token = found._replace(kind="STRING", text=f'"{found.text}"')
+        help_ = f'as a label, quote it: "{found.text}"'
+    else:
+        token = found._replace(kind="NAME")
+        help_ = f"choose another name, such as `{found.text}_`"
+    return Finding("E0007", message, found, help=help_, repair=((token,), 1))
+
+
+def _dtype(at: Situation) -> Finding | None:
+    if not at.reads("INPUT", "NAME", "COLON"):
+        return None
+    token = Token("NAME", "float", at.found.start, at.found.start)
+    message = f"expected float, int or bool, found {describe(at.found)}"
+    repair = ((token,), 0) if at.found.kind == "LSQB" else None
+    help_ = f"write `input {at.at(-2).text}: float[…]`"
+    return Finding("E0003", message, at.found, help=help_, repair=repair)
+
+
+def _compared_twice(at: Situation) -> Finding | None:
+    if at.found.kind != "CMP" or not at.allows("AND"):
+        return None
+    help_ = "write `a < b and b < c`"
+    return Finding("E0003", "comparisons do not follow one another", at.found, help=help_)
+
+
+def _mixed_body(at: Situation) -> Finding | None:
+    """A statement after a bare chain, or a bare chain among statements."""
+    found = at.found
+    starts = found.kind in STATEMENTS or (
+        found.kind == "NAME" and at.next.kind in ("EQUAL", "COMMA")
+    )
+    if (
+        starts
+        and at.opener is not None
+        and at.opener.kind == "LBRACE"
+        and not at.allows(found.kind)
+    ):
+        if at.allows("ARROW") and at.allows("RBRACE"):
+            help_ = "name what the chain makes: `y = x -> …`, or `return x -> …`"
+            message = "a statement cannot follow a bare chain of elements"
+            return Finding("E0008", message, found, help=help_)
+    if found.kind in ("ARROW", "LPAR", "DOT", "LSQB") and at.reads("NAME") and at.allows("EQUAL"):
+        help_ = "name what it makes: `y = x -> …`, or `return x -> …`"
+        message = "a chain among statements needs a name"
+        return Finding("E0008", message, at.previous, help=help_)
+    return None
+
+
+def _arrow(at: Situation) -> Finding | None:
+    """Two elements side by side."""
+    found = at.found
+    if found.kind in _ELEMENT and at.allows("ARROW", found.kind):
+        token = Token("ARROW", "->", found.start, found.start)
+        message = f"`->` is missing before {describe(found)}"
+        return Finding("E0012", message, found, repair=((token,), 0))
+    if at.previous.kind == "COLON" and at.reads("NAME", "COLON") and at.expected == {"LSQB"}:
+        message = f"expected a shape in `[ ]` after `:`, found {describe(found)}"
+        help_ = f"to label an element, write `-> {at.at(-2).text}: …`"
+        return Finding("E0012", message, found, help=help_)
+    return None
+
+
+def _comma(at: Situation) -> Finding | None:
+    """Two values side by side in brackets."""
+    found, opener = at.found, at.opener
+    if opener is None or opener.kind == "LBRACE" or not at.allows("COMMA", found.kind):
+        return None
+    if found.kind not in _VALUE:
+        return None
+    token = Token("COMMA", ",", found.start, found.start)
+    message = f"expected {_list(_words(at.expected))}, found {describe(found)}"
+    return Finding("E0003", message, found, repair=((token,), 0))
+
+
+_RULES: tuple[Callable[[Situation], Finding | None], ...] = (
+    _foreign,
+    _unclosed,
+    _stray,
+    _augmented,
+    _equality,
+    _colon,
+    _reserved_name,
+    _dtype,
+    _compared_twice,
+    _mixed_body,
+    _comma,
+    _arrow,
+)

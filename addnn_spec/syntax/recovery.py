@@ -1,0 +1,117 @@
+"""What the parser does at a token that cannot come next: report it, mend it or skip to sound text.
+
+A small slip that has one likely remedy (a missing comma, arrow or bracket, `=` for `==`) is mended, so
+nothing is lost. Otherwise the text is skipped up to the next statement or closing brace, and the
+parser's stack is cut back to where that may stand.
+"""
+
+from __future__ import annotations
+
+from addnn_spec.syntax.findings import Findings
+from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.messages import explain
+from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.stack import Stack
+from addnn_spec.syntax.table import END, Table
+
+_QUIET = 2  # tokens after a skip at which a further error is most likely the same one
+
+
+class Recovery:
+    """Keeps one parse going."""
+
+    def __init__(self, findings: Findings, table: Table, stack: Stack, tokens: list[Token]) -> None:
+        self._findings = findings
+        self._stack = stack
+        self._tokens = tokens
+        self._skipped_to = -1
+        self._quiet_until = -1
+
+    def recover(self, position: int) -> int | None:
+        """The position to go on at; None if there is nothing to go on with (in a string's hole)."""
+        situation = Situation(self._findings.source, self._stack, self._tokens, position)
+        if position >= self._quiet_until:
+            finding = explain(situation)
+            token = finding.at
+            self._findings.error(
+                finding.code,
+                finding.message,
+                token.start,
+                token.end,
+                finding.label,
+                finding.help,
+                finding.other,
+            )
+            if finding.repair is not None:
+                inserted, dropped = finding.repair
+                self._tokens[position : position + dropped] = inserted
+                return position
+        if self._stack.start != "file":
+            return None
+        return self._skip(position)
+
+    def _skip(self, position: int) -> int:
+        first = position + 1 if position == self._skipped_to else position
+        resumed = self._next_sound(first)
+        self._skipped_to = resumed
+        self._quiet_until = resumed + _QUIET
+        return resumed
+
+    def _next_sound(self, first: int) -> int:
+        """Skip to a token that may stand where the stack can be cut to, and cut it there."""
+        braces = brackets = 0
+        for position in range(first, len(self._tokens)):
+            situation = Situation(self._findings.source, self._stack, self._tokens, position)
+            kind = self._tokens[position].kind
+            if kind == END or (kind in ITEMS and situation.begins_line):
+                self._close(position)
+                return position
+            if kind == "LBRACE":
+                braces += 1
+            elif kind == "RBRACE" and braces:
+                braces -= 1
+            elif kind in ("LPAR", "LSQB"):
+                brackets += 1
+            elif kind in ("RPAR", "RSQB"):
+                brackets -= 1
+            elif not braces and self._resumes(situation, brackets) and self._cut(kind):
+                return position
+        return len(self._tokens) - 1
+
+    def _resumes(self, situation: Situation, brackets: int) -> bool:
+        """Whether the token there ends a body or begins a statement."""
+        kind = situation.found.kind
+        if kind == "RBRACE" or kind in STATEMENTS:
+            return True
+        if not situation.begins_line or brackets + self._open_brackets() > 0:
+            return False
+        return kind in ("IF", "FOR") or (
+            kind == "NAME" and situation.next.kind in ("EQUAL", "COMMA")
+        )
+
+    def _body(self) -> int:
+        """How many entries stand up to the innermost open `{`, itself included; 0 in none."""
+        braces = [i for i, token in self._stack.tokens() if token.kind == "LBRACE"]
+        return braces[-1] + 1 if braces else 0
+
+    def _open_brackets(self) -> int:
+        body = self._body()
+        return sum(i >= body and t.kind in ("LPAR", "LSQB") for i, t in self._stack.tokens())
+
+    def _cut(self, kind: str) -> bool:
+        """Cut the stack to where `kind` may stand: for `}` anywhere in the body, else between statements."""
+        stack, body = self._stack, self._body()
+        top = len(stack.entries) if kind == "RBRACE" else min(body + 1, len(stack.entries))
+        for size in range(top, body - 1, -1):
+            if stack.accepts((kind,), size):
+                stack.cut(size)
+                return True
+        return False
+
+    def _close(self, position: int) -> None:
+        """Close an open body before an item or the end of the file; or cut back to the items."""
+        if self._body() and self._cut("RBRACE"):
+            start = self._tokens[position].start
+            self._tokens.insert(position, Token("RBRACE", "", start, start))
+        else:
+            self._cut(self._tokens[position].kind)

@@ -1,0 +1,83 @@
+"""Where the parser stands when a token cannot come next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from addnn_spec.source import Source
+from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.stack import Stack
+
+ITEMS = frozenset("FROM FN BLOCK NETWORK".split())
+STATEMENTS = frozenset("LET RETURN INPUT OUTPUT MODULE PARAMETER BUFFER ASSERT".split())
+OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+
+_NONE = Token("", "", 0, 0)
+
+
+class Situation:
+    """The token that was found, what is around it, and what could have come instead."""
+
+    def __init__(
+        self, source: Source, stack: Stack, tokens: Sequence[Token], position: int
+    ) -> None:
+        self.source = source
+        self.stack = stack
+        self._tokens = tokens
+        self._position = position
+        self.found = tokens[position]
+
+    @cached_property
+    def expected(self) -> frozenset[str]:
+        """The kinds of token that could have come."""
+        return self.stack.expected()
+
+    @cached_property
+    def opener(self) -> Token | None:
+        """The innermost bracket that is still open."""
+        found = [token for _, token in self.stack.tokens() if token.kind in OPENING]
+        return found[-1] if found else None
+
+    @property
+    def next(self) -> Token:
+        """The token after the found one."""
+        return self.at(1)
+
+    @property
+    def previous(self) -> Token:
+        """The token before the found one."""
+        return self.at(-1)
+
+    def at(self, distance: int) -> Token:
+        """The token `distance` further on; one of no kind outside of the text."""
+        position = self._position + distance
+        return self._tokens[position] if 0 <= position < len(self._tokens) else _NONE
+
+    @property
+    def begins_line(self) -> bool:
+        """Whether nothing but white space and comments stands before it in its line."""
+        return "\n" in self.source.text[self.previous.end : self.found.start] or (
+            self.previous is _NONE
+        )
+
+    def allows(self, *kinds: str) -> bool:
+        """Whether these tokens could have come here."""
+        return self.stack.accepts(kinds)
+
+    def reads(self, *kinds: str) -> bool:
+        """Whether the stack ends in these tokens."""
+        entries = self.stack.entries[-len(kinds) :]
+        return len(entries) == len(kinds) and all(
+            isinstance(entry.value, Token) and entry.value.kind == kind
+            for entry, kind in zip(entries, kinds, strict=True)
+        )
+
+    def inside(self, *kinds: str) -> bool:
+        """Whether one of these tokens was read since the innermost `{`."""
+        for _, token in reversed(self.stack.tokens()):
+            if token.kind == "LBRACE":
+                return False
+            if token.kind in kinds:
+                return True
+        return False

@@ -1,0 +1,33 @@
+"""Going through a syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+
+
+@cache
+def _children(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if not field.name.endswith("span"))
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """Every node of a tree, in the order of the text, the root first. Without recursion."""
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, tuple):
+            waiting.extend(reversed(found))
+        elif is_dataclass(found) and not isinstance(found, Span | type):
+            yield found
+            waiting.extend(reversed([getattr(found, name) for name in _children(type(found))]))
+
+
+def names_read(node: Any) -> frozenset[str]:
+    """The names that a tree reads: in expressions, as layers, in the holes of strings."""
+    return frozenset(found.name for found in walk(node) if isinstance(found, ast.Name | ast.Layer))
