@@ -1,0 +1,521 @@
+"""Pooling with a sliding window, and its inverse.
+
+`k` is the kernel, `s` the stride (by default the kernel), `p` the padding on each side. The output
+has `floor((L + 2p − k') / s) + 1` elements along a dimension of L, `k' = d(k − 1) + 1` with the
+dilation d; with `ceil_mode`, `ceil((L + min(2p − k' + s, p)) / s)`: the last window may hang over
+the end, but must begin before the padding that follows the input. Each output element costs one
+operation an element of its window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import ClassVar, cast
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Window
+from addnn_spec.ops.checks import (
+    SPATIAL,
+    check_dtype,
+    check_equal,
+    check_rank,
+    name_of,
+    window_size,
+)
+from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Prefix
+from addnn_spec.ops.fields import (
+    NonNegative1,
+    NonNegative2,
+    NonNegative3,
+    Positive1,
+    Positive2,
+    Positive3,
+    PositiveFloat,
+    PositiveInt,
+    spread,
+)
+from addnn_spec.sizes import Size, SymbolicSize, ceil_div
+
+Amount = PositiveInt | SymbolicSize
+"""A size that may be symbolic."""
+
+
+def check_map(operator: Operator, x: TensorType, spatial: int) -> None:
+    """The input is a float tensor `[N, C, …]` with `spatial` more dimensions."""
+    check_rank(operator, x, f"N, C, {SPATIAL[spatial - 1]}")
+    check_dtype(operator, x, "float")
+
+
+def example_map(spatial: int, size: int = 9) -> TensorType:
+    """A small input for `examples`, of unequal sizes."""
+    return TensorType("float", (2, 3, size, size - 1, size - 2)[: spatial + 2])
+
+
+class _Pool(Operator):
+    """A pool over `spatial` dimensions. A subclass has `kernel_size` and `stride` fields."""
+
+    spatial: ClassVar[int]
+    function: ClassVar[str] = ""
+
+    def _each(self, name: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
+        """The field for each dimension; the default where it is None or is no field here."""
+        value = getattr(self, name, None)
+        return spread(default if value is None else value, self.spatial)
+
+    def window(self, *inputs: TensorType) -> Window | None:
+        kernel = self._each("kernel_size", 1)
+        return Window(
+            kernel,
+            self._each("stride", kernel),
+            self._each("padding", 0),
+            self._each("dilation", 1),
+        )
+
+    def _output(self, x: TensorType) -> TensorType:
+        check_map(self, x, self.spatial)
+        window = cast(Window, self.window(x))
+        ceil_mode = getattr(self, "ceil_mode", False)
+        sizes: list[Size] = []
+        for size, kernel, stride, padding, dilation in zip(x.shape[2:], *window, strict=True):
+            self._check_padding(kernel, padding)
+            if ceil_mode:
+                sizes.append(self._ceil_size(size, kernel, stride, padding, dilation))
+            else:
+                both = (padding, padding)
+                sizes.append(window_size(self, size, kernel, stride, both, dilation))
+        return x.with_shape(*x.shape[:2], *sizes)
+
+    def _check_padding(self, kernel: int, padding: int) -> None:
+        if 2 * padding > kernel:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s padding of {padding} is more than half of its kernel, {kernel}",
+                argument="padding",
+                note="some windows would lie in the padding alone",
+            )
+
+    def _ceil_size(self, size: Size, kernel: int, stride: int, padding: int, dilation: int) -> Size:
+        reach = dilation * (kernel - 1) + 1
+        found = ceil_div(size + min(2 * padding - reach + stride, padding), stride)
+        if isinstance(found, int) and found < 1:
+            raise OperatorError(
+                "E0304",
+                f"{name_of(self)}'s kernel, {reach} wide, does not fit its input, {size} wide and "
+                f"padded by {padding}",
+                argument="kernel_size",
+                input=0,
+            )
+        return found
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        output = self._output(inputs[0])
+        if getattr(self, "return_indices", False):
+            return output, TensorType("int", output.shape)
+        return output
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        window = cast(Window, self.window(*inputs))
+        return {"pool": self._output(inputs[0]).numel * prod(window.kernel)}
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call(self.function, (Arg(In(0)), *self.arguments()))
+
+
+class MaxPool1d(_Pool):
+    """The maximum of each window. `[N, C, L]` → `[N, C, L']`.
+
+    With `return_indices` there is a second output: the places of the maxima, for `MaxUnpool1d`.
+    """
+
+    spatial = 1
+    function = "F.max_pool1d"
+    output_names = ("output", "indices")
+    kernel_size: Positive1
+    stride: Positive1 | None = None
+    padding: NonNegative1 = 0
+    dilation: Positive1 = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=3, stride=2, padding=1), (x,)),
+            Example(cls(kernel_size=2, stride=2, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3,), stride=2, dilation=2), (x,)),
+            Example(cls(kernel_size=2, return_indices=True), (x,)),
+        )
+
+
+class MaxPool2d(_Pool):
+    """The maximum of each window. `[N, C, H, W]` → `[N, C, H', W']`.
+
+    With `return_indices` there is a second output: the places of the maxima, for `MaxUnpool2d`.
+    """
+
+    spatial = 2
+    function = "F.max_pool2d"
+    output_names = ("output", "indices")
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    padding: NonNegative2 = 0
+    dilation: Positive2 = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=3, stride=2, padding=1), (x,)),
+            Example(cls(kernel_size=2, stride=2, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3, 2), stride=2, dilation=2), (x,)),
+            Example(cls(kernel_size=2, return_indices=True), (x,)),
+        )
+
+
+class MaxPool3d(_Pool):
+    """The maximum of each window. `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+
+    With `return_indices` there is a second output: the places of the maxima, for `MaxUnpool3d`.
+    """
+
+    spatial = 3
+    function = "F.max_pool3d"
+    output_names = ("output", "indices")
+    kernel_size: Positive3
+    stride: Positive3 | None = None
+    padding: NonNegative3 = 0
+    dilation: Positive3 = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=3, stride=2, padding=1), (x,)),
+            Example(cls(kernel_size=2, stride=2, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3, 2, 1), stride=2, dilation=2), (x,)),
+            Example(cls(kernel_size=2, return_indices=True), (x,)),
+        )
+
+
+class AvgPool1d(_Pool):
+    """The mean of each window. `[N, C, L]` → `[N, C, L']`.
+
+    `count_include_pad` tells whether zeros of the padding count as elements.
+    """
+
+    spatial = 1
+    function = "F.avg_pool1d"
+    kernel_size: Positive1
+    stride: Positive1 | None = None
+    padding: NonNegative1 = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=2), (x,)),
+            Example(cls(kernel_size=3, stride=2, padding=1, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3,), stride=1, count_include_pad=False), (x,)),
+        )
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window. `[N, C, H, W]` → `[N, C, H', W']`.
+
+    `count_include_pad` tells whether zeros of the padding count as elements.
+    `divisor_override` divides the sum of a window, in place of the number of its elements.
+    """
+
+    spatial = 2
+    function = "F.avg_pool2d"
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    padding: NonNegative2 = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: PositiveInt | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=2), (x,)),
+            Example(cls(kernel_size=3, stride=2, padding=1, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3, 2), stride=1, count_include_pad=False), (x,)),
+            Example(cls(kernel_size=2, divisor_override=3), (x,)),
+        )
+
+
+class AvgPool3d(_Pool):
+    """The mean of each window. `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+
+    `count_include_pad` tells whether zeros of the padding count as elements.
+    `divisor_override` divides the sum of a window, in place of the number of its elements.
+    """
+
+    spatial = 3
+    function = "F.avg_pool3d"
+    kernel_size: Positive3
+    stride: Positive3 | None = None
+    padding: NonNegative3 = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: PositiveInt | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=2), (x,)),
+            Example(cls(kernel_size=3, stride=2, padding=1, ceil_mode=True), (x,)),
+            Example(cls(kernel_size=(3, 2, 1), stride=1, count_include_pad=False), (x,)),
+            Example(cls(kernel_size=2, divisor_override=3), (x,)),
+        )
+
+
+class LPPool1d(_Pool):
+    """The p-norm of each window: `(Σ x^p)^(1/p)`. `[N, C, L]` → `[N, C, L']`.
+
+    `norm_type` is p: 1 gives the sum, and towards infinity it nears the maximum.
+    """
+
+    spatial = 1
+    function = "F.lp_pool1d"
+    norm_type: PositiveFloat
+    kernel_size: Positive1
+    stride: Positive1 | None = None
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(norm_type=2, kernel_size=3, stride=2), (x,)),
+            Example(cls(norm_type=2, kernel_size=2, ceil_mode=True), (x,)),
+        )
+
+
+class LPPool2d(_Pool):
+    """The p-norm of each window: `(Σ x^p)^(1/p)`. `[N, C, H, W]` → `[N, C, H', W']`.
+
+    `norm_type` is p: 1 gives the sum, and towards infinity it nears the maximum.
+    """
+
+    spatial = 2
+    function = "F.lp_pool2d"
+    norm_type: PositiveFloat
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(norm_type=2, kernel_size=3, stride=2), (x,)),
+            Example(cls(norm_type=2, kernel_size=2, ceil_mode=True), (x,)),
+        )
+
+
+class LPPool3d(_Pool):
+    """The p-norm of each window: `(Σ x^p)^(1/p)`. `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+
+    `norm_type` is p: 1 gives the sum, and towards infinity it nears the maximum.
+    """
+
+    spatial = 3
+    function = "F.lp_pool3d"
+    norm_type: PositiveFloat
+    kernel_size: Positive3
+    stride: Positive3 | None = None
+    ceil_mode: bool = False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(norm_type=2, kernel_size=3, stride=2), (x,)),
+            Example(cls(norm_type=2, kernel_size=2, ceil_mode=True), (x,)),
+        )
+
+
+class MinPool2d(_Pool):
+    """The minimum of each window. `[N, C, H, W]` → `[N, C, H', W']`."""
+
+    torch_name = ""
+    spatial = 2
+    function = "F.max_pool2d"
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    padding: NonNegative2 = 0
+    dilation: Positive2 = 1
+    ceil_mode: bool = False
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        negated = Arg(Prefix("-", In(0)))
+        return Prefix("-", Call(self.function, (negated, *self.arguments())))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=2), (x,)),
+            Example(cls(kernel_size=3, stride=2, padding=1, ceil_mode=True), (x,)),
+        )
+
+
+class SumPool2d(_Pool):
+    """The sum of each window. `[N, C, H, W]` → `[N, C, H', W']`."""
+
+    torch_name = "nn.AvgPool2d"
+    spatial = 2
+    function = "F.avg_pool2d"
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    padding: NonNegative2 = 0
+    ceil_mode: bool = False
+
+    def arguments(self) -> tuple[Arg, ...]:
+        return (*super().arguments(), Arg(1, "divisor_override", None))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial)
+        return (
+            Example(cls(kernel_size=2), (x,)),
+            Example(cls(kernel_size=3, stride=2, padding=1, ceil_mode=True), (x,)),
+        )
+
+
+class _MaxUnpool(Operator):
+    """The inverse of a max pool: values go back to where they came from, zeros elsewhere."""
+
+    input_names = ("input", "indices")
+    hidden_fields = ("output_size",)
+    spatial: ClassVar[int]
+
+    def _field(self, name: str) -> tuple[int, ...] | None:
+        value = getattr(self, name)
+        return None if value is None else spread(value, self.spatial)
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        x, indices = inputs
+        check_map(self, x, self.spatial)
+        check_dtype(self, indices, "int", input=1)
+        check_rank(self, indices, f"N, C, {SPATIAL[self.spatial - 1]}", input=1)
+        for wanted, got in zip(x.shape, indices.shape, strict=True):
+            check_equal(self, "indices' size", got, wanted, input=1)
+        return x.with_shape(*x.shape[:2], *self._sizes(x))
+
+    def _sizes(self, x: TensorType) -> Iterator[Size]:
+        kernel = self._field("kernel_size") or ()
+        stride = self._field("stride") or kernel
+        padding = self._field("padding") or ()
+        asked = self._field("output_size") or (None,) * self.spatial
+        rows = zip(x.shape[2:], kernel, stride, padding, asked, strict=True)
+        for size, k, s, p, wanted in rows:
+            usual = (size - 1) * s - 2 * p + k
+            self._check_size(usual, s, wanted)
+            yield usual if wanted is None else wanted
+
+    def _check_size(self, usual: Size, stride: int, wanted: Size | None) -> None:
+        if wanted is None:
+            if isinstance(usual, int) and usual < 1:
+                raise OperatorError("E0304", f"{name_of(self)}'s output is {usual} wide", input=0)
+            return
+        off = wanted - usual
+        if isinstance(off, int) and not -stride < off < stride:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)} can give sizes between {usual - stride + 1} and "
+                f"{usual + stride - 1} here, not {wanted}",
+                argument="output_size",
+            )
+
+    def call(self, *inputs: TensorType) -> Code:
+        size = Arg(self._field("output_size"), "output_size", None)
+        return Invoke((Arg(In(0)), Arg(In(1)), size))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        size = Arg(self._field("output_size"), "output_size", None)
+        name = f"F.max_unpool{self.spatial}d"
+        return Call(name, (Arg(In(0)), Arg(In(1)), *self.arguments(), size))
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The inverse of `MaxPool1d`: each value at the place its index tells, zeros elsewhere.
+
+    `[N, C, L]`, the same of int → `[N, C, L']`, where `L' = (L − 1)·s − 2p + k`, or
+    `output_size`, the sizes before the pool, which rounding may have lost.
+    """
+
+    spatial = 1
+    kernel_size: Positive1
+    stride: Positive1 | None = None
+    padding: NonNegative1 = 0
+    output_size: Amount | tuple[Amount] | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial, 4)
+        indices = TensorType("int", x.shape)
+        return (
+            Example(cls(kernel_size=2), (x, indices)),
+            Example(cls(kernel_size=3, stride=2, padding=1), (x, indices)),
+            Example(cls(kernel_size=2, output_size=(9,)), (x, indices)),
+        )
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The inverse of `MaxPool2d`: each value at the place its index tells, zeros elsewhere.
+
+    `[N, C, H, W]`, the same of int → `[N, C, H', W']`, where `L' = (L − 1)·s − 2p + k`, or
+    `output_size`, the sizes before the pool, which rounding may have lost.
+    """
+
+    spatial = 2
+    kernel_size: Positive2
+    stride: Positive2 | None = None
+    padding: NonNegative2 = 0
+    output_size: Amount | tuple[Amount, Amount] | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial, 4)
+        indices = TensorType("int", x.shape)
+        return (
+            Example(cls(kernel_size=2), (x, indices)),
+            Example(cls(kernel_size=3, stride=2, padding=1), (x, indices)),
+            Example(cls(kernel_size=2, output_size=(9, 7)), (x, indices)),
+        )
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """The inverse of `MaxPool3d`: each value at the place its index tells, zeros elsewhere.
+
+    `[N, C, D, H, W]`, the same of int → `[N, C, D', H', W']`, where `L' = (L − 1)·s − 2p + k`, or
+    `output_size`, the sizes before the pool, which rounding may have lost.
+    """
+
+    spatial = 3
+    kernel_size: Positive3
+    stride: Positive3 | None = None
+    padding: NonNegative3 = 0
+    output_size: Amount | tuple[Amount, Amount, Amount] | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = example_map(cls.spatial, 4)
+        indices = TensorType("int", x.shape)
+        return (
+            Example(cls(kernel_size=2), (x, indices)),
+            Example(cls(kernel_size=3, stride=2, padding=1), (x, indices)),
+            Example(cls(kernel_size=2, output_size=(9, 7, 9)), (x, indices)),
+        )
