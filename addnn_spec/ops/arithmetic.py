@@ -1,0 +1,410 @@
+"""Arithmetic, comparison and logic: what the language's signs become on tensors.
+
+Each takes two tensors, which broadcast as torch's, or one tensor and a number: `x + y`, `1 - x`,
+`x -> Pow(2)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import check_dtype, check_min_rank, name_of
+from addnn_spec.ops.code import Arg, Call, Code, In, Infix, Method, Prefix
+from addnn_spec.ops.shapes import Scalar, broadcast, dtype_of, product, promote
+from addnn_spec.sizes import Size
+
+_A = TensorType("float", (2, 3, 4))
+_B = TensorType("float", (3, 1))
+_I = TensorType("int", (2, 4))
+_M = TensorType("bool", (2, 4))
+
+
+class _Elementwise(Operator):
+    """Operators whose result has one element for each of the broadcast inputs."""
+
+    torch_name = ""
+
+    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+        return {"elementwise": product(broadcast(self, *(x.shape for x in inputs if x)))}
+
+
+class _Binary(_Elementwise):
+    """Two tensors, or one and a number on its right or left."""
+
+    input_names = ("input", "other")
+    optional_inputs = ("other",)
+    sign: ClassVar[str]
+
+    right: Scalar | None = None
+    left: Scalar | None = None
+
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        tensors = self._tensors(inputs)
+        scalars = [value for value in (self.left, self.right) if value is not None]
+        dtypes = [x.dtype for x in tensors] + [dtype_of(value) for value in scalars]
+        shape = broadcast(self, *(x.shape for x in tensors))
+        return TensorType(self.result_dtype(dtypes), shape)
+
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        """The result's element type, of both operands'; raises E0307 for what torch refuses."""
+        return promote(*dtypes)
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        return Infix(self.sign, *self.operands())
+
+    def operands(self) -> tuple[Code, Code]:
+        """What stands on the left and on the right."""
+        if self.left is not None:
+            return self.left, In(0)
+        return In(0), In(1) if self.right is None else self.right
+
+    def _tensors(self, inputs: tuple[TensorType | None, ...]) -> list[TensorType]:
+        if self.left is not None and self.right is not None:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)} takes a number on one side only, not on both",
+                argument="left",
+            )
+        tensors = [x for x in inputs if x is not None]
+        wanted = 2 if self.left is None and self.right is None else 1
+        if len(tensors) < wanted:
+            raise OperatorError(
+                "E0202", f"{name_of(self)} takes two tensors, or a tensor and a number", input=0
+            )
+        if len(tensors) > wanted:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)} takes two tensors, or a tensor and a number, not all three",
+                argument="right" if self.left is None else "left",
+            )
+        return tensors
+
+    def _refuse(self, dtypes: list[DType]) -> OperatorError:
+        return OperatorError(
+            "E0307",
+            f"{name_of(self)} does not take {' and '.join(dtypes)}",
+            input=0,
+            help='make a mask a number first: mask -> Cast("float")',
+        )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (_A, _B)),
+            Example(cls(right=2), (_A, None)),
+            Example(cls(left=1.5), (_A, None)),
+            Example(cls(), (_I, TensorType("float", (4,)))),
+            Example(cls(right=2), (_I, None)),
+        )
+
+
+class Add(_Binary):
+    """Sum of two tensors, or of one and a number: `x + y`. `[*]`, `[*]` → `[*]`, broadcast.
+
+    The sum of booleans is their `or`.
+    """
+
+    sign = "+"
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (_A, _B), "torch.add"),
+            *super().examples()[1:],
+            Example(cls(), (_M, _M), "torch.logical_or"),
+        )
+
+
+class Sub(_Binary):
+    """Difference of two tensors, or of one and a number: `x - y`, `1 - x`, `x -> Sub(1)`.
+
+    `[*]`, `[*]` → `[*]`, broadcast. Booleans are refused, as torch does.
+    """
+
+    sign = "-"
+
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        if "bool" in dtypes:
+            raise self._refuse(dtypes)
+        return promote(*dtypes)
+
+
+class Mul(_Binary):
+    """Product, element by element: `x * y`, `2 * x`. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    sign = "*"
+
+
+class Div(_Binary):
+    """Quotient: `x / y`, `x / 8`. `[*]`, `[*]` → `[*]`, broadcast; a float, of integers too."""
+
+    sign = "/"
+
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        _check_divisor(self, self.right)
+        return "float"
+
+
+class _WholeDivision(_Binary):
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        _check_divisor(self, self.right)
+        if set(dtypes) == {"bool"}:
+            raise self._refuse(dtypes)
+        return promote(*dtypes)
+
+
+class FloorDiv(_WholeDivision):
+    """Quotient, rounded down: `x // y`, `x // 2`. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    sign = "//"
+
+
+class Mod(_WholeDivision):
+    """Remainder, of the divisor's sign: `x % y`, `x % 2`. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    sign = "%"
+
+
+class Pow(_Binary):
+    """Power: `x ** y`, `x ** 2`, `x -> Pow(0.5)`. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    sign = "**"
+
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        if set(dtypes) == {"bool"}:
+            raise self._refuse(dtypes)
+        if promote(*dtypes) == "int" and isinstance(self.right, int) and self.right < 0:
+            raise OperatorError(
+                "E0201",
+                f"Pow takes no integers to the power of {self.right}",
+                argument="right",
+                help=f"use a float: x ** {self.right}.0",
+            )
+        return promote(*dtypes)
+
+
+class _Comparison(_Binary):
+    def result_dtype(self, dtypes: list[DType]) -> DType:
+        return "bool"
+
+
+class Equal(_Comparison):
+    """Where two tensors are equal: `x == y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = "=="
+
+
+class NotEqual(_Comparison):
+    """Where two tensors differ: `x != y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = "!="
+
+
+class Less(_Comparison):
+    """Where the first is below the second: `x < y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = "<"
+
+
+class LessEqual(_Comparison):
+    """Where the first is not above the second: `x <= y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = "<="
+
+
+class Greater(_Comparison):
+    """Where the first is above the second: `x > y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = ">"
+
+
+class GreaterEqual(_Comparison):
+    """Where the first is not below the second: `x >= y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
+
+    sign = ">="
+
+
+class Minimum(_Binary):
+    """The lesser of two, element by element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        return _extreme("minimum", "max", self.operands())
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_A, _B), "torch.minimum"), *super().examples()[1:])
+
+
+class Maximum(_Binary):
+    """The greater of two, element by element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        return _extreme("maximum", "min", self.operands())
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_A, _B), "torch.maximum"), *super().examples()[1:])
+
+
+class _Logic(_Elementwise):
+    """Logic on masks, with `&` and `|`: Python's `and` has no meaning on tensors."""
+
+    input_names = ("input", "other")
+    sign: ClassVar[str]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        for number, x in enumerate(inputs):
+            check_dtype(self, x, "bool", input=number)
+        return TensorType("bool", broadcast(self, *(x.shape for x in inputs)))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Infix(self.sign, In(0), In(1))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_M, TensorType("bool", (3, 1, 4)))),)
+
+
+class And(_Logic):
+    """Where both masks are true: `a and b`. bool `[*]`, bool `[*]` → bool `[*]`, broadcast."""
+
+    sign = "&"
+
+
+class Or(_Logic):
+    """Where one mask or both are true: `a or b`. bool `[*]`, bool `[*]` → bool `[*]`, broadcast."""
+
+    sign = "|"
+
+
+class Not(_Elementwise):
+    """Where a mask is false: `not a`. bool `[*]` → bool `[*]`."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        check_dtype(self, inputs[0], "bool")
+        return inputs[0]
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Prefix("~", In(0))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_M,), "torch.logical_not"),)
+
+
+class Neg(_Elementwise):
+    """The negative: `-x`. `[*]` → `[*]`."""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        check_dtype(self, inputs[0], "float", "int")
+        return inputs[0]
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Prefix("-", In(0))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_A,), "torch.neg"), Example(cls(), (_I,), "torch.neg"))
+
+
+class Where(_Elementwise):
+    """The second input where the first is true, else the third: `(mask, a, b) -> Where`.
+
+    bool `[*]`, `[*]`, `[*]` → `[*]`, all broadcast.
+    """
+
+    input_names = ("condition", "input", "other")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        condition, first, second = inputs
+        check_dtype(self, condition, "bool")
+        shape = broadcast(self, *(x.shape for x in inputs))
+        return TensorType(promote(first.dtype, second.dtype), shape)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("torch.where", (Arg(In(0)), Arg(In(1)), Arg(In(2))))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        float_row = TensorType("float", (4,))
+        return (
+            Example(cls(), (_M, TensorType("float", (2, 1)), float_row)),
+            Example(cls(), (_M, _I, float_row)),
+        )
+
+
+class MatMul(Operator):
+    """Matrix product: `a @ b`. `[*, n, k]`, `[*, k, m]` → `[*, n, m]`; leading sizes broadcast.
+
+    Of a vector `[k]`, the missing size is 1, and left out of the result. MACs:
+    leading sizes · n · k · m.
+    """
+
+    input_names = ("input", "other")
+    torch_name = ""
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        for number, x in enumerate(inputs):
+            check_min_rank(self, x, 1, input=number)
+            check_dtype(self, x, "float", "int", input=number)
+        a, b = inputs
+        if a.dtype != b.dtype:
+            raise OperatorError(
+                "E0307",
+                f"MatMul takes tensors of one element type, not {a.dtype} and {b.dtype}",
+                input=1,
+                note=f"this is {b.dtype}{b}",
+            )
+        batch, n, k, m = self._sizes(a, b)
+        return a.with_shape(*batch, *([n] if a.rank > 1 else []), *([m] if b.rank > 1 else []))
+
+    def _sizes(self, a: TensorType, b: TensorType) -> tuple[tuple[Size, ...], Size, Size, Size]:
+        """The broadcast leading sizes, then n, k and m."""
+        n = a.shape[-2] if a.rank > 1 else 1
+        k, m = b.shape[-2:] if b.rank > 1 else (b.shape[0], 1)
+        if a.shape[-1] != k:
+            known = isinstance(a.shape[-1], int) and isinstance(k, int)
+            raise OperatorError(
+                "E0303",
+                f"MatMul cannot multiply {a} and {b}: {a.shape[-1]} columns and {k} rows",
+                input=1,
+                note=f"this is {b}",
+                help=None if known else f"if they are equal, state it: assert {a.shape[-1]} == {k}",
+            )
+        return broadcast(self, a.shape[:-2], b.shape[:-2]), n, k, m
+
+    def macs(self, *inputs: TensorType) -> Size:
+        batch, n, k, m = self._sizes(*inputs)
+        return product(batch) * n * k * m
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Infix("@", In(0), In(1))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        def floats(*shape: int) -> TensorType:
+            return TensorType("float", shape)
+
+        return (
+            Example(cls(), (floats(2, 5, 3, 4), floats(2, 5, 4, 6)), "torch.matmul"),
+            Example(cls(), (floats(3, 4), floats(4, 6))),
+            Example(cls(), (floats(5, 3, 4), floats(4, 6))),
+            Example(cls(), (floats(2, 1, 3, 4), floats(5, 4, 6))),
+            Example(cls(), (floats(4), floats(4, 6))),
+            Example(cls(), (floats(4), floats(2, 4, 6))),
+        )
+
+
+def _check_divisor(operator: Operator, divisor: Scalar | None) -> None:
+    if divisor == 0:
+        raise OperatorError("E0201", f"{name_of(operator)} by 0", argument="right")
+
+
+def _extreme(name: str, bound: str, operands: tuple[Code, Code]) -> Code:
+    """`torch.minimum(x, y)`, or with a number `x.clamp(max=2)`."""
+    numbers = [operand for operand in operands if not isinstance(operand, In)]
+    if numbers:
+        return Method(In(0), "clamp", (Arg(numbers[0], bound),))
+    return Call(f"torch.{name}", tuple(Arg(operand) for operand in operands))
