@@ -1,4 +1,7 @@
-"""The bases of operators with weights: their initialisation, and how the weight is parametrised."""
+"""The bases of operators with weights: their initialisation, and how the weight is parametrised.
+
+`inputs` are of type Any here where they are only passed on: subclasses say whether one may be None.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +72,11 @@ class Initialized(Operator):
     weight_init: InitField = None
     bias_init: InitField = None
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def plain_weights(self, *inputs: Any) -> Mapping[str, Weight]:
         """The learned tensors without a parametrisation."""
         return self.weights(*inputs)
 
-    def check_options(self, *inputs: TensorType) -> None:
+    def check_options(self, *inputs: Any) -> None:
         """Check the initialisers; to be called by `infer`.
 
         Raises:
@@ -94,13 +97,13 @@ class Initialized(Operator):
             for name in names:
                 check_fits(init, plain[name].shape, argument=argument)
 
-    def _names(self, argument: str, *inputs: TensorType) -> list[str]:
+    def _names(self, argument: str, *inputs: Any) -> list[str]:
         """The weights that `weight_init` or `bias_init` is about."""
         biases = argument == "bias_init"
         names = self.plain_weights(*inputs)
         return [name for name in names if ("bias" in name.rpartition(".")[2]) == biases]
 
-    def initialize(self, *inputs: TensorType) -> tuple[Code, ...]:
+    def initialize(self, *inputs: Any) -> tuple[Code, ...]:
         return tuple(
             init_code(init, Own(name))
             for argument in ("weight_init", "bias_init")
@@ -133,7 +136,7 @@ class Weighted(Initialized):
     spectral_norm: bool = False
     weight_standardization: bool = False
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def plain_weights(self, *inputs: Any) -> Mapping[str, Weight]:
         """The learned tensors without a parametrisation: `weight`, and perhaps `bias`."""
         raise TypeError(f"{name_of(self)} does not say its weights")
 
@@ -141,7 +144,7 @@ class Weighted(Initialized):
     def parametrized(self) -> bool:
         return self.weight_norm or self.spectral_norm or self.weight_standardization
 
-    def check_options(self, *inputs: TensorType) -> None:
+    def check_options(self, *inputs: Any) -> None:
         """Also raise E0201 for options that exclude one another."""
         chosen = [
             name
@@ -162,7 +165,7 @@ class Weighted(Initialized):
             )
         super().check_options(*inputs)
 
-    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def weights(self, *inputs: Any) -> Mapping[str, Weight]:
         plain = self.plain_weights(*inputs)
         if not self.parametrized or "weight" not in plain:
             return plain
@@ -176,7 +179,7 @@ class Weighted(Initialized):
             found["parametrizations.weight.original"] = Weight(shape)
         return found
 
-    def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def buffers(self, *inputs: Any) -> Mapping[str, Weight]:
         if not self.spectral_norm:
             return {}
         shape = self.plain_weights(*inputs)["weight"].shape
@@ -192,7 +195,7 @@ class Weighted(Initialized):
         found = (STANDARDIZED,) if self.weight_standardization else ()
         return (*found, SET_WEIGHT) if self.parametrized and self.weight_init else found
 
-    def constructor(self, *inputs: TensorType) -> Call | None:
+    def constructor(self, *inputs: Any) -> Call | None:
         made = super().constructor(*inputs)
         if made is None or not self.parametrized:
             return made
@@ -201,7 +204,7 @@ class Weighted(Initialized):
         name = "weight_norm" if self.weight_norm else "spectral_norm"
         return Call(f"nn.utils.parametrizations.{name}", (Arg(made),))
 
-    def initialize(self, *inputs: TensorType) -> tuple[Code, ...]:
+    def initialize(self, *inputs: Any) -> tuple[Code, ...]:
         if not (self.parametrized and self.weight_init):
             return super().initialize(*inputs)
         empty = Call("torch.empty_like", (Arg(Own("weight")),))

@@ -1,0 +1,305 @@
+"""What every operator is: attributes, shape rule, weights, costs and emitted code, in one class.
+
+An operator is a frozen pydantic model. Its fields are the attributes that a user writes, in torch's
+order, less what is inferred from the inputs. Everything else about it is a method that reads the
+fields and the types of the inputs:
+
+* `infer(*inputs)`    the types of the outputs; raises `OperatorError` for what torch would refuse
+* `inferred(*inputs)` the attributes that torch wants and we infer (`in_channels`)
+* `weights(*inputs)`  the learned tensors, by `state_dict` name; parameters are counted from it
+* `buffers(*inputs)`  the fixed tensors of its `state_dict`
+* `macs(*inputs)`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
+* `flops(*inputs)`    other operations, by class: "elementwise", "norm", "pool", …
+* `constructor`, `functional`, `call`: the emitted code, as a tree (`ops/code.py`)
+* `examples()`        instances and input types, tested against live torch by `tests/ops`
+
+`inputs` is aligned with `input_names`; an optional input that is not given is None, and operators
+that have one widen the annotation to `TensorType | None`. A variadic operator gets all its tensors.
+
+A new operator is one such class in one module of this package; the index finds it by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
+from addnn_spec.sizes import Size
+
+DType = Literal["float", "int", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A tensor's element type and shape. Sizes are ints or symbolic sizes."""
+
+    dtype: DType
+    shape: tuple[Size, ...]
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def numel(self) -> Size:
+        """The number of elements."""
+        total: Size = 1
+        for size in self.shape:
+            total = total * size
+        return total
+
+    def with_shape(self, *shape: Size) -> TensorType:
+        return TensorType(self.dtype, tuple(shape))
+
+    def __str__(self) -> str:
+        return f"[{', '.join(str(size) for size in self.shape)}]"
+
+
+class Weight(NamedTuple):
+    """A learned or fixed tensor of an operator: its shape and element type."""
+
+    shape: tuple[Size, ...]
+    dtype: DType = "float"
+
+
+class Window(NamedTuple):
+    """The sliding window of an operator, per spatial dimension: for the receptive field."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+class OperatorError(Exception):
+    """What is wrong with an operator's attributes or inputs, in the user's words.
+
+    `argument` names the attribute, `input` the index of the input, that the error is about; the
+    elaborator turns them into places in the text. `note` is what stands beside the caret.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        argument: str | None = None,
+        input: int | None = None,
+        note: str = "",
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.argument = argument
+        self.input = input
+        self.note = note
+        self.help = help
+
+
+class Example(NamedTuple):
+    """An instance of an operator with inputs, held against live torch by the registry's test.
+
+    `reference` is torch's own name for the same thing (`torch.nn.functional.relu`), called with the
+    inputs, where the emitted code is not simply a module of torch.
+    """
+
+    operator: Operator
+    inputs: tuple[TensorType | None, ...]
+    reference: str | None = None
+
+
+class Operator(BaseModel):
+    """The base of all operators. Subclasses declare fields, and override what differs."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True
+    )
+
+    # --- what flows in and out -------------------------------------------------------------------
+    input_names: ClassVar[tuple[str, ...]] = ("input",)
+    """The tensors that flow in, in order. All are required but those in `optional_inputs`."""
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+    """Inputs that may be missing, the last of `input_names`; usually given by name."""
+    variadic: ClassVar[bool] = False
+    """The one input is a list of tensors of any length (`Concat`)."""
+    output_names: ClassVar[tuple[str, ...]] = ("output",)
+    """Names of the outputs, in order; for documentation and messages."""
+    layers: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold a layer (`Scan`'s `cell`); see `ops/higher.py`."""
+
+    # --- how others treat it ---------------------------------------------------------------------
+    torch_name: ClassVar[str | None] = None
+    """The dotted torch class when it is not `nn.<ClassName>`; empty: it has no module form."""
+    hidden_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that are no arguments of the torch class (`weight_init`, `is_causal`)."""
+    keyword_only: ClassVar[tuple[str, ...]] = ()
+    """Fields that are given by name only. The others may be positional: see `positional_fields`."""
+    collect: ClassVar[str | None] = None
+    """The field that takes all positional arguments, where there are several: `Permute(0, 2, 1)`
+    is `Permute([0, 2, 1])`. One that is a list stays one."""
+    creates: ClassVar[bool] = False
+    """It makes a tensor of nothing (`Zeros`): the backend adds `device=`, and for floats `dtype=`,
+    to the call, from a tensor in scope."""
+    unused_outputs: ClassVar[Mapping[int, Arg]] = {}
+    """Arguments for the module's call where the output of that index is not used: attention's
+    `need_weights=False`. The backend, which knows the uses, appends them to `Invoke`."""
+    view: ClassVar[bool] = False
+    """The output shares the input's memory (Flatten, Reshape, Select)."""
+    identity_in_eval: ClassVar[bool] = False
+    """In evaluation the output is the input (Dropout)."""
+    stateful: ClassVar[bool] = False
+    """It acts otherwise in training (Dropout, BatchNorm): always a module."""
+    reshapes: ClassVar[bool] = False
+    """It only passes values on, moved or selected: an index probe shows "as above"."""
+
+    # --- rules -----------------------------------------------------------------------------------
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        """The types of the outputs. By default: as the first input (elementwise)."""
+        return inputs[0]
+
+    def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
+        """Pairs (a, b) of sizes, one of them symbolic, for which `infer` takes it that a ≤ b:
+        `x[:T]` holds T elements only where T is not above x's size. The elaborator proves them.
+        """
+        return ()
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
+        """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
+        return {}
+
+    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        """The learned tensors, by their names in the operator's `state_dict`."""
+        return {}
+
+    def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        """The fixed tensors of the operator's `state_dict` (running statistics)."""
+        return {}
+
+    def macs(self, *inputs: TensorType) -> Size:
+        """Multiply-accumulates of convolutions and matrix products."""
+        return 0
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        """Operations beside the multiply-accumulates, by class. By default none."""
+        return {}
+
+    def window(self, *inputs: TensorType) -> Window | None:
+        """The sliding window over the spatial dimensions, where there is one."""
+        return None
+
+    # --- emitted code ----------------------------------------------------------------------------
+    @property
+    def support(self) -> tuple[Support, ...]:
+        """Definitions that the emitted code of this instance needs in the file."""
+        return ()
+
+    def constructor(self, *inputs: TensorType) -> Call | None:
+        """The call that makes the module: by default `nn.<Name>(inferred, fields)`.
+
+        Inferred and required arguments are positional, in torch's order; the others keywords.
+        None where there is no module form.
+        """
+        name = self.torch_name if self.torch_name is not None else f"nn.{type(self).__name__}"
+        if not name:
+            return None
+        inferred = tuple(Arg(value) for value in self.inferred(*inputs).values())
+        return Call(name, inferred + self.arguments())
+
+    def arguments(self) -> tuple[Arg, ...]:
+        """The fields as torch's arguments: required ones positional, the others keywords."""
+        args = []
+        for field, info in type(self).model_fields.items():
+            if field in self.hidden_fields or field in self.layers:
+                continue
+            value = getattr(self, field)
+            if info.is_required():
+                args.append(Arg(value))
+            else:
+                args.append(Arg(value, field, info.get_default(call_default_factory=True)))
+        return tuple(args)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        """The expression over `In(0)`, `In(1)` … without a module; None where it needs one."""
+        return None
+
+    def call(self, *inputs: Any) -> Code:
+        """The expression by which `forward` calls the module: by default `self.name(in, …)`.
+
+        Override it where the module's arguments are not the inputs in order.
+        """
+        return Invoke(tuple(Arg(In(i)) for i, x in enumerate(inputs) if x is not None))
+
+    @property
+    def result(self) -> tuple[Any, ...] | None:
+        """How the call's value unpacks into outputs, where not flat: LSTM is `(0, (1, 2))`.
+
+        None inside means a value that is thrown away.
+        """
+        return None
+
+    def initialize(self, *inputs: TensorType) -> tuple[Code, ...]:
+        """Statements after construction (`nn.init.…_(self.weight)`), over `Own`."""
+        return ()
+
+    # --- documentation and tests -----------------------------------------------------------------
+    @classmethod
+    def positional_fields(cls) -> tuple[str, ...]:
+        """The attributes that may be given by position, in that order."""
+        return tuple(name for name in cls.model_fields if name not in cls.keyword_only)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Instances with inputs for the registry's test; the first stands in the reference."""
+        raise TypeError(f"{cls.__name__} has no examples")
+
+    def given(self) -> dict[str, Any]:
+        """The attributes that differ from their defaults, for drawings and tables."""
+        return {
+            name: value
+            for name, info in type(self).model_fields.items()
+            if (value := getattr(self, name)) != info.get_default(call_default_factory=True)
+        }
+
+
+class HigherOperator(Operator):
+    """An operator with a layer for an argument: the first of `layers`.
+
+    A node of it has for inputs what flows in, then what the layer has besides (tensors given by
+    name, tensors it reads from around); the layer's graph stands in the node's `layers`, and takes
+    `layer_inputs` and then the same besides.
+    """
+
+    has_states: ClassVar[bool] = False
+    """Inputs of the layer that do not flow in begin as their defaults (`Scan`'s states)."""
+
+    def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """The types that the layer is given, for what flows in."""
+        return inputs
+
+    def infer_layer(
+        self, outputs: tuple[TensorType, ...], *inputs: TensorType
+    ) -> tuple[TensorType, ...]:
+        """The types of the outputs, for the layer's outputs and all that flows in."""
+        return outputs
+
+    def turns(self, *inputs: TensorType) -> Size:
+        """How often the layer runs, for its costs."""
+        return 1
+
+
+__all__ = [
+    "REQUIRED",
+    "DType",
+    "Example",
+    "HigherOperator",
+    "Operator",
+    "OperatorError",
+    "TensorType",
+    "Weight",
+    "Window",
+]

@@ -1,0 +1,169 @@
+"""Lookup tables: rows of a weight, chosen by indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.checks import check_dtype, check_rank, name_of
+from addnn_spec.ops.code import Arg, Call, Code, In, Invoke
+from addnn_spec.ops.fields import PositiveFloat, PositiveInt
+from addnn_spec.ops.weighted import Weighted
+from addnn_spec.sizes import Size
+
+
+class _Table(Weighted):
+    """A weight `[num_embeddings, embedding_dim]`, which may be given as the input `weight`."""
+
+    num_embeddings: PositiveInt
+    embedding_dim: PositiveInt
+    padding_idx: int | None = None
+    max_norm: PositiveFloat | None = None
+    norm_type: PositiveFloat = 2.0
+    scale_grad_by_freq: bool = False
+
+    def check_table(self, *inputs: TensorType | None) -> TensorType:
+        """Check what all tables ask; the indices' type."""
+        x = _indices(inputs)
+        check_dtype(self, x, "int")
+        rows = self.num_embeddings
+        if self.padding_idx is not None and not -rows <= self.padding_idx < rows:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s padding_idx {self.padding_idx} is no row of {rows}",
+                argument="padding_idx",
+                help=f"rows are 0 … {rows - 1}",
+            )
+        self.check_options(*inputs)
+        return x
+
+    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+        return {"weight": Weight((self.num_embeddings, self.embedding_dim))}
+
+
+class Embedding(_Table):
+    """A learned vector for each index. `int[*]` → `[*, embedding_dim]`.
+
+    The row `padding_idx` starts at zero and gets no gradient. With the input `weight`, of shape
+    `[num_embeddings, embedding_dim]`, the table is that tensor: tied. It multiplies nothing: 0 MACs.
+    """
+
+    input_names = ("input", "weight")
+    optional_inputs = ("weight",)
+
+    sparse: bool = False
+
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        x = self.check_table(*inputs)
+        weight = inputs[1] if len(inputs) > 1 else None
+        if weight is not None:
+            self._check_weight(weight)
+        return TensorType("float", (*x.shape, self.embedding_dim))
+
+    def _check_weight(self, weight: TensorType) -> None:
+        check_rank(self, weight, "num_embeddings, embedding_dim", input=1)
+        check_dtype(self, weight, "float", input=1)
+        shape = (self.num_embeddings, self.embedding_dim)
+        if weight.shape != shape:
+            raise OperatorError(
+                "E0303",
+                f"{name_of(self)}'s weight is {weight}, where {list(shape)} is needed",
+                argument="weight",
+                input=1,
+            )
+
+    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+        tied = len(inputs) > 1 and inputs[1] is not None
+        return {} if tied else super().plain_weights(*inputs)
+
+    def constructor(self, *inputs: TensorType | None) -> Call | None:
+        return super().constructor(*inputs) if self.plain_weights(*inputs) else None
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        if self.plain_weights(*inputs):
+            return None
+        options = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
+        defaults = type(self).model_fields
+        args = (Arg(getattr(self, name), name, defaults[name].default) for name in options)
+        return Call("F.embedding", (Arg(In(0)), Arg(In(1)), *args))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("int", (2, 5))
+        weight = TensorType("float", (9, 4))
+        return (
+            Example(cls(num_embeddings=9, embedding_dim=4), (x, None)),
+            Example(cls(num_embeddings=9, embedding_dim=4, padding_idx=-1), (x, None)),
+            Example(cls(num_embeddings=9, embedding_dim=4, weight_norm=True), (x, None)),
+            Example(cls(num_embeddings=9, embedding_dim=4), (x, weight), "F.embedding"),
+        )
+
+
+class EmbeddingBag(_Table):
+    """The mean, sum or maximum of each bag's vectors. `int[N, L]` → `[N, embedding_dim]`.
+
+    Every row of the input is a bag. `per_sample_weights`, `[N, L]`, scale the vectors of a sum.
+    """
+
+    input_names = ("input", "per_sample_weights")
+    optional_inputs = ("per_sample_weights",)
+    hidden_fields = (*Weighted.hidden_fields, "padding_idx")
+
+    mode: Literal["mean", "sum", "max"] = "mean"
+    sparse: bool = False
+
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        x = self.check_table(*inputs)
+        check_rank(self, x, "N, L")
+        scales = inputs[1] if len(inputs) > 1 else None
+        if scales is not None:
+            self._check_scales(scales, x)
+        return TensorType("float", (x.shape[0], self.embedding_dim))
+
+    def _check_scales(self, scales: TensorType, x: TensorType) -> None:
+        check_dtype(self, scales, "float", input=1)
+        if self.mode != "sum":
+            raise OperatorError(
+                "E0201",
+                f'EmbeddingBag takes per_sample_weights with mode = "sum", not "{self.mode}"',
+                argument="mode",
+            )
+        if scales.shape != x.shape:
+            raise OperatorError(
+                "E0303",
+                f"EmbeddingBag's per_sample_weights are {scales}, where {x} is needed",
+                input=1,
+            )
+
+    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+        return {"elementwise": _indices(inputs).numel * self.embedding_dim}
+
+    def constructor(self, *inputs: TensorType | None) -> Call | None:
+        made = super().constructor(*inputs)
+        if made is None or self.parametrized:
+            return made
+        return Call(made.fn, (*made.args, Arg(self.padding_idx, "padding_idx", None)))
+
+    def call(self, *inputs: TensorType | None) -> Code:
+        if len(inputs) < 2 or inputs[1] is None:
+            return Invoke((Arg(In(0)),))
+        return Invoke((Arg(In(0)), Arg(In(1), "per_sample_weights")))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("int", (2, 5))
+        return (
+            Example(cls(num_embeddings=9, embedding_dim=4), (x, None)),
+            Example(cls(num_embeddings=9, embedding_dim=4, mode="max", padding_idx=2), (x, None)),
+            Example(
+                cls(num_embeddings=9, embedding_dim=4, mode="sum"),
+                (x, TensorType("float", (2, 5))),
+            ),
+        )
+
+
+def _indices(inputs: tuple[TensorType | None, ...]) -> TensorType:
+    x = inputs[0]
+    assert x is not None
+    return x

@@ -1,0 +1,168 @@
+"""Linear and bilinear maps of the last dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank, name_of
+from addnn_spec.ops.code import Arg, Call, Code, In, Support
+from addnn_spec.ops.fields import PositiveInt
+from addnn_spec.ops.init import Init
+from addnn_spec.ops.weighted import Weighted
+from addnn_spec.sizes import Size
+
+TIED_LINEAR = Support(
+    "TiedLinear",
+    '''\
+class TiedLinear(nn.Module):
+    """A linear layer with a bias of its own, and a weight that is given."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        bound = in_features**-0.5
+        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound))
+
+    def forward(self, input: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(input, weight, self.bias)
+''',
+)
+
+
+class Linear(Weighted):
+    """Affine map of the last dimension: `y = x Wᵀ + b`. `[*, in]` → `[*, out_features]`.
+
+    With the input `weight`, of shape `[out_features, in]`, the weight is that tensor: tied, as in
+    `Linear(v, bias = false, weight = embed.weight)`. MACs: all leading sizes · in · out.
+    """
+
+    input_names = ("input", "weight")
+    optional_inputs = ("weight",)
+
+    out_features: PositiveInt
+    bias: bool = True
+
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        x, weight = _with_weight(inputs)
+        check_min_rank(self, x, 1)
+        check_dtype(self, x, "float")
+        if weight is not None:
+            check_tied(self, weight, (self.out_features, x.shape[-1]))
+        self.check_options(*inputs)
+        return x.with_shape(*x.shape[:-1], self.out_features)
+
+    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+        x, _ = _with_weight(inputs)
+        return {"in_features": x.shape[-1]}
+
+    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+        x, weight = _with_weight(inputs)
+        own = {} if weight else {"weight": Weight((self.out_features, x.shape[-1]))}
+        return own | ({"bias": Weight((self.out_features,))} if self.bias else {})
+
+    def macs(self, *inputs: TensorType | None) -> Size:
+        x, _ = _with_weight(inputs)
+        return x.numel * self.out_features
+
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return (*super().support, TIED_LINEAR) if self.bias else super().support
+
+    def constructor(self, *inputs: TensorType | None) -> Call | None:
+        x, weight = _with_weight(inputs)
+        if weight is None:
+            return super().constructor(*inputs)
+        if not self.bias:
+            return None
+        return Call("TiedLinear", (Arg(x.shape[-1]), Arg(self.out_features)))
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        _, weight = _with_weight(inputs)
+        if weight is None or self.bias:
+            return None
+        return Call("F.linear", (Arg(In(0)), Arg(In(1))))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 5, 8))
+        return (
+            Example(cls(out_features=4), (x, None)),
+            Example(cls(out_features=4, bias=False), (TensorType("float", (2, 8)), None)),
+            Example(cls(out_features=4, weight_norm=True, weight_init=Init("ones")), (x, None)),
+            Example(cls(out_features=4, spectral_norm=True), (x, None)),
+            Example(cls(out_features=4, weight_standardization=True), (x, None)),
+            Example(
+                cls(out_features=4, bias=False),
+                (x, TensorType("float", (4, 8))),
+                "F.linear",
+            ),
+            Example(cls(out_features=4), (x, TensorType("float", (4, 8)))),
+        )
+
+
+class Bilinear(Weighted):
+    """Bilinear map of two inputs: `y_k = x₁ᵀ A_k x₂ + b_k`. `[*, in1]`, `[*, in2]` → `[*, out]`.
+
+    MACs: leading sizes · (out · in1 · in2 + out · in2).
+    """
+
+    input_names = ("input1", "input2")
+
+    out_features: PositiveInt
+    bias: bool = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        first, second = inputs
+        for number, x in enumerate(inputs):
+            check_min_rank(self, x, 1, input=number)
+            check_dtype(self, x, "float", input=number)
+        if first.shape[:-1] != second.shape[:-1]:
+            raise OperatorError(
+                "E0303",
+                f"{name_of(self)}'s inputs {first} and {second} differ before the last dimension",
+                input=1,
+            )
+        self.check_options(*inputs)
+        return first.with_shape(*first.shape[:-1], self.out_features)
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
+        first, second = inputs
+        return {"in1_features": first.shape[-1], "in2_features": second.shape[-1]}
+
+    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        first, second = inputs
+        own = {"weight": Weight((self.out_features, first.shape[-1], second.shape[-1]))}
+        return own | ({"bias": Weight((self.out_features,))} if self.bias else {})
+
+    def macs(self, *inputs: TensorType) -> Size:
+        first, second = inputs
+        return first.numel * self.out_features * second.shape[-1] + second.numel * self.out_features
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        first, second = TensorType("float", (2, 3)), TensorType("float", (2, 5))
+        return (
+            Example(cls(out_features=4), (first, second)),
+            Example(cls(out_features=4, bias=False), (first, second)),
+        )
+
+
+def _with_weight(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType | None]:
+    """The input, and the tied weight if one is given."""
+    x = inputs[0]
+    assert x is not None
+    return x, inputs[1] if len(inputs) > 1 else None
+
+
+def check_tied(operator: Weighted, weight: TensorType, shape: tuple[Size, ...]) -> None:
+    """A given weight has the shape that the operator's own would have."""
+    check_rank(operator, weight, "out, in", input=1)
+    check_dtype(operator, weight, "float", input=1)
+    if weight.shape != shape:
+        wanted = TensorType("float", shape)
+        raise OperatorError(
+            "E0303",
+            f"{name_of(operator)}'s weight is {weight}, where {wanted} is needed",
+            argument="weight",
+            input=1,
+        )

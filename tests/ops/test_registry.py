@@ -1,0 +1,141 @@
+"""Every operator, in every one of its examples, held against live torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from addnn_spec.ops import find, index
+from addnn_spec.ops.base import Example, OperatorError, TensorType
+from addnn_spec.ops.checks import name_of
+from addnn_spec.sizes import Size, SymbolicSize
+from addnn_spec.sizes.symbolic import Symbol
+from tests.ops.harness import (
+    DTYPES,
+    Interpreter,
+    all_examples,
+    build,
+    counted_macs,
+    outputs_of,
+    run,
+    tensors_of,
+    value_of,
+)
+
+EXAMPLES = [pytest.param(example, id=name) for name, example in all_examples()]
+LOOP_COUNTED = {"Bilinear", "GRU", "LSTM", "RNN"}
+"""What torch's counter does not count: their families' tests count in loops."""
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_shapes_and_dtypes(example: Example) -> None:
+    operator, inputs, _ = example
+    outputs = run(operator, inputs, tensors_of(example), build(operator, inputs))
+    inferred = outputs_of(operator, inputs)
+    assert [tuple(output.shape) for output in outputs] == [kind.shape for kind in inferred]
+    assert [output.dtype for output in outputs] == [DTYPES[kind.dtype] for kind in inferred]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_weights_and_buffers(example: Example) -> None:
+    operator, inputs, _ = example
+    module = build(operator, inputs)
+    weights, buffers = operator.weights(*inputs), operator.buffers(*inputs)  # type: ignore[arg-type]
+    if module is None:
+        assert not weights
+        assert not buffers
+        return
+    parameters = dict(module.named_parameters())
+    assert {name: tuple(weight.shape) for name, weight in weights.items()} == {
+        name: tuple(parameter.shape) for name, parameter in parameters.items()
+    }
+    assert list(weights) == list(parameters)
+    state = {name: value for name, value in module.state_dict().items() if name not in parameters}
+    assert {name: (tuple(buffer.shape), DTYPES[buffer.dtype]) for name, buffer in buffers.items()} == {
+        name: (tuple(value.shape), value.dtype) for name, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_multiply_accumulates(example: Example) -> None:
+    operator, inputs, _ = example
+    macs = operator.macs(*inputs)  # type: ignore[arg-type]
+    if name_of(operator) in LOOP_COUNTED:
+        assert value_of(macs) > 0
+    else:
+        assert macs == counted_macs(example)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_both_forms_agree(example: Example) -> None:
+    operator, inputs, reference = example
+    tensors = tensors_of(example)
+    forms = []
+    module = build(operator, inputs)
+    if module is not None:
+        forms.append(run(operator, inputs, tensors, module))
+    if operator.functional(*inputs) is not None:  # type: ignore[arg-type]
+        forms.append(run(operator, inputs, tensors, None))
+    if reference is not None:
+        resolved = Interpreter(operator)._resolve(reference)
+        value = resolved(*(tensor for tensor in tensors if tensor is not None))
+        forms.append(value if isinstance(value, tuple) else (value,))
+    assert forms
+    for other in forms[1:]:
+        for left, right in zip(forms[0], other, strict=True):
+            torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def with_symbol(example: Example) -> Iterator[tuple[TensorType | None, ...]]:
+    """The inputs with each size in turn made symbolic, wherever that number stands."""
+    for size in sorted({size for x in example.inputs if x for size in x.shape}, key=value_of):
+        symbol: Size = SymbolicSize.of(Symbol("S", value_of(size)))
+        yield tuple(
+            x and TensorType(x.dtype, tuple(symbol if s == size else s for s in x.shape))
+            for x in example.inputs
+        )
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_symbolic_sizes(example: Example) -> None:
+    operator, inputs, _ = example
+    expected = outputs_of(operator, inputs)
+    for symbolic in with_symbol(example):
+        try:
+            inferred = outputs_of(operator, symbolic)
+        except OperatorError as error:
+            assert error.code in {"E0301", "E0303", "E0305", "E0308"}, error.message
+            continue
+        shapes = [tuple(map(value_of, kind.shape)) for kind in inferred]
+        assert shapes == [kind.shape for kind in expected]
+        macs = operator.macs(*symbolic)  # type: ignore[arg-type]
+        assert value_of(macs) == operator.macs(*inputs)  # type: ignore[arg-type]
+        flops = operator.flops(*symbolic)  # type: ignore[arg-type]
+        expected_flops = dict(operator.flops(*inputs))  # type: ignore[arg-type]
+        assert {kind: value_of(count) for kind, count in flops.items()} == expected_flops
+
+
+@pytest.mark.parametrize("name", index())
+def test_documentation(name: str) -> None:
+    kind = find(name)
+    assert kind is not None
+    assert kind.__doc__
+    assert re.match(r"\S.*\.", kind.__doc__), "the first line says what it does"
+    assert kind.examples()
+    for example in kind.examples():
+        assert len(example.inputs) == len(kind.input_names) or kind.variadic
+        assert all(
+            x is not None or input_name in kind.optional_inputs
+            for input_name, x in zip(kind.input_names, example.inputs, strict=False)
+        )
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_stateful_operators_are_modules(example: Example) -> None:
+    operator, inputs, _ = example
+    if operator.stateful:
+        assert operator.constructor(*inputs) is not None  # type: ignore[arg-type]
+        assert operator.functional(*inputs) is None  # type: ignore[arg-type]
