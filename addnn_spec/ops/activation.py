@@ -450,7 +450,7 @@ class _Promoting(_Function):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(), (_MAP,), cls.function), Example(cls(), (_INTS,), cls.function))
+        return (Example(cls(), (_MAP,), cls.function), Example(cls(), (_INTS,)))
 
 
 class Exp(_Promoting):
