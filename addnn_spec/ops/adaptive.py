@@ -255,7 +255,8 @@ class FractionalMaxPool2d(_FractionalMaxPool):
     """The maximum of windows whose places are drawn at random.
 
     `[N, C, H, W]` → `[N, C, H', W']`. One of `output_size` and `output_ratio`, a part of
-    the input's size between 0 and 1, is given. With `return_indices` there is a second output. Graham 2014, arXiv:1412.6071.
+    the input's size between 0 and 1, is given. With `return_indices` there is a second output.
+    Graham 2014, arXiv:1412.6071.
     """
 
     spatial = 2
@@ -279,7 +280,8 @@ class FractionalMaxPool3d(_FractionalMaxPool):
     """The maximum of windows whose places are drawn at random.
 
     `[N, C, D, H, W]` → `[N, C, D', H', W']`. One of `output_size` and `output_ratio`, a part of
-    the input's size between 0 and 1, is given. With `return_indices` there is a second output. Graham 2014, arXiv:1412.6071.
+    the input's size between 0 and 1, is given. With `return_indices` there is a second output.
+    Graham 2014, arXiv:1412.6071.
     """
 
     spatial = 3

@@ -1,0 +1,394 @@
+"""Padding: more elements at the ends of the last dimensions, or fewer where it is negative.
+
+`padding` is one number for all sides, or (left, right, top, bottom, front, back): the last
+dimension first, as torch has it. A size L becomes `L + left + right`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
+from addnn_spec.ops.code import Arg, Call, Code, In
+from addnn_spec.ops.fields import Finite
+from addnn_spec.sizes import Size, SymbolicSize
+
+Amount = int | SymbolicSize
+"""Elements to add; negative: to remove. It may be symbolic."""
+
+Mode = Literal["constant", "reflect", "replicate", "circular"]
+Sides1 = int | tuple[int, int]
+Sides2 = int | tuple[int, int, int, int]
+Sides3 = int | tuple[int, int, int, int, int, int]
+
+
+def _padded(
+    operator: Operator, x: TensorType, sides: tuple[Amount, ...], mode: Mode, argument: str
+) -> TensorType:
+    """The type after padding; E0201 for amounts that the mode cannot serve, E0304 for size < 1."""
+    shape = list(x.shape)
+    for number in range(len(sides) // 2):
+        before, after = sides[2 * number : 2 * number + 2]
+        dim = x.rank - 1 - number
+        size = shape[dim]
+        for amount in (before, after):
+            _check_amount(operator, size, amount, mode, argument)
+        padded = shape[dim] = size + before + after
+        if isinstance(padded, int) and padded < 1:
+            raise OperatorError(
+                "E0304",
+                f"{name_of(operator)} takes {-(before + after)} elements from dimension {dim}, "
+                f"which has {size}",
+                argument=argument,
+            )
+    return x.with_shape(*shape)
+
+
+def _check_amount(
+    operator: Operator, size: Size, amount: Amount, mode: Mode, argument: str
+) -> None:
+    if mode not in ("reflect", "circular") or not (
+        isinstance(size, int) and isinstance(amount, int)
+    ):
+        return
+    most = size - 1 if mode == "reflect" else size
+    if amount > most:
+        raise OperatorError(
+            "E0201",
+            f"{name_of(operator)} can add {most} elements to a side of {size}, not {amount}",
+            argument=argument,
+            note="there are no more to repeat",
+        )
+
+
+def _check_constant(operator: Operator, x: TensorType, value: float) -> None:
+    """torch would round the value to the input's type in silence."""
+    if (x.dtype == "int" and value != int(value)) or (x.dtype == "bool" and value not in (0, 1)):
+        raise OperatorError(
+            "E0201",
+            f"{name_of(operator)} cannot put the value {value} in a tensor of {x.dtype}",
+            argument="value",
+        )
+
+
+class _Padding(Operator):
+    """Padding of the last `spatial` dimensions, in one of the modes."""
+
+    spatial: ClassVar[int]
+    mode_: ClassVar[Mode] = "constant"
+
+    def _sides(self) -> tuple[int, ...]:
+        padding: int | tuple[int, ...] = getattr(self, "padding", 0)
+        return padding if isinstance(padding, tuple) else (padding,) * (2 * self.spatial)
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(self, x, f"N, C, {SPATIAL[self.spatial - 1]}")
+        if self.mode_ != "constant":
+            check_dtype(self, x, "float")
+        else:
+            _check_constant(self, x, getattr(self, "value", 0.0))
+        return _padded(self, x, self._sides(), self.mode_, "padding")
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        value = getattr(self, "value", 0.0)
+        mode = Arg(self.mode_, "mode", "constant")
+        return Call("F.pad", (Arg(In(0)), Arg(self._sides()), mode, Arg(value, "value", 0.0)))
+
+    @classmethod
+    def _examples(cls, *options: Operator) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 6, 5, 4)[: cls.spatial + 2])
+        return tuple(Example(option, (x,)) for option in options)
+
+
+class ReflectionPad1d(_Padding):
+    """Pads with the input mirrored at its first and last element.
+
+    `[N, C, L]` → `[N, C, L']`.
+    """
+
+    spatial = 1
+    mode_ = "reflect"
+    padding: Sides1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1)))
+
+
+class ReflectionPad2d(_Padding):
+    """Pads with the input mirrored at its first and last element.
+
+    `[N, C, H, W]` → `[N, C, H', W']`.
+    """
+
+    spatial = 2
+    mode_ = "reflect"
+    padding: Sides2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3)))
+
+
+class ReflectionPad3d(_Padding):
+    """Pads with the input mirrored at its first and last element.
+
+    `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+    """
+
+    spatial = 3
+    mode_ = "reflect"
+    padding: Sides3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3, 1, 0)))
+
+
+class ReplicationPad1d(_Padding):
+    """Pads with the first and the last element again.
+
+    `[N, C, L]` → `[N, C, L']`.
+    """
+
+    spatial = 1
+    mode_ = "replicate"
+    padding: Sides1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1)))
+
+
+class ReplicationPad2d(_Padding):
+    """Pads with the first and the last element again.
+
+    `[N, C, H, W]` → `[N, C, H', W']`.
+    """
+
+    spatial = 2
+    mode_ = "replicate"
+    padding: Sides2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3)))
+
+
+class ReplicationPad3d(_Padding):
+    """Pads with the first and the last element again.
+
+    `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+    """
+
+    spatial = 3
+    mode_ = "replicate"
+    padding: Sides3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3, 1, 0)))
+
+
+class CircularPad1d(_Padding):
+    """Pads with the other end's elements, as if the input were a ring.
+
+    `[N, C, L]` → `[N, C, L']`.
+    """
+
+    spatial = 1
+    mode_ = "circular"
+    padding: Sides1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1)))
+
+
+class CircularPad2d(_Padding):
+    """Pads with the other end's elements, as if the input were a ring.
+
+    `[N, C, H, W]` → `[N, C, H', W']`.
+    """
+
+    spatial = 2
+    mode_ = "circular"
+    padding: Sides2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3)))
+
+
+class CircularPad3d(_Padding):
+    """Pads with the other end's elements, as if the input were a ring.
+
+    `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+    """
+
+    spatial = 3
+    mode_ = "circular"
+    padding: Sides3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(2, 1, 0, 3, 1, 0)))
+
+
+class ZeroPad1d(_Padding):
+    """Pads with zeros.
+
+    `[N, C, L]` → `[N, C, L']`.
+    """
+
+    spatial = 1
+    padding: Sides1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(-1, 2)))
+
+
+class ZeroPad2d(_Padding):
+    """Pads with zeros.
+
+    `[N, C, H, W]` → `[N, C, H', W']`.
+    """
+
+    spatial = 2
+    padding: Sides2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(-1, 2, 1, -2)))
+
+
+class ZeroPad3d(_Padding):
+    """Pads with zeros.
+
+    `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+    """
+
+    spatial = 3
+    padding: Sides3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2), cls(padding=(-1, 2, 1, -2, 0, 1)))
+
+
+class ConstantPad1d(_Padding):
+    """Pads with `value`.
+
+    `[N, C, L]` → `[N, C, L']`.
+    """
+
+    spatial = 1
+    padding: Sides1
+    value: Finite
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2, value=0.5), cls(padding=(-1, 2), value=0.5))
+
+
+class ConstantPad2d(_Padding):
+    """Pads with `value`.
+
+    `[N, C, H, W]` → `[N, C, H', W']`.
+    """
+
+    spatial = 2
+    padding: Sides2
+    value: Finite
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(cls(padding=2, value=0.5), cls(padding=(-1, 2, 1, -2), value=0.5))
+
+
+class ConstantPad3d(_Padding):
+    """Pads with `value`.
+
+    `[N, C, D, H, W]` → `[N, C, D', H', W']`.
+    """
+
+    spatial = 3
+    padding: Sides3
+    value: Finite
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return cls._examples(
+            cls(padding=2, value=0.5), cls(padding=(-1, 2, 1, -2, 0, 1), value=0.5)
+        )
+
+
+class Pad(Operator):
+    """Pads the last dimensions: `pad` is (left, right, top, bottom, …), the last dimension first.
+
+    `[*]` → `[*]`. A negative amount crops. Amounts may be symbolic: `(7 - x.width % 7) % 7`. The
+    modes "reflect", "replicate" and "circular" pad all dimensions after `[N, C]`, three at most.
+    """
+
+    torch_name = ""
+    pad: tuple[Amount, ...]
+    mode: Mode = "constant"
+    value: Finite = 0.0
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        self._check_length(x)
+        if self.mode != "constant":
+            check_dtype(self, x, "float")
+            self._check_value()
+        else:
+            _check_constant(self, x, self.value)
+        return _padded(self, x, self.pad, self.mode, "pad")
+
+    def _check_length(self, x: TensorType) -> None:
+        amounts = len(self.pad)
+        if amounts % 2:
+            raise OperatorError(
+                "E0201",
+                f"Pad wants two amounts for each dimension, and gets {amounts}",
+                argument="pad",
+            )
+        if amounts > 2 * x.rank:
+            raise OperatorError(
+                "E0302",
+                f"Pad gets amounts for {amounts // 2} dimensions, its input has {x.rank}",
+                argument="pad",
+            )
+        if self.mode != "constant" and (amounts != 2 * (x.rank - 2) or amounts not in (2, 4, 6)):
+            raise OperatorError(
+                "E0201",
+                f'Pad in mode "{self.mode}" pads every dimension after the channels, three at most,'
+                f" not {amounts // 2} of {x}",
+                argument="pad",
+            )
+
+    def _check_value(self) -> None:
+        if self.value:
+            raise OperatorError(
+                "E0201", f'Pad in mode "{self.mode}" has no use for a value', argument="value"
+            )
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        mode = Arg(self.mode, "mode", "constant")
+        return Call("F.pad", (Arg(In(0)), Arg(self.pad), mode, Arg(self.value, "value", 0.0)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 6, 5))
+        return (
+            Example(cls(pad=(0, 1, 0, 1)), (x,)),
+            Example(cls(pad=(-1, 1, -1, 1)), (x,)),
+            Example(cls(pad=(0, 0, 0, 0, 0, 4), value=0.5), (x,)),
+            Example(cls(pad=(2, 1, 0, 3), mode="reflect"), (x,)),
+            Example(cls(pad=(2, 1, 0, 3), mode="circular"), (x,)),
+            Example(cls(pad=(1, 1), value=2), (TensorType("int", (2, 5)),)),
+            Example(cls(pad=(1, 1), value=1), (TensorType("bool", (2, 5)),)),
+        )
