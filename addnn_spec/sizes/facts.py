@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from addnn_spec.sizes.division import not_divisible, polynomial_quotient
 from addnn_spec.sizes.proof import Prover, Range
 from addnn_spec.sizes.symbolic import (
     Floor,
-    Monomial,
     Size,
     SizeError,
     Symbol,
@@ -29,6 +27,9 @@ from addnn_spec.sizes.symbolic import (
     symbols,
 )
 from addnn_spec.sizes.text import source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _OPERATORS: Final[dict[str, Callable[[int, int], bool]]] = {
     "==": operator.eq,
@@ -98,7 +99,7 @@ class Facts:
             before = dict(self._rewrites), dict(self._ranges), dict(self._bounded), self._nonzero
             try:
                 self._assume(self.normal(left - right), op)
-            except _Contradiction:
+            except _ContradictionError:
                 self._rewrites, self._ranges, self._bounded, self._nonzero = before
                 self._forget()
                 raise self._contradiction(fact) from None
@@ -336,11 +337,10 @@ class Facts:
 
     def _take_equality(self, size: SymbolicSize) -> bool:
         """Solve for a symbol, the last in order of name that allows it."""
-        solvable = [term for term in size.terms if _stands_alone(term[0], size)]
-        for monomial, factor in reversed(solvable):
-            rest = size - single(monomial, factor)
-            symbol = monomial[0]
-            assert isinstance(symbol, Symbol)
+        for (symbol, *others), factor in reversed(size.terms):
+            rest = size - single((symbol, *others), factor)
+            if others or not isinstance(symbol, Symbol) or _depends(rest, symbol):
+                continue
             if abs(factor) == 1:
                 self._rewrite(symbol, -rest * factor)
                 return True
@@ -429,13 +429,13 @@ def _is_possible(fact: Fact) -> bool:
     return True
 
 
-class _Contradiction(Exception):
+class _ContradictionError(Exception):
     """A fact and what is known cannot both hold."""
 
 
 def _require(holds: bool) -> None:
     if not holds:
-        raise _Contradiction
+        raise _ContradictionError
 
 
 def _intersection(known: Range, low: int | None, high: int | None) -> Range:
@@ -446,12 +446,8 @@ def _intersection(known: Range, low: int | None, high: int | None) -> Range:
     return result
 
 
-def _stands_alone(monomial: Monomial, size: SymbolicSize) -> bool:
-    """Whether a monomial is a symbol that is nowhere else in the size."""
-    if len(monomial) != 1 or not isinstance(monomial[0], Symbol):
-        return False
-    rest = size - single(monomial, dict(size.terms)[monomial])
-    return isinstance(rest, int) or monomial[0] not in rest.symbols
+def _depends(size: Size, symbol: Symbol) -> bool:
+    return isinstance(size, SymbolicSize) and symbol in size.symbols
 
 
 def _factors(size: SymbolicSize) -> list[Size]:

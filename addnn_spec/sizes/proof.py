@@ -10,9 +10,9 @@ Every bound is sound, none is promised to be tight. Three ways are tried, the ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import product
 from math import lcm, prod
+from typing import TYPE_CHECKING
 
 from addnn_spec.sizes.symbolic import (
     Atom,
@@ -30,11 +30,15 @@ from addnn_spec.sizes.symbolic import (
     single,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 Range = tuple[int | None, int | None]
 
 _MAX_CASES = 1024
 _MAX_CASE_WORK = 8192
 _MAX_RELAXATIONS = 50
+_MAX_COMBINED_FACTS = 6
 _SAMPLES = (0, 1, 2, 3, 6, 31, 100)
 
 
@@ -89,14 +93,15 @@ class Prover:
         """Whether the size is proved to be 0 nowhere."""
         if isinstance(size, int):
             return size != 0
-        if self._is_plainly_nonzero(size):
+        if self.is_plainly_nonzero(size):
             return True
         if any(self._evaluated(size, step) == 0 for step in _SAMPLES):
             return False
         cases = self._cases(size)
-        return cases is not None and all(p._is_plainly_nonzero(case) for p, case in cases)
+        return cases is not None and all(p.is_plainly_nonzero(case) for p, case in cases)
 
-    def _is_plainly_nonzero(self, size: Size) -> bool:
+    def is_plainly_nonzero(self, size: Size) -> bool:
+        """As `is_nonzero`, without cases."""
         if isinstance(size, int):
             return size != 0
         low, high = self.at_least(size), self.at_most(size)
@@ -192,7 +197,8 @@ class Prover:
         best: int | None = None
         own = dict(size.terms)
         for index, (fact, (low, high)) in enumerate(self._facts):
-            others = Prover(self._ranges, self._facts[index + 1 :])
+            few = len(self._facts) <= _MAX_COMBINED_FACTS  # all their subsets may be tried
+            others = Prover(self._ranges, self._facts[index + 1 :] if few else ())
             for times in {_whole(own.get(monomial, 0), n) for monomial, n in fact.terms} - {0}:
                 end = low if times > 0 else high
                 rest = others.at_least(size - fact * times) if end is not None else None

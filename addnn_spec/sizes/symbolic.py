@@ -14,15 +14,18 @@ A floor is normalised by these identities, which hold for all integers:
     floor(p/d)                     = -floor((d - 1 - p)/d)
 
 The first leaves coefficients in [0, d); the last leaves the first coefficient that is not d/2 below
-it, so that `-(-H // 7)` is `floor((H + 6)/7)`.
+it, so that `-(-H // 7)` is `floor((H + 6)/7)`. Halves have no such first coefficient: of
+`floor(H/2) + floor((H + 1)/2) = H` all three are normal forms. `Facts.equal` sees through that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_TERMS = 200
 MAX_DEGREE = 64
@@ -161,7 +164,7 @@ class SymbolicSize:
         return SymbolicSize(tuple((m, -factor) for m, factor in self.terms), -self.constant)
 
     def __sub__(self, other: int | SymbolicSize) -> Size:
-        return self + -other if isinstance(other, int | SymbolicSize) else NotImplemented
+        return self + -other
 
     def __rsub__(self, other: int) -> Size:
         return -self + other
@@ -361,7 +364,7 @@ def replace_symbols(size: Size, values: Mapping[Symbol, Size]) -> Size:
     """The size where these symbols, inner ones too, are replaced, also under floors."""
     if isinstance(size, int) or size.symbols.isdisjoint(values):
         return size
-    replaced: dict[Atom, Size] = {symbol: value for symbol, value in values.items()}
+    replaced: dict[Atom, Size] = dict(values.items())
     for atom in atoms(size):
         if isinstance(atom, Floor) and atom not in replaced:
             replaced[atom] = replace_symbols(atom.numerator, values) // atom.divisor
@@ -420,9 +423,8 @@ def _floor(terms: dict[Monomial, int], constant: int, divisor: int) -> Size:
             whole[monomial] += 1
         part = {monomial: divisor - factor for monomial, factor in part.items()}
         inside = divisor - 1 - inside
-    numerator = collect(part, inside)
-    assert isinstance(numerator, SymbolicSize)
-    atom = (Floor(numerator, _small(divisor)),)
+    numerator = tuple(sorted(part.items(), key=lambda term: _order(term[0])))
+    atom = (Floor(SymbolicSize(numerator, inside), _small(divisor)),)
     whole[atom] = whole.get(atom, 0) + sign
     return collect(whole, outside)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import groupby
 from math import gcd, lcm
+from typing import TYPE_CHECKING
 
 from addnn_spec.sizes.symbolic import Atom, Floor, Size, SymbolicSize, remainder_form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _Factor = tuple[int, str]  # symbols before floors, then by text
 _Factors = tuple[_Factor, ...]
