@@ -8,7 +8,6 @@ from pathlib import Path
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
-
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -45,7 +44,7 @@ def _mode_of(path: Path) -> int | None:
 
 
 def _replace(path: Path, data: bytes, mode: int | None) -> None:
-    """Write beside `path` and rename; a new file gets the umask's permissions, else the old ones."""
+    """Write beside `path` and rename; an old file's permissions are kept."""
     temporary = path.parent / f".{path.name[:32]}.{os.urandom(8).hex()}.tmp"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW

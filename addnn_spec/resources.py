@@ -27,3 +27,15 @@ def error_page(code: str) -> str | None:
         return None
     page = folder("errors") / f"{code}.md"
     return page.read_text(encoding="utf-8") if page.is_file() else None
+
+
+def find_spec(path: str) -> Path | None:
+    """A file of the standard library, by its path in `specs/` or its name in any folder there."""
+    root = folder("specs")
+    direct = root / path
+    if direct.is_file() and direct.resolve().is_relative_to(root.resolve()):
+        return direct
+    if "/" in path:
+        return None
+    found = sorted(found for found in root.glob("*/*.net") if found.name == path)
+    return found[0] if found else None

@@ -10,7 +10,10 @@ _TAB = "    "
 
 
 def safe(text: str) -> str:
-    """One line that any terminal, log or browser shows as it is: controls are spelt out, the middle of a long text left out."""
+    """One line that any terminal or log shows as it is.
+
+    Controls are spelt out, and the middle of a long text is left out.
+    """
     if len(text) > LONGEST_TEXT:
         half = LONGEST_TEXT // 2
         text = f"{text[:half]} … {text[-half:]}"

@@ -24,8 +24,9 @@ class Label:
 class Diagnostic:
     """One finding.
 
-    `code` is in `addnn_spec.codes.CODES`; `primary` is `None` where no file is concerned; `labels` are
-    further places, in any file; the first of `notes` is the path of uses, if there is one; `help` says how to mend it.
+    `code` is in `addnn_spec.codes.CODES`; `primary` is `None` where no file is concerned; `labels`
+    are further places, in any file; the first of `notes` is the path of uses, if there is one;
+    `help` says how to mend it.
     """
 
     code: str

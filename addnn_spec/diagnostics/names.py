@@ -10,7 +10,8 @@ _LONGEST = 64  # a longer name is nobody's slip of the pen, and the distance is 
 def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
 
-    Case and underscores count little; beyond them a third of the letters may differ, none in a name of one or two.
+    Case and underscores count little; beyond them a third of the letters may differ, none in a
+    name of one or two.
     """
     if not 0 < len(name) <= _LONGEST:
         return []
@@ -43,9 +44,9 @@ def _fold(name: str) -> str:
 
 
 def _distance(a: str, b: str, limit: int) -> int:
-    """Insertions, deletions, changes and swaps of neighbours that turn `a` into `b`; > `limit`: any such number.
+    """The optimal string alignment distance of `a` and `b`, or more than `limit` if it is more.
 
-    The optimal string alignment distance, by rows.
+    It counts insertions, deletions, changes and swaps of neighbours, row by row.
     """
     before: list[int] = []
     row = list(range(len(b) + 1))

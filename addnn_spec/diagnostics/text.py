@@ -43,9 +43,7 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
 
 def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
     severity = diagnostic.severity
-    yield (
-        paint(f"{severity}[{diagnostic.code}]", severity) + f": {safe(diagnostic.message)}"
-    )
+    yield (paint(f"{severity}[{diagnostic.code}]", severity) + f": {safe(diagnostic.message)}")
     sources = _by_source(diagnostic)
     digits = max((len(str(m.line)) for marks in sources.values() for m in marks), default=1)
     for source, marks in sources.items():
@@ -57,9 +55,7 @@ def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
     yield from _remarks(diagnostic, digits, bool(sources), paint)
 
 
-def _remarks(
-    diagnostic: Diagnostic, digits: int, framed: bool, paint: _Paint
-) -> Iterator[str]:
+def _remarks(diagnostic: Diagnostic, digits: int, framed: bool, paint: _Paint) -> Iterator[str]:
     gutter = " " * digits + " "
     if framed and (diagnostic.notes or diagnostic.help):
         yield paint(gutter + "|", "frame")
