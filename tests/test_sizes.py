@@ -125,11 +125,12 @@ VALUES = st.fixed_dictionaries({name: st.integers(-60, 400) for name in BY_NAME}
 
 class TestArithmetic:
     @given(trees("HNW"), VALUES)
-    @settings(max_examples=400)
+    @settings(max_examples=400, deadline=None)
     def test_agrees_with_integers(self, tree: Tree, values: dict[str, int]) -> None:
         assert evaluate(build(tree, BY_NAME), values) == build(tree, values)
 
     @given(trees("HNW"), VALUES)
+    @settings(deadline=None)
     def test_source_is_the_size(self, tree: Tree, values: dict[str, int]) -> None:
         text = source(build(tree, BY_NAME), {"H": "a.shape[0]"})
         assert calculate(ast.parse(text.replace("a.shape[0]", "H"), mode="eval").body, values) == (
@@ -137,7 +138,7 @@ class TestArithmetic:
         )
 
     @given(trees("HN"), trees("HN"))
-    @settings(max_examples=400)
+    @settings(max_examples=400, deadline=None)
     def test_equal_forms_are_equal(self, left: Tree, right: Tree) -> None:
         a, b = build(left, BY_NAME), build(right, BY_NAME)
         if a == b:
@@ -146,11 +147,13 @@ class TestArithmetic:
                 assert build(left, values) == build(right, values)
 
     @given(trees("HN"), trees("HN"), st.integers(1, 12))
+    @settings(deadline=None)
     def test_multiples_leave_a_floor(self, left: Tree, right: Tree, divisor: int) -> None:
         a, b = build(left, BY_NAME), build(right, BY_NAME)
         assert (divisor * a + b) // divisor == a + b // divisor
 
     @given(polynomials("H"), st.integers(1, 9), st.integers(1, 9), st.integers(-30, 30))
+    @settings(deadline=None)
     def test_floors_of_floors_merge(self, tree: Tree, b: int, d: int, c: int) -> None:
         a = build(tree, BY_NAME)
         nested, merged = (a // b + c) // d, (a + b * c) // (b * d)
@@ -158,6 +161,7 @@ class TestArithmetic:
         assert nested == merged or d % 2 == 0  # halves have several forms
 
     @given(trees("HNW"), trees("HN"), VALUES)
+    @settings(deadline=None)
     def test_substitution(self, tree: Tree, inner: Tree, values: dict[str, int]) -> None:
         outer = substitute(build(tree, BY_NAME), {"W": build(inner, BY_NAME)})
         width = build(inner, values)
@@ -165,6 +169,7 @@ class TestArithmetic:
         assert evaluate(outer, values) == build(tree, {**values, "W": width})
 
     @given(st.lists(st.sampled_from(["H", "N", "W"]), min_size=1, max_size=6), st.randoms())
+    @settings(deadline=None)
     def test_order_of_construction_does_not_show(
         self, names: list[str], generator: random.Random
     ) -> None:
@@ -179,6 +184,7 @@ class TestArithmetic:
         assert str(a) == str(b)
 
     @given(polynomials("HN"), polynomials("HN"))
+    @settings(deadline=None)
     def test_expansion_agrees_with_sympy(self, left: Tree, right: Tree) -> None:
         names = {name: sympy.Symbol(name, integer=True) for name in BY_NAME}
         a, b = build(left, BY_NAME), build(right, BY_NAME)
@@ -359,6 +365,7 @@ class TestCongruences:
         assert Facts().equal(down * 32, H) is None
 
     @given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 11)), min_size=1, max_size=3))
+    @settings(deadline=None)
     def test_several(self, congruences: list[tuple[int, int]]) -> None:
         allowed = [
             n for n in range(1, 13 * 12 * 11 * 10) if all(n % m == r for m, r in congruences)
@@ -376,6 +383,7 @@ class TestCongruences:
             assert evaluate(normal, {"H": height}) == height
 
     @given(st.integers(-9, 9), st.integers(-20, 20), st.integers(2, 12), st.integers(0, 12))
+    @settings(deadline=None)
     def test_linear(self, factor: int, constant: int, modulus: int, residue: int) -> None:
         allowed = {n for n in range(1, 200) if (factor * n + constant) % modulus == residue}
         facts = Facts()
@@ -606,6 +614,7 @@ class TestExactDivision:
         assert evaluate(product, {"H": 7}) == 28
 
     @given(trees("HN"), trees("HN"))
+    @settings(deadline=None)
     def test_undoes_products(self, left: Tree, right: Tree) -> None:
         facts = Facts()
         a, b = build(left, BY_NAME), build(right, BY_NAME)
@@ -613,7 +622,7 @@ class TestExactDivision:
         assert facts.equal(facts.exact_div(a * b, b), a) is True
 
     @given(trees("HN"), st.integers(1, 12))
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     def test_is_exact_or_refused(self, tree: Tree, divisor: int) -> None:
         try:
             quotient = Facts().exact_div(build(tree, BY_NAME), divisor)
