@@ -38,7 +38,7 @@ class Builder:
 
     # ------------------------------------------------------------------------------------- helpers
 
-    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:  # noqa: A002
+    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self._findings.error(code, message, span.start, span.end, help=help)
 
     def _span(self, token: Token) -> Span:

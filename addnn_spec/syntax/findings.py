@@ -29,7 +29,7 @@ class Findings:
         start: int,
         end: int,
         label: str = "",
-        help: str | None = None,  # noqa: A002 (the diagnostic's own word)
+        help: str | None = None,
         other: Label | None = None,
     ) -> None:
         """Report an error at the characters `start` … `end - 1`."""

@@ -19,8 +19,10 @@ _WORDS = {
     "RPAR": "`)`", "RSQB": "`]`", "CMP": "a comparison", "MUL": "an operator", "POW": "`**`",
 }  # fmt: skip
 
-_VALUE = frozenset("NAME NUMBER STRING TRUE FALSE NONE LPAR LSQB MINUS NOT IF".split())
-_ELEMENT = frozenset("NAME STRING LBRACE REPEAT IF FOR".split())
+_VALUE = frozenset(
+    ["NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS", "NOT", "IF"]
+)
+_ELEMENT = frozenset(["NAME", "STRING", "LBRACE", "REPEAT", "IF", "FOR"])
 _STATEMENT = STATEMENTS | {"NAME", "IF", "FOR"}
 _ITEM = ITEMS | {"LET"}
 _GROUPS = (
@@ -30,7 +32,25 @@ _GROUPS = (
     (_ELEMENT, "an element"),
 )
 # What may follow any value: no help to name unless nothing else may.
-_GOES_ON = frozenset("PLUS MINUS MUL POW CMP IN NOT AND OR DOT LPAR LSQB ARROW LBRACE FOR".split())
+_GOES_ON = frozenset(
+    [
+        "PLUS",
+        "MINUS",
+        "MUL",
+        "POW",
+        "CMP",
+        "IN",
+        "NOT",
+        "AND",
+        "OR",
+        "DOT",
+        "LPAR",
+        "LSQB",
+        "ARROW",
+        "LBRACE",
+        "FOR",
+    ]
+)
 _CLOSING = frozenset(OPENING.values())
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 

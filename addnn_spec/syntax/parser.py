@@ -24,8 +24,23 @@ from addnn_spec.syntax.table import END, Rule, Table, load_table
 
 # What counts as a level of nesting. Bodies, brackets, and operators that group to the right.
 _NESTING = frozenset(
-    "chain_body statement_body args list_ tuple_ paren comprehension subscripts shape targets "
-    "negative not_ power conditional else_if".split()
+    [
+        "chain_body",
+        "statement_body",
+        "args",
+        "list_",
+        "tuple_",
+        "paren",
+        "comprehension",
+        "subscripts",
+        "shape",
+        "targets",
+        "negative",
+        "not_",
+        "power",
+        "conditional",
+        "else_if",
+    ]
 )
 
 

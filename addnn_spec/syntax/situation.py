@@ -9,8 +9,10 @@ from addnn_spec.source import Source
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.stack import Stack
 
-ITEMS = frozenset("FROM FN BLOCK NETWORK".split())
-STATEMENTS = frozenset("LET RETURN INPUT OUTPUT MODULE PARAMETER BUFFER ASSERT".split())
+ITEMS = frozenset(["FROM", "FN", "BLOCK", "NETWORK"])
+STATEMENTS = frozenset(
+    ["LET", "RETURN", "INPUT", "OUTPUT", "MODULE", "PARAMETER", "BUFFER", "ASSERT"]
+)
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
 _NONE = Token("", "", 0, 0)
