@@ -93,7 +93,12 @@ def wrap_dim(operator: Operator, dim: int, rank: int, argument: str = "dim") -> 
 
 
 def window_size(
-    operator: Operator, size: Size, kernel: int, stride: int, padding: tuple[int, int], dilation: int
+    operator: Operator,
+    size: Size,
+    kernel: int,
+    stride: int,
+    padding: tuple[int, int],
+    dilation: int,
 ) -> Size:
     """How often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride) + 1`.
 

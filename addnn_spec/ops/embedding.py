@@ -46,7 +46,7 @@ class Embedding(_Table):
     """A learned vector for each index. `int[*]` → `[*, embedding_dim]`.
 
     The row `padding_idx` starts at zero and gets no gradient. With the input `weight`, of shape
-    `[num_embeddings, embedding_dim]`, the table is that tensor: tied. It multiplies nothing: 0 MACs.
+    `[num_embeddings, embedding_dim]`, the table is that tensor: tied. 0 MACs.
     """
 
     input_names = ("input", "weight")

@@ -114,7 +114,9 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
         elif parameter.default is None:
             raise OperatorError("E0202", f"{name} needs {parameter.name}", argument=parameter.name)
     _check_range(name, given)
-    return Init(name, tuple((p.name, given[p.name]) for p in signature.parameters if p.name in given))
+    return Init(
+        name, tuple((p.name, given[p.name]) for p in signature.parameters if p.name in given)
+    )
 
 
 def _bind(
@@ -208,4 +210,13 @@ def init_code(init: Init, target: Code) -> Call:
     return Call(f"nn.init.{init.name}_", tuple(args))
 
 
-__all__ = ["INITS", "Init", "Parameter", "Signature", "check_fits", "constant", "init_code", "make_init"]
+__all__ = [
+    "INITS",
+    "Init",
+    "Parameter",
+    "Signature",
+    "check_fits",
+    "constant",
+    "init_code",
+    "make_init",
+]

@@ -105,7 +105,7 @@ def tensors_of(example: Example, device: str = "cpu") -> list[Tensor | None]:
 def support_names(supports: Sequence[Support]) -> dict[str, Any]:
     """The definitions that an operator needs in the emitted file. The sources are our constants."""
     names: dict[str, Any] = {"torch": torch, "nn": nn, "Tensor": Tensor, "F": functional}
-    names["math"] = math
+    names |= {"math": math, "slice": slice}
 
     def define(support: Support) -> None:
         for needed in support.needs:
@@ -138,24 +138,32 @@ class Interpreter:
                 return self._call(self.own, args)
             case Own(name):
                 return reduce(getattr, name.split("."), self.own) if name else self.own
+            case Slice(start, stop):
+                return slice(self.evaluate(start), self.evaluate(stop))
+            case Infix() | Prefix() | Item() | Seq():
+                return self._expression(code)
+        return self._literal(code)
+
+    def _expression(self, code: Infix | Prefix | Item | Seq) -> Any:
+        match code:
             case Infix(op, left, right):
                 return INFIX[op](self.evaluate(left), self.evaluate(right))
             case Prefix(op, value):
                 return PREFIX[op](self.evaluate(value))
-            case Slice(start, stop):
-                return slice(self.evaluate(start), self.evaluate(stop))
             case Item(value, index):
                 parts = tuple(self.evaluate(part) for part in index)
                 return self.evaluate(value)[parts if len(parts) > 1 else parts[0]]
             case Seq(items, brackets):
                 values = [self.evaluate(item) for item in items]
                 return values if brackets else tuple(values)
-            case SymbolicSize():
-                return value_of(code)
-            case tuple():
-                return tuple(self.evaluate(item) for item in code)
-            case bool() | int() | float() | str() | None:
-                return code
+
+    def _literal(self, code: Any) -> Any:
+        if isinstance(code, SymbolicSize):
+            return value_of(code)
+        if isinstance(code, tuple):
+            return tuple(self.evaluate(item) for item in code)
+        if code is None or isinstance(code, bool | int | float | str):
+            return code
         raise TypeError(f"not code: {code!r}")
 
     def _call(self, function: Any, args: Sequence[Arg]) -> Any:

@@ -28,6 +28,8 @@ from tests.ops.harness import (
 EXAMPLES = [pytest.param(example, id=name) for name, example in all_examples()]
 LOOP_COUNTED = {"Bilinear", "GRU", "LSTM", "RNN"}
 """What torch's counter does not count: their families' tests count in loops."""
+NOT_PROVABLE = {"E0301", "E0303", "E0305", "E0308"}
+"""What an operator may say of a symbolic size that it accepts as a number."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -54,9 +56,9 @@ def test_weights_and_buffers(example: Example) -> None:
     }
     assert list(weights) == list(parameters)
     state = {name: value for name, value in module.state_dict().items() if name not in parameters}
-    assert {name: (tuple(buffer.shape), DTYPES[buffer.dtype]) for name, buffer in buffers.items()} == {
-        name: (tuple(value.shape), value.dtype) for name, value in state.items()
-    }
+    assert {
+        name: (tuple(buffer.shape), DTYPES[buffer.dtype]) for name, buffer in buffers.items()
+    } == {name: (tuple(value.shape), value.dtype) for name, value in state.items()}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -107,7 +109,8 @@ def test_symbolic_sizes(example: Example) -> None:
         try:
             inferred = outputs_of(operator, symbolic)
         except OperatorError as error:
-            assert error.code in {"E0301", "E0303", "E0305", "E0308"}, error.message
+            if error.code not in NOT_PROVABLE:
+                raise
             continue
         shapes = [tuple(map(value_of, kind.shape)) for kind in inferred]
         assert shapes == [kind.shape for kind in expected]

@@ -1,0 +1,421 @@
+"""Convolutions, and transposed ones, over one, two and three spatial dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import ClassVar, Literal
+
+from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight, Window
+from addnn_spec.ops.checks import (
+    SPATIAL,
+    check_divisible,
+    check_dtype,
+    check_rank,
+    name_of,
+    window_size,
+)
+from addnn_spec.ops.code import Support
+from addnn_spec.ops.fields import NonNegativeInt, PaddingMode, PositiveInt
+from addnn_spec.ops.init import Init
+from addnn_spec.ops.weighted import Weighted
+from addnn_spec.sizes import Size, ceil_div
+
+Counts = PositiveInt | tuple[PositiveInt, ...]
+"""A number above 0 for all spatial dimensions, or one for each."""
+Amounts = NonNegativeInt | tuple[NonNegativeInt, ...]
+
+
+class _Windowed(Weighted):
+    """What all convolutions share; `dims` is the number of spatial dimensions."""
+
+    dims: ClassVar[int]
+
+    out_channels: PositiveInt
+    kernel_size: Counts
+    stride: Counts = 1
+
+    def each(self, argument: str) -> tuple[int, ...]:
+        """An attribute's number for each spatial dimension; E0201 where their count is wrong."""
+        value = getattr(self, argument)
+        if not isinstance(value, tuple):
+            return (value,) * self.dims
+        if len(value) != self.dims:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s {argument} has {len(value)} numbers, not {self.dims}",
+                argument=argument,
+                help=f"give one number for all dimensions, or {self.dims}",
+            )
+        return value
+
+    def check_input(self, x: TensorType, groups: int) -> None:
+        check_rank(self, x, f"N, C, {SPATIAL[self.dims - 1]}")
+        check_dtype(self, x, "float")
+        check_divisible(self, "number of input channels", x.shape[1], groups, "groups")
+        check_divisible(self, "out_channels", self.out_channels, groups, "groups")
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"in_channels": inputs[0].shape[1]}
+
+
+class _Conv(_Windowed):
+    """A convolution: `y[n, o, i] = b[o] + Σ w[o, c, k]·x[n, c, i·stride + k·dilation − pad]`."""
+
+    padding: Amounts | Literal["same", "valid"] = 0
+    dilation: Counts = 1
+    groups: PositiveInt = 1
+    bias: bool = True
+    padding_mode: PaddingMode = "zeros"
+
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """What is added before and after each spatial dimension."""
+        if self.padding == "valid":
+            return ((0, 0),) * self.dims
+        if self.padding != "same":
+            return tuple((pad, pad) for pad in self.each("padding"))
+        if any(stride != 1 for stride in self.each("stride")):
+            raise OperatorError(
+                "E0201",
+                f'{name_of(self)} with padding = "same" must have stride 1, not {self.stride}',
+                argument="stride",
+                help="Conv2dSame pads as TensorFlow does, with any stride",
+            )
+        reaches = (
+            d * (k - 1)
+            for d, k in zip(self.each("dilation"), self.each("kernel_size"), strict=True)
+        )
+        return tuple((reach // 2, reach - reach // 2) for reach in reaches)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        self.check_input(x, self.groups)
+        pads = self.pads()
+        self._check_padding_mode(x, pads)
+        sizes = [
+            window_size(self, *one)
+            for one in zip(
+                x.shape[2:],
+                self.each("kernel_size"),
+                self.each("stride"),
+                pads,
+                self.each("dilation"),
+                strict=True,
+            )
+        ]
+        self.check_options(*inputs)
+        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+
+    def _check_padding_mode(self, x: TensorType, pads: tuple[tuple[int, int], ...]) -> None:
+        """Reflection needs more values than it pads with; wrapping around, as many."""
+        spare = {"reflect": 1, "circular": 0}.get(self.padding_mode)
+        if spare is None:
+            return
+        for size, pad in zip(x.shape[2:], pads, strict=True):
+            if isinstance(size, int) and max(pad) + spare > size:
+                raise OperatorError(
+                    "E0304",
+                    f"{name_of(self)} cannot pad {size} values with {max(pad)} more "
+                    f'in padding_mode "{self.padding_mode}"',
+                    argument="padding",
+                    input=0,
+                )
+
+    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        (x,) = inputs
+        shape = (self.out_channels, x.shape[1] // self.groups, *self.each("kernel_size"))
+        bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
+        return {"weight": Weight(shape)} | bias
+
+    def macs(self, *inputs: TensorType) -> Size:
+        (x,) = inputs
+        return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
+
+    def window(self, *inputs: TensorType) -> Window:
+        before = tuple(pad for pad, _ in self.pads())
+        kernel, stride = self.each("kernel_size"), self.each("stride")
+        return Window(kernel, stride, before, self.each("dilation"))
+
+
+class Conv1d(_Conv):
+    """Convolution over a sequence. `[N, C, L]` → `[N, out_channels, L_out]`.
+
+    `L_out = floor((L + 2·padding − dilation·(kernel_size − 1) − 1) / stride) + 1`;
+    `padding = "same"` keeps `L`. MACs: `N·L_out·out_channels·(C/groups)·kernel_size`.
+    """
+
+    dims = 1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 11))
+        return (
+            Example(cls(out_channels=6, kernel_size=3, padding=1), (x,)),
+            Example(cls(out_channels=6, kernel_size=4, padding="same", dilation=(2,)), (x,)),
+            Example(cls(out_channels=6, kernel_size=3, weight_norm=True), (x,)),
+        )
+
+
+class Conv2d(_Conv):
+    """Convolution over a map. `[N, C, H, W]` → `[N, out_channels, H_out, W_out]`.
+
+    `H_out = floor((H + 2·padding − dilation·(kernel_size − 1) − 1) / stride) + 1`, and so `W_out`;
+    `padding = "same"` keeps them. MACs: `N·H_out·W_out·out_channels·(C/groups)·kernel area`.
+    """
+
+    dims = 2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 9, 11))
+        return (
+            Example(cls(out_channels=6, kernel_size=3, stride=2, padding=1, bias=False), (x,)),
+            Example(
+                cls(out_channels=8, kernel_size=(3, 2), padding=(0, 1), dilation=(1, 2), groups=2),
+                (x,),
+            ),
+            Example(
+                cls(out_channels=6, kernel_size=4, padding="same", padding_mode="reflect"), (x,)
+            ),
+            Example(cls(out_channels=6, kernel_size=3, padding="valid"), (x,)),
+            Example(cls(out_channels=6, kernel_size=3, spectral_norm=True, bias=False), (x,)),
+            Example(
+                cls(
+                    out_channels=6,
+                    kernel_size=3,
+                    weight_standardization=True,
+                    weight_init=Init("normal", (("std", 0.02),)),
+                    bias_init=Init("zeros"),
+                ),
+                (x,),
+            ),
+        )
+
+
+class Conv3d(_Conv):
+    """Convolution over a volume. `[N, C, D, H, W]` → `[N, out_channels, D_out, H_out, W_out]`.
+
+    Sizes as Conv2d's. MACs: `N·D_out·H_out·W_out·out_channels·(C/groups)·kernel volume`.
+    """
+
+    dims = 3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 5, 6, 7))
+        return (
+            Example(cls(out_channels=6, kernel_size=3, padding=1), (x,)),
+            Example(
+                cls(out_channels=6, kernel_size=(1, 2, 3), stride=(1, 2, 1), groups=2, bias=False),
+                (x,),
+            ),
+            Example(
+                cls(out_channels=2, kernel_size=3, padding=(2, 1, 0), padding_mode="circular"), (x,)
+            ),
+        )
+
+
+CONV2D_SAME = Support(
+    "Conv2dSame",
+    '''\
+class Conv2dSame(nn.Conv2d):
+    """A convolution padded as TensorFlow pads: each output size is ceil(input / stride)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        pads: list[int] = []
+        for dim in (1, 0):
+            size, stride = input.shape[2 + dim], self.stride[dim]
+            reach = (self.kernel_size[dim] - 1) * self.dilation[dim] + 1
+            total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(input, pads))
+''',
+)
+
+
+class Conv2dSame(_Windowed):
+    """Convolution with TensorFlow's padding. `[N, C, H, W]` → `[N, out_channels, ⌈H/s⌉, ⌈W/s⌉]`.
+
+    Zeros are added as evenly as can be, the odd one at the end:
+    `max((⌈H/s⌉ − 1)·s + (kernel_size − 1)·dilation + 1 − H, 0)` in all.
+    """
+
+    dims = 2
+    torch_name = "Conv2dSame"
+
+    dilation: Counts = 1
+    groups: PositiveInt = 1
+    bias: bool = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        self.check_input(x, self.groups)
+        self.each("kernel_size")
+        self.each("dilation")
+        sizes = [ceil_div(*one) for one in zip(x.shape[2:], self.each("stride"), strict=True)]
+        self.check_options(*inputs)
+        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+
+    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        (x,) = inputs
+        shape = (self.out_channels, x.shape[1] // self.groups, *self.each("kernel_size"))
+        bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
+        return {"weight": Weight(shape)} | bias
+
+    def macs(self, *inputs: TensorType) -> Size:
+        (x,) = inputs
+        return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
+
+    def window(self, *inputs: TensorType) -> Window:
+        """The padding before is that of a symbolic size which the stride divides."""
+        kernel, stride, dilation = map(self.each, ("kernel_size", "stride", "dilation"))
+        before = tuple(
+            _same_before(*one)
+            for one in zip(inputs[0].shape[2:], kernel, stride, dilation, strict=True)
+        )
+        return Window(kernel, stride, before, dilation)
+
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return (*super().support, CONV2D_SAME)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 8, 9))
+        return (
+            Example(cls(out_channels=6, kernel_size=3, stride=2), (x,)),
+            Example(
+                cls(out_channels=6, kernel_size=(2, 5), stride=(3, 1), dilation=2, groups=2), (x,)
+            ),
+        )
+
+
+def _same_before(size: Size, kernel: int, stride: int, dilation: int) -> int:
+    reach = (kernel - 1) * dilation + 1
+    covered = -(-size // stride) * stride - size if isinstance(size, int) else 0
+    return max(reach - stride + covered, 0) // 2
+
+
+class _ConvTranspose(_Windowed):
+    """A transposed convolution: the gradient of a convolution with respect to its input."""
+
+    _spectral_dim = 1
+
+    padding: Amounts = 0
+    output_padding: Amounts = 0
+    groups: PositiveInt = 1
+    bias: bool = True
+    dilation: Counts = 1
+    padding_mode: Literal["zeros"] = "zeros"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        self.check_input(x, self.groups)
+        sizes = [
+            self._size(*one)
+            for one in zip(
+                x.shape[2:],
+                self.each("kernel_size"),
+                self.each("stride"),
+                self.each("padding"),
+                self.each("output_padding"),
+                self.each("dilation"),
+                strict=True,
+            )
+        ]
+        self.check_options(*inputs)
+        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+
+    def _size(self, size: Size, *numbers: int) -> Size:
+        kernel, stride, padding, more, dilation = numbers
+        if more >= max(stride, dilation):
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s output_padding {more} must be smaller than its stride, {stride}"
+                f", or its dilation, {dilation}",
+                argument="output_padding",
+            )
+        out = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + more + 1
+        if isinstance(out, int) and out < 1:
+            raise OperatorError(
+                "E0304",
+                f"{name_of(self)}'s output would be {out} wide: its padding of {padding} takes off "
+                "all that there is",
+                argument="padding",
+                input=0,
+            )
+        return out
+
+    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        (x,) = inputs
+        shape = (x.shape[1], self.out_channels // self.groups, *self.each("kernel_size"))
+        bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
+        return {"weight": Weight(shape)} | bias
+
+    def macs(self, *inputs: TensorType) -> Size:
+        (x,) = inputs
+        return x.numel * (self.out_channels // self.groups) * prod(self.each("kernel_size"))
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution over a sequence. `[N, C, L]` → `[N, out_channels, L_out]`.
+
+    `L_out = (L − 1)·stride − 2·padding + dilation·(kernel_size − 1) + output_padding + 1`.
+    MACs: `N·L·C·(out_channels/groups)·kernel_size`.
+    """
+
+    dims = 1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 7))
+        return (
+            Example(cls(out_channels=6, kernel_size=4, stride=2, padding=1), (x,)),
+            Example(cls(out_channels=6, kernel_size=3, stride=3, output_padding=2), (x,)),
+        )
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Transposed convolution over a map. `[N, C, H, W]` → `[N, out_channels, H_out, W_out]`.
+
+    `H_out = (H − 1)·stride − 2·padding + dilation·(kernel_size − 1) + output_padding + 1`, and so
+    `W_out`. MACs: `N·H·W·C·(out_channels/groups)·kernel area`.
+    """
+
+    dims = 2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 5, 6))
+        return (
+            Example(cls(out_channels=6, kernel_size=4, stride=2, padding=1), (x,)),
+            Example(
+                cls(
+                    out_channels=8,
+                    kernel_size=(3, 2),
+                    stride=(2, 1),
+                    padding=(0, 1),
+                    output_padding=1,
+                    groups=2,
+                    bias=False,
+                    dilation=(1, 2),
+                ),
+                (x,),
+            ),
+            Example(cls(out_channels=6, kernel_size=3, spectral_norm=True), (x,)),
+            Example(cls(out_channels=6, kernel_size=3, weight_norm=True), (x,)),
+        )
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """Transposed convolution over a volume. `[N, C, D, H, W]` → `[N, out_channels, D_out, …]`.
+
+    Sizes as ConvTranspose2d's. MACs: `N·D·H·W·C·(out_channels/groups)·kernel volume`.
+    """
+
+    dims = 3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 4, 3, 4, 5))
+        return (Example(cls(out_channels=6, kernel_size=2, stride=2, groups=2), (x,)),)

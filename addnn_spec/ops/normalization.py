@@ -1,0 +1,352 @@
+"""Normalisations: by the batch, the channels, the last dimensions, or neighbouring channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Weight
+from addnn_spec.ops.checks import (
+    SPATIAL,
+    check_divisible,
+    check_dtype,
+    check_min_rank,
+    check_rank,
+    name_of,
+)
+from addnn_spec.ops.code import Arg, Call, Code, In
+from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveInt
+from addnn_spec.ops.weighted import Initialized
+from addnn_spec.sizes import Size
+
+
+class _Norm(Initialized):
+    """A normalisation with a learned scale and shift: 2 operations an element."""
+
+    def affine_shape(self, x: TensorType) -> tuple[Size, ...]:
+        """The shape of scale and shift: by default one a channel."""
+        return (x.shape[1],)
+
+    def has(self) -> tuple[bool, bool]:
+        """Whether there is a scale, and whether there is a shift."""
+        raise TypeError(f"{name_of(self)} does not say its weights")
+
+    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        shape = self.affine_shape(inputs[0])
+        names = ("weight", "bias")
+        return {name: Weight(shape) for name, own in zip(names, self.has(), strict=True) if own}
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"norm": 2 * inputs[0].numel}
+
+
+class _Channelwise(_Norm):
+    """Statistics of each channel; `layouts` are the shapes that it takes."""
+
+    stateful = True
+    keyword_only = (*Initialized.keyword_only, "bias")
+    layouts: ClassVar[tuple[str, ...]]
+
+    eps: NonNegativeFloat = 1e-5
+    momentum: Finite | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+    bias: bool = True
+
+    def has(self) -> tuple[bool, bool]:
+        return self.affine, self.affine and self.bias
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        layouts = [text for text in self.layouts if text.count(",") + 1 == x.rank]
+        check_rank(self, x, (layouts or list(self.layouts))[-1])
+        check_dtype(self, x, "float")
+        self.check_options(x)
+        return x
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"num_features": inputs[0].shape[1]}
+
+    def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
+        if not self.track_running_stats:
+            return {}
+        channels = Weight((inputs[0].shape[1],))
+        return {
+            "running_mean": channels,
+            "running_var": channels,
+            "num_batches_tracked": Weight((), "int"),
+        }
+
+
+class BatchNorm1d(_Channelwise):
+    """Batch normalisation of vectors or sequences. `[N, C]` or `[N, C, L]` → the same.
+
+    `(x − mean) / sqrt(var + eps) · weight + bias` for each channel; in training by the batch's
+    statistics, in evaluation by the running ones. Ioffe and Szegedy, 2015, arXiv:1502.03167.
+    """
+
+    layouts = ("N, C", "N, C, L")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (TensorType("float", (4, 6)),)),
+            Example(cls(momentum=None, bias=False), (TensorType("float", (2, 6, 5)),)),
+        )
+
+
+class BatchNorm2d(_Channelwise):
+    """Batch normalisation of maps. `[N, C, H, W]` → the same.
+
+    `(x − mean) / sqrt(var + eps) · weight + bias` for each channel; in training by the batch's
+    statistics, in evaluation by the running ones. Ioffe and Szegedy, 2015, arXiv:1502.03167.
+    """
+
+    layouts = ("N, C, H, W",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 6, 4, 5))
+        return (
+            Example(cls(), (x,)),
+            Example(cls(eps=1e-3, weight_init=0), (x,)),
+            Example(cls(affine=False, track_running_stats=False), (x,)),
+        )
+
+
+class BatchNorm3d(_Channelwise):
+    """Batch normalisation of volumes. `[N, C, D, H, W]` → the same.
+
+    `(x − mean) / sqrt(var + eps) · weight + bias` for each channel; in training by the batch's
+    statistics, in evaluation by the running ones. Ioffe and Szegedy, 2015, arXiv:1502.03167.
+    """
+
+    layouts = ("N, C, D, H, W",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (TensorType("float", (2, 3, 2, 4, 5)),)),)
+
+
+class _InstanceNorm(_Channelwise):
+    """Statistics of each channel of each item."""
+
+    momentum: Finite = 0.1
+    affine: bool = False
+    track_running_stats: bool = False
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Normalisation of each channel of each sequence. `[N, C, L]` → the same.
+
+    `(x − mean) / sqrt(var + eps)`, over `L`. Ulyanov et al., 2016, arXiv:1607.08022.
+    """
+
+    layouts = (f"N, C, {SPATIAL[0]}",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (TensorType("float", (2, 3, 8)),)),)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Normalisation of each channel of each map. `[N, C, H, W]` → the same.
+
+    `(x − mean) / sqrt(var + eps)`, over `H` and `W`. Ulyanov et al., 2016, arXiv:1607.08022.
+    """
+
+    layouts = (f"N, C, {SPATIAL[1]}",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 4, 5))
+        return (
+            Example(cls(), (x,)),
+            Example(cls(affine=True, track_running_stats=True), (x,)),
+        )
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Normalisation of each channel of each volume. `[N, C, D, H, W]` → the same.
+
+    `(x − mean) / sqrt(var + eps)`, over `D`, `H`, `W`. Ulyanov et al., 2016, arXiv:1607.08022.
+    """
+
+    layouts = (f"N, C, {SPATIAL[2]}",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(affine=True), (TensorType("float", (2, 3, 2, 4, 5)),)),)
+
+
+class GroupNorm(_Norm):
+    """Normalisation of groups of channels of each item. `[N, C, *]` → the same.
+
+    `(x − mean) / sqrt(var + eps) · weight + bias`; `num_groups` divides `C`. Wu and He, 2018,
+    arXiv:1803.08494.
+    """
+
+    keyword_only = (*Initialized.keyword_only, "bias")
+
+    num_groups: PositiveInt
+    eps: NonNegativeFloat = 1e-5
+    affine: bool = True
+    bias: bool = True
+
+    def has(self) -> tuple[bool, bool]:
+        return self.affine, self.affine and self.bias
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        check_min_rank(self, x, 2)
+        check_dtype(self, x, "float")
+        check_divisible(self, "number of channels", x.shape[1], self.num_groups, "num_groups")
+        self.check_options(x)
+        return x
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"num_channels": inputs[0].shape[1]}
+
+    def constructor(self, *inputs: TensorType) -> Call:
+        return Call(
+            "nn.GroupNorm",
+            (
+                Arg(self.num_groups),
+                Arg(inputs[0].shape[1]),
+                Arg(self.eps, "eps", 1e-5),
+                Arg(self.affine, "affine", True),
+                Arg(self.bias, "bias", True),
+            ),
+        )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 6, 4, 5))
+        return (
+            Example(cls(num_groups=3), (x,)),
+            Example(cls(num_groups=1, eps=1e-3, affine=False), (TensorType("float", (2, 6)),)),
+        )
+
+
+class _LastDims(_Norm):
+    """Statistics over the last dimensions: those of `normalized_shape`, or the last one."""
+
+    hidden_fields = (*Initialized.hidden_fields, "normalized_shape")
+    keyword_only = (*Initialized.keyword_only, "normalized_shape")
+
+    normalized_shape: PositiveInt | tuple[PositiveInt, ...] | None = None
+
+    def affine_shape(self, x: TensorType) -> tuple[Size, ...]:
+        stated = self.normalized_shape
+        return x.shape[-len(stated) :] if isinstance(stated, tuple) else x.shape[-1:]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        stated = self.normalized_shape
+        if stated == ():
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s normalized_shape is empty",
+                argument="normalized_shape",
+            )
+        check_min_rank(self, x, len(stated) if isinstance(stated, tuple) else 1)
+        check_dtype(self, x, "float")
+        wanted = (stated,) if isinstance(stated, int) else stated
+        if wanted is not None and wanted != self.affine_shape(x):
+            raise OperatorError(
+                "E0301",
+                f"{name_of(self)} gets {x}, which does not end in the {list(wanted)} stated",
+                argument="normalized_shape",
+                note=f"its input here is {x}",
+                help="leave normalized_shape out to normalise the last dimension",
+            )
+        self.check_options(x)
+        return x
+
+    def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
+        shape = self.affine_shape(inputs[0])
+        return {"normalized_shape": shape if len(shape) > 1 else shape[0]}
+
+
+class LayerNorm(_LastDims):
+    """Normalisation of each vector along the last dimension. `[*, E]` → the same.
+
+    `(x − mean) / sqrt(var + eps) · weight + bias`, over the last dimension, or over as many as
+    `normalized_shape` lists. Ba et al., 2016, arXiv:1607.06450.
+    """
+
+    eps: NonNegativeFloat = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    def has(self) -> tuple[bool, bool]:
+        return self.elementwise_affine, self.elementwise_affine and self.bias
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 5, 8))
+        return (
+            Example(cls(), (x,)),
+            Example(cls(eps=1e-12, bias=False, normalized_shape=(5, 8)), (x,)),
+            Example(cls(elementwise_affine=False, normalized_shape=8), (x,)),
+        )
+
+
+class RMSNorm(_LastDims):
+    """Division by the root mean square along the last dimension. `[*, E]` → the same.
+
+    `x / sqrt(mean(x²) + eps) · weight`, over the last dimension, or over as many as
+    `normalized_shape` lists; without `eps` it is the element type's own. Zhang and Sennrich, 2019,
+    arXiv:1910.07467.
+    """
+
+    eps: NonNegativeFloat | None = None
+    elementwise_affine: bool = True
+
+    def has(self) -> tuple[bool, bool]:
+        return self.elementwise_affine, False
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 5, 8))
+        return (
+            Example(cls(), (x,)),
+            Example(cls(eps=1e-6, elementwise_affine=False, normalized_shape=(5, 8)), (x,)),
+        )
+
+
+class LocalResponseNorm(Operator):
+    """Division by the energy of neighbouring channels. `[N, C, *]` → the same.
+
+    `x / (k + alpha · m)^beta`, with `m` the mean square of `size` neighbouring channels, zeros
+    beyond the first and last. Krizhevsky et al., 2012.
+    """
+
+    size: PositiveInt
+    alpha: Finite = 1e-4
+    beta: Finite = 0.75
+    k: Finite = 1.0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        check_min_rank(self, x, 3)
+        check_dtype(self, x, "float")
+        return x
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"norm": 2 * inputs[0].numel}
+
+    def functional(self, *inputs: TensorType) -> Code:
+        options = (
+            Arg(self.alpha, "alpha", 1e-4),
+            Arg(self.beta, "beta", 0.75),
+            Arg(self.k, "k", 1.0),
+        )
+        return Call("F.local_response_norm", (Arg(In(0)), Arg(self.size), *options))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(size=5), (TensorType("float", (2, 7, 4, 5)),)),
+            Example(cls(size=2, alpha=0.1, beta=0.5, k=2.0), (TensorType("float", (2, 7, 4)),)),
+        )
