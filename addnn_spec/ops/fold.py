@@ -1,0 +1,111 @@
+"""Windows of a map as columns, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from addnn_spec.ops.base import Example, Operator, TensorType, Window
+from addnn_spec.ops.checks import check_divisible, check_dtype, check_equal, check_rank, window_size
+from addnn_spec.ops.code import Arg, Call, Code, In
+from addnn_spec.ops.fields import NonNegative2, Positive2, PositiveInt, spread
+from addnn_spec.sizes import Size, SymbolicSize
+
+Extent = PositiveInt | SymbolicSize
+
+
+def _windows(operator: Operator, sizes: tuple[Size, ...], window: Window) -> Size:
+    """How many windows fit in a map of these sizes."""
+    count: Size = 1
+    for size, kernel, stride, padding, dilation in zip(sizes, *window, strict=True):
+        both = (padding, padding)
+        count = count * window_size(operator, size, kernel, stride, both, dilation)
+    return count
+
+
+class Unfold(Operator):
+    """The windows of a map as columns.
+
+    `[N, C, H, W]` → `[N, C·kh·kw, L]`, L the number of windows.
+    """
+
+    kernel_size: Positive2
+    dilation: Positive2 = 1
+    padding: NonNegative2 = 0
+    stride: Positive2 = 1
+
+    def window(self, *inputs: TensorType) -> Window | None:
+        return self._window
+
+    @property
+    def _window(self) -> Window:
+        fields = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return Window(*(spread(field, 2) for field in fields))
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(self, x, "N, C, H, W")
+        check_dtype(self, x, "float")
+        n, channels, *sizes = x.shape
+        rows = channels * prod(self._window.kernel)
+        return x.with_shape(n, rows, _windows(self, tuple(sizes), self._window))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.unfold", (Arg(In(0)), *self.arguments()))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 6, 7))
+        return (
+            Example(cls(kernel_size=3, padding=1), (x,)),
+            Example(cls(kernel_size=(3, 2), dilation=2, stride=(1, 2)), (x,)),
+        )
+
+
+class Fold(Operator):
+    """Columns added up into a map, the adjoint of `Unfold`: overlapping windows are summed.
+
+    `[N, C·kh·kw, L]` → `[N, C, H, W]`, `[H, W]` the `output_size`, L the number of its windows.
+    """
+
+    output_size: Extent | tuple[Extent, Extent]
+    kernel_size: Positive2
+    dilation: Positive2 = 1
+    padding: NonNegative2 = 0
+    stride: Positive2 = 1
+
+    @property
+    def _sizes(self) -> tuple[Size, Size]:
+        size = self.output_size
+        return size if isinstance(size, tuple) else (size, size)
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(self, x, "N, C·k, L")
+        check_dtype(self, x, "float")
+        fields = (self.kernel_size, self.stride, self.padding, self.dilation)
+        window = Window(*(spread(field, 2) for field in fields))
+        n, rows, columns = x.shape
+        elements = prod(window.kernel)
+        check_divisible(self, "rows", rows, elements, "kernel_size")
+        wanted = _windows(self, self._sizes, window)
+        check_equal(self, "number of windows", columns, wanted, input=0)
+        return x.with_shape(n, rows // elements, *self._sizes)
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"elementwise": inputs[0].numel}
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.fold", (Arg(In(0)), *self.arguments()))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                cls(output_size=(6, 7), kernel_size=3, padding=1),
+                (TensorType("float", (2, 27, 42)),),
+            ),
+            Example(
+                cls(output_size=6, kernel_size=2, stride=2), (TensorType("float", (2, 12, 9)),)
+            ),
+        )

@@ -1,0 +1,344 @@
+"""Resizing of maps: interpolation, and the moving of elements between channels and space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import floor
+from typing import Any, Literal
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import (
+    check_divisible,
+    check_dtype,
+    check_min_rank,
+    check_rank,
+    name_of,
+)
+from addnn_spec.ops.code import Arg, Call, Code, In, Support
+from addnn_spec.ops.fields import PositiveFloat, PositiveInt
+from addnn_spec.sizes import Size, SymbolicSize
+
+Target = PositiveInt | SymbolicSize
+Targets = Target | tuple[Target] | tuple[Target, Target] | tuple[Target, Target, Target]
+Factor = PositiveInt | PositiveFloat
+Factors = Factor | tuple[Factor] | tuple[Factor, Factor] | tuple[Factor, Factor, Factor]
+Mode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"]
+
+_SPATIAL: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+"""The modes that take one number of spatial dimensions only."""
+_TAPS: Mapping[str, int] = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
+"""The elements that make one of the output."""
+
+
+class _Resize(Operator):
+    """A resize of the dimensions after `[N, C]`, to `size` or by `scale_factor`."""
+
+    def _option(self, name: str, default: Any = None) -> Any:
+        return getattr(self, name, default)
+
+    @property
+    def _mode(self) -> str:
+        return str(self._option("mode", "nearest"))
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_dtype(self, x, "float")
+        if not 3 <= x.rank <= 5:
+            raise OperatorError(
+                "E0302",
+                f"{name_of(self)} takes [N, C, *] with one to three more dimensions, not {x}",
+                input=0,
+            )
+        self._check_mode(x)
+        return x.with_shape(*x.shape[:2], *self._sizes(x))
+
+    def _check_mode(self, x: TensorType) -> None:
+        mode = self._mode
+        if _SPATIAL.get(mode, x.rank - 2) != x.rank - 2:
+            raise OperatorError(
+                "E0302",
+                f'{name_of(self)} in mode "{mode}" takes {_SPATIAL[mode] + 2} dimensions, not {x}',
+                argument="mode",
+                input=0,
+            )
+        if self._option("align_corners") is not None and mode not in _SPATIAL:
+            raise OperatorError(
+                "E0201",
+                f'{name_of(self)} has no align_corners in mode "{mode}"',
+                argument="align_corners",
+            )
+
+    def _sizes(self, x: TensorType) -> tuple[Size, ...]:
+        size, factor = self._option("size"), self._option("scale_factor")
+        if (size is None) == (factor is None):
+            raise OperatorError(
+                "E0202" if size is None else "E0201",
+                f"{name_of(self)} wants size or scale_factor, one of them",
+            )
+        argument = "size" if factor is None else "scale_factor"
+        given = size if factor is None else factor
+        each: tuple[Any, ...] = given if isinstance(given, tuple) else (given,) * (x.rank - 2)
+        if len(each) != x.rank - 2:
+            raise OperatorError(
+                "E0302",
+                f"{name_of(self)}'s {argument} has {len(each)} values, its input {x.rank - 2} "
+                "dimensions to resize",
+                argument=argument,
+                note=f"its input is {x}",
+            )
+        if factor is None:
+            return each
+        return tuple(self._scaled(old, by) for old, by in zip(x.shape[2:], each, strict=True))
+
+    def _scaled(self, size: Size, by: float) -> Size:
+        if by == int(by):
+            return size * int(by)
+        if isinstance(size, int):
+            scaled = floor(size * by)
+            if scaled < 1:
+                raise OperatorError(
+                    "E0304",
+                    f"{name_of(self)} by {by} leaves nothing of {size} elements",
+                    argument="scale_factor",
+                )
+            return scaled
+        numerator, denominator = by.as_integer_ratio()
+        if denominator <= 1024:
+            return size * numerator // denominator
+        raise OperatorError(
+            "E0308",
+            f"{name_of(self)} by {by} needs a known size, not {size}",
+            argument="scale_factor",
+            help="scale by an integer, or give size",
+        )
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        (x,) = inputs
+        numel = x.with_shape(*x.shape[:2], *self._sizes(x)).numel
+        if self._mode == "area":
+            return {"pool": x.numel}
+        return {"other": numel * _TAPS[self._mode]} if self._mode in _TAPS else {}
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.interpolate", (Arg(In(0)), *self.arguments()))
+
+
+class Upsample(_Resize):
+    """Resizes the dimensions after `[N, C]`, to `size` or by `scale_factor`.
+
+    `[N, C, *]` → `[N, C, *]`. A size L becomes `floor(L · scale_factor)`. `mode` is "nearest",
+    "nearest-exact" or, by the number of dimensions, "linear", "bilinear", "bicubic", "trilinear".
+    """
+
+    size: Targets | None = None
+    scale_factor: Factors | None = None
+    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "nearest-exact"] = (
+        "nearest"
+    )
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 4, 5))
+        return (
+            Example(cls(scale_factor=2), (x,)),
+            Example(cls(scale_factor=1.5, mode="bilinear", align_corners=True), (x,)),
+            Example(cls(size=(6, 7), mode="bicubic"), (x,)),
+            Example(cls(scale_factor=3, mode="linear"), (TensorType("float", (2, 3, 4)),)),
+            Example(cls(size=7, mode="trilinear"), (TensorType("float", (2, 3, 4, 5, 6)),)),
+        )
+
+
+class Interpolate(_Resize):
+    """Resizes the dimensions after `[N, C]`, to `size` or by `scale_factor`.
+
+    `[N, C, *]` → `[N, C, *]`. As `Upsample`, with `antialias` and the mode "area" besides (the mean
+    of what an element covers). Sizes may be those of another map: `size = [f.height, f.width]`.
+    """
+
+    torch_name = ""
+    size: Targets | None = None
+    scale_factor: Factors | None = None
+    mode: Mode = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+    antialias: bool = False
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        if self.antialias and self.mode not in ("bilinear", "bicubic"):
+            raise OperatorError(
+                "E0201",
+                f'Interpolate antialiases in the modes "bilinear" and "bicubic", not "{self.mode}"',
+                argument="antialias",
+            )
+        return super().infer(*inputs)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 4, 6))
+        return (
+            Example(cls(scale_factor=2, mode="bilinear"), (x,)),
+            Example(cls(size=(6, 9)), (x,)),
+            Example(cls(scale_factor=(0.5, 3), mode="area"), (x,)),
+            Example(cls(size=3, mode="bicubic", antialias=True), (x,)),
+        )
+
+
+class _Upsampling2d(_Resize):
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, inputs[0], "N, C, H, W")
+        return super().infer(*inputs)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 4, 5))
+        return (
+            Example(cls.model_validate({"scale_factor": 2}), (x,)),
+            Example(cls.model_validate({"size": (6, 7)}), (x,)),
+        )
+
+
+class UpsamplingNearest2d(_Upsampling2d):
+    """Resizes a map by taking the nearest element. `[N, C, H, W]` → `[N, C, H', W']`."""
+
+    size: Target | tuple[Target, Target] | None = None
+    scale_factor: Factor | tuple[Factor, Factor] | None = None
+
+
+class UpsamplingBilinear2d(_Upsampling2d):
+    """Resizes a map bilinearly, with aligned corners. `[N, C, H, W]` → `[N, C, H', W']`."""
+
+    size: Target | tuple[Target, Target] | None = None
+    scale_factor: Factor | tuple[Factor, Factor] | None = None
+
+    @property
+    def _mode(self) -> str:
+        return "bilinear"
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        how = (Arg("bilinear", "mode", "nearest"), Arg(True, "align_corners", None))
+        return Call("F.interpolate", (Arg(In(0)), *self.arguments(), *how))
+
+
+class PixelShuffle(Operator):
+    """Moves channels into space: `[*, C·r², H, W]` → `[*, C, H·r, W·r]`, r the `upscale_factor`.
+
+    Shi et al. 2016, arXiv:1609.05158.
+    """
+
+    reshapes = True
+    upscale_factor: PositiveInt
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_min_rank(self, x, 3)
+        *batch, channels, height, width = x.shape
+        r = self.upscale_factor
+        check_divisible(self, "channels", channels, r * r, "upscale_factor")
+        return x.with_shape(*batch, channels // (r * r), height * r, width * r)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.pixel_shuffle", (Arg(In(0)), *self.arguments()))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(upscale_factor=2), (TensorType("float", (2, 8, 3, 5)),)),)
+
+
+class PixelUnshuffle(Operator):
+    """Moves space into channels: `[*, C, H·r, W·r]` → `[*, C·r², H, W]`, r the `downscale_factor`.
+
+    The inverse of `PixelShuffle`.
+    """
+
+    reshapes = True
+    downscale_factor: PositiveInt
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_min_rank(self, x, 3)
+        *batch, channels, height, width = x.shape
+        r = self.downscale_factor
+        check_divisible(self, "height", height, r, "downscale_factor")
+        check_divisible(self, "width", width, r, "downscale_factor")
+        return x.with_shape(*batch, channels * r * r, height // r, width // r)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.pixel_unshuffle", (Arg(In(0)), *self.arguments()))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(downscale_factor=2), (TensorType("float", (2, 3, 4, 6)),)),)
+
+
+class ChannelShuffle(Operator):
+    """Deals the channels out, group after group: channel `i·C/g + j` goes to `j·g + i`.
+
+    `[N, C, *]` → the same. Zhang et al. 2017 (ShuffleNet), arXiv:1707.01083.
+    """
+
+    reshapes = True
+    groups: PositiveInt
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_min_rank(self, x, 3)
+        check_divisible(self, "channels", x.shape[1], self.groups, "groups")
+        return x
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("F.channel_shuffle", (Arg(In(0)), *self.arguments()))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(groups=3), (TensorType("float", (2, 6, 4, 5)),)),
+            Example(cls(groups=2), (TensorType("float", (2, 6, 4)),)),
+        )
+
+
+_ZERO_INSERTION = Support(
+    "ZeroInsertion2d",
+    '''\
+class ZeroInsertion2d(nn.Module):
+    """Unpooling: each element becomes the first of a block, whose others are zero."""
+
+    def __init__(self, stride: int | tuple[int, int] = 2) -> None:
+        super().__init__()
+        self.stride = stride if isinstance(stride, tuple) else (stride, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, right = self.stride
+        blocks = F.pad(x[:, :, :, None, :, None], (0, right - 1, 0, 0, 0, down - 1))
+        return blocks.flatten(2, 3).flatten(3, 4)
+''',
+)
+
+
+class ZeroInsertion2d(Operator):
+    """Unpooling without indices: each element becomes the first of a block of zeros.
+
+    `[N, C, H, W]` → `[N, C, H·s, W·s]`, s the `stride`. Dosovitskiy et al. 2015, arXiv:1411.5928.
+    """
+
+    stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 2
+
+    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+        (x,) = inputs
+        check_rank(self, x, "N, C, H, W")
+        n, channels, height, width = x.shape
+        down, right = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
+        return x.with_shape(n, channels, height * down, width * right)
+
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return (_ZERO_INSERTION,)
+
+    def constructor(self, *inputs: TensorType) -> Call | None:
+        return Call("ZeroInsertion2d", self.arguments())
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 3, 4, 5))
+        return (Example(cls(), (x,)), Example(cls(stride=(1, 3)), (x,)))
