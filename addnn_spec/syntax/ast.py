@@ -13,11 +13,6 @@ from typing import Literal
 
 from addnn_spec.source import Span
 
-
-def _span() -> Span:
-    return field(compare=False, repr=False)  # type: ignore[no-any-return]
-
-
 # --------------------------------------------------------------------------------------------------
 # Expressions
 
@@ -27,7 +22,7 @@ class Name:
     """A name that is read: `x`, `width`, `Conv2d`."""
 
     name: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Number:
 
     value: int | float
     text: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Text:
     """A string literal. `parts` are literal pieces and the `{expression}` holes between them."""
 
     parts: tuple[str | Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Constant:
     """`true`, `false` or `none`."""
 
     value: bool | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class ListExpr:
     """`[a, b, c]`."""
 
     items: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class TupleExpr:
     """`(a, b)` or `(a,)`: a list too; as the head of a chain, several inputs."""
 
     items: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ class Paren:
     """`(expression)`, kept for the printer."""
 
     inner: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class Clause:
     targets: Targets
     iterable: Expr
     condition: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ class Comprehension:
 
     item: Expr
     clauses: tuple[Clause, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ class Range:
 
     start: Expr
     stop: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +108,8 @@ class Attribute:
 
     value: Expr
     name: str
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +118,7 @@ class Slice:
 
     start: Expr | None
     stop: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,7 @@ class Subscript:
 
     value: Expr
     items: tuple[Expr | Slice, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +136,7 @@ class Argument:
 
     name: str | None
     value: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,7 @@ class Call:
     callee: Expr
     args: tuple[Argument, ...] | None
     body: Body | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +158,7 @@ class Unary:
 
     op: Literal["-", "not"]
     value: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +168,8 @@ class Binary:
     op: str  # + - * / // % ** @  == != < <= > >=  in  "not in"  and or
     left: Expr
     right: Expr
-    span: Span = _span()
-    op_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    op_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +179,7 @@ class Conditional:
     condition: Expr
     then: Expr
     otherwise: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +188,7 @@ class Chain:
 
     head: Expr
     elements: tuple[Element, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Expr = (
@@ -221,7 +216,7 @@ class Targets:
     """The names a `for`, a comprehension or a binding gives: `a`, `i, (a, b)`. `_` discards."""
 
     items: tuple[Target | Targets, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +224,7 @@ class Target:
     """One name that is given."""
 
     name: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -243,8 +238,8 @@ class Layer:
     name: str
     args: tuple[Argument, ...] | None
     body: Body | None
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +249,7 @@ class Repeat:
     count: Expr
     index: Target | None
     body: Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +259,7 @@ class If:
     condition: Expr
     then: Body
     otherwise: Body | If | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +269,7 @@ class For:
     targets: Targets
     iterable: Expr
     body: Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +278,7 @@ class Element:
 
     label: Text | None
     core: Layer | Repeat | If | For | Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
     quoted: bool = field(default=False, compare=False)  # the label was written with quotes
 
 
@@ -297,7 +292,7 @@ class Body:
 
     kind: Literal["empty", "chain", "statements", "lone"]
     items: tuple[Element, ...] | tuple[Statement, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -310,7 +305,7 @@ class Let:
 
     targets: Targets
     value: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +314,7 @@ class Bind:
 
     targets: Targets
     values: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +323,7 @@ class Dim:
 
     value: Expr
     default: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +331,7 @@ class Shape:
     """`[N, 64, H = 224, W / 4]`."""
 
     dims: tuple[Dim, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +341,7 @@ class Typed:
     target: Target
     shape: Shape
     value: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +349,7 @@ class Return:
     """`return a, b`."""
 
     values: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +360,7 @@ class Input:
     dtype: Literal["float", "int", "bool"]
     shape: Shape
     training: bool
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +371,7 @@ class Output:
     shape: Shape | None
     value: Expr | None
     training: bool
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +380,7 @@ class Module:
 
     target: Target
     element: Element
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +390,7 @@ class Parameter:
     label: Text
     shape: Shape
     value: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
     quoted: bool = field(default=False, compare=False)
 
 
@@ -407,7 +402,7 @@ class Buffer:
     dtype: Literal["float", "int", "bool"]
     shape: Shape
     value: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
     quoted: bool = field(default=False, compare=False)
 
 
@@ -417,7 +412,7 @@ class Assert:
 
     condition: Expr
     message: Text | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Statement = (
@@ -435,7 +430,7 @@ class ImportName:
 
     name: str
     alias: str | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,8 +439,8 @@ class Import:
 
     path: str
     names: tuple[ImportName, ...]
-    span: Span = _span()
-    path_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    path_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +449,7 @@ class Param:
 
     name: str
     default: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,8 +459,8 @@ class Fn:
     name: str
     params: tuple[Param, ...]
     value: Expr
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,8 +471,8 @@ class Block:
     params: tuple[Param, ...]
     inputs: tuple[Param, ...] | None
     body: Body
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,8 +482,8 @@ class Network:
     name: str
     params: tuple[Param, ...]
     body: Body
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,8 +492,8 @@ class Alias:
 
     name: str
     value: Expr
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 Item = Import | Let | Fn | Block | Network | Alias
@@ -509,7 +504,7 @@ class Comment:
     """A `#` comment; kept beside the tree for the printer."""
 
     text: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,4 +513,4 @@ class File:
 
     items: tuple[Item, ...]
     comments: tuple[Comment, ...] = field(compare=False)
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)

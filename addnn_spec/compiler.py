@@ -1,0 +1,157 @@
+"""The pipeline, as straight-line calls: text → tree → graph.
+
+`Session` reads one file with what it imports and elaborates its networks; what is wrong collects in
+`Session.collector`. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
+from addnn_spec.elaborate.base import Poison
+from addnn_spec.elaborate.context import Context, Limits
+from addnn_spec.elaborate.files import LoadedFile, Loader
+from addnn_spec.elaborate.network import elaborate_network
+from addnn_spec.graph import Graph
+from addnn_spec.reading import decode
+from addnn_spec.source import Source
+from addnn_spec.syntax import ast
+from addnn_spec.values import Definition, LayerValue
+
+
+@contextmanager
+def _no_cyclic_gc() -> Iterator[None]:
+    """The collector of cycles costs more than half of a parse; nothing here makes garbage cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class Session:
+    """One `.net` file, read; its networks are elaborated on request."""
+
+    def __init__(
+        self,
+        source: Path | Source,
+        *,
+        name: str | None = None,
+        folder: Path | None = None,
+        limits: Limits | None = None,
+        memoise: bool = True,
+    ) -> None:
+        """Read the file at a path, or a text at hand whose imports are looked up in `folder`."""
+        self.collector = Collector()
+        self.limits = limits or Limits()
+        self.memoise = memoise
+        loader = Loader(self.collector, self.limits)
+        self.file: LoadedFile | None
+        with _no_cyclic_gc():
+            if isinstance(source, Source):
+                self.file = loader.load_source(source, folder)
+            else:
+                self.file = loader.load(source, name)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of the file's networks, in order."""
+        return tuple(self.file.networks) if self.file else ()
+
+    def layer(self, network: str) -> LayerValue | None:
+        """What a network's name stands for: its definition, and what an alias gave it."""
+        assert self.file is not None
+        found = self.file.env.names.get(network)
+        value = found.value if found else None
+        if isinstance(value, LayerValue) and isinstance(value.target, Definition):
+            return value
+        return None
+
+    def parameters(self, network: str) -> tuple[ast.Param, ...]:
+        """The parameters of a network that its alias left open."""
+        layer = self.layer(network)
+        if layer is None:
+            return ()
+        assert isinstance(layer.target, Definition)
+        given = dict(layer.given)
+        return tuple(param for param in layer.target.node.params if param.name not in given)
+
+    def needs(self, network: str) -> tuple[str, ...]:
+        """The parameters that must be given before a network can be elaborated."""
+        return tuple(p.name for p in self.parameters(network) if p.default is None)
+
+    def graph(self, network: str, settings: Mapping[str, Any] | None = None) -> Graph | None:
+        """The graph of a network, with values for parameters that are still open."""
+        if self.file is None:
+            return None
+        layer = self.layer(network)
+        if layer is None:
+            return None
+        layer = self._set(layer, network, settings or {})
+        if layer is None:
+            return None
+        context = Context(self.collector, self.limits, memoise=self.memoise)
+        with _no_cyclic_gc():
+            return elaborate_network(network, layer, context)
+
+    def _set(
+        self, layer: LayerValue, network: str, settings: Mapping[str, Any]
+    ) -> LayerValue | None:
+        given = dict(layer.given)
+        assert isinstance(layer.target, Definition)
+        node = layer.target.node
+        names = [param.name for param in node.params]
+        for name, value in settings.items():
+            if name in given:
+                self._setting(f"{network} has {name} given already", "an alias gave it its value")
+                return None
+            if name not in names:
+                close = near(name, names)
+                known = f"it has {', '.join(names)}" if names else "it has none"
+                self._setting(
+                    f"{network} has no parameter {name}",
+                    f"did you mean {close[0]}?" if close else known,
+                )
+                return None
+            given[name] = value
+        missing = [p for p in node.params if p.default is None and p.name not in given]
+        if missing:
+            self.collector.add(
+                Diagnostic(
+                    "E0409",
+                    f"network {network} needs {', '.join(param.name for param in missing)}",
+                    Label(missing[0].span, "declared here, without a default"),
+                    help=f"give it: --set {missing[0].name}=…, or in an alias: network My = "
+                    f"{network}(…)",
+                )
+            )
+            return None
+        return LayerValue(layer.target, tuple(given.items()), layer.spans)
+
+    def _setting(self, message: str, help: str) -> None:
+        self.collector.add(Diagnostic("E0408", message, None, help=help))
+
+    def check(self) -> list[Diagnostic]:
+        """Elaborate every network of the file that can be, and give all that was found."""
+        for network in self.networks:
+            layer = self.file.env.names.get(network) if self.file else None
+            if layer is not None and not isinstance(layer.value, Poison):
+                if not self.needs(network):
+                    self.graph(network)
+        return list(self.collector.diagnostics)
+
+
+def check_text(text: str, *, name: str = "example.net") -> list[Diagnostic]:
+    """All diagnostics of a text."""
+    try:
+        source = decode(name, text.encode())
+    except DiagnosticError as error:
+        return list(error.diagnostics)
+    return Session(source).check()

@@ -1,0 +1,472 @@
+"""One graph under construction: nodes, captured tensors, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, ClassVar
+
+from addnn_spec.diagnostics import Label
+from addnn_spec.elaborate.context import Context
+from addnn_spec.elaborate.names import auto_base
+from addnn_spec.graph import (
+    Buffer,
+    Graph,
+    Kind,
+    ModuleDecl,
+    ModuleRef,
+    Node,
+    Output,
+    Parameter,
+    Placeholder,
+    Ref,
+    WeightOf,
+    run_name,
+)
+from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.source import Span
+
+_serials = count()
+
+NodeOp = Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """A tensor as the language sees it: a value of one builder's graph, with its type."""
+
+    builder: Builder
+    ref: Ref
+    type: TensorType
+    kind: ClassVar[str] = "a tensor"
+
+    def identity(self) -> tuple[int, Ref]:
+        return (self.builder.serial, self.ref)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """What a module turned out to be when data first flowed into it."""
+
+    op: Operator | Graph
+    inputs: tuple[TensorType | None, ...]
+    layers: tuple[tuple[str, Graph], ...]
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class ModuleValue:
+    """A `module` statement's name: one set of weights, owned by the builder that declares it."""
+
+    builder: Builder
+    name: str
+    layer: Any
+    span: Span
+    first: FirstUse | None = None
+    kind: ClassVar[str] = "a module"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a node is to be called: its label, or the base of an automatic name.
+
+    `placed` tells that it is an element of a numbered chain and takes a place there.
+    """
+
+    label: str | None
+    base: str
+    placed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A node to be. `name` is None until `seal` gives it one from `base`."""
+
+    name: str | None
+    base: str
+    op: NodeOp
+    inputs: tuple[Ref | None, ...]
+    outputs: tuple[TensorType, ...]
+    span: Span
+    module: ModuleRef | None = None
+    bound_modules: tuple[ModuleRef, ...] = ()
+    layers: tuple[tuple[str, Graph], ...] = ()
+    times: int = 1
+    placed: bool = False
+    labelled: bool = False
+
+
+@dataclass(eq=False)
+class Builder:
+    """Collects the nodes of one graph. `numbered`: its unlabelled elements are named by place."""
+
+    ctx: Context
+    kind: Kind
+    name: str
+    span: Span
+    numbered: bool = False
+    serial: int = field(default_factory=lambda: next(_serials))
+    entries: list[Entry] = field(default_factory=list)
+    place: int = 0
+    captures: dict[tuple[int, Ref], Ref] = field(default_factory=dict)
+    captured: list[Tensor] = field(default_factory=list)
+    modules: list[ModuleValue] = field(default_factory=list)
+    ports: dict[int, str] = field(default_factory=dict)
+    ported: list[ModuleValue] = field(default_factory=list)
+
+    # --- nodes -----------------------------------------------------------------------------------
+    def placeholder(self, name: str, type: TensorType, span: Span, captured: bool = False) -> Tensor:
+        entry = Entry(name, name, Placeholder(captured), (), (type,), span)
+        return self._append(entry)[0]
+
+    def add(
+        self,
+        op: NodeOp,
+        inputs: Sequence[Tensor | None],
+        outputs: tuple[TensorType, ...],
+        span: Span,
+        naming: Naming,
+        *,
+        module: ModuleRef | None = None,
+        bound_modules: tuple[ModuleRef, ...] = (),
+        layers: tuple[tuple[str, Graph], ...] = (),
+    ) -> tuple[Tensor, ...]:
+        """Append a node; its inputs may belong to graphs around this one, and are captured then."""
+        refs = tuple(None if tensor is None else self.use(tensor) for tensor in inputs)
+        entry = Entry(naming.label, naming.base, op, refs, outputs, span, module, bound_modules)
+        entry.layers = layers
+        entry.labelled = naming.label is not None
+        if naming.placed and self.numbered:
+            entry.placed = True
+            if entry.name is None:
+                entry.name = str(self.place)
+            self.place += 1
+        return self._append(entry)
+
+    def _append(self, entry: Entry) -> tuple[Tensor, ...]:
+        self.ctx.nodes += 1
+        if self.ctx.nodes > self.ctx.limits.nodes:
+            self.ctx.fail(
+                "E0501",
+                f"the network has more than {self.ctx.limits.nodes:,} distinct nodes",
+                entry.span,
+                help="label the repeat, so that equal turns are built once: name: repeat n { … }",
+            )
+        self.entries.append(entry)
+        id = len(self.entries) - 1
+        return tuple(Tensor(self, Ref(id, port), type) for port, type in enumerate(entry.outputs))
+
+    def use(self, tensor: Tensor) -> Ref:
+        """The reference to a tensor in this graph; one from around becomes a captured input."""
+        if tensor.builder is self:
+            return tensor.ref
+        identity = tensor.identity()
+        if identity not in self.captures:
+            name = f"captured_{len(self.captured)}"
+            inner = self.placeholder(name, tensor.type, self.span, captured=True)
+            self.captures[identity] = inner.ref
+            self.captured.append(tensor)
+        return self.captures[identity]
+
+    def module_ref(self, module: ModuleValue) -> ModuleRef:
+        """How this graph names a module: its own, or a port that it is handed in by."""
+        if module.builder is self:
+            return ModuleRef(module.name)
+        if id(module) not in self.ports:
+            taken = set(self.ports.values())
+            base = module.name.rpartition(".")[2]
+            name = next(n for n in _numbered(base) if n not in taken)
+            self.ports[id(module)] = name
+            self.ported.append(module)
+        return ModuleRef(self.ports[id(module)], port=True)
+
+    # --- runs of equal turns -----------------------------------------------------------------------
+    def merge_run(self) -> bool:
+        """Join the last entry to the one before it, if it is one more turn of the same.
+
+        Only to be asked right after a turn of a loop that added one entry: nothing else can then
+        refer to what flowed between the two.
+        """
+        if len(self.entries) < 2:
+            return False
+        last, before = self.entries[-1], self.entries[-2]
+        if not self._continues(before, last):
+            return False
+        before.times += last.times
+        self.entries.pop()
+        self.ctx.nodes -= 1
+        return True
+
+    def _continues(self, before: Entry, last: Entry) -> bool:
+        if last.labelled or before.labelled or last.placed != before.placed:
+            return False
+        same = (
+            (last.op is before.op or (isinstance(last.op, Operator) and last.op == before.op))
+            and last.span == before.span
+            and last.base == before.base
+            and last.module is None
+            and before.module is None
+            and last.bound_modules == before.bound_modules
+            and last.layers == before.layers
+            and last.outputs == before.outputs
+        )
+        n = len(last.outputs)
+        fed = tuple(Ref(len(self.entries) - 2, port) for port in range(n))
+        return (
+            same
+            and last.inputs[:n] == fed
+            and last.inputs[n:] == before.inputs[n:]
+            and self.input_types(before)[:n] == before.outputs
+            and (last.name is None or _follows(before, last))
+        )
+
+    def input_types(self, entry: Entry) -> tuple[TensorType | None, ...]:
+        return tuple(
+            None if ref is None else self.entries[ref.node].outputs[ref.port] for ref in entry.inputs
+        )
+
+    # --- the finished graph ------------------------------------------------------------------------
+    def seal(
+        self, outputs: tuple[Output, ...], arguments: tuple[tuple[str, Any], ...] = (), doc: str = ""
+    ) -> Graph:
+        """The finished graph of what the outputs need; the rest is dropped and noted."""
+        needed = self._reach(outputs)
+        main = self._reach(tuple(output for output in outputs if not output.training))
+        self._note_dead(needed)
+        names = self._names(needed)
+        graph = Graph(self.kind, self.name, self.span, arguments, doc=doc)
+        renumber: dict[int, int] = {}
+        for old, entry in enumerate(self.entries):
+            if old in needed:
+                renumber[old] = len(renumber)
+                graph.add(self._node(entry, renumber, old, names[old], training=old not in main))
+        self._finish(graph, outputs, renumber)
+        return self._spread_prefixes(graph)
+
+    def _node(
+        self, entry: Entry, renumber: dict[int, int], old: int, name: str, training: bool
+    ) -> Node:
+        return Node(
+            id=renumber[old],
+            name=name,
+            op=entry.op,
+            inputs=tuple(
+                None if ref is None else Ref(renumber[ref.node], ref.port) for ref in entry.inputs
+            ),
+            outputs=entry.outputs,
+            span=entry.span,
+            named=entry.name is not None,
+            times=entry.times,
+            training=training,
+            module=entry.module,
+            bound_modules=entry.bound_modules,
+            layers=entry.layers,
+        )
+
+    def _finish(self, graph: Graph, outputs: tuple[Output, ...], renumber: dict[int, int]) -> None:
+        placeholders = [
+            old
+            for old, entry in enumerate(self.entries)
+            if isinstance(entry.op, Placeholder) and old in renumber
+        ]
+        placeholders.sort(key=lambda old: self._is_captured(old))
+        graph.inputs = tuple(renumber[old] for old in placeholders)
+        graph.input_names = tuple(self.entries[old].base for old in placeholders)
+        graph.outputs = tuple(
+            Output(
+                output.name,
+                tuple(Ref(renumber[ref.node], ref.port) for ref in output.refs),
+                output.listed,
+                output.training,
+            )
+            for output in outputs
+        )
+        graph.modules = tuple(
+            ModuleDecl(m.name, m.first.op, m.first.inputs, m.span, m.first.layers)
+            for m in self.modules
+            if m.first is not None
+        )
+        graph.module_ports = tuple(self.ports.values())
+        graph.instances = sum(_instances(node) for node in graph.nodes())
+        if graph.instances > self.ctx.limits.instances:
+            self.ctx.fail(
+                "E0501",
+                f"this unfolds to {graph.instances:,} nodes; "
+                f"{self.ctx.limits.instances:,} are allowed",
+                self.span,
+                help="make the repeats smaller, or raise the limit with --limit-instances",
+            )
+
+    def _is_captured(self, id: int) -> bool:
+        op = self.entries[id].op
+        return isinstance(op, Placeholder) and op.captured
+
+    def _reach(self, outputs: tuple[Output, ...]) -> set[int]:
+        """The entries that the outputs need, and every placeholder that is not captured."""
+        reached: set[int] = {
+            i
+            for i, entry in enumerate(self.entries)
+            if isinstance(entry.op, Placeholder) and not entry.op.captured
+        }
+        waiting = [ref.node for output in outputs for ref in output.refs]
+        while waiting:
+            id = waiting.pop()
+            if id not in reached:
+                reached.add(id)
+                waiting.extend(ref.node for ref in self.entries[id].inputs if ref is not None)
+        return reached
+
+    def kept_captures(self, graph: Graph) -> tuple[Tensor, ...]:
+        """The captured tensors that the sealed graph still needs, in the order of its inputs."""
+        kept = {name for name in graph.input_names if name.startswith("captured_")}
+        return tuple(t for i, t in enumerate(self.captured) if f"captured_{i}" in kept)
+
+    def _note_dead(self, needed: set[int]) -> None:
+        for id, entry in enumerate(self.entries):
+            if isinstance(entry.op, Placeholder):
+                continue
+            if id in needed:
+                self.ctx.live_spans.add(entry.span)
+            else:
+                self.ctx.dead.setdefault(entry.span, entry.name or entry.base)
+
+    # --- names -------------------------------------------------------------------------------------
+    def _names(self, needed: set[int]) -> dict[int, str]:
+        """A unique name for each node that is kept. Labels come first; the rest is numbered."""
+        taken: dict[str, Span] = {module.name: module.span for module in self.modules}
+        for id in sorted(needed):
+            entry = self.entries[id]
+            if entry.name is None or isinstance(entry.op, Placeholder):
+                continue
+            for name in _run(entry.name, entry.times):
+                if name in taken and not (entry.module and name == entry.module.name):
+                    self._clash(name, entry.span, taken[name])
+                taken[name] = entry.span
+        names: dict[int, str] = {}
+        following: dict[str, int] = {}
+        for id in sorted(needed):
+            entry = self.entries[id]
+            names[id] = entry.name if entry.name is not None else self._auto(entry, taken, following)
+        return names
+
+    def _auto(self, entry: Entry, taken: dict[str, Span], following: dict[str, int]) -> str:
+        base = entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
+        own = entry.module.name if entry.module else None
+        number = following.get(base, 1)
+        while any(
+            _number(base, n) in taken and _number(base, n) != own
+            for n in range(number, number + entry.times)
+        ):
+            number += 1
+        following[base] = number + entry.times
+        return _number(base, number)
+
+    def _clash(self, name: str, here: Span, there: Span) -> None:
+        self.ctx.report(
+            "E0403",
+            f"two nodes are called {name}",
+            here,
+            "the second one",
+            labels=(Label(there, "the first one"),),
+            help="labels are the keys of the weights: give each its own"
+            if here != there
+            else 'this is built more than once: number the label, "name{i}": …',
+        )
+
+    def _spread_prefixes(self, graph: Graph) -> Graph:
+        """`a: { b: … }` beside `a.c: …` share the scope `a`: the brace's nodes become `a.b`."""
+        names = [node.name for node in graph.nodes()] + [module.name for module in graph.modules]
+        prefixes = {name[:dot] for name in names for dot in range(len(name)) if name[dot] == "."}
+        shared = [node for node in graph.nodes() if node.name in prefixes]
+        for node in shared:
+            called = node.calls
+            if called is None or called.kind == "block" or node.times > 1 or node.module:
+                self.ctx.report(
+                    "E0403",
+                    f"{node.name} is a node of its own, and other labels put nodes inside it",
+                    node.span,
+                    help=f"choose another prefix than {node.name}.",
+                )
+                return graph
+        return inline(graph, {node.id for node in shared}) if shared else graph
+
+
+def inline(graph: Graph, chosen: set[int]) -> Graph:
+    """The same graph with the chosen calls of braces written out, their names prefixed."""
+    flat = replace(graph, nx=type(graph.nx)(), modules=())
+    moved: dict[Ref, Ref] = {}
+    for node in graph.nodes():
+        inputs = tuple(ref if ref is None else moved.get(ref, ref) for ref in node.inputs)
+        if node.id not in chosen or node.calls is None:
+            _append(flat, replace(node, inputs=inputs), moved)
+            continue
+        inner: dict[Ref, Ref] = {
+            Ref(id): ref for id, ref in zip(node.calls.inputs, inputs, strict=True) if ref
+        }
+        bound = dict(zip(node.calls.module_ports, node.bound_modules, strict=True))
+        for child in node.calls.nodes():
+            if not isinstance(child.op, Placeholder):
+                _append(flat, _moved(child, node, inner, bound), inner)
+        for port, output in enumerate(node.calls.outputs):
+            moved[Ref(node.id, port)] = inner[output.refs[0]]
+        flat.modules += tuple(
+            replace(module, name=f"{node.name}.{module.name}") for module in node.calls.modules
+        )
+    flat.modules += graph.modules
+    flat.inputs = tuple(moved[Ref(id)].node for id in graph.inputs)
+    flat.outputs = tuple(
+        replace(output, refs=tuple(moved[ref] for ref in output.refs)) for output in graph.outputs
+    )
+    return flat
+
+
+def _append(graph: Graph, node: Node, moved: dict[Ref, Ref]) -> None:
+    new = len(graph.nx)
+    for port in range(len(node.outputs)):
+        moved[Ref(node.id, port)] = Ref(new, port)
+    graph.add(replace(node, id=new))
+
+
+def _moved(
+    child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, ModuleRef]
+) -> Node:
+    def module(ref: ModuleRef) -> ModuleRef:
+        return bound[ref.name] if ref.port else ModuleRef(f"{around.name}.{ref.name}")
+
+    return replace(
+        child,
+        name=f"{around.name}.{child.name}",
+        inputs=tuple(None if ref is None else inner[ref] for ref in child.inputs),
+        training=around.training or child.training,
+        module=None if child.module is None else module(child.module),
+        bound_modules=tuple(module(ref) for ref in child.bound_modules),
+    )
+
+
+def _instances(node: Node) -> int:
+    inner = node.calls.instances if node.calls else 0
+    inner += sum(graph.instances for _, graph in node.layers)
+    return node.times * (1 + inner)
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield from (_number(base, n) for n in count(1))
+
+
+def _number(base: str, n: int) -> str:
+    return base if n == 1 else f"{base}_{n}"
+
+
+def _run(name: str, times: int) -> Iterator[str]:
+    yield name
+    if times > 1:
+        head, first = run_name(name)
+        yield from (f"{head}{n}" for n in range(first + 1, first + times))
+
+
+def _follows(before: Entry, last: Entry) -> bool:
+    if before.name is None or last.name is None:
+        return before.name is last.name
+    head, first = run_name(before.name)
+    return last.name == f"{head}{first + before.times}"

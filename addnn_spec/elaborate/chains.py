@@ -1,0 +1,426 @@
+"""Chains: elements, braces, `repeat`, `for` and `if` between arrows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from addnn_spec.diagnostics import Label
+from addnn_spec.elaborate.base import (
+    Failed,
+    Frame,
+    Poison,
+    Value,
+    flatten,
+    is_flow,
+    rebuild,
+    structure,
+)
+from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.layers import Built, Layers
+from addnn_spec.elaborate.names import forbidden, free_name, well_formed
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.graph import Kind, Placeholder
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import names_read
+from addnn_spec.values import Brace, Builtin, Function, LayerValue, key, kind_of
+
+
+class Chains(Layers):
+    """Runs what stands between arrows."""
+
+    def run_chain(self, chain: ast.Chain, frame: Frame) -> Value:
+        flow = self.evaluate(chain.head, frame)
+        if not is_flow(flow):
+            help = None
+            if isinstance(flow, LayerValue):
+                help = "a chain begins with a tensor: x -> layer"
+            self.ctx.fail(
+                "E0206", f"{kind_of(flow)} cannot flow into a layer", chain.head.span, help=help
+            )
+        for element in chain.elements:
+            flow = self.run_element(element, flow, frame, placed=False)
+        return flow
+
+    def run_element(self, element: ast.Element, flow: Value, frame: Frame, placed: bool) -> Value:
+        """What comes out of one element; `placed` tells that it takes a place in a numbered chain."""
+        label = None if element.label is None else self.label(element.label, frame)
+        core = element.core
+        if isinstance(core, ast.Layer):
+            return self._run_layer(core, label, flow, frame, placed)
+        if isinstance(core, ast.Body):
+            return self.apply_brace(core, flow, frame, Naming(label, "", placed), core.span)
+        if isinstance(core, ast.If):
+            return self._run_if(core, label, flow, frame, placed)
+        turns = self._turns(core, frame)
+        if label is None or label == "_":
+            return self._run_turns(core, turns, flow, frame, placed)
+        return self._run_labelled(core, turns, flow, frame, Naming(label, "", placed))
+
+    def label(self, text: ast.Text, frame: Frame) -> str:
+        """A label's text, checked: it becomes an attribute and a key of the weights."""
+        label = self.text(text, frame)
+        if label == "_":
+            return label
+        if not well_formed(label):
+            self.ctx.fail(
+                "E0406",
+                f'"{label}" cannot be a label',
+                text.span,
+                help="a label is made of letters, digits and _, with dots between scopes",
+            )
+        for part in label.split("."):
+            reason = forbidden(part)
+            if reason is not None:
+                self.ctx.fail(
+                    "E0404", f"a node cannot be called {part}", text.span, reason,
+                    help=f"call it {free_name(part)}",
+                )  # fmt: skip
+        return label
+
+    def _run_layer(
+        self, core: ast.Layer, label: str | None, flow: Value, frame: Frame, placed: bool
+    ) -> Value:
+        value = self.lookup(core.name, core.name_span or core.span, frame.env)
+        if isinstance(value, ModuleValue):
+            if core.args is not None or core.body is not None:
+                self.ctx.fail("E0203", f"{core.name} is a module, complete as it is", core.span)
+            return self.apply_module(value, flow, frame, Naming(label, core.name, placed), core.span)
+        if value is None:
+            return flow
+        if not isinstance(value, LayerValue):
+            self._not_a_layer(core, value)
+        base = core.name if self._is_parameter(core.name, frame.env) else value.name
+        if core.args is not None or core.body is not None:
+            value = self.give(value, core.args or (), core.body, frame, core.span)
+        return self.apply(value, flow, frame, Naming(label, base or core.name, placed), core.span)
+
+    @staticmethod
+    def _is_parameter(name: str, env: Env) -> bool:
+        found = env.find(name)
+        return found is not None and found.origin != "file"
+
+    def _not_a_layer(self, core: ast.Layer, value: Value) -> None:
+        help = None
+        if isinstance(value, Tensor):
+            help = f"data flows into layers; to combine tensors, write x + {core.name}"
+        elif isinstance(value, Function | Builtin):
+            help = "a function works on compile-time values; write it as f(x)"
+        self.ctx.fail("E0108", f"{core.name} is {kind_of(value)}, not a layer", core.span, help=help)
+
+    # --- braces ------------------------------------------------------------------------------------
+    def apply_brace(
+        self, body: ast.Body, flow: Value, frame: Frame, naming: Naming, span: Span
+    ) -> Value:
+        """A brace: written out where it has no label, else a scope of its own."""
+        scoped = naming.label not in (None, "_")
+        numbered = naming.placed and frame.builder is not None and frame.builder.numbered
+        if scoped or (body.kind == "statements" and numbered):
+            built = self.build_brace(body, flow, frame.env, naming.label or "", span)
+            return self.call_graph(built, [flow], frame, naming, span)
+        return self.run_brace(body, flow, frame, naming.placed)
+
+    def run_brace(self, body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
+        """The elements or statements of a brace, in the graph at hand; `x` is what flows in."""
+        inner = frame.inner()
+        self._bind_flow(inner, flow, body, frame.env)
+        if body.kind == "empty":
+            return flow
+        if body.kind == "statements":
+            value = self.run_statements(body, inner)
+            if isinstance(value, Poison):
+                raise Failed
+            return value
+        for element in elements(body):
+            flow = self.run_element(element, flow, inner, placed)
+        return flow
+
+    def _bind_flow(self, inner: Frame, flow: Value, body: ast.Body, around: Env) -> None:
+        outer = around.find("x")
+        if outer is not None and outer.origin in ("input", "let") and "x" in names_read(body):
+            if outer.span is not None and outer.value is not flow:
+                self.ctx.report(
+                    "W0105",
+                    "x is what flows into this brace, not the x around it",
+                    body.span,
+                    labels=(Label(outer.span, "this x is hidden in the brace"),),
+                    help="give the outer one another name",
+                )
+        inner.env.bind("x", flow, None, "flow")
+
+    def build_brace(
+        self, body: ast.Body, flow: Value, env: Env, label: str, span: Span
+    ) -> Built:
+        """The graph of a labelled brace, made once for equal surroundings."""
+        kind: Kind = "body" if body.kind == "statements" else "chain"
+        memo_key = ("brace", id(body), *self._surroundings(body, flow, env))
+        return self.memoised(
+            memo_key, lambda: self._elaborate_brace(kind, body, flow, env, label, span)
+        )
+
+    def _surroundings(self, body: Any, flow: Value, env: Env) -> tuple[Any, ...]:
+        """What a brace can depend on: the types that flow in, and the values it reads."""
+        read = []
+        for name in sorted(names_read(body)):
+            found = env.find(name)
+            if found is not None and name != "x":
+                read.append((name, key(found.value)))
+        types = (structure(flow), self._types(flow))
+        return (types, tuple(read), self.ctx.facts.version)
+
+    def _elaborate_brace(
+        self, kind: Kind, body: ast.Body, flow: Value, env: Env, label: str, span: Span
+    ) -> Built:
+        builder = Builder(self.ctx, kind, "", body.span, numbered=kind == "chain")
+        frame = Frame(builder, env)
+        with self.ctx.use(label, span):
+            inside = self.place(builder, "x", flow, span)
+            try:
+                value = self.run_brace(body, inside, frame, placed=True)
+            except Failed:
+                return Built(None, None)
+        return self.finish(builder, value)
+
+    def apply_brace_value(
+        self,
+        brace: Brace,
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None,
+    ) -> Value:
+        naming = Naming(naming.label, naming.base or "layer", naming.placed)
+        built = self.build_brace(brace.body, flow, brace.env, naming.label or naming.base, span)
+        return self.call_graph(built, [flow], frame, naming, span, module)
+
+    # --- if ----------------------------------------------------------------------------------------
+    def choose(self, statement: ast.If, frame: Frame) -> ast.Body | None:
+        """The arm of an `if` that is taken, or None."""
+        chosen: ast.If | ast.Body | None = statement
+        while isinstance(chosen, ast.If):
+            holds = self.truth(
+                self.evaluate(chosen.condition, frame), chosen.condition.span
+            )
+            chosen = chosen.then if holds else chosen.otherwise
+        return chosen
+
+    def _run_if(
+        self, core: ast.If, label: str | None, flow: Value, frame: Frame, placed: bool
+    ) -> Value:
+        body = self.choose(core, frame)
+        if body is None:
+            return flow
+        return self.apply_brace(body, flow, frame, Naming(label, "", placed), core.span)
+
+    # --- repeat and for ----------------------------------------------------------------------------
+    def _turns(self, core: ast.Repeat | ast.For, frame: Frame) -> Any:
+        """The turns' values: a `range` for a repeat, the list's items for a `for`."""
+        if isinstance(core, ast.For):
+            return self.turns(core.iterable, frame)
+        count = self.evaluate(core.count, frame)
+        self.known(count, core.count.span, "repeat")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            words = f"{count}" if isinstance(count, int | float) else kind_of(count)
+            self.ctx.fail(
+                "E0207", f"repeat takes a whole number of turns, not {words}", core.count.span
+            )
+        return range(count)
+
+    def _turn_frame(self, core: ast.Repeat | ast.For, value: Value, frame: Frame) -> Frame:
+        inner = frame.inner()
+        if isinstance(core, ast.For):
+            self.bind(core.targets, value, inner, "loop")
+        elif core.index is not None:
+            inner.env.bind(core.index.name, value, core.index.span, "loop")
+        return inner
+
+    @staticmethod
+    def _reads_turn(core: ast.Repeat | ast.For) -> bool:
+        if isinstance(core, ast.For):
+            return True
+        return core.index is not None and core.index.name in names_read(core.body)
+
+    def _run_turns(
+        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, placed: bool
+    ) -> Value:
+        """The turns, written out in the graph at hand."""
+        builder = frame.builder
+        assert builder is not None
+        self._check_expansion(core, len(turns), builder)
+        for k, value in enumerate(turns):
+            self.ctx.step(core.span)
+            before = len(builder.entries)
+            result = self.run_brace(core.body, flow, self._turn_frame(core, value, frame), placed)
+            one = len(builder.entries) == before + 1
+            merged = one and k > 0 and builder.merge_run()
+            if merged:
+                result = self._of_last(builder, result)
+            if one and self._repeats(core, flow, result) and not builder.entries[-1].labelled:
+                return self._remaining(builder, len(turns) - k - 1, result)
+            flow = result
+        return flow
+
+    def _check_expansion(
+        self, core: ast.Repeat | ast.For, turns: int, builder: Builder
+    ) -> None:
+        """Refuse by arithmetic what would be too much to build."""
+        least = turns * _least_elements(core.body)
+        if _least_elements(core.body) > 1 and self.ctx.nodes + least > self.ctx.limits.nodes:
+            self.ctx.fail(
+                "E0501",
+                f"this loop writes out {least:,} nodes; "
+                f"{self.ctx.limits.nodes:,} distinct ones are allowed",
+                core.span,
+                help="label it, so that equal turns are built once: name: repeat n { … }",
+            )
+
+    @staticmethod
+    def _of_last(builder: Builder, result: Value) -> Value:
+        """The value of a run, after its last turn joined it."""
+        last = len(builder.entries) - 1
+        tensors = tuple(
+            Tensor(builder, tensor.ref._replace(node=last), tensor.type)
+            for tensor in flatten(result)
+        )
+        return rebuild(structure(result), tensors)
+
+    def _repeats(self, core: ast.Repeat | ast.For, flow: Value, result: Value) -> bool:
+        """Whether all turns from here on are equal: nothing that a turn reads changes any more."""
+        return (
+            not self._reads_turn(core)
+            and structure(flow) == structure(result)
+            and self._types(flow) == self._types(result)
+        )
+
+    def _remaining(self, builder: Builder, turns: int, result: Value) -> Value:
+        """Let the last entry stand for `turns` more."""
+        entry = builder.entries[-1]
+        n = len(entry.outputs)
+        fed = builder.input_types(entry)[:n] == entry.outputs
+        if turns and not fed:
+            return result
+        entry.times += turns
+        if entry.placed:
+            builder.place += turns
+        return result
+
+    def _run_labelled(
+        self,
+        core: ast.Repeat | ast.For,
+        turns: Any,
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+    ) -> Value:
+        """A labelled loop: a graph of its own, with a node or a scope for each turn."""
+        if not turns:
+            return flow
+        memo_key = (
+            "loop", id(core), len(turns), key(tuple(turns)) if isinstance(core, ast.For) else None,
+            *self._surroundings(core, flow, frame.env),
+        )  # fmt: skip
+        built = self.memoised(
+            memo_key, lambda: self._elaborate_loop(core, turns, flow, frame.env, naming.label or "")
+        )
+        return self.call_graph(built, [flow], frame, naming, core.span)
+
+    def _elaborate_loop(
+        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, env: Env, label: str
+    ) -> Built:
+        builder = Builder(self.ctx, "repeat", "", core.span, numbered=True)
+        with self.ctx.use(label, core.span):
+            value = self.place(builder, "x", flow, core.span)
+            try:
+                value = self._loop(core, turns, value, Frame(builder, env))
+            except Failed:
+                return Built(None, None)
+        return self.finish(builder, value)
+
+    def _loop(
+        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame
+    ) -> Value:
+        builder = frame.builder
+        assert builder is not None
+        for k, value in enumerate(turns):
+            self.ctx.step(core.span)
+            before = len(builder.entries)
+            inner = self._turn_frame(core, value, frame)
+            builder.place = k
+            result = self._turn(core, flow, inner, k)
+            one = len(builder.entries) == before + 1
+            if one and k > 0 and builder.merge_run():
+                result = self._of_last(builder, result)
+            if one and self._repeats(core, flow, result):
+                return self._remaining(builder, len(turns) - k - 1, result)
+            flow = result
+        return flow
+
+    def _turn(
+        self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int
+    ) -> Value:
+        """Turn `k`: the one element that it is, or a scope."""
+        if core.body.kind == "empty":
+            return flow
+        built = self.build_brace(core.body, flow, frame.env, str(k), core.span)
+        if built.single:
+            return self._hoist(built, flow, frame)
+        return self.call_graph(built, [flow], frame, Naming(None, "turn", True), core.span)
+
+    def _hoist(self, built: Built, flow: Value, frame: Frame) -> Value:
+        """Put the only node of a turn's graph into the graph of the loop."""
+        builder = frame.builder
+        assert builder is not None and built.graph is not None and built.shape is not None
+        graph = built.graph
+        outer = dict(
+            zip(graph.inputs, [*flatten(flow), *built.captured], strict=True)
+        )
+        node = next(node for node in graph.nodes() if not isinstance(node.op, Placeholder))
+        ports = dict(zip(graph.module_ports, built.ported, strict=True))
+
+        def module(ref: Any) -> Any:
+            return None if ref is None else builder.module_ref(ports[ref.name])
+
+        made = builder.add(
+            node.op,
+            [None if ref is None else outer[ref.node] for ref in node.inputs],
+            node.outputs,
+            node.span,
+            Naming(None, "turn", True),
+            module=module(node.module),
+            bound_modules=tuple(module(ref) for ref in node.bound_modules),
+            layers=node.layers,
+        )
+        outputs = tuple(
+            made[output.refs[0].port]
+            if output.refs[0].node == node.id
+            else outer[output.refs[0].node]
+            for output in graph.outputs
+        )
+        return rebuild(built.shape, outputs)
+
+
+def elements(body: ast.Body) -> tuple[ast.Element, ...]:
+    """The elements of a brace that is a chain; a lone `if` or `for` is one."""
+    if body.kind == "lone":
+        return tuple(
+            ast.Element(None, item, item.span)  # type: ignore[arg-type]
+            for item in body.items
+        )
+    return body.items  # type: ignore[return-value]
+
+
+def _least_elements(body: ast.Body) -> int:
+    """At least how many nodes a brace writes out in a turn, by what can be read without values."""
+    if body.kind != "chain":
+        return 1
+    total = 0
+    for element in elements(body):
+        core = element.core
+        if element.label is not None or isinstance(core, ast.Layer):
+            total += 1
+        elif isinstance(core, ast.Body):
+            total += _least_elements(core)
+        elif isinstance(core, ast.Repeat) and isinstance(core.count, ast.Number):
+            total += int(core.count.value) * _least_elements(core.body)
+    return total

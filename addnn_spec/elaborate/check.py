@@ -1,0 +1,290 @@
+"""What can be said of a file's names without elaborating it.
+
+Each name that is read must be given somewhere around it; definitions must not lead back to
+themselves. Names that are wrong are reported here once, and stand for nothing afterwards, so that
+elaboration stays silent about them. Names that are given and never read are warned about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
+from addnn_spec.elaborate import functions
+from addnn_spec.elaborate.base import POISON
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.ops import index
+from addnn_spec.ops.init import INITS
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import names_read, walk
+
+_Definition = ast.Fn | ast.Block | ast.Network
+
+
+def check_file(file: ast.File, env: Env, collector: Collector) -> None:
+    """Check all names of a file whose own definitions and imports `env` holds."""
+    top = set(env.names)
+    for item in file.items:
+        if isinstance(item, ast.Let):
+            top |= {target.name for target in _targets(item.targets)}
+        elif isinstance(item, ast.Alias):
+            top.add(item.name)
+    for item in file.items:
+        if isinstance(item, ast.Let | ast.Alias):
+            _check_reads(item, top, env, collector)
+        elif not isinstance(item, ast.Import):
+            _check_reads(item, top | _given_in(item), env, collector)
+            _warn_unused(item, collector)
+            _warn_constant(item, collector)
+    _check_cycles(file, env, collector)
+    _note_unused(file, collector)
+
+
+# --- unknown names ------------------------------------------------------------------------------------
+
+
+def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector) -> None:
+    told: set[str] = set()
+    for found in walk(item):
+        if not isinstance(found, ast.Name | ast.Layer):
+            continue
+        name = found.name
+        if name in known or name in told or _is_builtin(name) or name == "x":
+            continue
+        if isinstance(item, ast.Network) and name in _sizes_of(item):
+            continue
+        told.add(name)
+        span = found.name_span if isinstance(found, ast.Layer) and found.name_span else found.span
+        _report_unknown(name, span, known, collector)
+        env.bind(name, POISON, None, "file")
+
+
+def _is_builtin(name: str) -> bool:
+    return name in functions.NAMES or name in INITS or name in index()
+
+
+def _report_unknown(name: str, span: Span, known: set[str], collector: Collector) -> None:
+    close = near(name, sorted({*known, *functions.NAMES, *index()}))
+    help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
+    collector.add(
+        Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help)
+    )
+
+
+_FOREIGN = {
+    "True": "write true", "False": "write false", "None": "write none",
+    "Swish": "torch calls it SiLU", "Add": "write a + b", "Dense": "torch calls it Linear",
+    "Input": "an input is declared: input x: float[N, 3, H = 224, W = 224]",
+    "Conv2D": "torch calls it Conv2d", "BatchNorm": "torch calls it BatchNorm2d",
+    "Concatenate": "it is called Concat", "Cat": "it is called Concat", "cat": "it is called Concat",
+    "Sequential": "write { a -> b }", "self": "names stand for themselves: write the name alone",
+    "nn": "write the layer's name alone: Conv2d(64, 3)",
+    "torch": "write the operator's name alone", "F": "write the operator's name alone",
+}  # fmt: skip
+
+
+# --- what is given ------------------------------------------------------------------------------------
+
+
+def _targets(targets: ast.Targets) -> Iterator[ast.Target]:
+    for item in targets.items:
+        if isinstance(item, ast.Targets):
+            yield from _targets(item)
+        else:
+            yield item
+
+
+def _label_name(label: ast.Text) -> str:
+    return "".join(part for part in label.parts if isinstance(part, str))
+
+
+def _given(item: Any) -> Iterator[tuple[str, Span, str]]:
+    """The names that a definition gives anywhere, with their place and kind."""
+    if isinstance(item, ast.Fn | ast.Block | ast.Network):
+        yield from ((param.name, param.span, "parameter") for param in item.params)
+    if isinstance(item, ast.Block) and item.inputs:
+        yield from ((param.name, param.span, "input") for param in item.inputs)
+    for found in walk(item):
+        if isinstance(found, ast.Let):
+            yield from ((t.name, t.span, "value") for t in _targets(found.targets))
+        elif isinstance(found, ast.Bind):
+            yield from ((t.name, t.span, "tensor") for t in _targets(found.targets))
+        elif isinstance(found, ast.For | ast.Clause):
+            yield from ((t.name, t.span, "loop") for t in _targets(found.targets))
+        elif isinstance(found, ast.Repeat) and found.index is not None:
+            yield (found.index.name, found.index.span, "loop")
+        elif isinstance(found, ast.Typed):
+            yield (found.target.name, found.target.span, "tensor")
+        elif isinstance(found, ast.Module):
+            yield (found.target.name, found.target.span, "module")
+        elif isinstance(found, ast.Input):
+            yield (found.target.name, found.target.span, "network input")
+        elif isinstance(found, ast.Output):
+            yield (found.target.name, found.target.span, "output")
+        elif isinstance(found, ast.Parameter | ast.Buffer):
+            yield (_label_name(found.label), found.span, "weight")
+
+
+def _given_in(item: ast.Item) -> set[str]:
+    return {name for name, _, _ in _given(item)}
+
+
+def _sizes_of(network: ast.Network) -> set[str]:
+    """The symbolic sizes that the inputs of a network declare."""
+    return {
+        dim.value.name
+        for found in walk(network)
+        if isinstance(found, ast.Input)
+        for dim in found.shape.dims
+        if isinstance(dim.value, ast.Name)
+    }
+
+
+# --- warnings -----------------------------------------------------------------------------------------
+
+
+def _warn_unused(item: _Definition, collector: Collector) -> None:
+    read = names_read(item.value if isinstance(item, ast.Fn) else item)
+    shown = {
+        found.target.name
+        for found in walk(item)
+        if isinstance(found, ast.Output) and found.value is None
+    }
+    told: set[str] = set()
+    for name, span, kind in _given(item):
+        if name in read or name in shown or name in told or name.startswith("_"):
+            continue
+        told.add(name)
+        words = _UNUSED.get(kind)
+        if words is not None:
+            code, text = words
+            collector.add(
+                Diagnostic(
+                    code, text.format(name), Label(span),
+                    help=f"remove it, or call it _{name} if it is meant so"
+                    if code == "W0101"
+                    else None,
+                )
+            )  # fmt: skip
+
+
+_UNUSED = {
+    "value": ("W0101", "{} is never read"),
+    "tensor": ("W0101", "{} is never read"),
+    "module": ("W0101", "no data flows into module {}"),
+    "weight": ("W0101", "{} is never read"),
+    "input": ("W0102", "the input {} is never read"),
+    "network input": ("W0102", "the input {} is never read"),
+    "parameter": ("W0107", "the parameter {} is never read"),
+}
+
+
+def _warn_constant(item: _Definition, collector: Collector) -> None:
+    """A branch that always goes one way: its condition reads nothing that can differ."""
+    varying = {name for name, _, kind in _given(item) if kind != "value"} | {"x"}
+    if isinstance(item, ast.Network):
+        varying |= _sizes_of(item)
+    lets = [found for found in walk(item) if isinstance(found, ast.Let)]
+    for _ in range(2):
+        for let in lets:
+            if names_read(let.value) & varying:
+                varying |= {target.name for target in _targets(let.targets)}
+    for found in walk(item):
+        if isinstance(found, ast.If | ast.Conditional):
+            if not names_read(found.condition) & varying:
+                collector.add(
+                    Diagnostic(
+                        "W0104",
+                        "this condition is always the same",
+                        Label(found.condition.span, "it reads no parameter, type or loop variable"),
+                        help="keep the arm that is taken",
+                    )
+                )
+
+
+# --- cycles and unused blocks -------------------------------------------------------------------------
+
+
+def _check_cycles(file: ast.File, env: Env, collector: Collector) -> None:
+    nodes = {
+        item.name: item
+        for item in file.items
+        if isinstance(item, ast.Fn | ast.Block | ast.Network | ast.Alias)
+    }
+    reads = {name: sorted(_free_names(item) & set(nodes)) for name, item in nodes.items()}
+    done: set[str] = set()
+    for name in nodes:
+        cycle = _find_cycle(name, reads, done)
+        if cycle:
+            _report_cycle(cycle, nodes, collector)
+            for member in cycle:
+                env.bind(member, POISON, nodes[member].name_span, "file")
+            done |= set(cycle)
+
+
+def _free_names(item: Any) -> set[str]:
+    """The names that a definition reads and does not give itself."""
+    return set(names_read(item)) - _given_in(item)
+
+
+def _find_cycle(start: str, reads: dict[str, list[str]], done: set[str]) -> list[str]:
+    """A cycle reachable from `start`, as a list of names, or nothing. Without recursion."""
+    path: list[str] = []
+    waiting: list[tuple[str, int]] = [(start, 0)]
+    while waiting:
+        name, depth = waiting.pop()
+        del path[depth:]
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            continue
+        path.append(name)
+        following = reads[name]
+        if all(other in done for other in following if other not in path) and not any(
+            other in path for other in following
+        ):
+            done.add(name)
+        waiting.extend((other, len(path)) for other in reversed(following))
+    done.add(start)
+    return []
+
+
+def _report_cycle(cycle: list[str], nodes: dict[str, Any], collector: Collector) -> None:
+    first = nodes[cycle[0]]
+    itself = len(cycle) == 1
+    path = " → ".join([*cycle[:8], *(["…"] if len(cycle) > 8 else []), cycle[0]])
+    collector.add(
+        Diagnostic(
+            "E0106",
+            f"{cycle[0]} uses itself" if itself else f"these use one another: {path}",
+            Label(first.name_span, "it begins here"),
+            tuple(Label(nodes[name].name_span, "and goes on here") for name in cycle[1:4]),
+            help="there is no recursion: use repeat, or pass the inner layer as a parameter",
+        )
+    )
+
+
+def _note_unused(file: ast.File, collector: Collector) -> None:
+    """Blocks that no network of a file with networks uses are checked by their names only."""
+    named = {item.name: item for item in file.items if not isinstance(item, ast.Import | ast.Let)}
+    roots = [name for name, item in named.items() if isinstance(item, ast.Network | ast.Alias)]
+    if not roots:
+        return
+    reached: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(names_read(named[name]) & set(named))
+    for name, item in named.items():
+        if name not in reached and isinstance(item, ast.Block):
+            collector.add(
+                Diagnostic(
+                    "N0101",
+                    f"no network uses block {name}: only its names are checked",
+                    Label(item.name_span),
+                )
+            )

@@ -1,0 +1,124 @@
+"""What the whole elaboration of one network shares: limits, facts, messages, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from addnn_spec.diagnostics import Collector, Diagnostic, Label
+from addnn_spec.sizes import Facts
+from addnn_spec.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one text may ask for. Beyond a limit is a clear error, never a hang."""
+
+    text_bytes: int = 1_000_000
+    nesting: int = 100
+    calls: int = 100
+    nodes: int = 20_000
+    """Distinct nodes: what is really built; equal turns and equal uses count once."""
+    instances: int = 1_000_000
+    """Nodes counted as often as they run."""
+    steps: int = 1_000_000
+    """Function calls, loop turns, list elements and string characters at compile time."""
+
+
+class Failed(Exception):
+    """What is being elaborated cannot be; the reason is in the collector already."""
+
+
+@dataclass(slots=True)
+class Use:
+    """One step of the path of uses that led to a place: where, and at which node name."""
+
+    name: str
+    span: Span
+
+
+@dataclass
+class Context:
+    """Shared state of one elaboration."""
+
+    collector: Collector
+    limits: Limits = field(default_factory=Limits)
+    facts: Facts = field(default_factory=Facts)
+    memo: dict[Hashable, Any] = field(default_factory=dict)
+    memoise: bool = True
+    network: str = ""
+    uses: list[Use] = field(default_factory=list)
+    steps: int = 0
+    nodes: int = 0
+    live_spans: set[Span] = field(default_factory=set)
+    dead: dict[Span, str] = field(default_factory=dict)
+    asserts: list[Any] = field(default_factory=list)
+
+    def step(self, span: Span, count: int = 1) -> None:
+        """Charge `count` compile-time steps."""
+        self.steps += count
+        if self.steps > self.limits.steps:
+            self.fail(
+                "E0502",
+                f"this needs more than {self.limits.steps:,} compile-time steps",
+                span,
+                help="make the lists or loops smaller, or raise the limit with --limit-steps",
+            )
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        note: str = "",
+        *,
+        labels: tuple[Label, ...] = (),
+        help: str | None = None,
+    ) -> NoReturn:
+        """Report an error at a place, with the path of uses that led there, and give up on it."""
+        self.report(code, message, span, note, labels=labels, help=help)
+        raise Failed
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        note: str = "",
+        *,
+        labels: tuple[Label, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        self.collector.add(
+            Diagnostic(
+                code=code,
+                message=message,
+                primary=Label(span, note),
+                labels=labels + tuple(self._used_from(span)),
+                notes=self._where(),
+                help=help,
+            )
+        )
+
+    def _where(self) -> tuple[str, ...]:
+        if not self.network:
+            return ()
+        path = ".".join(use.name for use in self.uses if use.name)
+        return (f"in network {self.network}" + (f", at {path}" if path else ""),)
+
+    def _used_from(self, span: Span) -> Iterator[Label]:
+        """The calls that led here, outermost last; the place itself is not repeated."""
+        for use in reversed(self.uses[-6:]):
+            if not (use.span.source is span.source and use.span.start <= span.start < use.span.end):
+                yield Label(use.span, "used from here")
+
+    @contextmanager
+    def use(self, name: str, span: Span) -> Iterator[None]:
+        """Note that what follows happens inside the use of a block or brace called `name`."""
+        self.uses.append(Use(name, span))
+        try:
+            yield
+        finally:
+            self.uses.pop()

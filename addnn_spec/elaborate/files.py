@@ -1,0 +1,224 @@
+"""Files and what they define: reading, imports, the names at the top of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
+from addnn_spec.elaborate.base import POISON, Frame
+from addnn_spec.elaborate.check import check_file
+from addnn_spec.elaborate.context import Context, Failed, Limits
+from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.resources import find_spec
+from addnn_spec.source import Source, Span
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.parser import parse
+from addnn_spec.reading import read_source
+from addnn_spec.values import Definition, Function, LayerValue
+
+
+@dataclass(eq=False)
+class LoadedFile:
+    """A file that was read, with the values of its names.
+
+    `names` are what other files can import from it; `networks` what can be compiled, in order.
+    """
+
+    source: Source
+    tree: ast.File
+    env: Env
+    names: dict[str, ast.Item]
+
+    @property
+    def networks(self) -> dict[str, ast.Network | ast.Alias]:
+        return {
+            item.name: item
+            for item in self.tree.items
+            if isinstance(item, ast.Network | ast.Alias)
+        }
+
+
+class Loader:
+    """Reads files and what they import, each once. Nothing of a file is ever executed.
+
+    `root` is the folder that imports may not leave.
+    """
+
+    def __init__(self, collector: Collector, limits: Limits | None = None) -> None:
+        self.collector = collector
+        self.limits = limits or Limits()
+        self.elaborator = Higher(Context(collector, self.limits))
+        self._loaded: dict[Path, LoadedFile | None] = {}
+        self._loading: list[Path] = []
+
+    def load(self, path: Path, name: str | None = None) -> LoadedFile | None:
+        """The file at `path`, or None where it cannot be read (the collector knows why)."""
+        resolved = path.resolve()
+        if resolved not in self._loaded:
+            try:
+                source = read_source(path, name=name, max_bytes=self.limits.text_bytes)
+            except DiagnosticError as error:
+                for diagnostic in error.diagnostics:
+                    self.collector.add(diagnostic)
+                self._loaded[resolved] = None
+                return None
+            self._loading.append(resolved)
+            self._loaded[resolved] = self.load_source(source, path.parent)
+            self._loading.pop()
+        return self._loaded[resolved]
+
+    def load_source(self, source: Source, folder: Path | None) -> LoadedFile:
+        """A text that is at hand already; `folder` is where its imports are looked up."""
+        tree = parse(source, self.collector)
+        env = Env()
+        names: dict[str, ast.Item] = {}
+        file = LoadedFile(source, tree, env, names)
+        self._define(file)
+        for item in tree.items:
+            if isinstance(item, ast.Import):
+                self._import(item, file, folder)
+        check_file(file.tree, env, self.collector)
+        for item in tree.items:
+            if isinstance(item, ast.Let):
+                self._let(item, file)
+        for item in tree.items:
+            if isinstance(item, ast.Alias):
+                self._alias(item, file)
+        return file
+
+    def _define(self, file: LoadedFile) -> None:
+        """Bind functions, blocks and networks first: they may be used before they stand."""
+        for item in file.tree.items:
+            if isinstance(item, ast.Import):
+                continue
+            if isinstance(item, ast.Let):
+                for target in item.targets.items:
+                    if isinstance(target, ast.Target):
+                        file.names[target.name] = item
+                continue
+            if item.name in file.names:
+                self._twice(item.name, item.name_span, file)
+                continue
+            file.names[item.name] = item
+            if not isinstance(item, ast.Alias):
+                file.env.bind(item.name, self._value(item, file.env), item.name_span, "file")
+
+    @staticmethod
+    def _value(item: ast.Fn | ast.Block | ast.Network, env: Env) -> Any:
+        return Function(item, env) if isinstance(item, ast.Fn) else LayerValue(Definition(item, env))
+
+    def _twice(self, name: str, span: Span, file: LoadedFile) -> None:
+        found = file.env.find(name)
+        first = found.span if found else None
+        self.collector.add(
+            Diagnostic(
+                "E0102",
+                f"{name} is defined twice",
+                Label(span, "the second time"),
+                (Label(first, "the first time"),) if first else (),
+                help="give one of them another name",
+            )
+        )
+
+    def _let(self, item: ast.Let, file: LoadedFile) -> None:
+        frame = Frame(None, file.env)
+        try:
+            value = self.elaborator.evaluate(item.value, frame)
+            self.elaborator.bind(item.targets, value, frame, "file")
+        except Failed:
+            self.elaborator.poison(item.targets, frame)
+
+    def _alias(self, item: ast.Alias, file: LoadedFile) -> None:
+        frame = Frame(None, file.env)
+        try:
+            value = self.elaborator.evaluate(item.value, frame)
+        except Failed:
+            file.env.bind(item.name, POISON, item.name_span, "file")
+            return
+        if not self._is_network(value):
+            self.collector.add(
+                Diagnostic(
+                    "E0108", f"{item.name} is not a network", Label(item.value.span),
+                    help="an alias gives a network some of its arguments: network A = B(…)",
+                )
+            )  # fmt: skip
+            value = POISON
+        file.env.bind(item.name, value, item.name_span, "file")
+
+    @staticmethod
+    def _is_network(value: Any) -> bool:
+        return (
+            isinstance(value, LayerValue)
+            and isinstance(value.target, Definition)
+            and isinstance(value.target.node, ast.Network)
+        )
+
+    # --- imports -----------------------------------------------------------------------------------
+    def _import(self, item: ast.Import, file: LoadedFile, folder: Path | None) -> None:
+        path = self._locate(item, folder)
+        imported = None if path is None else self._load_import(path, item)
+        for name in item.names:
+            target = name.alias or name.name
+            if target in file.env.names:
+                self._twice(target, name.span, file)
+                continue
+            file.names.setdefault(target, item)
+            value: Any = POISON
+            if imported is not None:
+                value = self._imported(imported, name, item)
+            file.env.bind(target, value, name.span, "file")
+
+    def _imported(self, imported: LoadedFile, name: ast.ImportName, item: ast.Import) -> Any:
+        found = imported.env.names.get(name.name)
+        if found is not None:
+            return found.value
+        close = near(name.name, list(imported.env.names))
+        self.collector.add(
+            Diagnostic(
+                "E0104",
+                f"{item.path} has no {name.name}",
+                Label(name.span),
+                help=f"did you mean {close[0]}?"
+                if close
+                else f"it has {', '.join(sorted(imported.env.names)) or 'nothing'}",
+            )
+        )
+        return POISON
+
+    def _load_import(self, path: Path, item: ast.Import) -> LoadedFile | None:
+        if path.resolve() in self._loading:
+            chain = [p.name for p in self._loading[self._loading.index(path.resolve()) :]]
+            self.collector.add(
+                Diagnostic(
+                    "E0105",
+                    "these files import one another: " + " → ".join([*chain, path.name]),
+                    Label(item.path_span),
+                    help="move what both need into a third file",
+                )
+            )
+            return None
+        return self.load(path, item.path)
+
+    def _locate(self, item: ast.Import, folder: Path | None) -> Path | None:
+        """The file that an import names: beside this file, or of the standard library."""
+        relative = Path(item.path)
+        inside = not relative.is_absolute() and "\0" not in item.path and ".." not in relative.parts
+        if inside and folder is not None:
+            path = folder / relative
+            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                return path
+        packaged = find_spec(item.path) if inside else None
+        if packaged is None:
+            self.collector.add(
+                Diagnostic(
+                    "E0103",
+                    f'there is no file "{item.path}"',
+                    Label(item.path_span),
+                    help="a path is relative to this file, inside its folder, "
+                    "or names a file of the standard library (addnn list)",
+                )
+            )
+        return packaged

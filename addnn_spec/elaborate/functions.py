@@ -1,0 +1,201 @@
+"""The language's functions on compile-time values. Sizes may be symbolic where that makes sense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from addnn_spec.elaborate.numbers import ValueProblem, arithmetic, finite, is_number, is_size
+from addnn_spec.sizes import Facts, SizeError, SymbolicSize
+from addnn_spec.values import kind_of
+
+NAMES = (
+    "abs", "ceil", "enumerate", "float", "floor", "int", "len", "linspace", "log2", "max", "min",
+    "range", "reversed", "round", "sqrt", "sum", "zip",
+)  # fmt: skip
+
+
+def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
+    """The value of `name(args)`; raises `ValueProblem`. `sum` of tensors is not done here."""
+    low, high = _ARITY[name]
+    if not low <= len(args) <= high:
+        wanted = f"{low}" if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
+        raise ValueProblem("E0203", f"{name} takes {wanted} argument(s), not {len(args)}")
+    return _FUNCTIONS[name](args, facts)
+
+
+def _list(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise ValueProblem("E0207", f"{name} takes a list, not {kind_of(value)}")
+    return value
+
+
+def _number(name: str, value: Any) -> Any:
+    if not is_number(value):
+        raise ValueProblem("E0207", f"{name} takes a number, not {kind_of(value)}")
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueProblem("E0207", f"{name} takes whole numbers, not {kind_of(value)}")
+    return value
+
+
+def _extreme(name: str) -> Callable[[tuple[Any, ...], Facts], Any]:
+    def run(args: tuple[Any, ...], facts: Facts) -> Any:
+        items = _list(name, args[0]) if len(args) == 1 else args
+        if not items:
+            raise ValueProblem("E0207", f"{name} of an empty list")
+        best = items[0]
+        for item in items[1:]:
+            if _wins(name, item, best, facts):
+                best = item
+        return best if is_size(best) else _number(name, best)
+
+    return run
+
+
+def _wins(name: str, item: Any, best: Any, facts: Facts) -> bool:
+    if is_size(item) and is_size(best):
+        op = "<=" if name == "max" else ">="
+        keep = facts.compare(item, op, best)
+        if keep is None:
+            raise ValueProblem("E0211", f"which of {item} and {best} is larger is not known")
+        return not keep
+    first, second = _number(name, item), _number(name, best)
+    return bool(first > second if name == "max" else first < second)
+
+
+def _to_int(args: tuple[Any, ...], facts: Facts) -> Any:
+    if isinstance(args[0], SymbolicSize):
+        return args[0]
+    if isinstance(args[0], bool):
+        return int(args[0])
+    return int(_number("int", args[0]))
+
+
+def _rounding(name: str, rule: Callable[[Any], int]) -> Callable[[tuple[Any, ...], Facts], Any]:
+    def run(args: tuple[Any, ...], facts: Facts) -> Any:
+        return args[0] if isinstance(args[0], SymbolicSize) else rule(_number(name, args[0]))
+
+    return run
+
+
+def _sqrt(args: tuple[Any, ...], facts: Facts) -> Any:
+    value = _number("sqrt", args[0])
+    if value < 0:
+        raise ValueProblem("E0207", "sqrt of a negative number")
+    return math.sqrt(value)
+
+
+def _log2(args: tuple[Any, ...], facts: Facts) -> Any:
+    value = _number("log2", args[0])
+    if value <= 0:
+        raise ValueProblem("E0207", "log2 of a number that is not positive")
+    return math.log2(value)
+
+
+def _abs(args: tuple[Any, ...], facts: Facts) -> Any:
+    return abs(_number("abs", args[0]))
+
+
+def _len(args: tuple[Any, ...], facts: Facts) -> Any:
+    if isinstance(args[0], str):
+        return len(args[0])
+    return len(_list("len", args[0]))
+
+
+def _sum(args: tuple[Any, ...], facts: Facts) -> Any:
+    total: Any = 0
+    for item in _list("sum", args[0]):
+        total = arithmetic("+", total, item, facts.exact_div)
+    return total
+
+
+def _range(args: tuple[Any, ...], facts: Facts) -> Any:
+    numbers = [_whole("range", arg) for arg in args]
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise ValueProblem("E0207", "range with a step of 0 never ends")
+    span = range(*numbers)
+    return _materialise("range", span)
+
+
+def _materialise(name: str, span: range) -> tuple[int, ...]:
+    """A range as a list; its length is checked by arithmetic before it is made."""
+    if span and (span[-1] - span[0]) // span.step + 1 > 1_000_000:
+        raise ValueProblem("E0502", f"this {name} has more than 1,000,000 numbers")
+    return tuple(span)
+
+
+def between(start: Any, stop: Any) -> tuple[int, ...]:
+    """`start..stop`."""
+    return _materialise("range", range(_whole("..", start), _whole("..", stop)))
+
+
+def _enumerate(args: tuple[Any, ...], facts: Facts) -> Any:
+    start = _whole("enumerate", args[1]) if len(args) > 1 else 0
+    return tuple((start + i, item) for i, item in enumerate(_list("enumerate", args[0])))
+
+
+def _zip(args: tuple[Any, ...], facts: Facts) -> Any:
+    lists = [_list("zip", arg) for arg in args]
+    if len({len(items) for items in lists}) > 1:
+        lengths = ", ".join(str(len(items)) for items in lists)
+        raise ValueProblem("E0209", f"zip's lists differ in length: {lengths}")
+    return tuple(zip(*lists, strict=True))
+
+
+def _reversed(args: tuple[Any, ...], facts: Facts) -> Any:
+    return tuple(reversed(_list("reversed", args[0])))
+
+
+def _linspace(args: tuple[Any, ...], facts: Facts) -> Any:
+    """As torch.linspace: `n` numbers from start to end, both included."""
+    start, end = _number("linspace", args[0]), _number("linspace", args[1])
+    n = _whole("linspace", args[2])
+    if not 0 <= n <= 1_000_000:
+        raise ValueProblem("E0502", "linspace makes 0 to 1,000,000 numbers")
+    if n == 1:
+        return (float(start),)
+    return tuple(start + (end - start) * i / (n - 1) for i in range(n))
+
+
+def _float(args: tuple[Any, ...], facts: Facts) -> Any:
+    try:
+        return finite(float(_number("float", args[0])))
+    except OverflowError:
+        raise ValueProblem("E0210", "this number is too large for a float") from None
+
+
+_FUNCTIONS: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {
+    "abs": _abs,
+    "ceil": _rounding("ceil", math.ceil),
+    "enumerate": _enumerate,
+    "float": _float,
+    "floor": _rounding("floor", math.floor),
+    "int": _to_int,
+    "len": _len,
+    "linspace": _linspace,
+    "log2": _log2,
+    "max": _extreme("max"),
+    "min": _extreme("min"),
+    "range": _range,
+    "reversed": _reversed,
+    "round": _rounding("round", round),
+    "sqrt": _sqrt,
+    "sum": _sum,
+    "zip": _zip,
+}
+_ARITY = {
+    "enumerate": (1, 2),
+    "linspace": (3, 3),
+    "max": (1, 99),
+    "min": (1, 99),
+    "range": (1, 3),
+    "zip": (1, 99),
+}
+_ARITY = {name: _ARITY.get(name, (1, 1)) for name in NAMES}
+
+__all__ = ["NAMES", "SizeError", "between", "call"]

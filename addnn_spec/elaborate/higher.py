@@ -1,0 +1,179 @@
+"""Operators that take a layer: its graph is made here, for the types that the operator gives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from addnn_spec.elaborate.base import Failed, Frame, Value, flatten
+from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.layers import Built
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.statements import Statements
+from addnn_spec.graph import Graph, Ref
+from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.values import Brace, Definition, LayerValue, kind_of
+
+_STAND_IN = Ref(-1)
+
+
+class Higher(Statements):
+    """Applies operators that have a layer for an argument (`Scan`, `TimeDistributed`)."""
+
+    def apply_higher(
+        self,
+        layer: LayerValue,
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None,
+    ) -> Value:
+        target = layer.target
+        assert isinstance(target, type) and issubclass(target, HigherOperator)
+        argument = target.layers[0]
+        inner = self._layer_argument(layer, argument, span)
+        fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
+        op = self.construct(layer, target, fields | {argument: inner}, span)
+        assert isinstance(op, HigherOperator)
+        flowing = self._tensors(layer, flow, span)
+        try:
+            given = op.layer_inputs(*(self.normal(t.type) for t in flowing))
+        except OperatorError as error:
+            self.operator_error(layer, error, tuple(t.type for t in flowing), span)
+        states = self._initial_states(op, inner, given, flowing, frame, span)
+        types = [*given, *(self.normal(t.type) for t in states)]
+        built = self._build_layer(inner, argument, types, frame, span)
+        return self._add(layer, op, argument, [*flowing, *states], built, frame, naming, span, module)
+
+    def _layer_argument(self, layer: LayerValue, argument: str, span: Span) -> LayerValue:
+        inner = dict(layer.given).get(argument)
+        if inner is None:
+            self.ctx.fail("E0202", f"{layer.name} needs {argument}, a layer", span)
+        if not isinstance(inner, LayerValue):
+            self.ctx.fail(
+                "E0201",
+                f"{argument} of {layer.name} is a layer, not {kind_of(inner)}",
+                dict(layer.spans).get(argument, span),
+            )
+        return inner
+
+    def _tensors(self, layer: LayerValue, flow: Value, span: Span) -> list[Tensor]:
+        flowing = self.flow_inputs(flow)
+        for value in flowing:
+            if not isinstance(value, Tensor):
+                self.ctx.fail(
+                    "E0205", f"{layer.name} takes tensors, and {kind_of(value)} flows in", span
+                )
+        return flowing
+
+    def _initial_states(
+        self,
+        op: HigherOperator,
+        inner: LayerValue,
+        given: tuple[TensorType, ...],
+        flowing: list[Tensor],
+        frame: Frame,
+        span: Span,
+    ) -> list[Tensor]:
+        """States that do not flow in begin as the cell's defaults, evaluated before the first step."""
+        target = inner.target
+        if not op.has_states or not isinstance(target, Definition):
+            return []
+        node = target.node
+        if not isinstance(node, ast.Block) or node.inputs is None:
+            return []
+        bound = dict(inner.given)
+        names = [param for param in node.inputs if param.name not in bound]
+        missing = names[len(given) :]
+        if not missing:
+            return []
+        assert frame.builder is not None
+        env = Frame(frame.builder, Env(target.env))
+        self.bind_params(inner, target, {n: v for n, v in inner.given}, env, span)
+        for param, type in zip(names, given, strict=False):
+            env.env.bind(param.name, Tensor(frame.builder, flowing[0].ref, type), None, "flow")
+        states: list[Tensor] = []
+        for param in missing:
+            if param.default is None:
+                self.ctx.fail(
+                    "E0205",
+                    f"{node.name} needs its state {param.name}",
+                    span,
+                    help=f"let it flow in, or give it a default: {param.name} = Zeros([…])",
+                )
+            value = self.evaluate(param.default, env)
+            if not isinstance(value, Tensor):
+                self.ctx.fail("E0206", f"the state {param.name} is a tensor", param.span)
+            env.env.bind(param.name, value, None, "flow")
+            states.append(value)
+        return states
+
+    def _build_layer(
+        self, inner: LayerValue, argument: str, types: list[TensorType], frame: Frame, span: Span
+    ) -> Built:
+        """The graph of the layer for inputs of these types; the tensors are stand-ins."""
+        assert frame.builder is not None
+        standing = tuple(Tensor(frame.builder, _STAND_IN, type) for type in types)
+        flow: Any = standing[0] if len(standing) == 1 else standing
+        naming = Naming(argument, argument)
+        target = inner.target
+        if isinstance(target, Brace):
+            return self.build_brace(target.body, flow, target.env, argument, span)
+        if isinstance(target, Definition):
+            inputs = self._block_inputs(inner, target, flow, span)
+            besides = {name for name, _ in inner.given}
+            ordered = sorted(inputs.items(), key=lambda item: item[0] in besides)
+            return self._build_block(inner, target, dict(ordered), naming, span)
+        return self._wrap_operator(inner, flow, argument, span)
+
+    def _wrap_operator(self, inner: LayerValue, flow: Any, argument: str, span: Span) -> Built:
+        """A lone operator as the layer: a graph of one node, which takes the argument's scope."""
+        builder = Builder(self.ctx, "chain", "", span)
+        inside = self.place(builder, "x", flow, span)
+        value = self.apply(inner, inside, Frame(builder, Env()), Naming(None, inner.name), span)
+        return self.finish(builder, value)
+
+    def _add(
+        self,
+        layer: LayerValue,
+        op: HigherOperator,
+        argument: str,
+        inputs: list[Tensor],
+        built: Built,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None,
+    ) -> Value:
+        if built.graph is None or built.shape is None:
+            raise Failed
+        builder = frame.builder
+        assert builder is not None
+        graph = built.graph
+        tensors = [*inputs, *self._besides(layer, argument, built)]
+        types = tuple(self.normal(t.type) for t in tensors)
+        given = tuple(graph.type_of(output.refs[0]) for output in graph.outputs)
+        try:
+            result = op.infer_layer(given, *types[: len(inputs)])
+        except OperatorError as error:
+            self.operator_error(layer, error, types, span)
+        outputs = tuple(self.normal(type) for type in result)
+        layers: tuple[tuple[str, Graph], ...] = ((argument, graph),)
+        ref = None
+        if module is not None:
+            ref = builder.module_ref(module)
+            self._remember(module, FirstUse(op, types, layers, span))
+        bound = tuple(builder.module_ref(m) for m in built.ported)
+        made = builder.add(
+            op, tensors, outputs, span, naming, module=ref, bound_modules=bound, layers=layers
+        )
+        return made[0] if len(made) == 1 else made
+
+    @staticmethod
+    def _besides(layer: LayerValue, argument: str, built: Built) -> list[Tensor]:
+        """Tensors the layer has besides what the operator gives it: the same at each step."""
+        inner: LayerValue = dict(layer.given)[argument]
+        named = [tensor for _, value in inner.given for tensor in flatten(value)]
+        return [*named, *built.captured]

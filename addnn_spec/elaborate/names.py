@@ -1,0 +1,54 @@
+"""Names that an emitted module cannot carry, and how nodes without a label are called."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+MODULE_ATTRIBUTES = frozenset(
+    """
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules
+    named_parameters parameters register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu
+    zero_grad
+    """.split()
+)
+"""The public attributes of `torch.nn.Module`: a layer of such a name breaks the module in silence."""
+
+_OWN = frozenset({"tap"})
+_SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
+
+
+def forbidden(segment: str) -> str | None:
+    """Why a node cannot be called `segment`, or None."""
+    if keyword.iskeyword(segment):
+        return f"{segment} is a keyword of Python"
+    if segment in MODULE_ATTRIBUTES:
+        return f"every torch.nn.Module has an attribute {segment}"
+    if segment in _OWN:
+        return f"emitted modules have a method {segment}"
+    if segment.startswith("_"):
+        return "names with a leading underscore are torch's own"
+    return None
+
+
+def well_formed(label: str) -> bool:
+    """Whether each part between dots is an identifier or a number."""
+    return all(_SEGMENT.fullmatch(part) and part.isascii() for part in label.split("."))
+
+
+def free_name(segment: str) -> str:
+    """A name near `segment` that can be used."""
+    bare = segment.strip("_") or "node"
+    return bare if not forbidden(bare) and bare != segment else f"{bare}_layer"
+
+
+def auto_base(operator: str) -> str:
+    """What an unlabelled node is called: the operator's name in lower case, if it may be."""
+    base = operator.lower()
+    return f"{base}_" if forbidden(base) else base

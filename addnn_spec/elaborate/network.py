@@ -1,0 +1,112 @@
+"""From a network's definition and arguments to its graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from addnn_spec.elaborate.base import Frame, Poison, flatten
+from addnn_spec.elaborate.builder import Builder
+from addnn_spec.elaborate.context import Context, Failed
+from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.statements import Interface
+from addnn_spec.graph import Graph, Output
+from addnn_spec.sizes import defaults
+from addnn_spec.values import Definition, LayerValue
+
+
+def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | None:
+    """The graph of a network with its arguments given; None where it has errors.
+
+    What is wrong is in `ctx.collector`.
+    """
+    target = layer.target
+    assert isinstance(target, Definition)
+    ctx.network = name
+    elaborator = Higher(ctx)
+    builder = Builder(ctx, "network", name, target.node.name_span or target.node.span)
+    frame = Frame(builder, Env(target.env))
+    elaborator.interface = Interface(None)
+    errors = len(ctx.collector.errors)
+    try:
+        span = target.node.name_span or target.node.span
+        arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
+        elaborator.run_statements(target.node.body, frame)
+        outputs = _outputs(elaborator, builder, target)
+        if outputs is None or len(ctx.collector.errors) > errors:
+            return None
+        graph = builder.seal(outputs, arguments)
+        _check_defaults(ctx)
+    except Failed:
+        return None
+    if len(ctx.collector.errors) > errors:
+        return None
+    graph.facts = tuple(ctx.asserts)
+    _warn_dead(ctx)
+    return graph
+
+
+def _outputs(
+    elaborator: Higher, builder: Builder, target: Definition
+) -> tuple[Output, ...] | None:
+    assert elaborator.interface is not None
+    given = elaborator.interface.outputs
+    if not any(not output.training for output in given):
+        elaborator.ctx.fail(
+            "E0402",
+            f"network {elaborator.ctx.network} has no output",
+            target.node.name_span or target.node.span,
+            help="name what it gives: output y = x"
+            if not given
+            else "one output at least is not `when training`",
+        )
+    if any(isinstance(output.value, Poison) for output in given):
+        return None
+    return tuple(
+        Output(
+            output.name,
+            tuple(builder.use(tensor) for tensor in flatten(output.value)),
+            isinstance(output.value, tuple),
+            output.training,
+        )
+        for output in given
+    )
+
+
+def _check_defaults(ctx: Context) -> None:
+    """What is asserted about sizes must hold at their defaults, which costs are counted at."""
+    for stated in ctx.asserts:
+        values: list[Any] = [
+            side if isinstance(side, int) else defaults(side) for side in (stated.left, stated.right)
+        ]
+        if not _holds(values[0], stated.op, values[1]):
+            why = f": {stated.message}" if stated.message else ""
+            ctx.report(
+                "E0212",
+                f"this does not hold at the default sizes{why}",
+                stated.span,
+                f"{values[0]} {stated.op} {values[1]}",
+            )
+
+
+def _holds(left: int, op: str, right: int) -> bool:
+    return {
+        "==": left == right,
+        "!=": left != right,
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+    }[op]
+
+
+def _warn_dead(ctx: Context) -> None:
+    """Nodes that no output needs: they are not emitted and not counted."""
+    for span, name in ctx.dead.items():
+        if span not in ctx.live_spans:
+            ctx.report(
+                "W0103",
+                f"no output needs {name}: it is left out",
+                span,
+                help="remove it, or let an output use it",
+            )

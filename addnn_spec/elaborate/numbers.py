@@ -1,0 +1,159 @@
+"""Arithmetic on compile-time values: bounded before it is done, exact on sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from addnn_spec.sizes import SizeError, SymbolicSize
+from addnn_spec.values import key, kind_of
+
+MAX_BITS = 4_000
+"""The size of the largest integer that a spec may compute."""
+
+MAX_TEXT = 100_000
+"""The longest string or list that one operation may make."""
+
+
+class ValueProblem(Exception):
+    """What is wrong with an operation on values: a code and words, without a place."""
+
+    def __init__(self, code: str, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_size(value: Any) -> bool:
+    return isinstance(value, SymbolicSize) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
+    """`left op right` for numbers, sizes, strings and lists; `exact_div` divides sizes."""
+    if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
+        return _on_sizes(op, left, right, exact_div)
+    if is_number(left) and is_number(right):
+        return _on_numbers(op, left, right)
+    if op == "+" and isinstance(left, str) and isinstance(right, str):
+        return _bounded(left + right)
+    if op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+        return _bounded(left + right)
+    if op == "*" and isinstance(left, tuple) and isinstance(right, int) and len(left) * right <= MAX_TEXT:
+        return left * right
+    raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+
+
+def _bounded(value: Any) -> Any:
+    if len(value) > MAX_TEXT:
+        raise ValueProblem("E0210", f"this would be longer than {MAX_TEXT:,}")
+    return value
+
+
+def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
+    if not (is_size(left) and is_size(right)):
+        if is_number(left) or is_number(right):
+            raise ValueProblem(
+                "E0207",
+                f"{op} of a symbolic size and a number with decimals is not a size",
+                help="use // for a whole division, and whole numbers",
+            )
+        raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+    try:
+        if op == "+":
+            return left + right
+        if op == "-":
+            return left - right
+        if op == "*":
+            return left * right
+        if op == "/":
+            return exact_div(left, right)
+        if op == "//":
+            return left // right
+        if op == "%":
+            return left % right
+        if op == "**":
+            return left**right
+    except SizeError as error:
+        raise ValueProblem("E0311", str(error)) from None
+    raise ValueProblem("E0207", f"{op} does not work on sizes")
+
+
+def _on_numbers(op: str, left: Any, right: Any) -> Any:
+    if op in ("/", "//", "%") and right == 0:
+        raise ValueProblem("E0213", "this divides by zero")
+    try:
+        if op == "+":
+            result = left + right
+        elif op == "-":
+            result = left - right
+        elif op == "*":
+            _check_product(left, right)
+            result = left * right
+        elif op == "/":
+            result = left / right
+        elif op == "//":
+            result = left // right
+        elif op == "%":
+            result = left % right
+        elif op == "**":
+            result = _power(left, right)
+        else:
+            raise ValueProblem("E0207", f"{op} works on tensors, not on numbers")
+    except OverflowError:
+        raise ValueProblem("E0210", "the result is too large") from None
+    return finite(result)
+
+
+def _check_product(left: Any, right: Any) -> None:
+    if isinstance(left, int) and isinstance(right, int):
+        if left.bit_length() + right.bit_length() > MAX_BITS:
+            raise ValueProblem("E0210", "the result has too many digits")
+
+
+def _power(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        if right >= 0 and left.bit_length() * right > MAX_BITS:
+            raise ValueProblem("E0210", "the result has too many digits")
+        if left == 0 and right < 0:
+            raise ValueProblem("E0213", "this divides by zero")
+    elif left == 0 and right < 0:
+        raise ValueProblem("E0213", "this divides by zero")
+    return left**right
+
+
+def finite(value: Any) -> Any:
+    """The value, if it is a number that means something."""
+    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueProblem("E0210", "the result is not a finite number")
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueProblem("E0210", "the result has too many digits")
+    return value
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Equality of values: numbers by value, all else by kind and content."""
+    if is_number(left) and is_number(right):
+        return bool(left == right)
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(
+            equal(a, b) for a, b in zip(left, right, strict=True)
+        )
+    return key(left) == key(right)
+
+
+def ordered(op: str, left: Any, right: Any) -> bool:
+    """`<`, `<=`, `>`, `>=` on numbers, or on strings."""
+    if not (is_number(left) and is_number(right)) and not (
+        isinstance(left, str) and isinstance(right, str)
+    ):
+        raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+    if op == "<":
+        return bool(left < right)
+    if op == "<=":
+        return bool(left <= right)
+    return bool(left > right) if op == ">" else bool(left >= right)

@@ -1,0 +1,42 @@
+"""Names while a file is elaborated: what each stands for, and where it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from addnn_spec.source import Span
+
+Origin = Literal["let", "parameter", "input", "tensor", "module", "flow", "file", "loop"]
+
+
+@dataclass(slots=True)
+class Binding:
+    """What a name stands for now; `origin` says by what kind of statement."""
+
+    value: Any
+    span: Span | None
+    origin: Origin
+
+
+class Env:
+    """Names in scope, innermost first. `if` and `for` statements open no scope of their own."""
+
+    __slots__ = ("names", "parent")
+
+    def __init__(self, parent: Env | None = None) -> None:
+        self.parent = parent
+        self.names: dict[str, Binding] = {}
+
+    def find(self, name: str) -> Binding | None:
+        env: Env | None = self
+        while env is not None:
+            found = env.names.get(name)
+            if found is not None:
+                return found
+            env = env.parent
+        return None
+
+    def bind(self, name: str, value: Any, span: Span | None, origin: Origin) -> None:
+        if name != "_":
+            self.names[name] = Binding(value, span, origin)

@@ -1,0 +1,559 @@
+"""Bodies of blocks and networks, statement by statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from addnn_spec.diagnostics import Label
+from addnn_spec.elaborate import numbers
+from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flatten, is_flow
+from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.chains import Chains
+from addnn_spec.elaborate.names import forbidden, free_name
+from addnn_spec.elaborate.scope import Binding
+from addnn_spec.graph import Buffer, Output, Parameter
+from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.ops.init import Init, make_init
+from addnn_spec.sizes import SizeError, Symbol, SymbolicSize
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.values import Brace, Definition, LayerValue, kind_of, show
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An assertion about symbolic sizes: checked at the defaults and in the emitted `forward`."""
+
+    left: Any
+    op: str
+    right: Any
+    message: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An output of a network as its statements gave it."""
+
+    name: str
+    value: Value
+    training: bool
+    span: Span
+
+
+class Interface:
+    """The inputs and outputs of the network whose statements run.
+
+    `given` holds the values for its inputs where it stands as a block; None at the top, where an
+    input makes a placeholder.
+    """
+
+    def __init__(self, given: list[Value] | None) -> None:
+        self.given = given
+        self.taken = 0
+        self.outputs: list[Given] = []
+
+
+class Statements(Chains):
+    """Runs statements."""
+
+    interface: Interface | None = None
+
+    # --- bodies ------------------------------------------------------------------------------------
+    def run_definition(self, target: Definition, given: dict[str, Value], frame: Frame) -> Value:
+        node = target.node
+        if isinstance(node, ast.Network):
+            return self._run_inner_network(target, list(given.values()), frame)
+        if node.inputs is None:
+            frame.env.bind("x", given["x"], None, "flow")
+        else:
+            self._bind_inputs(node, given, frame)
+        outer, self.interface = self.interface, None
+        try:
+            value = self._body_value(node, frame)
+        except Failed:
+            value = POISON
+        finally:
+            self.interface = outer
+        return value
+
+    def _body_value(self, node: ast.Block, frame: Frame) -> Value:
+        body = node.body
+        if body.kind in ("chain", "empty"):
+            if node.inputs is not None and body.kind == "chain":
+                self._missing_return(node)
+            return self.run_brace(body, frame.env.names["x"].value, frame, placed=False)
+        value = self.run_statements(body, frame)
+        if value is None:
+            self._missing_return(node)
+        return value
+
+    def _missing_return(self, node: ast.Block) -> None:
+        self.ctx.fail(
+            "E0401",
+            f"block {node.name} returns nothing",
+            node.name_span or node.span,
+            help="end its body with return and what flows out",
+        )
+
+    def _bind_inputs(self, node: ast.Block, given: dict[str, Value], frame: Frame) -> None:
+        for param in node.inputs or ():
+            if param.name in given:
+                value = given[param.name]
+            elif param.default is not None:
+                value = self.evaluate(param.default, frame)
+            else:
+                self.ctx.fail("E0205", f"{node.name} needs its input {param.name}", param.span)
+            frame.env.bind(param.name, value, param.span, "parameter")
+
+    def run_statements(self, body: ast.Body, frame: Frame) -> Value:
+        items: tuple[Any, ...] = body.items
+        for statement in items:
+            try:
+                value = self._RUN[type(statement)](self, statement, frame)
+            except Failed:
+                value = self._recover(statement, frame)
+            if value is not None:
+                return value
+        return None
+
+    def _recover(self, statement: Any, frame: Frame) -> Value:
+        """What a failed statement leaves behind: names that nobody reports on again."""
+        if isinstance(statement, ast.Return):
+            return POISON
+        if isinstance(statement, ast.Bind | ast.Let):
+            self.poison(statement.targets, frame)
+        elif isinstance(statement, ast.If | ast.For):
+            for name in _bound_in(statement):
+                frame.env.bind(name, POISON, None, "tensor")
+        elif hasattr(statement, "target"):
+            frame.env.bind(statement.target.name, POISON, statement.span, "tensor")
+            if isinstance(statement, ast.Output) and self.interface is not None:
+                self.interface.outputs.append(
+                    Given(statement.target.name, POISON, statement.training, statement.span)
+                )
+        elif isinstance(statement, ast.Parameter | ast.Buffer):
+            name = "".join(part for part in statement.label.parts if isinstance(part, str))
+            frame.env.bind(name, POISON, statement.span, "tensor")
+        return None
+
+    # --- names -------------------------------------------------------------------------------------
+    def _let(self, statement: ast.Let, frame: Frame) -> None:
+        value = self.evaluate(statement.value, frame)
+        if any(True for _ in flatten(value)) or isinstance(value, ModuleValue):
+            self.ctx.fail(
+                "E0206",
+                "let names compile-time values, and this is a tensor",
+                statement.value.span,
+                help="leave let out: y = …",
+            )
+        self.bind(statement.targets, value, frame, "let")
+
+    def _bind(self, statement: ast.Bind, frame: Frame) -> None:
+        values = [self.evaluate(value, frame) for value in statement.values]
+        for value, expr in zip(values, statement.values, strict=True):
+            self._must_flow(value, expr.span)
+        self.bind(
+            statement.targets, values[0] if len(values) == 1 else tuple(values), frame, "tensor"
+        )
+
+    def _must_flow(self, value: Value, span: Span) -> None:
+        if not is_flow(value):
+            self.ctx.fail(
+                "E0206",
+                f"= names a tensor or a list of tensors, and this is {kind_of(value)}",
+                span,
+                help="name a compile-time value with let: let n = …",
+            )
+
+    def _typed(self, statement: ast.Typed, frame: Frame) -> None:
+        value = self.evaluate(statement.value, frame)
+        self._must_flow(value, statement.value.span)
+        self._check_shape(value, statement.shape, frame, statement.value.span)
+        frame.env.bind(statement.target.name, value, statement.target.span, "tensor")
+
+    def _check_shape(self, value: Value, shape: ast.Shape, frame: Frame, span: Span) -> None:
+        if not isinstance(value, Tensor):
+            self.ctx.fail("E0309", "a shape is stated for one tensor, and this is a list", span)
+        type = self.normal(value.type)
+        stated = tuple(self.size(dim, frame) for dim in shape.dims)
+        if len(stated) != type.rank:
+            self.ctx.fail(
+                "E0309",
+                f"the shape has {type.rank} sizes, not the {len(stated)} that are stated",
+                shape.span,
+                f"it is {type}",
+            )
+        for dim, wanted, size in zip(shape.dims, stated, type.shape, strict=True):
+            if not self.ctx.facts.equal(size, wanted):
+                settle = "" if isinstance(size, int) and isinstance(wanted, int) else (
+                    f"if they are equal for every input, state it first: assert {size} == {wanted}"
+                )
+                self.ctx.fail(
+                    "E0309", f"this size is {size}, not {wanted}", dim.span,
+                    f"the shape is {type}", help=settle or None,
+                )  # fmt: skip
+
+    def size(self, dim: ast.Dim, frame: Frame) -> Any:
+        """The value of a size in a shape."""
+        value = self.evaluate(dim.value, frame)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not numbers.is_size(value):
+            self.ctx.fail("E0207", f"a size is a whole number, not {show(value)}", dim.span)
+        if isinstance(value, int) and value < 1:
+            self.ctx.fail("E0304", f"a size is at least 1, not {value}", dim.span)
+        return self.ctx.facts.normal(value)
+
+    # --- inputs and outputs --------------------------------------------------------------------------
+    def _network_only(self, statement: Any, what: str) -> Interface:
+        if self.interface is None:
+            self.ctx.fail(
+                "E0405",
+                f"{what} stands in a network, not in a block",
+                statement.span,
+                help="a block's inputs stand after its name: block Name(…)(a, b); it ends with return",
+            )
+        return self.interface
+
+    def _input(self, statement: ast.Input, frame: Frame) -> None:
+        interface = self._network_only(statement, "input")
+        name = statement.target.name
+        self._check_field(name, statement.target.span)
+        if interface.given is not None:
+            self._take_input(interface, statement, frame)
+            return
+        sizes = tuple(self._declare(dim, frame) for dim in statement.shape.dims)
+        assert frame.builder is not None
+        type = TensorType(statement.dtype, sizes)
+        tensor = frame.builder.placeholder(name, type, statement.span)
+        self._bind_input(name, tensor, statement, frame)
+
+    def _bind_input(self, name: str, value: Value, statement: ast.Input, frame: Frame) -> None:
+        frame.env.bind(name, value, statement.target.span, "input")
+
+    def _declare(self, dim: ast.Dim, frame: Frame) -> Any:
+        """A size of an input: a new symbolic size, or a value."""
+        if not isinstance(dim.value, ast.Name) or frame.env.find(dim.value.name) is not None:
+            if dim.default is not None:
+                self._not_a_new_size(dim, frame)
+            return self.size(dim, frame)
+        default = 1 if dim.default is None else self.evaluate(dim.default, frame)
+        if not isinstance(default, int) or isinstance(default, bool) or default < 1:
+            self.ctx.fail(
+                "E0207",
+                f"the default of a size is a whole number from 1, not {show(default)}",
+                dim.span,
+            )
+        size = SymbolicSize.of(Symbol(dim.value.name, default))
+        frame.env.bind(dim.value.name, size, dim.value.span, "parameter")
+        return size
+
+    def _not_a_new_size(self, dim: ast.Dim, frame: Frame) -> None:
+        name = dim.value.name if isinstance(dim.value, ast.Name) else ""
+        found = frame.env.find(name)
+        if found is not None and isinstance(found.value, SymbolicSize):
+            return
+        labels = (Label(found.span, "given here"),) if found and found.span else ()
+        self.ctx.fail(
+            "E0102",
+            f"{name or 'this size'} has a value already and cannot be a symbolic size"
+            if name
+            else "only a name can be a symbolic size",
+            dim.span,
+            labels=labels,
+            help="choose another name for the size",
+        )
+
+    def _take_input(self, interface: Interface, statement: ast.Input, frame: Frame) -> None:
+        """An input of a network that stands as a block: what flows in, checked."""
+        given = interface.given
+        assert given is not None
+        name = statement.target.name
+        if statement.training:
+            frame.env.bind(name, POISON, statement.target.span, "input")
+            return
+        if interface.taken >= len(given):
+            self.ctx.fail("E0205", f"nothing flows into the input {name}", statement.span)
+        value = given[interface.taken]
+        interface.taken += 1
+        if not isinstance(value, Tensor):
+            self.ctx.fail("E0205", f"a list flows into the input {name}", statement.span)
+        self._match_input(value.type, statement, frame)
+        self._bind_input(name, value, statement, frame)
+
+    def _match_input(self, type: TensorType, statement: ast.Input, frame: Frame) -> None:
+        dims = statement.shape.dims
+        if type.rank != len(dims) or type.dtype != statement.dtype:
+            self.ctx.fail(
+                "E0312",
+                f"the input {statement.target.name} gets {type.dtype}{type}",
+                statement.span,
+                "it is declared so",
+            )
+        for dim, size in zip(dims, type.shape, strict=True):
+            name = dim.value.name if isinstance(dim.value, ast.Name) else None
+            if name is not None and frame.env.find(name) is None:
+                frame.env.bind(name, size, dim.span, "parameter")
+            elif not self.ctx.facts.equal(self.size(dim, frame), size):
+                self.ctx.fail(
+                    "E0312", f"this size is {size}, not {self.size(dim, frame)}", dim.span,
+                    f"what flows in is {type}",
+                )  # fmt: skip
+
+    def _check_field(self, name: str, span: Span, output: bool = False) -> None:
+        """Inputs and outputs become Python names; an output's is a field of a named tuple."""
+        reason = forbidden(name)
+        if output and name in ("count", "index"):
+            reason = f"every tuple has an attribute {name}"
+        if reason is not None:
+            self.ctx.fail(
+                "E0404", f"this cannot be called {name}", span, reason,
+                help=f"call it {free_name(name)}",
+            )  # fmt: skip
+
+    def _output(self, statement: ast.Output, frame: Frame) -> None:
+        interface = self._network_only(statement, "output")
+        name = statement.target.name
+        self._check_field(name, statement.target.span, output=True)
+        for other in interface.outputs:
+            if other.name == name:
+                self.ctx.fail(
+                    "E0403", f"two outputs are called {name}", statement.target.span,
+                    labels=(Label(other.span, "the first one"),),
+                )  # fmt: skip
+        if interface.given is not None and statement.training:
+            return
+        if statement.value is None:
+            value = self.lookup(name, statement.target.span, frame.env)
+            span = statement.target.span
+        else:
+            value, span = self.evaluate(statement.value, frame), statement.value.span
+        self._must_flow(value, span)
+        if statement.shape is not None:
+            self._check_shape(value, statement.shape, frame, span)
+        interface.outputs.append(Given(name, value, statement.training, statement.span))
+        frame.env.bind(name, value, statement.target.span, "tensor")
+
+    def _return(self, statement: ast.Return, frame: Frame) -> Value:
+        if self.interface is not None and frame.env.find("x") is None:
+            self.ctx.fail(
+                "E0405", "return stands in a block; a network says output", statement.span,
+                help="output y = …",
+            )  # fmt: skip
+        values = tuple(self.evaluate(value, frame) for value in statement.values)
+        for value, expr in zip(values, statement.values, strict=True):
+            self._must_flow(value, expr.span)
+        return values[0] if len(values) == 1 else values
+
+    def _run_inner_network(self, target: Definition, given: list[Value], frame: Frame) -> Value:
+        """A network that stands where a block may: without its training outputs."""
+        outer, self.interface = self.interface, Interface(given)
+        try:
+            self.run_statements(target.node.body, frame)
+            interface = self.interface
+        finally:
+            self.interface = outer
+        if interface.taken < len(given):
+            self.ctx.fail(
+                "E0205",
+                f"{target.name} takes {interface.taken} inputs, and {len(given)} flow in",
+                target.node.name_span or target.node.span,
+            )
+        values = tuple(output.value for output in interface.outputs)
+        if not values or any(isinstance(value, Poison) for value in values):
+            return POISON
+        return values[0] if len(values) == 1 else values
+
+    # --- weights -------------------------------------------------------------------------------------
+    def _module(self, statement: ast.Module, frame: Frame) -> None:
+        element, builder = statement.element, frame.builder
+        assert builder is not None
+        name = statement.target.name
+        label = name if element.label is None else self.label(element.label, frame)
+        if element.label is None:
+            self._check_field(name, statement.target.span)
+        core = element.core
+        if isinstance(core, ast.Body):
+            layer: Any = LayerValue(Brace(core, frame.env))
+        elif isinstance(core, ast.Layer):
+            layer = self.lookup(core.name, core.name_span, frame.env)
+            if isinstance(layer, LayerValue) and (core.args is not None or core.body is not None):
+                layer = self.give(layer, core.args or (), core.body, frame, core.span)
+        else:
+            self.ctx.fail(
+                "E0405", "a module is one layer", core.span,
+                help="put the loop in braces: module m = { repeat n { … } }",
+            )  # fmt: skip
+        if not isinstance(layer, LayerValue):
+            self.ctx.fail("E0108", f"{kind_of(layer)} is not a layer", core.span)
+        module = ModuleValue(builder, label, layer, statement.target.span)
+        builder.modules.append(module)
+        frame.env.bind(name, module, statement.target.span, "module")
+
+    def _key(self, label: ast.Text, frame: Frame) -> str:
+        return self.label(label, frame)
+
+    def _parameter(self, statement: ast.Parameter, frame: Frame) -> None:
+        name = self._key(statement.label, frame)
+        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        self._known_shape(shape, "parameter", name, statement.shape.span)
+        value = None if statement.value is None else self.evaluate(statement.value, frame)
+        init = self._init(value, statement)
+        self._declare_weight(name, Parameter(init), TensorType("float", shape), statement, frame)
+
+    def _init(self, value: Value, statement: ast.Parameter) -> Init | None:
+        if value is None or isinstance(value, Init):
+            return value
+        if numbers.is_number(value):
+            try:
+                return make_init("constant", (value,), {})
+            except OperatorError as error:
+                self.ctx.fail(error.code, error.message, statement.span)
+        assert statement.value is not None
+        self.ctx.fail(
+            "E0207",
+            f"a parameter begins as a number or an initialiser, not {kind_of(value)}",
+            statement.value.span,
+            help="for example = 0 or = normal(0.02)",
+        )
+
+    def _known_shape(self, shape: tuple[Any, ...], what: str, name: str, span: Span) -> None:
+        for size in shape:
+            if isinstance(size, SymbolicSize):
+                self.ctx.fail(
+                    "E0310",
+                    f"the {what} {name} would have the size {size}, which is symbolic",
+                    span,
+                    help="a learned tensor's size is fixed: fix the size in the input's shape, "
+                    "or declare the largest and slice it",
+                )
+
+    def _declare_weight(
+        self,
+        name: str,
+        op: Parameter | Buffer,
+        type: TensorType,
+        statement: ast.Parameter | ast.Buffer,
+        frame: Frame,
+    ) -> None:
+        assert frame.builder is not None
+        tensor = frame.builder.add(op, (), (type,), statement.span, Naming(name, name))[0]
+        if "." not in name:
+            frame.env.bind(name, tensor, statement.span, "tensor")
+
+    def _buffer(self, statement: ast.Buffer, frame: Frame) -> None:
+        name = self._key(statement.label, frame)
+        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        self._known_shape(shape, "buffer", name, statement.shape.span)
+        value = self.evaluate(statement.value, frame)
+        if not numbers.is_number(value) and not isinstance(value, bool):
+            self._check_values(value, shape, statement)
+        type = TensorType(statement.dtype, shape)
+        self._declare_weight(name, Buffer(value), type, statement, frame)
+
+    def _check_values(self, value: Value, shape: tuple[Any, ...], statement: ast.Buffer) -> None:
+        if not shape:
+            if not numbers.is_number(value) and not isinstance(value, bool):
+                self.ctx.fail(
+                    "E0207", f"a buffer holds numbers, not {kind_of(value)}", statement.value.span
+                )
+            return
+        if not isinstance(value, tuple) or len(value) != shape[0]:
+            has = f"{len(value)} items" if isinstance(value, tuple) else kind_of(value)
+            self.ctx.fail(
+                "E0309", f"the values have {has} where the shape says {shape[0]}",
+                statement.value.span,
+            )  # fmt: skip
+        for item in value:
+            self._check_values(item, shape[1:], statement)
+
+    # --- if, for, assert -----------------------------------------------------------------------------
+    def _if(self, statement: ast.If, frame: Frame) -> Value:
+        body = self.choose(statement, frame)
+        return None if body is None else self._nested(body, frame)
+
+    def _for(self, statement: ast.For, frame: Frame) -> Value:
+        for item in self.turns(statement.iterable, frame):
+            self.bind(statement.targets, item, frame, "loop")
+            value = self._nested(statement.body, frame)
+            if value is not None:
+                return value
+        return None
+
+    def _nested(self, body: ast.Body, frame: Frame) -> Value:
+        if body.kind == "chain":
+            self.ctx.fail(
+                "E0405",
+                "elements here do nothing: no data flows into them",
+                body.span,
+                help="name what flows in and out: y = x -> …",
+            )
+        return self.run_statements(body, frame)
+
+    def _assert(self, statement: ast.Assert, frame: Frame) -> None:
+        condition = statement.condition
+        while isinstance(condition, ast.Paren):
+            condition = condition.inner
+        message = "" if statement.message is None else self.text(statement.message, frame)
+        if isinstance(condition, ast.Binary) and condition.op in ("==", "!=", "<", "<=", ">", ">="):
+            left = self.evaluate(condition.left, frame)
+            right = self.evaluate(condition.right, frame)
+            if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
+                self._assume(left, condition.op, right, message, statement)
+                return
+        value = self.evaluate(condition, frame)
+        if not self.truth(value, condition.span):
+            shown = f": {message}" if message else ""
+            self.ctx.fail("E0212", f"this does not hold{shown}", statement.span)
+
+    def _assume(
+        self, left: Value, op: str, right: Value, message: str, statement: ast.Assert
+    ) -> None:
+        if not (numbers.is_size(left) and numbers.is_size(right)):
+            self.ctx.fail("E0207", "a size is compared with a whole number", statement.span)
+        answer = self.ctx.facts.compare(left, op, right)
+        if answer is False:
+            self.ctx.fail(
+                "E0212", f"this never holds{': ' + message if message else ''}", statement.span
+            )
+        try:
+            if answer is None:
+                self.ctx.facts.assume(left, op, right)
+        except SizeError as error:
+            self.ctx.fail("E0212", str(error), statement.span)
+        if answer is None:
+            self.ctx.asserts.append(Stated(left, op, right, message, statement.span))
+
+    _RUN: ClassVar[dict[type, Callable[..., Value]]] = {
+        ast.Let: _let,
+        ast.Bind: _bind,
+        ast.Typed: _typed,
+        ast.Input: _input,
+        ast.Output: _output,
+        ast.Return: _return,
+        ast.Module: _module,
+        ast.Parameter: _parameter,
+        ast.Buffer: _buffer,
+        ast.If: _if,
+        ast.For: _for,
+        ast.Assert: _assert,
+    }
+
+
+def _bound_in(statement: ast.If | ast.For) -> set[str]:
+    """The names that the statements inside may give."""
+    from addnn_spec.syntax.walk import walk
+
+    return {
+        item.name
+        for found in walk(statement)
+        if isinstance(found, ast.Bind | ast.Let | ast.Typed | ast.Targets)
+        for item in (found.items if isinstance(found, ast.Targets) else ())
+        if isinstance(item, ast.Target)
+    }
+
+
+__all__ = ["Binding", "Given", "Interface", "Output", "Stated", "Statements"]

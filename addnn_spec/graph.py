@@ -1,0 +1,204 @@
+"""The hierarchical graph of a network: what elaboration builds and every later stage reads.
+
+A `Graph` is a networkx `MultiDiGraph` whose vertices are integers, each with one frozen `Node` under
+the attribute `"node"`; an edge per tensor that flows (two for `x + x`), with `port` (which output of
+the source) and `slot` (which input of the target). A use of a block, and a labelled brace, is a node
+that *calls* a sub-`Graph`; equal uses share one. Vertices are numbered in topological order.
+
+A node may stand for a run of `times` equal nodes in a row, each fed by the one before: turn after
+turn of a `repeat`. Their names count up from the node's (`0`, `1`, …; `block`, `block_2`, …). In a run
+the outputs of each turn are the first inputs of the next, in order; its other inputs stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import networkx as nx
+
+from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.init import Init
+from addnn_spec.source import Span
+
+
+class Ref(NamedTuple):
+    """A tensor inside one graph: output `port` of the vertex `node`."""
+
+    node: int
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """An input of the graph. `captured`: a brace reads it from around itself."""
+
+    captured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A learned tensor declared by `parameter`; its key is the node's name. Without inputs."""
+
+    init: Init | None
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A fixed tensor declared by `buffer`. `values` are nested tuples of numbers, or one number."""
+
+    values: Any
+
+
+@dataclass(frozen=True, slots=True)
+class WeightOf:
+    """`m.weight`: the tensor `weight` of the module that the node's `module` names."""
+
+    weight: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRef:
+    """Whose weights a node uses: a `module` declared in this graph, or one of its module ports."""
+
+    name: str
+    port: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of the dataflow.
+
+    `name` is the node's place in its graph: its path is the graph's path, a dot, and this name
+    (which may hold dots itself). `named` tells that a label or a number gave it, not the operator.
+    """
+
+    id: int
+    name: str
+    op: Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
+    inputs: tuple[Ref | None, ...]
+    outputs: tuple[TensorType, ...]
+    span: Span
+    named: bool = True
+    times: int = 1
+    training: bool = False
+    """Only training outputs need it."""
+    module: ModuleRef | None = None
+    """The weights are this module's, not the node's own."""
+    bound_modules: tuple[ModuleRef, ...] = ()
+    """What the module ports of the called graph are bound to, in order."""
+    layers: tuple[tuple[str, Graph], ...] = ()
+    """The graphs of the operator's layer arguments (`Scan`'s cell), by argument name."""
+    value_names: tuple[str, ...] = ()
+    """What the text first calls each output (`main = x -> …`), "" where it does not; for code."""
+
+    @property
+    def calls(self) -> Graph | None:
+        """The sub-graph that this node calls, or None for an operator."""
+        return self.op if isinstance(self.op, Graph) else None
+
+    def names(self) -> Iterator[str]:
+        """The names of the run's nodes: one, or `times` counted up."""
+        yield self.name
+        if self.times > 1:
+            head, first = run_name(self.name)
+            for number in range(first + 1, first + self.times):
+                yield f"{head}{number}"
+
+
+def run_name(name: str) -> tuple[str, int]:
+    """What a run's names count up from: `"0"` → ("", 0), `"relu"` → ("relu_", 1)."""
+    head = name.rstrip("0123456789")
+    if head != name and (not head or head[-1] in "._"):
+        return head, int(name[len(head) :])
+    return f"{name}_", 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDecl:
+    """A `module` that a graph owns: its weights live at `name`, whoever uses them.
+
+    `op` is what it is (at its first use), `inputs` the types it was first given.
+    """
+
+    name: str
+    op: Operator | Graph
+    inputs: tuple[TensorType | None, ...]
+    span: Span
+    layers: tuple[tuple[str, Graph], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output of a graph. In a network it has a name; a list of tensors is a tuple of refs."""
+
+    name: str
+    refs: tuple[Ref, ...]
+    listed: bool = False
+    """The value is a list: a tuple, also when it has one element."""
+    training: bool = False
+
+
+Kind = Literal["network", "block", "chain", "body", "repeat"]
+
+
+@dataclass(eq=False)
+class Graph:
+    """A network, a block with its arguments given, or a labelled brace.
+
+    `kind` says where it comes from: "chain" is a brace that is one chain of elements (its unlabelled
+    elements are numbered by place), "body" a brace with statements, "repeat" a labelled `repeat` or
+    `for`, whose children are its turns.
+    """
+
+    kind: Kind
+    name: str
+    """The block's or network's name; for a brace, empty."""
+    span: Span
+    arguments: tuple[tuple[str, Any], ...] = ()
+    """The block's parameters as given (values of `addnn_spec/values.py`), in order."""
+    input_names: tuple[str, ...] = ()
+    """A name for each placeholder, in the order of `inputs`."""
+    inputs: tuple[int, ...] = ()
+    """The placeholder nodes, captured ones last."""
+    outputs: tuple[Output, ...] = ()
+    modules: tuple[ModuleDecl, ...] = ()
+    module_ports: tuple[str, ...] = ()
+    """Names of the modules that are handed in from around."""
+    doc: str = ""
+    """The comment that stands before the definition."""
+    instances: int = 0
+    """How many nodes run: each as often as it is called."""
+    facts: tuple[Any, ...] = ()
+    """In a network, what `assert` states about symbolic sizes, in order."""
+    nx: nx.MultiDiGraph[int] = field(default_factory=lambda: nx.MultiDiGraph(), repr=False)
+
+    def add(self, node: Node) -> None:
+        """Append a node; what it reads must be there already."""
+        self.nx.add_node(node.id, node=node)
+        for slot, ref in enumerate(node.inputs):
+            if ref is not None:
+                self.nx.add_edge(ref.node, node.id, port=ref.port, slot=slot)
+
+    def node(self, id: int) -> Node:
+        found: Node = self.nx.nodes[id]["node"]
+        return found
+
+    def nodes(self) -> Iterator[Node]:
+        """The nodes in topological order."""
+        for _, node in self.nx.nodes(data="node"):
+            yield node
+
+    def type_of(self, ref: Ref) -> TensorType:
+        return self.node(ref.node).outputs[ref.port]
+
+    def subgraphs(self) -> Iterator[Graph]:
+        """The distinct graphs that this one's nodes and modules call, in order of first use."""
+        seen: set[int] = set()
+        for node in self.nodes():
+            called = ([node.calls] if node.calls else []) + [graph for _, graph in node.layers]
+            for graph in called:
+                if id(graph) not in seen:
+                    seen.add(id(graph))
+                    yield graph

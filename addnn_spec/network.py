@@ -1,0 +1,117 @@
+"""The Python interface: `load` a network, look at it, build it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from addnn_spec.compiler import Session
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.graph import Graph
+from addnn_spec.passes.costs import Costs, count_costs
+from addnn_spec.passes.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Network:
+    """A network of a spec, elaborated.
+
+    `graph` is the hierarchical graph, `flat` one plain networkx graph with every node's figures.
+    """
+
+    def __init__(self, session: Session, name: str, graph: Graph) -> None:
+        self.session = session
+        self.name = name
+        self.graph = graph
+
+    def __repr__(self) -> str:
+        total = self.costs.main.total
+        return f"Network({self.name}: {total.params:,} parameters)"
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the compiler found doubtful."""
+        return self.session.collector.warnings
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Parameters, MACs and other operations, exact, as polynomials in the symbolic sizes."""
+        return count_costs(self.graph)
+
+    @cached_property
+    def flat(self) -> Any:
+        """The network as one `networkx.MultiDiGraph`, vertices named by path, with their figures."""
+        from addnn_spec.backends.flat import flat_graph
+
+        return flat_graph(self.graph)
+
+    def summary(self, *, freeze: str = "", **dims: int) -> Summary:
+        """The figures of the network at its default sizes, or at others: `summary(H=320)`."""
+        return summarize(self.graph, dims, freeze)
+
+    def source(self, *, probes: bool = False) -> str:
+        """The network as PyTorch source, which needs torch and the standard library alone."""
+        from addnn_spec.backends.source import torch_source
+
+        return torch_source(self.session, self.graph, probes=probes).text
+
+    def build(
+        self,
+        weights: str | Path | Mapping[str, Any] | None = None,
+        *,
+        freeze: str | None = None,
+        new_head: bool = False,
+        probes: bool = False,
+    ) -> nn.Module:
+        """The live `torch.nn.Module` of the emitted source.
+
+        `weights` is a `.safetensors` file, a `.pt` or `.pth` state dict, or a mapping. `new_head`
+        leaves a last layer of another size as it was initialised. `freeze` is a pattern of paths
+        (`layer[1-3].*`): their parameters are not trained, and their norms stay in evaluation mode.
+
+        Raises `DiagnosticError` where the weights do not fit; both sides are listed.
+        """
+        from addnn_spec.runtime.build import build_module
+
+        return build_module(
+            self.source(probes=probes), self.name, weights, freeze=freeze, new_head=new_head
+        )
+
+    def draw(self, path: str | Path | None = None) -> str:
+        """The drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""
+        from addnn_spec.backends.drawing import draw
+
+        return draw(self.graph, None if path is None else Path(path))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows: the table, and the drawing below it."""
+        from addnn_spec.backends.notebook import mime_bundle
+
+        return mime_bundle(self.graph)
+
+
+def load(spec: str | Path, network: str | None = None, **settings: Any) -> Network:
+    """The network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
+
+    A file with several networks needs `network`; `settings` are the network's parameters.
+
+    Raises `DiagnosticError` with everything that is wrong.
+    """
+    from addnn_spec.catalogue import locate
+
+    session, name = locate(str(spec), network)
+    graph = session.graph(name, {key: _value(value) for key, value in settings.items()})
+    if graph is None:
+        raise DiagnosticError(*session.collector.diagnostics)
+    return Network(session, name, graph)
+
+
+def _value(value: Any) -> Any:
+    """A Python value as the language has it: lists are tuples."""
+    if isinstance(value, list | tuple):
+        return tuple(_value(item) for item in value)
+    return value

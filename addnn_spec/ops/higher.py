@@ -1,0 +1,120 @@
+"""Operators that run a layer over time."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
+from addnn_spec.ops.fields import PositiveInt
+from addnn_spec.sizes import Size
+
+
+class Scan(HigherOperator):
+    """Runs a cell over the steps of a sequence, handing its states from step to step.
+
+    The cell takes `(x, s1 … sk)`, one step and the states, and returns `y, s1 … sk`. The inputs are
+    the sequence `[N, T, *]` (time at `dim`) and the first states; a state that does not flow in
+    begins as the cell's default for it. The outputs are the stacked `y`, `[N, T, *]`, and the last
+    states. Inputs that the cell is given by name are the same at each step. With `reverse` the
+    steps go from the last to the first, and `y` keeps the order of the sequence. With `steps` there
+    is no sequence: the cell takes the states alone, and runs that often.
+    """
+
+    layers: ClassVar[tuple[str, ...]] = ("cell",)
+    input_names: ClassVar[tuple[str, ...]] = ("sequence", "states")
+    optional_inputs: ClassVar[tuple[str, ...]] = ("sequence", "states")
+    output_names: ClassVar[tuple[str, ...]] = ("outputs", "states")
+    torch_name: ClassVar[str | None] = ""
+    has_states: ClassVar[bool] = True
+
+    cell: Any
+    dim: int = 1
+    reverse: bool = False
+    steps: PositiveInt | None = None
+
+    def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if self.steps is not None:
+            return inputs
+        if not inputs:
+            raise OperatorError("E0205", "Scan takes a sequence, and nothing flows in")
+        sequence = inputs[0]
+        dim = self._dim(sequence)
+        step = (*sequence.shape[:dim], *sequence.shape[dim + 1 :])
+        return (TensorType(sequence.dtype, step), *inputs[1:])
+
+    def _dim(self, sequence: TensorType) -> int:
+        if not -sequence.rank <= self.dim < sequence.rank:
+            raise OperatorError(
+                "E0306",
+                f"Scan goes along dimension {self.dim}, and the sequence has {sequence.rank}",
+                argument="dim",
+            )
+        return self.dim % sequence.rank
+
+    def turns(self, *inputs: TensorType) -> Size:
+        """The number of steps."""
+        if self.steps is not None:
+            return self.steps
+        return inputs[0].shape[self._dim(inputs[0])]
+
+    def infer_layer(
+        self, outputs: tuple[TensorType, ...], *inputs: TensorType
+    ) -> tuple[TensorType, ...]:
+        states = inputs if self.steps is not None else inputs[1:]
+        if len(outputs) != len(states) + 1:
+            raise OperatorError(
+                "E0205",
+                f"the cell returns {len(outputs)} tensors; Scan wants y and {len(states)} states",
+                argument="cell",
+                help="return y, and then each state in the order in which the cell takes them",
+            )
+        for number, (before, after) in enumerate(zip(states, outputs[1:], strict=True), 1):
+            if before != after:
+                raise OperatorError(
+                    "E0303",
+                    f"state {number} goes in as {before} and comes out as {after}",
+                    argument="cell",
+                )
+        y = outputs[0]
+        dim = self.dim % (y.rank + 1)
+        stacked = (*y.shape[:dim], self.turns(*inputs), *y.shape[dim:])
+        return (TensorType(y.dtype, stacked), *outputs[1:])
+
+
+class TimeDistributed(HigherOperator):
+    """Applies one layer, with one set of weights, to every step of a sequence `[N, T, *]`.
+
+    The steps are laid side by side in the batch, `[N · T, *]`, so that a layer for images works on
+    a video, and the output is `[N, T, *]` again.
+    """
+
+    layers: ClassVar[tuple[str, ...]] = ("layer",)
+    torch_name: ClassVar[str | None] = ""
+
+    layer: Any
+
+    def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len(inputs) != 1:
+            raise OperatorError(
+                "E0205", f"TimeDistributed takes one tensor, and {len(inputs)} flow in"
+            )
+        x = inputs[0]
+        if x.rank < 3:
+            raise OperatorError(
+                "E0302", f"TimeDistributed takes a sequence [N, T, …], not {x}", input=0
+            )
+        return (TensorType(x.dtype, (x.shape[0] * x.shape[1], *x.shape[2:])),)
+
+    def infer_layer(
+        self, outputs: tuple[TensorType, ...], *inputs: TensorType
+    ) -> tuple[TensorType, ...]:
+        n, t = inputs[0].shape[:2]
+        for output in outputs:
+            if output.shape[0] != n * t:
+                raise OperatorError(
+                    "E0303",
+                    f"the layer turns a batch of {n * t} into {output.shape[0]}: "
+                    "each step must keep its own result",
+                    argument="layer",
+                )
+        return tuple(TensorType(o.dtype, (n, t, *o.shape[1:])) for o in outputs)

@@ -1,0 +1,133 @@
+"""Activation memory: the peak of what must be held at once in evaluation, and the sum for training.
+
+Every node's output counts, in source order, in evaluation mode, without training-only nodes; views
+and what does nothing in evaluation share their input's memory. `float` has 4 bytes, `int` 8, `bool` 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
+from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.passes.unfold import FlatNode, Unfolded, Value, unfold
+from addnn_spec.sizes import Size, defaults, evaluate
+
+BYTES = {"float": 4, "int": 8, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of activations: the peak in evaluation, and the sum of all that training keeps."""
+
+    peak: int
+    total: int
+
+
+def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Memory:
+    """The activation memory of a network at its default sizes, or at `dims`.
+
+    Runs of equal turns have the same peak as two of them, so that the cost of this pass does not
+    grow with a run's length.
+    """
+    unfolded = unfold(graph, max_turns=2, limit=1_000_000)
+    return Memory(_peak(unfolded, dims), _sum(graph, dims))
+
+
+def tensor_bytes(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
+    """The bytes of a tensor at its default sizes, or at `dims`."""
+    return BYTES[type.dtype] * at(type.numel, dims)
+
+
+def at(size: Size, dims: Mapping[str, int] | None) -> int:
+    """A size as a number: at `dims` where they name its symbols, else at the defaults."""
+    if isinstance(size, int):
+        return size
+    if not dims:
+        return defaults(size)
+    from addnn_spec.sizes import symbols
+
+    return evaluate(size, {s.name: dims.get(s.name, s.default) for s in symbols(size)})
+
+
+def is_alias(node: Node) -> bool:
+    """Whether the output shares the memory of the first input in evaluation."""
+    op = node.op
+    return isinstance(op, Operator) and (op.view or op.identity_in_eval) and bool(node.inputs)
+
+
+def _held(node: Node) -> bool:
+    """Whether a node's output is an activation: weights are counted as parameters."""
+    return not isinstance(node.op, Parameter | Buffer | WeightOf)
+
+
+def _root(unfolded: Unfolded, value: Value) -> Value:
+    """The tensor whose memory a value shares."""
+    item = unfolded.nodes[value.index]
+    while is_alias(item.node) and item.inputs[0] is not None:
+        value = item.inputs[0]
+        item = unfolded.nodes[value.index]
+    return value
+
+
+def _peak(unfolded: Unfolded, dims: Mapping[str, int] | None) -> int:
+    nodes = [item for item in unfolded.nodes if not item.training]
+    last: dict[Value, int] = {}
+    for item in nodes:
+        for value in item.inputs:
+            if value is not None:
+                last[_root(unfolded, value)] = item.index
+    for value in unfolded.outputs:
+        last[_root(unfolded, value)] = len(unfolded.nodes)
+    free_at: dict[int, list[Value]] = {}
+    for value, index in last.items():
+        free_at.setdefault(index, []).append(value)
+    return _simulate(nodes, last, free_at, unfolded, dims)
+
+
+def _simulate(
+    nodes: list[FlatNode],
+    last: dict[Value, int],
+    free_at: dict[int, list[Value]],
+    unfolded: Unfolded,
+    dims: Mapping[str, int] | None,
+) -> int:
+    held = peak = 0
+    sizes: dict[Value, int] = {}
+    for item in nodes:
+        if _held(item.node) and not is_alias(item.node):
+            for port, type in enumerate(item.node.outputs):
+                value = Value(item.index, port)
+                size = tensor_bytes(type, dims)
+                held += size
+                if value in last:
+                    sizes[value] = size
+                else:
+                    peak = max(peak, held)
+                    held -= size
+        peak = max(peak, held)
+        for value in free_at.get(item.index, ()):
+            held -= sizes.pop(value, 0)
+    return peak
+
+
+def _sum(graph: Graph, dims: Mapping[str, int] | None) -> int:
+    """Every output that is no alias, each run as often as it has turns."""
+    known: dict[int, int] = {}
+
+    def total(inner: Graph, top: bool) -> int:
+        if id(inner) in known and not top:
+            return known[id(inner)]
+        result = 0
+        for node in inner.nodes():
+            if node.training or (not top and node.id in inner.inputs):
+                continue
+            if node.calls is not None:
+                result += node.times * total(node.calls, False)
+            elif _held(node) and not is_alias(node):
+                result += node.times * sum(tensor_bytes(type, dims) for type in node.outputs)
+        known[id(inner)] = result
+        return result
+
+    return total(graph, True)

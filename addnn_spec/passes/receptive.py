@@ -1,0 +1,94 @@
+"""The receptive field of each node: how much of the input one element of its output sees.
+
+With r the field's size, j the distance in the input between neighbouring outputs and p the place
+where the field of the first output begins, a window of kernel k, stride s, dilation d and padding a
+makes r + d(k − 1)j, s·j and p − a·j (Araujo, Norris and Sim, Computing Receptive Fields of
+Convolutional Neural Networks, 2019). Where branches meet, the widest counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from addnn_spec.graph import Graph, Placeholder
+from addnn_spec.ops.base import Operator, Window
+from addnn_spec.passes.unfold import FlatNode, unfold
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Receptive field per spatial dimension: size, stride and start, in elements of the input."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    start: tuple[int, ...]
+
+
+def receptive_fields(graph: Graph) -> dict[str, Field]:
+    """The receptive field of every node that has one, by path.
+
+    Nodes behind something that is no sliding window (a Linear, a global pool, a resize) have none.
+    Raises `TooManyNodesError` where the network has too many nodes to list.
+    """
+    found: dict[int, Field] = {}
+    named: dict[str, Field] = {}
+    for item in unfold(graph).nodes:
+        field = _field(item, found)
+        if field is not None:
+            found[item.index] = field
+            named[item.path] = field
+    return named
+
+
+def _field(item: FlatNode, found: dict[int, Field]) -> Field | None:
+    node = item.node
+    if isinstance(node.op, Placeholder):
+        rank = node.outputs[0].rank - 2
+        if rank < 1 or node.outputs[0].dtype != "float":
+            return None
+        return Field((1,) * rank, (1,) * rank, (0,) * rank)
+    if not isinstance(node.op, Operator) or not item.inputs:
+        return None
+    fields = [None if value is None else found.get(value.index) for value in item.inputs]
+    known = [field for field in fields if field is not None]
+    given = [value for value in item.inputs if value is not None]
+    if not known or (len(known) < len(given) and len(known) < len(node.inputs)):
+        return None
+    widest = _widest(known)
+    types = [type for type in item.input_types if type is not None]
+    window = node.op.window(*types)
+    if window is not None:
+        return _through(widest, window)
+    same_space = all(
+        output.shape[2:] == types[0].shape[2:] and output.rank == types[0].rank
+        for output in node.outputs
+    )
+    return widest if same_space and node.op.macs(*types) == 0 else None
+
+
+def _widest(fields: list[Field]) -> Field:
+    first = fields[0]
+    for other in fields[1:]:
+        if len(other.size) == len(first.size):
+            ends = [
+                max(a + b, c + d)
+                for a, b, c, d in zip(first.start, first.size, other.start, other.size, strict=True)
+            ]
+            start = tuple(min(a, b) for a, b in zip(first.start, other.start, strict=True))
+            size = tuple(end - begin for end, begin in zip(ends, start, strict=True))
+            first = Field(size, first.stride, start)
+    return first
+
+
+def _through(field: Field, window: Window) -> Field | None:
+    kernel, stride, padding, dilation = window
+    if len(kernel) != len(field.size):
+        return None
+    return Field(
+        tuple(
+            r + d * (k - 1) * j
+            for r, j, k, d in zip(field.size, field.stride, kernel, dilation, strict=True)
+        ),
+        tuple(j * s for j, s in zip(field.stride, stride, strict=True)),
+        tuple(p - a * j for p, a, j in zip(field.start, padding, field.stride, strict=True)),
+    )

@@ -1,0 +1,245 @@
+"""The hierarchical graph written out: every node of every call, in the order in which it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import networkx as nx
+
+from addnn_spec.graph import Graph, ModuleDecl, ModuleRef, Node, Placeholder, Ref
+from addnn_spec.ops.base import Operator, TensorType
+
+MAX_FLAT_NODES = 20_000
+"""What lists every node lists no more than this."""
+
+
+class TooManyNodesError(ValueError):
+    """A network unfolds to more nodes than can be listed."""
+
+
+class Value(NamedTuple):
+    """A tensor of the unfolded graph: output `port` of flat node `index`."""
+
+    index: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlatNode:
+    """A node with its whole path. `inputs` refer to the flat nodes before it.
+
+    `use` counts the uses of a shared module: 0 for the first, or for weights of its own. `owner` is
+    the path where the weights live.
+    """
+
+    index: int
+    path: str
+    node: Node
+    inputs: tuple[Value | None, ...]
+    input_types: tuple[TensorType | None, ...]
+    owner: str
+    use: int = 0
+    training: bool = False
+    turn: int = 0
+
+
+class _Unfolder:
+    def __init__(self, max_turns: int | None, limit: int) -> None:
+        self.max_turns = max_turns
+        self.limit = limit
+        self.flat: list[FlatNode] = []
+        self.uses: dict[str, int] = {}
+
+    def run(
+        self,
+        graph: Graph,
+        prefix: str,
+        owner: str,
+        given: list[Value | None],
+        ports: dict[str, str],
+        training: bool,
+    ) -> list[Value]:
+        """Write out a graph; `given` are the tensors for its placeholders. Returns its outputs."""
+        values: dict[Ref, Value] = {}
+        for id, value in zip(graph.inputs, given, strict=True):
+            if value is not None:
+                values[Ref(id)] = value
+        for node in graph.nodes():
+            if isinstance(node.op, Placeholder):
+                if Ref(node.id) not in values:
+                    values[Ref(node.id)] = self._append(
+                        graph, node, f"{prefix}{node.name}", f"{owner}{node.name}", (), training
+                    )
+                continue
+            self._node(graph, node, prefix, owner, values, ports, training)
+        return [values[ref] for output in graph.outputs for ref in output.refs]
+
+    def _node(
+        self,
+        graph: Graph,
+        node: Node,
+        prefix: str,
+        owner: str,
+        values: dict[Ref, Value],
+        ports: dict[str, str],
+        training: bool,
+    ) -> None:
+        inputs = [None if ref is None else values[ref] for ref in node.inputs]
+        training = training or node.training
+        for turn, name in enumerate(node.names()):
+            if self.max_turns is not None and turn >= self.max_turns:
+                break
+            path = f"{prefix}{name}"
+            lives = self._owner(node.module, path, f"{owner}{name}", owner, ports)
+            outputs = self._outputs(graph, node, path, lives, inputs, owner, ports, training, turn)
+            inputs = [*outputs, *inputs[len(outputs) :]]
+        for port, value in enumerate(outputs):
+            values[Ref(node.id, port)] = value
+
+    def _owner(
+        self, module: ModuleRef | None, path: str, own: str, around: str, ports: dict[str, str]
+    ) -> str:
+        if module is None:
+            return own
+        return ports[module.name] if module.port else f"{around}{module.name}"
+
+    def _outputs(
+        self,
+        graph: Graph,
+        node: Node,
+        path: str,
+        lives: str,
+        inputs: list[Value | None],
+        owner: str,
+        ports: dict[str, str],
+        training: bool,
+        turn: int,
+    ) -> list[Value]:
+        inner = {
+            name: self._owner(ref, path, path, owner, ports)
+            for name, ref in zip(_ports_of(node), node.bound_modules, strict=True)
+        }
+        if node.calls is not None:
+            return self.run(node.calls, f"{path}.", f"{lives}.", inputs, inner, training)
+        value = self._append(graph, node, path, lives, tuple(inputs), training, turn)
+        return [Value(value.index, port) for port in range(len(node.outputs))]
+
+    def _append(
+        self,
+        graph: Graph,
+        node: Node,
+        path: str,
+        owner: str,
+        inputs: tuple[Value | None, ...],
+        training: bool,
+        turn: int = 0,
+    ) -> Value:
+        index = len(self.flat)
+        if index >= self.limit:
+            raise TooManyNodesError(f"the network has more than {self.limit:,} nodes to list")
+        types = tuple(
+            None if value is None else self.flat[value.index].node.outputs[value.port]
+            for value in inputs
+        )
+        use = 0
+        if node.module is not None or owner != path:
+            use = self.uses.get(owner, 0)
+            self.uses[owner] = use + 1
+        self.flat.append(FlatNode(index, path, node, inputs, types, owner, use, training, turn))
+        return Value(index, 0)
+
+
+def _ports_of(node: Node) -> tuple[str, ...]:
+    if node.calls is not None:
+        return node.calls.module_ports
+    return tuple(port for _, graph in node.layers for port in graph.module_ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """All nodes, and the tensors that are the network's outputs (training ones last marked)."""
+
+    nodes: tuple[FlatNode, ...]
+    outputs: tuple[Value, ...]
+
+
+def unfold(
+    graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_NODES
+) -> Unfolded:
+    """Every node of a network, calls and runs written out, in topological order.
+
+    With `max_turns` each run of equal turns is cut to so many. The graphs of layer arguments
+    (`Scan`'s cell) are not written out: they run inside their operator. Raises
+    `TooManyNodesError` beyond `limit`.
+    """
+    unfolder = _Unfolder(max_turns, limit)
+    outputs = unfolder.run(graph, "", "", [None] * len(graph.inputs), {}, training=False)
+    return Unfolded(tuple(unfolder.flat), tuple(outputs))
+
+
+def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES) -> Any:
+    """One plain `networkx.MultiDiGraph` of a network, its vertices named by path.
+
+    Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
+    `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot` and
+    `shape`. Raises `TooManyNodesError` beyond `limit` nodes.
+    """
+    unfolded = unfold(graph, limit=limit)
+    flat: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=graph.name)
+    for item in unfolded.nodes:
+        extra = attributes(item) if attributes is not None else {}
+        line = item.node.span.position[0]
+        flat.add_node(
+            item.path,
+            op=op_name(item.node),
+            operator=item.node.op,
+            output_shape=tuple(output.shape for output in item.node.outputs),
+            file=item.node.span.source.name,
+            line=line,
+            training=item.training,
+            **extra,
+        )
+        for slot, value in enumerate(item.inputs):
+            if value is not None:
+                source = unfolded.nodes[value.index]
+                shape = source.node.outputs[value.port].shape
+                flat.add_edge(source.path, item.path, port=value.port, slot=slot, shape=shape)
+    flat.graph["outputs"] = tuple(
+        (unfolded.nodes[value.index].path, value.port) for value in unfolded.outputs
+    )
+    return flat
+
+
+def op_name(node: Node) -> str:
+    """What a node is, for tables and drawings: an operator's or block's name."""
+    if isinstance(node.op, Operator):
+        return type(node.op).__name__
+    if isinstance(node.op, Graph):
+        return node.op.name or node.op.kind
+    return {"Placeholder": "Input", "WeightOf": "Weight"}.get(
+        type(node.op).__name__, type(node.op).__name__
+    )
+
+
+def input_types(graph: Graph, node: Node) -> tuple[TensorType | None, ...]:
+    """The types of what flows into a node of a graph."""
+    return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
+
+
+def modules_by_name(graph: Graph) -> dict[str, ModuleDecl]:
+    return {module.name: module for module in graph.modules}
+
+
+def walk_graphs(graph: Graph) -> Iterator[Graph]:
+    """A graph and all graphs below it, each once, outer ones first."""
+    seen = {id(graph)}
+    waiting = [graph]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        for inner in found.subgraphs():
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                waiting.append(inner)
