@@ -46,7 +46,9 @@ def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
     yield (paint(f"{severity}[{diagnostic.code}]", severity) + f": {safe(diagnostic.message)}")
     sources = _by_source(diagnostic)
     digits = max((len(str(m.line)) for marks in sources.values() for m in marks), default=1)
-    for source, marks in sources.items():
+    for number, (source, marks) in enumerate(sources.items()):
+        if number:
+            yield paint(" " * digits + " |", "frame")
         arrow = "-->" if marks[0].primary else ":::"
         place = f"{safe(source.name)}:{marks[0].line}:{marks[0].start + 1}"
         yield paint(" " * digits + arrow, "frame") + f" {place}"
