@@ -227,7 +227,7 @@ class GreaterEqual(_Comparison):
 
 
 class Minimum(_Binary):
-    """The lesser of two, element by element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
+    """The lesser of two, each element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
 
     def functional(self, *inputs: TensorType | None) -> Code | None:
         return _extreme("minimum", "max", self.operands())
@@ -238,7 +238,7 @@ class Minimum(_Binary):
 
 
 class Maximum(_Binary):
-    """The greater of two, element by element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
+    """The greater of two, each element; also with a number. `[*]`, `[*]` → `[*]`, broadcast."""
 
     def functional(self, *inputs: TensorType | None) -> Code | None:
         return _extreme("maximum", "min", self.operands())
@@ -357,7 +357,7 @@ class MatMul(Operator):
                 input=1,
                 note=f"this is {b.dtype}{b}",
             )
-        batch, n, k, m = self._sizes(a, b)
+        batch, n, _, m = self._sizes(a, b)
         return a.with_shape(*batch, *([n] if a.rank > 1 else []), *([m] if b.rank > 1 else []))
 
     def _sizes(self, a: TensorType, b: TensorType) -> tuple[tuple[Size, ...], Size, Size, Size]:

@@ -1,0 +1,353 @@
+"""Selection of parts of a tensor, by places that are known or by tensors of places."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import ClassVar, NamedTuple
+
+from pydantic import InstanceOf
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import check_dtype, check_rank, name_of, wrap_dim
+from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method
+from addnn_spec.ops.code import Slice as CodeSlice
+from addnn_spec.ops.fields import Dim, PositiveInt
+from addnn_spec.ops.shapes import AnySize
+from addnn_spec.sizes import Size, ceil_div
+
+_X = TensorType("float", (2, 3, 8))
+
+Bounds = tuple[tuple[Size, Size], ...]
+
+
+class IndexSlice:
+    """`start:stop` in a subscript; None is the tensor's end on that side. Sizes may be symbolic."""
+
+    __slots__ = ("start", "stop")
+
+    def __init__(self, start: Size | None = None, stop: Size | None = None) -> None:
+        self.start = start
+        self.stop = stop
+
+    def identity(self) -> Hashable:
+        """What tells it from other slices."""
+        return (self.start, self.stop)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IndexSlice) and self.identity() == other.identity()
+
+    def __hash__(self) -> int:
+        return hash(self.identity())
+
+    def __str__(self) -> str:
+        start = "" if self.start is None else str(self.start)
+        return f"{start}:{'' if self.stop is None else self.stop}"
+
+    __repr__ = __str__
+
+
+class _Part(NamedTuple):
+    """The range `start … stop` of a dimension of that size, counted from its front."""
+
+    start: Size
+    stop: Size
+    size: Size
+
+    @property
+    def bounds(self) -> Bounds:
+        """What must hold of symbolic sizes, that Python's slice does not cut it short."""
+        pairs: Bounds = ((0, self.start), (self.stop, self.size))
+        return tuple((a, b) for a, b in pairs if a != b and not _known(a, b))
+
+
+class _Selection(Operator):
+    torch_name = ""
+    view = True
+    reshapes = True
+
+    def _part(self, size: Size, start: Size | None, stop: Size | None, argument: str) -> _Part:
+        """The range of a slice, in Python's sense; E0304 if it is empty."""
+        begin, end = (
+            place if not (isinstance(place, int) and place < 0) else size + place
+            for place in (0 if start is None else start, size if stop is None else stop)
+        )
+        if isinstance(size, int):
+            begin, end = (
+                min(max(place, 0), size) if isinstance(place, int) else place
+                for place in (begin, end)
+            )
+        length = end - begin
+        if isinstance(length, int) and length < 1:
+            raise OperatorError(
+                "E0304",
+                f"{name_of(self)} takes nothing of a dimension of size {size}",
+                argument=argument,
+                note=f"{IndexSlice(start, stop)} is empty here",
+            )
+        return _Part(begin, end, size)
+
+    def _place(self, size: Size, index: Size, argument: str = "index") -> Bounds:
+        """What must hold that a place is in a dimension; E0306 if it is known not to be."""
+        needed = index + 1
+        if isinstance(index, int):
+            needed = index + 1 if index >= 0 else -index
+        if not _known(needed, size):
+            below: Bounds = () if isinstance(index, int) else ((0, index),)
+            return (*below, (needed, size))
+        if isinstance(needed, int) and isinstance(size, int) and needed > size:
+            raise OperatorError(
+                "E0306",
+                f"{name_of(self)} takes place {index} of a dimension of size {size}",
+                argument=argument,
+                help=f"places are {-size} … {size - 1}",
+            )
+        return ()
+
+
+class GetItem(_Selection):
+    """A part of a tensor, by torch's basic indexing: `x[:, 0]`, `x[1:3]`, `x[-1]`, `wpe[:T]`.
+
+    A number takes a place and drops the dimension, a slice keeps it: `x[:, 0, 2:5]` of `[A, B, C]`
+    is `[A, 3]`. Dimensions that are not named stay whole. A known size cuts a slice short, as
+    in Python; a symbolic bound must lie within its dimension.
+    """
+
+    index: tuple[AnySize | InstanceOf[IndexSlice], ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        if len(self.index) > x.rank:
+            raise OperatorError(
+                "E0302",
+                f"{len(self.index)} indices are more than a tensor of rank {x.rank} has",
+                input=0,
+                note=f"this is {x}",
+            )
+        shape: list[Size] = []
+        for size, item in zip(x.shape, self.index, strict=False):
+            if isinstance(item, IndexSlice):
+                part = self._part(size, item.start, item.stop, "index")
+                shape.append(part.stop - part.start)
+            else:
+                self._place(size, item)
+        return x.with_shape(*shape, *x.shape[len(self.index) :])
+
+    def requires(self, *inputs: TensorType) -> Bounds:
+        found: list[tuple[Size, Size]] = []
+        for size, item in zip(inputs[0].shape, self.index, strict=False):
+            if isinstance(item, IndexSlice):
+                found += self._part(size, item.start, item.stop, "index").bounds
+            else:
+                found += self._place(size, item)
+        return tuple(found)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        index = tuple(
+            CodeSlice(item.start, item.stop) if isinstance(item, IndexSlice) else item
+            for item in self.index
+        )
+        return Item(In(0), index) if index else In(0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(index=(IndexSlice(), 0)), (_X,)),
+            Example(cls(index=(-1,)), (_X,)),
+            Example(cls(index=(IndexSlice(), IndexSlice(1), IndexSlice(2, -1))), (_X,)),
+            Example(cls(index=(IndexSlice(None, 1), -1, IndexSlice(-3))), (_X,)),
+        )
+
+
+class Select(_Selection):
+    """One place of a dimension, which is dropped: `[A, B, C]` at `Select(1, 0)` → `[A, C]`."""
+
+    dim: Dim
+    index: AnySize
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        self._place(x.shape[dim], self.index)
+        return x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :])
+
+    def requires(self, *inputs: TensorType) -> Bounds:
+        return self._place(inputs[0].shape[self.dim], self.index)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "select", (Arg(self.dim), Arg(self.index)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=1, index=0), (_X,)),
+            Example(cls(dim=-1, index=-1), (_X,)),
+        )
+
+
+class Slice(_Selection):
+    """The places `start`, `start + step` … before `stop` of a dimension: `Slice(1, 0, 4)`.
+
+    `[*, L, *]` → `[*, ceil((stop - start)/step), *]`; a missing bound is the dimension's end.
+    """
+
+    dim: Dim
+    start: AnySize | None = None
+    stop: AnySize | None = None
+    step: PositiveInt = 1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        part = self._part(x.shape[dim], self.start, self.stop, "stop")
+        taken = ceil_div(part.stop - part.start, self.step)
+        return x.with_shape(*x.shape[:dim], taken, *x.shape[dim + 1 :])
+
+    def requires(self, *inputs: TensorType) -> Bounds:
+        return self._part(inputs[0].shape[self.dim], self.start, self.stop, "stop").bounds
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        taken: Code | CodeSlice = CodeSlice(self.start, self.stop)
+        if self.step != 1:
+            taken = Call("slice", (Arg(self.start), Arg(self.stop), Arg(self.step)))
+        before = wrap_dim(self, self.dim, inputs[0].rank)
+        return Item(In(0), (*[CodeSlice(None, None)] * before, taken))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=1, start=0, stop=2), (_X,)),
+            Example(cls(dim=-1, start=-4), (_X,)),
+            Example(cls(dim=2, start=1, step=3), (_X,)),
+        )
+
+
+class Narrow(_Selection):
+    """`length` places of a dimension from `start` on: `[*, L, *]` → `[*, length, *]`."""
+
+    dim: Dim
+    start: AnySize
+    length: AnySize
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        size, end = x.shape[dim], self._end(x.shape[dim])
+        if isinstance(self.length, int) and self.length < 1:
+            raise OperatorError(
+                "E0304", f"Narrow takes {self.length} places, not 1 or more", argument="length"
+            )
+        if isinstance(size, int):
+            self._place(size, self.start, "start")
+            if isinstance(end, int) and end > size:
+                raise OperatorError(
+                    "E0306",
+                    f"Narrow takes places up to {end} of a dimension of size {size}",
+                    argument="length",
+                )
+        return x.with_shape(*x.shape[:dim], self.length, *x.shape[dim + 1 :])
+
+    def requires(self, *inputs: TensorType) -> Bounds:
+        size = inputs[0].shape[self.dim]
+        return (*self._place(size, self.start), *_Part(0, self._end(size), size).bounds)
+
+    def _end(self, size: Size) -> Size:
+        front = isinstance(self.start, int) and self.start < 0
+        return (size + self.start if front else self.start) + self.length
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "narrow", (Arg(self.dim), Arg(self.start), Arg(self.length)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=1, start=1, length=2), (_X,)),
+            Example(cls(dim=2, start=-4, length=3), (_X,)),
+        )
+
+
+class _Lookup(Operator):
+    """Selection by a tensor of places."""
+
+    input_names = ("input", "index")
+    torch_name = ""
+    reshapes = True
+    method: ClassVar[str]
+
+    dim: Dim
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), self.method, (Arg(self.dim), Arg(In(1))))
+
+
+class IndexSelect(_Lookup):
+    """The places of a dimension that an index lists: `(table, index) -> IndexSelect(0)`.
+
+    `[*, L, *]`, int `[n]` → `[*, n, *]`.
+    """
+
+    method = "index_select"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, index = inputs
+        dim = wrap_dim(self, self.dim, x.rank)
+        check_dtype(self, index, "int", input=1)
+        check_rank(self, index, "n", input=1)
+        return x.with_shape(*x.shape[:dim], index.shape[0], *x.shape[dim + 1 :])
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=0), (TensorType("float", (9, 4)), TensorType("int", (16,)))),
+            Example(cls(dim=-1), (_X, TensorType("int", (5,)))),
+        )
+
+
+class Gather(_Lookup):
+    """The places of a dimension that an index gives, each for its own row (`torch.gather`).
+
+    `[*, L, *]`, int `[*, n, *]` → `[*, n, *]`: the index's shape, which elsewhere is no larger.
+    """
+
+    method = "gather"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, index = inputs
+        dim = wrap_dim(self, self.dim, x.rank)
+        check_dtype(self, index, "int", input=1)
+        if index.rank != x.rank:
+            raise OperatorError(
+                "E0302",
+                f"Gather takes an index of the input's rank, {x.rank}, not of rank {index.rank}",
+                input=1,
+                note=f"this is {index}",
+            )
+        for place, (size, wanted) in enumerate(zip(x.shape, index.shape, strict=True)):
+            if place != dim and isinstance(size, int) and isinstance(wanted, int) and wanted > size:
+                raise OperatorError(
+                    "E0303",
+                    f"Gather's index {index} is larger than its input {x} at dimension {place}",
+                    input=1,
+                    note=f"{wanted} here, {size} in the input",
+                )
+        return x.with_shape(*index.shape)
+
+    def requires(self, *inputs: TensorType) -> Bounds:
+        x, index = inputs
+        pairs = zip(index.shape, x.shape, strict=True)
+        dim = self.dim % x.rank
+        return tuple(
+            (a, b)
+            for place, (a, b) in enumerate(pairs)
+            if place != dim and a != b and not _known(a, b)
+        )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=1), (_X, TensorType("int", (2, 5, 8)))),
+            Example(cls(dim=-1), (_X, TensorType("int", (1, 3, 2)))),
+        )
+
+
+def _known(*sizes: Size) -> bool:
+    return all(isinstance(size, int) for size in sizes)

@@ -1,0 +1,286 @@
+"""Several tensors made one, and one made several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import name_of, wrap_dim
+from addnn_spec.ops.code import Arg, Call, Code, In, Method, Seq
+from addnn_spec.ops.fields import Dim, PositiveInt
+from addnn_spec.ops.shapes import AnySize, promote, show
+from addnn_spec.sizes import Facts, Size, SizeError
+
+_X = TensorType("float", (2, 6, 4))
+
+_MOST_PARTS = 10_000
+"""More outputs of one operator than this are a mistake."""
+
+
+class _Join(Operator):
+    input_names = ("tensors",)
+    variadic = True
+    torch_name = ""
+
+    def _check_shapes(self, inputs: tuple[TensorType, ...], free: int | None) -> None:
+        """All shapes are the first's, but in the dimension `free`."""
+        first = inputs[0]
+        for number, x in enumerate(inputs):
+            if x.rank != first.rank:
+                raise OperatorError(
+                    "E0302",
+                    f"{name_of(self)} takes tensors of one rank, not {first} and {x}",
+                    input=number,
+                    note=f"this is {x}",
+                )
+            for place, (size, wanted) in enumerate(zip(x.shape, first.shape, strict=True)):
+                if place != free and size != wanted:
+                    known = isinstance(size, int) and isinstance(wanted, int)
+                    raise OperatorError(
+                        "E0303",
+                        f"{name_of(self)} cannot join {first} and {x}: "
+                        f"{wanted} and {size} at dimension {place}",
+                        input=number,
+                        note=f"this is {x}",
+                        help=None
+                        if known
+                        else f"if they are equal, state it: assert {wanted} == {size}",
+                    )
+
+    def _check_some(self, inputs: tuple[TensorType, ...]) -> None:
+        if not inputs:
+            raise OperatorError("E0202", f"{name_of(self)} takes one tensor or more, not none")
+
+
+class Concat(_Join):
+    """Tensors one after the other along a dimension: `(a, b) -> Concat`, `torch.cat`.
+
+    `[N, C₁, *]`, `[N, C₂, *]` … → `[N, C₁ + C₂ + …, *]`;
+    by default along dimension 1, the channels.
+    """
+
+    dim: Dim = 1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        self._check_some(inputs)
+        first = inputs[0]
+        dim = wrap_dim(self, self.dim, first.rank)
+        self._check_shapes(inputs, dim)
+        joined: Size = 0
+        for x in inputs:
+            joined = joined + x.shape[dim]
+        shape = (*first.shape[:dim], joined, *first.shape[dim + 1 :])
+        return TensorType(promote(*(x.dtype for x in inputs)), shape)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("torch.cat", (Arg(_all_of(inputs)), Arg(self.dim, "dim", 0)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (_X, TensorType("float", (2, 3, 4)))),
+            Example(cls(dim=-1), (_X, TensorType("int", (2, 6, 1)), _X)),
+            Example(cls(dim=0), (_X,)),
+        )
+
+
+class Stack(_Join):
+    """Tensors of one shape along a new dimension: `(a, b) -> Stack`, `torch.stack`.
+
+    n times `[*]` → `[n, *]`, the new dimension at `dim`.
+    """
+
+    dim: Dim = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        self._check_some(inputs)
+        first = inputs[0]
+        dim = wrap_dim(self, self.dim, first.rank + 1)
+        self._check_shapes(inputs, None)
+        shape = (*first.shape[:dim], len(inputs), *first.shape[dim:])
+        return TensorType(promote(*(x.dtype for x in inputs)), shape)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Call("torch.stack", (Arg(_all_of(inputs)), Arg(self.dim, "dim", 0)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (_X, _X, _X)),
+            Example(cls(dim=-1), (_X, TensorType("int", (2, 6, 4)))),
+        )
+
+
+class _Parts(Operator):
+    """What gives several outputs, each a view of the input."""
+
+    torch_name = ""
+    view = True
+    reshapes = True
+    output_names = ("parts",)
+
+    def _parts(self, x: TensorType, dim: int, sizes: Sequence[Size]) -> tuple[TensorType, ...]:
+        return tuple(x.with_shape(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in sizes)
+
+    def _check_count(self, count: int, argument: str) -> None:
+        if count > _MOST_PARTS:
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)} would give {count} outputs; {_MOST_PARTS} are the most",
+                argument=argument,
+            )
+
+
+class Split(_Parts):
+    """A dimension in parts: of one size, the last what is left, or of the sizes in a list.
+
+    `Split(2)`: `[N, 6, *]` → three of `[N, 2, *]`; `Split([1, 5])`: `[N, 1, *]` and `[N, 5, *]`. By
+    default along the channels, dimension 1.
+    """
+
+    split_size_or_sections: AnySize | tuple[AnySize, ...]
+    dim: Dim = 1
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        given = self.split_size_or_sections
+        for size in given if isinstance(given, tuple) else (given,):
+            if isinstance(size, int) and size < 1:
+                raise OperatorError(
+                    "E0304",
+                    f"Split takes sizes of 1 and more, not {size}",
+                    argument="split_size_or_sections",
+                )
+        if isinstance(given, tuple):
+            self._check_sum(x.shape[dim], given)
+            return self._parts(x, dim, given)
+        return self._parts(x, dim, self._equal_parts(x.shape[dim], given))
+
+    def _check_sum(self, size: Size, sections: tuple[Size, ...]) -> None:
+        total: Size = 0
+        for section in sections:
+            total = total + section
+        if total != size:
+            known = isinstance(total, int) and isinstance(size, int)
+            raise OperatorError(
+                "E0303",
+                f"Split's sizes {show(sections)} sum to {total}, not to {size}",
+                argument="split_size_or_sections",
+                help=None if known else f"if they are equal, state it: assert {total} == {size}",
+            )
+
+    def _equal_parts(self, size: Size, part: Size) -> Sequence[Size]:
+        if isinstance(size, int) and isinstance(part, int):
+            whole, rest = divmod(size, part)
+            self._check_count(whole + 1, "split_size_or_sections")
+            return [part] * whole + ([rest] if rest else [])
+        try:
+            count = Facts().exact_div(size, part)
+        except SizeError:
+            count = size
+        if not isinstance(count, int):
+            raise OperatorError(
+                "E0308",
+                f"Split must know how many parts of {part} there are in {size}",
+                argument="split_size_or_sections",
+                help="say how many: Chunk(2)",
+            )
+        self._check_count(count, "split_size_or_sections")
+        return [part] * count
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        given = self.split_size_or_sections
+        return Method(In(0), "split", (Arg(given), Arg(self.dim, "dim", 0)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(split_size_or_sections=2), (_X,)),
+            Example(cls(split_size_or_sections=4), (_X,)),
+            Example(cls(split_size_or_sections=(1, 3), dim=-1), (_X,)),
+        )
+
+
+class Chunk(_Parts):
+    """A dimension in `chunks` equal parts; where they cannot be equal, the last is smaller.
+
+    `Chunk(3)`: `[N, 6, *]` → three of `[N, 2, *]`. By default along the channels, dimension 1.
+    Where torch would give fewer parts (5 in 4), it is an error.
+    """
+
+    chunks: PositiveInt
+    dim: Dim = 1
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        self._check_count(self.chunks, "chunks")
+        size = x.shape[dim]
+        if not isinstance(size, int):
+            return self._parts(x, dim, [self._exact(size)] * self.chunks)
+        part = -(-size // self.chunks)
+        last = size - part * (self.chunks - 1)
+        if last < 1:
+            raise OperatorError(
+                "E0305",
+                f"Chunk cannot make {self.chunks} parts of {size}: of {part} each, they are "
+                f"{-(-size // part)}",
+                argument="chunks",
+            )
+        return self._parts(x, dim, [part] * (self.chunks - 1) + [last])
+
+    def _exact(self, size: Size) -> Size:
+        try:
+            return Facts().exact_div(size, self.chunks)
+        except SizeError:
+            raise OperatorError(
+                "E0305",
+                f"Chunk cannot tell that {self.chunks} divides {size}",
+                argument="chunks",
+                help=f"if it does, state it: assert ({size}) % {self.chunks} == 0",
+            ) from None
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "chunk", (Arg(self.chunks), Arg(self.dim, "dim", 0)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(chunks=3), (_X,)),
+            Example(cls(chunks=2, dim=-1), (TensorType("int", (2, 5)),)),
+        )
+
+
+class Unbind(_Parts):
+    """The places of a dimension, which is dropped, one by one: `q, k, v = x -> Unbind(0)`.
+
+    `[n, *]` → n of `[*]`. The size must be known.
+    """
+
+    dim: Dim = 0
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        size = x.shape[dim]
+        if not isinstance(size, int):
+            raise OperatorError(
+                "E0308",
+                f"Unbind must know how many outputs there are, and the size is {size}",
+                argument="dim",
+                note=f"the input is {x}",
+            )
+        self._check_count(size, "dim")
+        return (x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :]),) * size
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "unbind", (Arg(self.dim, None, 0),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), (_X,)), Example(cls(dim=-2), (_X,)))
+
+
+def _all_of(inputs: tuple[TensorType, ...]) -> Seq:
+    return Seq(tuple(In(number) for number in range(len(inputs))))

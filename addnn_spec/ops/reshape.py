@@ -1,0 +1,500 @@
+"""Operators that give the same elements another shape or order."""
+
+from __future__ import annotations
+
+from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.checks import name_of, wrap_dim
+from addnn_spec.ops.code import Arg, Call, Code, In, Method
+from addnn_spec.ops.fields import Dim, Dims, PositiveInt
+from addnn_spec.ops.shapes import AnySize, product, show, wrap_dims
+from addnn_spec.sizes import Facts, Size, SizeError
+
+_MAP = TensorType("float", (2, 3, 4, 5))
+_ROWS = TensorType("float", (2, 5, 12))
+
+
+class _View(Operator):
+    view = True
+    reshapes = True
+
+
+class Flatten(_View):
+    """The dimensions `start_dim` to `end_dim` as one. `[N, C, H, W]` → `[N, C·H·W]`."""
+
+    start_dim: Dim = 1
+    end_dim: Dim = -1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        start = wrap_dim(self, self.start_dim, x.rank, "start_dim")
+        end = wrap_dim(self, self.end_dim, x.rank, "end_dim")
+        if start > end:
+            raise OperatorError(
+                "E0306",
+                f"Flatten's start_dim {self.start_dim} comes after its end_dim {self.end_dim}",
+                argument="start_dim",
+            )
+        return x.with_shape(
+            *x.shape[:start], product(x.shape[start : end + 1]), *x.shape[end + 1 :]
+        )
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "flatten", (Arg(self.start_dim), Arg(self.end_dim, None, -1)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (_MAP,)),
+            Example(cls(start_dim=2), (_MAP,)),
+            Example(cls(start_dim=0, end_dim=1), (_MAP,)),
+            Example(cls(start_dim=-3, end_dim=-2), (_MAP,)),
+        )
+
+
+class _Sized(_View):
+    """What takes sizes, of which one may be -1: what is left."""
+
+    def _complete(self, sizes: tuple[Size, ...], total: Size, argument: str) -> tuple[Size, ...]:
+        """The sizes, with -1 replaced, so that they hold `total` elements.
+
+        Raises E0201 for two -1 or a size below 1, E0303 where they do not hold as many, E0305 where
+        what is left for -1 is not a whole number.
+        """
+        if sizes.count(-1) > 1:
+            raise OperatorError(
+                "E0201", f"{name_of(self)} can infer one size -1, not several", argument=argument
+            )
+        for size in sizes:
+            if isinstance(size, int) and size < 1 and size != -1:
+                raise OperatorError(
+                    "E0201",
+                    f"{name_of(self)} takes sizes of 1 and more, or -1, not {size}",
+                    argument=argument,
+                )
+        given = product(size for size in sizes if size != -1)
+        if -1 not in sizes:
+            self._check_total(given, total, argument)
+            return sizes
+        try:
+            left = Facts().exact_div(total, given)
+        except SizeError as error:
+            raise OperatorError(
+                "E0305",
+                f"{name_of(self)} cannot tell what -1 is in {show(sizes)}: "
+                f"{total} elements over {given}",
+                argument=argument,
+                note=str(error),
+            ) from None
+        return tuple(left if size == -1 else size for size in sizes)
+
+    def _check_total(self, given: Size, total: Size, argument: str) -> None:
+        if given == total:
+            return
+        known = isinstance(given, int) and isinstance(total, int)
+        raise OperatorError(
+            "E0303",
+            f"{name_of(self)} gives {given} elements a place, and gets {total}",
+            argument=argument,
+            help=None if known else f"if they are equal, state it: assert {given} == {total}",
+        )
+
+
+class Unflatten(_Sized):
+    """One dimension as several: `Unflatten(-1, [heads, d])`, `[N, L, h·d]` → `[N, L, h, d]`.
+
+    One of the sizes may be -1: what is left.
+    """
+
+    dim: Dim
+    unflattened_size: tuple[AnySize, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank)
+        if not self.unflattened_size:
+            raise OperatorError(
+                "E0201", "Unflatten takes one size or more", argument="unflattened_size"
+            )
+        sizes = self._complete(self.unflattened_size, x.shape[dim], "unflattened_size")
+        return x.with_shape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+
+    def constructor(self, *inputs: TensorType) -> Call | None:
+        known = all(isinstance(size, int) for size in self.unflattened_size)
+        return super().constructor(*inputs) if known else None
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(
+            In(0), "unflatten", (Arg(self.dim), Arg(_one_inferred(self.unflattened_size)))
+        )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim=-1, unflattened_size=(3, 4)), (_ROWS,)),
+            Example(cls(dim=2, unflattened_size=(2, -1, 3)), (_ROWS,)),
+        )
+
+
+class Reshape(_Sized):
+    """The elements in order, in another shape: `Reshape([N, 1, 28, 28])`, `Reshape(-1, 64)`.
+
+    `[*]` → `shape`. One size may be -1: what is left, by exact division. Sizes may be symbolic.
+    """
+
+    torch_name = ""
+    collect = "shape"
+
+    shape: tuple[AnySize, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        return x.with_shape(*self._complete(self.shape, x.numel, "shape"))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        sizes = _one_inferred(self.shape)
+        return Method(In(0), "reshape", tuple(map(Arg, sizes)) or (Arg(()),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(shape=(2, 3, 20)), (_MAP,)),
+            Example(cls(shape=(-1, 15)), (_MAP,)),
+        )
+
+
+class Permute(_View):
+    """The dimensions in another order: `Permute(0, 2, 1)`, `[A, B, C]` → `[A, C, B]`.
+
+    `dims` names each of the input's dimensions once; a list may be given, `Permute([0, 2, 1])`.
+    """
+
+    torch_name = ""
+    collect = "dims"
+
+    dims: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        if len(self.dims) != x.rank:
+            raise OperatorError(
+                "E0302",
+                f"Permute orders {len(self.dims)} dimensions, and its input has {x.rank}",
+                input=0,
+                note=f"this is {x}",
+            )
+        dims = wrap_dims(self, self.dims, x.rank, "dims") if self.dims else ()
+        return x.with_shape(*(x.shape[dim] for dim in dims))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "permute", tuple(map(Arg, self.dims)) or (Arg(()),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dims=(0, 2, 3, 1)), (_MAP,)),
+            Example(cls(dims=(-1, 0, 1)), (_ROWS,)),
+        )
+
+
+class Transpose(_View):
+    """Two dimensions swapped: `Transpose(1, 2)`, `[A, B, C]` → `[A, C, B]`."""
+
+    torch_name = ""
+
+    dim0: Dim
+    dim1: Dim
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        first = wrap_dim(self, self.dim0, x.rank, "dim0")
+        second = wrap_dim(self, self.dim1, x.rank, "dim1")
+        shape = list(x.shape)
+        shape[first], shape[second] = shape[second], shape[first]
+        return x.with_shape(*shape)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "transpose", (Arg(self.dim0), Arg(self.dim1)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dim0=1, dim1=2), (_ROWS,)),
+            Example(cls(dim0=-2, dim1=-1), (_MAP,)),
+        )
+
+
+class Movedim(_View):
+    """Dimensions moved to other places, the others in order: `Movedim(1, -1)`.
+
+    `[N, C, H, W]` → `[N, H, W, C]`.
+    """
+
+    torch_name = ""
+
+    source: Dims
+    destination: Dims
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        source = wrap_dims(self, self.source, x.rank, "source")
+        destination = wrap_dims(self, self.destination, x.rank, "destination")
+        if len(source) != len(destination):
+            raise OperatorError(
+                "E0201",
+                f"Movedim moves {len(source)} dimensions to {len(destination)} places",
+                argument="destination",
+            )
+        moved = dict(zip(destination, source, strict=True))
+        others = (dim for dim in range(x.rank) if dim not in source)
+        order = [moved[place] if place in moved else next(others) for place in range(x.rank)]
+        return x.with_shape(*(x.shape[dim] for dim in order))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "movedim", (Arg(self.source), Arg(self.destination)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(source=1, destination=-1), (_MAP,)),
+            Example(cls(source=(0, 3), destination=(-1, 0)), (_MAP,)),
+        )
+
+
+class Squeeze(_View):
+    """Without dimensions of size 1: the named ones (other sizes stay), or all.
+
+    `[A, 1, B]` at `Squeeze(1)` → `[A, B]`. A symbolic size may be 1 or more, so it is refused.
+    """
+
+    torch_name = ""
+
+    dim: Dims | None = None
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dims = wrap_dims(self, self.dim, x.rank)
+        for dim in dims:
+            if not isinstance(x.shape[dim], int):
+                raise OperatorError(
+                    "E0308",
+                    f"Squeeze must know whether the size {x.shape[dim]} is 1",
+                    argument=None if self.dim is None else "dim",
+                    help="name the dimensions to drop: Squeeze(1)" if self.dim is None else None,
+                )
+        kept = [size for dim, size in enumerate(x.shape) if dim not in dims or size != 1]
+        return x.with_shape(*kept)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "squeeze", () if self.dim is None else (Arg(self.dim),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 1, 3, 1))
+        return (
+            Example(cls(dim=1), (x,)),
+            Example(cls(), (x,)),
+            Example(cls(dim=(0, -1)), (x,)),
+        )
+
+
+class Unsqueeze(_View):
+    """With a dimension of size 1 more, at `dim`: `Unsqueeze(1)`, `[A, B]` → `[A, 1, B]`."""
+
+    torch_name = ""
+
+    dim: Dim
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        dim = wrap_dim(self, self.dim, x.rank + 1)
+        return x.with_shape(*x.shape[:dim], 1, *x.shape[dim:])
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "unsqueeze", (Arg(self.dim),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(dim=1), (_ROWS,)), Example(cls(dim=-1), (_ROWS,)))
+
+
+class Expand(_View):
+    """Dimensions of size 1 stretched, and new ones in front: `Expand([N, 1, width])`.
+
+    `[1, 1, C]` → `[N, 1, C]`. -1 leaves a size as it is. Nothing is copied.
+    """
+
+    torch_name = ""
+    collect = "sizes"
+
+    sizes: tuple[AnySize, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0].with_shape(*(after for _, after in self._sizes(inputs[0])))
+
+    def _sizes(self, x: TensorType) -> list[tuple[Size | None, Size]]:
+        """For each dimension of the result its size before, None if it is new, and after."""
+        new = len(self.sizes) - x.rank
+        if new < 0:
+            raise OperatorError(
+                "E0302",
+                f"Expand gives {len(self.sizes)} sizes for {x.rank} dimensions",
+                argument="sizes",
+                note=f"the input is {x}",
+            )
+        found: list[tuple[Size | None, Size]] = []
+        for place, after in enumerate(self.sizes):
+            before = x.shape[place - new] if place >= new else None
+            if after == -1 and before is not None:
+                after = before
+            if isinstance(after, int) and after < 1:
+                raise OperatorError(
+                    "E0201", f"Expand takes sizes of 1 and more, not {after}", argument="sizes"
+                )
+            if before not in (None, 1, after):
+                known = isinstance(before, int) and isinstance(after, int)
+                raise OperatorError(
+                    "E0303",
+                    f"Expand cannot stretch {before} to {after}: only a size of 1",
+                    argument="sizes",
+                    help=None
+                    if known
+                    else f"if they are equal, state it: assert {before} == {after}",
+                )
+            found.append((before, after))
+        return found
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        sizes = [-1 if before == after else after for before, after in self._sizes(inputs[0])]
+        return Method(In(0), "expand", tuple(map(Arg, sizes)) or (Arg(()),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        token = TensorType("float", (1, 1, 6))
+        return (
+            Example(cls(sizes=(4, 1, 6)), (token,)),
+            Example(cls(sizes=(2, 3, -1, 6)), (token,)),
+        )
+
+
+class Tile(Operator):
+    """The tensor side by side with itself, `dims[i]` times along each dimension (`torch.tile`).
+
+    `[A, B]` at `Tile(2, 3)` → `[2·A, 3·B]`; fewer numbers count for the last dimensions.
+    """
+
+    torch_name = ""
+    collect = "dims"
+    reshapes = True
+
+    dims: tuple[PositiveInt, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        rank = max(x.rank, len(self.dims))
+        shape = (1,) * (rank - x.rank) + x.shape
+        times = (1,) * (rank - len(self.dims)) + self.dims
+        return x.with_shape(*(size * n for size, n in zip(shape, times, strict=True)))
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "tile", (Arg(self.dims),))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(dims=(2, 1)), (_ROWS,)),
+            Example(cls(dims=(2, 1, 1, 3)), (_ROWS,)),
+        )
+
+
+class RepeatInterleave(Operator):
+    """Each place of a dimension `repeats` times in a row; without `dim`, each element of all.
+
+    `[*, L, *]` → `[*, repeats·L, *]`.
+    """
+
+    torch_name = ""
+    reshapes = True
+
+    repeats: PositiveInt
+    dim: Dim | None = None
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        if self.dim is None:
+            return x.with_shape(x.numel * self.repeats)
+        dim = wrap_dim(self, self.dim, x.rank)
+        return x.with_shape(*x.shape[:dim], x.shape[dim] * self.repeats, *x.shape[dim + 1 :])
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "repeat_interleave", (Arg(self.repeats), Arg(self.dim, "dim", None)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(repeats=3, dim=1), (_ROWS,)), Example(cls(repeats=2), (_ROWS,)))
+
+
+class Roll(Operator):
+    """Elements shifted around: what leaves at one end comes back at the other. `[*]` → `[*]`.
+
+    Without `dims` the flattened elements are shifted.
+    """
+
+    torch_name = ""
+    reshapes = True
+
+    shifts: int | tuple[int, ...]
+    dims: Dims | None = None
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x = inputs[0]
+        shifts = self.shifts if isinstance(self.shifts, tuple) else (self.shifts,)
+        if self.dims is not None:
+            wrap_dims(self, self.dims, x.rank, "dims")
+        dims = self.dims if isinstance(self.dims, tuple) else (self.dims,)
+        if len(shifts) != len(dims):
+            raise OperatorError(
+                "E0201",
+                f"Roll gets {len(shifts)} shifts for {len(dims)} dimensions",
+                argument="shifts",
+            )
+        return x
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "roll", (Arg(self.shifts), Arg(self.dims, None, None)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(shifts=(-2, 1), dims=(1, 2)), (_MAP,)),
+            Example(cls(shifts=1, dims=-1), (_MAP,)),
+            Example(cls(shifts=3), (_MAP,)),
+        )
+
+
+class Flip(Operator):
+    """Dimensions in reverse order: `Flip(1)`. `[*]` → `[*]`."""
+
+    torch_name = ""
+    collect = "dims"
+    reshapes = True
+
+    dims: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        wrap_dims(self, self.dims, inputs[0].rank, "dims")
+        return inputs[0]
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Method(In(0), "flip", tuple(map(Arg, self.dims)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(dims=(1,)), (_ROWS,)), Example(cls(dims=(0, -1)), (_ROWS,)))
+
+
+def _one_inferred(sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+    """The sizes as emitted: where only one is symbolic it is left to torch, as -1."""
+    symbolic = [size for size in sizes if not isinstance(size, int)]
+    if len(symbolic) != 1 or -1 in sizes:
+        return sizes
+    return tuple(size if isinstance(size, int) else -1 for size in sizes)
