@@ -16,6 +16,7 @@ from addnn_spec.ops.checks import (
 )
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveInt
+from addnn_spec.ops.init import constant
 from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
 
@@ -109,7 +110,7 @@ class BatchNorm2d(_Channelwise):
         x = TensorType("float", (2, 6, 4, 5))
         return (
             Example(cls(), (x,)),
-            Example(cls(eps=1e-3, weight_init=0), (x,)),
+            Example(cls(eps=1e-3, weight_init=constant(0)), (x,)),
             Example(cls(affine=False, track_running_stats=False), (x,)),
         )
 

@@ -97,15 +97,22 @@ def tensor_of(kind: TensorType, device: str = "cpu") -> Tensor:
     return torch.rand(shape, device=device) > 0.5
 
 
+WITHIN_0_AND_1 = {"BCELoss", "GaussianNLLLoss"}
+"""Operators that take no other floats: probabilities, variances."""
+
+
 def tensors_of(example: Example, device: str = "cpu") -> list[Tensor | None]:
     torch.manual_seed(7)
-    return [None if kind is None else tensor_of(kind, device) for kind in example.inputs]
+    tensors = [None if kind is None else tensor_of(kind, device) for kind in example.inputs]
+    if type(example.operator).__name__ not in WITHIN_0_AND_1:
+        return tensors
+    return [x.sigmoid() if x is not None and x.is_floating_point() else x for x in tensors]
 
 
 def support_names(supports: Sequence[Support]) -> dict[str, Any]:
     """The definitions that an operator needs in the emitted file. The sources are our constants."""
     names: dict[str, Any] = {"torch": torch, "nn": nn, "Tensor": Tensor, "F": functional}
-    names |= {"math": math, "slice": slice}
+    names |= {"math": math, "slice": slice, "float": float}
 
     def define(support: Support) -> None:
         for needed in support.needs:
@@ -222,7 +229,7 @@ def run(
         code: Code = operator.functional(*inputs)  # type: ignore[arg-type]
         assert code is not None, f"{type(operator).__name__} has neither form"
     else:
-        code = operator.call(*inputs)  # type: ignore[arg-type]
+        code = operator.call(*inputs)
     torch.manual_seed(13)
     with float64():
         value = interpreter.evaluate(code)
