@@ -29,9 +29,7 @@ def _glyph(character: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        return f"<U+{code:04X}>"
-    return character
+    return character if character.isprintable() else f"<U+{code:04X}>"
 
 
 def _columns(shown: str) -> int:

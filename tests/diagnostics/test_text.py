@@ -151,6 +151,7 @@ def test_spans_over_and_at_line_ends(text: str, start: int, row: str) -> None:
         ("\u2028", "<U+2028>"),
         ("\u202e", "<U+202E>"),
         ("\ud800", "<U+D800>"),
+        ("\u00a0", "<U+00A0>"),
         ("\u0301", "\u0301"),
         ("卷", "卷"),
     ],
