@@ -187,8 +187,8 @@ class Graph:
 
     def nodes(self) -> Iterator[Node]:
         """The nodes in topological order."""
-        for _, node in self.nx.nodes(data="node"):
-            yield node
+        for _, attributes in self.nx.nodes(data=True):
+            yield attributes["node"]
 
     def type_of(self, ref: Ref) -> TensorType:
         return self.node(ref.node).outputs[ref.port]

@@ -116,7 +116,9 @@ class Builder:
     ported: list[ModuleValue] = field(default_factory=list)
 
     # --- nodes -----------------------------------------------------------------------------------
-    def placeholder(self, name: str, type: TensorType, span: Span, captured: bool = False) -> Tensor:
+    def placeholder(
+        self, name: str, type: TensorType, span: Span, captured: bool = False
+    ) -> Tensor:
         entry = Entry(name, name, Placeholder(captured), (), (type,), span)
         return self._append(entry)[0]
 
@@ -223,12 +225,16 @@ class Builder:
 
     def input_types(self, entry: Entry) -> tuple[TensorType | None, ...]:
         return tuple(
-            None if ref is None else self.entries[ref.node].outputs[ref.port] for ref in entry.inputs
+            None if ref is None else self.entries[ref.node].outputs[ref.port]
+            for ref in entry.inputs
         )
 
     # --- the finished graph ------------------------------------------------------------------------
     def seal(
-        self, outputs: tuple[Output, ...], arguments: tuple[tuple[str, Any], ...] = (), doc: str = ""
+        self,
+        outputs: tuple[Output, ...],
+        arguments: tuple[tuple[str, Any], ...] = (),
+        doc: str = "",
     ) -> Graph:
         """The finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)
@@ -347,11 +353,15 @@ class Builder:
         following: dict[str, int] = {}
         for id in sorted(needed):
             entry = self.entries[id]
-            names[id] = entry.name if entry.name is not None else self._auto(entry, taken, following)
+            names[id] = (
+                entry.name if entry.name is not None else self._auto(entry, taken, following)
+            )
         return names
 
     def _auto(self, entry: Entry, taken: dict[str, Span], following: dict[str, int]) -> str:
-        base = entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
+        base = (
+            entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
+        )
         own = entry.module.name if entry.module else None
         number = following.get(base, 1)
         while any(
@@ -428,9 +438,7 @@ def _append(graph: Graph, node: Node, moved: dict[Ref, Ref]) -> None:
     graph.add(replace(node, id=new))
 
 
-def _moved(
-    child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, ModuleRef]
-) -> Node:
+def _moved(child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, ModuleRef]) -> Node:
     def module(ref: ModuleRef) -> ModuleRef:
         return bound[ref.name] if ref.port else ModuleRef(f"{around.name}.{ref.name}")
 

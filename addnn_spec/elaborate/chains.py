@@ -81,11 +81,13 @@ class Chains(Layers):
     def _run_layer(
         self, core: ast.Layer, label: str | None, flow: Value, frame: Frame, placed: bool
     ) -> Value:
-        value = self.lookup(core.name, core.name_span or core.span, frame.env)
+        value = self.lookup(core.name, core.name_span, frame.env)
         if isinstance(value, ModuleValue):
             if core.args is not None or core.body is not None:
                 self.ctx.fail("E0203", f"{core.name} is a module, complete as it is", core.span)
-            return self.apply_module(value, flow, frame, Naming(label, core.name, placed), core.span)
+            return self.apply_module(
+                value, flow, frame, Naming(label, core.name, placed), core.span
+            )
         if value is None:
             return flow
         if not isinstance(value, LayerValue):
@@ -106,7 +108,9 @@ class Chains(Layers):
             help = f"data flows into layers; to combine tensors, write x + {core.name}"
         elif isinstance(value, Function | Builtin):
             help = "a function works on compile-time values; write it as f(x)"
-        self.ctx.fail("E0108", f"{core.name} is {kind_of(value)}, not a layer", core.span, help=help)
+        self.ctx.fail(
+            "E0108", f"{core.name} is {kind_of(value)}, not a layer", core.span, help=help
+        )
 
     # --- braces ------------------------------------------------------------------------------------
     def apply_brace(
@@ -148,9 +152,7 @@ class Chains(Layers):
                 )
         inner.env.bind("x", flow, None, "flow")
 
-    def build_brace(
-        self, body: ast.Body, flow: Value, env: Env, label: str, span: Span
-    ) -> Built:
+    def build_brace(self, body: ast.Body, flow: Value, env: Env, label: str, span: Span) -> Built:
         """The graph of a labelled brace, made once for equal surroundings."""
         kind: Kind = "body" if body.kind == "statements" else "chain"
         memo_key = ("brace", id(body), *self._surroundings(body, flow, env))
@@ -199,9 +201,7 @@ class Chains(Layers):
         """The arm of an `if` that is taken, or None."""
         chosen: ast.If | ast.Body | None = statement
         while isinstance(chosen, ast.If):
-            holds = self.truth(
-                self.evaluate(chosen.condition, frame), chosen.condition.span
-            )
+            holds = self.truth(self.evaluate(chosen.condition, frame), chosen.condition.span)
             chosen = chosen.then if holds else chosen.otherwise
         return chosen
 
@@ -261,9 +261,7 @@ class Chains(Layers):
             flow = result
         return flow
 
-    def _check_expansion(
-        self, core: ast.Repeat | ast.For, turns: int, builder: Builder
-    ) -> None:
+    def _check_expansion(self, core: ast.Repeat | ast.For, turns: int, builder: Builder) -> None:
         """Refuse by arithmetic what would be too much to build."""
         least = turns * _least_elements(core.body)
         if _least_elements(core.body) > 1 and self.ctx.nodes + least > self.ctx.limits.nodes:
@@ -337,9 +335,7 @@ class Chains(Layers):
                 return Built(None, None)
         return self.finish(builder, value)
 
-    def _loop(
-        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame
-    ) -> Value:
+    def _loop(self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame) -> Value:
         builder = frame.builder
         assert builder is not None
         for k, value in enumerate(turns):
@@ -356,9 +352,7 @@ class Chains(Layers):
             flow = result
         return flow
 
-    def _turn(
-        self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int
-    ) -> Value:
+    def _turn(self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:
         """Turn `k`: the one element that it is, or a scope."""
         if core.body.kind == "empty":
             return flow
@@ -372,9 +366,7 @@ class Chains(Layers):
         builder = frame.builder
         assert builder is not None and built.graph is not None and built.shape is not None
         graph = built.graph
-        outer = dict(
-            zip(graph.inputs, [*flatten(flow), *built.captured], strict=True)
-        )
+        outer = dict(zip(graph.inputs, [*flatten(flow), *built.captured], strict=True))
         node = next(node for node in graph.nodes() if not isinstance(node.op, Placeholder))
         ports = dict(zip(graph.module_ports, built.ported, strict=True))
 

@@ -56,7 +56,7 @@ def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector
         if isinstance(item, ast.Network) and name in _sizes_of(item):
             continue
         told.add(name)
-        span = found.name_span if isinstance(found, ast.Layer) and found.name_span else found.span
+        span = found.name_span if isinstance(found, ast.Layer) else found.span
         _report_unknown(name, span, known, collector)
         env.bind(name, POISON, None, "file")
 
@@ -68,9 +68,7 @@ def _is_builtin(name: str) -> bool:
 def _report_unknown(name: str, span: Span, known: set[str], collector: Collector) -> None:
     close = near(name, sorted({*known, *functions.NAMES, *index()}))
     help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
-    collector.add(
-        Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help)
-    )
+    collector.add(Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help))
 
 
 _FOREIGN = {

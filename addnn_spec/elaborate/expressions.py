@@ -22,7 +22,8 @@ from addnn_spec.elaborate.numbers import ValueProblem
 from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.graph import WeightOf
 from addnn_spec.ops import find
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.passes.weights import operator_weights
 from addnn_spec.ops.init import INITS, make_init
 from addnn_spec.sizes import SizeError, SymbolicSize
 from addnn_spec.source import Span
@@ -95,7 +96,9 @@ class Expressions(Elaborator):
             value = self.evaluate(part, frame)
             if not isinstance(value, str | int | float):
                 self.ctx.fail(
-                    "E0207", f"a string can hold numbers and strings, not {kind_of(value)}", part.span
+                    "E0207",
+                    f"a string can hold numbers and strings, not {kind_of(value)}",
+                    part.span,
                 )
             parts.append(value if isinstance(value, str) else show(value))
         text = "".join(parts)
@@ -169,7 +172,12 @@ class Expressions(Elaborator):
         return self.tensor_operator(name, tensors, given, frame, expr.span)
 
     def tensor_operator(
-        self, name: str, tensors: tuple[Tensor, ...], given: dict[str, Any], frame: Frame, span: Span
+        self,
+        name: str,
+        tensors: tuple[Tensor, ...],
+        given: dict[str, Any],
+        frame: Frame,
+        span: Span,
     ) -> Value:
         """Apply an operator that the language writes with a sign."""
         operator = find(name)
@@ -236,7 +244,7 @@ class Expressions(Elaborator):
         if isinstance(value, ModuleValue):
             return self._module_weight(value, expr, frame)
         what = "a list of tensors" if isinstance(value, tuple) and value else kind_of(value)
-        self.ctx.fail("E0109", f"{what} has no .{expr.name}", expr.name_span or expr.span)
+        self.ctx.fail("E0109", f"{what} has no .{expr.name}", expr.name_span)
 
     def _tensor_attribute(self, type: TensorType, expr: ast.Attribute) -> Value:
         if expr.name == "shape":
@@ -269,14 +277,16 @@ class Expressions(Elaborator):
                 expr.span,
                 help=f"use -> {module.name} before reading {module.name}.{expr.name}",
             )
-        weights = {} if not hasattr(first.op, "weights") else first.op.weights(*first.inputs)
+        weights = (
+            dict(operator_weights(first.op, first.inputs)) if isinstance(first.op, Operator) else {}
+        )
         if expr.name not in weights:
             close = ", ".join(weights) or "none of its own"
             self.ctx.fail(
                 "E0109", f"{module.name} has no weight {expr.name}", expr.name_span,
                 help=f"its weights: {close}",
             )  # fmt: skip
-        shape, dtype = weights[expr.name]
+        shape, dtype, _ = weights[expr.name]
         return frame.builder.add(
             WeightOf(expr.name),
             (),
@@ -320,7 +330,9 @@ class Expressions(Elaborator):
         ]
         for bound in bounds:
             if bound is not None and not numbers.is_size(bound):
-                self.ctx.fail("E0208", f"a slice has whole numbers, not {kind_of(bound)}", item.span)
+                self.ctx.fail(
+                    "E0208", f"a slice has whole numbers, not {kind_of(bound)}", item.span
+                )
         return slice(*bounds)
 
     def _tensor_item(
@@ -472,12 +484,16 @@ class Expressions(Elaborator):
         names = [param.name for param in node.params]
         if len(positional) > len(names):
             self.ctx.fail(
-                "E0203", f"{node.name} takes {len(names)} arguments, not {len(positional)}", expr.span
+                "E0203",
+                f"{node.name} takes {len(names)} arguments, not {len(positional)}",
+                expr.span,
             )
         given = dict(zip(names, positional, strict=False))
         for name, value in named.items():
             if name not in names or name in given:
-                code, why = ("E0204", "is given twice") if name in given else ("E0203", "is unknown")
+                code, why = (
+                    ("E0204", "is given twice") if name in given else ("E0203", "is unknown")
+                )
                 self.ctx.fail(code, f"{name} {why} in the call of {node.name}", expr.span)
             given[name] = value
         self.ctx.step(expr.span)

@@ -35,9 +35,7 @@ class LoadedFile:
     @property
     def networks(self) -> dict[str, ast.Network | ast.Alias]:
         return {
-            item.name: item
-            for item in self.tree.items
-            if isinstance(item, ast.Network | ast.Alias)
+            item.name: item for item in self.tree.items if isinstance(item, ast.Network | ast.Alias)
         }
 
 
@@ -108,7 +106,9 @@ class Loader:
 
     @staticmethod
     def _value(item: ast.Fn | ast.Block | ast.Network, env: Env) -> Any:
-        return Function(item, env) if isinstance(item, ast.Fn) else LayerValue(Definition(item, env))
+        return (
+            Function(item, env) if isinstance(item, ast.Fn) else LayerValue(Definition(item, env))
+        )
 
     def _twice(self, name: str, span: Span, file: LoadedFile) -> None:
         found = file.env.find(name)

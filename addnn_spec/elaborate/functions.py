@@ -22,7 +22,9 @@ def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
     if not low <= len(args) <= high:
         wanted = f"{low}" if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
         raise ValueProblem("E0203", f"{name} takes {wanted} argument(s), not {len(args)}")
-    return _FUNCTIONS[name](args, facts)
+    if name in _ON_SIZES:
+        return _ON_SIZES[name](args, facts)
+    return _FUNCTIONS[name](args)
 
 
 def _list(name: str, value: Any) -> tuple[Any, ...]:
@@ -68,7 +70,7 @@ def _wins(name: str, item: Any, best: Any, facts: Facts) -> bool:
     return bool(first > second if name == "max" else first < second)
 
 
-def _to_int(args: tuple[Any, ...], facts: Facts) -> Any:
+def _to_int(args: tuple[Any, ...]) -> Any:
     if isinstance(args[0], SymbolicSize):
         return args[0]
     if isinstance(args[0], bool):
@@ -76,32 +78,32 @@ def _to_int(args: tuple[Any, ...], facts: Facts) -> Any:
     return int(_number("int", args[0]))
 
 
-def _rounding(name: str, rule: Callable[[Any], int]) -> Callable[[tuple[Any, ...], Facts], Any]:
-    def run(args: tuple[Any, ...], facts: Facts) -> Any:
+def _rounding(name: str, rule: Callable[[Any], int]) -> Callable[[tuple[Any, ...]], Any]:
+    def run(args: tuple[Any, ...]) -> Any:
         return args[0] if isinstance(args[0], SymbolicSize) else rule(_number(name, args[0]))
 
     return run
 
 
-def _sqrt(args: tuple[Any, ...], facts: Facts) -> Any:
+def _sqrt(args: tuple[Any, ...]) -> Any:
     value = _number("sqrt", args[0])
     if value < 0:
         raise ValueProblem("E0207", "sqrt of a negative number")
     return math.sqrt(value)
 
 
-def _log2(args: tuple[Any, ...], facts: Facts) -> Any:
+def _log2(args: tuple[Any, ...]) -> Any:
     value = _number("log2", args[0])
     if value <= 0:
         raise ValueProblem("E0207", "log2 of a number that is not positive")
     return math.log2(value)
 
 
-def _abs(args: tuple[Any, ...], facts: Facts) -> Any:
+def _abs(args: tuple[Any, ...]) -> Any:
     return abs(_number("abs", args[0]))
 
 
-def _len(args: tuple[Any, ...], facts: Facts) -> Any:
+def _len(args: tuple[Any, ...]) -> Any:
     if isinstance(args[0], str):
         return len(args[0])
     return len(_list("len", args[0]))
@@ -114,7 +116,7 @@ def _sum(args: tuple[Any, ...], facts: Facts) -> Any:
     return total
 
 
-def _range(args: tuple[Any, ...], facts: Facts) -> Any:
+def _range(args: tuple[Any, ...]) -> Any:
     numbers = [_whole("range", arg) for arg in args]
     if len(numbers) == 3 and numbers[2] == 0:
         raise ValueProblem("E0207", "range with a step of 0 never ends")
@@ -134,12 +136,12 @@ def between(start: Any, stop: Any) -> tuple[int, ...]:
     return _materialise("range", range(_whole("..", start), _whole("..", stop)))
 
 
-def _enumerate(args: tuple[Any, ...], facts: Facts) -> Any:
+def _enumerate(args: tuple[Any, ...]) -> Any:
     start = _whole("enumerate", args[1]) if len(args) > 1 else 0
     return tuple((start + i, item) for i, item in enumerate(_list("enumerate", args[0])))
 
 
-def _zip(args: tuple[Any, ...], facts: Facts) -> Any:
+def _zip(args: tuple[Any, ...]) -> Any:
     lists = [_list("zip", arg) for arg in args]
     if len({len(items) for items in lists}) > 1:
         lengths = ", ".join(str(len(items)) for items in lists)
@@ -147,11 +149,11 @@ def _zip(args: tuple[Any, ...], facts: Facts) -> Any:
     return tuple(zip(*lists, strict=True))
 
 
-def _reversed(args: tuple[Any, ...], facts: Facts) -> Any:
+def _reversed(args: tuple[Any, ...]) -> Any:
     return tuple(reversed(_list("reversed", args[0])))
 
 
-def _linspace(args: tuple[Any, ...], facts: Facts) -> Any:
+def _linspace(args: tuple[Any, ...]) -> Any:
     """As torch.linspace: `n` numbers from start to end, both included."""
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
@@ -162,14 +164,19 @@ def _linspace(args: tuple[Any, ...], facts: Facts) -> Any:
     return tuple(start + (end - start) * i / (n - 1) for i in range(n))
 
 
-def _float(args: tuple[Any, ...], facts: Facts) -> Any:
+def _float(args: tuple[Any, ...]) -> Any:
     try:
         return finite(float(_number("float", args[0])))
     except OverflowError:
         raise ValueProblem("E0210", "this number is too large for a float") from None
 
 
-_FUNCTIONS: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {
+_ON_SIZES: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {
+    "max": _extreme("max"),
+    "min": _extreme("min"),
+    "sum": _sum,
+}
+_FUNCTIONS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "abs": _abs,
     "ceil": _rounding("ceil", math.ceil),
     "enumerate": _enumerate,
@@ -179,13 +186,10 @@ _FUNCTIONS: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {
     "len": _len,
     "linspace": _linspace,
     "log2": _log2,
-    "max": _extreme("max"),
-    "min": _extreme("min"),
     "range": _range,
     "reversed": _reversed,
     "round": _rounding("round", round),
     "sqrt": _sqrt,
-    "sum": _sum,
     "zip": _zip,
 }
 _ARITY = {

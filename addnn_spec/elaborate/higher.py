@@ -45,7 +45,9 @@ class Higher(Statements):
         states = self._initial_states(op, inner, given, flowing, frame, span)
         types = [*given, *(self.normal(t.type) for t in states)]
         built = self._build_layer(inner, argument, types, frame, span)
-        return self._add(layer, op, argument, [*flowing, *states], built, frame, naming, span, module)
+        return self._add(
+            layer, op, argument, [*flowing, *states], built, frame, naming, span, module
+        )
 
     def _layer_argument(self, layer: LayerValue, argument: str, span: Span) -> LayerValue:
         inner = dict(layer.given).get(argument)

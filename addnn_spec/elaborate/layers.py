@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -26,6 +26,7 @@ from addnn_spec.elaborate.expressions import Expressions
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Graph, Output
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.passes.weights import operator_weights, weights_of
 from addnn_spec.sizes import SizeError, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -66,8 +67,8 @@ class Layers(Expressions):
         for arg in args:
             value = self.evaluate(arg.value, frame)
             name = arg.name
+            gather = self._gather(layer)
             if name is None and not open_names:
-                gather = self._gather(layer)
                 if gather is None:
                     self._too_many(layer, arg)
                 collected.append(value)
@@ -75,7 +76,7 @@ class Layers(Expressions):
                 continue
             if name is None:
                 name = open_names.pop(0)
-                if name == self._gather(layer):
+                if name == gather:
                     collected = [value]
             elif name in fresh:
                 self.ctx.fail("E0204", f"{name} is given twice", arg.span)
@@ -113,7 +114,7 @@ class Layers(Expressions):
             return tuple(param.name for param in inputs or ())
         return layer.target.input_names
 
-    def _too_many(self, layer: LayerValue, arg: ast.Argument) -> None:
+    def _too_many(self, layer: LayerValue, arg: ast.Argument) -> NoReturn:
         names = self._positional(layer)
         takes = f"takes {', '.join(names)}" if names else "takes no arguments"
         self.ctx.fail(
@@ -132,7 +133,8 @@ class Layers(Expressions):
             "E0203",
             f"{layer.name or 'a brace'} has no argument {name}",
             arg.span,
-            help=renamed or (f"did you mean {close[0]}?" if close else None)
+            help=renamed
+            or (f"did you mean {close[0]}?" if close else None)
             or (f"it takes {', '.join(known)}" if known else "it takes none"),
         )
 
@@ -215,7 +217,9 @@ class Layers(Expressions):
         for name, value in given.items():
             if value is not None and not isinstance(value, Tensor):
                 self.ctx.fail(
-                    "E0206", f"{name} of {layer.name} is a tensor, not {kind_of(value)}", spans[name]
+                    "E0206",
+                    f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
+                    spans[name],
                 )
         flowing = self.flow_inputs(flow)
         for value in flowing:
@@ -255,7 +259,7 @@ class Layers(Expressions):
 
     def _wrong_inputs(
         self, layer: LayerValue, target: type[Operator], count: int, free: list[str], span: Span
-    ) -> None:
+    ) -> NoReturn:
         optional = [name for name in free if name in target.optional_inputs]
         need = len(free) - len(optional)
         wanted = f"{need}" if not optional else f"{need} to {len(free)}"
@@ -266,7 +270,9 @@ class Layers(Expressions):
         elif need > 1:
             help = f"give them as ({', '.join(free)}) -> {layer.name}"
         tensors = "tensor" if wanted == "1" else "tensors"
-        self.ctx.fail("E0205", f"{layer.name} takes {wanted} {tensors}, and {flows}", span, help=help)
+        self.ctx.fail(
+            "E0205", f"{layer.name} takes {wanted} {tensors}, and {flows}", span, help=help
+        )
 
     def _operator(
         self,
@@ -335,7 +341,7 @@ class Layers(Expressions):
 
     def _attribute_errors(
         self, layer: LayerValue, error: ValidationError, fields: dict[str, Any], span: Span
-    ) -> None:
+    ) -> NoReturn:
         spans = dict(layer.spans)
         told: set[str] = set()
         for detail in error.errors(include_url=False, include_context=True):
@@ -362,7 +368,7 @@ class Layers(Expressions):
 
     def operator_error(
         self, layer: LayerValue, error: OperatorError, types: tuple[Any, ...], span: Span
-    ) -> None:
+    ) -> NoReturn:
         """Report what an operator found wrong, at the argument or input that it is about."""
         place = dict(layer.spans).get(error.argument or "", span)
         note = error.note
@@ -559,9 +565,7 @@ class Layers(Expressions):
         frame = Frame(builder, Env(target.env))
         with self.ctx.use(naming.label or naming.base.lower(), span):
             arguments = self.bind_params(layer, target, params, frame, span)
-            given = {
-                name: self.place(builder, name, value, span) for name, value in inputs.items()
-            }
+            given = {name: self.place(builder, name, value, span) for name, value in inputs.items()}
             value = self.run_definition(target, given, frame)
         return self.finish(builder, value, arguments)
 
@@ -673,7 +677,7 @@ class Layers(Expressions):
 def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
     """The weights of an operator or graph, by path, with their shapes."""
     if isinstance(use.op, Operator):
-        found = {name: tuple(w.shape) for name, w in use.op.weights(*use.inputs).items()}
+        found = {name: tuple(w.shape) for name, w in operator_weights(use.op, use.inputs)}
         for argument, graph in use.layers:
             found |= {f"{argument}.{n}": s for n, s in _graph_weights(graph).items()}
         return found
@@ -681,8 +685,6 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
 
 
 def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
-    from addnn_spec.passes.weights import weights_of
-
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
 
 

@@ -24,12 +24,12 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     assert isinstance(target, Definition)
     ctx.network = name
     elaborator = Higher(ctx)
-    builder = Builder(ctx, "network", name, target.node.name_span or target.node.span)
+    builder = Builder(ctx, "network", name, target.node.name_span)
     frame = Frame(builder, Env(target.env))
     elaborator.interface = Interface(None)
     errors = len(ctx.collector.errors)
     try:
-        span = target.node.name_span or target.node.span
+        span = target.node.name_span
         arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
         elaborator.run_statements(target.node.body, frame)
         outputs = _outputs(elaborator, builder, target)
@@ -46,16 +46,14 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     return graph
 
 
-def _outputs(
-    elaborator: Higher, builder: Builder, target: Definition
-) -> tuple[Output, ...] | None:
+def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[Output, ...] | None:
     assert elaborator.interface is not None
     given = elaborator.interface.outputs
     if not any(not output.training for output in given):
         elaborator.ctx.fail(
             "E0402",
             f"network {elaborator.ctx.network} has no output",
-            target.node.name_span or target.node.span,
+            target.node.name_span,
             help="name what it gives: output y = x"
             if not given
             else "one output at least is not `when training`",
@@ -77,7 +75,8 @@ def _check_defaults(ctx: Context) -> None:
     """What is asserted about sizes must hold at their defaults, which costs are counted at."""
     for stated in ctx.asserts:
         values: list[Any] = [
-            side if isinstance(side, int) else defaults(side) for side in (stated.left, stated.right)
+            side if isinstance(side, int) else defaults(side)
+            for side in (stated.left, stated.right)
         ]
         if not _holds(values[0], stated.op, values[1]):
             why = f": {stated.message}" if stated.message else ""

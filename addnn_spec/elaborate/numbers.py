@@ -30,7 +30,9 @@ def is_number(value: Any) -> bool:
 
 
 def is_size(value: Any) -> bool:
-    return isinstance(value, SymbolicSize) or (isinstance(value, int) and not isinstance(value, bool))
+    return isinstance(value, SymbolicSize) or (
+        isinstance(value, int) and not isinstance(value, bool)
+    )
 
 
 def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
@@ -43,7 +45,12 @@ def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
         return _bounded(left + right)
     if op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
         return _bounded(left + right)
-    if op == "*" and isinstance(left, tuple) and isinstance(right, int) and len(left) * right <= MAX_TEXT:
+    if (
+        op == "*"
+        and isinstance(left, tuple)
+        and isinstance(right, int)
+        and len(left) * right <= MAX_TEXT
+    ):
         return left * right
     raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
 

@@ -94,7 +94,7 @@ class Statements(Chains):
         self.ctx.fail(
             "E0401",
             f"block {node.name} returns nothing",
-            node.name_span or node.span,
+            node.name_span,
             help="end its body with return and what flows out",
         )
 
@@ -188,8 +188,12 @@ class Statements(Chains):
             )
         for dim, wanted, size in zip(shape.dims, stated, type.shape, strict=True):
             if not self.ctx.facts.equal(size, wanted):
-                settle = "" if isinstance(size, int) and isinstance(wanted, int) else (
-                    f"if they are equal for every input, state it first: assert {size} == {wanted}"
+                settle = (
+                    ""
+                    if isinstance(size, int) and isinstance(wanted, int)
+                    else (
+                        f"if they are equal for every input, state it first: assert {size} == {wanted}"
+                    )
                 )
                 self.ctx.fail(
                     "E0309", f"this size is {size}, not {wanted}", dim.span,
@@ -360,7 +364,7 @@ class Statements(Chains):
             self.ctx.fail(
                 "E0205",
                 f"{target.name} takes {interface.taken} inputs, and {len(given)} flow in",
-                target.node.name_span or target.node.span,
+                target.node.name_span,
             )
         values = tuple(output.value for output in interface.outputs)
         if not values or any(isinstance(value, Poison) for value in values):

@@ -149,6 +149,7 @@ def _weights(entries: Iterator[Entry]) -> Cost:
     for entry in entries:
         count = 1
         for size in entry.shape:
+            assert isinstance(size, int)  # elaboration refuses weights of a symbolic size
             count *= size
         if entry.learned:
             params += count

@@ -1,7 +1,8 @@
 """Activation memory: the peak of what must be held at once in evaluation, and the sum for training.
 
 Every node's output counts, in source order, in evaluation mode, without training-only nodes; views
-and what does nothing in evaluation share their input's memory. `float` has 4 bytes, `int` 8, `bool` 1.
+and what does nothing in evaluation share their input's memory. `float` has 4
+bytes, `int` 8, `bool` 1.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ def _held(node: Node) -> bool:
 
 def _root(unfolded: Unfolded, value: Value) -> Value:
     """The tensor whose memory a value shares."""
-    item = unfolded.nodes[value.index]
+    item = unfolded.nodes[value.source]
     while is_alias(item.node) and item.inputs[0] is not None:
         value = item.inputs[0]
-        item = unfolded.nodes[value.index]
+        item = unfolded.nodes[value.source]
     return value
 
 
@@ -83,14 +84,13 @@ def _peak(unfolded: Unfolded, dims: Mapping[str, int] | None) -> int:
     free_at: dict[int, list[Value]] = {}
     for value, index in last.items():
         free_at.setdefault(index, []).append(value)
-    return _simulate(nodes, last, free_at, unfolded, dims)
+    return _simulate(nodes, last, free_at, dims)
 
 
 def _simulate(
     nodes: list[FlatNode],
     last: dict[Value, int],
     free_at: dict[int, list[Value]],
-    unfolded: Unfolded,
     dims: Mapping[str, int] | None,
 ) -> int:
     held = peak = 0

@@ -49,7 +49,7 @@ def _field(item: FlatNode, found: dict[int, Field]) -> Field | None:
         return Field((1,) * rank, (1,) * rank, (0,) * rank)
     if not isinstance(node.op, Operator) or not item.inputs:
         return None
-    fields = [None if value is None else found.get(value.index) for value in item.inputs]
+    fields = [None if value is None else found.get(value.source) for value in item.inputs]
     known = [field for field in fields if field is not None]
     given = [value for value in item.inputs if value is not None]
     if not known or (len(known) < len(given) and len(known) < len(node.inputs)):

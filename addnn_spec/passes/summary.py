@@ -93,9 +93,7 @@ def _rows(graph: Graph, prefix: str, depth: int, costs: Costs, used: set[str]) -
     return rows
 
 
-def _row(
-    graph: Graph, node: Node, prefix: str, depth: int, costs: Costs, used: set[str]
-) -> Row:
+def _row(graph: Graph, node: Node, prefix: str, depth: int, costs: Costs, used: set[str]) -> Row:
     path = f"{prefix}{node.name}"
     inner: list[Row] = []
     if node.calls is not None:
@@ -157,7 +155,7 @@ def _node_json(
         "op": op_name(item.node),
         "file": item.node.span.source.name,
         "line": item.node.span.position[0],
-        "inputs": [nodes[value.index].path for value in item.inputs if value is not None],
+        "inputs": [nodes[value.source].path for value in item.inputs if value is not None],
         "output_shape": [at(size, dims) for size in first.shape],
         "output_shapes": [[at(s, dims) for s in t.shape] for t in item.node.outputs],
         "activation_size": sum(at(t.numel, dims) for t in item.node.outputs),

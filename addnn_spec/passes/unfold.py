@@ -20,9 +20,9 @@ class TooManyNodesError(ValueError):
 
 
 class Value(NamedTuple):
-    """A tensor of the unfolded graph: output `port` of flat node `index`."""
+    """A tensor of the unfolded graph: output `port` of the flat node `source`."""
 
-    index: int
+    source: int
     port: int
 
 
@@ -124,7 +124,7 @@ class _Unfolder:
         if node.calls is not None:
             return self.run(node.calls, f"{path}.", f"{lives}.", inputs, inner, training)
         value = self._append(graph, node, path, lives, tuple(inputs), training, turn)
-        return [Value(value.index, port) for port in range(len(node.outputs))]
+        return [Value(value.source, port) for port in range(len(node.outputs))]
 
     def _append(
         self,
@@ -140,7 +140,7 @@ class _Unfolder:
         if index >= self.limit:
             raise TooManyNodesError(f"the network has more than {self.limit:,} nodes to list")
         types = tuple(
-            None if value is None else self.flat[value.index].node.outputs[value.port]
+            None if value is None else self.flat[value.source].node.outputs[value.port]
             for value in inputs
         )
         use = 0
@@ -165,9 +165,7 @@ class Unfolded:
     outputs: tuple[Value, ...]
 
 
-def unfold(
-    graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_NODES
-) -> Unfolded:
+def unfold(graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_NODES) -> Unfolded:
     """Every node of a network, calls and runs written out, in topological order.
 
     With `max_turns` each run of equal turns is cut to so many. The graphs of layer arguments
@@ -183,8 +181,8 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
     """One plain `networkx.MultiDiGraph` of a network, its vertices named by path.
 
     Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
-    `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot` and
-    `shape`. Raises `TooManyNodesError` beyond `limit` nodes.
+    `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot`
+    and `shape`. Raises `TooManyNodesError` beyond `limit` nodes.
     """
     unfolded = unfold(graph, limit=limit)
     flat: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=graph.name)
@@ -203,11 +201,11 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
         )
         for slot, value in enumerate(item.inputs):
             if value is not None:
-                source = unfolded.nodes[value.index]
+                source = unfolded.nodes[value.source]
                 shape = source.node.outputs[value.port].shape
                 flat.add_edge(source.path, item.path, port=value.port, slot=slot, shape=shape)
     flat.graph["outputs"] = tuple(
-        (unfolded.nodes[value.index].path, value.port) for value in unfolded.outputs
+        (unfolded.nodes[value.source].path, value.port) for value in unfolded.outputs
     )
     return flat
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
-from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.base import DType, Operator, TensorType
 from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import Size
 
@@ -15,7 +15,7 @@ class Entry(NamedTuple):
     """A tensor of the `state_dict`."""
 
     shape: tuple[Size, ...]
-    dtype: str
+    dtype: DType
     learned: bool
 
 
