@@ -195,7 +195,11 @@ class Operator(BaseModel):
     # --- emitted code ----------------------------------------------------------------------------
     @property
     def support(self) -> tuple[Support, ...]:
-        """Definitions that the emitted code of this instance needs in the file."""
+        """Definitions that the emitted code of this instance may name.
+
+        The inputs are not known here, so there may be more than are used: the backend writes those
+        that the file's code names.
+        """
         return ()
 
     def constructor(self, *inputs: TensorType) -> Call | None:
