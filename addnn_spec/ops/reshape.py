@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, PositiveInt
-from addnn_spec.ops.shapes import AnySize, product, show, wrap_dims
+from addnn_spec.ops.shapes import AnySize, Listed, Sizes, product, show, wrap_dims
 from addnn_spec.sizes import Facts, Size, SizeError
 
 _MAP = TensorType("float", (2, 3, 4, 5))
@@ -144,7 +146,7 @@ class Reshape(_Sized):
     torch_name = ""
     collect = "shape"
 
-    shape: tuple[AnySize, ...]
+    shape: Sizes
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
@@ -171,7 +173,7 @@ class Permute(_View):
     torch_name = ""
     collect = "dims"
 
-    dims: tuple[int, ...]
+    dims: Annotated[tuple[int, ...], Listed]
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
@@ -326,7 +328,7 @@ class Expand(_View):
     torch_name = ""
     collect = "sizes"
 
-    sizes: tuple[AnySize, ...]
+    sizes: Sizes
 
     def infer(self, *inputs: TensorType) -> TensorType:
         return inputs[0].with_shape(*(after for _, after in self._sizes(inputs[0])))
@@ -386,7 +388,7 @@ class Tile(Operator):
     collect = "dims"
     reshapes = True
 
-    dims: tuple[PositiveInt, ...]
+    dims: Annotated[tuple[PositiveInt, ...], Listed]
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
@@ -478,7 +480,7 @@ class Flip(Operator):
     collect = "dims"
     reshapes = True
 
-    dims: tuple[int, ...]
+    dims: Annotated[tuple[int, ...], Listed]
 
     def infer(self, *inputs: TensorType) -> TensorType:
         wrap_dims(self, self.dims, inputs[0].rank, "dims")

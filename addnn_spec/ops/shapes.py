@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, InstanceOf
+from pydantic import BeforeValidator, Field, InstanceOf
 
 from addnn_spec.ops.base import DType, Operator, OperatorError
 from addnn_spec.ops.checks import name_of, wrap_dim
@@ -17,6 +17,15 @@ AnySize = Int64 | InstanceOf[SymbolicSize]
 """A size as an attribute: a whole number, or an expression over symbolic sizes."""
 Scalar = Int64 | Finite | InstanceOf[SymbolicSize]
 """A number that stands where a tensor might: it is no tensor in the emitted code."""
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, tuple) else (value,)
+
+
+Listed = BeforeValidator(_listed)
+"""One number stands for a list of it: `Flip(1)`, `Zeros(4)`."""
+Sizes = Annotated[tuple[AnySize, ...], Listed]
 
 _CATEGORY: dict[DType, int] = {"bool": 0, "int": 1, "float": 2}
 
@@ -108,7 +117,9 @@ def check_positive(operator: Operator, what: str, size: Size, argument: str | No
 __all__ = [
     "AnySize",
     "Int64",
+    "Listed",
     "Scalar",
+    "Sizes",
     "broadcast",
     "check_positive",
     "dtype_of",
