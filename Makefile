@@ -1,0 +1,54 @@
+# Every target sets up what it needs. `make` lists them.
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.PHONY: help venv lint format test test-all bench demo docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(READY) ## the virtual environment, with the pinned requirements
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { echo "$(PYTHON) lacks ensurepip: install the package python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) (minutes, the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+lint: $(READY) ## linters, formatter, type checker, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## format the code, mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## lint, then the quick tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not benchmark"
+
+test-all: lint ## lint, then all tests but the benchmarks
+	$(BIN)/python -m pytest -q -n 2 -m "not benchmark"
+
+bench: $(READY) ## measure, and print the figures
+	$(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks
+
+demo: $(READY) ## check, summarise, draw, compile and train a small network
+	$(BIN)/addnn demo
+
+docs: $(READY) ## write the generated pages of docs/ anew
+	$(BIN)/python -m addnn_spec.backends.reference docs
+
+clean: ## remove caches and the virtual environment
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
