@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +25,23 @@ from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, LayerValue
 
 
+_MAX_FRAMES = 6_000
+
+
 @contextmanager
-def _no_cyclic_gc() -> Iterator[None]:
-    """The collector of cycles costs more than half of a parse; nothing here makes garbage cycles."""
-    enabled = gc.isenabled()
+def _front_end() -> Iterator[None]:
+    """Without the collector of cycles, which costs more than half of a parse; with a deeper stack.
+
+    Blocks may be used inside one another 100 deep, each some 13 Python frames; beyond what the
+    stack holds elaboration gives a clear error (docs/decisions/recursion.md).
+    """
+    enabled, frames = gc.isenabled(), sys.getrecursionlimit()
     gc.disable()
+    sys.setrecursionlimit(max(frames, _MAX_FRAMES))
     try:
         yield
     finally:
+        sys.setrecursionlimit(frames)
         if enabled:
             gc.enable()
 
@@ -54,7 +64,7 @@ class Session:
         self.memoise = memoise
         loader = Loader(self.collector, self.limits)
         self.file: LoadedFile | None
-        with _no_cyclic_gc():
+        with _front_end():
             if isinstance(source, Source):
                 self.file = loader.load_source(source, folder)
             else:
@@ -98,8 +108,12 @@ class Session:
         if layer is None:
             return None
         context = Context(self.collector, self.limits, memoise=self.memoise)
-        with _no_cyclic_gc():
-            return elaborate_network(network, layer, context)
+        with _front_end():
+            try:
+                return elaborate_network(network, layer, context)
+            except RecursionError:
+                self._too_deep(layer)
+                return None
 
     def _set(
         self, layer: LayerValue, network: str, settings: Mapping[str, Any]
@@ -134,6 +148,17 @@ class Session:
             )
             return None
         return LayerValue(layer.target, tuple(given.items()), layer.spans)
+
+    def _too_deep(self, layer: LayerValue) -> None:
+        assert isinstance(layer.target, Definition)
+        self.collector.add(
+            Diagnostic(
+                "E0503",
+                f"network {layer.target.name} is nested too deeply",
+                Label(layer.target.node.name_span),
+                help="use fewer blocks and braces inside one another",
+            )
+        )
 
     def _setting(self, message: str, help: str) -> None:
         self.collector.add(Diagnostic("E0408", message, None, help=help))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, ClassVar
@@ -240,6 +240,7 @@ class Builder:
         needed = self._reach(outputs)
         main = self._reach(tuple(output for output in outputs if not output.training))
         self._note_dead(needed)
+        instances = self._count_instances(needed)
         names = self._names(needed)
         graph = Graph(self.kind, self.name, self.span, arguments, doc=doc)
         renumber: dict[int, int] = {}
@@ -247,6 +248,7 @@ class Builder:
             if old in needed:
                 renumber[old] = len(renumber)
                 graph.add(self._node(entry, renumber, old, names[old], training=old not in main))
+        graph.instances = instances
         self._finish(graph, outputs, renumber)
         return self._spread_prefixes(graph)
 
@@ -294,15 +296,21 @@ class Builder:
             if m.first is not None
         )
         graph.module_ports = tuple(self.ports.values())
-        graph.instances = sum(_instances(node) for node in graph.nodes())
-        if graph.instances > self.ctx.limits.instances:
-            self.ctx.fail(
-                "E0501",
-                f"this unfolds to {graph.instances:,} nodes; "
-                f"{self.ctx.limits.instances:,} are allowed",
-                self.span,
-                help="make the repeats smaller, or raise the limit with --limit-instances",
-            )
+
+    def _count_instances(self, needed: set[int]) -> int:
+        """How many nodes run in all; refused by arithmetic before anything is named or listed."""
+        total = 0
+        for id in needed:
+            entry = self.entries[id]
+            total += _instances(entry)
+            if total > self.ctx.limits.instances:
+                self.ctx.fail(
+                    "E0501",
+                    f"this unfolds to {total:,} nodes; {self.ctx.limits.instances:,} are allowed",
+                    entry.span,
+                    help="make the repeats smaller, or raise the limit with --limit-instances",
+                )
+        return total
 
     def _is_captured(self, id: int) -> bool:
         op = self.entries[id].op
@@ -364,11 +372,10 @@ class Builder:
         )
         own = entry.module.name if entry.module else None
         number = following.get(base, 1)
-        while any(
-            _number(base, n) in taken and _number(base, n) != own
-            for n in range(number, number + entry.times)
-        ):
-            number += 1
+        others = _numbers_of(base, taken, own)
+        for other in sorted(others):
+            if number <= other < number + entry.times:
+                number = other + 1
         following[base] = number + entry.times
         return _number(base, number)
 
@@ -452,10 +459,24 @@ def _moved(child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, Mo
     )
 
 
-def _instances(node: Node) -> int:
-    inner = node.calls.instances if node.calls else 0
-    inner += sum(graph.instances for _, graph in node.layers)
-    return node.times * (1 + inner)
+def _instances(entry: Entry) -> int:
+    inner = entry.op.instances if isinstance(entry.op, Graph) else 0
+    inner += sum(graph.instances for _, graph in entry.layers)
+    return entry.times * (1 + inner)
+
+
+def _number_in(base: str, name: str) -> int | None:
+    """Which of the automatic names `base`, `base_2`, … a name is, or None."""
+    if name == base:
+        return 1
+    head, _, tail = name.rpartition("_")
+    return int(tail) if head == base and tail.isdigit() and len(tail) < 10 else None
+
+
+def _numbers_of(base: str, taken: Mapping[str, Span], own: str | None) -> set[int]:
+    """The automatic names of `base` that others have taken, by number."""
+    found = {_number_in(base, name) for name in taken if name != own}
+    return {number for number in found if number is not None}
 
 
 def _numbered(base: str) -> Iterator[str]:

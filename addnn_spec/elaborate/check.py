@@ -23,8 +23,11 @@ from addnn_spec.syntax.walk import names_read, walk
 _Definition = ast.Fn | ast.Block | ast.Network
 
 
-def check_file(file: ast.File, env: Env, collector: Collector) -> None:
-    """Check all names of a file whose own definitions and imports `env` holds."""
+def check_file(file: ast.File, env: Env, collector: Collector, *, notes: bool = True) -> None:
+    """Check all names of a file whose own definitions and imports `env` holds.
+
+    `notes` asks for the blocks that no network uses; in an imported file that is nothing to tell.
+    """
     top = set(env.names)
     for item in file.items:
         if isinstance(item, ast.Let):
@@ -39,7 +42,8 @@ def check_file(file: ast.File, env: Env, collector: Collector) -> None:
             _warn_unused(item, collector)
             _warn_constant(item, collector)
     _check_cycles(file, env, collector)
-    _note_unused(file, collector)
+    if notes:
+        _note_unused(file, collector)
 
 
 # --- unknown names ------------------------------------------------------------------------------------

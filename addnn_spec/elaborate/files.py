@@ -78,7 +78,7 @@ class Loader:
         for item in tree.items:
             if isinstance(item, ast.Import):
                 self._import(item, file, folder)
-        check_file(file.tree, env, self.collector)
+        check_file(file.tree, env, self.collector, notes=len(self._loading) <= 1)
         for item in tree.items:
             if isinstance(item, ast.Let):
                 self._let(item, file)

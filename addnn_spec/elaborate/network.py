@@ -20,30 +20,32 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
 
     What is wrong is in `ctx.collector`.
     """
-    target = layer.target
-    assert isinstance(target, Definition)
     ctx.network = name
-    elaborator = Higher(ctx)
-    builder = Builder(ctx, "network", name, target.node.name_span)
-    frame = Frame(builder, Env(target.env))
-    elaborator.interface = Interface(None)
     errors = len(ctx.collector.errors)
     try:
-        span = target.node.name_span
-        arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
-        elaborator.run_statements(target.node.body, frame)
-        outputs = _outputs(elaborator, builder, target)
-        if outputs is None or len(ctx.collector.errors) > errors:
-            return None
-        graph = builder.seal(outputs, arguments)
+        graph = _elaborate(layer, ctx)
         _check_defaults(ctx)
     except Failed:
         return None
-    if len(ctx.collector.errors) > errors:
+    if graph is None or len(ctx.collector.errors) > errors:
         return None
     graph.facts = tuple(ctx.asserts)
     _warn_dead(ctx)
     return graph
+
+
+def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
+    target = layer.target
+    assert isinstance(target, Definition)
+    span = target.node.name_span
+    elaborator = Higher(ctx)
+    elaborator.interface = Interface(None)
+    builder = Builder(ctx, "network", ctx.network, span)
+    frame = Frame(builder, Env(target.env))
+    arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
+    elaborator.run_statements(target.node.body, frame)
+    outputs = _outputs(elaborator, builder, target)
+    return None if outputs is None else builder.seal(outputs, arguments)
 
 
 def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[Output, ...] | None:
