@@ -320,10 +320,10 @@ class MixedPool2d(nn.Module):
         self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        part = x.new_full((), self.alpha)
+        part = torch.full((), self.alpha, dtype=x.dtype, device=x.device)
         if self.training:
             part = part.bernoulli()
-        return part * self.max_pool(x) + (1.0 - part) * self.avg_pool(x)
+        return torch.lerp(self.avg_pool(x), self.max_pool(x), part)
 ''',
 )
 
