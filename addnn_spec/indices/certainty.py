@@ -1,0 +1,107 @@
+"""Confidence, guarantee and score: how far a sample is from changing sides.
+
+Source: A. Kalhor, Analysis and Design of Deep Neural Networks (course), chapter 3.2. The printed
+``Guar = delta(SI, 1) sign(1 - (d_w + gamma) / (d_b - gamma))`` turns positive again for
+``gamma > d_b``, a false guarantee; what is meant is the inequality ``d_w + gamma < d_b - gamma``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Unpack
+
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.bands import count_closer
+from addnn_spec.indices.errors import UndefinedIndexError
+from addnn_spec.indices.inputs import ArrayLike, as_samples, check_gamma
+from addnn_spec.indices.query import Query, SearchOptions
+from addnn_spec.indices.results import Guarantee, IndexResult
+from addnn_spec.indices.separation import labelled, nearest_by_label, separation_index
+
+
+def confidence(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions]) -> IndexResult:
+    """The confidence in nearest-neighbour predictions at this node: the Separation Index.
+
+    Shapes and errors as in ``separation_index``.
+    """
+    return replace(separation_index(X, y, **options), name="confidence")
+
+
+def guarantee(
+    X: ArrayLike,
+    y: ArrayLike,
+    gamma: float,
+    X_test: ArrayLike | None = None,
+    **options: Unpack[SearchOptions],
+) -> Guarantee:
+    """Whether an error up to ``gamma`` of a sample's place can change its predicted class.
+
+    Without test data: it cannot if SI = 1 and ``gamma < (db_min - dw_max) / 2``; dw_max is the
+    largest distance to a nearest sample of the same class, db_min the smallest between classes. This
+    supposes that every new sample has one of its class within dw_max and none of another within
+    db_min. With ``X_test`` (n, ...), for each: if SI = 1 and ``gamma < (dn - dp) / 2``; dp is the
+    distance to the nearest training sample, dn to the nearest of another label than that one's.
+    ``gamma`` is in the units of the space that distances are taken in.
+
+    Raises:
+        UndefinedIndexError: one class; or, without test data, a class of one sample.
+        OptionError: gamma is negative or not finite. Others as in ``separation_index``.
+    """
+    gamma = check_gamma(gamma)
+    samples, codes, classes = labelled(X, y)
+    if len(classes) < 2:
+        raise UndefinedIndexError("a guarantee needs two classes")
+    index = separation_index(samples, codes, **options)
+    if X_test is None:
+        within, between = _worst_case(Query.of(samples, **options), codes, classes)
+    else:
+        query = Query.of(as_samples(X_test, "X_test"), samples, **options)
+        nearest = query.search(1)
+        predicted = codes.to(nearest.indices.device)[nearest.indices[:, 0]]
+        within = nearest.distances[:, 0]
+        between = query.search(1, predicted, codes, "other").distances[:, 0]
+    margin = (between - within) / 2
+    holds = (gamma < margin) & (index.value == 1.0)
+    reason = ""
+    if index.value != 1.0:
+        reason = f"the Separation Index is {index.value:.6g}, not 1"
+    elif not bool(holds.all()):
+        reason = f"gamma = {gamma:g} is not below the margin of {int((~holds).sum())} sample(s)"
+    return Guarantee(holds, margin, within, between, gamma, index, reason)
+
+
+def _worst_case(query: Query, codes: Tensor, classes: list[object]) -> tuple[Tensor, Tensor]:
+    alone = torch.nonzero(torch.bincount(codes) == 1)
+    if len(alone):
+        label = classes[int(alone[0])]
+        raise UndefinedIndexError(f"class {label!r} has one sample: no distance within it")
+    same, other = nearest_by_label(query, codes)
+    return same.distances.amax().reshape(1), other.distances.amin().reshape(1)
+
+
+def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions]) -> IndexResult:
+    """Each sample's score: how many neighbours in a row share its label, before one does not.
+
+    score_i is the largest r for which sample i's hard index of order r is 1, else minus the largest
+    r for which its anti index is 1; at most m - 1 in size. ``per_sample`` holds the scores (m,), the
+    value is their mean. Ties go by lowest index. Shapes and errors as in ``separation_index``.
+    """
+    samples, codes, classes = labelled(X, y)
+    query = Query.of(samples, **options)
+    same, other = nearest_by_label(query, codes)
+    near, far = same.distances[:, 0], other.distances[:, 0]
+    first = (near < far) | ((near == far) & (same.indices[:, 0] < other.indices[:, 0]))
+    first &= same.indices[:, 0] >= 0
+    first |= other.indices[:, 0] < 0
+    marks = torch.where(first, other.indices[:, 0], same.indices[:, 0])
+    counts = torch.full_like(marks, len(samples) - 1)
+    if bool((marks >= 0).any()):
+        own = torch.arange(len(marks), device=marks.device)
+        closer = count_closer(
+            query.samples, torch.where(marks >= 0, marks, own), query.space.weight, query.budget
+        )
+        counts = torch.where(marks >= 0, closer, counts)
+    scores = torch.where(first, counts, -counts).double()
+    return replace(query.record("separation score", scores), n_classes=len(classes))

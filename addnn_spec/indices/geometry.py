@@ -1,0 +1,306 @@
+"""Squared distances with a certificate: float32 lower bounds, float64 values.
+
+The float32 bound of a pair is the Gram expansion ``n_i + n_j - 2 g_ij`` of centred rows, lowered by
+all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3):
+``|error| <= c (n_i + n_j)``, ``c = gamma_n + 20 u``, where ``n`` counts the additions behind one sum.
+Products are summed ``CHUNK`` columns at a time, so ``n`` is about ``CHUNK`` however wide the rows
+are. What the bound leaves open is settled by direct differences in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import NotFiniteError, ShapeError
+
+CHUNK = 1024  # columns summed at a time: fixed, so that a result never depends on the budget
+PADDING = 256  # rows and columns of a block of bounds are padded to this, for whole vectors
+PAIRS = 64  # pairs whose float64 differences are held at a time
+_UNIT = 2.0**-24
+_SAFE = 2.0**30  # spans outside [1/_SAFE, _SAFE] are rescaled by a power of two
+_EXACT_INTEGER = 2.0**53
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """True float32 products: no TF32, bfloat16 or autocast inside; all settings restored after."""
+    every: Any = torch.backends
+    backends = (every.cuda.matmul, every.mkldnn.matmul)
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+
+
+def column_chunks(width: int) -> Iterator[slice]:
+    """The columns, ``CHUNK`` at a time."""
+    for start in range(0, width, CHUNK):
+        yield slice(start, min(start + CHUNK, width))
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The float type that holds every value of ``dtype``: float32, or float64 for wide types."""
+    if dtype.is_complex:
+        raise ShapeError("complex features have no Separation or Smoothness Index here")
+    wide = (torch.float64, torch.int32, torch.int64)
+    return torch.float64 if dtype in wide else torch.float32
+
+
+def check_finite(rows: Tensor, first: int = 0) -> float:
+    """The largest absolute value of ``rows`` (n, d).
+
+    Raises:
+        NotFiniteError: a value is NaN or infinite, or an integer beyond 2**53.
+    """
+    largest = 0.0
+    for start in range(0, len(rows), 256):
+        part = rows[start : start + 256]
+        if part.dtype == torch.bool:
+            largest = 1.0
+            continue
+        low, high = (float(v) for v in torch.aminmax(part))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            bad = int(torch.nonzero(~torch.isfinite(part).all(dim=1))[0])
+            raise NotFiniteError(f"sample {first + start + bad} holds NaN or an infinite value")
+        largest = max(largest, abs(low), abs(high))
+    if not rows.dtype.is_floating_point and largest > _EXACT_INTEGER:
+        raise NotFiniteError("integer features beyond 2**53 cannot be held exactly in float64")
+    return largest
+
+
+class Scratch:
+    """Named buffers used over and over: fresh pages cost more than the arithmetic on them."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], like: Tensor, dtype: torch.dtype) -> Tensor:
+        """A buffer of this shape on the device of ``like``; what it held is lost."""
+        size = math.prod(shape)
+        held = self._buffers.get((name, dtype))
+        if held is None or len(held) < size:
+            held = torch.empty(size, dtype=dtype, device=like.device)
+            self._buffers[name, dtype] = held
+        return held[:size].view(shape)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive samples of one side of the search.
+
+    ``norms`` (n,) are the centred squared norms, lowered to make the bounds certain; ``slack`` (n,)
+    is what lifts a lower bound of a row to an upper bound, whatever the other row.
+    """
+
+    start: int
+    rows: Tensor
+    norms: Tensor
+    slack: Tensor
+    centred: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.rows)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How rows are read before distances are taken: ``(x - shift) * weight * scale``.
+
+    ``shift`` (d,) only serves accuracy (distances do not change with it); ``weight`` (d,) in float64
+    is the normalisation, or None; ``scale`` is a power of two, 1 unless values are extreme.
+    """
+
+    shift: Tensor
+    weight: Tensor | None
+    scale: float
+    scratch: Scratch = field(default_factory=Scratch, compare=False, repr=False)
+
+    @classmethod
+    def around(cls, rows: Tensor, weight: Tensor | None = None) -> Frame:
+        """The frame for ``rows`` (m, d): centred on the mean of up to 1024 of them.
+
+        Raises:
+            NotFiniteError: a value is NaN or infinite.
+        """
+        largest = check_finite(rows)
+        dtype = working_dtype(rows.dtype)
+        some = rows[:: max(1, len(rows) // 1024)]
+        shift = torch.empty(rows.shape[1], dtype=dtype, device=rows.device)
+        for columns in column_chunks(rows.shape[1]):
+            shift[columns] = _mean(some[:, columns]).to(dtype)
+        scale = 1.0
+        if weight is None and largest > 0 and not 1 / _SAFE <= largest <= _SAFE:
+            scale = 2.0 ** -math.frexp(largest)[1]
+        return cls(shift, weight, scale)
+
+    @property
+    def width(self) -> int:
+        return len(self.shift)
+
+    @property
+    def rounding(self) -> float:
+        """``c`` of the module's text."""
+        additions = min(self.width, CHUNK) + math.ceil(self.width / CHUNK) + 1
+        gamma = additions * _UNIT / (1 - additions * _UNIT)
+        return 1.01 * (gamma + 20 * _UNIT)
+
+    @property
+    def underflow(self) -> float:
+        """More than all products that may have been flushed to zero."""
+        return max(self.width, 1) * 2.0**-90
+
+    def centre(self, rows: Tensor, columns: slice, name: str, *, twice: bool = False) -> Tensor:
+        """Columns of ``rows`` in this frame, float32 (n, CHUNK); times -2 (exactly) if ``twice``.
+
+        It lies in the scratch buffer ``name`` until that is taken again.
+        """
+        part, shift = rows[:, columns].to(self.shift.dtype), self.shift[columns]
+        shape = (len(part), part.shape[1])
+        out = self.scratch.take(name, shape, part, shift.dtype)
+        if twice:
+            torch.sub(shift * 2, part, alpha=2, out=out)
+        else:
+            torch.sub(part, shift, out=out)
+        if self.scale != 1.0:
+            out *= self.scale
+        if self.weight is not None:
+            out *= self.weight[columns].to(out.dtype)
+        if out.dtype == torch.float32:
+            return out
+        return self.scratch.take(name, shape, part, torch.float32).copy_(out)
+
+    def block(self, start: int, rows: Tensor) -> Block:
+        """``rows`` (n, d), the first of them sample ``start``, with their bounds."""
+        norms = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+        for first in range(0, len(rows), 128):
+            part = rows[first : first + 128]
+            for columns in column_chunks(self.width):
+                centred = self.centre(part, columns, "norms")
+                wide = self.scratch.take("wide", tuple(centred.shape), part, torch.float64)
+                norms[first : first + 128] += wide.copy_(centred).square_().sum(dim=1)
+        lowered = norms * (1 - self.rounding) - self.underflow
+        slack = norms * (6.1 * self.rounding) + 4 * self.underflow
+        return Block(start, rows, lowered.float(), slack.float())
+
+    def keep_centred(self, block: Block) -> Block:
+        """The block with its centred rows held, for many visits, until another block is."""
+        shape = (len(block), self.width)
+        held = self.scratch.take("held", shape, block.rows, torch.float32)
+        for columns in column_chunks(self.width):
+            held[:, columns] = self.centre(block.rows, columns, "left")
+        return replace(block, centred=held)
+
+    def lower_bounds(self, queries: Block, references: Block) -> Tensor:
+        """Certain lower bounds of squared distances, float32, padded with inf.
+
+        Shape: (len(queries), len(references)), each rounded up to a multiple of ``PADDING``. It
+        lies in a scratch buffer until the next call.
+        """
+        rows, columns = len(queries), len(references)
+        padded = (-(-rows // PADDING) * PADDING, -(-columns // PADDING) * PADDING)
+        bounds = self.scratch.take("bounds", padded, self.shift, torch.float32)
+        bounds[rows:] = math.inf
+        bounds[:, columns:] = math.inf
+        inner = bounds[:rows, :columns]
+        for index, part in enumerate(column_chunks(self.width)):
+            held = queries.centred
+            left = self.centre(queries.rows, part, "left") if held is None else held[:, part]
+            right = self.centre(references.rows, part, "right", twice=True)
+            if index == 0:
+                torch.mm(left, right.T, out=inner)
+            else:  # apart, then added: the sum inside a product has CHUNK terms at most
+                product = self.scratch.take("product", (rows, columns), left, torch.float32)
+                inner += torch.mm(left, right.T, out=product)
+        inner.add_(queries.norms[:, None]).add_(references.norms)
+        return bounds
+
+    def upper_bounds(self, lower: Tensor, slack: Tensor) -> Tensor:
+        """Certain upper bounds of squared distances, from lower bounds and the rows' slack.
+
+        From ``d^2 <= lower + 2c (n_i + n_j)`` and ``n_j <= 2 n_i + 2 d^2``.
+        """
+        high = torch.finfo(torch.float32).max
+        bound = (lower.clamp_min(0) + slack) * (1 + 5 * self.rounding)
+        return bound.clamp_max(high)
+
+    def squared(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
+        """Squared distances of rows ``left[i]`` and ``right[j]`` (p,), float64, by differences.
+
+        The order of summation is fixed by ``CHUNK`` alone, so equal pairs have equal values. Where
+        there are very many pairs, those of bitwise equal rows are computed once.
+        """
+        if len(i) > 8 * (len(left) + len(right)):
+            first, second = equal_rows(left)[i], equal_rows(right)[j]
+            code, inverse = torch.unique(first * len(right) + second, return_inverse=True)
+            i, j = code // len(right), code % len(right)
+            return self._squared(left, i, right, j)[inverse]
+        return self._squared(left, i, right, j)
+
+    def _squared(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
+        out = torch.zeros(len(i), dtype=torch.float64, device=left.device)
+        pairs = PAIRS * max(1, CHUNK // max(self.width, 1))
+        for start in range(0, len(i), pairs):
+            part = slice(start, start + pairs)
+            for columns in column_chunks(self.width):
+                a = self._wide("a", left[:, columns], i[part])
+                a -= self._wide("b", right[:, columns], j[part])
+                if self.scale != 1.0:
+                    a *= self.scale
+                if self.weight is not None:
+                    a *= self.weight[columns]
+                out[part] += a.square_().sum(dim=1)
+        return out
+
+    def _wide(self, name: str, rows: Tensor, index: Tensor) -> Tensor:
+        shape = (len(index), rows.shape[1])
+        picked = self.scratch.take(name, shape, rows, rows.dtype)
+        torch.index_select(rows, 0, index, out=picked)
+        return self.scratch.take(name + " wide", shape, rows, torch.float64).copy_(picked)
+
+    def distances(self, squared: Tensor) -> Tensor:
+        """Distances in the data's units, from squared ones in the frame's."""
+        return squared.sqrt() / self.scale
+
+
+def _mean(rows: Tensor) -> Tensor:
+    return rows.double().mean(dim=0)
+
+
+def equal_rows(rows: Tensor) -> Tensor:
+    """For each row the index of a row with the same values (n,): a 64-bit hash, checked.
+
+    Equal rows nearly always share an index; rows that differ never do.
+    """
+    generator = torch.Generator().manual_seed(0)
+    code = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    dtype = working_dtype(rows.dtype)
+    bits = torch.int64 if dtype == torch.float64 else torch.int32
+    for columns in column_chunks(rows.shape[1]):
+        words = (rows[:, columns].to(dtype) + 0.0).view(bits).to(torch.int64)  # -0.0 becomes 0.0
+        odd = torch.randint(-(2**62), 2**62, (words.shape[1],), generator=generator) * 2 + 1
+        code += (words * odd.to(rows.device)).sum(dim=1)
+    _, inverse = torch.unique(code, return_inverse=True)
+    index = torch.arange(len(rows), device=rows.device)
+    first = torch.full((int(inverse.max()) + 1,), len(rows), device=rows.device)
+    first = first.scatter_reduce(0, inverse, index, "amin")[inverse]
+    for start in range(0, len(rows), 256):
+        part = slice(start, start + 256)
+        same = (rows[part] == rows[first[part]]).all(dim=1)
+        first[part] = torch.where(same, first[part], index[part])
+    return first

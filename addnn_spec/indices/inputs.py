@@ -1,0 +1,100 @@
+"""What callers pass in, checked: samples, labels, targets, options."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import (
+    NotFiniteError,
+    OptionError,
+    ShapeError,
+    UndefinedIndexError,
+)
+
+# torch tensors, numpy arrays, or nested sequences of numbers (labels: of strings too)
+ArrayLike: TypeAlias = Any
+
+
+def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
+    """Samples x features: further dimensions are flattened, one dimension is one feature.
+
+    Raises:
+        ShapeError: there are no samples, or no features.
+    """
+    tensor = values.detach() if isinstance(values, Tensor) else _tensor(np.asarray(values), name)
+    if tensor.ndim == 0:
+        raise ShapeError(f"{name} is a single number; it must hold samples x features")
+    if tensor.numel() == 0:
+        raise ShapeError(f"{name} of shape {tuple(tensor.shape)} holds no values")
+    return tensor.reshape(len(tensor), -1)
+
+
+def _tensor(array: np.ndarray[Any, Any], name: str) -> Tensor:
+    if array.dtype.kind not in "biuf":
+        raise ShapeError(f"{name} holds {array.dtype} values, not numbers")
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64 if int(array.max(initial=0)) < 2**63 else np.float64)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))))
+
+
+def as_codes(*labels: ArrayLike) -> tuple[list[Any], list[Tensor]]:
+    """The classes, sorted, and each label vector as int64 codes into them.
+
+    Raises:
+        ShapeError: labels are not one value a sample.
+        NotFiniteError: a label is NaN.
+    """
+    arrays = []
+    for values in labels:
+        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise ShapeError(f"labels are one value a sample, not of shape {array.shape}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NotFiniteError("a label is NaN or infinite")
+        arrays.append(array)
+    classes, codes = np.unique(np.concatenate(arrays), return_inverse=True)
+    sizes = [len(array) for array in arrays]
+    return classes.tolist(), list(torch.split(torch.from_numpy(codes.astype(np.int64)), sizes))
+
+
+def check_lengths(samples: Tensor, others: Tensor, what: str) -> None:
+    """Raise ``ShapeError`` unless both have the same number of samples."""
+    if len(samples) != len(others):
+        raise ShapeError(f"{len(samples)} samples, but {len(others)} {what}")
+
+
+def check_widths(left: Tensor, right: Tensor) -> None:
+    """Raise ``ShapeError`` unless both have the same number of features."""
+    if left.shape[1] != right.shape[1]:
+        raise ShapeError(f"samples of {left.shape[1]} and of {right.shape[1]} features")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ``OptionError`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise OptionError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+
+
+def check_order(order: int, others: int) -> None:
+    """Raise unless ``order`` neighbours exist among ``others`` samples."""
+    if type(order) is not int or order < 1:
+        raise OptionError(f"order is a whole number, 1 or more, not {order!r}")
+    if order > others:
+        raise UndefinedIndexError(
+            f"order {order} needs {order} other samples, but there are {max(others, 0)}"
+        )
+
+
+def check_gamma(gamma: float) -> float:
+    """``gamma`` if it is a finite number, 0 or more; else ``OptionError``."""
+    if not 0 <= gamma < float("inf"):
+        raise OptionError(f"gamma bounds an error: a finite number, 0 or more, not {gamma!r}")
+    return float(gamma)

@@ -1,0 +1,366 @@
+"""The one exact neighbour search behind every index.
+
+Blocks of samples meet in pairs, each pair once. Float32 lower bounds of all its squared distances
+(geometry.py) are cut at each sample's *radius*, a certain upper bound of its r-th smallest
+distance; the few pairs that pass are kept and, once the radius is small, settled in float64. So no
+neighbour can be lost, nothing of size m x m is held, and ties are seen as ties.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import BudgetError, OptionError, ShapeError, UndefinedIndexError
+from addnn_spec.indices.geometry import CHUNK, PAIRS, Block, Frame, full_precision
+
+DEFAULT_BUDGET = 110 * 2**20
+_BLOCKS = (1024, 768, 512, 256, 128, 64, 32, 16)
+_GROUP = 16  # bounds are first reduced to minima of so many
+AMONG = ("all", "same", "other")
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The r nearest neighbours of every sample, nearest first, equal distances by lowest index.
+
+    Attributes:
+        indices: (m, r) int64; -1 where fewer than r samples are allowed.
+        distances: (m, r) float64; inf there.
+        surplus: (m,) int64, samples beyond the r at exactly the r-th distance.
+        surplus_same: (m,) int64, those of them with the sample's own label; None without labels.
+    """
+
+    indices: Tensor
+    distances: Tensor
+    surplus: Tensor
+    surplus_same: Tensor | None = None
+
+    @property
+    def order(self) -> int:
+        return self.indices.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search will hold and do: block rows, bytes beside its input, multiply-adds times 2."""
+
+    block: int
+    keep_centred: bool
+    bytes: int
+    operations: int
+
+
+def search_plan(
+    m: int, d: int, order: int = 1, *, references: int | None = None, budget: int | None = None
+) -> SearchPlan:
+    """The largest blocks that fit ``budget`` bytes (110 MiB unless told).
+
+    Raises:
+        BudgetError: the smallest blocks need more; the message names the least.
+    """
+    budget = DEFAULT_BUDGET if budget is None else budget
+    other = m if references is None else references
+    least = 0
+    for rows in _BLOCKS:
+        size = min(rows, max(m, other))
+        for keep in (True, False):
+            least = _working_bytes(size, m, other, d, order, keep)
+            if least <= budget:
+                return SearchPlan(size, keep, least, _operations(m, references, d, size))
+    raise BudgetError(f"{m} samples of {d} values need at least {least} bytes; {budget} are given")
+
+
+def _working_bytes(block: int, m: int, references: int, d: int, order: int, keep: bool) -> int:
+    width = min(d, CHUNK)
+    bounds = 4 * block * block * (3 if d > CHUNK else 2)
+    columns = 4 * block * width * (3 if keep else 4) + 8 * block * width  # the norms' float64 copy
+    centred = 4 * block * d if keep else 0
+    pairs = 2 * PAIRS * max(CHUNK // max(d, 1), 1) * (4 * d + 16 * width)
+    state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
+    return bounds + columns + centred + pairs + state
+
+
+def _operations(m: int, references: int | None, d: int, block: int) -> int:
+    if references is not None:
+        return 2 * m * references * d
+    count = math.ceil(m / block)
+    return d * m * m * (count + 1) // count
+
+
+class RunningNeighbours:
+    """Exact nearest neighbours from pairs of blocks, fed in any order, each pair once.
+
+    With blocks that vanish after a visit (a stream), pass ``settle=True`` to ``visit``: what is in
+    doubt is settled at once in float64. With all samples at hand, leave it and call ``settle`` at
+    the end: fewer pairs are in doubt then.
+
+    Args:
+        samples: how many query samples there are, m.
+        order: r >= 1.
+        frame: the geometry; every block must come from ``frame.block``.
+        labels, reference_labels: (m,) and (n,) int64; the references' default to the queries'.
+        among: neighbours among ``"all"`` references, those of the ``"same"`` or of ``"other"``
+            labels.
+        exclude_self: queries and references are the same samples; none is its own neighbour.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        order: int,
+        frame: Frame,
+        *,
+        labels: Tensor | None = None,
+        reference_labels: Tensor | None = None,
+        among: str = "all",
+        exclude_self: bool = True,
+    ) -> None:
+        if among not in AMONG:
+            raise OptionError(f"among is one of {', '.join(AMONG)}, not {among!r}")
+        if among != "all" and labels is None:
+            raise OptionError(f"among={among!r} needs labels")
+        device = frame.shift.device
+        self.frame, self.order, self.among = frame, order, among
+        self.exclude_self = exclude_self
+        self.labels = None if labels is None else labels.to(device)
+        given = labels if reference_labels is None else reference_labels
+        self.reference_labels = None if given is None else given.to(device)
+        self.indices = torch.full((samples, order), -1, device=device)
+        self.squares = torch.full((samples, order), math.inf, dtype=torch.float64, device=device)
+        self.surplus = torch.zeros(samples, dtype=torch.int64, device=device)
+        self.surplus_same = torch.zeros_like(self.surplus)
+        self._nearest = torch.full((samples, order), math.inf, dtype=torch.float32, device=device)
+        high = torch.finfo(torch.float32).max
+        self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
+        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._group = _GROUP if order <= _GROUP else 1
+
+    @property
+    def pending(self) -> int:
+        """Pairs that wait to be settled."""
+        return sum(len(rows) for rows, _, _ in self._pending)
+
+    def visit(
+        self, queries: Block, references: Block, *, both: bool = False, settle: bool = False
+    ) -> None:
+        """Take in all pairs of two blocks; with ``both`` the references' neighbours as well."""
+        with full_precision(self.frame.shift.device):
+            lower = self.frame.lower_bounds(queries, references)
+            self._forbid(lower, queries, references)
+            self._collect(lower, queries, references, transposed=False)
+            if both:
+                self._collect(lower, references, queries, transposed=True)
+            if settle:
+                del lower
+                self._settle_from(queries, references)
+
+    def settle(self, measure: Measure) -> None:
+        """Settle what waits; ``measure(rows, columns)`` gives exact squared distances (p,)."""
+        rows, columns = self._take_pending()
+        if len(rows):
+            with full_precision(self.frame.shift.device):
+                self._merge(rows, columns, measure(rows, columns))
+
+    def prune(self) -> None:
+        """Drop waiting pairs that the radius has overtaken."""
+        if self._pending:
+            rows, columns, keys = (torch.cat(part) for part in zip(*self._pending, strict=True))
+            keep = keys <= self.radius[rows.long()]
+            self._pending = [(rows[keep], columns[keep], keys[keep])]
+
+    def result(self) -> Neighbours:
+        """The neighbours of all pairs visited and settled so far."""
+        if self._pending:
+            raise ShapeError("some pairs wait: call settle before result")
+        same = self.surplus_same if self.labels is not None else None
+        return Neighbours(self.indices, self.frame.distances(self.squares), self.surplus, same)
+
+    def _forbid(self, lower: Tensor, queries: Block, references: Block) -> None:
+        inner = lower[: len(queries), : len(references)]
+        first, last = max(queries.start, references.start), min(queries.stop, references.stop)
+        if self.exclude_self and first < last:
+            same = torch.arange(first, last, device=lower.device)
+            inner[same - queries.start, same - references.start] = math.inf
+        if self.among != "all":
+            assert self.labels is not None and self.reference_labels is not None
+            left = self.labels[queries.start : queries.stop, None]
+            right = self.reference_labels[references.start : references.stop]
+            inner.masked_fill_(
+                (left != right) if self.among == "same" else (left == right), math.inf
+            )
+
+    def _collect(self, lower: Tensor, mine: Block, theirs: Block, *, transposed: bool) -> None:
+        """Keep the pairs within the radius of the samples of ``mine``, and shrink the radius."""
+        groups = lower.shape[0 if transposed else 1] // self._group
+        if transposed:
+            least = lower.view(self._group, groups, -1).amin(dim=0)[:, : len(mine)].T.contiguous()
+        else:
+            least = lower.view(-1, self._group, groups).amin(dim=1)[: len(mine)]
+        radius = self._shrink(least, mine)
+        hit, group = torch.nonzero(least <= radius[:, None], as_tuple=True)
+        steps = torch.arange(self._group, device=lower.device) * groups
+        other = group[:, None] + steps
+        keys = lower[other, hit[:, None]] if transposed else lower[hit[:, None], other]
+        row, column = torch.nonzero(keys <= radius[hit, None], as_tuple=True)
+        rows = (hit[row] + mine.start).int()
+        columns = (other[row, column] + theirs.start).int()
+        self._pending.append((rows, columns, keys[row, column]))
+
+    def _shrink(self, least: Tensor, mine: Block) -> Tensor:
+        """The radius after this block: its groups' minima are distances of distinct samples."""
+        span = slice(mine.start, mine.stop)
+        if self.order == 1:
+            nearest = torch.minimum(self._nearest[span], least.amin(dim=1, keepdim=True))
+        else:  # minima of a few parts: a little above the r smallest, and much faster found
+            parts = [part.amin(dim=1) for part in least.chunk(2 * self.order, dim=1)]
+            both = torch.cat((self._nearest[span], torch.stack(parts, dim=1)), dim=1)
+            nearest = both.topk(self.order, dim=1, largest=False).values
+        self._nearest[span] = nearest
+        bound = self.frame.upper_bounds(nearest[:, -1], mine.slack)
+        radius = torch.minimum(self.radius[span], bound)
+        self.radius[span] = radius
+        return radius
+
+    def _take_pending(self) -> tuple[Tensor, Tensor]:
+        self.prune()
+        if not self._pending:
+            nothing = torch.empty(0, dtype=torch.int64, device=self.radius.device)
+            return nothing, nothing
+        rows, columns, _ = self._pending.pop()
+        return rows.long(), columns.long()
+
+    def _settle_from(self, queries: Block, references: Block) -> None:
+        def measure(rows: Tensor, columns: Tensor) -> Tensor:
+            swap = ((rows < queries.start) | (rows >= queries.stop)) | (
+                (columns < references.start) | (columns >= references.stop)
+            )
+            left = torch.where(swap, columns, rows) - queries.start
+            right = torch.where(swap, rows, columns) - references.start
+            return self.frame.squared(queries.rows, left, references.rows, right)
+
+        self.settle(measure)
+
+    def _merge(self, rows: Tensor, columns: Tensor, squares: Tensor) -> None:
+        """Merge settled pairs into the r nearest; count those tied with the r-th beyond it."""
+        touched = torch.unique(rows)
+        before = self.squares[touched, -1]
+        old = touched[:, None].expand(-1, self.order)
+        held = self.indices[touched] >= 0
+        rows = torch.cat((rows, old[held]))
+        columns = torch.cat((columns, self.indices[touched][held]))
+        squares = torch.cat((squares, self.squares[touched][held]))
+        by = torch.argsort(columns, stable=True)
+        by = by[torch.argsort(squares[by], stable=True)]
+        by = by[torch.argsort(rows[by], stable=True)]  # by row, then distance, then index
+        rows, columns, squares = rows[by], columns[by], squares[by]
+        rank = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
+        kept = rank < self.order
+        self.indices[rows[kept], rank[kept]] = columns[kept]
+        self.squares[rows[kept], rank[kept]] = squares[kept]
+        last = self.squares[:, -1]
+        changed = touched[last[touched] != before]
+        self.surplus[changed] = 0
+        self.surplus_same[changed] = 0
+        beyond = ~kept & (squares == last[rows])
+        self._count_beyond(rows[beyond], columns[beyond])
+        exact = torch.nextafter(last[touched].float(), torch.tensor(math.inf, device=rows.device))
+        self.radius[touched] = torch.minimum(self.radius[touched], exact)
+
+    def _count_beyond(self, rows: Tensor, columns: Tensor) -> None:
+        self.surplus.index_add_(0, rows, torch.ones_like(rows))
+        if self.labels is not None and self.reference_labels is not None:
+            same = (self.labels[rows] == self.reference_labels[columns]).long()
+            self.surplus_same.index_add_(0, rows, same)
+
+
+def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
+    """``rows`` cut into even blocks of at most ``size`` samples, without copies."""
+    count = math.ceil(len(rows) / size)
+    even = min(size, -(-math.ceil(len(rows) / count) // 16) * 16)
+    return [frame.block(start, rows[start : start + even]) for start in range(0, len(rows), even)]
+
+
+def block_pairs(
+    queries: list[Block], references: list[Block] | None, frame: Frame, keep_centred: bool
+) -> Iterator[tuple[Block, Block]]:
+    """All pairs of blocks; each unordered pair once where ``references`` is None."""
+    for index, block in enumerate(queries):
+        held = frame.keep_centred(block) if keep_centred else block
+        if references is None:
+            yield held, held
+        for other in queries[index + 1 :] if references is None else references:
+            yield held, other
+
+
+def search(
+    queries: Tensor,
+    order: int = 1,
+    *,
+    references: Tensor | None = None,
+    labels: Tensor | None = None,
+    reference_labels: Tensor | None = None,
+    among: str = "all",
+    weight: Tensor | None = None,
+    budget: int | None = None,
+) -> Neighbours:
+    """The exact ``order`` nearest neighbours of every row of ``queries`` (m, d).
+
+    Without ``references`` (n, d) among the queries themselves, self excluded. Distances are
+    Euclidean, features multiplied by ``weight`` (d,) first if given. ``budget``: bytes beside the
+    inputs.
+
+    Raises:
+        UndefinedIndexError: there are not ``order`` other samples.
+        NotFiniteError: a value is NaN or infinite.
+        BudgetError: the budget is too small.
+    """
+    others = len(queries) - 1 if references is None else len(references)
+    if order < 1:
+        raise OptionError(f"the order is 1 or more, not {order}")
+    if others < order:
+        raise UndefinedIndexError(f"{order} neighbours are asked for, but there are {others}")
+    cross = references is not None
+    target = queries if references is None else references
+    plan = search_plan(
+        len(queries),
+        target.shape[1],
+        order,
+        references=len(target) if cross else None,
+        budget=budget,
+    )
+    with full_precision(target.device):
+        frame = Frame.around(target, weight)
+        left = blocks_of(queries, frame, plan.block)
+        right = None if references is None else blocks_of(references, frame, plan.block)
+    run = RunningNeighbours(
+        len(queries),
+        order,
+        frame,
+        labels=labels,
+        reference_labels=reference_labels,
+        among=among,
+        exclude_self=not cross,
+    )
+
+    def measure(rows: Tensor, columns: Tensor) -> Tensor:
+        return frame.squared(queries, rows, target, columns)
+
+    limit = 3 * len(queries) * (order + 3)
+    for query, reference in block_pairs(left, right, frame, plan.keep_centred):
+        run.visit(query, reference, both=not cross and query.start != reference.start)
+        if run.pending > limit:
+            run.prune()
+            if run.pending > limit // 2:
+                run.settle(measure)
+    run.settle(measure)
+    return run.result()

@@ -1,0 +1,150 @@
+"""From what callers pass to the one search: spaces, sketches, and the record of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.inputs import ArrayLike, as_samples, check_order, check_widths
+from addnn_spec.indices.neighbours import Neighbours, search
+from addnn_spec.indices.results import IndexResult, SketchError
+from addnn_spec.indices.space import Metric, Space, fold_all
+
+CHECKED = 1000  # samples that a sketch's error is measured on
+
+
+class SearchOptions(TypedDict, total=False):
+    """Options that every index takes.
+
+    normalize: z-score each feature (ddof 1, + 1e-10); test data with the training statistics.
+    metric: "euclidean", "whiten", or a Mahalanobis matrix (d, d).
+    budget: bytes to work in beside the inputs; a metric other than Euclidean adds a float64 copy.
+    """
+
+    normalize: bool
+    metric: Metric
+    budget: int | None
+
+
+@dataclass(frozen=True)
+class Query:
+    """Samples, perhaps searched among references, in one space."""
+
+    samples: Tensor
+    references: Tensor | None
+    space: Space
+    budget: int | None
+
+    @classmethod
+    def of(
+        cls,
+        samples: Tensor,
+        references: Tensor | None = None,
+        sketch: tuple[int, int] | None = None,
+        *,
+        normalize: bool = False,
+        metric: Metric = "euclidean",
+        budget: int | None = None,
+    ) -> Query:
+        """The space comes from the references where there are any. ``sketch``: width and seed."""
+        if references is not None:
+            check_widths(samples, references)
+            if samples.device != references.device:
+                samples = samples.to(references.device)
+        base = samples if references is None else references
+        space = Space.of(base, normalize, metric)
+        placed = [space.place(samples)] + ([] if references is None else [space.place(base)])
+        if sketch is not None:
+            placed = fold_all(*sketch, space.weight, *placed)
+            space = replace(space, weight=None)
+        return cls(placed[0], placed[1] if references is not None else None, space, budget)
+
+    def search(
+        self,
+        order: int,
+        labels: Tensor | None = None,
+        reference_labels: Tensor | None = None,
+        among: str = "all",
+    ) -> Neighbours:
+        """The search in this query's space."""
+        target = self.references
+        others = len(self.samples) - 1 if target is None else len(target)
+        check_order(order, others)
+        return search(
+            self.samples,
+            order,
+            references=target,
+            labels=labels,
+            reference_labels=reference_labels,
+            among=among,
+            weight=self.space.weight,
+            budget=self.budget,
+        )
+
+    def record(self, name: str, per_sample: Tensor, order: int = 1) -> IndexResult:
+        """A result: the mean of the defined (not NaN) samples, with the space's names."""
+        defined = ~torch.isnan(per_sample)
+        return IndexResult(
+            name=name,
+            value=float(per_sample[defined].double().mean()),
+            m=len(per_sample),
+            dimensions=self.space.dimensions,
+            order=order,
+            normalisation=self.space.normalisation,
+            metric=self.space.metric,
+            undefined=int((~defined).sum()),
+            per_sample=per_sample,
+        )
+
+
+def neighbours(
+    X: ArrayLike,
+    order: int = 1,
+    *,
+    references: ArrayLike | None = None,
+    labels: Tensor | None = None,
+    reference_labels: Tensor | None = None,
+    among: str = "all",
+    normalize: bool = False,
+    metric: Metric = "euclidean",
+    budget: int | None = None,
+) -> Neighbours:
+    """The exact ``order`` nearest neighbours of every sample of ``X`` (m, ...), self excluded.
+
+    With ``references`` (n, ...), among those, and normalised by those. ``labels`` (m,) and
+    ``reference_labels`` (n,) are int64 tensors; they let ``among`` be ``"same"`` or ``"other"``.
+    One result serves every index of order up to ``order``.
+
+    Raises:
+        IndicesError: see errors.py.
+    """
+    target = None if references is None else as_samples(references, "references")
+    query = Query.of(as_samples(X), target, normalize=normalize, metric=metric, budget=budget)
+    return query.search(order, labels, reference_labels, among)
+
+
+Compute = Callable[[Tensor, Tensor, tuple[int, int] | None], IndexResult]
+
+
+def sketched(
+    compute: Compute, samples: Tensor, others: Tensor, sketch: int | None, seed: int, order: int
+) -> IndexResult:
+    """``compute(samples, others, fold)``, exact without ``sketch``, else with its measured error.
+
+    The error is that of the same sketch on up to 1000 of the samples, drawn by ``seed``. A sketch
+    as wide as the samples is no sketch: the result is exact.
+    """
+    if sketch is None or sketch >= samples.shape[1]:
+        return compute(samples, others, None)
+    fold = (sketch, seed)
+    result = compute(samples, others, fold)
+    count = max(min(CHECKED, len(samples)), order + 1)
+    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count]
+    some = samples[drawn.to(samples.device)], others[drawn.to(others.device)]
+    exact, approximate = compute(*some, None), compute(*some, fold)
+    error = SketchError(sketch, seed, count, exact.value, approximate.value)
+    return replace(result, exact=False, sketch=error)

@@ -1,0 +1,165 @@
+"""Where distances are taken: normalisation, metric, sketch, fixed by the (training) data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import OptionError, ShapeError
+from addnn_spec.indices.geometry import check_finite, column_chunks
+from addnn_spec.indices.inputs import check_widths
+
+Metric = str | Tensor | np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A fixed linear map of features, in which distances are Euclidean.
+
+    Attributes:
+        dimensions: features as passed in.
+        normalisation, metric: names for the record.
+        weight: (d,) float64, applied inside the search, or None.
+        shift, matrix: (d,) and (d, k) float64: samples are placed at ``(x - shift) @ matrix``.
+    """
+
+    dimensions: int
+    normalisation: str
+    metric: str
+    weight: Tensor | None = None
+    shift: Tensor | None = None
+    matrix: Tensor | None = None
+
+    @classmethod
+    def of(cls, samples: Tensor, normalize: bool = False, metric: Metric = "euclidean") -> Self:
+        """The space of ``samples`` (m, d).
+
+        z-score: each feature divided by its standard deviation (ddof 1) + 1e-10. ``metric``:
+        ``"euclidean"``, ``"whiten"`` (the pseudo-inverse of the samples' covariance) or a symmetric
+        positive semi-definite (d, d) matrix M, for ``(x - y)^T M (x - y)``.
+
+        Raises:
+            NotFiniteError: a value is NaN or infinite.
+            OptionError, ShapeError: M is not such a matrix.
+        """
+        width = samples.shape[1]
+        normalisation = "z-score" if normalize else "none"
+        weight = _z_score(samples) if normalize else None
+        if isinstance(metric, str) and metric == "euclidean":
+            return cls(width, normalisation, metric, weight)
+        check_finite(samples)
+        shift = samples.double().mean(dim=0)
+        scale = torch.ones_like(shift) if weight is None else weight
+        if isinstance(metric, str):
+            if metric != "whiten":
+                raise OptionError(f"metric is euclidean, whiten or a matrix, not {metric!r}")
+            name, root = metric, _whitening((samples.double() - shift) * scale)
+        else:
+            name, root = "mahalanobis", _root(torch.as_tensor(metric).to(shift), width)
+        return cls(width, normalisation, name, None, shift, scale[:, None] * root)
+
+    def place(self, samples: Tensor) -> Tensor:
+        """``samples`` (m, d) where distances are Euclidean but for ``weight``.
+
+        Raises:
+            ShapeError: the number of features differs.
+        """
+        if samples.shape[1] != self.dimensions:
+            raise ShapeError(f"{samples.shape[1]} features, where {self.dimensions} are expected")
+        if self.matrix is None or self.shift is None:
+            return samples
+        check_finite(samples)
+        return (samples.double() - self.shift) @ self.matrix
+
+
+def _z_score(samples: Tensor) -> Tensor:
+    if len(samples) < 2:
+        raise OptionError("normalisation needs 2 samples or more")
+    check_finite(samples)
+    deviation = torch.empty(samples.shape[1], dtype=torch.float64, device=samples.device)
+    for columns in column_chunks(samples.shape[1]):
+        first = samples[:1, columns].double()
+        total = square = torch.zeros_like(first[0])
+        for part in torch.split(samples, 1024):
+            centred = part[:, columns].double() - first
+            total = total + centred.sum(dim=0)
+        mean = total / len(samples)
+        for part in torch.split(samples, 1024):
+            square = square + (part[:, columns].double() - first - mean).square_().sum(dim=0)
+        deviation[columns] = (square / (len(samples) - 1)).sqrt()
+    return 1 / (deviation + 1e-10)
+
+
+def _root(matrix: Tensor, width: int) -> Tensor:
+    """R (d, k) with R R^T = M, for a symmetric positive semi-definite M."""
+    if tuple(matrix.shape) != (width, width):
+        raise ShapeError(f"the metric of {width} features is {width} x {width}")
+    if not torch.isfinite(matrix).all() or not torch.allclose(matrix, matrix.T):
+        raise OptionError("the metric must be a finite symmetric matrix")
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    tolerance = float(values.abs().max()) * width * torch.finfo(torch.float64).eps
+    if float(values.min()) < -tolerance:
+        raise OptionError("the metric must be positive semi-definite")
+    kept = values > tolerance
+    root: Tensor = vectors[:, kept] * values[kept].sqrt()
+    return root
+
+
+def _whitening(centred: Tensor) -> Tensor:
+    """W (d, k) with W W^T the pseudo-inverse of the covariance (ddof 1)."""
+    _, singular, right = torch.linalg.svd(centred, full_matrices=False)
+    tolerance = float(singular.max()) * max(centred.shape) * torch.finfo(torch.float64).eps
+    kept = singular > tolerance
+    if not bool(kept.any()):
+        raise OptionError("whitening needs samples that differ")
+    root: Tensor = right[kept].T * (math.sqrt(len(centred) - 1) / singular[kept])
+    return root
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A balanced count-sketch: features permuted, signed, folded to ``width`` sums.
+
+    Squared distances keep their expectation (Charikar, Chen, Farach-Colton 2002; Weinberger et al.
+    2009); at ``width >= d`` nothing is lost, and the fold is not used.
+    """
+
+    width: int
+    seed: int
+
+    def apply(self, samples: Tensor, shift: Tensor, weight: Tensor | None) -> Tensor:
+        """``samples`` (m, d) minus ``shift`` (d,), weighted, folded: (m, width) float32."""
+        d = samples.shape[1]
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(d, generator=generator).to(samples.device)
+        signs = torch.randint(0, 2, (d,), generator=generator).to(samples.device).double() * 2 - 1
+        factor = signs if weight is None else signs * weight
+        folds = math.ceil(d / self.width)
+        out = torch.empty(len(samples), self.width, dtype=torch.float32, device=samples.device)
+        rows = max(1, 2**20 // d)
+        for start in range(0, len(samples), rows):
+            part = (samples[start : start + rows].double() - shift) * factor
+            padded = part.new_zeros(len(part), folds * self.width)
+            padded[:, :d] = part[:, order]
+            out[start : start + rows] = padded.view(len(part), folds, self.width).sum(dim=1)
+        return out
+
+
+def fold_all(width: int, seed: int, weight: Tensor | None, *sides: Tensor) -> list[Tensor]:
+    """Every side folded alike.
+
+    Raises:
+        OptionError: ``width`` is below 1.
+    """
+    if width < 1:
+        raise OptionError(f"a sketch has 1 or more values, not {width}")
+    for side in sides:
+        check_widths(sides[0], side)
+        check_finite(side)
+    shift = sides[0][:1024].double().mean(dim=0)
+    return [Fold(width, seed).apply(side, shift, weight) for side in sides]
