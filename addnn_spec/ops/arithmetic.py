@@ -42,13 +42,16 @@ class _Binary(_Elementwise):
 
     def infer(self, *inputs: TensorType | None) -> TensorType:
         tensors = self._tensors(inputs)
-        scalars = [value for value in (self.left, self.right) if value is not None]
-        dtypes = [x.dtype for x in tensors] + [dtype_of(value) for value in scalars]
+        dtypes = [x.dtype for x in tensors]
+        if self.left is not None:
+            dtypes.insert(0, dtype_of(self.left))
+        if self.right is not None:
+            dtypes.append(dtype_of(self.right))
         shape = broadcast(self, *(x.shape for x in tensors))
         return TensorType(self.result_dtype(dtypes), shape)
 
     def result_dtype(self, dtypes: list[DType]) -> DType:
-        """The result's element type, of both operands'; raises E0307 for what torch refuses."""
+        """The result's element type, of the left's and right's; E0307 for what torch refuses."""
         return promote(*dtypes)
 
     def functional(self, *inputs: TensorType | None) -> Code | None:
@@ -150,7 +153,7 @@ class Div(_Binary):
 class _WholeDivision(_Binary):
     def result_dtype(self, dtypes: list[DType]) -> DType:
         _check_divisor(self, self.right)
-        if set(dtypes) == {"bool"}:
+        if dtypes[1] == "bool":  # a divisor that is 0 wherever it is false
             raise self._refuse(dtypes)
         return promote(*dtypes)
 

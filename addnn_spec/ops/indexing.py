@@ -93,7 +93,7 @@ class _Selection(Operator):
             needed = index + 1 if index >= 0 else -index
         if not _known(needed, size):
             below: Bounds = () if isinstance(index, int) else ((0, index),)
-            return (*below, (needed, size))
+            return below if needed == size else (*below, (needed, size))
         if isinstance(needed, int) and isinstance(size, int) and needed > size:
             raise OperatorError(
                 "E0306",

@@ -331,11 +331,11 @@ class _Triangle(Operator):
 
 
 class Triu(_Triangle):
-    """The upper triangle of matrices, from a diagonal on; 0 elsewhere. `[*, n, m]` → `[*, n, m]`."""
+    """The upper triangle of matrices, from a diagonal on, else 0. `[*, n, m]` → `[*, n, m]`."""
 
 
 class Tril(_Triangle):
-    """The lower triangle of matrices, up to a diagonal; 0 elsewhere. `[*, n, m]` → `[*, n, m]`."""
+    """The lower triangle of matrices, up to a diagonal, else 0. `[*, n, m]` → `[*, n, m]`."""
 
 
 class MaskedFill(Operator):
