@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Weight
@@ -123,7 +123,7 @@ class MultiheadAttention(Initialized):
         batch, length, _ = query.shape
         each = (batch * self.num_heads, length, key.shape[1])
         if padding is not None:
-            self._check_mask(padding, [(batch, key.shape[1])], 3)
+            check_mask(self, padding, [(batch, key.shape[1])], 3)
         if mask is None:
             return
         if self.is_causal:
@@ -133,23 +133,13 @@ class MultiheadAttention(Initialized):
                 argument="is_causal",
                 input=4,
             )
-        self._check_mask(mask, [each[1:], each], 4)
+        check_mask(self, mask, [each[1:], each], 4)
         if padding is not None and padding.dtype != mask.dtype:
             raise OperatorError(
                 "E0307",
                 f"{name_of(self)}'s masks must be of one type, not {padding.dtype} and "
                 f"{mask.dtype}",
                 input=4,
-            )
-
-    def _check_mask(self, mask: TensorType, shapes: list[tuple[Size, ...]], index: int) -> None:
-        check_dtype(self, mask, "bool", "float", input=index)
-        if mask.shape not in shapes:
-            wanted = " or ".join(str(TensorType("bool", shape)) for shape in shapes)
-            raise OperatorError(
-                "E0303",
-                f"{name_of(self)}'s {self.input_names[index]} is {mask}, where {wanted} is needed",
-                input=index,
             )
 
     def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
@@ -251,6 +241,21 @@ def projected(inputs: Inputs) -> tuple[TensorType, TensorType, TensorType]:
     assert key is not None
     assert value is not None
     return query, key, value
+
+
+def check_mask(
+    operator: Operator, mask: TensorType, shapes: Sequence[tuple[Size, ...]], index: int
+) -> None:
+    """A mask of the attention's weights has one of these shapes."""
+    check_dtype(operator, mask, "bool", "float", input=index)
+    if mask.shape not in shapes:
+        wanted = " or ".join(str(TensorType("bool", shape)) for shape in shapes)
+        raise OperatorError(
+            "E0303",
+            f"{name_of(operator)}'s {operator.input_names[index]} is {mask}, where {wanted} is "
+            "needed",
+            input=index,
+        )
 
 
 class ScaledDotProductAttention(Operator):

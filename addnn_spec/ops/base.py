@@ -202,7 +202,7 @@ class Operator(BaseModel):
         """
         return ()
 
-    def constructor(self, *inputs: TensorType) -> Call | None:
+    def constructor(self, *inputs: Any) -> Call | None:
         """The call that makes the module: by default `nn.<Name>(inferred, fields)`.
 
         Inferred and required arguments are positional, in torch's order; the others keywords.

@@ -184,7 +184,7 @@ class _Recurrent(_Gated):
         return {"elementwise": x.shape[0] * x.shape[1] * units * self.step_operations}
 
     def constructor(self, *inputs: TensorType | None) -> Call | None:
-        made = super().constructor(*inputs)  # type: ignore[arg-type]
+        made = super().constructor(*inputs)
         assert made is not None
         return Call(made.fn, (*made.args, Arg(value=True, name="batch_first", default=False)))
 

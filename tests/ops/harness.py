@@ -186,7 +186,7 @@ class Interpreter:
 
 def build(operator: Operator, inputs: Sequence[TensorType | None]) -> nn.Module | None:
     """The operator's module in evaluation mode, initialised; None where it has none."""
-    code = operator.constructor(*inputs)  # type: ignore[arg-type]
+    code = operator.constructor(*inputs)
     if code is None:
         return None
     interpreter = Interpreter(operator)

