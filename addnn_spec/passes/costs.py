@@ -64,12 +64,16 @@ class Cost:
 class GraphCosts:
     """The costs of one graph: of each node in one turn, with all that it calls, and in all.
 
-    `training` is the part that only training outputs need; `total` is without it.
+    `training` is the part that only training outputs need; `total` is without it. `weights_at`
+    tells at which node a module's weights are counted, its first use in evaluation; those of a
+    module that the graph declares but only nodes inside of others use are in `modules`.
     """
 
     nodes: Mapping[int, Cost]
     total: Cost
     training: Cost
+    weights_at: Mapping[str, int]
+    modules: Mapping[str, Cost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +105,44 @@ def _graph(graph: Graph, found: dict[int, GraphCosts]) -> GraphCosts:
         return known
     nodes: dict[int, Cost] = {}
     total, training = Cost(), Cost()
-    unseen = {module.name: module for module in graph.modules}
+    weights_at = _first_uses(graph)
     for node in graph.nodes():
         cost = _node(graph, node, found)
         if node.module is not None:
-            decl = None if node.module.port else unseen.pop(node.module.name, None)
-            weights = _module(decl, found) if decl is not None else Cost()
+            first = weights_at.get(node.module.name) == node.id
+            weights = _module(_declared(graph, node.module.name), found) if first else Cost()
             cost = replace(cost, params=weights.params, buffers=weights.buffers)
         nodes[node.id] = cost
+        run = cost.times(node.times, shared=node.module is not None)
         if node.training:
-            training = training + cost.times(node.times)
+            training = training + run
         else:
-            total = total + cost.times(node.times)
-    for decl in unseen.values():
-        weights = _module(decl, found)
-        total = total + Cost(weights.params, weights.buffers)
-    result = GraphCosts(nodes, total, training)
+            total = total + run
+    modules = {}
+    for decl in graph.modules:
+        if decl.name not in weights_at:
+            weights = _module(decl, found)
+            modules[decl.name] = Cost(weights.params, weights.buffers)
+            total = total + modules[decl.name]
+    result = GraphCosts(nodes, total, training, weights_at, modules)
     found[id(graph)] = result
     return result
+
+
+def _first_uses(graph: Graph) -> dict[str, int]:
+    """Where each module is first applied that the graph declares; in evaluation if anywhere."""
+    first: dict[str, int] = {}
+    for wanted in (False, True):
+        for node in graph.nodes():
+            module = node.module
+            if module and not module.port and isinstance(node.op, Operator | Graph):
+                if node.training is wanted:
+                    first.setdefault(module.name, node.id)
+    return first
+
+
+def _declared(graph: Graph, name: str) -> ModuleDecl:
+    return next(module for module in graph.modules if module.name == name)
 
 
 def _node(graph: Graph, node: Node, found: dict[int, GraphCosts]) -> Cost:

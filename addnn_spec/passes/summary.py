@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from addnn_spec.graph import Graph, Node, Placeholder
+from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
+from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.memory import BYTES, Memory, activation_memory, at
 from addnn_spec.passes.minimum import minimum_sizes
-from addnn_spec.passes.unfold import FlatNode, op_name, unfold
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
 from addnn_spec.passes.weights import weights_of
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A node, or `times` equal ones in a row; `rows` are the nodes inside.
+    """A node, or `times` equal ones in a row.
 
-    `params`, `macs` and `flops` are of one turn, with all inside. `shared_with` names the module
-    whose weights it uses, counted elsewhere.
+    `cost` is of one turn, with all inside. `shared_with` names the module whose weights it uses
+    where they are counted elsewhere: at the module's first use, or, if that is inside of another
+    node, in a row of its own, which has no outputs.
     """
 
     path: str
@@ -32,9 +34,41 @@ class Row:
     cost: Cost
     file: str
     line: int
-    training: bool
-    shared_with: str | None
-    rows: tuple[Row, ...]
+    training: bool = False
+    shared_with: str | None = None
+    one_module: bool = False
+    """All turns use the weights of one module."""
+    _graphs: tuple[tuple[str, Graph], ...] = field(default=(), repr=False)
+    """What is inside, with what its paths begin with."""
+    _costs: Costs | None = field(default=None, repr=False)
+
+    @property
+    def total(self) -> Cost:
+        """The cost of all turns."""
+        return self.cost.times(self.times, shared=self.one_module)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are nodes inside."""
+        return any(len(graph.nx) > len(graph.inputs) for _, graph in self._graphs)
+
+    def rows(self) -> Iterator[Row]:
+        """The nodes inside: made when asked for, since there can be very many."""
+        assert self._costs is not None
+        for prefix, graph in self._graphs:
+            for row in _rows(graph, f"{self.path}.{prefix}", self.depth + 1, self._costs):
+                if not (self.shared_with and row.cost.params + row.cost.buffers):
+                    yield row
+                else:
+                    free = replace(row.cost, params=0, buffers=0)
+                    yield replace(row, cost=free, shared_with=self.shared_with)
+
+    def turns(self) -> Iterator[Row]:
+        """The run's nodes one by one."""
+        yield replace(self, times=1)
+        head, first = run_name(self.path)
+        for number in range(first + 1, first + self.times):
+            yield replace(self, times=1, path=f"{head}{number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +90,14 @@ class Summary:
 def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str = "") -> Summary:
     """The summary of a network at its default sizes, or at `dims`.
 
-    `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as frozen.
+    `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as frozen. Raises
+    `DiagnosticError` where the network cannot have these sizes.
     """
+    check_dims(graph, dims or {})
     costs = count_costs(graph)
-    rows = tuple(_rows(graph, "", 0, costs, set()))
     return Summary(
         graph.name,
-        rows,
+        tuple(_rows(graph, "", 0, costs)),
         costs.main.total,
         costs.main.training,
         activation_memory(graph, dims),
@@ -84,51 +119,60 @@ def frozen_parameters(graph: Graph, pattern: str) -> int:
     return total
 
 
-def _rows(graph: Graph, prefix: str, depth: int, costs: Costs, used: set[str]) -> list[Row]:
-    rows = []
+def _rows(graph: Graph, prefix: str, depth: int, costs: Costs) -> Iterator[Row]:
+    known = costs.of(graph)
     for node in graph.nodes():
-        if isinstance(node.op, Placeholder) and depth:
-            continue
-        rows.append(_row(graph, node, prefix, depth, costs, used))
-    return rows
+        if not (isinstance(node.op, Placeholder) and depth):
+            yield _row(node, prefix, depth, costs, known.nodes[node.id], known.weights_at)
+    for module in graph.modules:
+        if module.name not in known.weights_at:
+            yield _module_row(module, prefix, depth, known.modules[module.name])
 
 
-def _row(graph: Graph, node: Node, prefix: str, depth: int, costs: Costs, used: set[str]) -> Row:
-    path = f"{prefix}{node.name}"
-    inner: list[Row] = []
+def _row(
+    node: Node, prefix: str, depth: int, costs: Costs, cost: Cost, first: Mapping[str, int]
+) -> Row:
+    inner = [(f"{argument}.", layer) for argument, layer in node.layers]
     if node.calls is not None:
-        inner = _rows(node.calls, f"{path}.", depth + 1, costs, used)
-    for argument, layer in node.layers:
-        inner += _rows(layer, f"{path}.{argument}.", depth + 1, costs, used)
+        inner.append(("", node.calls))
     shared = None
-    if node.module is not None:
-        name = node.module.name
-        shared = name if node.module.port or f"{prefix}{name}" in used else None
-        used.add(f"{prefix}{name}")
-    line = node.span.position[0]
+    if node.module is not None and first.get(node.module.name) != node.id:
+        shared = node.module.name
     return Row(
-        path,
+        f"{prefix}{node.name}",
         op_name(node),
         node.times,
         depth,
         node.outputs,
-        costs.node(graph, node),
+        cost,
         node.span.source.name,
-        line,
+        node.span.position[0],
         node.training,
         shared,
+        node.module is not None,
         tuple(inner),
+        costs,
     )
 
 
-def to_json(graph: Graph, dims: Mapping[str, int] | None = None) -> dict[str, Any]:
+def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost) -> Row:
+    op = module.op.name if isinstance(module.op, Graph) else type(module.op).__name__
+    line = module.span.position[0]
+    return Row(f"{prefix}{module.name}", op, 1, depth, (), cost, module.span.source.name, line)
+
+
+def to_json(
+    graph: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
+) -> dict[str, Any]:
     """The summary as plain data, every node listed.
 
-    Raises `TooManyNodesError` where the network has too many nodes to list.
+    Raises `TooManyNodesError` where the network has more than `limit` nodes, `DiagnosticError`
+    where it cannot have these sizes.
     """
+    check_dims(graph, dims or {})
     costs = count_costs(graph)
+    unfolded = unfold(graph, limit=limit)
     memory = activation_memory(graph, dims)
-    unfolded = unfold(graph)
     nodes = [_node_json(item, unfolded.nodes, dims) for item in unfolded.nodes]
     total, training = costs.main.total, costs.main.training
     return {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from addnn_spec.graph import Graph, ModuleDecl, ModuleRef, Node, Placeholder, Ref
+from addnn_spec.graph import Graph, ModuleDecl, ModuleRef, Node, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator, TensorType
 
 MAX_FLAT_NODES = 20_000
@@ -143,9 +143,8 @@ class _Unfolder:
             None if value is None else self.flat[value.source].node.outputs[value.port]
             for value in inputs
         )
-        use = 0
-        if node.module is not None or owner != path:
-            use = self.uses.get(owner, 0)
+        use = self.uses.get(owner, 0)
+        if not isinstance(node.op, WeightOf):
             self.uses[owner] = use + 1
         self.flat.append(FlatNode(index, path, node, inputs, types, owner, use, training, turn))
         return Value(index, 0)

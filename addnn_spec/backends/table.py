@@ -1,0 +1,220 @@
+"""The summary as a table: plain aligned text, or with colours by rich.
+
+Equal nodes in a row are one line, ×n, whose figures are those of all n; below it one of them is
+shown. Shapes and figures are at the default sizes, or at those that the summary was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from addnn_spec.graph import Graph
+from addnn_spec.passes.costs import Cost
+from addnn_spec.passes.dims import symbolic_sizes
+from addnn_spec.passes.memory import at
+from addnn_spec.passes.receptive import Field, receptive_fields
+from addnn_spec.passes.summary import Row, Summary
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
+
+DEPTH = 1
+"""How many levels are open by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What to show: `opened` are patterns of paths whose nodes are shown with what is inside and,
+    in a run, one by one; `limit` is how many lines there may be."""
+
+    flops: bool = False
+    receptive_field: bool = False
+    opened: tuple[str, ...] = ()
+    depth: int | None = None
+    limit: int = MAX_FLAT_NODES
+
+
+Line = tuple[str, ...]
+
+
+def plain_table(graph: Graph, summary: Summary, view: View) -> str:
+    """The table and the totals as text; raises `TooManyNodesError` as `_visible` does."""
+    lines = list(_lines(graph, summary, view))
+    header = _header(view)
+    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
+    left = _left_columns(view)
+    text = [_aligned(header, widths, left), "  ".join("-" * width for width in widths)]
+    text += [_aligned(line, widths, left) for line in lines]
+    return "\n".join([_title(graph, summary), "", *text, "", *_totals(summary, view)]) + "\n"
+
+
+def rich_table(graph: Graph, summary: Summary, view: View) -> str:
+    """As `plain_table`, with the escapes of a colour terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    left = _left_columns(view)
+    for i, name in enumerate(_header(view)):
+        justify = "left" if i in left else "right"
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for line in _lines(graph, summary, view):
+        table.add_row(*(Text(cell) for cell in line))
+    console = Console(force_terminal=True, highlight=False, width=1000)
+    with console.capture() as capture:
+        console.print(Text(_title(graph, summary), style="bold"))
+        console.print(table)
+        for line in _totals(summary, view):
+            console.print(Text(line))
+    return capture.get()
+
+
+def _aligned(line: Line, widths: list[int], left: frozenset[int]) -> str:
+    cells = (
+        cell.ljust(width) if i in left else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+    )
+    return "  ".join(cells).rstrip()
+
+
+def _header(view: View) -> Line:
+    names = ["node", "operator", "output shape", "activations", "params", "MACs"]
+    if view.flops:
+        names.append("FLOPs")
+    if view.receptive_field:
+        names.append("receptive field")
+    return tuple(names)
+
+
+def _left_columns(view: View) -> frozenset[int]:
+    return frozenset([0, 1, 2] + ([6 + view.flops] if view.receptive_field else []))
+
+
+def _title(graph: Graph, summary: Summary) -> str:
+    sizes = [
+        f"{name} = {summary.dims.get(name, symbol.default)}"
+        for name, symbol in symbolic_sizes(graph).items()
+    ]
+    return f"{summary.network}" + (f" at {', '.join(sizes)}" if sizes else "")
+
+
+def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[Line]:
+    fields = _fields(graph) if view.receptive_field else {}
+    for count, row in enumerate(_visible(iter(summary.rows), view), 1):
+        if count > view.limit:
+            raise TooManyNodesError(f"the table would have more than {view.limit:,} lines")
+        yield _line(row, summary.dims, view, fields)
+
+
+def _visible(rows: Iterator[Row], view: View) -> Iterator[Row]:
+    """The rows to show, inner ones after those that hold them."""
+    for folded in rows:
+        alone = folded.times > 1 and any(_is_open(turn.path, view) for turn in folded.turns())
+        for row in folded.turns() if alone else (folded,):
+            yield row
+            depth = DEPTH if view.depth is None else view.depth
+            if row.has_rows and (row.depth < depth or _is_open(row.path, view)):
+                yield from _visible(row.rows(), view)
+
+
+def _is_open(path: str, view: View) -> bool:
+    """Whether a pattern names the node, or one inside of it."""
+    parts = path.split(".")
+    for pattern in view.opened:
+        wanted = pattern.split(".")
+        within = len(wanted) > len(parts) and all(map(fnmatchcase, parts, wanted))
+        if within or fnmatchcase(path, pattern):
+            return True
+    return False
+
+
+def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Field]) -> Line:
+    total = row.total
+    name = "  " * row.depth + (row.path if not row.depth else row.path.rsplit(".", 1)[-1])
+    cells = [
+        name,
+        row.op + (f" ×{row.times:,}" if row.times > 1 else ""),
+        _shapes(row, dims),
+        _figure(sum(at(output.numel, dims) for output in row.outputs)),
+        f"as {row.shared_with}" if row.shared_with else _figure(total.params),
+        _figure(at(total.macs, dims)),
+    ]
+    if view.flops:
+        cells.append(_figure(at(total.total_flops, dims)))
+    if view.receptive_field:
+        cells.append(_field(fields.get(row.path)))
+    if row.training:
+        cells[1] += " (training)"
+    return tuple(cells)
+
+
+def _shapes(row: Row, dims: Mapping[str, int]) -> str:
+    shapes = ("[" + ", ".join(str(at(s, dims)) for s in t.shape) + "]" for t in row.outputs)
+    return ", ".join(shapes)
+
+
+def _figure(count: int) -> str:
+    return f"{count:,}" if count else ""
+
+
+def _fields(graph: Graph) -> dict[str, Field]:
+    """The receptive field of each node, and of what holds nodes: that of the last inside."""
+    found: dict[str, Field] = {}
+    for path, field in receptive_fields(graph).items():
+        parts = path.split(".")
+        for length in range(1, len(parts) + 1):
+            found[".".join(parts[:length])] = field
+    return found
+
+
+def _field(field: Field | None) -> str:
+    if field is None:
+        return ""
+    size = "×".join(str(size) for size in field.size)
+    return f"{size}, stride {'×'.join(str(stride) for stride in field.stride)}"
+
+
+def _totals(summary: Summary, view: View) -> list[str]:
+    total, dims = summary.total, summary.dims
+    rows = [("parameters", f"{total.params:,}")]
+    if summary.frozen:
+        rows.append(("  trainable", f"{total.params - summary.frozen:,}"))
+        rows.append(("  frozen", f"{summary.frozen:,}"))
+    if total.buffers:
+        rows.append(("buffers", f"{total.buffers:,}"))
+    rows.append(("MACs", f"{at(total.macs, dims):,}"))
+    rows.append(("FLOPs", _flops(total, dims)))
+    if view.flops:
+        rows += [
+            (f"  {name}", f"{at(count, dims):,}")
+            for name, count in [("2 × MACs", 2 * total.macs), *sorted(total.flops.items())]
+        ]
+    extra = summary.training
+    if extra.params or extra.macs:
+        macs = f"{at(extra.macs, dims):,} MACs"
+        rows.append(("training adds", f"{extra.params:,} parameters, {macs}"))
+    rows.append(("activations", _bytes(summary.memory.peak) + " at the peak"))
+    rows.append(("", _bytes(summary.memory.total) + " in all, kept for training"))
+    if summary.minimum:
+        least = ", ".join(f"{name} ≥ {value:,}" for name, value in summary.minimum.items())
+        rows.append(("smallest sizes", least))
+    width = max(len(name) for name, _ in rows)
+    return [f"{name.ljust(width)}  {value}".rstrip() for name, value in rows]
+
+
+def _flops(total: Cost, dims: Mapping[str, int]) -> str:
+    names = ["2 × MACs", *sorted(total.flops)]
+    return f"{at(total.total_flops, dims):,} ({' + '.join(names)})"
+
+
+def _bytes(count: int) -> str:
+    if count < 1024:
+        return f"{count:,} bytes"
+    amount, unit = count / 1024, "KiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.1f} {unit} ({count:,} bytes)"

@@ -1,0 +1,82 @@
+"""From the words of a command to specs: files, folders, packaged networks, standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from addnn_spec.catalogue import UsageError, locate, packaged
+from addnn_spec.cli.options import Options
+from addnn_spec.cli.report import report
+from addnn_spec.cli.settings import read_dims, read_settings
+from addnn_spec.compiler import Session
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.graph import Graph
+from addnn_spec.reading import decode
+from addnn_spec.source import Source
+
+STDIN = "-"
+
+
+class Spec(click.ParamType[str]):
+    """A file, a folder, a packaged network's name, or `-`. Completed as these are."""
+
+    name = "spec"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = [CompletionItem(name) for name in packaged() if name.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type="file")]
+
+
+@dataclass(frozen=True, slots=True)
+class Elaborated:
+    """A network that a command is about."""
+
+    session: Session
+    graph: Graph
+    dims: dict[str, int]
+
+
+def read_stdin(options: Options) -> Source:
+    """Standard input as a source; raises `DiagnosticError` as `decode` does."""
+    data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
+    return decode(options.stdin_filename, data, max_bytes=options.limits.text_bytes)
+
+
+def elaborate(spec: str, options: Options) -> Elaborated:
+    """The network that `spec` and the options name; its warnings are shown.
+
+    Raises `DiagnosticError` with all that is wrong with it or with what was asked.
+    """
+    source = read_stdin(options) if spec == STDIN else None
+    session, name = locate(spec, options.network, source=source, limits=options.limits)
+    settings = read_settings(options.settings, session)
+    graph = session.graph(name, settings)
+    if graph is None or session.collector.has_errors:
+        raise DiagnosticError(*session.collector.diagnostics)
+    dims = read_dims(options.dims, graph)
+    report(session.collector.diagnostics, options.output_format)
+    return Elaborated(session, graph, dims)
+
+
+def files_in(specs: tuple[str, ...]) -> Iterator[str]:
+    """The words of a command, folders replaced by the `.net` files below them.
+
+    Raises `UsageError` where a folder has none.
+    """
+    for spec in specs:
+        folder = Path(spec)
+        if not folder.is_dir():
+            yield spec
+            continue
+        found = sorted(path for path in folder.rglob("*.net") if path.is_file())
+        if not found:
+            raise UsageError(Diagnostic("E0601", f"there is no .net file in {spec}"))
+        yield from (str(path) for path in found)

@@ -1,0 +1,59 @@
+"""`addnn summary`: a network's nodes, shapes and costs."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from addnn_spec.backends.table import View, plain_table, rich_table
+from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.report import exit_code, has_colour
+from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.passes.summary import summarize, to_json
+from addnn_spec.passes.unfold import TooManyNodesError
+
+
+@click.command()
+@click.argument("spec", type=Spec())
+@network_options
+@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
+@click.option("--flops", is_flag=True, help="Show FLOPs, by class in the totals.")
+@click.option("--receptive-field", is_flag=True, help="Show receptive fields.")
+@click.option("--freeze", default="", metavar="PATTERN", help="Count these parameters as frozen.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, every node listed.")
+def summary(
+    spec: str,
+    options: Options,
+    opened: tuple[str, ...],
+    depth: int | None,
+    flops: bool,
+    receptive_field: bool,
+    freeze: str,
+    as_json: bool,
+) -> int:
+    """Show the nodes of a network with their shapes, parameters and multiply-accumulates.
+
+    Equal nodes in a row are one line, ×n; --open PATTERN shows each of them, and all inside.
+    """
+    found = elaborate(spec, options)
+    try:
+        if as_json:
+            data = to_json(found.graph, found.dims, limit=options.listed)
+            click.echo(json.dumps(data, indent=2))
+        else:
+            view = View(flops, receptive_field, opened, depth, options.listed)
+            summarized = summarize(found.graph, found.dims, freeze)
+            table = rich_table if has_colour(sys.stdout) else plain_table
+            click.echo(table(found.graph, summarized, view), nl=False)
+    except TooManyNodesError as error:
+        raise DiagnosticError(too_many(error)) from error
+    return exit_code(found.session.collector.diagnostics, strict=options.strict)
+
+
+def too_many(error: TooManyNodesError) -> Diagnostic:
+    """The diagnostic for a network that is too large to be listed."""
+    return Diagnostic("E0507", str(error), help="raise the limit with --limit-listed")

@@ -1,0 +1,75 @@
+"""The symbolic sizes of a network, and whether values for them are possible."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label, near
+from addnn_spec.graph import Graph
+from addnn_spec.passes.memory import at
+from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.sizes import Symbol, symbols
+
+_HOLDS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def symbolic_sizes(graph: Graph) -> dict[str, Symbol]:
+    """The symbolic sizes that a network's inputs name, in order of first mention."""
+    found: dict[str, Symbol] = {}
+    for id in graph.inputs:
+        for output in graph.node(id).outputs:
+            for size in output.shape:
+                for symbol in symbols(size):
+                    found.setdefault(symbol.name, symbol)
+    return found
+
+
+def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
+    """Make sure that a network's symbolic sizes can have these values.
+
+    Raises `DiagnosticError`: E0218 for a name that is no symbolic size, E0305 for a value below the
+    least at which every size in the network is 1 or more, E0314 where an assertion is broken.
+    """
+    known = symbolic_sizes(graph)
+    found = [_unknown(graph, name, known) for name in dims if name not in known]
+    if found:
+        raise DiagnosticError(*found)
+    least = minimum_sizes(graph)
+    for name, value in dims.items():
+        minimum = max(1, least.get(name, 1))
+        if value < minimum:
+            message = f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
+            found.append(Diagnostic("E0305", message))
+    found += _broken_facts(graph, dims)
+    if found:
+        raise DiagnosticError(*found)
+
+
+def _unknown(graph: Graph, name: str, known: Mapping[str, Symbol]) -> Diagnostic:
+    close = near(name, known)
+    has = f"its symbolic sizes are {', '.join(known)}" if known else "it has none"
+    return Diagnostic(
+        "E0218",
+        f"{graph.name} has no symbolic size {name}",
+        help=f"did you mean {close[0]}?" if close else has,
+    )
+
+
+def _broken_facts(graph: Graph, dims: Mapping[str, int]) -> list[Diagnostic]:
+    found = []
+    for fact in graph.facts:
+        left, right = at(fact.left, dims), at(fact.right, dims)
+        if not _HOLDS[fact.op](left, right):
+            given = ", ".join(f"{name} = {value}" for name, value in dims.items())
+            why = f": {fact.message}" if fact.message else ""
+            label = Label(fact.span, f"{left} {fact.op} {right}")
+            found.append(Diagnostic("E0314", f"this does not hold at {given}{why}", label))
+    return found
