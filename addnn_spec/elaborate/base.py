@@ -110,8 +110,8 @@ class Elaborator(ABC):
         """Elaborate the body of a block or network in a frame that has its parameters."""
 
     @abstractmethod
-    def run_statements(self, body: ast.Body, frame: Frame) -> Value:
-        """Elaborate statements; the value of their `return`, or None where there is none."""
+    def run_brace_statements(self, body: ast.Body, frame: Frame) -> Value:
+        """Elaborate the statements of a chain's brace; the value of their `return`."""
 
 
 def flatten(value: Value) -> Iterator[Tensor]:

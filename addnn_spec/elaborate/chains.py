@@ -131,7 +131,7 @@ class Chains(Layers):
         if body.kind == "empty":
             return flow
         if body.kind == "statements":
-            value = self.run_statements(body, inner)
+            value = self.run_brace_statements(body, inner)
             if isinstance(value, Poison):
                 raise Failed
             return value

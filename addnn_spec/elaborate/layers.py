@@ -250,7 +250,7 @@ class Layers(Expressions):
         names = target.input_names
         if len(flowing) == 1 and {"left", "right"} & {name for name, _ in layer.given}:
             names = names[:1]  # a tensor and a number
-        free = [name for name in names if name not in given]
+        free = [n for n in names if n not in given and n not in target.named_inputs]
         required = [name for name in free if name not in target.optional_inputs]
         if not len(required) <= len(flowing) <= len(free):
             self._wrong_inputs(layer, target, len(flowing), free, span)

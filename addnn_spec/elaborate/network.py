@@ -51,6 +51,8 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
 def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[Output, ...] | None:
     assert elaborator.interface is not None
     given = elaborator.interface.outputs
+    if not elaborator.interface.complete:
+        return None
     if not any(not output.training for output in given):
         elaborator.ctx.fail(
             "E0402",

@@ -54,6 +54,8 @@ class Interface:
         self.given = given
         self.taken = 0
         self.outputs: list[Given] = []
+        self.complete = True
+        """Whether every statement that may give an output could be read."""
 
 
 class Statements(Chains):
@@ -108,7 +110,23 @@ class Statements(Chains):
                 self.ctx.fail("E0205", f"{node.name} needs its input {param.name}", param.span)
             frame.env.bind(param.name, value, param.span, "parameter")
 
+    def run_brace_statements(self, body: ast.Body, frame: Frame) -> Value:
+        outer, self.interface = self.interface, None
+        try:
+            value = self.run_statements(body, frame)
+        finally:
+            self.interface = outer
+        if value is None:
+            self.ctx.fail(
+                "E0401",
+                "this brace returns nothing",
+                body.span,
+                help="end its statements with return and what flows out",
+            )
+        return value
+
     def run_statements(self, body: ast.Body, frame: Frame) -> Value:
+        """Elaborate statements; the value of their `return`, or None where there is none."""
         items: tuple[Any, ...] = body.items
         for statement in items:
             try:
@@ -128,6 +146,8 @@ class Statements(Chains):
         elif isinstance(statement, ast.If | ast.For):
             for name in _bound_in(statement):
                 frame.env.bind(name, POISON, None, "tensor")
+            if self.interface is not None:
+                self.interface.complete = False
         elif hasattr(statement, "target"):
             frame.env.bind(statement.target.name, POISON, statement.span, "tensor")
             if isinstance(statement, ast.Output) and self.interface is not None:
@@ -342,7 +362,7 @@ class Statements(Chains):
         frame.env.bind(name, value, statement.target.span, "tensor")
 
     def _return(self, statement: ast.Return, frame: Frame) -> Value:
-        if self.interface is not None and frame.env.find("x") is None:
+        if self.interface is not None:
             self.ctx.fail(
                 "E0405", "return stands in a block; a network says output", statement.span,
                 help="output y = …",

@@ -125,6 +125,8 @@ class Operator(BaseModel):
     """The tensors that flow in, in order. All are required but those in `optional_inputs`."""
     optional_inputs: ClassVar[tuple[str, ...]] = ()
     """Inputs that may be missing, the last of `input_names`; usually given by name."""
+    named_inputs: ClassVar[tuple[str, ...]] = ()
+    """Optional inputs that are given by name only (a tied `weight`), and never flow in."""
     variadic: ClassVar[bool] = False
     """The one input is a list of tensors of any length (`Concat`)."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)

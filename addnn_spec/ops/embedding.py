@@ -51,6 +51,7 @@ class Embedding(_Table):
 
     input_names = ("input", "weight")
     optional_inputs = ("weight",)
+    named_inputs = ("weight",)
 
     sparse: bool = False
 

@@ -38,6 +38,7 @@ class Linear(Weighted):
 
     input_names = ("input", "weight")
     optional_inputs = ("weight",)
+    named_inputs = ("weight",)
 
     out_features: PositiveInt
     bias: bool = True

@@ -1,0 +1,143 @@
+"""Where each node's path comes from: the rules of docs/language.md, "Names"."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import codes, graph_of, in_network, paths
+
+
+def path_list(chain: str, shape: str = "float[N, 8]", before: str = "") -> list[str]:
+    return paths(graph_of(before + in_network(f"output y = x -> {chain}", shape)))
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        # a body names by operator, with a number from the second on
+        ("ReLU -> Linear(8) -> ReLU", ["relu", "linear", "relu_2"]),
+        # a labelled chain numbers its unlabelled elements by place; labels take a place too
+        ("a: { Linear(8) -> b: ReLU -> Linear(8) }", ["a.0", "a.b", "a.2"]),
+        # an element not taken takes no place
+        ("a: { if false { ReLU } -> Linear(8) }", ["a.0"]),
+        # an unlabelled brace, repeat and for count as if written out
+        ("a: { { ReLU -> Linear(8) } -> Tanh }", ["a.0", "a.1", "a.2"]),
+        ("a: { repeat 2 { ReLU -> Linear(8) } }", ["a.0", "a.1", "a.2", "a.3"]),
+        ("a: { for w in [8, 4] { Linear(w) } -> ReLU }", ["a.0", "a.1", "a.2"]),
+        # a turn of a labelled repeat that is one element is that element
+        ("a: repeat 3 { Linear(8) }", ["a.0", "a.1", "a.2"]),
+        # a turn of several numbers them
+        ("a: repeat 2 { Linear(8) -> ReLU }", ["a.0.0", "a.0.1", "a.1.0", "a.1.1"]),
+        ("a: repeat 1 { fc: Linear(8) }", ["a.0.fc"]),
+        ("a: for w in [4, 8] { Linear(w) -> ReLU }", ["a.0.0", "a.0.1", "a.1.0", "a.1.1"]),
+        # labels may be made of values, and dots nest scopes
+        ('repeat 2 as i { "layer{i + 1}": Linear(8) }', ["layer1", "layer2"]),
+        ('"encoder.layer": repeat 2 { Linear(8) }', ["encoder.layer.0", "encoder.layer.1"]),
+        ('"a.b": Linear(8) -> "a.c": ReLU', ["a.b", "a.c"]),
+        # a brace and dotted labels share their scope
+        ('a: { b: Linear(8) } -> "a.c": ReLU', ["a.b", "a.c"]),
+        # no turns, nothing
+        ("a: repeat 0 { Linear(8) } -> ReLU", ["relu"]),
+        # automatic names skip what labels have taken, also later ones
+        ("ReLU -> relu: Linear(8)", ["relu_2", "relu"]),
+        ("Linear(8) -> linear_2: Linear(8) -> Linear(8)", ["linear", "linear_2", "linear_3"]),
+    ],
+)
+def test_paths_of_chains(chain: str, expected: list[str]) -> None:
+    assert path_list(chain) == expected
+
+
+def test_blocks_open_scopes_by_their_names() -> None:
+    block = "block Twice(n) { return x -> a: Linear(n) -> Linear(n) }\n"
+    assert path_list("Twice(8) -> Twice(8)", before=block) == [
+        "twice.a", "twice.linear", "twice_2.a", "twice_2.linear",
+    ]  # fmt: skip
+    assert path_list("m: repeat 2 { Twice(8) }", before=block) == [
+        "m.0.a", "m.0.linear", "m.1.a", "m.1.linear",
+    ]  # fmt: skip
+
+
+def test_underscore_opens_no_scope() -> None:
+    block = "block Twice(n) { return x -> a: Linear(n) -> b: Linear(n) }\n"
+    assert path_list("_: Twice(8)", before=block) == ["a", "b"]
+
+
+def test_a_layer_parameter_gives_its_name() -> None:
+    block = "block Act(act, norm = none) { return x -> act -> norm -> act }\n"
+    assert path_list("Act(ReLU)", before=block) == ["act.act", "act.act_2"]
+
+
+def test_signs_have_names() -> None:
+    text = in_network("output y = (x + x) @ (x -> Transpose(0, 1)) * 2 + x[:, 0:1]")
+    assert paths(graph_of(text)) == ["add", "transpose", "matmul", "mul", "getitem", "add_2"]
+
+
+def test_modules_live_where_they_are_declared() -> None:
+    text = in_network('module m = "head.fc": Linear(8)\n output y = x -> m -> ReLU -> m')
+    assert paths(graph_of(text)) == ["head.fc", "relu", "head.fc_2"]
+
+
+def test_parameters_are_named_by_their_key() -> None:
+    text = in_network('parameter "a.token": [8] = 0\n parameter b: [8]\n output y = x + b')
+    assert paths(graph_of(text)) == ["b", "add"]
+
+
+def test_a_brace_with_statements_names_like_a_body() -> None:
+    chain = "a: { h = x -> Linear(8) -> ReLU\n return h + x }"
+    assert path_list(chain) == ["a.linear", "a.relu", "a.add"]
+
+
+def test_an_unlabelled_brace_with_statements_is_one_element_of_a_numbered_chain() -> None:
+    chain = "a: { ReLU -> { h = x -> Linear(8)\n return h + x } -> ReLU }"
+    assert path_list(chain) == ["a.0", "a.1.linear", "a.1.add", "a.2"]
+
+
+def test_a_layer_argument_is_a_scope_by_its_argument() -> None:
+    cell = "block Cell(n)(x, h = Zeros([x.shape[0], n])) { h = x + h -> fc: Linear(n)\n return h, h }\n"
+    text = cell + in_network("y, _ = x -> run: Scan(Cell(8))\n output z = y", "float[N, T, 8]")
+    weights = [key for key in _weights(text)]
+    assert weights == ["run.cell.fc.weight", "run.cell.fc.bias"]
+
+
+def _weights(text: str) -> list[str]:
+    from addnn_spec.passes.weights import weights_of
+
+    return list(weights_of(graph_of(text)))
+
+
+@pytest.mark.parametrize(
+    "label", ["class", "to", "type", "train", "modules", "parameters", "zero_grad", "_x", "tap"]
+)
+def test_forbidden_labels_are_refused_with_a_free_name(label: str) -> None:
+    text = in_network(f'output y = x -> "{label}": Linear(8)')
+    assert codes(text) == ["E0404"]
+
+
+def test_every_attribute_of_a_torch_module_is_refused() -> None:
+    from torch import nn
+
+    from addnn_spec.elaborate.names import MODULE_ATTRIBUTES, forbidden
+
+    public = {name for name in dir(nn.Module()) if not name.startswith("_")}
+    assert public <= MODULE_ATTRIBUTES
+    assert all(forbidden(name) for name in dir(nn.Module()))
+
+
+def test_two_nodes_of_one_path_show_both_places() -> None:
+    from addnn_spec.compiler import check_text
+
+    (found,) = check_text(in_network("output y = x -> a: Linear(8) -> a: Linear(8)"))
+    assert found.code == "E0403"
+    assert len(found.labels) == 1
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "a: Linear(8) -> a: { ReLU }",
+        'a: Linear(8) -> "a.b": ReLU',
+        'repeat 2 { b: Linear(8) }',
+    ],
+)
+def test_clashing_paths_are_errors(chain: str) -> None:
+    assert codes(in_network(f"output y = x -> {chain}")) == ["E0403"]

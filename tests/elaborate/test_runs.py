@@ -1,0 +1,80 @@
+"""Equal turns are built once, and that changes nothing but the speed."""
+
+from __future__ import annotations
+
+import pytest
+
+from addnn_spec.graph import Graph
+from addnn_spec.passes.costs import count_costs
+from addnn_spec.passes.unfold import flatten
+from tests.support import codes, graph_of, in_network
+
+LOOPS = [
+    "a: repeat 7 { Linear(8) }",
+    "a: repeat 7 { Linear(8) -> ReLU }",
+    "a: repeat 4 { B(8) }",
+    "a: repeat 4 as i { B(if i == 1 then 4 else 8) }",
+    "a: { ReLU -> repeat 5 { Linear(8) } -> ReLU }",
+    "repeat 5 { B(8) } -> linear_3: Linear(8)",
+    "a: for w in [8, 8, 8, 4, 4] { Linear(w) }",
+    "a: repeat 3 { repeat 2 { Linear(8) } -> B(8) }",
+    "a: repeat 3 { b: repeat 2 { Linear(8) } }",
+    "Linear(4) -> repeat 3 { Linear(6) }",
+]
+BLOCK = "block B(n) { h = x -> fc: Linear(n) -> ReLU\n return h -> Linear(8) }\n"
+
+
+def plain(graph: Graph) -> object:
+    """A flattened graph as plain data, for comparison."""
+    flat = flatten(graph)
+    nodes = [
+        (path, data["op"], str(data["operator"]), data["output_shape"], data["line"])
+        for path, data in flat.nodes(data=True)
+    ]
+    return nodes, sorted((a, b, d["slot"], d["port"]) for a, b, d in flat.edges(data=True))
+
+
+@pytest.mark.parametrize("chain", LOOPS)
+def test_memo_on_and_off_give_equal_graphs(chain: str) -> None:
+    text = BLOCK + in_network(f"output y = x -> {chain}")
+    once, always = graph_of(text), graph_of(text, memoise=False)
+    assert plain(once) == plain(always)
+    assert once.instances == always.instances
+    assert count_costs(once).main.total == count_costs(always).main.total
+
+
+def test_a_long_repeat_is_one_node() -> None:
+    graph = graph_of(BLOCK + in_network("output y = x -> a: repeat 10000 { B(8) }"))
+    (loop,) = graph.subgraphs()
+    runs = [node for node in loop.nodes() if node.times > 1]
+    assert [node.times for node in runs] == [10000]
+    assert count_costs(graph).main.total.params == 10000 * 2 * (8 * 8 + 8)
+
+
+def test_what_a_turn_captures_stays_the_same_in_a_run() -> None:
+    block = "block Cat()(a, b) { return (a, b) -> Concat -> Linear(8) }\n"
+    body = "m = x -> Linear(8)\n output y = x -> a: repeat 3 { Linear(8) -> Cat(b = m) }"
+    flat = flatten(graph_of(block + in_network(body)))
+    feeding = [a for a, b in flat.edges() if b.endswith("concat") and a == "linear"]
+    assert len(feeding) == 3
+
+
+@pytest.mark.parametrize(
+    ("chain", "code"),
+    [
+        ("a: repeat 1000000000 { Linear(8) }", "E0501"),
+        ("a: { repeat 100000 { Linear(8) -> ReLU } }", "E0501"),
+        ("a: { repeat 1000 { repeat 1000 { Linear(8) -> ReLU } } }", "E0501"),
+        ("repeat -1 { ReLU }", "E0207"),
+        ("repeat 1.5 { ReLU }", "E0207"),
+    ],
+)
+def test_expansion_is_refused_by_arithmetic(chain: str, code: str) -> None:
+    assert codes(in_network(f"output y = x -> {chain}")) == [code]
+
+
+def test_nested_repeats_are_counted_as_a_product() -> None:
+    chain = "Linear(8)"
+    for level in range(10):
+        chain = f"l{level}: repeat 10 {{ {chain} }}"
+    assert codes(in_network(f"output y = x -> {chain}")) == ["E0501"]

@@ -1,0 +1,38 @@
+"""What tests of the compiler share: from a text to its graph, its paths, its findings."""
+
+from __future__ import annotations
+
+from addnn_spec.compiler import Session, check_text
+from addnn_spec.elaborate.context import Limits
+from addnn_spec.graph import Graph, Placeholder
+from addnn_spec.passes.unfold import unfold
+from addnn_spec.source import Source
+
+
+def session(text: str, *, memoise: bool = True, limits: Limits | None = None) -> Session:
+    return Session(Source("test.net", text), memoise=memoise, limits=limits)
+
+
+def graph_of(text: str, network: str | None = None, *, memoise: bool = True) -> Graph:
+    """The graph of a text's only network, or of the one named. Fails on any error."""
+    found = session(text, memoise=memoise)
+    graph = found.graph(network or found.networks[-1])
+    assert graph is not None, [d.message for d in found.collector.diagnostics]
+    return graph
+
+
+def in_network(body: str, shape: str = "float[N, 8]") -> str:
+    """A network around statements that take `x` and give `y`."""
+    return f"network Test {{\n  input x: {shape}\n  {body}\n}}"
+
+
+def paths(graph: Graph) -> list[str]:
+    """The paths of all nodes but the inputs, in order."""
+    return [
+        item.path for item in unfold(graph).nodes if not isinstance(item.node.op, Placeholder)
+    ]
+
+
+def codes(text: str) -> list[str]:
+    """The codes of everything found in a text, in order of place."""
+    return [found.code for found in check_text(text)]
