@@ -1,0 +1,238 @@
+"""A planned class with its columns resolved: what the writer writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from addnn_spec.backends.torch_code.body import Body, Guard
+from addnn_spec.backends.torch_code.columns import (
+    ABSENT,
+    NO_DEFAULT,
+    Columns,
+    annotation,
+    common_length,
+    default_of,
+    is_constant,
+    is_symbolic,
+    some,
+)
+from addnn_spec.backends.torch_code.dims import dims_of, find_size
+from addnn_spec.backends.torch_code.draft import ChildDraft, Step
+from addnn_spec.backends.torch_code.errors import TorchCodeError
+from addnn_spec.backends.torch_code.forward import Statement, statements
+from addnn_spec.backends.torch_code.paths import Paths
+from addnn_spec.backends.torch_code.plan import ClassPlan
+from addnn_spec.backends.torch_code.remarks import Remarks
+from addnn_spec.backends.torch_code.sequential import with_loop_names
+from addnn_spec.backends.torch_code.text import literal
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Column,
+    Name,
+    Tree,
+    Value,
+    rewrite,
+    walk,
+    without_defaults,
+)
+from addnn_spec.backends.torch_code.variables import Variables
+from addnn_spec.graph import Graph
+from addnn_spec.ops.base import TensorType
+from addnn_spec.ops.code import Seq
+from addnn_spec.source import Span
+
+_NEAR = 40
+"""How many tensors before a step are searched for a size."""
+
+
+@dataclass
+class ClassCode:
+    """All that the writer needs of a class."""
+
+    name: str
+    base: str
+    graph: Graph
+    network: bool
+    parameters: list[str] = field(default_factory=list)
+    """`in_channels: int`, `stride: int = 1`."""
+    stored: list[str] = field(default_factory=list)
+    """Parameters that `forward` reads: `self.heads = heads`."""
+    children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    paths: Paths = field(default_factory=lambda: Paths(()))
+    inputs: list[str] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
+    statements: list[Statement] = field(default_factory=list)
+    outputs: list[Tree] = field(default_factory=list)
+    remarks: Remarks | None = None
+
+
+def resolve(plan: ClassPlan, network: bool, probes: bool) -> ClassCode:
+    """The class with each column as a literal, a parameter or a size in scope."""
+    return _Resolver(plan, network, probes).code()
+
+
+class _Resolver:
+    def __init__(self, plan: ClassPlan, network: bool, probes: bool) -> None:
+        self._plan = plan
+        self._body: Body = plan.body
+        self._columns: Columns = plan.columns
+        self._probes = probes
+        self._stored: dict[str, None] = {}
+        self._code = ClassCode(plan.name, plan.base, plan.graph, network)
+
+    def code(self) -> ClassCode:
+        code, body = self._code, self._body
+        code.children = [(self._child(child), guard) for child, guard in body.children]
+        code.flags = [self._columns.flag(name, values) for name, values in body.flags]
+        code.paths = Paths(child for child, _ in code.children)
+        self._steps()
+        code.ports = body.drafts[0].ports
+        flags = [self._condition(flag, name) for flag, name in enumerate(code.flags)]
+        code.statements = statements(body, flags, code.paths.written, self._probes)
+        variables = Variables(
+            [name for name, _ in body.drafts[0].inputs],
+            code.statements,
+            [code.paths.written(output) for output in body.outputs],
+            list(code.ports),
+        )
+        code.inputs = variables.inputs
+        code.outputs = variables.assign()
+        code.parameters = [_parameter(column) for column in self._columns.signature()]
+        code.stored = [name for name in self._columns.parameters if name in self._stored]
+        code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
+        self._plan.flags = code.flags
+        return code
+
+    # --- the constructor -------------------------------------------------------------------------
+    def _child(self, child: ChildDraft) -> ChildDraft:
+        tree = self._constructed(child.tree, child.span)
+        inits = tuple(self._constructed(code, child.span) for code in child.inits)
+        return ChildDraft(child.path, tree, child.span, inits, child.tensor)
+
+    def _constructed(self, tree: Tree, span: Span) -> Tree:
+        def put(node: Tree) -> Tree | None:
+            if not isinstance(node, Column):
+                return None
+            vector, hint = self._body.columns[node.index]
+            if any(is_symbolic(value) for value in vector):
+                raise TorchCodeError(
+                    f"the weights here would depend on the size {some(vector)}, "
+                    "which is known only when the network runs",
+                    span,
+                    "give the input a fixed size, or bring the tensor to one before this layer",
+                )
+            return _literal(self._columns.resolve(vector, hint))
+
+        return with_loop_names(without_defaults(rewrite(tree, put)))
+
+    def _condition(self, flag: int, name: str) -> str:
+        """What `forward` asks: is the one optional child there, or the stored flag."""
+        optional = optional_child(self._code.children, flag)
+        if optional is not None:
+            return f"{self._code.paths.access(optional.path)} is not None"
+        self._stored[name] = None
+        return f"self.{name}"
+
+    # --- forward ---------------------------------------------------------------------------------
+    def _steps(self) -> None:
+        scope: list[int] = list(range(len(self._body.drafts[0].inputs)))
+        for place, item in enumerate(self._body.items):
+            if isinstance(item, Step):
+                self._body.items[place] = self._step(item, scope)
+                scope += item.outputs
+                continue
+            item.then = self._arm(item.then, scope)
+            item.orelse = self._arm(item.orelse, scope)
+            scope += [join.value for join in item.joins]
+
+    def _arm(self, steps: Sequence[Step], scope: list[int]) -> list[Step]:
+        inner = list(scope)
+        made = []
+        for step in steps:
+            made.append(self._step(step, inner))
+            inner += step.outputs
+        return made
+
+    def _step(self, step: Step, scope: list[int]) -> Step:
+        operands = [node.index for node in walk(step.tree) if isinstance(node, Value)]
+
+        def put(node: Tree) -> Tree | None:
+            if not isinstance(node, Column):
+                return None
+            vector, hint = self._body.columns[node.index]
+            return _literal(self._computed(vector, hint, operands, scope, step.span))
+
+        tree = without_defaults(rewrite(step.tree, put))
+        return replace(step, tree=tree)
+
+    def _computed(
+        self, vector: Any, hint: str, operands: list[int], scope: list[int], span: Span
+    ) -> Tree:
+        """A column in `forward`: a literal, a size in scope, or what the constructor stored."""
+        symbolic = any(is_symbolic(value) for value in vector)
+        if not symbolic and is_constant(vector):
+            return some(vector)
+        length = common_length(vector)
+        if length is not None and symbolic:
+            items = [tuple(v if v is ABSENT else v[i] for v in vector) for i in range(length)]
+            return Seq(tuple(self._computed(i, hint, operands, scope, span) for i in items))
+        if symbolic:
+            return self._sized(vector, operands, scope, span)
+        tree = self._columns.resolve(vector, hint)
+        return self._store(tree)
+
+    def _store(self, tree: Tree) -> Tree:
+        def own(node: Tree) -> Tree | None:
+            if isinstance(node, Name):
+                self._stored[node.text] = None
+                return Name(f"self.{node.text}")
+            return None
+
+        return rewrite(tree, own)
+
+    def _sized(self, vector: Any, operands: list[int], scope: list[int], span: Span) -> Tree:
+        values = dict.fromkeys([*operands, *reversed(scope[-_NEAR:]), *scope[:_NEAR]])
+        uses = [place for place, value in enumerate(vector) if value is not ABSENT]
+        dims = [
+            dim
+            for value in values
+            if len(types := self._types(value, uses)) == len(uses)
+            for dim in dims_of(value, types)
+        ]
+        found = find_size(tuple(vector[place] for place in uses), dims)
+        if found is None:
+            raise TorchCodeError(
+                f"the size {some(vector)} cannot be read off a tensor that is in scope here",
+                span,
+                "pass a tensor that has this size to the block",
+            )
+        return found
+
+    def _types(self, value: int, uses: list[int]) -> list[TensorType]:
+        types = self._body.types[value]
+        return [type for place in uses if (type := types[place]) is not None]
+
+
+def optional_child(
+    children: Sequence[tuple[ChildDraft, Guard | None]], flag: int
+) -> ChildDraft | None:
+    """The one child that is None where the flag is not set; None if there is no such child."""
+    guarded = [(child, guard) for child, guard in children if guard and guard.flag == flag]
+    if len(guarded) != 1 or not guarded[0][1].present or guarded[0][0].tensor:
+        return None
+    child = guarded[0][0]
+    return None if "." in child.path or child.path.isdigit() or child.inits else child
+
+
+def _literal(tree: Tree) -> Tree:
+    """A tree for `rewrite`, to which None means that nothing is to be replaced."""
+    return NONE if tree is None else tree
+
+
+def _parameter(column: Any) -> str:
+    default = default_of(column)
+    text = f"{column.name}: {annotation(column.vector)}"
+    return text if default is NO_DEFAULT else f"{text} = {literal(default)}"

@@ -1,0 +1,349 @@
+"""Drafts: what one graph needs as a class, with all literals in place.
+
+A draft has children (what the constructor makes) and steps (what `forward` computes). Its tensors
+are numbered: the inputs first, then the outputs of the steps, in order. Literals stand as leaves,
+so that drafts of one block can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from addnn_spec.backends.torch_code.higher import higher_call
+from addnn_spec.backends.torch_code.tree import (
+    Child,
+    Name,
+    Spanned,
+    Submodule,
+    Tree,
+    Value,
+    rewrite,
+    with_leaves,
+)
+from addnn_spec.graph import (
+    Buffer,
+    Graph,
+    ModuleDecl,
+    ModuleRef,
+    Node,
+    Parameter,
+    Placeholder,
+    Ref,
+    WeightOf,
+)
+from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Support
+from addnn_spec.ops.init import init_code
+from addnn_spec.source import Span
+
+Pattern = tuple[Any, ...]
+"""How a call's value unpacks: indices of outputs, nested, None for what is thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDraft:
+    """What the constructor makes: a module, or with `tensor` a parameter or a buffer."""
+
+    path: str
+    tree: Tree
+    span: Span
+    inits: tuple[Tree, ...] = ()
+    tensor: str = ""
+    """"parameter" or "buffer"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A statement of `forward`: `outputs` are the values that it makes."""
+
+    name: str
+    tree: Tree
+    outputs: tuple[int, ...]
+    types: tuple[TensorType, ...]
+    span: Span
+    names: tuple[str, ...]
+    """What the text calls the outputs."""
+    pattern: Pattern | None = None
+    heavy: bool = False
+    """It has multiply-accumulates: one such a statement."""
+    composite: bool = False
+    """It calls a class or a Sequential: a statement of its own."""
+    training: bool = False
+
+
+@dataclass
+class Draft:
+    """One graph as a class to be."""
+
+    graph: Graph
+    inputs: list[tuple[str, TensorType]] = field(default_factory=list)
+    children: list[ChildDraft] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    outputs: list[Tree] = field(default_factory=list)
+    values: int = 0
+    ports: dict[str, str] = field(default_factory=dict)
+    """The module ports, with the class that each is annotated with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a graph is made where it is used: the constructor call, its literals as leaves."""
+
+    constructor: Tree
+    ports: Mapping[str, str] = field(default_factory=dict)
+
+
+Forms = Mapping[int, Form]
+"""By `id` of the graph."""
+
+
+@dataclass
+class Emission:
+    """The options, and what the whole file needs."""
+
+    probes: bool = False
+    support: dict[str, Support] = field(default_factory=dict)
+
+    def need(self, *support: Support) -> None:
+        """Note support definitions, each after those that it uses."""
+        for item in support:
+            self.need(*item.needs)
+            self.support.setdefault(item.name, item)
+
+
+def draft_of(graph: Graph, forms: Forms, emission: Emission) -> Draft:
+    """The draft of a graph; the graphs that it calls have their forms already."""
+    return _Drafter(graph, forms, emission).draft()
+
+
+class _Drafter:
+    def __init__(self, graph: Graph, forms: Forms, emission: Emission) -> None:
+        self._graph = graph
+        self._forms = forms
+        self._emission = emission
+        self._draft = Draft(graph)
+        self._trees: dict[Ref, Tree] = {}
+        self._used = {ref for node in graph.nodes() for ref in node.inputs if ref is not None}
+        self._used |= {ref for output in graph.outputs for ref in output.refs}
+
+    def draft(self) -> Draft:
+        graph, draft = self._graph, self._draft
+        for id, name in zip(graph.inputs, graph.input_names, strict=True):
+            draft.inputs.append((name, graph.node(id).outputs[0]))
+            self._trees[Ref(id)] = Value(self._value())
+        for module in graph.modules:
+            self._declare(module)
+        for node in graph.nodes():
+            for single in _turns(node):
+                self._add(single)
+        draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
+        draft.ports = {port: draft.ports.get(port, "nn.Module") for port in graph.module_ports}
+        return draft
+
+    def _value(self) -> int:
+        self._draft.values += 1
+        return self._draft.values - 1
+
+    # --- nodes -----------------------------------------------------------------------------------
+    def _add(self, node: Node) -> None:
+        op = node.op
+        if isinstance(op, Placeholder):
+            return
+        if isinstance(op, Parameter | Buffer):
+            self._declare_tensor(node, op)
+            self._trees[Ref(node.id)] = Submodule(node.name)
+        elif isinstance(op, WeightOf):
+            assert node.module is not None
+            self._trees[Ref(node.id)] = self._module(node.module, op.weight)
+        elif isinstance(op, Graph):
+            self._add_call(node, op)
+        else:
+            self._add_operator(node, op)
+
+    def _add_call(self, node: Node, graph: Graph) -> None:
+        form = self._forms[id(graph)]
+        if node.module is None:
+            tree = Spanned(form.constructor, node.span)
+            self._draft.children.append(ChildDraft(node.name, tree, node.span))
+        args = [*self._inputs(node), *(self._module(ref) for ref in node.bound_modules)]
+        for ref, cls in zip(node.bound_modules, form.ports.values(), strict=True):
+            if ref.port and cls != "nn.Module":
+                self._draft.ports[ref.name] = cls
+        call = self._called(node, tuple(Arg(arg) for arg in args))
+        self._step(node, call, None, composite=True)
+
+    def _add_operator(self, node: Node, op: Operator) -> None:
+        inputs = _aligned_types(self._graph, node)
+        operands = [None if ref is None else self._trees[ref] for ref in node.inputs]
+        if node.layers:
+            made = higher_call(node, op, [self._forms[id(g)].constructor for _, g in node.layers])
+            self._emission.need(*made.support)
+            if node.module is None:
+                tree = Spanned(made.constructor, node.span)
+                self._draft.children.append(ChildDraft(node.name, tree, node.span))
+            bound = [self._module(ref) for ref in node.bound_modules]
+            args = tuple(Arg(x) for x in (*operands, *bound) if x is not None)
+            self._step(node, self._called(node, args), made.pattern, composite=True)
+            return
+        self._emission.need(*op.support)
+        functional = None if node.module else functional_form(node, inputs)
+        if functional is not None:
+            code = with_leaves(_bind(functional, operands, None))
+            self._step(node, code, op.result, heavy=_heavy(op, inputs))
+            return
+        if node.module is None:
+            self._draft.children.append(operator_child(node.name, op, inputs, node.span))
+        if node.module is not None and node.module.port:
+            made_call = op.constructor(*inputs)
+            self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
+        call = _with_unused(op, op.call(*inputs), node, self._used)
+        called = with_leaves(_bind(call, operands, self._own(node)))
+        called = rewrite(
+            called, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
+        )
+        self._step(node, called, op.result, heavy=_heavy(op, inputs))
+
+    def _inputs(self, node: Node) -> Iterator[Tree]:
+        return (self._trees[ref] for ref in node.inputs if ref is not None)
+
+    def _own(self, node: Node) -> Tree:
+        return self._module(node.module) if node.module else Submodule(node.name)
+
+    def _called(self, node: Node, args: tuple[Arg, ...]) -> Tree:
+        if node.module is None:
+            return Child(node.name, args)
+        return Call(node.module.name, args) if node.module.port else Child(node.module.name, args)
+
+    def _module(self, ref: ModuleRef, tensor: str = "") -> Tree:
+        if ref.port:
+            return Name(f"{ref.name}.{tensor}" if tensor else ref.name)
+        return Submodule(ref.name, tensor)
+
+    def _step(
+        self,
+        node: Node,
+        tree: Tree,
+        pattern: Pattern | None,
+        *,
+        heavy: bool = False,
+        composite: bool = False,
+    ) -> None:
+        outputs = tuple(self._value() for _ in node.outputs)
+        for port, value in enumerate(outputs):
+            self._trees[Ref(node.id, port)] = Value(value)
+        if pattern is None and len(outputs) > 1:
+            pattern = tuple(range(len(outputs)))
+        names = node.value_names or ("",) * len(outputs)
+        step = Step(node.name, tree, outputs, node.outputs, node.span, names)
+        step = replace(step, pattern=pattern, heavy=heavy, composite=composite)
+        self._draft.steps.append(replace(step, training=node.training))
+
+    # --- declarations ----------------------------------------------------------------------------
+    def _declare(self, module: ModuleDecl) -> None:
+        if isinstance(module.op, Graph):
+            tree = Spanned(self._forms[id(module.op)].constructor, module.span)
+            self._draft.children.append(ChildDraft(module.name, tree, module.span))
+            return
+        self._emission.need(*module.op.support)
+        inputs = module.inputs
+        self._draft.children.append(operator_child(module.name, module.op, inputs, module.span))
+
+    def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
+        shape = tuple(Arg(size) for size in node.outputs[0].shape)
+        if isinstance(op, Parameter):
+            empty = Call("torch.zeros" if op.init is None else "torch.empty", shape)
+            inits = () if op.init is None else (init_code(op.init, Own()),)
+            tree: Tree = Call("nn.Parameter", (Arg(empty),))
+            kind = "parameter"
+        else:
+            dtype = {"float": "torch.float", "int": "torch.long", "bool": "torch.bool"}
+            tensor = (Arg(op.values), Arg(Name(dtype[node.outputs[0].dtype]), "dtype"))
+            tree, inits, kind = Call("torch.tensor", tensor), (), "buffer"
+        own = Submodule(node.name)
+        self._draft.children.append(
+            ChildDraft(
+                node.name,
+                Spanned(with_leaves(tree, "size"), node.span),
+                node.span,
+                tuple(with_leaves(_bind(code, [], own)) for code in inits),
+                kind,
+            )
+        )
+
+
+def _turns(node: Node) -> Iterator[Node]:
+    """A run written out: each turn a node that reads the one before."""
+    if node.times == 1:
+        yield node
+        return
+    count = len(node.outputs)
+    inputs = node.inputs
+    for name in node.names():
+        yield replace(node, name=name, times=1, inputs=inputs)
+        inputs = (*(Ref(node.id, port) for port in range(count)), *node.inputs[count:])
+
+
+def operator_child(path: str, op: Operator, inputs: tuple[Any, ...], span: Span) -> ChildDraft:
+    """The module of an operator, with the statements that initialise it."""
+    made = operator_module(op, inputs)
+    assert made is not None, f"{type(op).__name__} has neither a module nor a function"
+    own = Submodule(path)
+    inits = tuple(with_leaves(_bind(code, [], own)) for code in op.initialize(*inputs))
+    return ChildDraft(path, Spanned(made, span), span, inits)
+
+
+def operator_module(op: Operator, inputs: tuple[Any, ...]) -> Tree | None:
+    """The call that makes the operator's module, its literals as leaves, or None."""
+    made = op.constructor(*inputs)
+    if made is None:
+        return None
+    required = [name for name, info in type(op).model_fields.items() if info.is_required()]
+    hidden = {*op.hidden_fields, *op.layers}
+    positional = (*op.inferred(*inputs), *(name for name in required if name not in hidden))
+    return with_leaves(made, "value", positional)
+
+
+def functional_form(node: Node, inputs: tuple[Any, ...]) -> Tree | None:
+    """The function that a node is in `forward`; None where it has to be a module."""
+    op = node.op
+    assert isinstance(op, Operator)
+    function = op.functional(*inputs)
+    if function is None or op.stateful or op.weights(*inputs) or op.buffers(*inputs):
+        return None
+    if node.named and op.constructor(*inputs) is not None:
+        return None
+    return function
+
+
+def _aligned_types(graph: Graph, node: Node) -> tuple[Any, ...]:
+    return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
+
+
+def _heavy(op: Operator, inputs: tuple[Any, ...]) -> bool:
+    macs = op.macs(*inputs)
+    return not (isinstance(macs, int) and macs == 0)
+
+
+def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
+    """An operator's code with its inputs and its own module put in."""
+
+    def change(tree: Tree) -> Tree | None:
+        if isinstance(tree, In):
+            return operands[tree.index]
+        if isinstance(tree, Own):
+            assert own is not None
+            if not tree.name:
+                return own
+            if isinstance(own, Submodule):
+                return Submodule(own.path, tree.name)
+            return Name(f"{own.text}.{tree.name}")
+        return None
+
+    return rewrite(code, change)
+
+
+def _with_unused(op: Operator, call: Tree, node: Node, used: set[Ref]) -> Tree:
+    extra = tuple(arg for port, arg in op.unused_outputs.items() if Ref(node.id, port) not in used)
+    return Invoke((*call.args, *extra)) if extra and isinstance(call, Invoke) else call

@@ -1,0 +1,176 @@
+"""The emitted file: its head, imports, support definitions and classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from addnn_spec.backends.torch_code.classes import ClassCode, resolve
+from addnn_spec.backends.torch_code.draft import Emission
+from addnn_spec.backends.torch_code.paths import SCOPE
+from addnn_spec.backends.torch_code.plan import Planner
+from addnn_spec.backends.torch_code.text import WIDTH, Line
+from addnn_spec.backends.torch_code.writer import ClassWriter, comment
+from addnn_spec.graph import Graph
+from addnn_spec.ops.code import Support
+from addnn_spec.source import Span
+
+_PROBED = Support(
+    "Probed",
+    '''\
+class Probed(nn.Module):
+    """A module whose values pass `tap`, which a probe may replace."""
+
+    def tap(self, name: str, value: T) -> T:
+        return value
+''',
+)
+
+_TAPPED = Support(
+    "Tapped",
+    '''\
+class Tapped(Probed, nn.Sequential):
+    """A Sequential that taps every child."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, module in self.named_children():
+            x = self.tap(name, module(x))
+        return x
+''',
+    (_PROBED,),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the file's docstring says of its origin: names and figures, no path and no date."""
+
+    spec: str = ""
+    """The spec's file name."""
+    hash: str = ""
+    """The SHA-256 of the spec's text."""
+    version: str = ""
+    """The compiler's version."""
+    options: tuple[str, ...] = ()
+    """The options that shaped the file, as on the command line."""
+    parameters: int | None = None
+    macs: int | None = None
+    """At batch 1 and the default sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedSource:
+    """Source, and where it comes from."""
+
+    text: str
+    lines_of: Mapping[int, tuple[Span, ...]] = field(repr=False)
+    """The places of the spec behind each line, counted from 1; a line of no place is left out."""
+
+
+def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) -> EmittedSource:
+    """The PyTorch source of a network. The same graph and options give the same bytes.
+
+    Raises:
+        TorchCodeError: a weight's size, or a size that no tensor in scope has, would be needed.
+    """
+    emission = Emission(probes)
+    for support in (SCOPE, _PROBED, _TAPPED):
+        emission.need(support)
+    classes: Sequence[ClassCode] = Planner(
+        graph, emission, lambda plan, network: resolve(plan, network, probes)
+    ).plan()
+    body: list[Line] = []
+    for code in classes:
+        body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
+    support_lines = _support(body, emission)
+    lines = [*_head(graph, header or Header()), *support_lines, *body]
+    lines = _with_imports(lines)
+    text = "\n".join(line.text for line in lines) + "\n"
+    return EmittedSource(
+        text, {number: line.spans for number, line in enumerate(lines, 1) if line.spans}
+    )
+
+
+def _head(graph: Graph, header: Header) -> list[Line]:
+    origin = f", compiled from {header.spec}" if header.spec else ""
+    by = f" by addnn-spec {header.version}" if header.version else ""
+    rows = [f"{graph.name}{origin}{by}."]
+    facts = []
+    for id, name in zip(graph.inputs, graph.input_names, strict=True):
+        type = graph.node(id).outputs[0]
+        facts.append(f"{name}: {type.dtype}{type}")
+    if facts:
+        rows.append(f"Inputs: {', '.join(facts)}.")
+    if header.parameters is not None:
+        rows.append(f"Parameters: {header.parameters:,}.")
+    if header.macs is not None:
+        rows.append(f"Multiply-accumulates: {header.macs:,}.")
+    if header.options:
+        rows.append(f"Options: {' '.join(header.options)}.")
+    if header.hash:
+        rows.append(f"SHA-256 of the spec: {header.hash}")
+    wrapped = [part for row in rows for part in _wrapped(row)]
+    first, *rest = [row.replace("\\", "\\\\").replace('"', "'") for row in wrapped]
+    if not rest:
+        return [Line(f'"""{first}"""')]
+    return [Line(f'"""{first}'), Line(""), *(Line(row) for row in rest), Line('"""')]
+
+
+def _wrapped(text: str) -> list[str]:
+    rows = [""]
+    for word in comment(text).split(" "):
+        if len(rows[-1]) + 1 + len(word) > WIDTH - 4 and rows[-1]:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {word}" if rows[-1] else word
+    return rows
+
+
+def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
+    """The definitions that the classes name, each after those that it needs."""
+    words = {word for line in body for word in re.findall(r"\w+", line.text)}
+    chosen: dict[str, Support] = {}
+
+    def choose(support: Support) -> None:
+        for needed in support.needs:
+            choose(needed)
+        chosen.setdefault(support.name, support)
+
+    for name, support in emission.support.items():
+        if name in words:
+            choose(support)
+    lines: list[Line] = []
+    for support in chosen.values():
+        lines += [Line(""), Line("")]
+        lines += [Line(row) for row in support.source.rstrip("\n").split("\n")]
+    return lines
+
+
+def _with_imports(lines: Sequence[Line]) -> list[Line]:
+    """The lines with the imports that they use after the docstring."""
+    text = "\n".join(line.text for line in lines)
+    end = 1 + next(
+        place
+        for place, line in enumerate(lines)
+        if line.text.endswith('"""') and (place or line.text.count('"""') == 2)
+    )
+
+    def used(name: str) -> bool:
+        return re.search(rf"\b{name}\b", text) is not None
+
+    typing = [name for name in ("NamedTuple", "TypeVar") if used(name)]
+    if used("T") and used("Probed"):
+        typing = sorted({*typing, "TypeVar"})
+    standard = ["import math"] if used("math") else []
+    standard += ["from collections import OrderedDict"] if used("OrderedDict") else []
+    standard += ["from collections.abc import Callable"] if used("Callable") else []
+    standard += [f"from typing import {', '.join(typing)}"] if typing else []
+    torch = ["import torch"] if re.search(r"\btorch\.", text) else []
+    functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []
+    torch = [*torch, *functional, "from torch import Tensor, nn"]
+    rows = ["", "from __future__ import annotations", ""]
+    rows += [*standard, ""] if standard else []
+    rows += torch
+    if "TypeVar" in typing:
+        rows += ["", 'T = TypeVar("T")']
+    return [*lines[:end], *(Line(row) for row in rows), *lines[end:]]

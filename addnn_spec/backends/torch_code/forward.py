@@ -1,0 +1,197 @@
+"""`forward` as statements: calls put into one another where that reads well, and variables named.
+
+A step without a name in the text whose value is used once, by the next step, is written inside it:
+`F.relu(self.bn1(self.conv1(x)))`. At most one convolution or matrix product stands in a statement,
+and what calls a block is a statement of its own. With taps nothing is put together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from addnn_spec.backends.torch_code.body import Body, Branch, Join
+from addnn_spec.backends.torch_code.draft import Pattern, Step
+from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.tree import (
+    Child,
+    Key,
+    Name,
+    Submodule,
+    Tree,
+    Value,
+    rewrite,
+    walk,
+)
+from addnn_spec.ops.code import Arg, Call
+from addnn_spec.source import Span
+
+_NESTED = 3
+"""Calls within calls that a reader still takes in."""
+_LONG = 76
+"""Characters of a statement that others may be written into."""
+
+
+@dataclass
+class Assign:
+    """A statement that computes values; `step` is the outermost one."""
+
+    step: Step
+    tree: Tree
+    spans: tuple[Span, ...]
+    depth: int = 1
+    heavy: int = 0
+    targets: str = ""
+    annotation: str = ""
+
+
+@dataclass
+class Fork:
+    """`if flag: … else: …`, and the values that it leaves behind."""
+
+    flag: str
+    then: list[Assign] = field(default_factory=list)
+    orelse: list[Assign] = field(default_factory=list)
+    before: list[tuple[str, Tree]] = field(default_factory=list)
+    """Assignments in front of it: what a value is if the arm is not taken."""
+    then_copies: list[tuple[str, Tree]] = field(default_factory=list)
+    else_copies: list[tuple[str, Tree]] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+
+
+Statement = Assign | Fork
+
+
+def use_counts(body: Body) -> Counter[int]:
+    """How often each value is read."""
+    counts: Counter[int] = Counter()
+    for item in body.items:
+        for tree in _trees(item):
+            counts.update(node.index for node in walk(tree) if isinstance(node, Value))
+    for output in body.outputs:
+        counts.update(node.index for node in walk(output) if isinstance(node, Value))
+    return counts
+
+
+def _trees(item: Step | Branch) -> Iterable[Tree]:
+    if isinstance(item, Step):
+        return [item.tree]
+    joined = [tree for join in item.joins for tree in (join.then, join.orelse)]
+    return [step.tree for step in (*item.then, *item.orelse)] + joined
+
+
+def statements(
+    body: Body, flags: Sequence[str], composite: Callable[[Tree], Tree], probes: bool
+) -> list[Statement]:
+    """The items as statements; `composite` turns children into the text that calls them."""
+    counts = use_counts(body)
+    made: list[Statement] = []
+    straight: list[Step] = []
+    for item in body.items:
+        if isinstance(item, Step):
+            straight.append(item)
+            continue
+        made += _fused(straight, counts, composite, probes)
+        straight = []
+        made.append(
+            Fork(
+                flags[item.flag],
+                _fused(item.then, counts, composite, probes),
+                _fused(item.orelse, counts, composite, probes),
+                joins=item.joins,
+            )
+        )
+    return [*made, *_fused(straight, counts, composite, probes)]
+
+
+def _fused(
+    steps: Sequence[Step], counts: Counter[int], called: Callable[[Tree], Tree], probes: bool
+) -> list[Assign]:
+    done: list[Assign] = []
+    pending: list[Assign] = []
+    for step in steps:
+        tree = called(step.tree)
+        if probes:
+            tree = Call("self.tap", (Arg(Key(step.name)), Arg(tree)))
+            done.append(Assign(step, tree, (step.span,)))
+            continue
+        assign = Assign(step, tree, (step.span,), 1, int(step.heavy))
+        taken = _operands(assign, pending)
+        while taken and not _fits(assign, taken):
+            taken = taken[1:] if len(taken) > 1 else []
+        done += pending[: len(pending) - len(taken)]
+        pending = []
+        assign = _put(assign, taken)
+        if _may_wait(assign, counts):
+            pending.append(assign)
+        else:
+            done.append(assign)
+    return [*done, *pending]
+
+
+def _operands(assign: Assign, pending: list[Assign]) -> list[Assign]:
+    """The last pending statements, as far as the step reads them in just this order."""
+    read = [node.index for node in walk(assign.tree) if isinstance(node, Value)]
+    waiting = {p.step.outputs[0] for p in pending}
+    wanted = [value for value in read if value in waiting]
+    count = len(wanted)
+    while count and [p.step.outputs[0] for p in pending[-count:]] != wanted[-count:]:
+        count -= 1
+    return pending[len(pending) - count :] if count else []
+
+
+def _fits(assign: Assign, taken: list[Assign]) -> bool:
+    whole = _put(assign, taken)
+    if whole.depth > _NESTED or whole.heavy > 1 or assign.step.composite:
+        return False
+    named = rewrite(whole.tree, lambda t: Name("value") if isinstance(t, Value) else None)
+    return all(_atomic(node) for node in walk(named)) and len(flat(named)) <= _LONG
+
+
+def _atomic(node: Tree) -> bool:
+    """Whether a node can be measured as text: columns are resolved before."""
+    return not isinstance(node, Child | Submodule)
+
+
+def _put(assign: Assign, taken: list[Assign]) -> Assign:
+    if not taken:
+        return assign
+    trees = {other.step.outputs[0]: other.tree for other in taken}
+    tree = rewrite(assign.tree, lambda t: trees.get(t.index) if isinstance(t, Value) else None)
+    return replace(
+        assign,
+        tree=tree,
+        spans=(*(span for other in taken for span in other.spans), *assign.spans),
+        depth=assign.depth + max(other.depth for other in taken),
+        heavy=assign.heavy + sum(other.heavy for other in taken),
+    )
+
+
+def _may_wait(assign: Assign, counts: Counter[int]) -> bool:
+    step = assign.step
+    return (
+        len(step.outputs) == 1
+        and step.pattern is None
+        and counts[step.outputs[0]] == 1
+        and not step.composite
+        and not step.names[0]
+    )
+
+
+def pattern_text(pattern: Pattern, names: Sequence[str]) -> str:
+    """The targets of an assignment: `y, (h, c)`; names are "_" for what is not used."""
+    items = [_item(part, names) for part in pattern]
+    return f"({items[0]},)" if len(items) == 1 else ", ".join(items)
+
+
+def _item(part: object, names: Sequence[str]) -> str:
+    if part is None:
+        return "_"
+    if isinstance(part, tuple):
+        inner = [_item(item, names) for item in part]
+        if all(name == "_" for name in inner):
+            return "_"
+        return f"({', '.join(inner)}{',' if len(inner) == 1 else ''})"
+    assert isinstance(part, int)
+    return names[part]

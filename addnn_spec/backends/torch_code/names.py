@@ -1,0 +1,60 @@
+"""Names in emitted code: unique, and never a keyword, a builtin or an import."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls"})
+"""What no variable, parameter or class of the emitted file may be called."""
+
+FILE_NAMES = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "OrderedDict", "annotations"})
+"""The names that the emitted file imports."""
+
+
+class Namespace:
+    """Hands out names that are valid and not taken yet."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {*RESERVED, *FILE_NAMES, *taken}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._taken
+
+    def reserve(self, name: str) -> None:
+        """Take a name without changing it."""
+        self._taken.add(name)
+
+    def unique(self, wish: str, *, joint: str = "_") -> str:
+        """The wished name, made an identifier, with a number where it is taken."""
+        base = identifier(wish)
+        name, number = base, 2
+        while name in self._taken:
+            name = f"{base}{joint}{number}"
+            number += 1
+        self._taken.add(name)
+        return name
+
+
+def identifier(text: str) -> str:
+    """`text` with what Python does not allow in a name replaced: `"encoder.0"` → `encoder_0`."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")
+    if not name:
+        return "value"
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def class_name(label: str) -> str:
+    """A label as the name of a class: `mask_head` → `MaskHead`, `transition2` → `Transition`."""
+    words = re.findall(r"[A-Za-z]+|[0-9]+", label)
+    while words and words[-1].isdigit():
+        words.pop()
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    return identifier(name) if name else "Block"
+
+
+def is_plain(name: str) -> bool:
+    """Whether `self.<name>` can be written."""
+    return name.isidentifier() and not keyword.iskeyword(name)

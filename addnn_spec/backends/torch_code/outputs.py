@@ -1,0 +1,143 @@
+"""What `forward` takes and returns: a tensor, a tuple, or a network's named tuple."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from addnn_spec.backends.torch_code.classes import ClassCode
+from addnn_spec.backends.torch_code.forward import Assign, Fork, Statement
+from addnn_spec.backends.torch_code.text import INDENT, Line, flat, layout
+from addnn_spec.backends.torch_code.tree import Name, Tree
+from addnn_spec.graph import Output
+from addnn_spec.ops.code import Arg, Call, Seq
+
+_TYPED = frozenset({"F.relu", "F.softmax", "F.log_softmax", "F.silu", "F.gelu", "torch.cat"})
+"""Functions that type checkers know to return a tensor, whatever they are given."""
+
+
+class Returns:
+    """The outputs of one class."""
+
+    def __init__(self, code: ClassCode) -> None:
+        self._code = code
+        self._outputs = code.graph.outputs
+        self.training = code.network and any(output.training for output in self._outputs)
+        self.named_tuple = code.network and len(self._outputs) > 1
+        self._declared = set(code.inputs)
+
+    # --- types -----------------------------------------------------------------------------------
+    @property
+    def annotation(self) -> str:
+        """The type that `forward` returns."""
+        if self.named_tuple:
+            return f"{self._code.name}Output"
+        if self._code.network:
+            return _type(self._outputs[0])
+        count = len(self._code.outputs)
+        return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+    def definition(self) -> list[Line]:
+        """The named tuple of the outputs; those of training are None in evaluation."""
+        name = f"{self._code.name}Output"
+        lines = [Line(f"class {name}(NamedTuple):", (self._code.graph.span,))]
+        for place, output in enumerate(self._outputs):
+            optional = output.training
+            rest = all(later.training for later in self._outputs[place:])
+            text = f"{INDENT}{output.name}: {_type(output)}{' | None' if optional else ''}"
+            lines.append(Line(text + (" = None" if optional and rest else "")))
+        return lines
+
+    def inputs(self) -> list[str]:
+        """The parameters that hold tensors, without those of training alone."""
+        return [name for name, training in self._inputs() if not training]
+
+    def parameters(self) -> list[str]:
+        """The tensors that `forward` takes; those of training may be left out."""
+        required = [f"{name}: Tensor" for name, training in self._inputs() if not training]
+        optional = [f"{name}: Tensor | None = None" for name, t in self._inputs() if t]
+        return required + optional
+
+    def _inputs(self) -> Iterator[tuple[str, bool]]:
+        graph = self._code.graph
+        for id, name in zip(graph.inputs, self._code.inputs, strict=True):
+            yield name, self.training and graph.node(id).training
+
+    # --- statements ------------------------------------------------------------------------------
+    def prepare(self, statements: Sequence[Statement]) -> None:
+        """Annotate the variable that is returned, where a type checker could not know its type."""
+        if self.annotation != "Tensor" or not self._code.outputs:
+            return
+        output = self._code.outputs[0]
+        if not isinstance(output, Name) or output.text in self._declared:
+            return
+        for assign in _assigns(statements):
+            if assign.targets == output.text:
+                assign.annotation = ": Tensor"
+                self._declared.add(output.text)
+                return
+
+    def evaluation(self) -> list[Line]:
+        """`if not self.training: return …`, and what training needs."""
+        pad = INDENT * 2
+        values = [None if output.training else tree for output, tree in self._grouped()]
+        lines = [Line(f"{pad}if not self.training:"), *layout(self._named(values), 3, "return ")]
+        for name, training in self._inputs():
+            if training:
+                lines.append(Line(f"{pad}if {name} is None:"))
+                text = f"{name} is needed in training"
+                lines += layout(Call("ValueError", (Arg(text),)), 3, "raise ")
+        return lines
+
+    def last(self) -> list[Line]:
+        """The return statement."""
+        if self.named_tuple:
+            return layout(self._named([tree for _, tree in self._grouped()]), 2, "return ")
+        outputs = self._code.outputs
+        if len(outputs) == 1 and not (self._code.network and self._outputs[0].listed):
+            if self._code.statements and self.inlined(self._code.statements[-1]):
+                return []
+            return layout(outputs[0], 2, "return ")
+        if len(outputs) == 1:
+            return layout(Seq((outputs[0],)), 2, "return ")
+        text = f"{INDENT * 2}return {', '.join(flat(output) for output in outputs)}"
+        return [Line(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), 2, "return ")
+
+    def inlined(self, assign: Statement) -> bool:
+        """Whether the last statement is the return statement itself."""
+        outputs = self._code.outputs
+        return (
+            isinstance(assign, Assign)
+            and not self.named_tuple
+            and self.annotation == "Tensor"
+            and len(outputs) == 1
+            and assign is self._code.statements[-1]
+            and isinstance(assign.tree, Call)
+            and assign.tree.fn in _TYPED
+            and assign.targets == flat(outputs[0])
+        )
+
+    def _grouped(self) -> Iterator[tuple[Output, Tree]]:
+        trees = iter(self._code.outputs)
+        for output in self._outputs:
+            own = tuple(next(trees) for _ in output.refs)
+            yield output, Seq(own) if output.listed else own[0]
+
+    def _named(self, values: Sequence[Tree | None]) -> Tree:
+        while values and values[-1] is None:
+            values = values[:-1]
+        return Call(f"{self._code.name}Output", tuple(Arg(value) for value in values))
+
+
+def _type(output: Output) -> str:
+    if not output.listed:
+        return "Tensor"
+    return f"tuple[{', '.join(['Tensor'] * len(output.refs))}]"
+
+
+def _assigns(statements: Sequence[Statement]) -> Iterator[Assign]:
+    for statement in statements:
+        if isinstance(statement, Fork):
+            yield from statement.then
+            yield from statement.orelse
+        else:
+            yield statement

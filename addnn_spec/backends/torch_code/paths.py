@@ -1,0 +1,116 @@
+"""Children by their paths: what the constructor assigns, and how `forward` reads them.
+
+`conv1` is `self.conv1`. Labels with dots nest: `encoder.layer` and `encoder.norm` are the entries
+of one `nn.ModuleDict`, `branches.0` and `branches.1` of one `nn.ModuleList`. A child named by a number
+makes the class an `nn.ModuleDict` itself, and is read `self["0"]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.text import quoted
+from addnn_spec.backends.torch_code.tree import Child, Display, Name, Submodule, Tree, rewrite
+from addnn_spec.ops.code import Arg, Call, Seq, Support
+
+DICT_METHODS = frozenset({"clear", "items", "keys", "pop", "update", "values"})
+"""What `nn.ModuleDict` has besides a Module's attributes: no entry can be called so."""
+
+SCOPE = Support(
+    "Scope",
+    '''\
+class Scope(nn.Module):
+    """Modules under one name, read like a dictionary's."""
+
+    def __init__(self, modules: dict[str, nn.Module]) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self.get_submodule(name)
+''',
+)
+
+
+@dataclass
+class Container:
+    """Children under a common prefix, in order: a child, or a container again."""
+
+    entries: dict[str, ChildDraft | Container] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The class that holds them."""
+        names = list(self.entries)
+        if any(isinstance(e, ChildDraft) and e.tensor for e in self.entries.values()):
+            return "Scope"
+        if names == [str(place) for place in range(len(names))]:
+            return "nn.ModuleList"
+        return "nn.ModuleDict" if DICT_METHODS.isdisjoint(names) else "Scope"
+
+    def tree(self) -> Tree:
+        """The call that makes it."""
+        trees = {
+            name: entry.tree if isinstance(entry, ChildDraft) else entry.tree()
+            for name, entry in self.entries.items()
+            if not (isinstance(entry, ChildDraft) and entry.tensor)
+        }
+        if self.kind == "nn.ModuleList":
+            return Call(self.kind, (Arg(Seq(tuple(trees.values()), True)),))
+        entries = Display(tuple(trees), tuple(trees.values()))
+        return Call(self.kind, (Arg(entries),))
+
+
+class Paths:
+    """The children of a class, and the text by which each is reached."""
+
+    def __init__(self, children: Iterable[ChildDraft]) -> None:
+        self.root = Container()
+        for child in children:
+            if child.path:
+                self._insert(child)
+
+    def _insert(self, child: ChildDraft) -> None:
+        *prefix, last = child.path.split(".")
+        container = self.root
+        for name in prefix:
+            inner = container.entries.setdefault(name, Container())
+            assert isinstance(inner, Container)
+            container = inner
+        container.entries[last] = child
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a child is named by a number."""
+        return any(name.isdigit() for name in self.root.entries)
+
+    def access(self, path: str) -> str:
+        """How `self`'s child is read: `self.encoder["layer"]`."""
+        first, *rest = path.split(".")
+        text = f"self[{quoted(first)}]" if first.isdigit() else f"self.{first}"
+        entry: ChildDraft | Container = self.root.entries[first]
+        for name in rest:
+            assert isinstance(entry, Container)
+            kind, entry = entry.kind, entry.entries[name]
+            if isinstance(entry, ChildDraft) and entry.tensor:
+                text += f".get_{entry.tensor}({quoted(name)})"
+            else:
+                text += f"[{name}]" if kind == "nn.ModuleList" else f"[{quoted(name)}]"
+        return text
+
+    def written(self, tree: Tree) -> Tree:
+        """The tree with its children as the text that reads or calls them."""
+
+        def change(node: Tree) -> Tree | None:
+            if isinstance(node, Submodule):
+                access = self.access(node.path)
+                return Name(f"{access}.{node.tensor}" if node.tensor else access)
+            if isinstance(node, Child):
+                args = tuple(Arg(self.written(a.value), a.name, a.default) for a in node.args)
+                return Call(self.access(node.path), args)
+            return None
+
+        return rewrite(tree, change)

@@ -1,0 +1,233 @@
+"""From graphs to classes: which uses share a class, and what differs between them.
+
+Graphs are grouped by the definition that they come from, the called ones first, so that a child's
+constructor arguments are columns of its parent. A group is one class, or several where its
+structures do not go together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from addnn_spec.backends.torch_code.body import Body, body_of, structures
+from addnn_spec.backends.torch_code.columns import (
+    NO_DEFAULT,
+    Column,
+    Columns,
+    Given,
+    default_of,
+)
+from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Form, draft_of
+from addnn_spec.backends.torch_code.names import Namespace, class_name
+from addnn_spec.backends.torch_code.sequential import (
+    Element,
+    sequential,
+    sequential_elements,
+)
+from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree
+from addnn_spec.graph import Graph
+from addnn_spec.ops.code import REQUIRED, Arg, Call
+
+Definition = tuple[Any, ...]
+
+
+@dataclass
+class ClassPlan:
+    """A class of the emitted file: its uses laid over one another, and its parameters so far."""
+
+    name: str
+    base: str
+    body: Body
+    columns: Columns
+    uses: list[Graph]
+    flags: list[str]
+
+    @property
+    def graph(self) -> Graph:
+        """The first use: what all have in common is read from it."""
+        return self.uses[0]
+
+
+class Planner:
+    """Plans all classes of a network; `classes` holds them, the called ones first."""
+
+    def __init__(self, network: Graph, emission: Emission, resolve: Any) -> None:
+        self._network = network
+        self._emission = emission
+        self._resolve = resolve
+        self._names = Namespace()
+        self._names.reserve(network.name)
+        self._names.reserve(f"{network.name}Output")
+        self._forms: dict[int, Form] = {}
+        self._labels: dict[int, str] = {}
+        self._calls: Counter[int] = Counter()
+        self.classes: list[Any] = []
+
+    def plan(self) -> list[Any]:
+        graphs = list(_below(self._network))
+        self._count_calls(graphs)
+        for group in _groups(graphs):
+            self._plan_group(group)
+        return self.classes
+
+    def _count_calls(self, graphs: Sequence[Graph]) -> None:
+        for graph in graphs:
+            for node in graph.nodes():
+                for label, called in _called(node):
+                    self._calls[id(called)] += node.times
+                    self._labels.setdefault(id(called), self._label(graph, label))
+            for module in graph.modules:
+                if isinstance(module.op, Graph):
+                    self._labels.setdefault(id(module.op), module.name)
+
+    def _label(self, graph: Graph, label: str) -> str:
+        """What a brace's class is called after: its label; in a repeat, the repeat's."""
+        last = label.rpartition(".")[2]
+        return self._labels.get(id(graph), last) if last.isdigit() else last
+
+    def _plan_group(self, group: list[Graph]) -> None:
+        drafted: list[Graph] = []
+        subclass: list[tuple[Graph, Tree]] = []
+        for graph in group:
+            elements = self._elements(graph)
+            if elements is None:
+                drafted.append(graph)
+            elif graph.kind == "block":
+                subclass.append((graph, sequential(elements, "super().__init__")))
+            else:
+                function = "Tapped" if self._emission.probes else "nn.Sequential"
+                self._forms[id(graph)] = Form(sequential(elements, function))
+        drafts = [draft_of(graph, self._forms, self._emission) for graph in drafted]
+        self._plan_classes(drafts, "")
+        base = "Tapped" if self._emission.probes else "nn.Sequential"
+        self._plan_classes([_sequential_draft(graph, tree) for graph, tree in subclass], base)
+
+    def _elements(self, graph: Graph) -> list[Element] | None:
+        if graph is self._network:
+            return None
+        return sequential_elements(graph, self._forms, self._emission)
+
+    def _plan_classes(self, drafts: list[Draft], base: str) -> None:
+        if not drafts:
+            return
+        groups = structures(drafts, self._emission.probes)
+        whole = body_of(groups, self._emission.probes)
+        if whole is not None:
+            self._add_class(whole, base)
+            return
+        for group in sorted(groups, key=lambda g: -sum(self._calls[id(d.graph)] for d in g)):
+            body = body_of([group], self._emission.probes)
+            assert body is not None
+            self._add_class(body, base)
+
+    def _add_class(self, body: Body, base: str) -> None:
+        graph = body.drafts[0].graph
+        given = [Given(_arguments(draft.graph), tuple(draft.inputs)) for draft in body.drafts]
+        plan = ClassPlan(
+            name=self._class_name(graph),
+            base=base,
+            body=body,
+            columns=Columns(given),
+            uses=[draft.graph for draft in body.drafts],
+            flags=[],
+        )
+        self.classes.append(self._resolve(plan, graph is self._network))
+        for use, graph in enumerate(plan.uses):
+            call = _constructor(plan.name, plan.columns.signature(), use)
+            ports = dict(body.drafts[use].ports)
+            self._forms[id(graph)] = Form(call, ports)
+
+    def _class_name(self, graph: Graph) -> str:
+        if graph is self._network:
+            return graph.name
+        if graph.kind in ("block", "network"):
+            return self._names.unique(graph.name, joint="")
+        return self._names.unique(class_name(self._labels.get(id(graph), "block")), joint="")
+
+
+def _constructor(name: str, signature: Sequence[Column], use: int) -> Tree:
+    args = []
+    for column in signature:
+        default = default_of(column)
+        leaf = Leaf(column.vector[use], column.name)
+        if default is NO_DEFAULT:
+            args.append(Arg(leaf, None, REQUIRED))
+        else:
+            args.append(Arg(leaf, column.name, default))
+    return Call(name, tuple(args))
+
+
+def _arguments(graph: Graph) -> tuple[tuple[str, Any], ...]:
+    return graph.arguments if graph.kind in ("block", "network") else ()
+
+
+def _sequential_draft(graph: Graph, tree: Tree) -> Draft:
+    types = [
+        (name, graph.node(id).outputs[0])
+        for id, name in zip(graph.inputs, graph.input_names, strict=True)
+    ]
+    child = ChildDraft("", Spanned(tree, graph.span), graph.span)
+    return Draft(graph, inputs=types, children=[child], values=1)
+
+
+def _called(node: Any) -> Iterator[tuple[str, Graph]]:
+    if node.calls is not None:
+        yield node.name, node.calls
+    yield from node.layers
+
+
+def _children(graph: Graph) -> Iterator[Graph]:
+    for node in graph.nodes():
+        yield from (called for _, called in _called(node))
+    for module in graph.modules:
+        if isinstance(module.op, Graph):
+            yield module.op
+        yield from (called for _, called in module.layers)
+
+
+def _below(network: Graph) -> Iterator[Graph]:
+    """The distinct graphs, callers before what they call, each in order of first use."""
+    seen: set[int] = set()
+    order: list[Graph] = []
+    waiting = [(network, False)]
+    while waiting:
+        graph, done = waiting.pop()
+        if done:
+            order.append(graph)
+        elif id(graph) not in seen:
+            seen.add(id(graph))
+            waiting.append((graph, True))
+            waiting += [(child, False) for child in reversed(list(_children(graph)))]
+    return reversed(order)
+
+
+def _definition(graph: Graph) -> Definition:
+    return (graph.kind, graph.name, id(graph.span.source), graph.span.start, graph.span.end)
+
+
+def _groups(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
+    """The graphs by definition, called ones first; by height where definitions hold one another."""
+    between: nx.DiGraph[Definition] = nx.DiGraph()
+    members: dict[Definition, list[Graph]] = {}
+    heights: dict[int, int] = {}
+    for graph in reversed(graphs):
+        own = _definition(graph)
+        between.add_node(own)
+        members.setdefault(own, []).append(graph)
+        heights[id(graph)] = 1 + max((heights[id(c)] for c in _children(graph)), default=0)
+        between.add_edges_from((own, _definition(child)) for child in _children(graph))
+    knots = nx.condensation(between)
+    for knot in reversed(list(nx.lexicographical_topological_sort(knots, key=lambda k: k))):
+        definitions = sorted(knots.nodes[knot]["members"], key=list(members).index)
+        looped = len(definitions) > 1 or between.has_edge(definitions[0], definitions[0])
+        if not looped:
+            yield members[definitions[0]]
+            continue
+        graded = [(heights[id(g)], i, g) for i, d in enumerate(definitions) for g in members[d]]
+        for height, place in sorted({(h, i) for h, i, _ in graded}):
+            yield [g for h, i, g in graded if (h, i) == (height, place)]

@@ -1,0 +1,62 @@
+"""Shapes as remarks: a size that all uses share as a number, else a name that the class knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from addnn_spec.backends.torch_code.columns import ABSENT, Columns, is_constant, some
+from addnn_spec.backends.torch_code.names import Namespace
+from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.ops.base import TensorType
+from addnn_spec.sizes import Size
+
+
+class Remarks:
+    """Writes shapes: `[N, 4 * width, H, W]`. One text stands for one size throughout a class."""
+
+    def __init__(
+        self, columns: Columns, types: Mapping[int, Sequence[TensorType | None]], inputs: int
+    ) -> None:
+        self._columns = columns
+        self._types = types
+        self._names = Namespace(columns.parameters)
+        self._known: dict[tuple[object, ...], str] = {}
+        self._texts: dict[int, str] = {}
+        for value in sorted(types):
+            self._texts[value] = self._shape(types[value])
+
+    def of(self, value: int) -> str:
+        """The shape of a value."""
+        return self._texts[value]
+
+    def _shape(self, types: Sequence[TensorType | None]) -> str:
+        rank = next(type.rank for type in types if type is not None)
+        if any(type is not None and type.rank != rank for type in types):
+            return ""
+        sizes = []
+        for dim in range(rank):
+            vector = tuple(ABSENT if type is None else type.shape[dim] for type in types)
+            sizes.append(self._size(vector, dim, rank))
+        return f"[{', '.join(sizes)}]"
+
+    def _size(self, vector: tuple[Size, ...], dim: int, rank: int) -> str:
+        if is_constant(vector):
+            return str(some(vector))
+        key = tuple(str(size) for size in vector)
+        if key not in self._known:
+            tree = self._columns.known(vector)
+            self._known[key] = (
+                self._names.unique(_letter(dim, rank)) if tree is None else flat(tree)
+            )
+        return self._known[key]
+
+
+def _letter(dim: int, rank: int) -> str:
+    """What a size that differs between uses is called, by its place."""
+    if dim == 0:
+        return "N"
+    if rank >= 4 and dim >= rank - 2:
+        return "H" if dim == rank - 2 else "W"
+    if rank == 3 and dim == 1:
+        return "T"
+    return "C" if dim == 1 else "D"

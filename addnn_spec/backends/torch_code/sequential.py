@@ -1,0 +1,313 @@
+"""Chains as `nn.Sequential`, with runs of equal elements as loops.
+
+Elements in a row whose constructors differ in literals only are one loop: with equal arguments
+`(… for _ in range(n))`; where one argument goes up by equal steps over a `range`; else over
+a tuple.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
+from addnn_spec.backends.torch_code.draft import (
+    Emission,
+    Forms,
+    operator_module,
+)
+from addnn_spec.backends.torch_code.tree import (
+    Column,
+    Each,
+    Key,
+    Lambda,
+    Leaf,
+    Name,
+    Spanned,
+    Star,
+    Template,
+    Tree,
+    rewrite,
+    split,
+    walk,
+    with_leaves,
+)
+from addnn_spec.graph import Graph, Node, Ref, run_name
+from addnn_spec.ops.base import Operator
+from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Seq, Support
+
+_INITIALIZED = Support(
+    "initialized",
+    '''\
+def initialized(module: nn.Module, *fills: Callable[[nn.Module], object]) -> nn.Module:
+    """The module, after the functions that fill its tensors."""
+    for fill in fills:
+        fill(module)
+    return module
+''',
+)
+
+LOOP = "@"
+"""Marks a loop's variables until the class's parameters are known: see `with_loop_names`."""
+
+_MARKED = re.compile(LOOP + r"\w+")
+
+_FEW = 2
+"""As many turns with differing arguments are written out."""
+
+
+class Element(NamedTuple):
+    """A child of a Sequential: `times` in a row, named from `name` upwards."""
+
+    name: str
+    tree: Tree
+    times: int
+
+
+def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[Element] | None:
+    """The children of a graph that can be an `nn.Sequential`, or None if it needs a `forward`."""
+    if len(graph.inputs) != 1 or graph.modules or graph.module_ports:
+        return None
+    if len(graph.outputs) != 1 or len(graph.outputs[0].refs) != 1 or graph.outputs[0].listed:
+        return None
+    current = Ref(graph.inputs[0])
+    if graph.kind in ("network", "body", "block") and not _counted(graph):
+        return None
+    elements: list[Element] = []
+    for node in graph.nodes():
+        if node.id == graph.inputs[0]:
+            continue
+        if node.inputs != (current,) or len(node.outputs) != 1 or "." in node.name or node.module:
+            return None
+        tree = _module(graph, node, forms, emission)
+        if tree is None:
+            return None
+        elements.append(Element(node.name, Spanned(tree, node.span), node.times))
+        current = Ref(node.id)
+    names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]
+    taken = not _TAKEN.isdisjoint(names)
+    return None if taken or graph.outputs[0].refs[0] != current else elements
+
+
+_TAKEN = frozenset({"append", "extend", "insert", "pop"})
+"""What `nn.Sequential` has besides a Module's attributes: no child can be called so."""
+
+
+def _counted(graph: Graph) -> bool:
+    """Whether the labels of a body are exactly 0 … n-1 in order."""
+    names = [name for node in graph.nodes() if node.id not in graph.inputs for name in node.names()]
+    return bool(names) and names == [str(place) for place in range(len(names))]
+
+
+def _module(graph: Graph, node: Node, forms: Forms, emission: Emission) -> Tree | None:
+    if isinstance(node.op, Graph):
+        form = forms[id(node.op)]
+        return None if form.ports or node.bound_modules else form.constructor
+    if not isinstance(node.op, Operator) or node.layers:
+        return None
+    types = tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
+    tree = operator_module(node.op, types)
+    plain = node.op.call(*types) == Invoke((Arg(In(0)),)) and node.op.result is None
+    if tree is None or not plain:
+        return None
+    emission.need(*node.op.support)
+    return initialized(tree, node.op, types, emission)
+
+
+def initialized(tree: Tree, op: Operator, types: tuple[Any, ...], emission: Emission) -> Tree:
+    """The module's constructor, with the operator's initialisation around it where it has one."""
+    fills = op.initialize(*types)
+    if not fills:
+        return tree
+    emission.need(_INITIALIZED)
+
+    def own(code: Tree) -> Tree | None:
+        if isinstance(code, Own):
+            return Name(f"m.{code.name}" if code.name else "m")
+        return None
+
+    made = [Lambda("m", with_leaves(rewrite(code, own))) for code in fills]
+    return Call("initialized", (Arg(tree), *(Arg(fill) for fill in made)))
+
+
+def sequential(elements: Sequence[Element], function: str) -> Tree:
+    """The constructor call of a Sequential: positional children if all names are counted."""
+    names = [name for element in elements for name in _names(element)]
+    counted = names == [str(place) for place in range(len(names))]
+    if counted:
+        return Call(function, tuple(Arg(item) for item in _positional(elements)))
+    pairs = tuple(_pairs(elements))
+    if len(pairs) == 1 and isinstance(pairs[0], Star):
+        return Call(function, (Arg(Call("OrderedDict", (Arg(pairs[0].value),))),))
+    return Call(function, (Arg(Call("OrderedDict", (Arg(Seq(pairs, True)),))),))
+
+
+def _names(element: Element) -> Iterator[str]:
+    if element.times == 1:
+        yield element.name
+        return
+    head, first = run_name(element.name)
+    yield element.name
+    yield from (f"{head}{number}" for number in range(first + 1, first + element.times))
+
+
+def _positional(elements: Sequence[Element]) -> Iterator[Tree]:
+    for run in _runs(elements, named=False):
+        loop = _loop(run)
+        if loop is None:
+            yield from (element.tree for element in run for _ in range(element.times))
+        else:
+            yield Star(Each(loop.iterable, loop.element, loop.targets))
+
+
+def _pairs(elements: Sequence[Element]) -> Iterator[Tree]:
+    for run in _runs(elements, named=True):
+        loop = _loop(run)
+        head, first = run_name(run[0].name)
+        names = [name for element in run for name in _names(element)]
+        regular = all(name == f"{head}{first + k}" for k, name in enumerate(names))
+        if loop is None or not regular:
+            trees = [element.tree for element in run for _ in range(element.times)]
+            yield from (Seq((Key(n), t)) for n, t in zip(names, trees, strict=True))
+            continue
+        pair = Seq((Template(head, LOOP + "i"), loop.element))
+        yield Star(_numbered(pair, loop, first))
+
+
+class Loop(NamedTuple):
+    """A run as a loop: `element for targets in iterable`."""
+
+    element: Tree
+    targets: tuple[str, ...]
+    iterable: Tree
+    length: int
+
+
+def _numbered(pair: Tree, loop: Loop, first: int) -> Each:
+    if loop.targets == (LOOP + "_",):
+        bounds = (
+            (Leaf(first, "first"), Leaf(first + loop.length, "end"))
+            if first
+            else (Leaf(loop.length, "depth"),)
+        )
+        counter = Call("range", tuple(Arg(bound) for bound in bounds))
+        return Each(counter, pair, (LOOP + "i",))
+    start = (Arg(Leaf(first, "first")),) if first else ()
+    targets = loop.targets[0] if len(loop.targets) == 1 else f"({', '.join(loop.targets)})"
+    numbered = Call("enumerate", (Arg(loop.iterable), *start))
+    return Each(numbered, pair, (LOOP + "i", targets))
+
+
+def _runs(elements: Sequence[Element], *, named: bool) -> Iterator[list[Element]]:
+    """Elements grouped where neighbours differ in literals (and in a name's number) only."""
+    run: list[Element] = []
+    before: Any = None
+    for element in elements:
+        skeleton = split(element.tree, [])
+        if named:
+            skeleton = (run_name(element.name)[0], skeleton)
+        if run and skeleton != before:
+            yield run
+            run = []
+        run.append(element)
+        before = skeleton
+    if run:
+        yield run
+
+
+def _loop(run: list[Element]) -> Loop | None:
+    """The run as a loop, or None if it is better written out."""
+    trees = [element.tree for element in run for _ in range(element.times)]
+    if len(trees) < 2:
+        return None
+    rows: list[list[Leaf]] = []
+    skeleton: Tree = None
+    for tree in trees:
+        leaves: list[Leaf] = []
+        skeleton = split(tree, leaves)
+        rows.append(leaves)
+    vectors = [tuple(leaf.value for leaf in column) for column in zip(*rows, strict=True)]
+    varying = [place for place, vector in enumerate(vectors) if not is_constant(vector)]
+    if any(not is_literal(value) for place in varying for value in vectors[place]):
+        return None
+    if varying and len(trees) <= _FEW:
+        return None
+    names = _targets([rows[0][place].hint for place in varying], [vectors[p] for p in varying])
+    shared: dict[int, str] = dict(zip(varying, names, strict=True))
+
+    def put(tree: Tree) -> Tree | None:
+        if isinstance(tree, Column):
+            return Name(shared[tree.index]) if tree.index in shared else rows[0][tree.index]
+        return None
+
+    element = rewrite(skeleton, put)
+    if not varying:
+        counter = Call("range", (Arg(Leaf(len(trees), "depth")),))
+        return Loop(element, (LOOP + "_",), counter, len(trees))
+    targets = tuple(dict.fromkeys(names))
+    columns = [vectors[varying[names.index(target)]] for target in targets]
+    return Loop(element, targets, _iterable(columns), len(trees))
+
+
+def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:
+    """A loop variable for each varying column; equal columns share one."""
+    names: list[str] = []
+    for place, vector in enumerate(vectors):
+        twin = next((k for k in range(place) if vectors[k] == vector), None)
+        if twin is not None:
+            names.append(names[twin])
+            continue
+        wish, number = f"{LOOP}{hints[place]}", 2
+        while wish in names:
+            wish, number = f"{hints[place]}_{number}", number + 1
+        names.append(wish)
+    return names
+
+
+def _iterable(columns: list[Vector]) -> Tree:
+    if len(columns) == 1:
+        return progression(columns[0]) or Leaf(columns[0], "turns")
+    return Leaf(tuple(zip(*columns, strict=True)), "turns")
+
+
+def progression(vector: Vector) -> Tree | None:
+    """`range(start, stop, step)` if the vector is integers that go up or down by equal steps."""
+    if not all(type(value) is int for value in vector):
+        return None
+    step = vector[1] - vector[0]
+    if step == 0 or any(b - a != step for a, b in pairwise(vector)):
+        return None
+    start, stop = vector[0], vector[-1] + (1 if step > 0 else -1)
+    bounds = [stop] if start == 0 and step == 1 else [start, stop] + ([step] if step != 1 else [])
+    return Call("range", tuple(Arg(Leaf(bound, "turns")) for bound in bounds))
+
+
+def with_loop_names(tree: Tree) -> Tree:
+    """The tree with real names for its loops' variables, other than the names that they read."""
+    read = {node.text.partition(".")[0] for node in walk(tree) if isinstance(node, Name)}
+    renamed: dict[str, str] = {}
+
+    def name(marked: str) -> str:
+        if marked not in renamed:
+            wish = marked.removeprefix(LOOP)
+            while wish in read or wish in renamed.values():
+                wish += "_"
+            renamed[marked] = wish
+        return renamed[marked]
+
+    def real(text: str) -> str:
+        return _MARKED.sub(lambda match: name(match.group()), text)
+
+    def change(node: Tree) -> Tree | None:
+        if isinstance(node, Name) and LOOP in node.text:
+            return Name(real(node.text))
+        if isinstance(node, Template):
+            return Template(node.head, real(node.variable))
+        if isinstance(node, Each):
+            targets = tuple(real(target) for target in node.targets)
+            return Each(rewrite(node.iterable, change), rewrite(node.element, change), targets)
+        return None
+
+    return rewrite(tree, change)

@@ -1,0 +1,237 @@
+"""Trees as text: one line where it fits, else one argument a line, as `ruff format` leaves it.
+
+Only literals of checked types are written, and only through `repr`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from addnn_spec.backends.torch_code.tree import (
+    LITERALS,
+    Dimension,
+    Display,
+    Each,
+    Formula,
+    Key,
+    Lambda,
+    Name,
+    Spanned,
+    Star,
+    Template,
+    Tree,
+    formula_part,
+    walk,
+)
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Method, Prefix, Seq, Slice
+from addnn_spec.source import Span
+
+WIDTH = 100
+INDENT = "    "
+
+_PRECEDENCE = {"|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
+_PRECEDENCE |= dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 5)
+_PRODUCT, _UNARY, _POWER, _ATOM = 11, 12, 13, 14
+
+
+class Line(NamedTuple):
+    """A line of the emitted file, and the places of the spec that it comes from."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+
+def literal(value: object) -> str:
+    """A literal of a checked type as Python source."""
+    if value is None or isinstance(value, bool | int):
+        return repr(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else f'float("{value!r}")'
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, tuple):
+        inner = ", ".join(literal(item) for item in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    raise TypeError(f"no literal: {value!r}")
+
+
+def quoted(text: str) -> str:
+    """A string literal, in double quotes where that needs no more escapes."""
+    written = repr(text)
+    if written[0] == "'" and '"' not in text:
+        return '"' + written[1:-1] + '"'
+    return written
+
+
+def flat(tree: Tree) -> str:
+    """The tree on one line."""
+    return _flat(tree)[0]
+
+
+def _flat(tree: Tree) -> tuple[str, int]:
+    """The text, and how closely its outermost operator binds."""
+    match tree:
+        case Infix(op, left, right):
+            return _infix(op, left, right)
+        case Prefix(op, value):
+            return f"{op}{_bound(value, _UNARY)}", _UNARY
+        case Each(iterable, element, targets):
+            return f"{flat(element)} for {', '.join(targets)} in {flat(iterable)}", 0
+        case Spanned(value, _):
+            return _flat(value)
+        case Lambda(parameter, value):
+            return f"lambda {parameter}: {flat(value)}", 0
+        case Formula(text, parts):
+            for place, part in enumerate(parts):
+                text = text.replace(formula_part(place), _bound(part, _ATOM))
+            return text, 0
+    if isinstance(tree, LITERALS):
+        text = literal(tree)
+        return text, _UNARY if text[0] == "-" else _ATOM
+    return _atom(tree), _ATOM
+
+
+def _atom(tree: Tree) -> str:
+    match tree:
+        case Name(text):
+            return text
+        case Key(text):
+            return quoted(text)
+        case Template(head, variable):
+            escaped = head.replace("{", "{{").replace("}", "}}")
+            return f'f"{escaped}{{{variable}}}"'
+        case Call(fn, args):
+            return f"{fn}({_flat_args(args)})"
+        case Method(value, name, args):
+            return f"{_bound(value, _ATOM)}.{name}({_flat_args(args)})"
+        case Dimension(value, dim):
+            return f"{_bound(value, _ATOM)}.shape[{dim}]"
+        case Item(value, index):
+            return f"{_bound(value, _ATOM)}[{', '.join(_index(i) for i in index)}]"
+        case Seq(items, brackets):
+            inner = ", ".join(flat(item) for item in items)
+            if brackets:
+                return f"[{inner}]"
+            return f"({inner},)" if len(items) == 1 else f"({inner})"
+        case Display(keys, items):
+            pairs = zip(keys, items, strict=True)
+            return f"{{{', '.join(f'{quoted(key)}: {flat(item)}' for key, item in pairs)}}}"
+        case Star(value):
+            return f"*{_star_operand(value)}"
+    raise TypeError(f"no expression: {tree!r}")
+
+
+def _bound(tree: Tree, precedence: int) -> str:
+    text, own = _flat(tree)
+    if precedence == _ATOM and isinstance(tree, int | float):
+        return f"({text})"
+    return text if own >= precedence else f"({text})"
+
+
+def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
+    if op == "**":
+        base, power = _bound(left, _ATOM), _bound(right, _UNARY)
+        joint = "**" if _simple(left) and _simple(right) else " ** "
+        return f"{base}{joint}{power}", _POWER
+    own = _PRECEDENCE.get(op, _PRODUCT)
+    return f"{_bound(left, own)} {op} {_bound(right, own + 1)}", own
+
+
+def _simple(tree: Tree) -> bool:
+    """What a formatter writes without spaces around `**`."""
+    if isinstance(tree, Prefix):
+        return tree.op == "-" and _simple(tree.value)
+    return isinstance(tree, Name | int | float) and "[" not in flat(tree)
+
+
+def _index(part: Tree) -> str:
+    if not isinstance(part, Slice):
+        return flat(part)
+    start = "" if part.start is None else flat(part.start)
+    stop = "" if part.stop is None else flat(part.stop)
+    if all(text.lstrip("-").isalnum() or not text for text in (start, stop)):
+        return f"{start}:{stop}"
+    return f"{start} : {stop}".strip()
+
+
+def _star_operand(value: Tree) -> str:
+    return f"({flat(value)})" if isinstance(value, Each) else _bound(value, _ATOM)
+
+
+def _flat_args(args: tuple[Arg, ...]) -> str:
+    return ", ".join(f"{_keyword(arg)}{flat(arg.value)}" for arg in args)
+
+
+def _keyword(arg: Arg) -> str:
+    return "" if arg.name is None else f"{arg.name}="
+
+
+def layout(
+    tree: Tree, indent: int, prefix: str = "", suffix: str = "", spans: tuple[Span, ...] = ()
+) -> list[Line]:
+    """The tree as lines at an indentation, after `prefix` and before `suffix`."""
+    if isinstance(tree, Spanned):
+        return layout(tree.value, indent, prefix, suffix, (tree.span,))
+    text = f"{INDENT * indent}{prefix}{flat(tree)}{suffix}"
+    if len(text) <= WIDTH or not _breaks(tree):
+        return [Line(text, (*spans, *_spans(tree)))]
+    if isinstance(tree, Each):
+        loop = f"for {', '.join(tree.targets)} in "
+        element = layout(tree.element, indent, "", "", spans)
+        return element + layout(tree.iterable, indent, loop, "", spans)
+    head, parts, tail = _exploded(tree, prefix, suffix)
+    lines = [Line(INDENT * indent + head, spans)]
+    for part_prefix, part, part_suffix in parts:
+        lines += layout(part, indent + 1, part_prefix, part_suffix, spans)
+    return [*lines, Line(INDENT * indent + tail, spans)]
+
+
+_Part = tuple[str, Tree, str]
+
+
+def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], str]:
+    match tree:
+        case Call(fn, args):
+            return f"{prefix}{fn}(", _arg_parts(args), f"){suffix}"
+        case Method(value, name, args):
+            return f"{prefix}{_bound(value, _ATOM)}.{name}(", _arg_parts(args), f"){suffix}"
+        case Seq(items, brackets):
+            opening, closing = "[]" if brackets else "()"
+            return f"{prefix}{opening}", [("", i, ",") for i in items], f"{closing}{suffix}"
+        case Display(keys, items):
+            parts = [(f"{quoted(k)}: ", i, ",") for k, i in zip(keys, items, strict=True)]
+            return f"{prefix}{{", parts, f"}}{suffix}"
+        case Star(Each() as each):
+            return f"{prefix}*(", [("", each, "")], f"){suffix}"
+        case Star(value):
+            return _exploded(value, f"{prefix}*", suffix)
+        case Infix(op, left, right):
+            return f"{prefix}(", [("", left, ""), (f"{op} ", right, "")], f"){suffix}"
+    return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
+
+
+def _breaks(tree: Tree) -> bool:
+    match tree:
+        case Call(_, args) | Method(_, _, args):
+            return bool(args)
+        case Star(value):
+            return isinstance(value, Each) or _breaks(value)
+        case Seq(items, _) | Display(_, items):
+            return bool(items)
+    return isinstance(tree, Infix | Each) or (isinstance(tree, tuple) and bool(tree))
+
+
+def _arg_parts(args: tuple[Arg, ...]) -> list[_Part]:
+    if len(args) == 1 and isinstance(args[0].value, Each):
+        return [("", args[0].value, "")]
+    return [(_keyword(arg), arg.value, ",") for arg in args]
+
+
+def _spans(tree: Tree) -> tuple[Span, ...]:
+    """The places of a tree that stands on one line."""
+    found: dict[Span, None] = {}
+    for node in walk(tree):
+        if isinstance(node, Spanned):
+            found[node.span] = None
+    return tuple(found)

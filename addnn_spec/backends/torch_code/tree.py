@@ -1,0 +1,258 @@
+"""The backend's own expressions, beside those of `ops/code.py`, and how trees are taken apart.
+
+A tree is changed by `rewrite`; `split` takes the literals out of it, so that two uses of a block
+can be compared: equal skeletons are one class, the literals its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from addnn_spec.ops.code import (
+    Arg,
+    BackendNode,
+    Call,
+    In,
+    Invoke,
+    Literal,
+    Method,
+)
+from addnn_spec.sizes import SymbolicSize
+from addnn_spec.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Name(BackendNode):
+    """An identifier, or a dotted name: a parameter, a local variable, `self.heads`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key(BackendNode):
+    """A string that is part of the structure: the name of a child."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value(BackendNode):
+    """A tensor of a body: the `index`-th that its inputs and steps produce."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension(BackendNode):
+    """`value.shape[dim]`."""
+
+    value: Any
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf(BackendNode):
+    """A literal that may differ between uses; `hint` names the argument that it is."""
+
+    value: Literal
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column(BackendNode):
+    """Where a leaf was: its place in the list of leaves."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Star(BackendNode):
+    """`*value`."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Each(BackendNode):
+    """`element for targets in iterable`, a generator expression without its parentheses."""
+
+    iterable: Any
+    element: Any
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Display(BackendNode):
+    """`{"key": item, …}`."""
+
+    keys: tuple[str, ...]
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda(BackendNode):
+    """`lambda parameter: value`."""
+
+    parameter: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Template(BackendNode):
+    """An f-string `f"{head}{variable}"`."""
+
+    head: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Formula(BackendNode):
+    """A size as text, with `formula_part(i)` where the i-th part stands."""
+
+    text: str
+    parts: tuple[Any, ...]
+
+
+def formula_part(index: int) -> str:
+    """The mark in a `Formula`'s text that its part replaces."""
+    return f"<{index}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Spanned(BackendNode):
+    """A tree with the place in the spec that it comes from: for the line map."""
+
+    value: Any
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule(BackendNode):
+    """A child of this class by its path, or a tensor of it: `self.encoder["layer"].weight`."""
+
+    path: str
+    tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Child(BackendNode):
+    """A child of this class, called with arguments."""
+
+    path: str
+    args: tuple[Arg, ...]
+
+
+NONE = Name("None")
+"""None as a tree, where None itself means that there is no tree."""
+
+Tree = Any
+"""An expression: a literal, or a node of `ops/code.py` or of this module."""
+
+Change = Callable[[Tree], Tree | None]
+
+LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize)
+
+_ONE, _MANY = (
+    frozenset({"value", "left", "right", "start", "stop", "iterable", "element"}),
+    frozenset({"args", "index", "items", "parts"}),
+)
+_LEAVES = (Leaf, Value, Column, In, Name, Key)
+
+
+def rewrite(tree: Tree, change: Change) -> Tree:
+    """The tree where each node that `change` gives a replacement for, from the top, has it."""
+    replaced = change(tree)
+    if replaced is not None:
+        return replaced
+    if isinstance(tree, (*LITERALS, *_LEAVES)):
+        return tree
+    made = []
+    for field in fields(tree):
+        part = getattr(tree, field.name)
+        if field.name in _ONE and part is not None:
+            part = rewrite(part, change)
+        elif field.name in _MANY:
+            part = tuple(rewrite(item, change) for item in part)
+        made.append(part)
+    return type(tree)(*made)
+
+
+def walk(tree: Tree) -> Iterator[Tree]:
+    """All nodes of the tree, each before its parts, in the order of evaluation."""
+    yield tree
+    if isinstance(tree, (*LITERALS, *_LEAVES)):
+        return
+    for field in fields(tree):
+        part = getattr(tree, field.name)
+        if field.name in _ONE and part is not None:
+            yield from walk(part)
+        elif field.name in _MANY:
+            for item in part:
+                yield from walk(item)
+
+
+def split(tree: Tree, leaves: list[Leaf]) -> Tree:
+    """The tree with each leaf replaced by its `Column`; the leaves are appended to the list."""
+
+    def take(node: Tree) -> Tree | None:
+        if isinstance(node, Leaf):
+            leaves.append(node)
+            return Column(len(leaves) - 1)
+        return None
+
+    return rewrite(tree, take)
+
+
+def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:
+    """The tree with its literals as leaves, each called after the argument that holds it.
+
+    `positional` names the positional arguments of the innermost first call.
+    """
+
+    def change(node: Tree) -> Tree | None:
+        if isinstance(node, Call | Method | Invoke | Child):
+            args = tuple(_argument(arg, place) for place, arg in enumerate(node.args))
+            if isinstance(node, Method):
+                return Method(rewrite(node.value, change), node.name, args)
+            return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)
+        return Leaf(node, hint) if isinstance(node, LITERALS) else None
+
+    def _argument(arg: Arg, place: int) -> Arg:
+        name = arg.name or (positional[place] if place < len(positional) else hint)
+        inner = positional if isinstance(arg.value, Call) else ()
+        return Arg(with_leaves(arg.value, name, inner), arg.name, arg.default)
+
+    return rewrite(tree, change)
+
+
+def _callee(node: Call | Child) -> str:
+    return node.fn if isinstance(node, Call) else node.path
+
+
+def without_defaults(tree: Tree) -> Tree:
+    """The tree without the keyword arguments that equal the callee's default."""
+
+    def change(node: Tree) -> Tree | None:
+        if not isinstance(node, Call | Method | Invoke | Child):
+            return None
+        args = tuple(
+            Arg(without_defaults(arg.value), arg.name, arg.default)
+            for arg in node.args
+            if arg.name is None or not same(None if arg.value == NONE else arg.value, arg.default)
+        )
+        if isinstance(node, Method):
+            return Method(without_defaults(node.value), node.name, args)
+        return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)
+
+    return rewrite(tree, change)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two literals mean the same: 1, True and 1.0 do not, nor do 0.0 and -0.0."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return repr(a) == repr(b) if isinstance(a, float) else bool(a == b)

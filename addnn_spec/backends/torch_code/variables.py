@@ -1,0 +1,221 @@
+"""Local variables of `forward`: the text's own names first, and a name again once it is free.
+
+A value without a name takes that of the value that it flows into; else that of its first operand,
+if this is read for the last time; else its label.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from addnn_spec.backends.torch_code.forward import Assign, Fork, Statement, pattern_text
+from addnn_spec.backends.torch_code.names import Namespace, identifier
+from addnn_spec.backends.torch_code.tree import Name, Tree, Value, rewrite, walk
+
+
+class Variables:
+    """Gives every value a variable, and writes the statements over them."""
+
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        statements: Sequence[Statement],
+        outputs: Sequence[Tree],
+        reserved: Sequence[str],
+    ) -> None:
+        self._names = Namespace(reserved)
+        self._statements = statements
+        self._outputs = outputs
+        self._wishes: dict[int, str] = {}
+        self._last: dict[int, int] = {}
+        self._holds: dict[str, int] = {}
+        """Which value a variable holds."""
+        self._variable: dict[int, str] = {}
+        self.inputs = [self._names.unique(name) for name in inputs]
+        for value, name in enumerate(self.inputs):
+            self._bind(value, name)
+
+    def assign(self) -> list[Tree]:
+        """Name all values, in place; returns the outputs over the variables."""
+        self._measure()
+        self._wish()
+        position = 0
+        for statement in self._statements:
+            if isinstance(statement, Assign):
+                self._name(statement, position)
+                position += 1
+            else:
+                position = self._fork(statement, position)
+        return [self._written(output) for output in self._outputs]
+
+    # --- lifetimes -------------------------------------------------------------------------------
+    def _measure(self) -> None:
+        position = 0
+        for statement in self._statements:
+            if isinstance(statement, Assign):
+                self._read(statement.tree, position)
+                position += 1
+                continue
+            for inner in (*statement.then, *statement.orelse):
+                self._read(inner.tree, position)
+                position += 1
+            for join in statement.joins:
+                self._read(join.then, position)
+                self._read(join.orelse, position)
+            position += 1
+        for output in self._outputs:
+            self._read(output, position)
+
+    def _read(self, tree: Tree, position: int) -> None:
+        for value in _read(tree):
+            self._last[value] = position
+
+    # --- wishes ----------------------------------------------------------------------------------
+    def _wish(self) -> None:
+        """The names in the text, and back along the flow from them."""
+        counts: Counter[int] = Counter(
+            value for tree in self._all_trees() for value in set(_read(tree))
+        )
+        for statement in reversed(self._statements):
+            if isinstance(statement, Fork):
+                for join in statement.joins:
+                    self._wish_join(join.value, join.then, join.orelse, counts)
+                for inner in (*reversed(statement.orelse), *reversed(statement.then)):
+                    self._wish_back(inner, counts)
+            else:
+                self._wish_back(statement, counts)
+
+    def _all_trees(self) -> Iterator[Tree]:
+        for statement in self._statements:
+            if isinstance(statement, Assign):
+                yield statement.tree
+                continue
+            yield from (inner.tree for inner in (*statement.then, *statement.orelse))
+            for join in statement.joins:
+                yield join.then
+                yield join.orelse
+        yield from self._outputs
+
+    def _wish_back(self, assign: Assign, counts: Counter[int]) -> None:
+        step = assign.step
+        for value, name in zip(step.outputs, step.names, strict=True):
+            if name and value not in self._wishes:
+                self._wishes[value] = identifier(name)
+        wish = self._wishes.get(step.outputs[0]) if len(step.outputs) == 1 else None
+        first = next(iter(_read(assign.tree)), None)
+        if wish and first is not None and counts[first] == 1:
+            self._wishes.setdefault(first, wish)
+
+    def _wish_join(self, value: int, then: Tree, orelse: Tree, counts: Counter[int]) -> None:
+        wish = self._wishes.get(value)
+        if wish is None:
+            wish = self._named_in(then) or self._named_in(orelse)
+        if wish is None:
+            return
+        self._wishes[value] = wish
+        for tree in (then, orelse):
+            if counts[tree.index] == 1:
+                self._wishes.setdefault(tree.index, wish)
+
+    def _named_in(self, tree: Tree) -> str | None:
+        for statement in self._statements:
+            arms = (*statement.then, *statement.orelse) if isinstance(statement, Fork) else ()
+            for assign in (statement,) if isinstance(statement, Assign) else arms:
+                step = assign.step
+                if tree.index in step.outputs:
+                    return step.names[step.outputs.index(tree.index)] or None
+        return None
+
+    # --- naming ----------------------------------------------------------------------------------
+    def _name(self, assign: Assign, position: int) -> None:
+        reads = list(_read(assign.tree))
+        assign.tree = self._written(assign.tree)
+        names = []
+        for port, value in enumerate(assign.step.outputs):
+            if value not in self._last and len(assign.step.outputs) > 1:
+                names.append("_")
+                continue
+            names.append(self._choose(value, assign, reads if port == 0 else [], position))
+        pattern = assign.step.pattern
+        assign.targets = names[0] if pattern is None else pattern_text(pattern, names)
+
+    def _choose(self, value: int, assign: Assign, reads: list[int], position: int) -> str:
+        wish = self._wishes.get(value)
+        if wish is None:
+            wish = next((self._variable[r] for r in reads[:1] if self._last[r] <= position), None)
+        if wish is None:
+            label = assign.step.name.rpartition(".")[2]
+            wish = identifier(label) if not label.isdigit() else "y"
+        return self._bind(value, self._free(wish, position))
+
+    def _free(self, wish: str, position: int) -> str:
+        name, number = wish, 2
+        while not self._available(name, position):
+            name, number = f"{wish}_{number}", number + 1
+        return name
+
+    def _available(self, name: str, position: int) -> bool:
+        if name in self._holds:
+            return self._last.get(self._holds[name], -1) <= position
+        return name not in self._names
+
+    def _bind(self, value: int, name: str) -> str:
+        self._holds[name] = value
+        self._variable[value] = name
+        return name
+
+    def _written(self, tree: Tree) -> Tree:
+        return rewrite(
+            tree, lambda t: Name(self._variable[t.index]) if isinstance(t, Value) else None
+        )
+
+    # --- branches --------------------------------------------------------------------------------
+    def _fork(self, fork: Fork, position: int) -> int:
+        end = position + len(fork.then) + len(fork.orelse)
+        joined: dict[int, str] = {}
+        for join in fork.joins:
+            joined[join.value] = self._join_name(join.value, join.orelse, end, bool(fork.orelse))
+            if not fork.orelse and self._variable.get(join.orelse.index) != joined[join.value]:
+                fork.before.append((joined[join.value], self._written(join.orelse)))
+        for name in joined.values():
+            self._holds[name] = next(v for v, n in joined.items() if n == name)
+        for arm, copies in ((fork.then, fork.then_copies), (fork.orelse, fork.else_copies)):
+            for assign in arm:
+                self._name_in_arm(assign, position, fork, joined)
+                position += 1
+            for join in fork.joins:
+                tree = join.then if arm is fork.then else join.orelse
+                source = self._variable[tree.index]
+                if source != joined[join.value] and (arm is fork.then or fork.orelse):
+                    copies.append((joined[join.value], Name(source)))
+        for value, name in joined.items():
+            self._bind(value, name)
+        return end + 1
+
+    def _join_name(self, value: int, orelse: Tree, end: int, both: bool) -> str:
+        wish = self._wishes.get(value)
+        held = None if both else self._variable.get(orelse.index)
+        if held is not None and self._last[orelse.index] <= end and wish in (None, held):
+            return held
+        return self._free(wish or "y", end)
+
+    def _name_in_arm(
+        self, assign: Assign, position: int, fork: Fork, joined: dict[int, str]
+    ) -> None:
+        """The last step of an arm that makes a joined value is assigned to its variable."""
+        target = None
+        for join in fork.joins:
+            for tree in (join.then, join.orelse):
+                if assign.step.outputs == (tree.index,):
+                    target = joined[join.value]
+        if target is None or len(fork.joins) > 1:
+            self._name(assign, position)
+            return
+        assign.tree = self._written(assign.tree)
+        assign.targets = target
+        self._variable[assign.step.outputs[0]] = target
+
+
+def _read(tree: Tree) -> Iterator[int]:
+    return (node.index for node in walk(tree) if isinstance(node, Value))

@@ -1,0 +1,239 @@
+"""Classes as lines of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from addnn_spec.backends.torch_code.body import Guard
+from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
+from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.forward import Assign, Fork
+from addnn_spec.backends.torch_code.outputs import Returns
+from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
+from addnn_spec.backends.torch_code.text import INDENT, WIDTH, Line, flat, layout, quoted
+from addnn_spec.backends.torch_code.tree import Key, Name, Tree
+from addnn_spec.ops.code import Arg, Call
+from addnn_spec.source import Span
+
+
+def comment(text: str) -> str:
+    """Text as it may stand in a comment or a docstring: one line without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def docstring(text: str, indent: int) -> list[Line]:
+    """A docstring of several lines, each without control characters."""
+    rows = [comment(row).replace("\\", "\\\\").replace('"', "'") for row in text.split("\n")]
+    rows = [row for row in rows if row]
+    if not rows:
+        return []
+    pad = INDENT * indent
+    if len(rows) == 1 and len(pad) + len(rows[0]) + 6 <= WIDTH:
+        return [Line(f'{pad}"""{rows[0]}"""')]
+    return [Line(f'{pad}"""{rows[0]}'), *(Line(pad + row) for row in rows[1:]), Line(f'{pad}"""')]
+
+
+class ClassWriter:
+    """Writes one class."""
+
+    def __init__(self, code: ClassCode, probes: bool) -> None:
+        self._code = code
+        self._probes = probes
+        self._returns = Returns(code)
+
+    def lines(self) -> list[Line]:
+        """The class, and the named tuple of a network with several outputs before it."""
+        lines: list[Line] = []
+        if self._returns.named_tuple:
+            lines += [*self._returns.definition(), Line(""), Line("")]
+        lines.append(Line(f"class {self._code.name}({self._base()}):", (self._code.graph.span,)))
+        head = docstring(self._code.graph.doc, 1)
+        buffers = self._buffers()
+        body = [*head, *([Line("")] if head else [])]
+        body += [*buffers, *([Line("")] if buffers else [])]
+        constructor = self._constructor()
+        if constructor:
+            body += [*constructor, Line("")]
+        body += self._forward()
+        while body and not body[-1].text:
+            body.pop()
+        return lines + body
+
+    def _base(self) -> str:
+        code = self._code
+        base = code.base or ("nn.ModuleDict" if code.paths.numbered else "nn.Module")
+        if base == "nn.ModuleDict" and not DICT_METHODS.isdisjoint(code.paths.root.entries):
+            base = "Scope"
+        return f"Probed, {base}" if self._probes and base != "Tapped" else base
+
+    def _buffers(self) -> list[Line]:
+        return [
+            Line(f"{INDENT}{child.path}: Tensor", (child.span,))
+            for child, _ in self._code.children
+            if child.tensor == "buffer" and "." not in child.path
+        ]
+
+    # --- the constructor -------------------------------------------------------------------------
+    def _constructor(self) -> list[Line]:
+        code = self._code
+        if not code.children and not code.parameters:
+            return []
+        lines = _signature("__init__", ["self", *code.parameters], "None", (code.graph.span,))
+        if code.base:
+            (child, _), *_rest = code.children
+            return lines + layout(child.tree, 2)
+        lines.append(Line(f"{INDENT * 2}super().__init__({'{}' if self._scope() else ''})"))
+        lines += [Line(f"{INDENT * 2}self.{name} = {name}") for name in code.stored]
+        lines += self._children()
+        return lines
+
+    def _scope(self) -> bool:
+        return self._base().endswith("Scope")
+
+    def _children(self) -> list[Line]:
+        lines: list[Line] = []
+        guards = {child.path: guard for child, guard in self._code.children}
+        open_guard: Guard | None = None
+        for name, entry in self._code.paths.root.entries.items():
+            guard = guards.get(entry.path) if isinstance(entry, ChildDraft) else None
+            if guard is not None and optional_child(self._code.children, guard.flag) is entry:
+                lines += self._optional(name, entry.tree, self._code.flags[guard.flag])
+                open_guard = None
+                continue
+            if guard is not None and guard != open_guard:
+                sense = "" if guard.present else "not "
+                lines.append(Line(f"{INDENT * 2}if {sense}{self._code.flags[guard.flag]}:"))
+            open_guard = guard
+            lines += self._child(name, entry, 2 if guard is None else 3)
+        return lines
+
+    def _optional(self, name: str, tree: Tree, flag: str) -> list[Line]:
+        one = layout(tree, 2, f"self.{name} = ", f" if {flag} else None")
+        if len(one) == 1 and len(one[0].text) <= WIDTH:
+            return one
+        return [
+            Line(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
+            Line(f"{INDENT * 2}if {flag}:"),
+            *layout(tree, 3, f"self.{name} = "),
+        ]
+
+    def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[Line]:
+        if isinstance(entry, Container):
+            lines = layout(entry.tree(), indent, f"self.{name} = ")
+            return lines + list(self._inside(entry, name, f"self.{name}", indent))
+        if entry.tensor == "buffer":
+            call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree)))
+            lines = layout(call, indent, spans=(entry.span,))
+        else:
+            target = f"self[{quoted(name)}]" if name.isdigit() else f"self.{name}"
+            if name.isdigit() and self._scope():
+                call = Call("self.add_module", (Arg(Key(name)), Arg(entry.tree)))
+                lines = layout(call, indent, spans=(entry.span,))
+            else:
+                lines = layout(entry.tree, indent, f"{target} = ", spans=(entry.span,))
+        return lines + list(self._fills(entry, indent))
+
+    def _inside(self, container: Container, path: str, access: str, indent: int) -> Iterator[Line]:
+        """Tensors in a container, and the initialisation of what it holds."""
+        for name, entry in container.entries.items():
+            if isinstance(entry, Container):
+                inner = self._code.paths.access(f"{path}.{name}")
+                yield from self._inside(entry, f"{path}.{name}", inner, indent)
+                continue
+            if entry.tensor:
+                call = Call(f"{access}.register_{entry.tensor}", (Arg(Key(name)), Arg(entry.tree)))
+                yield from layout(call, indent, spans=(entry.span,))
+            yield from self._fills(entry, indent)
+
+    def _fills(self, entry: ChildDraft, indent: int) -> Iterator[Line]:
+        for code in entry.inits:
+            yield from layout(self._code.paths.written(code), indent, spans=(entry.span,))
+
+    # --- forward ---------------------------------------------------------------------------------
+    def _forward(self) -> list[Line]:
+        code = self._code
+        if code.base:
+            return []
+        params = ["self", *self._returns.parameters()]
+        params += [f"{port}: {cls}" for port, cls in code.ports.items()]
+        spans = (code.graph.span,)
+        lines = _signature("forward", params, self._returns.annotation, spans)
+        main = [s for s in code.statements if not self._in_training(s)]
+        training = [s for s in code.statements if self._in_training(s)]
+        if self._probes and code.network:
+            lines += self._tapped_inputs()
+        self._returns.prepare(main)
+        for statement in main:
+            lines += self._statement(statement, 2)
+        if self._returns.training:
+            lines += self._returns.evaluation()
+            self._returns.prepare(training)
+            for statement in training:
+                lines += self._statement(statement, 2)
+        return lines + self._returns.last()
+
+    def _in_training(self, statement: Assign | Fork) -> bool:
+        return isinstance(statement, Assign) and statement.step.training
+
+    def _tapped_inputs(self) -> list[Line]:
+        return [
+            Line(f"{INDENT * 2}{name} = self.tap({quoted(name)}, {name})")
+            for name in self._returns.inputs()
+        ]
+
+    def _statement(self, statement: Assign | Fork, indent: int) -> list[Line]:
+        if isinstance(statement, Assign):
+            return self._assign(statement, indent)
+        pad = INDENT * indent
+        lines = [Line(f"{pad}{name} = {flat(tree)}") for name, tree in statement.before]
+        lines.append(Line(f"{pad}if {statement.flag}:"))
+        lines += self._arm(statement.then, statement.then_copies, indent + 1)
+        orelse = self._arm(statement.orelse, statement.else_copies, indent + 1)
+        return lines + ([Line(f"{pad}else:"), *orelse] if orelse else [])
+
+    def _arm(
+        self, assigns: Iterable[Assign], copies: Sequence[tuple[str, Tree]], indent: int
+    ) -> list[Line]:
+        lines = [line for assign in assigns for line in self._assign(assign, indent)]
+        return lines + [Line(f"{INDENT * indent}{n} = {flat(tree)}") for n, tree in copies]
+
+    def _assign(self, assign: Assign, indent: int) -> list[Line]:
+        prefix = f"{assign.targets}{assign.annotation} = "
+        if self._returns.inlined(assign):
+            prefix = "return "
+        if isinstance(assign.tree, Name) and assign.tree.text == assign.targets:
+            return []
+        lines = [Line(line.text, assign.spans) for line in layout(assign.tree, indent, prefix)]
+        remark = self._remark(assign)
+        last = lines[-1].text
+        if remark and len(lines) == 1 and len(last) + 4 + len(remark) <= WIDTH:
+            lines[-1] = Line(f"{last}  # {remark}", assign.spans)
+        return lines
+
+    def _remark(self, assign: Assign) -> str:
+        remarks = self._code.remarks
+        if remarks is None:
+            return ""
+        names = assign.targets
+        values = assign.step.outputs
+        if len(values) > 1 and "_" in names.replace("(", "").replace(")", "").split(", "):
+            values = values[:1] if not names.startswith("_") else ()
+        return comment(", ".join(remarks.of(value) for value in values))
+
+
+def _signature(
+    name: str, params: Sequence[str], returns: str, spans: tuple[Span, ...]
+) -> list[Line]:
+    one = f"{INDENT}def {name}({', '.join(params)}) -> {returns}:"
+    if len(one) <= WIDTH:
+        return [Line(one, spans)]
+    inner = f"{INDENT * 2}{', '.join(params)}"
+    if len(inner) <= WIDTH:
+        rows = [inner]
+    else:
+        rows = [f"{INDENT * 2}{param}," for param in params]
+    return [
+        Line(f"{INDENT}def {name}(", spans),
+        *(Line(row, spans) for row in rows),
+        Line(f"{INDENT}) -> {returns}:", spans),
+    ]
