@@ -44,6 +44,12 @@ class Tensor:
     def identity(self) -> tuple[int, Ref]:
         return (self.builder.serial, self.ref)
 
+    def call(self, name: str) -> None:
+        """Note what the text first calls the tensor, for the names of emitted code."""
+        entry = self.builder.entries[self.ref.node]
+        if not isinstance(entry.op, Placeholder) and name != "_":
+            entry.value_names.setdefault(self.ref.port, name)
+
 
 @dataclass(frozen=True, slots=True)
 class FirstUse:
@@ -95,6 +101,7 @@ class Entry:
     times: int = 1
     placed: bool = False
     labelled: bool = False
+    value_names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -270,6 +277,9 @@ class Builder:
             module=entry.module,
             bound_modules=entry.bound_modules,
             layers=entry.layers,
+            value_names=tuple(entry.value_names.get(i, "") for i in range(len(entry.outputs)))
+            if entry.value_names
+            else (),
         )
 
     def _finish(self, graph: Graph, outputs: tuple[Output, ...], renumber: dict[int, int]) -> None:

@@ -403,6 +403,8 @@ class Expressions(Elaborator):
             self.bind(item, value, frame, origin)
         else:
             frame.env.bind(item.name, value, item.span, origin)
+            if origin == "tensor" and isinstance(value, Tensor):
+                value.call(item.name)
 
     def poison(self, targets: ast.Targets, frame: Frame) -> None:
         """The names of a statement that failed: whatever reads them stays silent."""

@@ -140,7 +140,7 @@ class Statements(Chains):
     def _recover(self, statement: Any, frame: Frame) -> Value:
         """What a failed statement leaves behind: names that nobody reports on again."""
         if isinstance(statement, ast.Return):
-            return POISON
+            return POISON if self.interface is None else None
         if isinstance(statement, ast.Bind | ast.Let):
             self.poison(statement.targets, frame)
         elif isinstance(statement, ast.If | ast.For):
@@ -193,6 +193,8 @@ class Statements(Chains):
         self._must_flow(value, statement.value.span)
         self._check_shape(value, statement.shape, frame, statement.value.span)
         frame.env.bind(statement.target.name, value, statement.target.span, "tensor")
+        if isinstance(value, Tensor):
+            value.call(statement.target.name)
 
     def _check_shape(self, value: Value, shape: ast.Shape, frame: Frame, span: Span) -> None:
         if not isinstance(value, Tensor):
@@ -360,6 +362,8 @@ class Statements(Chains):
             self._check_shape(value, statement.shape, frame, span)
         interface.outputs.append(Given(name, value, statement.training, statement.span))
         frame.env.bind(name, value, statement.target.span, "tensor")
+        if isinstance(value, Tensor):
+            value.call(name)
 
     def _return(self, statement: ast.Return, frame: Frame) -> Value:
         if self.interface is not None:
