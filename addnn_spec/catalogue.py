@@ -89,7 +89,7 @@ def _unknown_network(session: Session, network: str) -> Diagnostic:
     assert session.file is not None
     close = near(network, list(session.networks))
     return Diagnostic(
-        "E0410",
+        "E0109",
         f"{session.file.source.name} has no network {network}",
         None,
         help=f"did you mean {close[0]}?"
@@ -102,9 +102,9 @@ def _which_network(session: Session, ready: list[str]) -> Diagnostic:
     assert session.file is not None
     name = session.file.source.name
     if not ready:
-        return Diagnostic("E0411", f"{name} has no network", None)
+        return Diagnostic("E0409", f"{name} has no network", None)
     return Diagnostic(
-        "E0411",
+        "E0410",
         f"{name} has several networks",
         None,
         help=f"choose one with --network: {', '.join(ready)}",

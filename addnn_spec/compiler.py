@@ -139,7 +139,7 @@ class Session:
         if missing:
             self.collector.add(
                 Diagnostic(
-                    "E0409",
+                    "E0217",
                     f"network {network} needs {', '.join(param.name for param in missing)}",
                     Label(missing[0].span, "declared here, without a default"),
                     help=f"give it: --set {missing[0].name}=…, or in an alias: network My = "
@@ -153,7 +153,7 @@ class Session:
         assert isinstance(layer.target, Definition)
         self.collector.add(
             Diagnostic(
-                "E0503",
+                "E0502",
                 f"network {layer.target.name} is nested too deeply",
                 Label(layer.target.node.name_span),
                 help="use fewer blocks and braces inside one another",
@@ -161,7 +161,7 @@ class Session:
         )
 
     def _setting(self, message: str, help: str) -> None:
-        self.collector.add(Diagnostic("E0408", message, None, help=help))
+        self.collector.add(Diagnostic("E0218", message, None, help=help))
 
     def check(self) -> list[Diagnostic]:
         """Elaborate every network of the file that can be, and give all that was found."""
