@@ -271,7 +271,7 @@ class Builder:
         place = self._findings.span(not_.start, in_.end)
         return ast.Binary("not in", left, right, span, place)
 
-    def not_(self, span: Span, _operator: Token, value: ast.Expr) -> ast.Unary:
+    def not_(self, span: Span, value: ast.Expr) -> ast.Unary:
         return ast.Unary("not", value, span)
 
     def negative(self, span: Span, value: ast.Expr) -> ast.Unary:

@@ -1,4 +1,4 @@
-"""Finds for each comment the part of the tree that it belongs to, so that it can be printed there."""
+"""Finds for each comment the part of the tree that it belongs to, to be printed there."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class _Parts(NamedTuple):
 class Comments:
     """Comments by the identity of what they stand at.
 
-    `leading`: in lines of their own before a part. `trailing`: at the end of a part's line. `opening`:
-    after the bracket that opens a container. `closing`: in lines of their own before it closes.
+    `leading`: in lines of their own before a part. `trailing`: at the end of a part's line.
+    `opening`: after the bracket that opens a container. `closing`: in lines of their own before it
+    closes.
     """
 
     def __init__(self, file: ast.File) -> None:

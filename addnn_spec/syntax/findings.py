@@ -7,7 +7,7 @@ from addnn_spec.source import Source, Span
 
 MAX_ERRORS = 50
 MAX_NESTING = 100
-MAX_TERMS = 500
+MAX_TERMS = 200
 
 
 class StopError(Exception):

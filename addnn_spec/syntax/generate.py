@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lark import Lark
-from lark.grammar import Rule
+from lark.grammar import Rule, Terminal
 from lark.lexer import PatternStr, TerminalDef
 
 GRAMMAR = Path(__file__).parents[2] / "grammar" / "net.lark"
@@ -69,7 +69,7 @@ def _rule(rule: Rule, nonterminals: list[str]) -> list[Any]:
     """`[origin, length, action, children, helper]`.
 
     The action is None where a rule hands its children up: a helper's as a list, a `?rule`'s only
-    child as it is. A child is its index, `~index` if it is a list to be spliced in, None if missing.
+    child as it is. A child is its index; `~index`: a list to be spliced in; None: missing.
     """
     origin = str(rule.origin.name)
     helper = origin.startswith("_")
@@ -88,7 +88,7 @@ def _children(rule: Rule) -> list[int | None]:
             children.append(None)
             continue
         index, symbol = next(symbols)
-        if symbol.is_term and symbol.filter_out:
+        if isinstance(symbol, Terminal) and symbol.filter_out:
             continue
         spliced = not symbol.is_term and symbol.name.startswith("_")
         children.append(~index if spliced else index)
@@ -101,7 +101,7 @@ class _Automaton:
     def __init__(
         self, lark: Lark, rules: list[Rule], terminals: list[str], nonterminals: list[str]
     ) -> None:
-        table = lark.parser.parser._parse_table  # lark has no public access to it
+        table = lark.parser.parser._parse_table  # noqa: SLF001 (lark has no public access to it)
         self._numbers = {name: i for i, name in enumerate(terminals)}
         self._rules = {rule: i for i, rule in enumerate(rules)}
         self._nonterminals = {name: i for i, name in enumerate(nonterminals)}

@@ -125,13 +125,13 @@ class _Rest:
         return self.index < len(self.fill.rest)
 
 
-def render(doc: Doc, width: int) -> str:
+def render(doc: Doc, width: float) -> str:
     """The text of a document. Does not recurse."""
     return _Renderer(width).run(doc)
 
 
 class _Renderer:
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: float) -> None:
         self._width = width
         self._lines: list[str] = []
         self._line: list[str] = []
@@ -173,8 +173,8 @@ class _Renderer:
     def _link(self, level: int, flat: bool, rest: _Rest) -> None:
         """The next link of a fill.
 
-        In this line if it fits there; else in the next one if it fits there; else in this one if it can
-        be broken further on. What must break anyway fits if it does so up to there.
+        In this line if it fits there; else in the next one if it fits there; else in this one if it
+        can be broken further on. What must break anyway fits if it does so up to there.
         """
         if not rest.more:
             return
@@ -216,7 +216,8 @@ class _Renderer:
     def _fits(self, flat: bool, doc: Doc, column: int, loose: bool = False) -> bool:
         """Whether `doc`, and what follows it, ends within the width, or has a line break there.
 
-        Groups in `doc` stand in one line if they may; with `loose`, and in what follows, they are broken.
+        Groups in `doc` stand in one line if they may; with `loose`, and in what follows, they are
+        broken.
         """
         left = self._width - column
         todo: list[tuple[bool, bool, Doc | _Rest]] = [(flat, loose, doc)]

@@ -25,13 +25,11 @@ class Token(NamedTuple):
 # could match the same characters twice.
 _WORD = r"(?P<WORD>[A-Za-z0-9_]*+(?=[^\W\x00-\x7f])\w+)"
 _SLIP = r"(?P<SLIP>=>|:=|&&?|\|\|?|!(?!=)|\^|;)"
-_LAST = "|".join(
-    (
-        r"(?P<BAD_NUMBER>[0-9][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*(?:\.(?!\.))?)",
-        r"(?P<BAD_QUOTES>'[^'\n]*'|[“”„«][^“”„«»\"\n]*[“”»\"])",
-        r"(?P<OPEN_STRING>\"[^\"\n]*)",
-        r"(?P<OTHER>(?s:.))",
-    )
+_LAST = (
+    r"(?P<BAD_NUMBER>[0-9][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*(?:\.(?!\.))?)"
+    r"|(?P<BAD_QUOTES>'[^'\n]*'|[“”„«][^“”„«»\"\n]*[“”»\"])"
+    r"|(?P<OPEN_STRING>\"[^\"\n]*)"
+    r"|(?P<OTHER>(?s:.))"
 )
 
 # Written by hand or by an editor for a token: the token that is meant, and how it is written.

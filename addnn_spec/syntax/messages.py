@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from addnn_spec.diagnostics import Label, did_you_mean
 from addnn_spec.source import Span
 from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.situation import ITEMS, OPENING, STATEMENTS, Situation
+from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.stack import OPENING
 from addnn_spec.syntax.table import END, load_table
 
 _WORDS = {
@@ -19,9 +20,7 @@ _WORDS = {
     "RPAR": "`)`", "RSQB": "`]`", "CMP": "a comparison", "MUL": "an operator", "POW": "`**`",
 }  # fmt: skip
 
-_VALUE = frozenset(
-    ["NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS", "NOT", "IF"]
-)
+_VALUE = frozenset(["NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB"])
 _ELEMENT = frozenset(["NAME", "STRING", "LBRACE", "REPEAT", "IF", "FOR"])
 _STATEMENT = STATEMENTS | {"NAME", "IF", "FOR"}
 _ITEM = ITEMS | {"LET"}
@@ -31,7 +30,7 @@ _GROUPS = (
     (_VALUE, "a value"),
     (_ELEMENT, "an element"),
 )
-# What may follow any value: no help to name unless nothing else may.
+# What may follow any value: of no help, unless nothing else may.
 _GOES_ON = frozenset(
     [
         "PLUS",
@@ -62,7 +61,6 @@ _FOREIGN = {
     "elif": "write `else if`",
     "const": "a constant is written `let name = …`",
     "var": "a value is written `let name = …`",
-    "import": 'write `from "file.net" import Name`',
 }
 
 
@@ -91,10 +89,11 @@ def explain(situation: Situation) -> Finding:
     return _unexpected(situation)
 
 
-def describe(token: Token) -> str:
-    """A token in a message."""
+def _found(at: Situation) -> str:
+    """The found token in a message."""
+    token = at.found
     if token.kind == END:
-        return _WORDS[END]
+        return "`}`" if at.in_hole else _WORDS[END]
     reserved = "the reserved word " if token.kind in _reserved() else ""
     return f"{reserved}`{short(token.text)}`"
 
@@ -104,43 +103,33 @@ def _reserved() -> frozenset[str]:
 
 
 def _unexpected(at: Situation) -> Finding:
-    message = f"expected {_list(_words(at.expected))}, found {describe(at.found)}"
-    return Finding("E0003", message, at.found, help=_misspelt(at))
+    message = f"expected {_expected(at)}, found {_found(at)}"
+    return Finding("E0003", message, at.found)
 
 
-def _words(expected: frozenset[str]) -> list[str]:
-    """The kinds of token in words, the specific ones first, always in the same order."""
-    rest = set(expected)
-    if rest - _GOES_ON and not rest >= _VALUE and not rest >= _ELEMENT:
-        rest -= _GOES_ON
+def _expected(at: Situation) -> str:
+    """The kinds of token that could have come, in words, always in the same order."""
+    rest = set(at.expected)
     groups = []
     for kinds, words in _GROUPS:
         if rest >= kinds:
             rest -= kinds
             groups.append(words)
-    if rest & _GOES_ON and rest >= {"PLUS", "MUL"}:
-        rest -= _GOES_ON
-        groups.append("an operator")
-    names = {word: f"`{kind}`" for kind, word in load_table().keywords.items()}
-    return sorted(_WORDS.get(kind) or names[kind] for kind in rest) + groups
-
-
-def _list(words: Iterable[str]) -> str:
-    *first, last = words
+    if rest >= {"PLUS", "MUL"}:
+        # An expression may always go on. A brace goes on only where a chain does, after a layer.
+        rest -= _GOES_ON if "ARROW" in rest else _GOES_ON - {"LBRACE"}
+        groups += [] if rest or groups else ["an operator"]
+    if groups:
+        rest -= {END, "COMMA", "MINUS", "NOT", "IF"}
+    keywords = {kind: f"`{word}`" for word, kind in load_table().keywords.items()}
+    words = keywords | _WORDS | ({END: "`}`"} if at.in_hole else {})
+    *first, last = sorted(words[kind] for kind in rest) + groups
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _misspelt(at: Situation) -> str | None:
-    """A hint where the word before, or this one, is nearly a reserved one."""
-    if at.found.kind == "NAME" and at.previous.kind == "NAME":
-        word = at.previous.text
-    elif at.found.kind == "NAME" and at.expected >= _ITEM:
-        word = at.found.text
-    else:
-        return None
-    words = load_table().keywords
-    candidates = [name for name, kind in words.items() if kind in STATEMENTS | _ITEM]
-    return did_you_mean(word, candidates)
+def _near(word: str, kinds: frozenset[str]) -> str | None:
+    """Whether a word is nearly one of these reserved ones."""
+    return did_you_mean(word, (w for w, kind in load_table().keywords.items() if kind in kinds))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -148,13 +137,45 @@ def _misspelt(at: Situation) -> str | None:
 
 
 def _foreign(at: Situation) -> Finding | None:
+    if at.found.kind == "IMPORT" and at.allows("BLOCK"):
+        help_ = 'write `from "file.net" import Name`'
+        return Finding("E0013", "`import` begins no item of a file", at.found, help=help_)
     for token in (at.found, at.previous):
-        help_ = _FOREIGN.get(token.text)
-        if help_ and (token.kind == "NAME" or (token.text == "import" and at.expected >= _ITEM)):
-            return Finding(
-                "E0013", f"`{token.text}` is no word of this language", token, help=help_
-            )
+        if token.kind == "NAME" and token.text in _FOREIGN:
+            message = f"`{token.text}` is no word of this language"
+            return Finding("E0013", message, token, help=_FOREIGN[token.text])
     return None
+
+
+def _misspelt(at: Situation) -> Finding | None:
+    """A word that is nearly the one that begins a statement or an item."""
+    found, word, kinds = at.found, at.previous, STATEMENTS
+    if found.kind == "NAME" and at.allows("BLOCK"):
+        word, kinds = found, _ITEM
+    elif found.kind not in ("NAME", "STRING") or not at.begins_line_at(-1) or not at.reads("NAME"):
+        return None
+    help_ = _near(word.text, kinds)
+    if help_ is None:
+        return None
+    what = "an item of a file" if kinds is _ITEM else "a statement"
+    return Finding("E0003", f"`{short(word.text)}` does not begin {what}", word, help=help_)
+
+
+def _missing_value(at: Situation) -> Finding | None:
+    """`y =` at the end of a line."""
+    equal = at.at(-2)
+    if at.found.kind not in ("EQUAL", "COMMA", "COLON") or equal.kind != "EQUAL":
+        return None
+    if at.previous.kind != "NAME" or not at.begins_line_at(-1):
+        return None
+    return Finding("E0003", "there is no value after this `=`", equal)
+
+
+def _import_path(at: Situation) -> Finding | None:
+    if at.found.kind != "NAME" or not at.reads("FROM"):
+        return None
+    help_ = f'write `from "{at.found.text}.net" import …`'
+    return Finding("E0003", "the path of a file stands in quotes", at.found, help=help_)
 
 
 def _unclosed(at: Situation) -> Finding | None:
@@ -164,8 +185,8 @@ def _unclosed(at: Situation) -> Finding | None:
         return None
     closer = OPENING[opener.kind]
     new_item = found.kind in ITEMS and at.begins_line
-    new_statement = found.kind in STATEMENTS or (
-        found.kind == "NAME" and at.begins_line and at.next.kind == "EQUAL"
+    new_statement = at.begins_line and (
+        found.kind in STATEMENTS or (found.kind == "NAME" and at.next.kind == "EQUAL")
     )
     ends = found.kind == END or new_item or (opener.kind != "LBRACE" and new_statement)
     if not ends and not (found.kind in _CLOSING and found.kind != closer):
@@ -230,9 +251,11 @@ def _colon(at: Situation) -> Finding | None:
         message = f"{what} is given with `=`, not `:`"
         repair = ((token,), 1) if at.allows("EQUAL", at.next.kind) else None
         return Finding("E0013", message, found, help="write `=`", repair=repair)
-    if at.allows("LBRACE") and at.previous.kind != "NAME" or at.inside("IF", "FOR", "REPEAT"):
-        repair = ((), 1) if at.next.kind == "LBRACE" else None
-        return Finding("E0013", "a body stands in braces, with no `:`", found, repair=repair)
+    header = at.previous.kind == "RPAR" or at.inside("IF", "FOR", "REPEAT")
+    if at.allows("LBRACE") and header:
+        message = "a body stands in braces, with no `:`"
+        opens = at.next.kind == "LBRACE"
+        return Finding("E0013", message, found, repair=((), 1) if opens else None)
     return None
 
 
@@ -256,7 +279,7 @@ def _dtype(at: Situation) -> Finding | None:
     if not at.reads("INPUT", "NAME", "COLON"):
         return None
     token = Token("NAME", "float", at.found.start, at.found.start)
-    message = f"expected float, int or bool, found {describe(at.found)}"
+    message = f"expected float, int or bool, found {_found(at)}"
     repair = ((token,), 0) if at.found.kind == "LSQB" else None
     help_ = f"write `input {at.at(-2).text}: float[…]`"
     return Finding("E0003", message, at.found, help=help_, repair=repair)
@@ -297,10 +320,10 @@ def _arrow(at: Situation) -> Finding | None:
     found = at.found
     if found.kind in _ELEMENT and at.allows("ARROW", found.kind):
         token = Token("ARROW", "->", found.start, found.start)
-        message = f"`->` is missing before {describe(found)}"
+        message = f"`->` is missing before {_found(at)}"
         return Finding("E0012", message, found, repair=((token,), 0))
     if at.previous.kind == "COLON" and at.reads("NAME", "COLON") and at.expected == {"LSQB"}:
-        message = f"expected a shape in `[ ]` after `:`, found {describe(found)}"
+        message = f"expected a shape in `[ ]` after `:`, found {_found(at)}"
         help_ = f"to label an element, write `-> {at.at(-2).text}: …`"
         return Finding("E0012", message, found, help=help_)
     return None
@@ -314,12 +337,15 @@ def _comma(at: Situation) -> Finding | None:
     if found.kind not in _VALUE:
         return None
     token = Token("COMMA", ",", found.start, found.start)
-    message = f"expected {_list(_words(at.expected))}, found {describe(found)}"
+    message = f"expected {_expected(at)}, found {_found(at)}"
     return Finding("E0003", message, found, repair=((token,), 0))
 
 
 _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _foreign,
+    _import_path,
+    _misspelt,
+    _missing_value,
     _unclosed,
     _stray,
     _augmented,

@@ -48,7 +48,7 @@ def parse(source: Source, collector: Collector) -> ast.File:
     """The syntax tree of a file.
 
     Mistakes go to `collector`; where there are any, the tree holds what could be read. It nests at
-    most 100 levels deep, and chains of operators have at most 500 terms, whatever the text.
+    most 100 levels deep, and chains of operators have at most 200 terms, whatever the text.
     """
     findings = Findings(source, collector)
     lexer = Lexer(findings)
@@ -158,7 +158,7 @@ class _Parser:
         return Entry(value, start, end, depth)
 
     def _goto(self, state: int, origin: int, kind: str) -> int:
-        """The state after a rule. Where the parser would only rename the value next, it does so now."""
+        """The state after a rule, and after all that would only rename the value next."""
         key = (state, origin, kind)
         target = self._gotos.get(key)
         if target is None:

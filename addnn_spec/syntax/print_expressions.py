@@ -95,7 +95,7 @@ class ExpressionPrinter(ABC):
         return group(opening, *opened, indent(*head, *ending), SOFT, closing)
 
     def _hugs(self, part: Any) -> bool:
-        """Whether an only argument is a list, which opens and closes together with the parentheses."""
+        """Whether an only argument is a list: it opens and closes with the parentheses."""
         if not isinstance(part, ast.Argument) or part.name is not None:
             return False
         comments = id(part) in self._comments.leading or id(part) in self._comments.trailing
@@ -223,7 +223,7 @@ class ExpressionPrinter(ABC):
         return concat("not " if node.op == "not" else "-", self.doc(node.value))
 
     def _binary(self, node: ast.Binary) -> Doc:
-        """Operators of one level in a row, broken before any of them; in a loop, for many may be."""
+        """Operators of one level in a row, broken before any of them; a loop: they may be many."""
         level = _PRECEDENCE.get(node.op)
         links: list[tuple[Line, Doc]] = []
         left: ast.Expr = node

@@ -1,8 +1,8 @@
 """The canonical layout of a spec: what `addnn fmt` writes.
 
-The tree decides all but three things, which are the writer's: where a chain that takes several lines is
-broken, whether braces that would fit in one line are opened, and single empty lines. Comments stay at
-what they stand at. Printing and parsing again gives the same tree.
+The tree decides all but three things, which are the writer's: where a chain that takes several
+lines is broken, whether braces that would fit in one line are opened, and single empty lines.
+Comments stay at what they stand at. Printing and parsing again gives the same tree.
 """
 
 from __future__ import annotations
@@ -58,14 +58,17 @@ class _Printer(ExpressionPrinter):
         return concat(*docs, *self._tail(file, first=previous is None))
 
     def _row(self, node: ast.Item | ast.Statement, first: bool, apart: bool = False) -> list[Doc]:
-        """A statement or an item, on a new line, after its comments; `apart`: after an empty line."""
+        """A statement or item, on a new line, after its comments; `apart`: after an empty line."""
         docs: list[Doc] = []
         for part in (*self._comments.leading.get(id(node), ()), node):
             blank = (apart and not docs) or self.blank_before(part)
             if docs or not first:
                 docs.append(_BLANK if blank else HARD)
-            is_node = part is node
-            docs.append(self.unit(node, self.doc(node)) if is_node else part.text.rstrip())  # type: ignore[union-attr]
+            docs.append(
+                part.text.rstrip()
+                if isinstance(part, ast.Comment)
+                else self.unit(part, self.doc(part))
+            )
         return docs
 
     def _tail(self, node: ast.File | ast.Body, first: bool) -> list[Doc]:
@@ -155,7 +158,7 @@ class _Printer(ExpressionPrinter):
 
     def _import(self, node: ast.Import) -> Doc:
         names = [f"{n.name} as {n.alias}" if n.alias else n.name for n in node.names]
-        docs: list[Doc] = [f"{name}," for name in names[:-1]] + [names[-1]]
+        docs: list[Doc] = [*(f"{name}," for name in names[:-1]), names[-1]]
         head = concat(f'from "{node.path}" import ', docs[0])
         return fill(head, [(SPACE, doc) for doc in docs[1:]])
 

@@ -1,8 +1,8 @@
 """What the parser does at a token that cannot come next: report it, mend it or skip to sound text.
 
-A small slip that has one likely remedy (a missing comma, arrow or bracket, `=` for `==`) is mended, so
-nothing is lost. Otherwise the text is skipped up to the next statement or closing brace, and the
-parser's stack is cut back to where that may stand.
+A small slip that has one likely remedy (a missing comma, arrow or bracket, `=` for `==`) is
+mended, so nothing is lost. Otherwise the text is skipped up to the next statement or closing brace,
+and the parser's stack is cut back to where that may stand.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.stack import Stack
 from addnn_spec.syntax.table import END, Table
 
-_QUIET = 2  # tokens after a skip at which a further error is most likely the same one
-
 
 class Recovery:
     """Keeps one parse going."""
@@ -25,12 +23,11 @@ class Recovery:
         self._stack = stack
         self._tokens = tokens
         self._skipped_to = -1
-        self._quiet_until = -1
 
     def recover(self, position: int) -> int | None:
         """The position to go on at; None if there is nothing to go on with (in a string's hole)."""
         situation = Situation(self._findings.source, self._stack, self._tokens, position)
-        if position >= self._quiet_until:
+        if position != self._skipped_to and not situation.after_rubbish:
             finding = explain(situation)
             token = finding.at
             self._findings.error(
@@ -54,7 +51,6 @@ class Recovery:
         first = position + 1 if position == self._skipped_to else position
         resumed = self._next_sound(first)
         self._skipped_to = resumed
-        self._quiet_until = resumed + _QUIET
         return resumed
 
     def _next_sound(self, first: int) -> int:
@@ -91,17 +87,19 @@ class Recovery:
 
     def _body(self) -> int:
         """How many entries stand up to the innermost open `{`, itself included; 0 in none."""
-        braces = [i for i, token in self._stack.tokens() if token.kind == "LBRACE"]
+        braces = [i for i, token in self._stack.open_brackets() if token.kind == "LBRACE"]
         return braces[-1] + 1 if braces else 0
 
     def _open_brackets(self) -> int:
         body = self._body()
-        return sum(i >= body and t.kind in ("LPAR", "LSQB") for i, t in self._stack.tokens())
+        return sum(place >= body for place, _ in self._stack.open_brackets())
 
     def _cut(self, kind: str) -> bool:
-        """Cut the stack to where `kind` may stand: for `}` anywhere in the body, else between statements."""
+        """Cut the stack to where `kind` may stand: `}` anywhere in the body, else a statement."""
         stack, body = self._stack, self._body()
-        top = len(stack.entries) if kind == "RBRACE" else min(body + 1, len(stack.entries))
+        entries = stack.entries
+        between = body < len(entries) and isinstance(entries[body].value, list)
+        top = len(entries) if kind == "RBRACE" else body + int(between)
         for size in range(top, body - 1, -1):
             if stack.accepts((kind,), size):
                 stack.cut(size)

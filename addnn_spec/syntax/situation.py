@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -13,8 +14,8 @@ ITEMS = frozenset(["FROM", "FN", "BLOCK", "NETWORK"])
 STATEMENTS = frozenset(
     ["LET", "RETURN", "INPUT", "OUTPUT", "MODULE", "PARAMETER", "BUFFER", "ASSERT"]
 )
-OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
+_COMMENT = re.compile(r"#[^\n]*")
 _NONE = Token("", "", 0, 0)
 
 
@@ -30,6 +31,11 @@ class Situation:
         self._position = position
         self.found = tokens[position]
 
+    @property
+    def in_hole(self) -> bool:
+        """Whether it is in the braces of a string."""
+        return self.stack.start == "hole"
+
     @cached_property
     def expected(self) -> frozenset[str]:
         """The kinds of token that could have come."""
@@ -38,8 +44,8 @@ class Situation:
     @cached_property
     def opener(self) -> Token | None:
         """The innermost bracket that is still open."""
-        found = [token for _, token in self.stack.tokens() if token.kind in OPENING]
-        return found[-1] if found else None
+        brackets = self.stack.open_brackets()
+        return brackets[-1][1] if brackets else None
 
     @property
     def next(self) -> Token:
@@ -59,9 +65,20 @@ class Situation:
     @property
     def begins_line(self) -> bool:
         """Whether nothing but white space and comments stands before it in its line."""
-        return "\n" in self.source.text[self.previous.end : self.found.start] or (
-            self.previous is _NONE
-        )
+        return self.begins_line_at(0)
+
+    def begins_line_at(self, distance: int) -> bool:
+        """The same of the token `distance` further on."""
+        before, token = self.at(distance - 1), self.at(distance)
+        return before is _NONE or "\n" in self.source.text[before.end : token.start]
+
+    @property
+    def after_rubbish(self) -> bool:
+        """Whether characters that are no token, or an open string, were reported right before."""
+        text, before = self.source.text, self.previous
+        between = text[before.end : self.found.start]
+        open_string = before.kind == "STRING" and text[before.end - 1 : before.end] != '"'
+        return open_string or bool(_COMMENT.sub("", between).strip())
 
     def allows(self, *kinds: str) -> bool:
         """Whether these tokens could have come here."""
@@ -76,10 +93,7 @@ class Situation:
         )
 
     def inside(self, *kinds: str) -> bool:
-        """Whether one of these tokens was read since the innermost `{`."""
-        for _, token in reversed(self.stack.tokens()):
-            if token.kind == "LBRACE":
-                return False
-            if token.kind in kinds:
-                return True
-        return False
+        """Whether one of these tokens was read since the innermost open `{`."""
+        braces = [i for i, token in self.stack.open_brackets() if token.kind == "LBRACE"]
+        start = braces[-1] if braces else -1
+        return any(i > start and token.kind in kinds for i, token in self.stack.tokens())

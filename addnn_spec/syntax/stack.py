@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.table import END, Table
 
+OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_CLOSING = frozenset(OPENING.values())
 _LIMIT = 4000  # more than nesting of 100 can need; what is longer is a run of prefix operators
 
 
@@ -41,6 +43,16 @@ class Stack:
         """The tokens that are read but not yet part of anything, with their places on the stack."""
         entries = enumerate(self.entries)
         return [(i, entry.value) for i, entry in entries if isinstance(entry.value, Token)]
+
+    def open_brackets(self) -> list[tuple[int, Token]]:
+        """The brackets that are not closed, from the outside in, with their places on the stack."""
+        found: list[tuple[int, Token]] = []
+        for place, token in self.tokens():
+            if token.kind in OPENING:
+                found.append((place, token))
+            elif token.kind in _CLOSING:
+                found.pop()
+        return found
 
     def accepts(self, kinds: Sequence[str], size: int | None = None) -> bool:
         """Whether these tokens may come next, if all but the first `size` entries are dropped."""

@@ -67,6 +67,6 @@ class Strings:
             message, note = "only an expression stands in the braces", "give it a name with `let`"
         else:
             return self._read_hole(start, closing), closing + 1
-        stop = end if closing < 0 else closing + 1
+        stop = end if closing < 0 or "{" in inner else closing + 1
         self._findings.error("E0009", message, brace.start(), stop, help=note)
         return None, stop
