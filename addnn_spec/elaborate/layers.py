@@ -312,6 +312,7 @@ class Layers(Expressions):
             result = op.infer(*types)
             outputs = result if isinstance(result, tuple) else (result,)
             self._check_stated(layer, op, stated, types, span)
+            self._check_required(layer, op, types, span)
             self._check_weights(layer, op, types, span)
         except OperatorError as error:
             self.operator_error(layer, error, types, span)
@@ -406,6 +407,24 @@ class Layers(Expressions):
                     place,
                     f"its input here is {types[0]}",
                     help=f"leave {name} out: it is inferred",
+                )
+
+    def _check_required(
+        self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
+    ) -> None:
+        """Symbolic sizes that must not be above others: proved, or to be asserted."""
+        for small, large in op.requires(*types):
+            holds = self.ctx.facts.compare(small, "<=", large)
+            if holds is None:
+                self.ctx.fail(
+                    "E0211",
+                    f"{layer.name} needs {small} to be at most {large}, which is not known",
+                    span,
+                    help=f"state it before its use: assert {small} <= {large}",
+                )
+            if not holds:
+                self.ctx.fail(
+                    "E0303", f"{layer.name} needs {small} to be at most {large}", span
                 )
 
     def _check_weights(

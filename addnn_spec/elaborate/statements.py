@@ -15,7 +15,7 @@ from addnn_spec.elaborate.names import forbidden, free_name
 from addnn_spec.elaborate.scope import Binding
 from addnn_spec.graph import Buffer, Output, Parameter
 from addnn_spec.ops.base import OperatorError, TensorType
-from addnn_spec.ops.init import Init, make_init
+from addnn_spec.ops.init import Init, check_fits, make_init
 from addnn_spec.sizes import SizeError, Symbol, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -430,6 +430,8 @@ class Statements(Chains):
         self._known_shape(shape, "parameter", name, statement.shape.span)
         value = None if statement.value is None else self.evaluate(statement.value, frame)
         init = self._init(value, statement)
+        if init is not None:
+            self._check_fits(init, shape, statement)
         self._declare_weight(name, Parameter(init), TensorType("float", shape), statement, frame)
 
     def _init(self, value: Value, statement: ast.Parameter) -> Init | None:
@@ -447,6 +449,12 @@ class Statements(Chains):
             statement.value.span,
             help="for example = 0 or = normal(0.02)",
         )
+
+    def _check_fits(self, init: Init, shape: tuple[Any, ...], statement: ast.Parameter) -> None:
+        try:
+            check_fits(init, shape)
+        except OperatorError as error:
+            self.ctx.fail(error.code, error.message, statement.shape.span, help=error.help)
 
     def _known_shape(self, shape: tuple[Any, ...], what: str, name: str, span: Span) -> None:
         for size in shape:
