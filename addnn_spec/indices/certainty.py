@@ -39,8 +39,8 @@ def guarantee(
     """Whether an error up to ``gamma`` of a sample's place can change its predicted class.
 
     Without test data: it cannot if SI = 1 and ``gamma < (db_min - dw_max) / 2``; dw_max is the
-    largest distance to a nearest sample of the same class, db_min the smallest between classes. This
-    supposes that every new sample has one of its class within dw_max and none of another within
+    largest distance to a nearest sample of the same class, db_min the smallest between classes.
+    This supposes that every new sample has one of its class within dw_max and none of another within
     db_min. With ``X_test`` (n, ...), for each: if SI = 1 and ``gamma < (dn - dp) / 2``; dp is the
     distance to the nearest training sample, dn to the nearest of another label than that one's.
     ``gamma`` is in the units of the space that distances are taken in.
@@ -85,8 +85,8 @@ def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions
     """Each sample's score: how many neighbours in a row share its label, before one does not.
 
     score_i is the largest r for which sample i's hard index of order r is 1, else minus the largest
-    r for which its anti index is 1; at most m - 1 in size. ``per_sample`` holds the scores (m,), the
-    value is their mean. Ties go by lowest index. Shapes and errors as in ``separation_index``.
+    r for which its anti index is 1; at most m - 1 in size. ``per_sample`` holds the scores (m,),
+    the value is their mean. Ties go by lowest index. Shapes and errors as in ``separation_index``.
     """
     samples, codes, classes = labelled(X, y)
     query = Query.of(samples, **options)

@@ -1,7 +1,7 @@
 """Squared distances with a certificate: float32 lower bounds, float64 values.
 
-The float32 bound of a pair is the Gram expansion ``n_i + n_j - 2 g_ij`` of centred rows, lowered by
-all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3):
+The float32 bound of a pair is the Gram expansion ``n_i + n_j - 2 g_ij`` of centred rows, lowered
+by all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3):
 ``|error| <= c (n_i + n_j)``, ``c = gamma_n + 20 u``, where ``n`` counts the additions behind one sum.
 Products are summed ``CHUNK`` columns at a time, so ``n`` is about ``CHUNK`` however wide the rows
 are. What the bound leaves open is settled by direct differences in float64.
@@ -122,8 +122,8 @@ class Block:
 class Frame:
     """How rows are read before distances are taken: ``(x - shift) * weight * scale``.
 
-    ``shift`` (d,) only serves accuracy (distances do not change with it); ``weight`` (d,) in float64
-    is the normalisation, or None; ``scale`` is a power of two, 1 unless values are extreme.
+    ``shift`` (d,) only serves accuracy (distances do not change with it); ``weight`` (d,) in
+    float64 is the normalisation, or None; ``scale`` is a power of two, 1 unless values are extreme.
     """
 
     shift: Tensor
