@@ -66,8 +66,8 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
     with console.capture() as capture:
         console.print(Text(_title(graph, summary), style="bold"))
         console.print(table)
-        for line in _totals(summary, view):
-            console.print(Text(line))
+        for total in _totals(summary, view):
+            console.print(Text(total))
     return capture.get()
 
 

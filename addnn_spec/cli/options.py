@@ -90,7 +90,11 @@ def _strict_option(command: _Command) -> _Command:
 
 def _network_options(command: _Command) -> _Command:
     command = click.option(
-        "--dim", "dims", multiple=True, metavar="NAME=N", help="The value of a symbolic size: H=320."
+        "--dim",
+        "dims",
+        multiple=True,
+        metavar="NAME=N",
+        help="The value of a symbolic size: H=320.",
     )(command)
     command = click.option(
         "--set",

@@ -1,4 +1,4 @@
-"""What a command has to say about a spec: diagnostics on stderr, and the exit code they call for."""
+"""What a command has to say: diagnostics on stderr, and the exit code that they call for."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
     for name, value in dims.items():
         minimum = max(1, least.get(name, 1))
         if value < minimum:
-            message = f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
+            message = (
+                f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
+            )
             found.append(Diagnostic("E0305", message))
     found += _broken_facts(graph, dims)
     if found:

@@ -1,0 +1,191 @@
+"""What differs between two networks: nodes, shapes, costs, and the keys of the state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from addnn_spec.graph import Graph
+from addnn_spec.ops.base import Operator
+from addnn_spec.passes.memory import at
+from addnn_spec.passes.summary import flat_cost, to_json
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, Value, op_name, unfold
+from addnn_spec.passes.weights import weights_of
+from addnn_spec.values import show
+
+_TOTALS = (
+    "total_params",
+    "total_macs",
+    "total_flops",
+    "training_params",
+    "training_macs",
+    "activation_bytes",
+    "activation_bytes_sum",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Entries by name: added, lost, and changed ones with what they were and are."""
+
+    added: Mapping[str, Any]
+    lost: Mapping[str, Any]
+    changed: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.added or self.lost or self.changed)
+
+    def as_data(self, changed: str) -> dict[str, Any]:
+        return {
+            "added": dict(self.added),
+            "lost": dict(self.lost),
+            changed: {name: {"old": a, "new": b} for name, (a, b) in self.changed.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`totals` holds each total of the summary before and after, also where it is the same."""
+
+    old: str
+    new: str
+    totals: Mapping[str, tuple[int, int]]
+    nodes: Changes
+    state_dict: Changes
+
+    @property
+    def any(self) -> bool:
+        """Whether anything differs but the networks' names."""
+        return self.nodes.any or self.state_dict.any or any(a != b for a, b in self.totals.values())
+
+    def as_data(self) -> dict[str, Any]:
+        """The difference as plain data."""
+        return {
+            "old": self.old,
+            "new": self.new,
+            "totals": {name: {"old": a, "new": b} for name, (a, b) in self.totals.items()},
+            "nodes": self.nodes.as_data("changed"),
+            "state_dict": self.state_dict.as_data("reshaped"),
+        }
+
+
+def compare(
+    old: Graph, new: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
+) -> Difference:
+    """What differs, at the default sizes or at `dims`.
+
+    Raises `TooManyNodesError` where a network has too many nodes to list, `DiagnosticError` where
+    it cannot have these sizes.
+    """
+    before, after = to_json(old, dims, limit=limit), to_json(new, dims, limit=limit)
+    return Difference(
+        old.name,
+        new.name,
+        {name: (before[name], after[name]) for name in _TOTALS},
+        _changes(_nodes(old, dims, limit), _nodes(new, dims, limit)),
+        _changes(_keys(old), _keys(new)),
+    )
+
+
+def _nodes(graph: Graph, dims: Mapping[str, int] | None, limit: int) -> dict[str, dict[str, Any]]:
+    """Each node by path: its operator with attributes, where its inputs come from, its figures."""
+    nodes = unfold(graph, limit=limit).nodes
+    found = {}
+    for item in nodes:
+        op, cost = item.node.op, flat_cost(item)
+        given = op.given().items() if isinstance(op, Operator) else ()
+        found[item.path] = {
+            "op": op_name(item.node),
+            "attributes": {name: show(value) for name, value in given},
+            "inputs": [_origin(nodes, value) for value in item.inputs if value is not None],
+            "output_shapes": [[at(s, dims) for s in t.shape] for t in item.node.outputs],
+            "params": cost.params,
+            "macs": at(cost.macs, dims),
+        }
+    return found
+
+
+def _origin(nodes: tuple[FlatNode, ...], value: Value) -> str:
+    """Where a tensor comes from: a node's path, and which of its outputs if it has several."""
+    source = nodes[value.source]
+    return source.path if len(source.node.outputs) == 1 else f"{source.path}[{value.port}]"
+
+
+def _keys(graph: Graph) -> dict[str, list[int]]:
+    """The shapes of the state dict's tensors, by key."""
+    return {
+        key: [at(size, None) for size in entry.shape] for key, entry in weights_of(graph).items()
+    }
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+    return Changes(
+        {name: value for name, value in new.items() if name not in old},
+        {name: value for name, value in old.items() if name not in new},
+        {name: (old[name], new[name]) for name in old if name in new and old[name] != new[name]},
+    )
+
+
+def difference_text(found: Difference) -> str:
+    """The difference for people: `+` added, `-` lost, `~` changed."""
+    lines = [f"{found.old} → {found.new}", ""]
+    if not found.any:
+        return "\n".join([*lines, "no difference"]) + "\n"
+    width = max(len(name) for name in found.totals)
+    for name, (before, after) in found.totals.items():
+        if before or after:
+            lines.append(f"{name:{width}}  {_step(before, after)}")
+    lines += _section("nodes", found.nodes, _node, _node_change)
+    lines += _section("state_dict", found.state_dict, str, lambda a, b: f"{a} → {b}")
+    return "\n".join(lines) + "\n"
+
+
+def _step(before: int, after: int) -> str:
+    if before == after:
+        return f"{before:,}"
+    return f"{before:,} → {after:,} ({after - before:+,})"
+
+
+def _section(
+    title: str,
+    changes: Changes,
+    show: Callable[[Any], str],
+    show_change: Callable[[Any, Any], str],
+) -> list[str]:
+    if not changes.any:
+        return []
+    counts = f"{len(changes.added)} added, {len(changes.lost)} lost, {len(changes.changed)} changed"
+    lines = ["", f"{title}: {counts}"]
+    lines += [f"  - {name}  {show(value)}" for name, value in changes.lost.items()]
+    lines += [f"  ~ {name}  {show_change(*pair)}" for name, pair in changes.changed.items()]
+    lines += [f"  + {name}  {show(value)}" for name, value in changes.added.items()]
+    return lines
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    shapes = ", ".join(str(shape) for shape in node["output_shapes"])
+    return f"{node['op']} {shapes}"
+
+
+def _node_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What changed, each with what it was and is; of the attributes, the changed ones."""
+    parts = []
+    for name in before:
+        a, b = before[name], after[name]
+        if isinstance(a, dict):
+            changed = [key for key in {**a, **b} if a.get(key) != b.get(key)]
+            parts += [f"{key} {a.get(key, '–')} → {b.get(key, '–')}" for key in changed]
+        elif a != b:
+            parts.append(f"{_WORDS.get(name, name)} {_shown(a)} → {_shown(b)}")
+    return "; ".join(parts)
+
+
+_WORDS = {"op": "operator", "output_shapes": "shape", "macs": "MACs"}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,48 @@
+"""A network of a session as PyTorch source, with a head that says what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from addnn_spec import __version__
+from addnn_spec.backends.torch_code import EmittedSource, Header, TorchCodeError, emit
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label
+from addnn_spec.graph import Graph
+from addnn_spec.passes.costs import count_costs
+from addnn_spec.passes.memory import at
+
+if TYPE_CHECKING:
+    from addnn_spec.compiler import Session
+
+
+def torch_source(
+    session: Session, graph: Graph, *, probes: bool = False, options: Iterable[str] = ()
+) -> EmittedSource:
+    """The PyTorch source of a network. The same spec and options give the same bytes.
+
+    `options` are what else shaped the network (`--set depth=18`), for the file's head. Raises
+    `DiagnosticError` (E0701) for what has no PyTorch source.
+    """
+    assert session.file is not None
+    source = session.file.source
+    costs = count_costs(graph).main
+    header = Header(
+        spec=_file_name(source.name),
+        hash=sha256(source.text.encode("utf-8")).hexdigest(),
+        version=__version__,
+        options=(*options, *(["--probes"] if probes else [])),
+        parameters=costs.total.params,
+        macs=at(costs.total.macs, None),
+    )
+    try:
+        return emit(graph, probes=probes, header=header)
+    except TorchCodeError as error:
+        label = Label(error.span)
+        raise DiagnosticError(Diagnostic("E0701", error.message, label, help=error.help)) from error
+
+
+def _file_name(shown: str) -> str:
+    """The last part of a path: where a file stands is nobody's business."""
+    return shown.replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,0 +1,59 @@
+"""`addnn compile`: a network as PyTorch source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from addnn_spec.backends.source import torch_source
+from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.report import FOUND, exit_code, report
+from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import write_atomic
+
+
+@click.command("compile")
+@click.argument("spec", type=Spec())
+@network_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
+@click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
+def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:
+    """Write a network as PyTorch source, to standard output or a file.
+
+    The source needs torch and the standard library alone. Costs in its head are at the default
+    sizes; --dim is checked and changes nothing else.
+    """
+    if check and output is None:
+        raise click.UsageError("--check compares with a file: name it with --output")
+    found = elaborate(spec, options)
+    given = [f"--set {text}" for text in options.settings]
+    text = torch_source(found.session, found.graph, probes=probes, options=given).text
+    if output is None:
+        click.echo(text.encode("utf-8"), nl=False)
+    elif not check:
+        write_atomic(output, text)
+    elif _read(output) != text.encode("utf-8"):
+        report([_not_up_to_date(output, spec)], options.output_format)
+        return FOUND
+    return exit_code(found.session.collector.diagnostics, strict=options.strict)
+
+
+def _read(path: Path) -> bytes | None:
+    """What stands in a file; None if there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else None
+        message = f"{path} cannot be read: {reason or error}"
+        raise DiagnosticError(Diagnostic("E0601", message)) from error
+
+
+def _not_up_to_date(path: Path, spec: str) -> Diagnostic:
+    return Diagnostic(
+        "E0608", f"{path} is not what {spec} compiles to", help="compile without --check writes it"
+    )

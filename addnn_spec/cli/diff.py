@@ -1,0 +1,46 @@
+"""`addnn diff`: what differs between two networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from addnn_spec.backends.difference import Difference, compare, difference_text
+from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.report import FOUND, OK
+from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.summary import too_many
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.passes.unfold import TooManyNodesError
+
+
+@click.command()
+@click.argument("old", type=Spec())
+@click.argument("new", type=Spec())
+@click.option("--old-network", metavar="NAME", help="Which network of OLD, if not --network.")
+@network_options
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 if the networks differ.")
+def diff(
+    old: str, new: str, options: Options, old_network: str | None, as_json: bool, exit_code: bool
+) -> int:
+    """Compare two networks: nodes, shapes, parameters, MACs, and the keys of the state dict.
+
+    --network, --set and --dim hold for both.
+    """
+    before = elaborate(old, replace(options, network=old_network or options.network))
+    after = elaborate(new, options)
+    try:
+        found = compare(before.graph, after.graph, after.dims, limit=options.listed)
+    except TooManyNodesError as error:
+        raise DiagnosticError(too_many(error)) from error
+    click.echo(_json(found) if as_json else difference_text(found), nl=False)
+    return FOUND if exit_code and found.any else OK
+
+
+def _json(found: Difference) -> str:
+    data: dict[str, Any] = found.as_data()
+    return json.dumps(data, indent=2) + "\n"
