@@ -24,7 +24,6 @@ from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, LayerValue
 
-
 _MAX_FRAMES = 6_000
 
 

@@ -1,13 +1,14 @@
 """The hierarchical graph of a network: what elaboration builds and every later stage reads.
 
-A `Graph` is a networkx `MultiDiGraph` whose vertices are integers, each with one frozen `Node` under
-the attribute `"node"`; an edge per tensor that flows (two for `x + x`), with `port` (which output of
-the source) and `slot` (which input of the target). A use of a block, and a labelled brace, is a node
-that *calls* a sub-`Graph`; equal uses share one. Vertices are numbered in topological order.
+A `Graph` is a networkx `MultiDiGraph` whose vertices are integers, each with one frozen `Node`
+under the attribute `"node"`; an edge per tensor that flows (two for `x + x`), with `port` (which
+output of the source) and `slot` (which input of the target). A use of a block, and a labelled
+brace, is a node that *calls* a sub-`Graph`; equal uses share one. Vertices are numbered in
+topological order.
 
 A node may stand for a run of `times` equal nodes in a row, each fed by the one before: turn after
-turn of a `repeat`. Their names count up from the node's (`0`, `1`, …; `block`, `block_2`, …). In a run
-the outputs of each turn are the first inputs of the next, in order; its other inputs stay.
+turn of a `repeat`. Their names count up from the node's (`0`, `1`, …; `block`, `block_2`, …). In a
+run the outputs of each turn are the first inputs of the next, in order; its other inputs stay.
 """
 
 from __future__ import annotations
@@ -147,9 +148,9 @@ Kind = Literal["network", "block", "chain", "body", "repeat"]
 class Graph:
     """A network, a block with its arguments given, or a labelled brace.
 
-    `kind` says where it comes from: "chain" is a brace that is one chain of elements (its unlabelled
-    elements are numbered by place), "body" a brace with statements, "repeat" a labelled `repeat` or
-    `for`, whose children are its turns.
+    `kind` says where it comes from: "chain" is a brace that is one chain of elements (its
+    unlabelled elements are numbered by place), "body" a brace with statements, "repeat" a labelled
+    `repeat` or `for`, whose children are its turns.
     """
 
     kind: Kind

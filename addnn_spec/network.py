@@ -44,7 +44,7 @@ class Network:
 
     @cached_property
     def flat(self) -> Any:
-        """The network as one `networkx.MultiDiGraph`, vertices named by path, with their figures."""
+        """The network as one `networkx.MultiDiGraph`: vertices by path, with their figures."""
         from addnn_spec.backends.flat import flat_graph
 
         return flat_graph(self.graph)

@@ -122,7 +122,7 @@ class Builder:
     ports: dict[int, str] = field(default_factory=dict)
     ported: list[ModuleValue] = field(default_factory=list)
 
-    # --- nodes -----------------------------------------------------------------------------------
+    # --- nodes ----------------------------------------------------------------------------------
     def placeholder(
         self, name: str, type: TensorType, span: Span, captured: bool = False
     ) -> Tensor:
@@ -157,7 +157,7 @@ class Builder:
         self.ctx.nodes += 1
         if self.ctx.nodes > self.ctx.limits.nodes:
             self.ctx.fail(
-                "E0501",
+                "E0503",
                 f"the network has more than {self.ctx.limits.nodes:,} distinct nodes",
                 entry.span,
                 help="label the repeat, so that equal turns are built once: name: repeat n { … }",
@@ -190,7 +190,7 @@ class Builder:
             self.ported.append(module)
         return ModuleRef(self.ports[id(module)], port=True)
 
-    # --- runs of equal turns -----------------------------------------------------------------------
+    # --- runs of equal turns --------------------------------------------------------------------
     def merge_run(self) -> bool:
         """Join the last entry to the one before it, if it is one more turn of the same.
 
@@ -236,7 +236,7 @@ class Builder:
             for ref in entry.inputs
         )
 
-    # --- the finished graph ------------------------------------------------------------------------
+    # --- the finished graph ---------------------------------------------------------------------
     def seal(
         self,
         outputs: tuple[Output, ...],
@@ -315,7 +315,7 @@ class Builder:
             total += _instances(entry)
             if total > self.ctx.limits.instances:
                 self.ctx.fail(
-                    "E0501",
+                    "E0507",
                     f"this unfolds to {total:,} nodes; {self.ctx.limits.instances:,} are allowed",
                     entry.span,
                     help="make the repeats smaller, or raise the limit with --limit-instances",
@@ -355,7 +355,7 @@ class Builder:
             else:
                 self.ctx.dead.setdefault(entry.span, entry.name or entry.base)
 
-    # --- names -------------------------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------------
     def _names(self, needed: set[int]) -> dict[int, str]:
         """A unique name for each node that is kept. Labels come first; the rest is numbered."""
         taken: dict[str, Span] = {module.name: module.span for module in self.modules}

@@ -43,7 +43,7 @@ class Chains(Layers):
         return flow
 
     def run_element(self, element: ast.Element, flow: Value, frame: Frame, placed: bool) -> Value:
-        """What comes out of one element; `placed` tells that it takes a place in a numbered chain."""
+        """What comes out of one element; `placed`: it takes a place in a numbered chain."""
         label = None if element.label is None else self.label(element.label, frame)
         core = element.core
         if isinstance(core, ast.Layer):
@@ -112,7 +112,7 @@ class Chains(Layers):
             "E0108", f"{core.name} is {kind_of(value)}, not a layer", core.span, help=help
         )
 
-    # --- braces ------------------------------------------------------------------------------------
+    # --- braces ---------------------------------------------------------------------------------
     def apply_brace(
         self, body: ast.Body, flow: Value, frame: Frame, naming: Naming, span: Span
     ) -> Value:
@@ -196,7 +196,7 @@ class Chains(Layers):
         built = self.build_brace(brace.body, flow, brace.env, naming.label or naming.base, span)
         return self.call_graph(built, [flow], frame, naming, span, module)
 
-    # --- if ----------------------------------------------------------------------------------------
+    # --- if -------------------------------------------------------------------------------------
     def choose(self, statement: ast.If, frame: Frame) -> ast.Body | None:
         """The arm of an `if` that is taken, or None."""
         chosen: ast.If | ast.Body | None = statement
@@ -213,7 +213,7 @@ class Chains(Layers):
             return flow
         return self.apply_brace(body, flow, frame, Naming(label, "", placed), core.span)
 
-    # --- repeat and for ----------------------------------------------------------------------------
+    # --- repeat and for -------------------------------------------------------------------------
     def _turns(self, core: ast.Repeat | ast.For, frame: Frame) -> Any:
         """The turns' values: a `range` for a repeat, the list's items for a `for`."""
         if isinstance(core, ast.For):
@@ -266,7 +266,7 @@ class Chains(Layers):
         least = turns * _least_elements(core.body)
         if _least_elements(core.body) > 1 and self.ctx.nodes + least > self.ctx.limits.nodes:
             self.ctx.fail(
-                "E0501",
+                "E0503",
                 f"this loop writes out {least:,} nodes; "
                 f"{self.ctx.limits.nodes:,} distinct ones are allowed",
                 core.span,

@@ -46,7 +46,7 @@ def check_file(file: ast.File, env: Env, collector: Collector, *, notes: bool = 
         _note_unused(file, collector)
 
 
-# --- unknown names ------------------------------------------------------------------------------------
+# --- unknown names ------------------------------------------------------------------------------
 
 
 def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector) -> None:
@@ -80,14 +80,15 @@ _FOREIGN = {
     "Swish": "torch calls it SiLU", "Add": "write a + b", "Dense": "torch calls it Linear",
     "Input": "an input is declared: input x: float[N, 3, H = 224, W = 224]",
     "Conv2D": "torch calls it Conv2d", "BatchNorm": "torch calls it BatchNorm2d",
-    "Concatenate": "it is called Concat", "Cat": "it is called Concat", "cat": "it is called Concat",
+    "Concatenate": "it is called Concat", "Cat": "it is called Concat",
+    "cat": "it is called Concat",
     "Sequential": "write { a -> b }", "self": "names stand for themselves: write the name alone",
     "nn": "write the layer's name alone: Conv2d(64, 3)",
     "torch": "write the operator's name alone", "F": "write the operator's name alone",
 }  # fmt: skip
 
 
-# --- what is given ------------------------------------------------------------------------------------
+# --- what is given ------------------------------------------------------------------------------
 
 
 def _targets(targets: ast.Targets) -> Iterator[ast.Target]:
@@ -109,24 +110,21 @@ def _given(item: Any) -> Iterator[tuple[str, Span, str]]:
     if isinstance(item, ast.Block) and item.inputs:
         yield from ((param.name, param.span, "input") for param in item.inputs)
     for found in walk(item):
-        if isinstance(found, ast.Let):
-            yield from ((t.name, t.span, "value") for t in _targets(found.targets))
-        elif isinstance(found, ast.Bind):
-            yield from ((t.name, t.span, "tensor") for t in _targets(found.targets))
-        elif isinstance(found, ast.For | ast.Clause):
-            yield from ((t.name, t.span, "loop") for t in _targets(found.targets))
+        if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
+            kind = _KINDS[type(found)]
+            yield from ((target.name, target.span, kind) for target in _targets(found.targets))
         elif isinstance(found, ast.Repeat) and found.index is not None:
             yield (found.index.name, found.index.span, "loop")
-        elif isinstance(found, ast.Typed):
-            yield (found.target.name, found.target.span, "tensor")
-        elif isinstance(found, ast.Module):
-            yield (found.target.name, found.target.span, "module")
-        elif isinstance(found, ast.Input):
-            yield (found.target.name, found.target.span, "network input")
-        elif isinstance(found, ast.Output):
-            yield (found.target.name, found.target.span, "output")
+        elif isinstance(found, ast.Typed | ast.Module | ast.Input | ast.Output):
+            yield (found.target.name, found.target.span, _KINDS[type(found)])
         elif isinstance(found, ast.Parameter | ast.Buffer):
             yield (_label_name(found.label), found.span, "weight")
+
+
+_KINDS: dict[type, str] = {
+    ast.Let: "value", ast.Bind: "tensor", ast.For: "loop", ast.Clause: "loop",
+    ast.Typed: "tensor", ast.Module: "module", ast.Input: "network input", ast.Output: "output",
+}  # fmt: skip
 
 
 def _given_in(item: ast.Item) -> set[str]:
@@ -144,7 +142,7 @@ def _sizes_of(network: ast.Network) -> set[str]:
     }
 
 
-# --- warnings -----------------------------------------------------------------------------------------
+# --- warnings -----------------------------------------------------------------------------------
 
 
 def _warn_unused(item: _Definition, collector: Collector) -> None:
@@ -206,7 +204,7 @@ def _warn_constant(item: _Definition, collector: Collector) -> None:
                 )
 
 
-# --- cycles and unused blocks -------------------------------------------------------------------------
+# --- cycles and unused blocks -------------------------------------------------------------------
 
 
 def _check_cycles(file: ast.File, env: Env, collector: Collector) -> None:

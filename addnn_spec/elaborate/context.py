@@ -61,7 +61,7 @@ class Context:
         self.steps += count
         if self.steps > self.limits.steps:
             self.fail(
-                "E0502",
+                "E0504",
                 f"this needs more than {self.limits.steps:,} compile-time steps",
                 span,
                 help="make the lists or loops smaller, or raise the limit with --limit-steps",

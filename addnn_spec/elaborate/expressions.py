@@ -23,8 +23,8 @@ from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.graph import WeightOf
 from addnn_spec.ops import find
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
-from addnn_spec.passes.weights import operator_weights
 from addnn_spec.ops.init import INITS, make_init
+from addnn_spec.passes.weights import operator_weights
 from addnn_spec.sizes import SizeError, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -53,7 +53,7 @@ class Expressions(Elaborator):
         except SizeError as error:
             self.ctx.fail("E0311", str(error), span)
 
-    # --- names and literals ----------------------------------------------------------------------
+    # --- names and literals ---------------------------------------------------------------------
     def _name(self, expr: ast.Name, frame: Frame) -> Value:
         return self.lookup(expr.name, expr.span, frame.env)
 
@@ -120,7 +120,7 @@ class Expressions(Elaborator):
         self.ctx.step(expr.span, len(turns))
         return turns
 
-    # --- operators -------------------------------------------------------------------------------
+    # --- operators ------------------------------------------------------------------------------
     def _unary(self, expr: ast.Unary, frame: Frame) -> Value:
         value = self.evaluate(expr.value, frame)
         if isinstance(value, Tensor):
@@ -236,7 +236,7 @@ class Expressions(Elaborator):
         chosen = self.truth(self.evaluate(expr.condition, frame), expr.condition.span)
         return self.evaluate(expr.then if chosen else expr.otherwise, frame)
 
-    # --- parts of values -------------------------------------------------------------------------
+    # --- parts of values ------------------------------------------------------------------------
     def _attribute(self, expr: ast.Attribute, frame: Frame) -> Value:
         value = self.evaluate(expr.value, frame)
         if isinstance(value, Tensor):
@@ -414,7 +414,7 @@ class Expressions(Elaborator):
             else:
                 frame.env.bind(item.name, POISON, item.span, "tensor")
 
-    # --- calls -----------------------------------------------------------------------------------
+    # --- calls ----------------------------------------------------------------------------------
     def _call(self, expr: ast.Call, frame: Frame) -> Value:
         callee = self.evaluate(expr.callee, frame)
         if isinstance(callee, Builtin):

@@ -12,11 +12,11 @@ from addnn_spec.elaborate.check import check_file
 from addnn_spec.elaborate.context import Context, Failed, Limits
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
+from addnn_spec.reading import read_source
 from addnn_spec.resources import find_spec
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.parser import parse
-from addnn_spec.reading import read_source
 from addnn_spec.values import Definition, Function, LayerValue
 
 
@@ -156,7 +156,7 @@ class Loader:
             and isinstance(value.target.node, ast.Network)
         )
 
-    # --- imports -----------------------------------------------------------------------------------
+    # --- imports --------------------------------------------------------------------------------
     def _import(self, item: ast.Import, file: LoadedFile, folder: Path | None) -> None:
         path = self._locate(item, folder)
         imported = None if path is None else self._load_import(path, item)

@@ -127,7 +127,7 @@ def _range(args: tuple[Any, ...]) -> Any:
 def _materialise(name: str, span: range) -> tuple[int, ...]:
     """A range as a list; its length is checked by arithmetic before it is made."""
     if span and (span[-1] - span[0]) // span.step + 1 > 1_000_000:
-        raise ValueProblem("E0502", f"this {name} has more than 1,000,000 numbers")
+        raise ValueProblem("E0504", f"this {name} has more than 1,000,000 numbers")
     return tuple(span)
 
 
@@ -158,7 +158,7 @@ def _linspace(args: tuple[Any, ...]) -> Any:
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
     if not 0 <= n <= 1_000_000:
-        raise ValueProblem("E0502", "linspace makes 0 to 1,000,000 numbers")
+        raise ValueProblem("E0504", "linspace makes 0 to 1,000,000 numbers")
     if n == 1:
         return (float(start),)
     return tuple(start + (end - start) * i / (n - 1) for i in range(n))

@@ -79,7 +79,7 @@ class Higher(Statements):
         frame: Frame,
         span: Span,
     ) -> list[Tensor]:
-        """States that do not flow in begin as the cell's defaults, evaluated before the first step."""
+        """States that do not flow in begin as the cell's defaults, made before the first step."""
         target = inner.target
         if not op.has_states or not isinstance(target, Definition):
             return []
@@ -93,7 +93,7 @@ class Higher(Statements):
             return []
         assert frame.builder is not None
         env = Frame(frame.builder, Env(target.env))
-        self.bind_params(inner, target, {n: v for n, v in inner.given}, env, span)
+        self.bind_params(inner, target, dict(inner.given), env, span)
         for param, type in zip(names, given, strict=False):
             env.env.bind(param.name, Tensor(frame.builder, flowing[0].ref, type), None, "flow")
         states: list[Tensor] = []

@@ -51,7 +51,7 @@ class Built:
 class Layers(Expressions):
     """Completes layers with their arguments and applies them."""
 
-    # --- giving arguments ------------------------------------------------------------------------
+    # --- giving arguments -----------------------------------------------------------------------
     def give(
         self,
         layer: LayerValue,
@@ -152,7 +152,7 @@ class Layers(Expressions):
             help="separate two elements with ->",
         )
 
-    # --- applying --------------------------------------------------------------------------------
+    # --- applying -------------------------------------------------------------------------------
     def apply(
         self,
         layer: LayerValue,
@@ -175,7 +175,7 @@ class Layers(Expressions):
     def flow_inputs(self, flow: Value) -> list[Value]:
         return list(flow) if isinstance(flow, tuple) else [flow]
 
-    # --- operators ---------------------------------------------------------------------------------
+    # --- operators ------------------------------------------------------------------------------
     def _apply_operator(
         self,
         layer: LayerValue,
@@ -211,7 +211,7 @@ class Layers(Expressions):
     def operator_inputs(
         self, layer: LayerValue, target: type[Operator], flow: Value, span: Span
     ) -> list[Tensor | None]:
-        """The tensors for an operator's inputs, in order: those given by name, then what flows in."""
+        """The tensors for an operator's inputs: those given by name, then what flows in."""
         given = {name: value for name, value in layer.given if name in target.input_names}
         spans = dict(layer.spans)
         for name, value in given.items():
@@ -363,7 +363,7 @@ class Layers(Expressions):
             else:
                 self.ctx.report(
                     "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
-                    str(detail["msg"]).replace("Input should", "it should").replace("Value error, ", ""),
+                    _in_words(str(detail["msg"])),
                 )  # fmt: skip
         raise Failed
 
@@ -423,9 +423,7 @@ class Layers(Expressions):
                     help=f"state it before its use: assert {small} <= {large}",
                 )
             if not holds:
-                self.ctx.fail(
-                    "E0303", f"{layer.name} needs {small} to be at most {large}", span
-                )
+                self.ctx.fail("E0303", f"{layer.name} needs {small} to be at most {large}", span)
 
     def _check_weights(
         self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
@@ -441,7 +439,7 @@ class Layers(Expressions):
                         help=_SYMBOLIC_WEIGHT_HELP,
                     )
 
-    # --- modules -----------------------------------------------------------------------------------
+    # --- modules --------------------------------------------------------------------------------
     def apply_module(
         self, module: ModuleValue, flow: Value, frame: Frame, naming: Naming, span: Span
     ) -> Value:
@@ -465,7 +463,7 @@ class Layers(Expressions):
                 help="all uses of a module share one set of weights: give them inputs of one width",
             )
 
-    # --- blocks ------------------------------------------------------------------------------------
+    # --- blocks ---------------------------------------------------------------------------------
     def _apply_definition(
         self,
         layer: LayerValue,
@@ -490,7 +488,7 @@ class Layers(Expressions):
             self.ctx.uses, uses = [], self.ctx.uses
             try:
                 self.ctx.fail(
-                    "E0503",
+                    "E0505",
                     f"blocks are used inside one another more than {self.ctx.limits.calls} deep",
                     span,
                     f"{target.name} is one too many",
@@ -705,6 +703,11 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
 
 def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+def _in_words(message: str) -> str:
+    """What pydantic says of a value, as a note beside it."""
+    return message.replace("Input should", "it should").replace("Value error, ", "")
 
 
 def _shape(shape: tuple[Any, ...] | None) -> str:

@@ -16,9 +16,9 @@ MODULE_ATTRIBUTES = frozenset(
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu
     zero_grad
-    """.split()
+    """.split()  # noqa: SIM905
 )
-"""The public attributes of `torch.nn.Module`: a layer of such a name breaks the module in silence."""
+"""The public attributes of `torch.nn.Module`: a layer of such a name breaks it in silence."""
 
 _OWN = frozenset({"tap"})
 _SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")

@@ -63,7 +63,7 @@ class Statements(Chains):
 
     interface: Interface | None = None
 
-    # --- bodies ------------------------------------------------------------------------------------
+    # --- bodies ---------------------------------------------------------------------------------
     def run_definition(self, target: Definition, given: dict[str, Value], frame: Frame) -> Value:
         node = target.node
         if isinstance(node, ast.Network):
@@ -159,7 +159,7 @@ class Statements(Chains):
             frame.env.bind(name, POISON, statement.span, "tensor")
         return None
 
-    # --- names -------------------------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------------
     def _let(self, statement: ast.Let, frame: Frame) -> None:
         value = self.evaluate(statement.value, frame)
         if any(True for _ in flatten(value)) or isinstance(value, ModuleValue):
@@ -213,9 +213,7 @@ class Statements(Chains):
                 settle = (
                     ""
                     if isinstance(size, int) and isinstance(wanted, int)
-                    else (
-                        f"if they are equal for every input, state it first: assert {size} == {wanted}"
-                    )
+                    else (f"if they are always equal, state it first: assert {size} == {wanted}")
                 )
                 self.ctx.fail(
                     "E0309", f"this size is {size}, not {wanted}", dim.span,
@@ -233,14 +231,14 @@ class Statements(Chains):
             self.ctx.fail("E0304", f"a size is at least 1, not {value}", dim.span)
         return self.ctx.facts.normal(value)
 
-    # --- inputs and outputs --------------------------------------------------------------------------
+    # --- inputs and outputs ---------------------------------------------------------------------
     def _network_only(self, statement: Any, what: str) -> Interface:
         if self.interface is None:
             self.ctx.fail(
                 "E0405",
                 f"{what} stands in a network, not in a block",
                 statement.span,
-                help="a block's inputs stand after its name: block Name(…)(a, b); it ends with return",
+                help="a block's inputs stand after its name, and it ends with return: block B()(a, b) { … }",
             )
         return self.interface
 
@@ -395,7 +393,7 @@ class Statements(Chains):
             return POISON
         return values[0] if len(values) == 1 else values
 
-    # --- weights -------------------------------------------------------------------------------------
+    # --- weights --------------------------------------------------------------------------------
     def _module(self, statement: ast.Module, frame: Frame) -> None:
         element, builder = statement.element, frame.builder
         assert builder is not None
@@ -506,7 +504,7 @@ class Statements(Chains):
         for item in value:
             self._check_values(item, shape[1:], statement)
 
-    # --- if, for, assert -----------------------------------------------------------------------------
+    # --- if, for, assert ------------------------------------------------------------------------
     def _if(self, statement: ast.If, frame: Frame) -> Value:
         body = self.choose(statement, frame)
         return None if body is None else self._nested(body, frame)

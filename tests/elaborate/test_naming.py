@@ -93,10 +93,12 @@ def test_an_unlabelled_brace_with_statements_is_one_element_of_a_numbered_chain(
 
 
 def test_a_layer_argument_is_a_scope_by_its_argument() -> None:
-    cell = "block Cell(n)(x, h = Zeros([x.shape[0], n])) { h = x + h -> fc: Linear(n)\n return h, h }\n"
+    cell = (
+        "block Cell(n)(x, h = Zeros([x.shape[0], n])) {\n"
+        "  h = x + h -> fc: Linear(n)\n  return h, h\n}\n"
+    )
     text = cell + in_network("y, _ = x -> run: Scan(Cell(8))\n output z = y", "float[N, T, 8]")
-    weights = [key for key in _weights(text)]
-    assert weights == ["run.cell.fc.weight", "run.cell.fc.bias"]
+    assert _weights(text) == ["run.cell.fc.weight", "run.cell.fc.bias"]
 
 
 def _weights(text: str) -> list[str]:
@@ -136,7 +138,7 @@ def test_two_nodes_of_one_path_show_both_places() -> None:
     [
         "a: Linear(8) -> a: { ReLU }",
         'a: Linear(8) -> "a.b": ReLU',
-        'repeat 2 { b: Linear(8) }',
+        "repeat 2 { b: Linear(8) }",
     ],
 )
 def test_clashing_paths_are_errors(chain: str) -> None:
