@@ -89,7 +89,7 @@ def _unknown_network(session: Session, network: str) -> Diagnostic:
     assert session.file is not None
     close = near(network, list(session.networks))
     return Diagnostic(
-        "E0109",
+        "E0110",
         f"{session.file.source.name} has no network {network}",
         None,
         help=f"did you mean {close[0]}?"

@@ -177,7 +177,7 @@ _UNUSED = {
     "weight": ("W0101", "{} is never read"),
     "input": ("W0102", "the input {} is never read"),
     "network input": ("W0102", "the input {} is never read"),
-    "parameter": ("W0107", "the parameter {} is never read"),
+    "parameter": ("W0106", "the parameter {} is never read"),
 }
 
 

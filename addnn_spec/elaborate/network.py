@@ -85,7 +85,7 @@ def _check_defaults(ctx: Context) -> None:
         if not _holds(values[0], stated.op, values[1]):
             why = f": {stated.message}" if stated.message else ""
             ctx.report(
-                "E0212",
+                "E0314",
                 f"this does not hold at the default sizes{why}",
                 stated.span,
                 f"{values[0]} {stated.op} {values[1]}",

@@ -238,7 +238,7 @@ class Statements(Chains):
                 "E0405",
                 f"{what} stands in a network, not in a block",
                 statement.span,
-                help="a block's inputs stand after its name, and it ends with return: block B()(a, b) { … }",
+                help="a block's inputs stand after its name: block B()(a, b) { … return … }",
             )
         return self.interface
 

@@ -35,7 +35,7 @@ def symbolic_sizes(graph: Graph) -> dict[str, Symbol]:
 def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
     """Make sure that a network's symbolic sizes can have these values.
 
-    Raises `DiagnosticError`: E0218 for a name that is no symbolic size, E0305 for a value below the
+    Raises `DiagnosticError`: E0218 for a name that is no symbolic size, E0304 for a value below the
     least at which every size in the network is 1 or more, E0314 where an assertion is broken.
     """
     known = symbolic_sizes(graph)
@@ -49,7 +49,7 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
             message = (
                 f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
             )
-            found.append(Diagnostic("E0305", message))
+            found.append(Diagnostic("E0304", message))
     found += _broken_facts(graph, dims)
     if found:
         raise DiagnosticError(*found)

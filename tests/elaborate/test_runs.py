@@ -62,9 +62,9 @@ def test_what_a_turn_captures_stays_the_same_in_a_run() -> None:
 @pytest.mark.parametrize(
     ("chain", "code"),
     [
-        ("a: repeat 1000000000 { Linear(8) }", "E0501"),
-        ("a: { repeat 100000 { Linear(8) -> ReLU } }", "E0501"),
-        ("a: { repeat 1000 { repeat 1000 { Linear(8) -> ReLU } } }", "E0501"),
+        ("a: repeat 1000000000 { Linear(8) }", "E0507"),
+        ("a: { repeat 100000 { Linear(8) -> ReLU } }", "E0503"),
+        ("a: { repeat 1000 { repeat 1000 { Linear(8) -> ReLU } } }", "E0503"),
         ("repeat -1 { ReLU }", "E0207"),
         ("repeat 1.5 { ReLU }", "E0207"),
     ],
@@ -77,4 +77,4 @@ def test_nested_repeats_are_counted_as_a_product() -> None:
     chain = "Linear(8)"
     for level in range(10):
         chain = f"l{level}: repeat 10 {{ {chain} }}"
-    assert codes(in_network(f"output y = x -> {chain}")) == ["E0501"]
+    assert codes(in_network(f"output y = x -> {chain}")) == ["E0507"]
