@@ -73,7 +73,8 @@ class Comments:
             inner, _ = self._of(node, inner=True).around(comment.span.start)
             if inner is None or inner.span.end < comment.span.end:
                 return node, unit
-            if self._of(node, inner=False).around(inner.span.start)[0] is inner:
+            is_head = isinstance(node, ast.Chain) and inner is node.head
+            if not is_head and self._of(node, inner=False).around(inner.span.start)[0] is inner:
                 unit = inner
             node = inner
 

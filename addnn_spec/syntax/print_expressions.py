@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -79,9 +80,7 @@ class ExpressionPrinter(ABC):
 
     # ------------------------------------------------------------------------------------ brackets
 
-    def _bracketed(
-        self, opening: str, parts: Sequence[Any], closing: str, node: Any, comma: str = ","
-    ) -> Doc:
+    def _bracketed(self, opening: str, parts: Sequence[Any], closing: str, node: Any) -> Doc:
         """`(a, b)`: in one line, or a part a line with a comma after the last."""
         ending = self._closing(node)
         opened = self._suffixes(self._comments.opening, node)
@@ -89,8 +88,11 @@ class ExpressionPrinter(ABC):
             return f"{opening}{closing}"
         if len(parts) == 1 and not ending and not opened and self._hugs(parts[0]):
             return concat(opening, self.doc(parts[0]), closing)
-        docs = [self._part(part, last=part is parts[-1], comma=comma) for part in parts]
-        inner = _filled(docs) if all(map(_is_plain, parts)) else concat(*join((SPACE,), docs))
+        one_tuple = isinstance(node, ast.TupleExpr) and len(parts) == 1
+        last: Doc = "," if one_tuple else IfBroken(",")
+        docs = [self._part(part, last if part is parts[-1] else ",") for part in parts]
+        filled = parts and all(map(_is_plain, parts))
+        inner = _filled(docs) if filled else concat(*join((SPACE,), docs))
         head = [SOFT, inner] if parts else []
         return group(opening, *opened, indent(*head, *ending), SOFT, closing)
 
@@ -101,8 +103,7 @@ class ExpressionPrinter(ABC):
         comments = id(part) in self._comments.leading or id(part) in self._comments.trailing
         return isinstance(part.value, ast.ListExpr | ast.Comprehension) and not comments
 
-    def _part(self, part: Any, last: bool, comma: str) -> Doc:
-        separator: Doc = IfBroken(comma) if last else ","
+    def _part(self, part: Any, separator: Doc) -> Doc:
         trailing = self._suffixes(self._comments.trailing, part)
         return concat(*self.before(part), self.doc(part), separator, *trailing)
 
@@ -151,8 +152,6 @@ class ExpressionPrinter(ABC):
         return self._bracketed("[", node.items, "]", node)
 
     def _tupleexpr(self, node: ast.TupleExpr) -> Doc:
-        if len(node.items) == 1:
-            return concat("(", self.doc(node.items[0]), ",)")
         return self._bracketed("(", node.items, ")", node)
 
     def _paren(self, node: ast.Paren) -> Doc:
@@ -316,6 +315,6 @@ def _is_plain(part: Any) -> bool:
 
 
 def _filled(docs: Sequence[Doc]) -> Doc:
-    head, *rest = docs
-    lines: Iterable[Line] = (HARD if breaks(doc) else SPACE for doc in docs[:-1])
-    return fill(head, zip(lines, rest, strict=True), 0)
+    pairs = pairwise(docs)
+    rest = [(HARD if breaks(a) or breaks(b) else SPACE, b) for a, b in pairs]
+    return fill(docs[0], rest, 0)

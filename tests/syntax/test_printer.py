@@ -60,7 +60,9 @@ _SAMPLE = st.sampled_from([path.read_text(encoding="utf-8") for path in SAMPLES]
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_comments_anywhere(text: str, choose: random.Random) -> None:
     """Comments and line breaks between any two tokens: none is lost, and the tree stays."""
-    words = re.findall(r'"[^"\n]*"|#[^\n]*|->|\.\.|\*\*|//|[=!<>]=|[\w.]+(?<!\.)|[^\s\w"]', text)
+    words = re.findall(
+        r'"[^"\n]*"|#[^\n]*|->|\.\.|\*\*|//|[=!<>]=|\d+(?:\.\d+)?(?:e-\d+)?|\w+|[^\s\w"]', text
+    )
     pieces = []
     for number, word in enumerate(words):
         pieces.append(word)
