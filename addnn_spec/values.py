@@ -88,9 +88,13 @@ def key(value: Any) -> Hashable:
         return ("list", *(key(item) for item in value))
     if isinstance(value, LayerValue):
         target = value.target
-        named = target if isinstance(target, type) else (id(target.node), id(target.env)) if (
-            isinstance(target, Definition)
-        ) else (id(target.body), id(target.env))
+        named = (
+            target
+            if isinstance(target, type)
+            else (id(target.node), id(target.env))
+            if (isinstance(target, Definition))
+            else (id(target.body), id(target.env))
+        )
         return ("layer", named, tuple((name, key(item)) for name, item in value.given))
     if isinstance(value, SymbolicSize | Init):
         return (kind.__name__, value)

@@ -1,7 +1,8 @@
 """What the parts of the elaborator share. The parts build on one another in this order:
 
-`Expressions` (values and arithmetic) → `Layers` (applying operators, blocks, modules) →
-`Chains` (elements, braces, loops) → `Statements` (bodies of blocks and networks).
+`Expressions` (values and arithmetic) → `Arguments` (what layers are given) → `Operators` → `Blocks`
+(and modules) → `Chains` (elements, braces, loops) → `Statements` (bodies of blocks and networks) →
+`Higher` (operators with a layer for an argument).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from addnn_spec.elaborate.base import (
     rebuild,
     structure,
 )
+from addnn_spec.elaborate.blocks import Blocks, Built
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
-from addnn_spec.elaborate.layers import Built, Layers
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Kind, Placeholder
@@ -26,7 +26,7 @@ from addnn_spec.syntax.walk import names_read
 from addnn_spec.values import Brace, Builtin, Function, LayerValue, key, kind_of
 
 
-class Chains(Layers):
+class Chains(Blocks):
     """Runs what stands between arrows."""
 
     def run_chain(self, chain: ast.Chain, frame: Frame) -> Value:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from addnn_spec.elaborate.base import Failed, Frame, Value, flatten
+from addnn_spec.elaborate.blocks import Built
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
-from addnn_spec.elaborate.layers import Built
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Statements
 from addnn_spec.graph import Graph, Ref
@@ -166,7 +166,7 @@ class Higher(Statements):
         ref = None
         if module is not None:
             ref = builder.module_ref(module)
-            self._remember(module, FirstUse(op, types, layers, span))
+            self.remember(module, FirstUse(op, types, layers, span))
         bound = tuple(builder.module_ref(m) for m in built.ported)
         made = builder.add(
             op, tensors, outputs, span, naming, module=ref, bound_modules=bound, layers=layers

@@ -1,0 +1,127 @@
+"""Giving arguments to layers: by position, by name, a brace; what is given waits in the layer."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from addnn_spec.diagnostics import near
+from addnn_spec.elaborate.base import Frame
+from addnn_spec.elaborate.expressions import Expressions
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.values import Brace, Definition, LayerValue
+
+_INFERRED = {
+    "in_channels", "in_features", "in1_features", "in2_features", "num_features", "num_channels",
+    "normalized_shape", "embed_dim", "kdim", "vdim", "input_size",
+}  # fmt: skip
+_OMITTED = {
+    "batch_first": "sequences are always batch-first: leave it out",
+    "inplace": "leave it out: emitted code is never in place where it matters",
+    "device": "leave it out: emitted modules move with .to(device)",
+    "dtype": "leave it out: the input's element type is declared with the input",
+}
+
+
+class Arguments(Expressions):
+    """Completes layers with their arguments."""
+
+    def give(
+        self,
+        layer: LayerValue,
+        args: tuple[ast.Argument, ...],
+        body: ast.Body | None,
+        frame: Frame,
+        span: Span,
+    ) -> LayerValue:
+        given, spans = dict(layer.given), dict(layer.spans)
+        fresh: set[str] = set()
+        open_names = [name for name in self._positional(layer) if name not in given]
+        collected: list[Any] = []
+        for arg in args:
+            value = self.evaluate(arg.value, frame)
+            name = arg.name
+            gather = self._gather(layer)
+            if name is None and not open_names:
+                if gather is None:
+                    self._too_many(layer, arg)
+                collected.append(value)
+                given[gather] = tuple(collected)
+                continue
+            if name is None:
+                name = open_names.pop(0)
+                if name == gather:
+                    collected = [value]
+            elif name in fresh:
+                self.ctx.fail("E0204", f"{name} is given twice", arg.span)
+            else:
+                open_names = [other for other in open_names if other != name]
+            self._check_name(layer, name, arg)
+            fresh.add(name)
+            given[name], spans[name] = value, arg.value.span
+        if body is not None:
+            name = self._body_argument(layer, open_names, body)
+            given[name] = LayerValue(Brace(body, frame.env))
+            spans[name] = body.span
+        return LayerValue(layer.target, tuple(given.items()), tuple(spans.items()))
+
+    @staticmethod
+    def _gather(layer: LayerValue) -> str | None:
+        target = layer.target
+        return getattr(target, "collect", None) if isinstance(target, type) else None
+
+    @staticmethod
+    def _positional(layer: LayerValue) -> list[str]:
+        if isinstance(layer.target, Brace):
+            return []
+        if isinstance(layer.target, Definition):
+            return [param.name for param in layer.target.node.params]
+        return list(layer.target.positional_fields())
+
+    @staticmethod
+    def _inputs(layer: LayerValue) -> tuple[str, ...]:
+        if isinstance(layer.target, Brace):
+            return ()
+        if isinstance(layer.target, Definition):
+            node = layer.target.node
+            inputs = node.inputs if isinstance(node, ast.Block) else None
+            return tuple(param.name for param in inputs or ())
+        return layer.target.input_names
+
+    def _too_many(self, layer: LayerValue, arg: ast.Argument) -> NoReturn:
+        names = self._positional(layer)
+        takes = f"takes {', '.join(names)}" if names else "takes no arguments"
+        self.ctx.fail(
+            "E0203", f"{layer.name or 'a brace'} gets too many arguments", arg.span, f"it {takes}"
+        )
+
+    def _check_name(self, layer: LayerValue, name: str, arg: ast.Argument) -> None:
+        known = [*self._positional(layer), *self._inputs(layer)]
+        if isinstance(layer.target, type):
+            known += layer.target.keyword_only
+        if name in known or (isinstance(layer.target, type) and arg.name in _INFERRED):
+            return
+        close = near(name, known)
+        renamed = _OMITTED.get(name)
+        self.ctx.fail(
+            "E0203",
+            f"{layer.name or 'a brace'} has no argument {name}",
+            arg.span,
+            help=renamed
+            or (f"did you mean {close[0]}?" if close else None)
+            or (f"it takes {', '.join(known)}" if known else "it takes none"),
+        )
+
+    def _body_argument(self, layer: LayerValue, open_names: list[str], body: ast.Body) -> str:
+        target = layer.target
+        if isinstance(target, type):
+            if target.layers:
+                return target.layers[-1]
+        elif open_names:
+            return open_names[0]
+        self.ctx.fail(
+            "E0203",
+            f"{layer.name} takes no layer in braces",
+            body.span,
+            help="separate two elements with ->",
+        )

@@ -1,0 +1,301 @@
+"""Applying layers: blocks and networks, made into graphs once for equal uses; modules."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from addnn_spec.diagnostics import Label
+from addnn_spec.elaborate.base import (
+    Failed,
+    Frame,
+    Poison,
+    Structure,
+    Value,
+    flatten,
+    is_flow,
+    rebuild,
+    structure,
+    types_of,
+)
+from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.operators import Operators
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.graph import Graph, Output
+from addnn_spec.ops.base import TensorType
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.values import Brace, Definition, LayerValue, key, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A block or brace made into a graph; shared by all uses with the same key.
+
+    `shape` says how the graph's outputs make up the value; None if it could not be made.
+    """
+
+    graph: Graph | None
+    shape: Structure | None
+    captured: tuple[Tensor, ...] = ()
+    ported: tuple[ModuleValue, ...] = ()
+    single: bool = False
+    """It is a chain of one unlabelled element: as a turn, it is that element."""
+
+
+class Blocks(Operators):
+    """Applies layers of every kind."""
+
+    def apply(
+        self,
+        layer: LayerValue,
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None = None,
+    ) -> Value:
+        if frame.builder is None:
+            self.ctx.fail("E0206", "tensors exist in networks and blocks only", span)
+        if isinstance(layer.target, Brace):
+            return self.apply_brace_value(layer.target, flow, frame, naming, span, module)
+        if isinstance(layer.target, Definition):
+            return self._apply_definition(layer, layer.target, flow, frame, naming, span, module)
+        if layer.target.layers:
+            return self.apply_higher(layer, flow, frame, naming, span, module)
+        return self.apply_operator(layer, layer.target, flow, frame, naming, span, module)
+
+    # --- modules --------------------------------------------------------------------------------
+    def apply_module(
+        self, module: ModuleValue, flow: Value, frame: Frame, naming: Naming, span: Span
+    ) -> Value:
+        """One more use of a module's weights."""
+        return self.apply(module.layer, flow, frame, naming, span, module)
+
+    # --- blocks ---------------------------------------------------------------------------------
+    def _apply_definition(
+        self,
+        layer: LayerValue,
+        target: Definition,
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None,
+    ) -> Value:
+        if not is_flow(flow):
+            self.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", span)
+        self._check_depth(target, span)
+        inputs = self._block_inputs(layer, target, flow, span)
+        if naming.label == "_":
+            return self._written_out(layer, target, inputs, frame, span)
+        built = self._build_block(layer, target, inputs, naming, span)
+        return self.call_graph(built, list(inputs.values()), frame, naming, span, module)
+
+    def _check_depth(self, target: Definition, span: Span) -> None:
+        if len(self.ctx.uses) >= self.ctx.limits.calls:
+            self.ctx.uses, uses = [], self.ctx.uses
+            try:
+                self.ctx.fail(
+                    "E0505",
+                    f"blocks are used inside one another more than {self.ctx.limits.calls} deep",
+                    span,
+                    f"{target.name} is one too many",
+                )
+            finally:
+                self.ctx.uses = uses
+
+    def _block_inputs(
+        self, layer: LayerValue, target: Definition, flow: Value, span: Span
+    ) -> dict[str, Value]:
+        """A value for each input of a block that is given: by name, or flowing in."""
+        node = target.node
+        if isinstance(node, ast.Network):
+            return {str(i): value for i, value in enumerate(self.flow_inputs(flow))}
+        if node.inputs is None:
+            return {"x": flow}
+        names = [param.name for param in node.inputs]
+        given = {name: value for name, value in layer.given if name in names and value is not None}
+        self._check_given_inputs(layer, given)
+        free = [param for param in node.inputs if param.name not in dict(layer.given)]
+        if not free and flow == ():
+            return given
+        if len([p for p in free if p.default is None]) <= 1 and len(free) == 1:
+            given[free[0].name] = flow
+            return {name: given[name] for name in names if name in given}
+        flowing = self.flow_inputs(flow)
+        required = sum(1 for param in free if param.default is None)
+        if not required <= len(flowing) <= len(free):
+            wanted = f"{required}" if required == len(free) else f"{required} to {len(free)}"
+            self.ctx.fail(
+                "E0205",
+                f"{target.name} takes {wanted} inputs here, and {len(flowing)} flow in",
+                span,
+                labels=(Label(node.name_span, f"inputs: {', '.join(names)}"),),
+            )
+        given |= {p.name: value for p, value in zip(free, flowing, strict=False)}
+        return {name: given[name] for name in names if name in given}
+
+    def _check_given_inputs(self, layer: LayerValue, given: dict[str, Value]) -> None:
+        for name, value in given.items():
+            if not is_flow(value):
+                self.ctx.fail(
+                    "E0206",
+                    f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
+                    dict(layer.spans)[name],
+                )
+
+    def _build_block(
+        self,
+        layer: LayerValue,
+        target: Definition,
+        inputs: dict[str, Value],
+        naming: Naming,
+        span: Span,
+    ) -> Built:
+        params = {n: v for n, v in layer.given if n not in self._inputs(layer)}
+        memo_key = (
+            "block",
+            id(target.node),
+            id(target.env),
+            tuple((name, key(value)) for name, value in params.items()),
+            tuple((name, structure(value), self._types(value)) for name, value in inputs.items()),
+            self.ctx.facts.version,
+        )
+        return self.memoised(
+            memo_key, lambda: self._elaborate_block(layer, target, params, inputs, naming, span)
+        )
+
+    def _types(self, value: Value) -> tuple[TensorType, ...]:
+        return tuple(self.normal(type) for type in types_of(value))
+
+    def memoised(self, memo_key: Hashable, build: Any) -> Built:
+        """What `build` gives, made once for each key."""
+        found = self.ctx.memo.get(memo_key) if self.ctx.memoise else None
+        if found is None:
+            found = build()
+            self.ctx.memo[memo_key] = found
+        built: Built = found
+        return built
+
+    def _elaborate_block(
+        self,
+        layer: LayerValue,
+        target: Definition,
+        params: dict[str, Any],
+        inputs: dict[str, Value],
+        naming: Naming,
+        span: Span,
+    ) -> Built:
+        builder = Builder(self.ctx, "block", target.name, target.node.span)
+        frame = Frame(builder, Env(target.env))
+        with self.ctx.use(naming.label or naming.base.lower(), span):
+            arguments = self.bind_params(layer, target, params, frame, span)
+            given = {name: self.place(builder, name, value, span) for name, value in inputs.items()}
+            value = self.run_definition(target, given, frame)
+        return self.finish(builder, value, arguments)
+
+    def place(self, builder: Builder, name: str, value: Value, span: Span) -> Value:
+        """Placeholders for the tensors of an input."""
+        tensors = list(flatten(value))
+        names = [name] if len(tensors) == 1 else [f"{name}_{i}" for i in range(len(tensors))]
+        made = tuple(
+            builder.placeholder(n, self.normal(tensor.type), span)
+            for n, tensor in zip(names, tensors, strict=True)
+        )
+        return rebuild(structure(value), made)
+
+    def bind_params(
+        self,
+        layer: LayerValue,
+        target: Definition,
+        params: dict[str, Any],
+        frame: Frame,
+        span: Span,
+    ) -> tuple[tuple[str, Any], ...]:
+        """Give a block's parameters their values; a default may read earlier ones."""
+        spans = dict(layer.spans)
+        for param in target.node.params:
+            if param.name in params:
+                value = params[param.name]
+                if isinstance(value, Tensor):
+                    self.ctx.fail(
+                        "E0206",
+                        f"{param.name} of {target.name} is a value, and this is a tensor",
+                        spans.get(param.name, span),
+                        help="tensors flow in by the arrow, or as a named input of the block",
+                    )
+            elif param.default is not None:
+                value = self.evaluate(param.default, frame)
+            else:
+                self.ctx.fail(
+                    "E0202",
+                    f"{target.name} needs {param.name}",
+                    span,
+                    labels=(Label(param.span, "declared here"),),
+                )
+            frame.env.bind(param.name, value, param.span, "parameter")
+        return tuple((p.name, frame.env.names[p.name].value) for p in target.node.params)
+
+    def finish(
+        self, builder: Builder, value: Value, arguments: tuple[tuple[str, Any], ...] = ()
+    ) -> Built:
+        """Seal a builder whose value is known."""
+        if isinstance(value, Poison):
+            return Built(None, None)
+        refs = tuple(Output("", (builder.use(tensor),)) for tensor in flatten(value))
+        graph = builder.seal(refs, arguments)
+        elements = [entry for entry in builder.entries if entry.placed]
+        single = (
+            builder.kind == "chain"
+            and len(elements) == 1
+            and not elements[0].labelled
+            and len(list(graph.nodes())) == len(graph.inputs) + 1
+        )
+        return Built(
+            graph, structure(value), builder.kept_captures(graph), tuple(builder.ported), single
+        )
+
+    def call_graph(
+        self,
+        built: Built,
+        inputs: list[Value],
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None = None,
+    ) -> Value:
+        """Add the node that calls a graph."""
+        if built.graph is None or built.shape is None:
+            raise Failed
+        assert frame.builder is not None
+        tensors = [*flatten(tuple(inputs)), *built.captured]
+        outputs = tuple(built.graph.type_of(output.refs[0]) for output in built.graph.outputs)
+        ref = None
+        if module is not None:
+            ref = frame.builder.module_ref(module)
+            self.remember(module, FirstUse(built.graph, tuple(t.type for t in tensors), (), span))
+        bound = tuple(frame.builder.module_ref(m) for m in built.ported)
+        made = frame.builder.add(
+            built.graph, tensors, outputs, span, naming, module=ref, bound_modules=bound
+        )
+        return rebuild(built.shape, made)
+
+    def _written_out(
+        self,
+        layer: LayerValue,
+        target: Definition,
+        inputs: dict[str, Value],
+        frame: Frame,
+        span: Span,
+    ) -> Value:
+        """`_: Block`: the block's nodes become nodes of the graph around it."""
+        params = {n: v for n, v in layer.given if n not in self._inputs(layer)}
+        inner = Frame(frame.builder, Env(target.env))
+        with self.ctx.use("", span):
+            self.bind_params(layer, target, params, inner, span)
+            value = self.run_definition(target, inputs, inner)
+        if isinstance(value, Poison):
+            raise Failed
+        return value

@@ -1,0 +1,332 @@
+"""Applying operators: their inputs, their attributes, the types of their outputs."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from addnn_spec.diagnostics import Label, near
+from addnn_spec.elaborate.arguments import Arguments
+from addnn_spec.elaborate.base import Failed, Frame, Poison, Value
+from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.graph import Graph
+from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.passes.weights import operator_weights, weights_of
+from addnn_spec.sizes import SizeError, SymbolicSize
+from addnn_spec.source import Span
+from addnn_spec.values import LayerValue, key, kind_of, show
+
+_SYMBOLIC_WEIGHT_HELP = (
+    "put an AdaptiveAvgPool or a mean before it, or fix the size in the input's shape"
+)
+
+
+class Operators(Arguments):
+    """Applies operators to what flows in."""
+
+    def flow_inputs(self, flow: Value) -> list[Value]:
+        return list(flow) if isinstance(flow, tuple) else [flow]
+
+    def apply_operator(
+        self,
+        layer: LayerValue,
+        target: type[Operator],
+        flow: Value,
+        frame: Frame,
+        naming: Naming,
+        span: Span,
+        module: ModuleValue | None,
+    ) -> Value:
+        assert frame.builder is not None
+        inputs = self.operator_inputs(layer, target, flow, span)
+        types = tuple(None if t is None else self.normal(t.type) for t in inputs)
+        op, outputs = self._operator(layer, target, types, span)
+        ref = None
+        if module is not None:
+            ref = frame.builder.module_ref(module)
+            self.remember(module, FirstUse(op, types, (), span))
+        tensors = frame.builder.add(op, inputs, outputs, span, naming, module=ref)
+        return tensors[0] if len(tensors) == 1 and not self._many(op) else tensors
+
+    @staticmethod
+    def _many(op: Operator) -> bool:
+        """Whether an operator's outputs are a list, also when there is one (`Chunk(1)`)."""
+        return bool(getattr(op, "lists_outputs", False))
+
+    def normal(self, type: TensorType) -> TensorType:
+        """A type with the stated facts about its sizes put in."""
+        if all(isinstance(size, int) for size in type.shape):
+            return type
+        return TensorType(type.dtype, tuple(self.ctx.facts.normal(size) for size in type.shape))
+
+    def operator_inputs(
+        self, layer: LayerValue, target: type[Operator], flow: Value, span: Span
+    ) -> list[Tensor | None]:
+        """The tensors for an operator's inputs: those given by name, then what flows in."""
+        given = {name: value for name, value in layer.given if name in target.input_names}
+        spans = dict(layer.spans)
+        for name, value in given.items():
+            if value is not None and not isinstance(value, Tensor):
+                self.ctx.fail(
+                    "E0206",
+                    f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
+                    spans[name],
+                )
+        flowing = self.flow_inputs(flow)
+        for value in flowing:
+            if not isinstance(value, Tensor):
+                self.ctx.fail(
+                    "E0205", f"{layer.name} takes tensors, and {kind_of(value)} flows in", span
+                )
+        if target.variadic:
+            if not isinstance(flow, tuple):
+                self.ctx.fail(
+                    "E0205",
+                    f"{layer.name} takes a list of tensors, and one tensor flows in",
+                    span,
+                    help=f"give a list: (a, b) -> {layer.name}",
+                )
+            return [*flowing, *(given.get(name) for name in target.input_names[1:])]
+        return self._distribute(layer, target, given, flowing, span)
+
+    def _distribute(
+        self,
+        layer: LayerValue,
+        target: type[Operator],
+        given: dict[str, Any],
+        flowing: list[Value],
+        span: Span,
+    ) -> list[Tensor | None]:
+        given = {name: value for name, value in given.items() if value is not None}
+        names = target.input_names
+        if len(flowing) == 1 and {"left", "right"} & {name for name, _ in layer.given}:
+            names = names[:1]  # a tensor and a number
+        free = [n for n in names if n not in given and n not in target.named_inputs]
+        required = [name for name in free if name not in target.optional_inputs]
+        if not len(required) <= len(flowing) <= len(free):
+            self._wrong_inputs(layer, target, len(flowing), free, span)
+        given |= dict(zip(free, flowing, strict=False))
+        return [given.get(name) for name in names]
+
+    def _wrong_inputs(
+        self, layer: LayerValue, target: type[Operator], count: int, free: list[str], span: Span
+    ) -> NoReturn:
+        optional = [name for name in free if name in target.optional_inputs]
+        need = len(free) - len(optional)
+        wanted = f"{need}" if not optional else f"{need} to {len(free)}"
+        flows = {0: "nothing flows in", 1: "one flows in"}.get(count, f"{count} flow in")
+        help = None
+        if count > 1 and need == 1:
+            help = "name the outputs and take one: y, _ = …; or join them: (a, b) -> Concat"
+        elif need > 1:
+            help = f"give them as ({', '.join(free)}) -> {layer.name}"
+        tensors = "tensor" if wanted == "1" else "tensors"
+        self.ctx.fail(
+            "E0205", f"{layer.name} takes {wanted} {tensors}, and {flows}", span, help=help
+        )
+
+    def _operator(
+        self,
+        layer: LayerValue,
+        target: type[Operator],
+        types: tuple[TensorType | None, ...],
+        span: Span,
+    ) -> tuple[Operator, tuple[TensorType, ...]]:
+        """The operator with its attributes, and the types of its outputs; equal uses share it."""
+        attributes = {name: value for name, value in layer.given if name not in target.input_names}
+        memo_key = (
+            "op",
+            target,
+            tuple((name, key(value)) for name, value in attributes.items()),
+            types,
+            self.ctx.facts.version,
+        )
+        found = self.ctx.memo.get(memo_key) if self.ctx.memoise else None
+        if found is None:
+            found = self._make_operator(layer, target, attributes, types, span)
+            self.ctx.memo[memo_key] = found
+        op, outputs = found
+        return op, outputs
+
+    def _make_operator(
+        self,
+        layer: LayerValue,
+        target: type[Operator],
+        attributes: dict[str, Any],
+        types: tuple[Any, ...],
+        span: Span,
+    ) -> tuple[Operator, tuple[TensorType, ...]]:
+        stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
+        fields = {k: v for k, v in attributes.items() if k in target.model_fields}
+        op = self.construct(layer, target, fields, span)
+        try:
+            result = op.infer(*types)
+            outputs = result if isinstance(result, tuple) else (result,)
+            self._check_stated(layer, op, stated, types, span)
+            self._check_required(layer, op, types, span)
+            self._check_weights(layer, op, types, span)
+        except OperatorError as error:
+            self.operator_error(layer, error, types, span)
+        except SizeError as error:
+            self.ctx.fail("E0311", str(error), span)
+        return op, tuple(self.normal(type) for type in outputs)
+
+    def construct(
+        self, layer: LayerValue, target: type[Operator], fields: dict[str, Any], span: Span
+    ) -> Operator:
+        """The operator, its attributes checked by its own types."""
+        for name, value in fields.items():
+            if any(isinstance(part, Poison) for part in (value,)):
+                raise Failed
+            if isinstance(value, Tensor):
+                self.ctx.fail(
+                    "E0206",
+                    f"{name} of {layer.name} is a value, and this is a tensor",
+                    dict(layer.spans).get(name, span),
+                )
+        try:
+            return target(**fields)
+        except ValidationError as error:
+            self._attribute_errors(layer, error, fields, span)
+        except OperatorError as error:
+            self.operator_error(layer, error, (), span)
+
+    def _attribute_errors(
+        self, layer: LayerValue, error: ValidationError, fields: dict[str, Any], span: Span
+    ) -> NoReturn:
+        spans = dict(layer.spans)
+        told: set[str] = set()
+        for detail in error.errors(include_url=False, include_context=True):
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            if name in told:
+                continue
+            told.add(name)
+            place = spans.get(name, span)
+            if detail["type"] == "missing":
+                self.ctx.report("E0202", f"{layer.name} needs {name}", span)
+            elif isinstance(fields.get(name), SymbolicSize):
+                self.ctx.report(
+                    "E0308",
+                    f"{name} of {layer.name} must be known at compile time, "
+                    f"and {fields[name]} is symbolic",
+                    place,
+                )
+            else:
+                self.ctx.report(
+                    "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
+                    _in_words(str(detail["msg"])),
+                )  # fmt: skip
+        raise Failed
+
+    def operator_error(
+        self, layer: LayerValue, error: OperatorError, types: tuple[Any, ...], span: Span
+    ) -> NoReturn:
+        """Report what an operator found wrong, at the argument or input that it is about."""
+        place = dict(layer.spans).get(error.argument or "", span)
+        note = error.note
+        if not note and error.argument is None:
+            shapes = [str(type) for type in types if type is not None]
+            note = f"its input here is {shapes[0]}" if len(shapes) == 1 else ""
+            note = note or (f"its inputs here are {', '.join(shapes)}" if shapes else "")
+        self.ctx.fail(error.code, error.message, place, note, help=error.help)
+
+    def _check_stated(
+        self,
+        layer: LayerValue,
+        op: Operator,
+        stated: dict[str, Any],
+        types: tuple[Any, ...],
+        span: Span,
+    ) -> None:
+        """Sizes that we infer may be stated; they are checked then."""
+        inferred = op.inferred(*types) if stated else {}
+        spans = dict(layer.spans)
+        for name, value in stated.items():
+            place = spans.get(name, span)
+            if name not in inferred:
+                close = near(name, [*type(op).model_fields, *inferred])
+                self.ctx.fail(
+                    "E0203", f"{layer.name} has no argument {name}", place,
+                    help=f"did you mean {close[0]}?" if close else None,
+                )  # fmt: skip
+            if inferred[name] != value:
+                what = name.removeprefix("in_").removeprefix("num_").replace("_", " ")
+                self.ctx.fail(
+                    "E0301",
+                    f"{layer.name} gets {show(inferred[name])} {what}, "
+                    f"not the {show(value)} that are stated",
+                    place,
+                    f"its input here is {types[0]}",
+                    help=f"leave {name} out: it is inferred",
+                )
+
+    def _check_required(
+        self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
+    ) -> None:
+        """Symbolic sizes that must not be above others: proved, or to be asserted."""
+        for small, large in op.requires(*types):
+            holds = self.ctx.facts.compare(small, "<=", large)
+            if holds is None:
+                self.ctx.fail(
+                    "E0211",
+                    f"{layer.name} needs {small} to be at most {large}, which is not known",
+                    span,
+                    help=f"state it before its use: assert {small} <= {large}",
+                )
+            if not holds:
+                self.ctx.fail("E0303", f"{layer.name} needs {small} to be at most {large}", span)
+
+    def _check_weights(
+        self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
+    ) -> None:
+        for name, weight in (*op.weights(*types).items(), *op.buffers(*types).items()):
+            for size in weight.shape:
+                if isinstance(size, SymbolicSize):
+                    self.ctx.fail(
+                        "E0310",
+                        f"{layer.name} would need a {name} of size {size}, which is symbolic",
+                        span,
+                        f"its input here is {types[0]}" if types and types[0] else "",
+                        help=_SYMBOLIC_WEIGHT_HELP,
+                    )
+
+    def remember(self, module: ModuleValue, use: FirstUse) -> None:
+        """The first use decides the weights; later ones must ask for the same."""
+        if module.first is None:
+            module.first = use
+            return
+        first, now = _weight_shapes(module.first), _weight_shapes(use)
+        if first != now:
+            name = next(n for n in {**first, **now} if first.get(n) != now.get(n))
+            self.ctx.fail(
+                "E0407",
+                f"module {module.name} would need other weights here",
+                use.span,
+                f"{name} is {_shape(now.get(name))} here",
+                labels=(Label(module.first.span, f"and {_shape(first.get(name))} here"),),
+                help="all uses of a module share one set of weights: give them inputs of one width",
+            )
+
+
+def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
+    """The weights of an operator or graph, by path, with their shapes."""
+    if isinstance(use.op, Operator):
+        found = {name: tuple(w.shape) for name, w in operator_weights(use.op, use.inputs)}
+        for argument, graph in use.layers:
+            found |= {f"{argument}.{n}": s for n, s in _graph_weights(graph).items()}
+        return found
+    return _graph_weights(use.op)
+
+
+def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+def _in_words(message: str) -> str:
+    """What pydantic says of a value, as a note beside it."""
+    return message.replace("Input should", "it should").replace("Value error, ", "")
+
+
+def _shape(shape: tuple[Any, ...] | None) -> str:
+    return "missing" if shape is None else f"[{', '.join(str(size) for size in shape)}]"
