@@ -1,0 +1,188 @@
+"""The reference of the operators, generated from their classes: docs/operators/.
+
+    python -m addnn_spec.backends.reference docs
+
+A page a family, an entry an operator: its attributes with types and defaults, what flows in and
+out, its docstring, and an example with the shapes and parameters that the compiler gives it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from addnn_spec.files import write_atomic
+from addnn_spec.ops import find, index
+from addnn_spec.ops.base import Example, HigherOperator, Operator, TensorType
+from addnn_spec.ops.init import Init
+from addnn_spec.sizes import SymbolicSize
+from addnn_spec.values import show
+
+
+def pages() -> dict[str, str]:
+    """The pages of the reference by file name, `README.md` the list of all."""
+    families: dict[str, list[type[Operator]]] = {}
+    for name, module in index().items():
+        operator = find(name)
+        if operator is not None and operator.__module__ == module:
+            families.setdefault(module.rpartition(".")[2], []).append(operator)
+    made = {f"{family}.md": _page(family, found) for family, found in sorted(families.items())}
+    return {"README.md": _contents(families), **made}
+
+
+def _contents(families: dict[str, list[type[Operator]]]) -> str:
+    lines = [
+        "# Operators",
+        "",
+        "Every operator of the language, by family. Generated from the classes in `addnn_spec/ops/`",
+        "by `make docs`; change the class, not the page.",
+        "",
+        "| family | operators |",
+        "| --- | --- |",
+    ]
+    for family, operators in sorted(families.items()):
+        links = (f"[{op.__name__}]({family}.md#{op.__name__.lower()})" for op in operators)
+        names = ", ".join(links)
+        lines.append(f"| [{family}]({family}.md) | {names} |")
+    return "\n".join(lines) + "\n"
+
+
+def _page(family: str, operators: list[type[Operator]]) -> str:
+    module = import_module(f"addnn_spec.ops.{family}")
+    about = (module.__doc__ or "").strip()
+    parts = [f"# {family.capitalize()}\n\n{about}\n"]
+    parts += [_entry(operator) for operator in operators]
+    return "\n".join(parts)
+
+
+def _entry(operator: type[Operator]) -> str:
+    lines = [f"## {operator.__name__}", "", f"`{_signature(operator)}`", ""]
+    lines += [_docstring(operator), ""]
+    lines += [f"- in: {_inputs(operator)}", f"- out: {', '.join(operator.output_names)}"]
+    attributes = _attributes(operator)
+    if attributes:
+        lines += ["", "| attribute | values | default |", "| --- | --- | --- |", *attributes]
+    example = "" if issubclass(operator, HigherOperator) else _example(operator.examples()[0])
+    if example:
+        lines += ["", example]
+    return "\n".join(lines) + "\n"
+
+
+def _docstring(operator: type[Operator]) -> str:
+    text = operator.__doc__ or ""
+    lines = text.strip().splitlines()
+    return "\n".join([lines[0], *(line.removeprefix("    ") for line in lines[1:])])
+
+
+def _signature(operator: type[Operator]) -> str:
+    given = []
+    for name in _fields(operator):
+        info = operator.model_fields[name]
+        given.append(name if info.is_required() else f"{name} = {_default(info)}")
+    return f"{operator.__name__}({', '.join(given)})" if given else operator.__name__
+
+
+def _fields(operator: type[Operator]) -> tuple[str, ...]:
+    """The attributes, those that may be given by position first."""
+    return (*operator.positional_fields(), *operator.keyword_only)
+
+
+def _default(info: Any) -> str:
+    return show(info.get_default(call_default_factory=True))
+
+
+def _inputs(operator: type[Operator]) -> str:
+    if not operator.input_names:
+        return "nothing"
+    if operator.variadic:
+        return "a list of tensors"
+    named = [
+        f"{name} (optional{', by name' if name in operator.named_inputs else ''})"
+        if name in operator.optional_inputs
+        else name
+        for name in operator.input_names
+    ]
+    return ", ".join(named)
+
+
+def _attributes(operator: type[Operator]) -> list[str]:
+    rows = []
+    for name in _fields(operator):
+        info = operator.model_fields[name]
+        default = "" if info.is_required() else f"`{_default(info)}`"
+        rows.append(f"| `{name}` | {_words(info.annotation)} | {default} |")
+    return rows
+
+
+def _words(annotation: Any) -> str:
+    """A field's type in the language's words."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _words(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        parts = [_words(part) for part in get_args(annotation)]
+        return " or ".join(dict.fromkeys(part for part in parts if part))
+    if origin is Literal:
+        return ", ".join(f"`{show(value)}`" for value in get_args(annotation))
+    if origin is tuple:
+        parts = [part for part in get_args(annotation) if part is not Ellipsis]
+        return f"list of {_words(parts[0])}" if parts else "list"
+    return _WORDS.get(annotation, "layer" if annotation is Any else "value")
+
+
+_WORDS: dict[Any, str] = {
+    int: "whole number",
+    float: "number",
+    bool: "`true`, `false`",
+    str: "string",
+    NoneType: "`none`",
+    SymbolicSize: "size",
+    Init: "initialiser",
+}
+
+
+def _example(example: Example) -> str:
+    """The example as a chain, with the types that flow in and out."""
+    operator = example.operator
+    types: tuple[Any, ...] = example.inputs
+    given = ", ".join(f"{name} = {show(value)}" for name, value in operator.given().items())
+    name = type(operator).__name__
+    result = operator.infer(*types)
+    outputs = result if isinstance(result, tuple) else (result,)
+    flows = _types(tuple(type for type in types if type is not None))
+    call = f"{name}({given})" if given else name
+    count = sum(_numel(weight.shape) for weight in operator.weights(*types).values())
+    weights = f", {count:,} parameters" if count else ""
+    return f"Example: {flows} → `{call}` → {_types(outputs)}{weights}"
+
+
+def _types(types: tuple[TensorType, ...]) -> str:
+    if not types:
+        return "nothing"
+    return ", ".join(f"`{type.dtype}{type}`" for type in types)
+
+
+def _numel(shape: tuple[Any, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def main(folder: str) -> None:
+    """Write the pages to `folder`/operators; pages of families that are gone are removed."""
+    target = Path(folder) / "operators"
+    target.mkdir(parents=True, exist_ok=True)
+    made = pages()
+    for name, text in made.items():
+        write_atomic(target / name, text)
+    for old in target.glob("*.md"):
+        if old.name not in made:
+            old.unlink()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
