@@ -37,14 +37,15 @@ def _contents(families: dict[str, list[type[Operator]]]) -> str:
     lines = [
         "# Operators",
         "",
-        "Every operator of the language, by family. Generated from the classes in `addnn_spec/ops/`",
-        "by `make docs`; change the class, not the page.",
+        "Every operator of the language, by family. Generated from the classes in",
+        "`addnn_spec/ops/` by `make docs`; change the class, not the page.",
         "",
         "| family | operators |",
         "| --- | --- |",
     ]
     for family, operators in sorted(families.items()):
-        links = (f"[{op.__name__}]({family}.md#{op.__name__.lower()})" for op in operators)
+        linked = [op.__name__ for op in operators]
+        links = (f"[{name}]({family}.md#{name.lower()})" for name in linked)
         names = ", ".join(links)
         lines.append(f"| [{family}]({family}.md) | {names} |")
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.base import POISON
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.ops import index
+from addnn_spec.ops import index, known
 from addnn_spec.ops.init import INITS
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -66,7 +66,7 @@ def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector
 
 
 def _is_builtin(name: str) -> bool:
-    return name in functions.NAMES or name in INITS or name in index()
+    return name in functions.NAMES or name in INITS or known(name)
 
 
 def _report_unknown(name: str, span: Span, known: set[str], collector: Collector) -> None:

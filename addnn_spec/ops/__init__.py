@@ -1,7 +1,9 @@
 """The operators, found by name. A family's module is imported when one of its names is first used.
 
 The index is read from the text of this package's modules: an operator is a public class of one of
-them, so that adding one means writing its class and nothing else.
+them, so that adding one means writing its class and nothing else. A user's own operators come in by
+the entry point group `addnn_spec.operators` (named like the operator), or by `register`, which the
+caller asks for: never by what a spec says.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from addnn_spec.ops.base import Operator
 
@@ -29,13 +32,54 @@ def index() -> dict[str, str]:
     return found
 
 
+_registered: dict[str, type[Operator]] = {}
+
+
+def register(module: str) -> tuple[str, ...]:
+    """Import a module and make its operators known; gives their names.
+
+    Raises `ImportError` where there is no such module, `ValueError` where it defines no operator.
+    """
+    loaded = import_module(module)
+    found = {
+        name: value
+        for name, value in vars(loaded).items()
+        if isinstance(value, type)
+        and issubclass(value, Operator)
+        and value.__module__ == loaded.__name__
+        and not name.startswith("_")
+    }
+    if not found:
+        raise ValueError(f"{module} defines no operator")
+    _registered.update(found)
+    return tuple(found)
+
+
+@cache
+def _plugins() -> dict[str, Any]:
+    """Entry points of installed packages; looked up only for a name that nothing else has."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="addnn_spec.operators")}
+
+
+def known(name: str) -> bool:
+    """Whether there is an operator called `name`; its module is not imported yet."""
+    return name in _registered or name in index() or name in _plugins()
+
+
 def find(name: str) -> type[Operator] | None:
     """The operator called `name`, or None."""
+    if name in _registered:
+        return _registered[name]
     module = index().get(name)
-    if module is None:
-        return None
-    operator: type[Operator] = getattr(import_module(module), name)
-    return operator
+    if module is not None:
+        operator: type[Operator] = getattr(import_module(module), name)
+        return operator
+    if name in _plugins():
+        loaded: type[Operator] = _plugins()[name].load()
+        return loaded
+    return None
 
 
-__all__ = ["Operator", "find", "index"]
+__all__ = ["Operator", "find", "index", "known", "register"]
