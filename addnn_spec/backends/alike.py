@@ -1,0 +1,113 @@
+"""Which graphs and nodes are alike, so that a drawing can show one of them for all."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from addnn_spec.graph import Graph, Node, Ref
+from addnn_spec.ops.base import Operator
+from addnn_spec.passes.unfold import walk_graphs
+from addnn_spec.values import show
+
+
+class Alike:
+    """Numbers for graphs: equal numbers for graphs that are alike.
+
+    Numbers stand for the graphs inside, too, so that the work grows with the distinct graphs only.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._known: dict[tuple[int, bool], int] = {}
+        self._kept: list[Graph] = []
+
+    def form(self, graph: Graph) -> int:
+        """Equal for graphs of the same nodes, whatever their attributes and sizes."""
+        return self._number(graph, exact=False)
+
+    def content(self, graph: Graph) -> int:
+        """Equal for graphs whose nodes have the same attributes too, whatever their sizes."""
+        return self._number(graph, exact=True)
+
+    def _number(self, graph: Graph, *, exact: bool) -> int:
+        known = self._known.get((id(graph), exact))
+        if known is None:
+            key = (
+                exact,
+                graph.kind,
+                graph.name,
+                tuple(self._node(node, exact) for node in graph.nodes()),
+                tuple((output.name, output.refs) for output in graph.outputs),
+            )
+            known = self._numbers.setdefault(key, len(self._numbers))
+            self._known[id(graph), exact] = known
+            self._kept.append(graph)
+        return known
+
+    def _node(self, node: Node, exact: bool) -> Hashable:
+        return (self.node(node) if exact else self._form(node), node.inputs, node.times)
+
+    def node(self, node: Node) -> Hashable:
+        """Equal for nodes that do the same, wherever they stand."""
+        what: Hashable
+        if node.calls is not None:
+            what = self.content(node.calls)
+        elif isinstance(node.op, Operator):
+            given = node.op.given()
+            what = (type(node.op), *((name, show(value)) for name, value in given.items()))
+        else:
+            what = type(node.op)
+        layers = tuple((name, self.content(graph)) for name, graph in node.layers)
+        return (what, layers, node.training, node.bound_modules)
+
+    def _form(self, node: Node) -> Hashable:
+        what: Hashable = self.form(node.calls) if node.calls is not None else type(node.op)
+        return (what, tuple((name, self.form(graph)) for name, graph in node.layers))
+
+
+def runs(graph: Graph, alike: Alike) -> list[list[Node]]:
+    """A graph's nodes but its inputs, in order; nodes in a row that are alike stand together.
+
+    In a row: each has one output, which only the next one reads, as its first input, and the other
+    inputs are the same.
+    """
+    returned = {ref.node for output in graph.outputs for ref in output.refs}
+    found: list[list[Node]] = []
+    inputs = set(graph.inputs)
+    for node in graph.nodes():
+        if node.id in inputs:
+            continue
+        if found and _continues(graph, found[-1][-1], node, returned, alike):
+            found[-1].append(node)
+        else:
+            found.append([node])
+    return found
+
+
+def _continues(graph: Graph, before: Node, node: Node, returned: set[int], alike: Alike) -> bool:
+    return (
+        bool(before.inputs)
+        and node.inputs[:1] == (Ref(before.id),)
+        and node.inputs[1:] == before.inputs[1:]
+        and len(before.outputs) == 1
+        and graph.nx.out_degree(before.id) == 1
+        and before.id not in returned
+        and node.module is None
+        and before.module is None
+        and alike.node(node) == alike.node(before)
+    )
+
+
+def differing_arguments(graph: Graph) -> dict[tuple[str, int], frozenset[str]]:
+    """For each block that is used with various arguments: the names of those that vary."""
+    first: dict[tuple[str, int], dict[str, str]] = {}
+    found: dict[tuple[str, int], set[str]] = {}
+    for inner in walk_graphs(graph):
+        key = (inner.name, inner.span.start)
+        arguments = {name: show(value) for name, value in inner.arguments}
+        if key not in first:
+            first[key] = arguments
+            continue
+        names = {n for n, text in arguments.items() if first[key].get(n) != text}
+        found.setdefault(key, set()).update(names)
+    return {key: frozenset(names) for key, names in found.items() if names}

