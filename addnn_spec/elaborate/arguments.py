@@ -58,7 +58,7 @@ class Arguments(Expressions):
                 open_names = [other for other in open_names if other != name]
             self._check_name(layer, name, arg)
             fresh.add(name)
-            given[name], spans[name] = value, arg.value.span
+            given[name], spans[name] = value, arg.span
         if body is not None:
             name = self._body_argument(layer, open_names, body)
             given[name] = LayerValue(Brace(body, frame.env))
