@@ -180,6 +180,8 @@ def default_of(column: Column) -> Any:
     if column.rank[0] == 0:
         return NO_DEFAULT
     for value in column.vector[: len(column.vector) // 2 + 1]:
+        if isinstance(value, int) and value not in (0, 1):
+            continue  # a size: a reader wants to see it
         count = sum(same(value, other) for other in column.vector)
         if 2 * count > len(column.vector):
             return value

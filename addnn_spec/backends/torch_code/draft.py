@@ -65,6 +65,8 @@ class Step:
     span: Span
     names: tuple[str, ...]
     """What the text calls the outputs."""
+    labelled: bool = False
+    """The name is a label's."""
     pattern: Pattern | None = None
     heavy: bool = False
     """It has multiply-accumulates: one such a statement."""
@@ -236,7 +238,7 @@ class _Drafter:
         if pattern is None and len(outputs) > 1:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
-        step = Step(node.name, tree, outputs, node.outputs, node.span, names)
+        step = Step(node.name, tree, outputs, node.outputs, node.span, names, node.named)
         step = replace(step, pattern=pattern, heavy=heavy, composite=composite)
         self._draft.steps.append(replace(step, training=node.training))
 

@@ -1,8 +1,8 @@
 """Children by their paths: what the constructor assigns, and how `forward` reads them.
 
 `conv1` is `self.conv1`. Labels with dots nest: `encoder.layer` and `encoder.norm` are the entries
-of one `nn.ModuleDict`, `branches.0` and `branches.1` of one `nn.ModuleList`. A child named by a number
-makes the class an `nn.ModuleDict` itself, and is read `self["0"]`.
+of one `nn.ModuleDict`, `branches.0` and `branches.1` of one `nn.ModuleList`. A child named by a
+number makes the class an `nn.ModuleDict` itself, and is read `self["0"]`.
 """
 
 from __future__ import annotations

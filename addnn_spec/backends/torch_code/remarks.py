@@ -20,7 +20,7 @@ class Remarks:
         self._columns = columns
         self._types = types
         self._names = Namespace(columns.parameters)
-        self._known: dict[tuple[object, ...], str] = {}
+        self._known: list[tuple[tuple[object, ...], str]] = []
         self._texts: dict[int, str] = {}
         for value in sorted(types):
             self._texts[value] = self._shape(types[value])
@@ -42,13 +42,16 @@ class Remarks:
     def _size(self, vector: tuple[Size, ...], dim: int, rank: int) -> str:
         if is_constant(vector):
             return str(some(vector))
-        key = tuple(str(size) for size in vector)
-        if key not in self._known:
-            tree = self._columns.known(vector)
-            self._known[key] = (
-                self._names.unique(_letter(dim, rank)) if tree is None else flat(tree)
-            )
-        return self._known[key]
+        for known, text in self._known:
+            if all(b is ABSENT or a == b for a, b in zip(known, vector, strict=True)):
+                return text
+        tree = self._columns.known(vector)
+        if tree is None:
+            text = self._names.unique(_letter(dim, rank), joint="")
+        else:
+            text = flat(tree)
+        self._known.append((vector, text))
+        return text
 
 
 def _letter(dim: int, rank: int) -> str:

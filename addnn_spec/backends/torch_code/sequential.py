@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
@@ -18,6 +18,7 @@ from addnn_spec.backends.torch_code.draft import (
     Forms,
     operator_module,
 )
+from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Each,
@@ -63,7 +64,7 @@ class Element(NamedTuple):
 
     name: str
     tree: Tree
-    times: int
+    times: int = 1
 
 
 def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[Element] | None:
@@ -134,46 +135,61 @@ def initialized(tree: Tree, op: Operator, types: tuple[Any, ...], emission: Emis
 
 def sequential(elements: Sequence[Element], function: str) -> Tree:
     """The constructor call of a Sequential: positional children if all names are counted."""
-    names = [name for element in elements for name in _names(element)]
-    counted = names == [str(place) for place in range(len(names))]
-    if counted:
-        return Call(function, tuple(Arg(item) for item in _positional(elements)))
-    pairs = tuple(_pairs(elements))
-    if len(pairs) == 1 and isinstance(pairs[0], Star):
-        return Call(function, (Arg(Call("OrderedDict", (Arg(pairs[0].value),))),))
-    return Call(function, (Arg(Call("OrderedDict", (Arg(Seq(pairs, True)),))),))
+    children = [child for element in elements for child in _turns(element)]
+    if [child.name for child in children] == [str(place) for place in range(len(children))]:
+        return Call(function, tuple(Arg(item) for item in _positional(children)))
+    return Call(function, (Arg(_ordered(children)),))
 
 
-def _names(element: Element) -> Iterator[str]:
+def _turns(element: Element) -> Iterator[Element]:
+    """A run's elements one by one."""
     if element.times == 1:
-        yield element.name
+        yield element
         return
     head, first = run_name(element.name)
-    yield element.name
-    yield from (f"{head}{number}" for number in range(first + 1, first + element.times))
+    yield Element(element.name, element.tree)
+    for number in range(first + 1, first + element.times):
+        yield Element(f"{head}{number}", element.tree)
 
 
-def _positional(elements: Sequence[Element]) -> Iterator[Tree]:
-    for run in _runs(elements, named=False):
+def _positional(children: Sequence[Element]) -> Iterator[Tree]:
+    for run in _runs(children):
         loop = _loop(run)
         if loop is None:
-            yield from (element.tree for element in run for _ in range(element.times))
+            yield from (child.tree for child in run)
         else:
             yield Star(Each(loop.iterable, loop.element, loop.targets))
 
 
-def _pairs(elements: Sequence[Element]) -> Iterator[Tree]:
-    for run in _runs(elements, named=True):
-        loop = _loop(run)
-        head, first = run_name(run[0].name)
-        names = [name for element in run for name in _names(element)]
-        regular = all(name == f"{head}{first + k}" for k, name in enumerate(names))
-        if loop is None or not regular:
-            trees = [element.tree for element in run for _ in range(element.times)]
-            yield from (Seq((Key(n), t)) for n, t in zip(names, trees, strict=True))
-            continue
-        pair = Seq((Template(head, LOOP + "i"), loop.element))
-        yield Star(_numbered(pair, loop, first))
+def _ordered(children: Sequence[Element]) -> Tree:
+    """The children with their names: as keywords where these can be, else as pairs."""
+    parts: list[tuple[list[Element], Tree | None]] = []
+    for run in _runs(children):
+        loop, number = _loop(run), _counted_from(run)
+        if loop is None or number is None:
+            parts += [([child], None) for child in run]
+        else:
+            pair = Seq((Template(number[0], f"{LOOP}i"), loop.element))
+            parts.append((run, _numbered(pair, loop, number[1])))
+    if len(parts) == 1 and parts[0][1] is not None:
+        return Call("OrderedDict", (Arg(parts[0][1]),))
+    if all(loop is None and is_plain(run[0].name) for run, loop in parts):
+        return Call("OrderedDict", tuple(Arg(run[0].tree, run[0].name) for run, _ in parts))
+    pairs = (
+        Seq((Key(run[0].name), run[0].tree)) if loop is None else Star(loop) for run, loop in parts
+    )
+    return Call("OrderedDict", (Arg(Seq(tuple(pairs), True)),))
+
+
+def _counted_from(run: Sequence[Element]) -> tuple[str, int] | None:
+    """What the names of a run have in common, and the number that they count up from."""
+    head = run[0].name.rstrip("0123456789")
+    digits = run[0].name[len(head) :]
+    if not digits or str(int(digits)) != digits:
+        return None
+    first = int(digits)
+    regular = all(child.name == f"{head}{first + k}" for k, child in enumerate(run))
+    return (head, first) if regular else None
 
 
 class Loop(NamedTuple):
@@ -200,39 +216,53 @@ def _numbered(pair: Tree, loop: Loop, first: int) -> Each:
     return Each(numbered, pair, (LOOP + "i", targets))
 
 
-def _runs(elements: Sequence[Element], *, named: bool) -> Iterator[list[Element]]:
-    """Elements grouped where neighbours differ in literals (and in a name's number) only."""
+def _runs(children: Sequence[Element]) -> Iterator[list[Element]]:
+    """Children grouped: equal ones in a row, else those in a row that differ in literals only."""
     run: list[Element] = []
-    before: Any = None
-    for element in elements:
-        skeleton = split(element.tree, [])
-        if named:
-            skeleton = (run_name(element.name)[0], skeleton)
-        if run and skeleton != before:
-            yield run
+    for same, group in _equal(children):
+        if same:
+            yield from _alike(run)
             run = []
-        run.append(element)
-        before = skeleton
-    if run:
-        yield run
+            yield group
+        else:
+            run += group
+    yield from _alike(run)
 
 
-def _loop(run: list[Element]) -> Loop | None:
+def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
+    for _, found in groupby(children, key=lambda child: _identity(child.tree)):
+        group = list(found)
+        yield len(group) > 1, group
+
+
+def _identity(tree: Tree) -> tuple[Tree, str]:
+    leaves: list[Leaf] = []
+    skeleton = split(tree, leaves)
+    return skeleton, repr([leaf.value for leaf in leaves])
+
+
+def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:
+    for _, found in groupby(children, key=lambda child: split(child.tree, [])):
+        group = list(found)
+        if len(group) > _FEW:
+            yield group
+        else:
+            yield from ([child] for child in group)
+
+
+def _loop(run: Sequence[Element]) -> Loop | None:
     """The run as a loop, or None if it is better written out."""
-    trees = [element.tree for element in run for _ in range(element.times)]
-    if len(trees) < 2:
+    if len(run) < 2:
         return None
     rows: list[list[Leaf]] = []
     skeleton: Tree = None
-    for tree in trees:
+    for child in run:
         leaves: list[Leaf] = []
-        skeleton = split(tree, leaves)
+        skeleton = split(child.tree, leaves)
         rows.append(leaves)
     vectors = [tuple(leaf.value for leaf in column) for column in zip(*rows, strict=True)]
     varying = [place for place, vector in enumerate(vectors) if not is_constant(vector)]
     if any(not is_literal(value) for place in varying for value in vectors[place]):
-        return None
-    if varying and len(trees) <= _FEW:
         return None
     names = _targets([rows[0][place].hint for place in varying], [vectors[p] for p in varying])
     shared: dict[int, str] = dict(zip(varying, names, strict=True))
@@ -244,11 +274,11 @@ def _loop(run: list[Element]) -> Loop | None:
 
     element = rewrite(skeleton, put)
     if not varying:
-        counter = Call("range", (Arg(Leaf(len(trees), "depth")),))
-        return Loop(element, (LOOP + "_",), counter, len(trees))
+        counter = Call("range", (Arg(Leaf(len(run), "depth")),))
+        return Loop(element, (f"{LOOP}_",), counter, len(run))
     targets = tuple(dict.fromkeys(names))
     columns = [vectors[varying[names.index(target)]] for target in targets]
-    return Loop(element, targets, _iterable(columns), len(trees))
+    return Loop(element, targets, _iterable(columns), len(run))
 
 
 def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:
@@ -279,7 +309,7 @@ def progression(vector: Vector) -> Tree | None:
     step = vector[1] - vector[0]
     if step == 0 or any(b - a != step for a, b in pairwise(vector)):
         return None
-    start, stop = vector[0], vector[-1] + (1 if step > 0 else -1)
+    start, stop = vector[0], vector[-1] + step
     bounds = [stop] if start == 0 and step == 1 else [start, stop] + ([step] if step != 1 else [])
     return Call("range", tuple(Arg(Leaf(bound, "turns")) for bound in bounds))
 

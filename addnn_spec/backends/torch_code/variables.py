@@ -74,6 +74,10 @@ class Variables:
     # --- wishes ----------------------------------------------------------------------------------
     def _wish(self) -> None:
         """The names in the text, and back along the flow from them."""
+        for assign in self._all_assigns():
+            for value, name in zip(assign.step.outputs, assign.step.names, strict=True):
+                if name:
+                    self._wishes[value] = identifier(name)
         counts: Counter[int] = Counter(
             value for tree in self._all_trees() for value in set(_read(tree))
         )
@@ -97,11 +101,15 @@ class Variables:
                 yield join.orelse
         yield from self._outputs
 
+    def _all_assigns(self) -> Iterator[Assign]:
+        for statement in self._statements:
+            if isinstance(statement, Assign):
+                yield statement
+            else:
+                yield from (*statement.then, *statement.orelse)
+
     def _wish_back(self, assign: Assign, counts: Counter[int]) -> None:
         step = assign.step
-        for value, name in zip(step.outputs, step.names, strict=True):
-            if name and value not in self._wishes:
-                self._wishes[value] = identifier(name)
         wish = self._wishes.get(step.outputs[0]) if len(step.outputs) == 1 else None
         first = next(iter(_read(assign.tree)), None)
         if wish and first is not None and counts[first] == 1:
@@ -110,22 +118,13 @@ class Variables:
     def _wish_join(self, value: int, then: Tree, orelse: Tree, counts: Counter[int]) -> None:
         wish = self._wishes.get(value)
         if wish is None:
-            wish = self._named_in(then) or self._named_in(orelse)
+            wish = self._wishes.get(then.index) or self._wishes.get(orelse.index)
         if wish is None:
             return
         self._wishes[value] = wish
         for tree in (then, orelse):
             if counts[tree.index] == 1:
                 self._wishes.setdefault(tree.index, wish)
-
-    def _named_in(self, tree: Tree) -> str | None:
-        for statement in self._statements:
-            arms = (*statement.then, *statement.orelse) if isinstance(statement, Fork) else ()
-            for assign in (statement,) if isinstance(statement, Assign) else arms:
-                step = assign.step
-                if tree.index in step.outputs:
-                    return step.names[step.outputs.index(tree.index)] or None
-        return None
 
     # --- naming ----------------------------------------------------------------------------------
     def _name(self, assign: Assign, position: int) -> None:
@@ -146,7 +145,7 @@ class Variables:
             wish = next((self._variable[r] for r in reads[:1] if self._last[r] <= position), None)
         if wish is None:
             label = assign.step.name.rpartition(".")[2]
-            wish = identifier(label) if not label.isdigit() else "y"
+            wish = identifier(label) if assign.step.labelled and not label.isdigit() else "y"
         return self._bind(value, self._free(wish, position))
 
     def _free(self, wish: str, position: int) -> str:
