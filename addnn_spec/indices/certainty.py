@@ -40,9 +40,10 @@ def guarantee(
 
     Without test data: it cannot if SI = 1 and ``gamma < (db_min - dw_max) / 2``; dw_max is the
     largest distance to a nearest sample of the same class, db_min the smallest between classes.
-    This supposes that every new sample has one of its class within dw_max and none of another within
-    db_min. With ``X_test`` (n, ...), for each: if SI = 1 and ``gamma < (dn - dp) / 2``; dp is the
-    distance to the nearest training sample, dn to the nearest of another label than that one's.
+    This supposes that every new sample has one of its class within dw_max and none of another
+    within db_min. With ``X_test`` (n, ...), for each: if SI = 1 and
+    ``gamma < (dn - dp) / 2``; dp is the distance to the nearest training sample, dn to the nearest
+    of another label than that one's.
     ``gamma`` is in the units of the space that distances are taken in.
 
     Raises:

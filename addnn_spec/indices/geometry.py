@@ -1,8 +1,8 @@
 """Squared distances with a certificate: float32 lower bounds, float64 values.
 
 The float32 bound of a pair is the Gram expansion ``n_i + n_j - 2 g_ij`` of centred rows, lowered
-by all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3):
-``|error| <= c (n_i + n_j)``, ``c = gamma_n + 20 u``, where ``n`` counts the additions behind one sum.
+by all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter
+3): ``|error| <= c (n_i + n_j)``, ``c = gamma_n + 20 u``, ``n`` the additions behind one sum.
 Products are summed ``CHUNK`` columns at a time, so ``n`` is about ``CHUNK`` however wide the rows
 are. What the bound leaves open is settled by direct differences in float64.
 """

@@ -32,7 +32,8 @@ class Neighbours:
 
     Attributes:
         indices: (m, r) int64; -1 where fewer than r samples are allowed.
-        distances: (m, r) float64; inf there.
+        distances: (m, r) float64; inf there. Where ``settled`` is False those that decide nothing
+            are float32 figures, right to its error bound; order and ties are exact all the same.
         surplus: (m,) int64, samples beyond the r at exactly the r-th distance.
         surplus_same: (m,) int64, those of them with the sample's own label; None without labels.
     """
@@ -41,6 +42,7 @@ class Neighbours:
     distances: Tensor
     surplus: Tensor
     surplus_same: Tensor | None = None
+    settled: bool = True
 
     @property
     def order(self) -> int:
@@ -142,7 +144,9 @@ class RunningNeighbours:
         self._nearest = torch.full((samples, order), math.inf, dtype=torch.float32, device=device)
         high = torch.finfo(torch.float32).max
         self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
+        self._slack = torch.zeros_like(self.radius)
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._settled = True
         self._group = _GROUP if order <= _GROUP else 1
 
     @property
@@ -164,12 +168,37 @@ class RunningNeighbours:
                 del lower
                 self._settle_from(queries, references)
 
-    def settle(self, measure: Measure) -> None:
-        """Settle what waits; ``measure(rows, columns)`` gives exact squared distances (p,)."""
-        rows, columns = self._take_pending()
-        if len(rows):
-            with full_precision(self.frame.shift.device):
-                self._merge(rows, columns, measure(rows, columns))
+    def settle(self, measure: Measure, *, distances: bool = True) -> None:
+        """Settle what waits; ``measure(rows, columns)`` gives exact squared distances (p,).
+
+        Without ``distances``, only pairs whose float32 bounds overlap with another's of the same
+        sample: enough for the neighbours, their order and ties. Then call it once, at the end.
+        """
+        self.prune()
+        if not self._pending:
+            return
+        rows, columns, keys = self._pending.pop()
+        with full_precision(self.frame.shift.device):
+            if distances or bool((self.indices >= 0).any()):
+                self._merge(rows.long(), columns.long(), measure(rows.long(), columns.long()))
+            else:
+                self._merge(*self._settle_overlaps(rows.long(), columns.long(), keys, measure))
+
+    def _settle_overlaps(
+        self, rows: Tensor, columns: Tensor, keys: Tensor, measure: Measure
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        by = torch.argsort(keys, stable=True)
+        by = by[torch.argsort(rows[by], stable=True)]
+        rows, columns, keys = rows[by], columns[by], keys[by]
+        upper = self.frame.upper_bounds(keys, self._slack[rows])
+        meets = (rows[1:] == rows[:-1]) & (keys[1:] <= upper[:-1])
+        open_pairs = torch.zeros_like(rows, dtype=torch.bool)
+        open_pairs[1:] |= meets
+        open_pairs[:-1] |= meets
+        squares = (keys.double().clamp_min(0) + upper.double()) / 2  # apart from all others
+        squares[open_pairs] = measure(rows[open_pairs], columns[open_pairs])
+        self._settled = False
+        return rows, columns, squares
 
     def prune(self) -> None:
         """Drop waiting pairs that the radius has overtaken."""
@@ -183,7 +212,8 @@ class RunningNeighbours:
         if self._pending:
             raise ShapeError("some pairs wait: call settle before result")
         same = self.surplus_same if self.labels is not None else None
-        return Neighbours(self.indices, self.frame.distances(self.squares), self.surplus, same)
+        distances = self.frame.distances(self.squares)
+        return Neighbours(self.indices, distances, self.surplus, same, self._settled)
 
     def _forbid(self, lower: Tensor, queries: Block, references: Block) -> None:
         inner = lower[: len(queries), : len(references)]
@@ -203,41 +233,36 @@ class RunningNeighbours:
         """Keep the pairs within the radius of the samples of ``mine``, and shrink the radius."""
         groups = lower.shape[0 if transposed else 1] // self._group
         if transposed:
-            least = lower.view(self._group, groups, -1).amin(dim=0)[:, : len(mine)].T.contiguous()
+            grouped = lower.view(self._group, groups, -1)
+            members, least = grouped.permute(2, 1, 0), grouped.amin(dim=0).T.contiguous()
         else:
-            least = lower.view(-1, self._group, groups).amin(dim=1)[: len(mine)]
+            grouped = lower.view(-1, self._group, groups)
+            members, least = grouped.permute(0, 2, 1), grouped.amin(dim=1)
+        least = least[: len(mine)]
         radius = self._shrink(least, mine)
         hit, group = torch.nonzero(least <= radius[:, None], as_tuple=True)
-        steps = torch.arange(self._group, device=lower.device) * groups
-        other = group[:, None] + steps
-        keys = lower[other, hit[:, None]] if transposed else lower[hit[:, None], other]
-        row, column = torch.nonzero(keys <= radius[hit, None], as_tuple=True)
+        keys = members[hit, group]
+        row, member = torch.nonzero(keys <= radius[hit, None], as_tuple=True)
         rows = (hit[row] + mine.start).int()
-        columns = (other[row, column] + theirs.start).int()
-        self._pending.append((rows, columns, keys[row, column]))
+        columns = (group[row] + member * groups + theirs.start).int()
+        self._pending.append((rows, columns, keys[row, member]))
 
     def _shrink(self, least: Tensor, mine: Block) -> Tensor:
         """The radius after this block: its groups' minima are distances of distinct samples."""
         span = slice(mine.start, mine.stop)
         if self.order == 1:
             nearest = torch.minimum(self._nearest[span], least.amin(dim=1, keepdim=True))
-        else:  # minima of a few parts: a little above the r smallest, and much faster found
-            parts = [part.amin(dim=1) for part in least.chunk(2 * self.order, dim=1)]
-            both = torch.cat((self._nearest[span], torch.stack(parts, dim=1)), dim=1)
+        else:  # minima of some parts: a little above the r smallest, and much faster found
+            if self.order <= 8:
+                least = least.view(len(least), -1, 8).amin(dim=1)
+            both = torch.cat((self._nearest[span], least), dim=1)
             nearest = both.topk(self.order, dim=1, largest=False).values
         self._nearest[span] = nearest
+        self._slack[span] = mine.slack
         bound = self.frame.upper_bounds(nearest[:, -1], mine.slack)
         radius = torch.minimum(self.radius[span], bound)
         self.radius[span] = radius
         return radius
-
-    def _take_pending(self) -> tuple[Tensor, Tensor]:
-        self.prune()
-        if not self._pending:
-            nothing = torch.empty(0, dtype=torch.int64, device=self.radius.device)
-            return nothing, nothing
-        rows, columns, _ = self._pending.pop()
-        return rows.long(), columns.long()
 
     def _settle_from(self, queries: Block, references: Block) -> None:
         def measure(rows: Tensor, columns: Tensor) -> Tensor:
@@ -312,12 +337,13 @@ def search(
     among: str = "all",
     weight: Tensor | None = None,
     budget: int | None = None,
+    distances: bool = True,
 ) -> Neighbours:
     """The exact ``order`` nearest neighbours of every row of ``queries`` (m, d).
 
     Without ``references`` (n, d) among the queries themselves, self excluded. Distances are
     Euclidean, features multiplied by ``weight`` (d,) first if given. ``budget``: bytes beside the
-    inputs.
+    inputs. Without ``distances`` only those that decide something are settled in float64.
 
     Raises:
         UndefinedIndexError: there are not ``order`` other samples.
@@ -362,5 +388,5 @@ def search(
             run.prune()
             if run.pending > limit // 2:
                 run.settle(measure)
-    run.settle(measure)
+    run.settle(measure, distances=distances)
     return run.result()

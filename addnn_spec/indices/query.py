@@ -69,8 +69,9 @@ class Query:
         labels: Tensor | None = None,
         reference_labels: Tensor | None = None,
         among: str = "all",
+        distances: bool = True,
     ) -> Neighbours:
-        """The search in this query's space."""
+        """The search in this query's space; see ``neighbours.search``."""
         target = self.references
         others = len(self.samples) - 1 if target is None else len(target)
         check_order(order, others)
@@ -83,6 +84,7 @@ class Query:
             among=among,
             weight=self.space.weight,
             budget=self.budget,
+            distances=distances,
         )
 
     def record(self, name: str, per_sample: Tensor, order: int = 1) -> IndexResult:

@@ -70,7 +70,7 @@ def separation_index(
 
     def compute(rows: Tensor, labels: Tensor, fold: tuple[int, int] | None) -> IndexResult:
         query = Query.of(rows, None, fold, **options)
-        found = query.search(order, labels)
+        found = query.search(order, labels, distances=False)
         values, tied = agreement(found, labels, labels, order, kind, ties)
         result = query.record("separation index", values, order)
         short = _short_classes(labels, order)
@@ -154,7 +154,7 @@ def center_separation_index(
     if leave_one_out:
         values, tied = _without_self(query, codes, own, counts)
     else:
-        found = query.search(1)
+        found = query.search(1, distances=False)
         values, tied = (found.indices[:, 0] == codes).double(), int((found.surplus > 0).sum())
     if bool(torch.isnan(values).all()):
         raise UndefinedIndexError("every class has one sample: no mean without it")
@@ -207,7 +207,7 @@ def cross_separation_index(
     check_lengths(train, codes, "labels")
     check_lengths(test, test_codes, "test labels")
     query = Query.of(test, train, **options)
-    found = query.search(order, test_codes, codes)
+    found = query.search(order, test_codes, codes, distances=False)
     values, tied = agreement(found, test_codes, codes, order, kind, ties)
     result = query.record("cross separation index", values, order)
     return replace(result, kind=kind, ties=ties, tied=tied, n_classes=len(classes))

@@ -68,7 +68,7 @@ def smoothness_index(
 
     def compute(rows: Tensor, goals: Tensor, fold: tuple[int, int] | None) -> IndexResult:
         query = Query.of(rows, None, fold, **options)
-        found = query.search(order)
+        found = query.search(order, distances=False)
         spread = TargetSpread.of(goals, order, budget=query.budget)
         values = spread.values(found, order, kind, form, gain)
         return _record(query, found, values, "smoothness index", order, kind, form)
@@ -98,7 +98,7 @@ def cross_smoothness_index(
     check_lengths(test, test_targets, "test targets")
     check_widths(targets, test_targets)
     query = Query.of(test, train, **options)
-    found = query.search(order)
+    found = query.search(order, distances=False)
     spread = TargetSpread.of(test_targets, order, references=targets, budget=query.budget)
     values = spread.values(found, order, kind, form, gain)
     return _record(query, found, values, "cross smoothness index", order, kind, form)
@@ -193,7 +193,7 @@ def smoothness_error_bound(
     gamma = check_gamma(gamma)
     train, test, targets = as_samples(X), as_samples(X_test, "X_test"), _targets(Y)
     index = smoothness_index(train, targets, **options)
-    own = Query.of(train, **options).search(1).indices[:, 0]
+    own = Query.of(train, **options).search(1, distances=False).indices[:, 0]
     alpha = (targets - targets[own.to(targets.device)]).square().sum(dim=1).sqrt()
     query = Query.of(test, train, **options)
     assert query.references is not None

@@ -23,6 +23,7 @@ from addnn_spec.indices import (
     search_plan,
 )
 from addnn_spec.indices.geometry import check_finite, equal_rows, full_precision
+from addnn_spec.indices.neighbours import search
 from tests.indices.oracles import ranked, squared
 
 
@@ -87,6 +88,27 @@ def test_references_are_searched_without_self() -> None:
     assert found.distances[3, 0] == 0
 
 
+values = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 1e4])
+grids = hnp.arrays(np.float32, st.tuples(st.integers(3, 24), st.integers(1, 3)), elements=values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(X=grids, order=st.integers(1, 4), close=st.booleans())
+def test_settling_only_what_decides_gives_the_same(X: Any, order: int, close: bool) -> None:
+    rows = torch.from_numpy(X)
+    if close:  # nearly equal distances: float32 leaves most open
+        rows = rows + 1e-6 * normal(*rows.shape)
+    order = min(order, len(X) - 1)
+    full, some = search(rows, order), search(rows, order, distances=False)
+    assert torch.equal(full.indices, some.indices)
+    assert torch.equal(full.surplus, some.surplus)
+    assert full.settled
+    scale = float((rows - rows.double().mean(dim=0)).norm(dim=1).max()) + 1e-30
+    torch.testing.assert_close(
+        full.distances.square() / scale**2, some.distances.square() / scale**2, rtol=0, atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("among", ["same", "other"])
 def test_among_labels(among: str) -> None:
     X, labels = normal(200, 4), torch.arange(200) % 3
@@ -100,10 +122,6 @@ def test_among_labels(among: str) -> None:
         expected[0] = -1
         assert torch.isinf(found.distances[0, 0])
     assert np.array_equal(found.indices[:, 0].numpy(), expected)
-
-
-values = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 1e4])
-grids = hnp.arrays(np.float32, st.tuples(st.integers(3, 24), st.integers(1, 3)), elements=values)
 
 
 @settings(max_examples=60, deadline=None)

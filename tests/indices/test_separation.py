@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_identities(data: tuple[Array, Array]) -> None:
     soft = [float(separation_index(X, y, r, "soft")) for r in range(1, len(X))]
     anti = [float(separation_index(X, y, r, "anti")) for r in range(1, len(X))]
     assert hard[0] == soft[0]
-    assert all(a >= b for a, b in zip(hard, hard[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(hard))
     assert all(h <= s + 1e-12 for h, s in zip(hard, soft, strict=True))
     assert all(h + a <= 1 + 1e-12 for h, a in zip(hard, anti, strict=True))
     assert float(class_separation(X, y)) == hard[0]
@@ -79,8 +80,6 @@ def test_invariances(seed: int) -> None:
 
 def choices(X: Array, i: int, order: int) -> list[list[int]]:
     """Every set of ``order`` nearest neighbours that distances allow."""
-    from itertools import combinations
-
     distance = squared(X, X)[i]
     others = [j for j in range(len(X)) if j != i]
     last = sorted(distance[others])[order - 1]
@@ -99,7 +98,8 @@ def test_tie_rules_are_the_extremes_over_choices(
 
     def value(i: int, chosen: list[int]) -> float:
         hits = [y[i] == y[j] for j in chosen]
-        return {"hard": all(hits), "anti": not any(hits), "soft": sum(hits) / order}[kind]
+        values = {"hard": all(hits), "anti": not any(hits), "soft": sum(hits) / order}
+        return float(values[kind])
 
     every = [[value(i, c) for c in choices(X, i, order)] for i in range(len(X))]
     least = separation_index(X, y, order, kind, ties="all")
