@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
-from addnn_spec.passes.memory import at
-from addnn_spec.passes.receptive import Field, receptive_fields
+from addnn_spec.passes.memory import at, elements
 from addnn_spec.passes.summary import Row, Summary
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
+
+if TYPE_CHECKING:
+    from addnn_spec.passes.receptive import Field
 
 DEPTH = 1
 """How many levels are open by default."""
@@ -137,7 +140,7 @@ def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Fi
         name,
         row.op + (f" ×{row.times:,}" if row.times > 1 else ""),
         _shapes(row, dims),
-        _figure(sum(at(output.numel, dims) for output in row.outputs)),
+        _figure(sum(elements(output, dims) for output in row.outputs)),
         f"as {row.shared_with}" if row.shared_with else _figure(total.params),
         _figure(at(total.macs, dims)),
     ]
@@ -161,6 +164,8 @@ def _figure(count: int) -> str:
 
 def _fields(graph: Graph) -> dict[str, Field]:
     """The receptive field of each node, and of what holds nodes: that of the last inside."""
+    from addnn_spec.passes.receptive import receptive_fields
+
     found: dict[str, Field] = {}
     for path, field in receptive_fields(graph).items():
         parts = path.split(".")

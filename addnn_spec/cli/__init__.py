@@ -7,12 +7,14 @@ the output has gone.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
     """Run `addnn` with the arguments of the process, and exit."""
+    gc.disable()  # what is imported stays: `app` turns the collector on when a command is loaded
     sys.exit(run(sys.argv[1:]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,8 @@ class LazyGroup(click.Group):
             return None
         module, function = COMMANDS[name][0].split(":")
         command = getattr(import_module(f"addnn_spec.cli.{module}"), function)
+        gc.freeze()  # modules live to the end: no collection needs to look at them
+        gc.enable()
         assert isinstance(command, click.Command)
         return command
 

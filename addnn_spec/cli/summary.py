@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -42,6 +41,8 @@ def summary(
     found = elaborate(spec, options)
     try:
         if as_json:
+            import json
+
             data = to_json(found.graph, found.dims, limit=options.listed)
             click.echo(json.dumps(data, indent=2))
         else:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.unfold import FlatNode, Unfolded, Value, unfold
-from addnn_spec.sizes import Size, defaults, evaluate
+from addnn_spec.sizes import Size, defaults, evaluate, symbols
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
 
@@ -38,7 +39,12 @@ def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Me
 
 def tensor_bytes(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
     """The bytes of a tensor at its default sizes, or at `dims`."""
-    return BYTES[type.dtype] * at(type.numel, dims)
+    return BYTES[type.dtype] * elements(type, dims)
+
+
+def elements(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
+    """The number of elements of a tensor at its default sizes, or at `dims`."""
+    return prod(at(size, dims) for size in type.shape)
 
 
 def at(size: Size, dims: Mapping[str, int] | None) -> int:
@@ -47,8 +53,6 @@ def at(size: Size, dims: Mapping[str, int] | None) -> int:
         return size
     if not dims:
         return defaults(size)
-    from addnn_spec.sizes import symbols
-
     return evaluate(size, {s.name: dims.get(s.name, s.default) for s in symbols(size)})
 
 

@@ -11,7 +11,7 @@ from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.dims import check_dims
-from addnn_spec.passes.memory import BYTES, Memory, activation_memory, at
+from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
 from addnn_spec.passes.weights import weights_of
@@ -202,8 +202,8 @@ def _node_json(
         "inputs": [nodes[value.source].path for value in item.inputs if value is not None],
         "output_shape": [at(size, dims) for size in first.shape],
         "output_shapes": [[at(s, dims) for s in t.shape] for t in item.node.outputs],
-        "activation_size": sum(at(t.numel, dims) for t in item.node.outputs),
-        "activation_bytes": sum(BYTES[t.dtype] * at(t.numel, dims) for t in item.node.outputs),
+        "activation_size": sum(elements(t, dims) for t in item.node.outputs),
+        "activation_bytes": sum(tensor_bytes(t, dims) for t in item.node.outputs),
         "params": cost.params,
         "macs": at(cost.macs, dims),
         "flops": at(cost.total_flops, dims),
