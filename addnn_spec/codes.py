@@ -15,7 +15,7 @@ CODES: dict[str, str] = {
     "E0006": "a malformed or too long number",
     "E0007": "a reserved word as a name",
     "E0008": "a statement or an element where it cannot stand",
-    "E0009": "a malformed escape or {expression} in a string",
+    "E0009": "a malformed {expression} in a string",
     "E0010": "a character that starts nothing",
     "E0011": "`=` where `==` is meant, or the other way round",
     "E0012": "an arrow is missing",
