@@ -158,7 +158,9 @@ class Graph:
     """The block's or network's name; for a brace, empty."""
     span: Span
     arguments: tuple[tuple[str, Any], ...] = ()
-    """The block's parameters as given (values of `addnn_spec/values.py`), in order."""
+    """The block's parameters with their values (of `addnn_spec/values.py`), in order."""
+    given: frozenset[str] = frozenset()
+    """The parameters that the first use gave; the others have their defaults. For drawings."""
     input_names: tuple[str, ...] = ()
     """A name for each placeholder, in the order of `inputs`."""
     inputs: tuple[int, ...] = ()

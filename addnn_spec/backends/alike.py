@@ -6,7 +6,6 @@ from collections.abc import Hashable
 
 from addnn_spec.graph import Graph, Node, Ref
 from addnn_spec.ops.base import Operator
-from addnn_spec.passes.unfold import walk_graphs
 from addnn_spec.values import show
 
 
@@ -96,18 +95,3 @@ def _continues(graph: Graph, before: Node, node: Node, returned: set[int], alike
         and before.module is None
         and alike.node(node) == alike.node(before)
     )
-
-
-def differing_arguments(graph: Graph) -> dict[tuple[str, int], frozenset[str]]:
-    """For each block that is used with various arguments: the names of those that vary."""
-    first: dict[tuple[str, int], dict[str, str]] = {}
-    found: dict[tuple[str, int], set[str]] = {}
-    for inner in walk_graphs(graph):
-        key = (inner.name, inner.span.start)
-        arguments = {name: show(value) for name, value in inner.arguments}
-        if key not in first:
-            first[key] = arguments
-            continue
-        names = {n for n, text in arguments.items() if first[key].get(n) != text}
-        found.setdefault(key, set()).update(names)
-    return {key: frozenset(names) for key, names in found.items() if names}

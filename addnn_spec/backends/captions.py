@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
 from addnn_spec.graph import Graph
@@ -13,9 +13,9 @@ from addnn_spec.passes.memory import at
 from addnn_spec.sizes import Size, SymbolicSize, symbols
 from addnn_spec.values import show
 
-_LONGEST = 44
+_LONGEST = 56
 _MINOR = frozenset(
-    "bias eps momentum affine inplace padding_mode weight_init bias_init ceil_mode weight".split()
+    ["bias", "eps", "momentum", "affine", "padding_mode", "ceil_mode", "weight_init", "bias_init"]
 )
 _SIGNS = {"Add": "+", "Sub": "−", "Mul": "×", "Div": "÷", "MatMul": "@", "Pow": "^"}
 SIGNS = frozenset(_SIGNS.values())
@@ -38,15 +38,17 @@ def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
     return _SIGNS.get(kind.__name__, kind.__name__), shortened(", ".join(words))
 
 
-def named_arguments(arguments: tuple[tuple[str, Any], ...], wanted: Set[str] | None) -> str:
-    """A block's arguments: those of the names `wanted`, or all of them."""
-    words = [f"{n}={show(value)}" for n, value in arguments if wanted is None or n in wanted]
+def given_arguments(graph: Graph) -> str:
+    """A block's arguments, without those that have their defaults."""
+    words = [f"{name}={show(value)}" for name, value in graph.arguments if name in graph.given]
     return shortened(", ".join(words))
 
 
 def shape_text(type: TensorType, dims: Mapping[str, int]) -> str:
-    """A shape, N×64×56×56: numbers, but for a batch whose size was not given."""
-    sizes = [_size(size, dims) if not i else str(at(size, dims)) for i, size in enumerate(type.shape)]
+    """A shape, N×64×56×56: numbers, but for a size that has no value (the batch)."""
+    sizes = [
+        _size(size, dims) if not i else str(at(size, dims)) for i, size in enumerate(type.shape)
+    ]
     text = "×".join(sizes) or "scalar"
     return text if type.dtype == "float" else f"{type.dtype} {text}"
 
@@ -78,7 +80,7 @@ def _size(size: Size, dims: Mapping[str, int]) -> str:
     """A size as a number, but a symbol that no default or option gives a value by its name."""
     if isinstance(size, int):
         return str(size)
-    named = [symbol for symbol in symbols(size)]
+    named = list(symbols(size))
     if len(named) == 1 and named[0].name not in dims and named[0].default == 1:
         return str(size)
     return str(at(size, dims))

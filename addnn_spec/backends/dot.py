@@ -67,7 +67,9 @@ def dot_text(graph: Graph, options: DrawOptions | None = None) -> str:
 def _lines(shown: Picture) -> Iterator[str]:
     yield "digraph network {"
     yield "  graph [" + ", ".join(_graph_attributes(shown)) + "];"
-    yield '  node [fontname="Helvetica", fontsize=10, height=0.26, margin="0.1,0.04", penwidth=0.8];'
+    yield (
+        '  node [fontname="Helvetica", fontsize=10, height=0.26, margin="0.15,0.04", penwidth=0.8];'
+    )
     yield (
         '  edge [fontname="Helvetica", fontsize=8, arrowsize=0.55, penwidth=0.8, '
         'color="#333333", fontcolor="#444444"];'
@@ -116,7 +118,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
 def _box_lines(box: Box) -> Iterator[str]:
     """What it is; then, where there is more to say, its name and its parameters."""
     times = f" ×{box.times:,}" if box.times > 1 else ""
-    yield f"{box.title} {box.arguments}".rstrip() + times
+    yield _call(box) + times
     second = [box.name] if box.name and box.kind not in ("input", "output") else []
     if box.params:
         second.append(f"{box.params:,} params")
@@ -130,20 +132,24 @@ def _cluster_attributes(cluster: Cluster, level: int) -> Iterator[str]:
     fill = _CLUSTER_FILLS[min(level, len(_CLUSTER_FILLS)) - 1]
     style = "filled,rounded" + (",dashed" if cluster.training or cluster.kind == "cell" else "")
     yield f"label={quoted(_cluster_label(cluster))}"
-    yield f'labelloc="t", labeljust="l", fontsize=10, style="{style}", fillcolor="{fill}"'
+    yield 'labelloc="t", labeljust="l", fontname="Helvetica", fontsize=11'
+    yield f'style="{style}", fillcolor="{fill}"'
     strong = cluster.shared_with or cluster.times > 1
     yield f'color="{"#333333" if strong else "#9a9aa8"}", penwidth={1.6 if strong else 0.8}'
     yield f"margin=8, tooltip={quoted(cluster.path)}"
 
 
 def _cluster_label(cluster: Cluster) -> str:
-    what = f"{cluster.title} {cluster.arguments}".strip()
-    words = [": ".join(part for part in (cluster.name, what) if part)]
+    words = [": ".join(part for part in (cluster.name, _call(cluster)) if part)]
     if cluster.times > 1:
         words.append(f"×{cluster.times:,}")
     if cluster.shared_with:
         words.append(f"· weights of {cluster.shared_with}")
     return " ".join(words)
+
+
+def _call(item: Box | Cluster) -> str:
+    return f"{item.title}({item.arguments})" if item.arguments else item.title
 
 
 def _arrow(arrow: Arrow) -> str:

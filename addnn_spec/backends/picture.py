@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import NamedTuple
 
-from addnn_spec.backends.alike import Alike, differing_arguments, runs
-from addnn_spec.backends.captions import caption, named_arguments, operator_title, shape_text
+from addnn_spec.backends.alike import Alike, runs
+from addnn_spec.backends.captions import caption, given_arguments, operator_title, shape_text
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -174,7 +174,6 @@ class _Painter:
         self.alike = alike
         self.depth = depth
         self.shown: set[int] | None = set() if once else None
-        self.differing = differing_arguments(graph)
         self.shared = _shared_modules(graph)
         self.count = 0
         self.closed = 0
@@ -200,7 +199,9 @@ class _Painter:
     # --- boxes and arrows ------------------------------------------------------------------------
     def _id(self) -> int:
         if self.count >= self.options.limit:
-            raise TooManyNodesError(f"the drawing would have more than {self.options.limit:,} boxes")
+            raise TooManyNodesError(
+                f"the drawing would have more than {self.options.limit:,} boxes"
+            )
         self.count += 1
         return self.count
 
@@ -360,9 +361,7 @@ class _Painter:
             for id in layer.inputs:
                 self._input(layer, layer.node(id), f"{inner.path}.", inner.items, values)
                 self.arrows.append(Arrow(box.id, values[Ref(id)].box, "", training, kind="cell"))
-            self._nodes(
-                layer, f"{inner.path}.", inner.items, values, depth + 1, training=training
-            )
+            self._nodes(layer, f"{inner.path}.", inner.items, values, depth + 1, training=training)
             for number, output in enumerate(layer.outputs):
                 title = output.name or ("out" if not number else f"out {number + 1}")
                 out = self._box("output", title, path=inner.path, training=training)
@@ -373,7 +372,13 @@ class _Painter:
 
     # --- nodes -----------------------------------------------------------------------------------
     def _leaf(
-        self, graph: Graph, run: list[Node], prefix: str, names: list[str], times: int, training: bool
+        self,
+        graph: Graph,
+        run: list[Node],
+        prefix: str,
+        names: list[str],
+        times: int,
+        training: bool,
     ) -> Box:
         node = run[0]
         title, arguments = self._title(node)
@@ -410,8 +415,7 @@ class _Painter:
         if isinstance(node.op, Operator):
             return operator_title(node.op, self.options.dims)
         if node.calls is not None:
-            wanted = self.differing.get((node.calls.name, node.calls.span.start))
-            return op_name(node), named_arguments(node.calls.arguments, wanted)
+            return op_name(node), given_arguments(node.calls)
         if isinstance(node.op, WeightOf):
             module = node.module.name if node.module else ""
             return f"{module}.{node.op.weight}", ""
@@ -419,7 +423,9 @@ class _Painter:
 
     def _params(self, graph: Graph, node: Node) -> int:
         """The learned values of all turns, as far as they count here."""
-        cost = self.costs.graphs[id(graph)].nodes[node.id] if id(graph) in self.costs.graphs else None
+        cost = (
+            self.costs.graphs[id(graph)].nodes[node.id] if id(graph) in self.costs.graphs else None
+        )
         return cost.times(node.times, shared=node.module is not None).params if cost else 0
 
     def _shared_with(self, graph: Graph | None, node: Node) -> str:

@@ -194,7 +194,10 @@ class Blocks(Operators):
             arguments = self.bind_params(layer, target, params, frame, span)
             given = {name: self.place(builder, name, value, span) for name, value in inputs.items()}
             value = self.run_definition(target, given, frame)
-        return self.finish(builder, value, arguments)
+        built = self.finish(builder, value, arguments)
+        if built.graph is not None:
+            built.graph.given = frozenset(params)
+        return built
 
     def place(self, builder: Builder, name: str, value: Value, span: Span) -> Value:
         """Placeholders for the tensors of an input."""
