@@ -12,8 +12,11 @@ from addnn_spec.syntax import ast
 
 
 @cache
-def _children(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if not field.name.endswith("span"))
+def _children(kind: type) -> tuple[str, ...] | None:
+    """The fields of a kind of node, last first; None for what is no node."""
+    if not is_dataclass(kind) or kind is Span:
+        return None
+    return tuple(f.name for f in reversed(fields(kind)) if not f.name.endswith("span"))
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -23,9 +26,11 @@ def walk(node: Any) -> Iterator[Any]:
         found = waiting.pop()
         if isinstance(found, tuple):
             waiting.extend(reversed(found))
-        elif is_dataclass(found) and not isinstance(found, Span | type):
+            continue
+        children = _children(type(found))
+        if children is not None:
             yield found
-            waiting.extend(reversed([getattr(found, name) for name in _children(type(found))]))
+            waiting.extend([getattr(found, name) for name in children])
 
 
 def names_read(node: Any) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,221 +12,298 @@ from addnn_spec.syntax import ast
 from addnn_spec.syntax.table import load_table
 
 NOWHERE = Span(Source("tree.net", ""), 0, 0)
-_NAMES = ["x", "y", "width", "Conv2d", "ReLU", "_", "a_1", "int", "training", "stages", "LayerNorm"]
-_TEXT = st.text(alphabet="ab.0 {}#é-", max_size=6)
-
-names = st.sampled_from(_NAMES) | st.from_regex(
-    r"[A-Za-z_][A-Za-z0-9_]{0,30}", fullmatch=True
-).filter(lambda name: name not in load_table().keywords)
-
-
-def _tuples(items: st.SearchStrategy[Any], low: int = 0, high: int = 3) -> st.SearchStrategy[Any]:
-    return st.lists(items, min_size=low, max_size=high).map(tuple)
-
-
-def _node(kind: Any, *parts: Any, **named: Any) -> st.SearchStrategy[Any]:
-    spans = {name: st.just(NOWHERE) for name in ("span", "name_span", "op_span", "path_span")}
-    given = {name: spans[name] for name in kind.__dataclass_fields__ if name in spans}
-    return st.builds(kind, *parts, **named, **given)
-
-
-def _number(text: str) -> ast.Number:
-    return ast.Number(int(text) if text.isdigit() else float(text), text, NOWHERE)
-
-
-numbers = (
-    st.integers(0, 10**18 - 1).map(str)
-    | st.sampled_from(["0.5", "1e-6", "12.25", "1E5", "0.0", "2.5e+3"])
-).map(_number)
-targets = st.recursive(
-    _node(ast.Target, names), lambda inner: _node(ast.Targets, _tuples(inner, 1)), max_leaves=4
-).map(lambda t: t if isinstance(t, ast.Targets) else ast.Targets((t,), NOWHERE))
-flat_targets = _node(ast.Targets, _tuples(_node(ast.Target, names), 1))
-
-
-def _merged(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """No two pieces of text side by side, none empty."""
-    found: list[Any] = []
-    for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
-        elif part != "":
-            found.append(part)
-    return tuple(found)
-
-
-plain_texts = _tuples(_TEXT, 0, 1).map(lambda parts: ast.Text(_merged(parts), NOWHERE))
-_constants = _node(ast.Constant, st.sampled_from([True, False, None]))
-
-
-def _holes() -> st.SearchStrategy[Any]:
-    atoms = _node(ast.Name, names) | numbers
-    sums = _node(ast.Binary, st.sampled_from(["+", "-", "*"]), atoms, atoms)
-    calls = _node(
-        ast.Call, _node(ast.Name, names), _tuples(_node(ast.Argument, st.none(), sums)), st.none()
-    )
-    return atoms | sums | calls
-
-
-texts = _tuples(_TEXT | _holes(), 0, 4).map(lambda parts: ast.Text(_merged(parts), NOWHERE))
-
-
-def _paren(value: Any, *kinds: Any) -> Any:
-    """The value, in parentheses if it is one of these kinds."""
-    return ast.Paren(value, NOWHERE) if isinstance(value, kinds) else value
-
-
-_LOOSE = (ast.Chain, ast.Conditional)
-_OPERATORS = (*_LOOSE, ast.Binary, ast.Unary)
-
-
-def _expressions(chains: st.SearchStrategy[Any], bodies: st.SearchStrategy[Any]) -> Any:
-    """One more level of expressions, over chains."""
-    tight = chains.map(lambda value: _paren(_unbraced(value), *_OPERATORS))
-    loose = chains.map(lambda value: _paren(_unbraced(value), *_LOOSE, ast.Binary, ast.Unary))
-    args = _tuples(_node(ast.Argument, st.none() | names, chains))
-    exprs = chains.map(lambda value: _paren(_unbraced(value), ast.Chain))
-    iterables = exprs | _node(ast.Range, exprs, exprs)
-    clauses = _node(ast.Clause, targets, iterables, st.none() | exprs)
-    slices = _node(ast.Slice, st.none() | exprs, st.none() | exprs)
-    calls = _node(ast.Call, tight, args, st.none())
-    braced = _node(
-        ast.Call, _node(ast.Name, names) | tight.filter(_is_name), st.none() | args, bodies
-    )
-    return st.one_of(
-        _node(ast.ListExpr, _tuples(chains)),
-        _node(ast.TupleExpr, _tuples(chains, 1)),
-        _node(ast.Paren, chains),
-        _node(ast.Comprehension, chains, _tuples(clauses, 1, 2)),
-        _node(ast.Attribute, tight, names),
-        _node(ast.Subscript, tight, _tuples(exprs | slices, 1)),
-        calls,
-        braced,
-        _node(ast.Unary, st.just("-"), tight),
-        _node(ast.Unary, st.just("not"), tight),
-        _node(ast.Binary, st.sampled_from(_BINARY), loose, loose),
-        _node(ast.Binary, st.just("**"), tight, tight),
-        st.lists(loose, min_size=2, max_size=5).map(_sum),
-        _node(ast.Conditional, exprs, exprs, exprs),
-    )
-
-
+_WORDS = ["x", "y", "width", "Conv2d", "ReLU", "_", "a_1", "int", "training", "LayerNorm"]
+_TEXTS = ["", "a", ".b", "layer", "{", "}", "{{x}}", "#", "é", "-> ", "0"]
+_NUMBERS = ["0", "7", "64", "123456789012345678", "0.5", "1e-6", "12.25", "1E5", "0.0", "2.5e+3"]
 _BINARY = ["+", "*", "/", "//", "%", "@", "==", "<=", ">", "in", "not in", "and", "or"]
+_LONG = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,30}", fullmatch=True).filter(
+    lambda name: name not in load_table().keywords
+)
+
+_names = st.sampled_from(_WORDS) | _LONG
+_texts = st.sampled_from(_TEXTS)
+_numbers = st.sampled_from(_NUMBERS)
+_dtypes = st.sampled_from(["float", "int", "bool"])
+_booleans = st.booleans()
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, ast.Name)
+@st.composite
+def files(draw: st.DrawFn) -> ast.File:
+    """A whole file."""
+    tree = _Tree(draw)
+    return ast.File(tree.some(tree.item, 0), (), NOWHERE)
 
 
-def _unbraced(value: Any) -> Any:
-    """A layer with braces is no operand: it stands in parentheses."""
-    return _paren(value, ast.Call) if isinstance(value, ast.Call) and value.body else value
+class _Tree:
+    """Draws nodes. `left` is how much deeper they may still nest."""
 
+    def __init__(self, draw: Any) -> None:
+        self._draw = draw
+        self._left = 7
 
-def _sum(values: list[Any]) -> Any:
-    total = values[0]
-    for i, value in enumerate(values[1:]):
-        total = ast.Binary("-" if i % 2 else "+", total, value, NOWHERE, NOWHERE)
-    return total
+    def some(self, make: Callable[[], Any], low: int = 1, high: int = 3) -> tuple[Any, ...]:
+        return tuple(make() for _ in range(self._draw(st.integers(low, high))))
 
+    def maybe(self, make: Callable[[], Any]) -> Any:
+        return make() if self._draw(_booleans) else None
 
-def _labels(core: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    quoted = st.builds(lambda t, c: ast.Element(t, c, NOWHERE, True), texts, core)
-    named = st.builds(lambda n, c: ast.Element(ast.Text((n,), NOWHERE), c, NOWHERE), names, core)
-    return _node(ast.Element, st.none(), core, quoted=st.just(False)) | quoted | named
+    def one(self, *makers: Callable[[], Any]) -> Any:
+        """One of the nodes, one level deeper; the first where that is too deep."""
+        if self._left == 0:
+            return makers[0]()
+        self._left -= 1
+        made = makers[self._draw(st.integers(0, len(makers) - 1))]()
+        self._left += 1
+        return made
 
+    # --------------------------------------------------------------------------------- expressions
 
-def _elements(chains: Any, bodies: Any) -> tuple[Any, Any]:
-    """Elements, and conditions and loops."""
-    exprs = chains.map(lambda value: _paren(_unbraced(value), ast.Chain))
-    args = _tuples(_node(ast.Argument, st.none() | names, chains))
-    layers = _node(ast.Layer, names, st.none() | args, st.none() | bodies)
-    repeats = _node(ast.Repeat, exprs, st.none() | _node(ast.Target, names), bodies)
-    ifs = _node(ast.If, exprs, bodies, st.none() | bodies)
-    ifs |= _node(ast.If, exprs, bodies, ifs)
-    control = ifs | _node(ast.For, targets, exprs | _node(ast.Range, exprs, exprs), bodies)
-    return _labels(layers | repeats | control | bodies), control
+    def word(self) -> str:
+        return str(self._draw(_names))
 
+    def name(self) -> ast.Name:
+        return ast.Name(self.word(), NOWHERE)
 
-def _is_chain(elements: tuple[Any, ...]) -> bool:
-    """A lone `if` or `for` would be a statement."""
-    first = elements[0]
-    return (
-        len(elements) > 1 or first.label is not None or not isinstance(first.core, ast.If | ast.For)
-    )
+    def number(self) -> ast.Number:
+        text = self._draw(_numbers)
+        return ast.Number(int(text) if text.isdigit() else float(text), text, NOWHERE)
 
+    def constant(self) -> ast.Constant:
+        return ast.Constant(self._draw(st.sampled_from([True, False, None])), NOWHERE)
 
-def _statements(chains: Any, elements: Any, control: Any) -> Any:
-    exprs = chains.map(lambda value: _paren(_unbraced(value), ast.Chain))
-    symbolic = _node(ast.Dim, _node(ast.Name, names), exprs)
-    shapes = _node(ast.Shape, _tuples(symbolic | _node(ast.Dim, exprs, st.none())))
-    target = _node(ast.Target, names)
-    dtypes = st.sampled_from(["float", "int", "bool"])
-    labels = st.tuples(names.map(lambda n: ast.Text((n,), NOWHERE)), st.just(False)) | st.tuples(
-        texts, st.just(True)
-    )
-    return st.one_of(
-        _node(ast.Let, flat_targets, chains),
-        _node(ast.Bind, flat_targets, _tuples(chains, 1)),
-        _node(ast.Typed, target, shapes, chains),
-        _node(ast.Return, _tuples(chains, 1)),
-        _node(ast.Input, target, dtypes, shapes, st.booleans()),
-        _node(ast.Output, target, st.none() | shapes, st.none() | chains, st.booleans()),
-        _node(ast.Module, target, elements),
-        st.builds(
-            lambda n, s, v: ast.Parameter(n[0], s, v, NOWHERE, n[1]),
-            labels,
-            shapes,
-            st.none() | chains,
-        ),
-        st.builds(
-            lambda n, d, s, v: ast.Buffer(n[0], d, s, v, NOWHERE, n[1]),
-            labels,
-            dtypes,
-            shapes,
-            chains,
-        ),
-        _node(ast.Assert, exprs, st.none() | plain_texts),
-        control,
-    )
+    def text(self) -> ast.Text:
+        """With holes; no two pieces of text side by side, none empty."""
+        parts: list[Any] = []
+        for part in self.some(lambda: self._draw(_texts) or self._hole(), 0, 4):
+            if isinstance(part, str) and parts and isinstance(parts[-1], str):
+                parts[-1] += part
+            else:
+                parts.append(part)
+        return ast.Text(tuple(parts), NOWHERE)
 
+    def _hole(self) -> ast.Expr:
+        left, right = self.name(), self.number()
+        argument = ast.Argument(None, right, NOWHERE)
+        calls = ast.Call(left, (argument,), None, NOWHERE)
+        binary = ast.Binary("+", left, right, NOWHERE, NOWHERE)
+        return self._draw(st.sampled_from([left, right, calls, binary]))  # type: ignore[no-any-return]
 
-def _body_of_statements(items: tuple[Any, ...]) -> ast.Body:
-    lone = len(items) == 1 and isinstance(items[0], ast.If | ast.For)
-    return ast.Body("lone" if lone else "statements", items, NOWHERE)
+    def plain_text(self) -> ast.Text:
+        text = self._draw(_texts)
+        return ast.Text((text,) if text else (), NOWHERE)
 
+    def chain(self) -> Any:
+        """Anything that may stand where a value or a tensor is wanted."""
+        return self.one(
+            self.name, self.number, self.constant, self.text, self._arrows, self._arrows,
+            self._braced, self._list, self._tuple, self._parenthesised, self._comprehension,
+            self._attribute, self._subscript, self._call, self._unary, self._binary, self._power,
+            self._sum, self._conditional,
+        )  # fmt: skip
 
-def _level(chains: Any, bodies: Any) -> tuple[Any, Any]:
-    """Chains and bodies one level further out."""
-    values = _expressions(chains, bodies)
-    elements, control = _elements(chains, bodies)
-    heads = values.map(lambda value: _paren(value, ast.Chain))
-    outer = heads | _node(ast.Chain, heads, _tuples(elements, 1))
-    sequences = _tuples(elements, 1).filter(_is_chain)
-    chain_bodies = sequences.map(lambda items: ast.Body("chain", items, NOWHERE))
-    statements = _tuples(_statements(chains, elements, control), 1).map(_body_of_statements)
-    return outer | chains, chain_bodies | statements | bodies
+    def expr(self) -> Any:
+        """No chain, and no layer with braces, without parentheses."""
+        value = self.chain()
+        braced = isinstance(value, ast.Call) and value.body is not None
+        return ast.Paren(value, NOWHERE) if braced or isinstance(value, ast.Chain) else value
 
+    def tight(self) -> Any:
+        """No operators without parentheses."""
+        value = self.expr()
+        loose = isinstance(value, ast.Conditional | ast.Binary | ast.Unary)
+        return ast.Paren(value, NOWHERE) if loose else value
 
-def _build() -> tuple[Any, Any, Any, Any]:
-    chains: Any = _node(ast.Name, names) | numbers | _constants | texts
-    bodies: Any = st.just(ast.Body("empty", (), NOWHERE))
-    for _ in range(3):
-        chains, bodies = _level(chains, bodies)
-    exprs = chains.map(lambda value: _paren(_unbraced(value), ast.Chain))
-    return chains, exprs, bodies, _tuples(_node(ast.Param, names, st.none() | exprs))
+    def args(self) -> tuple[ast.Argument, ...]:
+        return self.some(lambda: ast.Argument(self.maybe(self.word), self.chain(), NOWHERE), 0)
 
+    def _arrows(self) -> Any:
+        head = self.chain()
+        head = ast.Paren(head, NOWHERE) if isinstance(head, ast.Chain) else head
+        return ast.Chain(head, self.some(self.element), NOWHERE)
 
-_chains, _exprs, _bodies, _params = _build()
-_paths = st.text(alphabet="ab/.", max_size=6)
-_imports = _node(ast.Import, _paths, _tuples(_node(ast.ImportName, names, st.none() | names), 1))
-files = _tuples(
-    st.one_of(
-        _imports,
-        _node(ast.Let, flat_targets, _chains),
-        _node(ast.Fn, names, _params, _exprs),
-        _node(ast.Block, names, _params, st.none() | _params, _bodies),
-        _node(ast.Network, names, _params, _bodies),
-        _node(ast.Alias, names, _exprs),
-    )
-).map(lambda items: ast.File(items, (), NOWHERE))
+    def _braced(self) -> Any:
+        callee = self.tight()
+        args = self.args() if not isinstance(callee, ast.Name) else self.maybe(self.args)
+        return ast.Call(callee, args, self.body(), NOWHERE)
+
+    def _list(self) -> Any:
+        return ast.ListExpr(self.some(self.chain, 0), NOWHERE)
+
+    def _tuple(self) -> Any:
+        return ast.TupleExpr(self.some(self.chain), NOWHERE)
+
+    def _parenthesised(self) -> Any:
+        return ast.Paren(self.chain(), NOWHERE)
+
+    def _comprehension(self) -> Any:
+        return ast.Comprehension(self.chain(), self.some(self._clause, 1, 2), NOWHERE)
+
+    def _clause(self) -> ast.Clause:
+        return ast.Clause(self.targets(), self._iterable(), self.maybe(self.expr), NOWHERE)
+
+    def _iterable(self) -> Any:
+        return self.one(self.expr, lambda: ast.Range(self.expr(), self.expr(), NOWHERE))
+
+    def _attribute(self) -> Any:
+        return ast.Attribute(self.tight(), self.word(), NOWHERE, NOWHERE)
+
+    def _subscript(self) -> Any:
+        def slices() -> Any:
+            return ast.Slice(self.maybe(self.expr), self.maybe(self.expr), NOWHERE)
+
+        return ast.Subscript(self.tight(), self.some(lambda: self.one(self.expr, slices)), NOWHERE)
+
+    def _call(self) -> Any:
+        return ast.Call(self.tight(), self.args(), None, NOWHERE)
+
+    def _unary(self) -> Any:
+        return ast.Unary("-" if self._draw(_booleans) else "not", self.tight(), NOWHERE)
+
+    def _binary(self) -> Any:
+        op = self._draw(st.sampled_from(_BINARY))
+        return ast.Binary(op, self.tight(), self.tight(), NOWHERE, NOWHERE)
+
+    def _power(self) -> Any:
+        return ast.Binary("**", self.tight(), self.tight(), NOWHERE, NOWHERE)
+
+    def _sum(self) -> Any:
+        first, *others = self.some(self.tight, 2, 5)
+        for i, value in enumerate(others):
+            first = ast.Binary("-" if i % 2 else "+", first, value, NOWHERE, NOWHERE)
+        return first
+
+    def _conditional(self) -> Any:
+        return ast.Conditional(self.expr(), self.expr(), self.expr(), NOWHERE)
+
+    def target(self) -> ast.Target:
+        return ast.Target(self.word(), NOWHERE)
+
+    def targets(self) -> ast.Targets:
+        return ast.Targets(self.some(lambda: self.one(self.target, self.targets)), NOWHERE)
+
+    def flat_targets(self) -> ast.Targets:
+        return ast.Targets(self.some(self.target), NOWHERE)
+
+    # -------------------------------------------------------------------------- elements and bodies
+
+    def element(self) -> ast.Element:
+        label, quoted = self.label() if self._draw(_booleans) else (None, False)
+        core = self.one(self._layer, self._layer, self.body, self._repeat, self._if, self._for)
+        return ast.Element(label, core, NOWHERE, quoted)
+
+    def label(self) -> tuple[ast.Text, bool]:
+        if self._draw(_booleans):
+            return self.text(), True
+        return ast.Text((self.word(),), NOWHERE), False
+
+    def _layer(self) -> ast.Layer:
+        args, body = (self.maybe(self.args), self.maybe(self.body)) if self._left else (None, None)
+        return ast.Layer(self.word(), args, body, NOWHERE, NOWHERE)
+
+    def _repeat(self) -> ast.Repeat:
+        return ast.Repeat(self.expr(), self.maybe(self.target), self.body(), NOWHERE)
+
+    def _if(self) -> ast.If:
+        otherwise = self.one(self.body, lambda: None, self._if)
+        return ast.If(self.expr(), self.body(), otherwise, NOWHERE)
+
+    def _for(self) -> ast.For:
+        return ast.For(self.targets(), self._iterable(), self.body(), NOWHERE)
+
+    def body(self) -> ast.Body:
+        empty = ast.Body("empty", (), NOWHERE)
+        return self.one(lambda: empty, self._chain_body, self._statement_body)  # type: ignore[no-any-return]
+
+    def _chain_body(self) -> ast.Body:
+        items = self.some(self.element)
+        if (
+            len(items) == 1
+            and items[0].label is None
+            and isinstance(items[0].core, ast.If | ast.For)
+        ):
+            return ast.Body("lone", (items[0].core,), NOWHERE)
+        return ast.Body("chain", items, NOWHERE)
+
+    def _statement_body(self) -> ast.Body:
+        items = self.some(self._statement)
+        lone = len(items) == 1 and isinstance(items[0], ast.If | ast.For)
+        return ast.Body("lone" if lone else "statements", items, NOWHERE)
+
+    # -------------------------------------------------------------------------- statements and items
+
+    def _statement(self) -> Any:
+        return self.one(
+            self._return, self._let, self._bind, self._typed, self._input, self._output,
+            self._module, self._parameter, self._buffer, self._assert, self._if, self._for,
+        )  # fmt: skip
+
+    def _let(self) -> Any:
+        return ast.Let(self.flat_targets(), self.chain(), NOWHERE)
+
+    def _bind(self) -> Any:
+        return ast.Bind(self.flat_targets(), self.some(self.chain), NOWHERE)
+
+    def _typed(self) -> Any:
+        return ast.Typed(self.target(), self.shape(), self.chain(), NOWHERE)
+
+    def _return(self) -> Any:
+        return ast.Return(self.some(self.chain), NOWHERE)
+
+    def _input(self) -> Any:
+        dtype, training = self._draw(_dtypes), self._draw(_booleans)
+        return ast.Input(self.target(), dtype, self.shape(), training, NOWHERE)
+
+    def _output(self) -> Any:
+        shape, value = self.maybe(self.shape), self.maybe(self.chain)
+        return ast.Output(self.target(), shape, value, self._draw(_booleans), NOWHERE)
+
+    def _module(self) -> Any:
+        return ast.Module(self.target(), self.element(), NOWHERE)
+
+    def _parameter(self) -> Any:
+        label, quoted = self.label()
+        return ast.Parameter(label, self.shape(), self.maybe(self.chain), NOWHERE, quoted)
+
+    def _buffer(self) -> Any:
+        label, quoted = self.label()
+        dtype = self._draw(_dtypes)
+        return ast.Buffer(label, dtype, self.shape(), self.chain(), NOWHERE, quoted)
+
+    def _assert(self) -> Any:
+        return ast.Assert(self.expr(), self.maybe(self.plain_text), NOWHERE)
+
+    def shape(self) -> ast.Shape:
+        def symbolic() -> Any:
+            return ast.Dim(self.name(), self.expr(), NOWHERE)
+
+        def plain() -> Any:
+            return ast.Dim(self.expr(), None, NOWHERE)
+
+        return ast.Shape(self.some(lambda: self.one(plain, symbolic), 0), NOWHERE)
+
+    def params(self) -> tuple[ast.Param, ...]:
+        return self.some(lambda: ast.Param(self.word(), self.maybe(self.expr), NOWHERE), 0)
+
+    def item(self) -> Any:
+        return self.one(
+            self._import, self._let, self._fn, self._block, self._block, self._network, self._alias
+        )
+
+    def _import(self) -> Any:
+        def one() -> ast.ImportName:
+            return ast.ImportName(self.word(), self.maybe(self.word), NOWHERE)
+
+        return ast.Import(self._draw(_texts), self.some(one), NOWHERE, NOWHERE)
+
+    def _fn(self) -> Any:
+        return ast.Fn(self.word(), self.params(), self.expr(), NOWHERE, NOWHERE)
+
+    def _block(self) -> Any:
+        inputs = self.maybe(self.params)
+        return ast.Block(self.word(), self.params(), inputs, self.body(), NOWHERE, NOWHERE)
+
+    def _network(self) -> Any:
+        return ast.Network(self.word(), self.params(), self.body(), NOWHERE, NOWHERE)
+
+    def _alias(self) -> Any:
+        return ast.Alias(self.word(), self.expr(), NOWHERE, NOWHERE)

@@ -45,8 +45,8 @@ def test_samples(path: Path) -> None:
     assert all(len(re.sub(" *#.*", "", line)) <= WIDTH for line in once.splitlines())
 
 
-@given(files)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(files())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_print_and_parse_is_the_identity(file: ast.File) -> None:
     text = format_file(file)
     assert read(text) == file
@@ -57,7 +57,7 @@ _SAMPLE = st.sampled_from([path.read_text(encoding="utf-8") for path in SAMPLES]
 
 
 @given(_SAMPLE, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_comments_anywhere(text: str, choose: random.Random) -> None:
     """Comments and line breaks between any two tokens: none is lost, and the tree stays."""
     words = re.findall(
