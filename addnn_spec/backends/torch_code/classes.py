@@ -22,6 +22,7 @@ from addnn_spec.backends.torch_code.dims import dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.errors import TorchCodeError
 from addnn_spec.backends.torch_code.forward import Statement, statements
+from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
 from addnn_spec.backends.torch_code.remarks import Remarks
@@ -57,8 +58,8 @@ class ClassCode:
     network: bool
     parameters: list[str] = field(default_factory=list)
     """`in_channels: int`, `stride: int = 1`."""
-    stored: list[str] = field(default_factory=list)
-    """Parameters that `forward` reads: `self.heads = heads`."""
+    stored: dict[str, str] = field(default_factory=dict)
+    """Parameters that `forward` reads, with the attribute that holds each."""
     children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=lambda: Paths(()))
@@ -80,13 +81,16 @@ class _Resolver:
         self._body: Body = plan.body
         self._columns: Columns = plan.columns
         self._probes = probes
-        self._stored: dict[str, None] = {}
+        self._stored: dict[str, str] = {}
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
         code.children = [(self._child(child), guard) for child, guard in body.children]
-        code.flags = [self._columns.flag(name, values) for name, values in body.flags]
+        for flag, (name, values) in enumerate(body.flags):
+            alone = optional_child(code.children, flag) is not None
+            wish = identifier(name.rpartition(".")[2])
+            code.flags.append(self._columns.flag(wish if alone else f"with_{wish}", values))
         code.paths = Paths(child for child, _ in code.children)
         self._steps()
         code.ports = body.drafts[0].ports
@@ -101,7 +105,7 @@ class _Resolver:
         code.inputs = variables.inputs
         code.outputs = variables.assign()
         code.parameters = [_parameter(column) for column in self._columns.signature()]
-        code.stored = [name for name in self._columns.parameters if name in self._stored]
+        code.stored = {n: self._stored[n] for n in self._columns.parameters if n in self._stored}
         code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
         self._plan.flags = code.flags
         return code
@@ -133,8 +137,13 @@ class _Resolver:
         optional = optional_child(self._code.children, flag)
         if optional is not None:
             return f"{self._code.paths.access(optional.path)} is not None"
-        self._stored[name] = None
-        return f"self.{name}"
+        return f"self.{self._attribute(name)}"
+
+    def _attribute(self, parameter: str) -> str:
+        """The attribute that stores a parameter: its name, unless a child is called so."""
+        taken = parameter in self._code.paths.root.entries
+        self._stored[parameter] = f"{parameter}_value" if taken else parameter
+        return self._stored[parameter]
 
     # --- forward ---------------------------------------------------------------------------------
     def _steps(self) -> None:
@@ -187,8 +196,7 @@ class _Resolver:
     def _store(self, tree: Tree) -> Tree:
         def own(node: Tree) -> Tree | None:
             if isinstance(node, Name):
-                self._stored[node.text] = None
-                return Name(f"self.{node.text}")
+                return Name(f"self.{self._attribute(node.text)}")
             return None
 
         return rewrite(tree, own)

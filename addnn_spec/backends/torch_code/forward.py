@@ -116,7 +116,7 @@ def _fused(
             tree = Call("self.tap", (Arg(Key(step.name)), Arg(tree)))
             done.append(Assign(step, tree, (step.span,)))
             continue
-        assign = Assign(step, tree, (step.span,), 1, int(step.heavy))
+        assign = Assign(step, tree, (step.span,), 1, int(step.heavy or step.composite))
         taken = _operands(assign, pending)
         while taken and not _fits(assign, taken):
             taken = taken[1:] if len(taken) > 1 else []
@@ -143,8 +143,11 @@ def _operands(assign: Assign, pending: list[Assign]) -> list[Assign]:
 
 def _fits(assign: Assign, taken: list[Assign]) -> bool:
     whole = _put(assign, taken)
-    if whole.depth > _NESTED or whole.heavy > 1 or assign.step.composite:
+    if whole.depth > _NESTED or whole.heavy > 1:
         return False
+    if any(assign.step.composite or other.step.composite for other in taken):
+        if any(other.step.types != assign.step.types for other in taken):
+            return False  # a block's call stays in sight where the shape changes
     named = rewrite(whole.tree, lambda t: Name("value") if isinstance(t, Value) else None)
     return all(_atomic(node) for node in walk(named)) and len(flat(named)) <= _LONG
 
@@ -174,7 +177,6 @@ def _may_wait(assign: Assign, counts: Counter[int]) -> bool:
         len(step.outputs) == 1
         and step.pattern is None
         and counts[step.outputs[0]] == 1
-        and not step.composite
         and not step.names[0]
     )
 

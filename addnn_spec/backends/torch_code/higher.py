@@ -27,7 +27,7 @@ class Scan(nn.Module):
         self.reverse = reverse
 
     def forward(self, sequence: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        states, fixed = inputs[: self.states], inputs[self.states :]
+        states, fixed = list(inputs[: self.states]), inputs[self.states :]
         steps = sequence.unbind(self.dim)
         ys: list[Tensor] = []
         for x in reversed(steps) if self.reverse else steps:
@@ -52,7 +52,7 @@ class Repeated(nn.Module):
         self.dim = dim
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        states, fixed = inputs[: self.states], inputs[self.states :]
+        states, fixed = list(inputs[: self.states]), inputs[self.states :]
         ys: list[Tensor] = []
         for _ in range(self.steps):
             made = self.cell(*states, *fixed)
@@ -74,7 +74,7 @@ class TimeDistributed(nn.Module):
 
     def forward(self, sequence: Tensor, *fixed: Tensor) -> Tensor:
         y: Tensor = self.layer(sequence.flatten(0, 1), *fixed)
-        return y.unflatten(0, sequence.shape[:2])
+        return y.reshape(*sequence.shape[:2], *y.shape[1:])
 ''',
 )
 

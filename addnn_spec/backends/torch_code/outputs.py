@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from addnn_spec.backends.torch_code.classes import ClassCode
@@ -75,6 +76,15 @@ class Returns:
                 assign.annotation = ": Tensor"
                 self._declared.add(output.text)
                 return
+            if re.search(rf"\b{output.text}\b", assign.targets):
+                self._rename(output.text, statements[-1])
+                return
+
+    def _rename(self, taken: str, last: Statement) -> None:
+        """Return a variable of another name: one that a tuple was unpacked to has no type."""
+        if isinstance(last, Assign) and last.targets == taken:
+            last.targets, last.annotation = "result", ": Tensor"
+            self._code.outputs[0] = Name("result")
 
     def evaluation(self) -> list[Line]:
         """`if not self.training: return …`, and what training needs."""

@@ -91,15 +91,22 @@ class Paths:
         """How `self`'s child is read: `self.encoder["layer"]`."""
         first, *rest = path.split(".")
         text = f"self[{quoted(first)}]" if first.isdigit() else f"self.{first}"
-        entry: ChildDraft | Container = self.root.entries[first]
+        if not rest:
+            return text
+        container = self.root.entries[first]
+        entry = container
         for name in rest:
             assert isinstance(entry, Container)
-            kind, entry = entry.kind, entry.entries[name]
-            if isinstance(entry, ChildDraft) and entry.tensor:
-                text += f".get_{entry.tensor}({quoted(name)})"
-            else:
-                text += f"[{name}]" if kind == "nn.ModuleList" else f"[{quoted(name)}]"
-        return text
+            entry = entry.entries[name]
+        assert isinstance(container, Container)
+        inner = ".".join(rest)
+        if isinstance(entry, ChildDraft) and entry.tensor:
+            return f"{text}.get_{entry.tensor}({quoted(inner)})"
+        if len(rest) > 1:
+            return f"{text}.get_submodule({quoted(inner)})"
+        return (
+            f"{text}[{inner}]" if container.kind == "nn.ModuleList" else f"{text}[{quoted(inner)}]"
+        )
 
     def written(self, tree: Tree) -> Tree:
         """The tree with its children as the text that reads or calls them."""

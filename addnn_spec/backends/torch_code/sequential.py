@@ -80,7 +80,8 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
     for node in graph.nodes():
         if node.id == graph.inputs[0]:
             continue
-        if node.inputs != (current,) or len(node.outputs) != 1 or "." in node.name or node.module:
+        fed = node.inputs[:1] == (current,) and not any(node.inputs[1:])
+        if not fed or len(node.outputs) != 1 or "." in node.name or node.module:
             return None
         tree = _module(graph, node, forms, emission)
         if tree is None:

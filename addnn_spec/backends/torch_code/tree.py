@@ -232,21 +232,28 @@ def _callee(node: Call | Child) -> str:
 
 
 def without_defaults(tree: Tree) -> Tree:
-    """The tree without the keyword arguments that equal the callee's default."""
+    """The tree without the arguments that equal the callee's default, as far as these can go."""
 
     def change(node: Tree) -> Tree | None:
         if not isinstance(node, Call | Method | Invoke | Child):
             return None
-        args = tuple(
-            Arg(without_defaults(arg.value), arg.name, arg.default)
-            for arg in node.args
-            if arg.name is None or not same(None if arg.value == NONE else arg.value, arg.default)
-        )
+        args = _needed([Arg(without_defaults(a.value), a.name, a.default) for a in node.args])
         if isinstance(node, Method):
             return Method(without_defaults(node.value), node.name, args)
         return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)
 
     return rewrite(tree, change)
+
+
+def _needed(args: list[Arg]) -> tuple[Arg, ...]:
+    positional = [arg for arg in args if arg.name is None]
+    while positional and _is_default(positional[-1]):
+        positional.pop()
+    return (*positional, *(arg for arg in args if arg.name is not None and not _is_default(arg)))
+
+
+def _is_default(arg: Arg) -> bool:
+    return same(None if arg.value == NONE else arg.value, arg.default)
 
 
 def same(a: Any, b: Any) -> bool:

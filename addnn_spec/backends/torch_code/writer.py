@@ -83,7 +83,7 @@ class ClassWriter:
             (child, _), *_rest = code.children
             return lines + layout(child.tree, 2)
         lines.append(Line(f"{INDENT * 2}super().__init__({'{}' if self._scope() else ''})"))
-        lines += [Line(f"{INDENT * 2}self.{name} = {name}") for name in code.stored]
+        lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
         return lines
 
@@ -218,7 +218,8 @@ class ClassWriter:
         values = assign.step.outputs
         if len(values) > 1 and "_" in names.replace("(", "").replace(")", "").split(", "):
             values = values[:1] if not names.startswith("_") else ()
-        return comment(", ".join(remarks.of(value) for value in values))
+        shapes = dict.fromkeys(remarks.of(value) for value in values)
+        return comment(", ".join(shapes))
 
 
 def _signature(
