@@ -26,7 +26,7 @@ class Token(NamedTuple):
 _WORD = r"(?P<WORD>[A-Za-z0-9_]*+(?=[^\W\x00-\x7f])\w+)"
 _SLIP = r"(?P<SLIP>=>|:=|&&?|\|\|?|!(?!=)|\^|;)"
 _LAST = (
-    r"(?P<BAD_NUMBER>[0-9][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*(?:\.(?!\.))?)"
+    r"(?P<BAD_NUMBER>[0-9][A-Za-z0-9_]*+(?:\.[A-Za-z0-9_]++)*+(?:\.(?!\.))?)"
     r"|(?P<BAD_QUOTES>'[^'\n]*'|[“”„«][^“”„«»\"\n]*[“”»\"])"
     r"|(?P<OPEN_STRING>\"[^\"\n]*)"
     r"|(?P<OTHER>(?s:.))"

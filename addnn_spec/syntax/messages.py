@@ -122,8 +122,8 @@ def _expected(at: Situation) -> str:
     if groups:
         rest -= {END, "COMMA", "MINUS", "NOT", "IF"}
     keywords = {kind: f"`{word}`" for word, kind in load_table().keywords.items()}
-    words = keywords | _WORDS | ({END: "`}`"} if at.in_hole else {})
-    *first, last = sorted(words[kind] for kind in rest) + groups
+    said = keywords | _WORDS | ({END: "`}`"} if at.in_hole else {})
+    *first, last = sorted(said[kind] for kind in rest) + groups
     return f"{', '.join(first)} or {last}" if first else last
 
 

@@ -229,7 +229,7 @@ class _Tree:
         lone = len(items) == 1 and isinstance(items[0], ast.If | ast.For)
         return ast.Body("lone" if lone else "statements", items, NOWHERE)
 
-    # -------------------------------------------------------------------------- statements and items
+    # ------------------------------------------------------------------------- statements and items
 
     def _statement(self) -> Any:
         return self.one(

@@ -206,8 +206,9 @@ def test_lark_is_not_imported() -> None:
 _PIECES = [
     *"(){}[]:=,.+-*/%@<>!#\"\\;'$&é×\0\n\n  ",
     "->", "..", "**", "==", "block ", "network ", "let ", "if ", "else ", "for ", "in ", "repeat ",
-    "return ", "input ", "output ", "fn ", "from ", "import ", "x", "Conv2d", "64", "0.5", "1e", '"a{i}"',
-    "when training", "not ", "and ", "then ", "module ", "parameter ", "assert ", "none", "\n  y = ",
+    "return ", "input ", "output ", "fn ", "from ", "import ", "x", "Conv2d", "64", "0.5", "1e",
+    "when training", "not ", "and ", "then ", "module ", "parameter ", "assert ", "none",
+    '"a{i}"', "\n  y = ",
 ]  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def test_comments_anywhere(text: str, choose: random.Random) -> None:
         ("let a = 1\n\n\n\nlet b = 2", "let a = 1\n\nlet b = 2\n"),
         ("block A()(a,b=none){return a->B}", "block A()(a, b = none) { return a -> B }\n"),
         ("let a = x  [ : , 1 : ]", "let a = x[:, 1:]\n"),
-        ("let a = \"{ i+1 }.{{}}\"", 'let a = "{i + 1}.{{}}"\n'),
+        ('let a = "{ i+1 }.{{}}"', 'let a = "{i + 1}.{{}}"\n'),
         ("let a = - ( not b ) ** 2", "let a = -(not b) ** 2\n"),
         ("block A { x = x -> B y = x -> C return y }",
          "block A {\n  x = x -> B\n  y = x -> C\n  return y\n}\n"),
