@@ -390,15 +390,16 @@ class Builder:
         return _number(base, number)
 
     def _clash(self, name: str, here: Span, there: Span) -> None:
+        again = here == there
         self.ctx.report(
             "E0403",
             f"two nodes are called {name}",
             here,
-            "the second one",
-            labels=(Label(there, "the first one"),),
-            help="labels are the keys of the weights: give each its own"
-            if here != there
-            else 'this is built more than once: number the label, "name{i}": …',
+            "it is built more than once" if again else "the second one",
+            labels=() if again else (Label(there, "the first one"),),
+            help='number the label: "name{i}": …'
+            if again
+            else "labels are the keys of the weights: give each its own",
         )
 
     def _spread_prefixes(self, graph: Graph) -> Graph:

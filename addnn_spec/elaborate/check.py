@@ -7,7 +7,7 @@ elaboration stays silent about them. Names that are given and never read are war
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
@@ -16,17 +16,20 @@ from addnn_spec.elaborate.base import POISON
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops import index, known
 from addnn_spec.ops.init import INITS
-from addnn_spec.source import Span
+from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read, walk
 
 _Definition = ast.Fn | ast.Block | ast.Network
 
 
-def check_file(file: ast.File, env: Env, collector: Collector, *, notes: bool = True) -> None:
+def check_file(
+    file: ast.File, env: Env, collector: Collector, damage: Damage, *, notes: bool = True
+) -> None:
     """Check all names of a file whose own definitions and imports `env` holds.
 
-    `notes` asks for the blocks that no network uses; in an imported file that is nothing to tell.
+    `notes` asks for what nothing uses: blocks and imports; in an imported file that is nothing to
+    tell. Definitions with syntax errors are passed over.
     """
     top = set(env.names)
     for item in file.items:
@@ -35,21 +38,65 @@ def check_file(file: ast.File, env: Env, collector: Collector, *, notes: bool = 
         elif isinstance(item, ast.Alias):
             top.add(item.name)
     for item in file.items:
+        if isinstance(item, ast.Import) or item in damage:
+            continue
         if isinstance(item, ast.Let | ast.Alias):
-            _check_reads(item, top, env, collector)
-        elif not isinstance(item, ast.Import):
-            _check_reads(item, top | _given_in(item), env, collector)
-            _warn_unused(item, collector)
-            _warn_constant(item, collector)
+            _check_reads(item, top, file, env, collector, damage)
+            continue
+        _check_reads(item, top | _given_in(item), file, env, collector, damage)
+        _warn_unused(item, collector)
+        _warn_constant(item, collector)
+        _warn_loose_arms(item, collector)
     _check_cycles(file, env, collector)
-    if notes:
+    if notes and not damage:
         _note_unused(file, collector)
+        _warn_unused_imports(file, collector)
+
+
+class Damage:
+    """What of a file cannot be trusted, because there are syntax errors in it.
+
+    `lost` tells that names may be missing that the file was to have.
+    """
+
+    def __init__(self, file: ast.File, errors: Iterable[Diagnostic], source: Source) -> None:
+        places = [
+            error.primary.span.start
+            for error in errors
+            if error.primary is not None and error.primary.span.source is source
+        ]
+        self._items = [
+            item
+            for item in file.items
+            if any(item.span.start <= place <= item.span.end for place in places)
+        ]
+        inside = [
+            place
+            for place in places
+            if any(item.span.start <= place <= item.span.end for item in self._items)
+        ]
+        self.lost = len(inside) < len(places) or any(
+            isinstance(item, ast.Import) for item in self._items
+        )
+
+    def __contains__(self, item: ast.Item) -> bool:
+        return any(item is damaged for damaged in self._items)
+
+    def __bool__(self) -> bool:
+        return bool(self._items) or self.lost
 
 
 # --- unknown names ------------------------------------------------------------------------------
 
 
-def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector) -> None:
+def _check_reads(
+    item: ast.Item,
+    known: set[str],
+    file: ast.File,
+    env: Env,
+    collector: Collector,
+    damage: Damage,
+) -> None:
     told: set[str] = set()
     for found in walk(item):
         if not isinstance(found, ast.Name | ast.Layer):
@@ -60,19 +107,32 @@ def _check_reads(item: ast.Item, known: set[str], env: Env, collector: Collector
         if isinstance(item, ast.Network) and name in _sizes_of(item):
             continue
         told.add(name)
-        span = found.name_span if isinstance(found, ast.Layer) else found.span
-        _report_unknown(name, span, known, collector)
         env.bind(name, POISON, None, "file")
+        if not damage.lost:
+            span = found.name_span if isinstance(found, ast.Layer) else found.span
+            _report_unknown(name, span, item, known, file, collector)
 
 
 def _is_builtin(name: str) -> bool:
     return name in functions.NAMES or name in INITS or known(name)
 
 
-def _report_unknown(name: str, span: Span, known: set[str], collector: Collector) -> None:
+def _report_unknown(
+    name: str, span: Span, item: ast.Item, known: set[str], file: ast.File, collector: Collector
+) -> None:
     close = near(name, sorted({*known, *functions.NAMES, *index()}))
     help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
+    if isinstance(item, ast.Block | ast.Fn) and _is_of_a_network(name, file):
+        help = f"{item.name} sees no names of a network: give it a parameter {name}"
     collector.add(Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help))
+
+
+def _is_of_a_network(name: str, file: ast.File) -> bool:
+    return any(
+        name in _given_in(item) or name in _sizes_of(item)
+        for item in file.items
+        if isinstance(item, ast.Network)
+    )
 
 
 _FOREIGN = {
@@ -146,6 +206,8 @@ def _sizes_of(network: ast.Network) -> set[str]:
 
 
 def _warn_unused(item: _Definition, collector: Collector) -> None:
+    if not isinstance(item, ast.Fn) and _gives_nothing(item):
+        return  # that is the error, and this would be its consequence
     read = names_read(item.value if isinstance(item, ast.Fn) else item)
     shown = {
         found.target.name
@@ -160,14 +222,15 @@ def _warn_unused(item: _Definition, collector: Collector) -> None:
         words = _UNUSED.get(kind)
         if words is not None:
             code, text = words
+            help = f"remove it, or call it _{name} if it is meant so"
             collector.add(
                 Diagnostic(
-                    code, text.format(name), Label(span),
-                    help=f"remove it, or call it _{name} if it is meant so"
-                    if code == "W0101"
-                    else None,
+                    code,
+                    text.format(name),
+                    Label(span),
+                    help="remove it" if kind == "network input" else help,
                 )
-            )  # fmt: skip
+            )
 
 
 _UNUSED = {
@@ -179,6 +242,44 @@ _UNUSED = {
     "network input": ("W0102", "the input {} is never read"),
     "parameter": ("W0106", "the parameter {} is never read"),
 }
+
+
+def _gives_nothing(item: ast.Block | ast.Network) -> bool:
+    """Whether a body of statements has no `return`, and no `output`."""
+    return item.body.kind == "statements" and not any(
+        isinstance(found, ast.Return | ast.Output) for found in walk(item)
+    )
+
+
+def _warn_loose_arms(item: _Definition, collector: Collector) -> None:
+    """`if c then a else (b, d) -> Concat` joins whichever arm is chosen."""
+    for found in walk(item):
+        if isinstance(found, ast.Chain) and isinstance(found.head, ast.Conditional):
+            collector.add(
+                Diagnostic(
+                    "W0107",
+                    "-> takes whichever arm is chosen, not the last one only",
+                    Label(found.head.span, "all of this flows on"),
+                    help="put parentheses around it, or around the arm with its arrow",
+                )
+            )
+
+
+def _warn_unused_imports(file: ast.File, collector: Collector) -> None:
+    read = names_read(file.items)
+    for item in file.items:
+        if not isinstance(item, ast.Import):
+            continue
+        for name in item.names:
+            if (name.alias or name.name) not in read:
+                collector.add(
+                    Diagnostic(
+                        "W0108",
+                        f"{name.alias or name.name} is imported and never used",
+                        Label(name.span),
+                        help="remove it",
+                    )
+                )
 
 
 def _warn_constant(item: _Definition, collector: Collector) -> None:
@@ -259,7 +360,7 @@ def _report_cycle(cycle: list[str], nodes: dict[str, Any], collector: Collector)
         Diagnostic(
             "E0106",
             f"{cycle[0]} uses itself" if itself else f"these use one another: {path}",
-            Label(first.name_span, "it begins here"),
+            Label(first.name_span, "" if itself else "it begins here"),
             tuple(Label(nodes[name].name_span, "and goes on here") for name in cycle[1:4]),
             help="there is no recursion: use repeat, or pass the inner layer as a parameter",
         )

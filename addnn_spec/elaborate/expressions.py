@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate import functions, numbers
@@ -35,6 +35,7 @@ _TENSOR_OPERATORS = {
     "@": "MatMul", "==": "Equal", "!=": "NotEqual", "<": "Less", "<=": "LessEqual",
     ">": "Greater", ">=": "GreaterEqual", "and": "And", "or": "Or",
 }  # fmt: skip
+SIGNS = {name: sign for sign, name in _TENSOR_OPERATORS.items()} | {"GetItem": "[ ]", "Neg": "-"}
 _DIMENSIONS = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
 
 
@@ -51,7 +52,13 @@ class Expressions(Elaborator):
         except ValueProblem as problem:
             self.ctx.fail(problem.code, problem.message, span, help=problem.help)
         except SizeError as error:
-            self.ctx.fail("E0311", str(error), span)
+            self.inexact(error, span)
+
+    def inexact(self, error: SizeError, span: Span) -> NoReturn:
+        """Report arithmetic on sizes that is not known to be exact, and what would make it so."""
+        message, _, fact = str(error).partition(": assert ")
+        help = f"if it is so for every input, state it first: assert {fact}" if fact else None
+        self.ctx.fail("E0311", message, span, help=help)
 
     # --- names and literals ---------------------------------------------------------------------
     def _name(self, expr: ast.Name, frame: Frame) -> Value:
@@ -73,8 +80,8 @@ class Expressions(Elaborator):
             "E0107",
             f"{name} has no value here",
             span,
-            "given only in an arm or a loop that was not taken",
-            help=f"give {name} a value before the if or for",
+            "it is given later only, or in an arm or a loop that was not taken",
+            help=f"give {name} a value on every way that leads here",
         )
 
     def _number(self, expr: ast.Number, frame: Frame) -> Value:
@@ -202,7 +209,7 @@ class Expressions(Elaborator):
                 "E0211",
                 f"whether {left} {expr.op} {right} is not known: the size is symbolic",
                 expr.span,
-                help=f"assert it before its use, or fix the size: assert {left} {expr.op} {right}",
+                help=f"if it always holds, state it first: assert {left} {expr.op} {right}",
             )
         return answer
 

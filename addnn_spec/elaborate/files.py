@@ -8,12 +8,13 @@ from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.base import POISON, Frame
-from addnn_spec.elaborate.check import check_file
+from addnn_spec.elaborate.check import Damage, check_file
 from addnn_spec.elaborate.context import Context, Failed, Limits
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.reading import read_source
 from addnn_spec.resources import find_spec
+from addnn_spec.resources import folder as specs_folder
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.parser import parse
@@ -71,23 +72,24 @@ class Loader:
     def load_source(self, source: Source, folder: Path | None) -> LoadedFile:
         """A text that is at hand already; `folder` is where its imports are looked up."""
         tree = parse(source, self.collector)
+        damage = Damage(tree, self.collector.errors, source)
         env = Env()
         names: dict[str, ast.Item] = {}
         file = LoadedFile(source, tree, env, names)
-        self._define(file)
+        self._define(file, damage)
         for item in tree.items:
             if isinstance(item, ast.Import):
                 self._import(item, file, folder)
-        check_file(file.tree, env, self.collector, notes=len(self._loading) <= 1)
+        check_file(tree, env, self.collector, damage, notes=len(self._loading) <= 1)
         for item in tree.items:
             if isinstance(item, ast.Let):
-                self._let(item, file)
+                self._let(item, file, item in damage)
         for item in tree.items:
             if isinstance(item, ast.Alias):
-                self._alias(item, file)
+                self._alias(item, file, item in damage)
         return file
 
-    def _define(self, file: LoadedFile) -> None:
+    def _define(self, file: LoadedFile, damage: Damage) -> None:
         """Bind functions, blocks and networks first: they may be used before they stand."""
         for item in file.tree.items:
             if isinstance(item, ast.Import):
@@ -102,7 +104,8 @@ class Loader:
                 continue
             file.names[item.name] = item
             if not isinstance(item, ast.Alias):
-                file.env.bind(item.name, self._value(item, file.env), item.name_span, "file")
+                value = POISON if item in damage else self._value(item, file.env)
+                file.env.bind(item.name, value, item.name_span, "file")
 
     @staticmethod
     def _value(item: ast.Fn | ast.Block | ast.Network, env: Env) -> Any:
@@ -123,17 +126,22 @@ class Loader:
             )
         )
 
-    def _let(self, item: ast.Let, file: LoadedFile) -> None:
+    def _let(self, item: ast.Let, file: LoadedFile, damaged: bool) -> None:
         frame = Frame(None, file.env)
+        if damaged:
+            self.elaborator.poison(item.targets, frame)
+            return
         try:
             value = self.elaborator.evaluate(item.value, frame)
             self.elaborator.bind(item.targets, value, frame, "file")
         except Failed:
             self.elaborator.poison(item.targets, frame)
 
-    def _alias(self, item: ast.Alias, file: LoadedFile) -> None:
+    def _alias(self, item: ast.Alias, file: LoadedFile, damaged: bool) -> None:
         frame = Frame(None, file.env)
         try:
+            if damaged:
+                raise Failed
             value = self.elaborator.evaluate(item.value, frame)
         except Failed:
             file.env.bind(item.name, POISON, item.name_span, "file")
@@ -217,8 +225,16 @@ class Loader:
                     "E0103",
                     f'there is no file "{item.path}"',
                     Label(item.path_span),
-                    help="a path is relative to this file, inside its folder, "
-                    "or names a file of the standard library (addnn list)",
+                    help=_near_file(item.path, folder),
                 )
             )
         return packaged
+
+
+def _near_file(path: str, folder: Path | None) -> str:
+    beside = [found.name for found in folder.glob("*.net")] if folder is not None else []
+    packaged = [found.name for found in specs_folder("specs").rglob("*.net")]
+    close = near(path, [*beside, *packaged])
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "a file of this folder or below it, or one of the standard library: addnn list"

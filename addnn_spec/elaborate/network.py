@@ -9,9 +9,9 @@ from addnn_spec.elaborate.builder import Builder
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.statements import Interface
+from addnn_spec.elaborate.statements import Interface, Stated
 from addnn_spec.graph import Graph, Output
-from addnn_spec.sizes import defaults
+from addnn_spec.sizes import defaults, symbols
 from addnn_spec.values import Definition, LayerValue
 
 
@@ -88,8 +88,13 @@ def _check_defaults(ctx: Context) -> None:
                 "E0314",
                 f"this does not hold at the default sizes{why}",
                 stated.span,
-                f"{values[0]} {stated.op} {values[1]}",
+                _at_defaults(stated, values[0]),
             )
+
+
+def _at_defaults(stated: Stated, left: int) -> str:
+    given = ", ".join(f"{size.name} = {size.default}" for size in symbols(stated.left))
+    return f"{stated.left} is {left} for {given}" if given else ""
 
 
 def _holds(left: int, op: str, right: int) -> bool:

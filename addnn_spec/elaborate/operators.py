@@ -10,6 +10,7 @@ from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import Arguments
 from addnn_spec.elaborate.base import Failed, Frame, Poison, Value
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.expressions import SIGNS
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.passes.weights import operator_weights, weights_of
@@ -169,7 +170,7 @@ class Operators(Arguments):
         except OperatorError as error:
             self.operator_error(layer, error, types, span)
         except SizeError as error:
-            self.ctx.fail("E0311", str(error), span)
+            self.inexact(error, span)
         return op, tuple(self.normal(type) for type in outputs)
 
     def construct(
@@ -204,7 +205,7 @@ class Operators(Arguments):
             told.add(name)
             place = spans.get(name, span)
             if detail["type"] == "missing":
-                self.ctx.report("E0202", f"{layer.name} needs {name}", span)
+                self.ctx.report("E0202", f"{layer.name} needs {name}", span, help=self._form(layer))
             elif isinstance(fields.get(name), SymbolicSize):
                 self.ctx.report(
                     "E0308",
@@ -215,7 +216,7 @@ class Operators(Arguments):
             else:
                 self.ctx.report(
                     "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
-                    _in_words(str(detail["msg"])),
+                    _in_words(str(detail["msg"])), help=_torch_habit(name, fields),
                 )  # fmt: skip
         raise Failed
 
@@ -224,12 +225,31 @@ class Operators(Arguments):
     ) -> NoReturn:
         """Report what an operator found wrong, at the argument or input that it is about."""
         place = dict(layer.spans).get(error.argument or "", span)
-        note = error.note
-        if not note and error.argument is None:
-            shapes = [str(type) for type in types if type is not None]
-            note = f"its input here is {shapes[0]}" if len(shapes) == 1 else ""
-            note = note or (f"its inputs here are {', '.join(shapes)}" if shapes else "")
-        self.ctx.fail(error.code, error.message, place, note, help=error.help)
+        message, note = error.message, error.note
+        given = [type for type in types if type is not None]
+        if note.startswith("this is "):
+            which = "input" if len(given) == 1 else self._input_name(layer, error.input or 0)
+            note = f"its {which} here is {note.removeprefix('this is ')}"
+        elif not note and given:
+            note = "its input here is " if len(given) == 1 else "its inputs here: "
+            note += ", ".join(str(type) for type in given)
+        sign = SIGNS.get(layer.name)
+        if sign is not None and layer.name not in span.source.text[span.start : span.end]:
+            message = message.replace(layer.name, sign, 1)
+        self.ctx.fail(error.code, message, place, note, help=error.help)
+
+    @staticmethod
+    def _input_name(layer: LayerValue, number: int) -> str:
+        assert isinstance(layer.target, type)
+        return f"input {number + 1}" if layer.target.variadic else layer.target.input_names[number]
+
+    @staticmethod
+    def _form(layer: LayerValue) -> str:
+        """How an operator is called: the arguments that it needs."""
+        assert isinstance(layer.target, type)
+        fields = layer.target.model_fields
+        needed = [name for name in layer.target.positional_fields() if fields[name].is_required()]
+        return f"it is written {layer.name}({', '.join([*needed, '…'])})"
 
     def _check_stated(
         self,
@@ -321,6 +341,14 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
 
 def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+def _torch_habit(name: str, fields: dict[str, Any]) -> str | None:
+    """`Linear(8, 16)`, as torch has it: the second number would be the bias."""
+    value = fields.get(name)
+    if name != "bias" or not isinstance(value, int):
+        return None
+    return f"the size of the input is inferred, and not given: write {value} alone"
 
 
 def _in_words(message: str) -> str:

@@ -139,8 +139,12 @@ class Statements(Chains):
 
     def _recover(self, statement: Any, frame: Frame) -> Value:
         """What a failed statement leaves behind: names that nobody reports on again."""
+        if isinstance(statement, ast.Assert):
+            raise Failed  # what follows relies on what it states
+        if isinstance(statement, ast.Return | ast.Output) and self.interface is None:
+            return POISON
         if isinstance(statement, ast.Return):
-            return POISON if self.interface is None else None
+            return None
         if isinstance(statement, ast.Bind | ast.Let):
             self.poison(statement.targets, frame)
         elif isinstance(statement, ast.If | ast.For):
@@ -210,15 +214,16 @@ class Statements(Chains):
             )
         for dim, wanted, size in zip(shape.dims, stated, type.shape, strict=True):
             if not self.ctx.facts.equal(size, wanted):
-                settle = (
-                    ""
-                    if isinstance(size, int) and isinstance(wanted, int)
-                    else (f"if they are always equal, state it first: assert {size} == {wanted}")
-                )
+                help = None
+                if self.ctx.facts.compare(size, "==", wanted) is None:
+                    help = f"if they are always equal, state it first: assert {size} == {wanted}"
                 self.ctx.fail(
-                    "E0309", f"this size is {size}, not {wanted}", dim.span,
-                    f"the shape is {type}", help=settle or None,
-                )  # fmt: skip
+                    "E0309",
+                    f"this size is {size}, not {wanted}",
+                    dim.span,
+                    f"the shape is {type}",
+                    help=help,
+                )
 
     def size(self, dim: ast.Dim, frame: Frame) -> Any:
         """The value of a size in a shape."""
@@ -238,7 +243,9 @@ class Statements(Chains):
                 "E0405",
                 f"{what} stands in a network, not in a block",
                 statement.span,
-                help="a block's inputs stand after its name: block B()(a, b) { … return … }",
+                help="a block ends with return and what flows out"
+                if what == "output"
+                else "a block's input is x; several stand after its name: block B()(a, b) { … }",
             )
         return self.interface
 
@@ -323,9 +330,12 @@ class Statements(Chains):
                 frame.env.bind(name, size, dim.span, "parameter")
             elif not self.ctx.facts.equal(self.size(dim, frame), size):
                 self.ctx.fail(
-                    "E0312", f"this size is {size}, not {self.size(dim, frame)}", dim.span,
+                    "E0312",
+                    f"the input {statement.target.name} gets a size of {size} here, "
+                    f"not {self.size(dim, frame)}",
+                    dim.span,
                     f"what flows in is {type}",
-                )  # fmt: skip
+                )
 
     def _check_field(self, name: str, span: Span, output: bool = False) -> None:
         """Inputs and outputs become Python names; an output's is a field of a named tuple."""
