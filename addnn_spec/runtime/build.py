@@ -1,0 +1,77 @@
+"""From emitted source to the live module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.abc import ExecutionLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from addnn_spec.runtime.freeze import freeze_parameters
+from addnn_spec.runtime.weights import load_weights
+
+
+class SourceLoader(ExecutionLoader):
+    """Imports a module from source at hand; tracebacks and `inspect.getsource` find its lines."""
+
+    def __init__(self, name: str, source: str, shown: str) -> None:
+        self.name = name
+        self.source = source
+        self.shown = shown
+
+    def get_source(self, fullname: str) -> str:
+        return self.source
+
+    def get_filename(self, fullname: str) -> str:
+        return self.shown
+
+
+def import_source(source: str, network: str) -> ModuleType:
+    """The Python module of an emitted source, imported once for each text."""
+    digest = sha256(source.encode("utf-8")).hexdigest()[:16]
+    name = f"addnn_spec_compiled_{network}_{digest}"
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    loader = SourceLoader(name, source, f"{network}.py (compiled by addnn-spec)")
+    spec = spec_from_loader(name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def build_module(
+    source: str,
+    network: str,
+    weights: str | Path | Mapping[str, Any] | None = None,
+    *,
+    freeze: str | None = None,
+    new_head: bool = False,
+) -> nn.Module:
+    """The live module of a network's emitted source, with weights.
+
+    `weights` is a `.safetensors` file, a `.pt` or `.pth` state dict, or a mapping of tensors.
+    `new_head` leaves last layers of another size as they were initialised. `freeze` is a pattern
+    over the parameters' names (`layer[1-3].*`): they are not trained, and norms among them keep
+    their running statistics.
+
+    Raises `RuntimeRefusal`: as `load_weights` and `freeze_parameters` do.
+    """
+    module: nn.Module = getattr(import_source(source, network), network)()
+    if weights is not None:
+        load_weights(module, weights, new_head=new_head)
+    if freeze is not None:
+        freeze_parameters(module, freeze)
+    return module
