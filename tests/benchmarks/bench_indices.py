@@ -1,7 +1,8 @@
 """How fast the exact search is, against the plain matrix product of the same process.
 
 Run ``python -m tests.benchmarks.bench_indices``. One thread; a rate is ``2 m^2 d`` over CPU
-seconds; memory is the growth of the peak resident size over the inputs, each size in a process of its own.
+seconds; memory is the growth of the peak resident size over the inputs, each size in its own
+process.
 """
 
 from __future__ import annotations
@@ -69,10 +70,8 @@ def measure(m: int, d: int) -> None:
     work: dict[str, Callable[[], object]] = {"order 1": lambda: separation_index(rows, y)}
     seconds = {"order 1": [cpu_seconds(work["order 1"])]}
     extra = peak_mib() - before
-    work |= {
-        "product": lambda: plain_product(rows),
-        "order 5": lambda: separation_index(rows, y, 5),
-    }
+    work["product"] = lambda: plain_product(rows)
+    work["order 5"] = lambda: separation_index(rows, y, 5)
     flat = flat_index(rows)
     if flat is not None:
         work["faiss"] = flat

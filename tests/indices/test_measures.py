@@ -1,0 +1,117 @@
+"""The ride-along measures against independent computations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from addnn_spec.indices import OptionError, ShapeError, UndefinedIndexError, neighbours
+from addnn_spec.indices.measures import (
+    classification_rate,
+    effective_rank,
+    linear_cka,
+    linear_probe,
+    neural_collapse,
+    two_nn_dimension,
+)
+
+
+@pytest.mark.parametrize(("d", "k"), [(5, 7), (90, 7), (90, 120)])
+def test_cka_by_the_hilbert_schmidt_criterion(d: int, k: int) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, d)) + 3
+    Y = X[:, :3] @ rng.normal(size=(3, k)) + rng.normal(size=(40, k))
+    centre = np.eye(40) - 1 / 40
+
+    def hsic(first: np.ndarray, second: np.ndarray) -> float:
+        return float(np.trace(first @ first.T @ centre @ second @ second.T @ centre))
+
+    expected = hsic(X, Y) / np.sqrt(hsic(X, X) * hsic(Y, Y))
+    assert linear_cka(X, Y) == pytest.approx(expected)
+    rotation, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    assert linear_cka(X, 3 * X @ rotation - 2) == pytest.approx(1)
+
+
+def test_cka_refuses_what_it_cannot_compare() -> None:
+    with pytest.raises(ShapeError):
+        linear_cka(np.eye(3), np.eye(4))
+    with pytest.raises(UndefinedIndexError):
+        linear_cka(np.ones((4, 2)), np.eye(4))
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_two_nn_finds_the_dimension_of_a_uniform_cube(dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    flat = rng.uniform(size=(3000, dimension))
+    X = flat @ rng.normal(size=(dimension, 12))
+    found = two_nn_dimension(X)
+    assert found == pytest.approx(dimension, rel=0.12)
+    assert two_nn_dimension(neighbours(X, 3)) == pytest.approx(found)
+
+
+def test_two_nn_leaves_duplicates_out() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    doubled = np.concatenate((X, X[:50]))
+    assert np.isfinite(two_nn_dimension(doubled))
+    with pytest.raises(UndefinedIndexError):
+        two_nn_dimension(np.ones((10, 2)))
+    with pytest.raises(OptionError):
+        two_nn_dimension(neighbours(X, 1))
+
+
+def test_effective_rank() -> None:
+    assert effective_rank(np.concatenate((np.eye(4), -np.eye(4)))) == pytest.approx(4)
+    assert effective_rank(np.arange(10.0)[:, None] * [1, 2, 3]) == pytest.approx(1)
+    X = np.random.default_rng(0).normal(size=(30, 6)) * [9, 5, 3, 1, 1, 0.1]
+    values = np.sqrt(np.linalg.eigvalsh(np.cov(X.T)))
+    share = values / values.sum()
+    assert effective_rank(X) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    with pytest.raises(UndefinedIndexError):
+        effective_rank(np.ones((5, 3)))
+
+
+def test_neural_collapse_by_full_covariances() -> None:
+    X, y = load_wine(return_X_y=True)
+    means = np.stack([X[y == k].mean(axis=0) for k in range(3)])
+    within = (X - means[y]).T @ (X - means[y]) / len(X)
+    apart = means - means.mean(axis=0)
+    expected = np.trace(within @ np.linalg.pinv(apart.T @ apart / 3)) / 3
+    assert neural_collapse(X, y) == pytest.approx(expected)
+    assert neural_collapse(means[y], y) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(UndefinedIndexError):
+        neural_collapse(X, np.zeros(len(X)))
+
+
+def test_linear_probe_is_logistic_regression() -> None:
+    X, y = load_digits(return_X_y=True)
+    train, test, labels, truth = train_test_split(X, y, test_size=0.4, random_state=0)
+    with torch.inference_mode():
+        found = linear_probe(train, labels, test, truth)
+    scaler = StandardScaler().fit(train)
+    rule = LogisticRegression(max_iter=2000, tol=1e-8).fit(scaler.transform(train), labels)
+    assert found.train == pytest.approx(rule.score(scaler.transform(train), labels), abs=0.002)
+    assert found.test == pytest.approx(rule.score(scaler.transform(test), truth), abs=0.005)
+
+
+def test_classification_rate_learns_and_leaves_the_random_state_alone() -> None:
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    train, test, labels, truth = train_test_split(X, y, test_size=0.4, random_state=0)
+    before = torch.get_rng_state()
+    with torch.inference_mode():
+        found = classification_rate(train, labels, test, truth, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found.train > 0.97
+    assert float(found) == found.test > 0.9
+    assert "128" in found.recipe
+    assert classification_rate(train, labels, test, truth, seed=1) == found
+    shuffled = np.random.default_rng(0).permutation(truth)
+    assert classification_rate(train, labels, test, shuffled).test < 0.6
+    with pytest.raises(OptionError):
+        classification_rate(train, labels, test, truth, epochs=50)
