@@ -56,9 +56,8 @@ class Expressions(Elaborator):
 
     def inexact(self, error: SizeError, span: Span) -> NoReturn:
         """Report arithmetic on sizes that is not known to be exact, and what would make it so."""
-        message, _, fact = str(error).partition(": assert ")
-        help = f"if it is so for every input, state it first: assert {fact}" if fact else None
-        self.ctx.fail("E0311", message, span, help=help)
+        problem = numbers.inexact(error)
+        self.ctx.fail(problem.code, problem.message, span, help=problem.help)
 
     # --- names and literals ---------------------------------------------------------------------
     def _name(self, expr: ast.Name, frame: Frame) -> Value:

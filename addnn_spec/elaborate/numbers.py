@@ -25,6 +25,13 @@ class ValueProblem(Exception):
         self.help = help
 
 
+def inexact(error: SizeError) -> ValueProblem:
+    """Arithmetic on sizes that is not known to be exact, and what would make it so."""
+    message, _, fact = str(error).partition(": assert ")
+    help = f"if it is so for every input, state it first: assert {fact}" if fact else None
+    return ValueProblem("E0311", message, help)
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -86,7 +93,7 @@ def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
         if op == "**":
             return left**right
     except SizeError as error:
-        raise ValueProblem("E0311", str(error)) from None
+        raise inexact(error) from None
     raise ValueProblem("E0207", f"{op} does not work on sizes")
 
 

@@ -12,6 +12,7 @@ from addnn_spec.elaborate.base import Failed, Frame, Poison, Value
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.expressions import SIGNS
 from addnn_spec.graph import Graph
+from addnn_spec.ops import index
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.passes.weights import operator_weights, weights_of
 from addnn_spec.sizes import SizeError, SymbolicSize
@@ -227,7 +228,9 @@ class Operators(Arguments):
         place = dict(layer.spans).get(error.argument or "", span)
         message, note = error.message, error.note
         given = [type for type in types if type is not None]
-        if note.startswith("this is "):
+        if note.startswith("this is ") and note.removeprefix("this is ") in message:
+            note = ""
+        elif note.startswith("this is "):
             which = "input" if len(given) == 1 else self._input_name(layer, error.input or 0)
             note = f"its {which} here is {note.removeprefix('this is ')}"
         elif not note and given:
@@ -236,7 +239,8 @@ class Operators(Arguments):
         sign = SIGNS.get(layer.name)
         if sign is not None and layer.name not in span.source.text[span.start : span.end]:
             message = message.replace(layer.name, sign, 1)
-        self.ctx.fail(error.code, message, place, note, help=error.help)
+        help = error.help or _other_rank(layer.name, error, given)
+        self.ctx.fail(error.code, message, place, note, help=help)
 
     @staticmethod
     def _input_name(layer: LayerValue, number: int) -> str:
@@ -341,6 +345,14 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
 
 def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str | None:
+    """`Conv1d` for `Conv2d`, where a tensor of another rank arrives."""
+    if error.code != "E0302" or not name.endswith(("1d", "2d", "3d")) or len(given) != 1:
+        return None
+    other = f"{name[:-2]}{given[0].rank - 2}d"
+    return f"for {given[0]} there is {other}" if other in index() else None
 
 
 def _torch_habit(name: str, fields: dict[str, Any]) -> str | None:

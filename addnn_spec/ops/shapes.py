@@ -77,7 +77,7 @@ def _not_broadcastable(
     known = isinstance(shape[place], int) and isinstance(other[place], int)
     return OperatorError(
         "E0303",
-        f"{name_of(operator)} does not fit {show(other)} and {show(shape)} together: "
+        f"{name_of(operator)} cannot broadcast {show(other)} and {show(shape)}: "
         f"{other[place]} and {shape[place]} at dimension {place}",
         input=number,
         note=f"this is {show(shape)}",
