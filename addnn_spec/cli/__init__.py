@@ -14,6 +14,7 @@ import sys
 
 def main() -> None:
     """Run `addnn` with the arguments of the process, and exit."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # they are looked for at length
     gc.disable()  # what is imported stays: `app` turns the collector on when a command is loaded
     sys.exit(run(sys.argv[1:]))
 

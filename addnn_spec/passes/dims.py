@@ -38,6 +38,8 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
     Raises `DiagnosticError`: E0218 for a name that is no symbolic size, E0304 for a value below the
     least at which every size in the network is 1 or more, E0314 where an assertion is broken.
     """
+    if not dims:
+        return
     known = symbolic_sizes(graph)
     found = [_unknown(graph, name, known) for name in dims if name not in known]
     if found:
