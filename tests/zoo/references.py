@@ -1,0 +1,12 @@
+"""Which implementation each packaged network is held against: a module of this folder a family."""
+
+from __future__ import annotations
+
+from tests.zoo import depth, spatial
+from tests.zoo.prove import Reference
+
+REFERENCES: dict[str, Reference] = {
+    **spatial.REFERENCES,
+    **depth.REFERENCES,
+}
+"""The references by the name of the packaged network."""

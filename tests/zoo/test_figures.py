@@ -1,0 +1,81 @@
+"""The figures in the head comments of the packaged specs.
+
+    # GoogLeNet: 6,624,904 parameters, 1,498,376,192 MACs; as torchvision.googlenet
+
+Parameters and MACs are of what evaluation needs, batch 1, at the default sizes. After a semicolon
+may stand `in training 6,379,984 and 5,079,040 more` (parameters, MACs), then `as` and the reference
+that the network is held against.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from addnn_spec.compiler import Session
+from addnn_spec.passes.memory import at
+from addnn_spec.passes.summary import summarize
+from addnn_spec.resources import folder
+from tests.zoo.references import REFERENCES
+
+SPECS = folder("specs")
+FILES = sorted(path.relative_to(SPECS).as_posix() for path in SPECS.rglob("*.net"))
+LINE = re.compile(
+    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
+    r"(?:; in training (?P<more_params>[\d,]+) and (?P<more_macs>[\d,]+) more)?"
+    r"(?:; as (?P<reference>\S+))?$",
+    re.MULTILINE,
+)
+
+
+class Figures(NamedTuple):
+    params: int
+    macs: int
+    more_params: int
+    more_macs: int
+
+
+def stated(path: Path) -> tuple[dict[str, Figures], dict[str, str | None]]:
+    """The figures that a file's comments state, and the references, by network."""
+    figures, references = {}, {}
+    for found in LINE.finditer(path.read_text(encoding="utf-8")):
+        figures[found["name"]] = Figures(
+            *(
+                int((found[field] or "0").replace(",", ""))
+                for field in ("params", "macs", "more_params", "more_macs")
+            )
+        )
+        references[found["name"]] = found["reference"]
+    return figures, references
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_figures_are_right(file: str) -> None:
+    session = Session(SPECS / file, name=file)
+    computed = {}
+    for name in session.networks:
+        if session.needs(name):
+            continue
+        graph = session.graph(name)
+        assert graph is not None, [str(d) for d in session.collector.diagnostics]
+        summary = summarize(graph)
+        at_one = {"N": 1}
+        computed[name] = Figures(
+            summary.total.params,
+            at(summary.total.macs, at_one),
+            summary.training.params,
+            at(summary.training.macs, at_one),
+        )
+    assert not session.collector.diagnostics, [str(d) for d in session.collector.diagnostics]
+    assert stated(SPECS / file)[0] == computed
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_references_are_named(file: str) -> None:
+    """A network says what it is held against, and is held against what it says."""
+    for name, reference in stated(SPECS / file)[1].items():
+        known = REFERENCES.get(name)
+        assert reference == (known.name if known else None), name
