@@ -82,7 +82,7 @@ class _Flat:
             tuple(self.draft.ports.items()),
             tuple((c.path, c.tree, c.inits, c.tensor) for c, _ in self.children),
             tuple(
-                (s.tree, s.outputs, s.pattern, s.training, s.name if probes else "")
+                (s.tree, s.outputs, s.pattern, s.training, s.loop, s.name if probes else "")
                 for s, _ in self.steps
             ),
             self.outputs,
@@ -151,10 +151,13 @@ class _Builder:
         )
         if steps is None or children is None or not self._find_flags(steps, children):
             return None
+        if not self._one_at_a_path(children):
+            return None
         self._add_children(children)
         if not self._add_steps(steps):
             return None
         self._name_flags()
+        self._drop_unread_joins()
         return self._body
 
     def _same_frame(self) -> bool:
@@ -210,6 +213,19 @@ class _Builder:
             self._flag_sets.append(present)
         return len(self._flag_sets) <= MOST_FLAGS
 
+    def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
+        """Whether every structure has at most one child at a path, of at most two in all."""
+        paths: dict[str, list[_Slot]] = {}
+        for slot in children:
+            variant, index = next(iter(slot.of.items()))
+            path = self._groups[variant][0].children[index][0].path
+            paths.setdefault(path, []).append(slot)
+        return all(
+            len(slots) == 1
+            or (len(slots) == 2 and "." not in path and {*slots[0].of, *slots[1].of} == self._all)
+            for path, slots in paths.items()
+        )
+
     def _flag(self, present: Variants) -> Guard | None:
         for flag, set_ in enumerate(self._flag_sets):
             if present in (set_, self._all - set_):
@@ -227,7 +243,8 @@ class _Builder:
         base = len(self._body.columns)
         for place, leaf in enumerate(some):
             vector = tuple(ABSENT if row is None else row[place].value for row in rows)
-            hint = f"{name.rpartition('.')[2]}_{leaf.hint}"
+            label = name.rpartition(".")[2]
+            hint = leaf.hint if label.isdigit() or not label else f"{label}_{leaf.hint}"
             self._body.columns.append((vector, hint))
         return {place: base + place for place in range(len(some))}
 
@@ -330,9 +347,9 @@ class _Builder:
             outside = {v: t for v, t in wanted.items() if v not in self._flag_sets[flag]}
             if inside and outside:
                 then, orelse = self._resolve(inside), self._resolve(outside)
-                if then is None or orelse is None:
-                    return None
-                return self._join(flag, then, orelse)
+                joined = then and orelse and self._join(flag, then, orelse)
+                if joined:
+                    return joined
         return None
 
     def _join(self, flag: int, then: Tree, orelse: Tree) -> Tree | None:
@@ -360,6 +377,17 @@ class _Builder:
                 self._body.types[value] = [a or b for a, b in both]
                 return Value(value)
         return None
+
+    def _drop_unread_joins(self) -> None:
+        """Forget the joins that were tried and led nowhere."""
+        read = {value.index for output in self._body.outputs for value in _values(output)}
+        for item in reversed(self._body.items):
+            steps = (item,) if isinstance(item, Step) else (*item.then, *item.orelse)
+            if isinstance(item, Branch):
+                item.joins = [join for join in item.joins if join.value in read]
+                for join in item.joins:
+                    read |= {join.then.index, join.orelse.index}
+            read |= {value.index for step in steps for value in _values(step.tree)}
 
     def _name_flags(self) -> None:
         for flag, present in enumerate(self._flag_sets):

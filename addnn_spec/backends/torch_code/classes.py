@@ -100,7 +100,7 @@ class _Resolver:
             [name for name, _ in body.drafts[0].inputs],
             code.statements,
             [code.paths.written(output) for output in body.outputs],
-            list(code.ports),
+            [*code.ports, *_loop_variables(body)],
         )
         code.inputs = variables.inputs
         code.outputs = variables.assign()
@@ -222,6 +222,11 @@ class _Resolver:
     def _types(self, value: int, uses: list[int]) -> list[TensorType]:
         types = self._body.types[value]
         return [type for place in uses if (type := types[place]) is not None]
+
+
+def _loop_variables(body: Body) -> list[str]:
+    loops = [item.loop for item in body.items if isinstance(item, Step) and item.loop]
+    return [*loops, "i"] if loops else []
 
 
 def optional_child(

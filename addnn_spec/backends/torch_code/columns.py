@@ -2,7 +2,8 @@
 
 The uses of a class have equal skeletons and each a list of leaves; the n-th leaves of all are a
 column. A column is, first match: a constant · a block parameter or an item of it · an input's
-size · k times or exactly 1/k of one of these · a new parameter `<node>_<attribute>`.
+size · k times or exactly 1/k of one of these, or half of it rounded down · a new
+parameter `<node>_<attribute>`.
 """
 
 from __future__ import annotations
@@ -119,6 +120,9 @@ class Columns:
                 related = multiple(candidate.tree, candidate.vector, vector)
                 if related is not None:
                     return self._use(candidate, related)
+            for candidate in self._candidates:
+                if _is_half(candidate.vector, vector):
+                    return self._use(candidate, Infix("//", candidate.tree, 2))
         return None
 
     def known(self, vector: Vector) -> Tree | None:
@@ -247,6 +251,12 @@ def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
         if len(divisors) == 1:
             return Infix("//", tree, divisors.pop())
     return None
+
+
+def _is_half(base: Vector, wanted: Vector) -> bool:
+    """Whether `base // 2` is wanted: the padding of a kernel."""
+    pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
+    return all(type(b) is int and b > 0 and b // 2 == w for b, w in pairs)
 
 
 def annotation(vector: Vector) -> str:

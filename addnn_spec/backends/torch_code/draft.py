@@ -13,6 +13,7 @@ from typing import Any
 
 from addnn_spec.backends.torch_code.higher import higher_call
 from addnn_spec.backends.torch_code.tree import (
+    Attribute,
     Child,
     Name,
     Spanned,
@@ -73,6 +74,8 @@ class Step:
     composite: bool = False
     """It calls a class or a Sequential: a statement of its own."""
     training: bool = False
+    loop: str = ""
+    """The variable that goes through the child, a list of modules, each fed by the one before."""
 
 
 @dataclass
@@ -95,6 +98,8 @@ class Form:
 
     constructor: Tree
     ports: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = False
+    """It is an `nn.ModuleList`: what uses it goes through it in a loop."""
 
 
 Forms = Mapping[int, Form]
@@ -107,6 +112,15 @@ class Emission:
 
     probes: bool = False
     support: dict[str, Support] = field(default_factory=dict)
+    captured: dict[tuple[int, int], str] = field(default_factory=dict)
+    """What is captured, by `id` of the graph and the input's place: its name around the graph."""
+
+    def input_names(self, graph: Graph) -> list[str]:
+        """The names of a graph's inputs, captured ones as they are called around it."""
+        return [
+            self.captured.get((id(graph), place), name)
+            for place, name in enumerate(graph.input_names)
+        ]
 
     def need(self, *support: Support) -> None:
         """Note support definitions, each after those that it uses."""
@@ -132,7 +146,7 @@ class _Drafter:
 
     def draft(self) -> Draft:
         graph, draft = self._graph, self._draft
-        for id, name in zip(graph.inputs, graph.input_names, strict=True):
+        for id, name in zip(graph.inputs, self._emission.input_names(graph), strict=True):
             draft.inputs.append((name, graph.node(id).outputs[0]))
             self._trees[Ref(id)] = Value(self._value())
         for module in graph.modules:
@@ -174,7 +188,7 @@ class _Drafter:
             if ref.port and cls != "nn.Module":
                 self._draft.ports[ref.name] = cls
         call = self._called(node, tuple(Arg(arg) for arg in args))
-        self._step(node, call, None, composite=True)
+        self._step(node, call, None, composite=True, loop=_element(node) if form.listed else "")
 
     def _add_operator(self, node: Node, op: Operator) -> None:
         inputs = _aligned_types(self._graph, node)
@@ -193,6 +207,8 @@ class _Drafter:
         functional = None if node.module else functional_form(node, inputs)
         if functional is not None:
             code = with_leaves(_bind(functional, operands, None))
+            if op.creates:
+                code = self._placed(code, node.outputs[0])
             self._step(node, code, op.result, heavy=_heavy(op, inputs))
             return
         if node.module is None:
@@ -231,6 +247,7 @@ class _Drafter:
         *,
         heavy: bool = False,
         composite: bool = False,
+        loop: str = "",
     ) -> None:
         outputs = tuple(self._value() for _ in node.outputs)
         for port, value in enumerate(outputs):
@@ -240,7 +257,24 @@ class _Drafter:
         names = node.value_names or ("",) * len(outputs)
         step = Step(node.name, tree, outputs, node.outputs, node.span, names, node.named)
         step = replace(step, pattern=pattern, heavy=heavy, composite=composite)
-        self._draft.steps.append(replace(step, training=node.training))
+        self._draft.steps.append(replace(step, training=node.training, loop=loop))
+
+    def _placed(self, call: Tree, type: TensorType) -> Tree:
+        """A created tensor on the device, and with the element type, of one that is in scope."""
+        inputs = [(Value(place), own) for place, (_, own) in enumerate(self._draft.inputs)]
+        made = [
+            (Value(value), own)
+            for step in reversed(self._draft.steps)
+            for value, own in zip(step.outputs, step.types, strict=True)
+        ]
+        floats = [value for value, own in (*inputs, *made) if own.dtype == "float"]
+        found = floats or [value for value, _ in (*inputs, *made)]
+        if not found or not isinstance(call, Call):
+            return call
+        placed = [Arg(Attribute(found[0], "device"), "device")]
+        if type.dtype == "float" and floats:
+            placed.insert(0, Arg(Attribute(found[0], "dtype"), "dtype"))
+        return Call(call.fn, (*call.args, *placed))
 
     # --- declarations ----------------------------------------------------------------------------
     def _declare(self, module: ModuleDecl) -> None:
@@ -273,6 +307,13 @@ class _Drafter:
                 kind,
             )
         )
+
+
+def _element(node: Node) -> str:
+    """What an element of a list of modules is called: `layers` → `layer`."""
+    label = node.name.rpartition(".")[2]
+    word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
+    return word if len(word) > 2 and word.isidentifier() else "layer"
 
 
 def _turns(node: Node) -> Iterator[Node]:

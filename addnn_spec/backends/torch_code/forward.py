@@ -24,7 +24,7 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     walk,
 )
-from addnn_spec.ops.code import Arg, Call
+from addnn_spec.ops.code import Arg, Call, Infix, Prefix
 from addnn_spec.source import Span
 
 _NESTED = 3
@@ -113,20 +113,22 @@ def _fused(
     for step in steps:
         tree = called(step.tree)
         if probes:
-            tree = Call("self.tap", (Arg(Key(step.name)), Arg(tree)))
+            if not step.loop:
+                tree = Call("self.tap", (Arg(Key(step.name)), Arg(tree)))
             done.append(Assign(step, tree, (step.span,)))
             continue
-        assign = Assign(step, tree, (step.span,), 1, int(step.heavy or step.composite))
-        taken = _operands(assign, pending)
+        depth = 0 if isinstance(tree, Infix | Prefix) else 1
+        assign = Assign(step, tree, (step.span,), depth, int(step.heavy or step.composite))
+        taken = [] if step.loop else _operands(assign, pending)
         while taken and not _fits(assign, taken):
             taken = taken[1:] if len(taken) > 1 else []
-        done += pending[: len(pending) - len(taken)]
-        pending = []
+        pending = pending[: len(pending) - len(taken)]
         assign = _put(assign, taken)
         if _may_wait(assign, counts):
             pending.append(assign)
         else:
-            done.append(assign)
+            done += [*pending, assign]
+            pending = []
     return [*done, *pending]
 
 
@@ -167,7 +169,7 @@ def _put(assign: Assign, taken: list[Assign]) -> Assign:
         tree=tree,
         spans=(*(span for other in taken for span in other.spans), *assign.spans),
         depth=assign.depth + max(other.depth for other in taken),
-        heavy=assign.heavy + sum(other.heavy for other in taken),
+        heavy=assign.heavy + max(other.heavy for other in taken),
     )
 
 
@@ -178,6 +180,7 @@ def _may_wait(assign: Assign, counts: Counter[int]) -> bool:
         and step.pattern is None
         and counts[step.outputs[0]] == 1
         and not step.names[0]
+        and not step.loop
     )
 
 

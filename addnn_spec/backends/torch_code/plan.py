@@ -26,11 +26,13 @@ from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Fo
 from addnn_spec.backends.torch_code.names import Namespace, class_name
 from addnn_spec.backends.torch_code.sequential import (
     Element,
+    list_elements,
+    module_list,
     sequential,
     sequential_elements,
 )
 from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree
-from addnn_spec.graph import Graph
+from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.code import REQUIRED, Arg, Call
 
 Definition = tuple[Any, ...]
@@ -71,6 +73,7 @@ class Planner:
     def plan(self) -> list[Any]:
         graphs = list(_below(self._network))
         self._count_calls(graphs)
+        self._name_captured(graphs)
         for group in _groups(graphs):
             self._plan_group(group)
         return self.classes
@@ -85,6 +88,23 @@ class Planner:
                 if isinstance(module.op, Graph):
                     self._labels.setdefault(id(module.op), module.name)
 
+    def _name_captured(self, graphs: Sequence[Graph]) -> None:
+        """Captured tensors have the names that they have around; graphs come callers first."""
+        names = self._emission.captured
+        for graph in graphs:
+            own = dict(zip(graph.inputs, self._emission.input_names(graph), strict=True))
+            for node in graph.nodes():
+                for _, called in _called(node):
+                    refs = node.inputs[len(node.inputs) - len(called.inputs) :]
+                    for place, (id_, ref) in enumerate(zip(called.inputs, refs, strict=True)):
+                        op = called.node(id_).op
+                        if isinstance(op, Placeholder) and op.captured and ref is not None:
+                            around = graph.node(ref.node)
+                            text = (around.value_names or ("",) * len(around.outputs))[ref.port]
+                            name = own.get(ref.node) or text
+                            if name:
+                                names.setdefault((id(called), place), name)
+
     def _label(self, graph: Graph, label: str) -> str:
         """What a brace's class is called after: its label; in a repeat, the repeat's."""
         last = label.rpartition(".")[2]
@@ -95,7 +115,11 @@ class Planner:
         subclass: list[tuple[Graph, Tree]] = []
         for graph in group:
             elements = self._elements(graph)
-            if elements is None:
+            turns = None if elements else list_elements(graph, self._forms)
+            if turns is not None:
+                ports = dict.fromkeys(graph.module_ports, "nn.Module")
+                self._forms[id(graph)] = Form(module_list(turns), ports, listed=True)
+            elif elements is None:
                 drafted.append(graph)
             elif graph.kind == "block":
                 subclass.append((graph, sequential(elements, "super().__init__")))

@@ -103,10 +103,49 @@ def _counted(graph: Graph) -> bool:
     return bool(names) and names == [str(place) for place in range(len(names))]
 
 
+def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
+    """The turns of a labelled repeat that read more than what flows, or None.
+
+    Each is a call with what flows first, and then the same inputs and modules in every turn.
+    """
+    if graph.kind != "repeat" or graph.modules or len(graph.outputs) != 1:
+        return None
+    current = Ref(graph.inputs[0]) if graph.inputs else None
+    around = tuple(Ref(id) for id in graph.inputs[1:])
+    elements: list[Element] = []
+    for node in graph.nodes():
+        if node.id in graph.inputs:
+            continue
+        called = node.calls
+        if called is None or node.module or len(node.outputs) != 1:
+            return None
+        if node.inputs != (current, *around) or forms[id(called)].listed:
+            return None
+        if tuple(ref.name for ref in node.bound_modules) != graph.module_ports:
+            return None
+        elements.append(
+            Element(node.name, Spanned(forms[id(called)].constructor, node.span), node.times)
+        )
+        current = Ref(node.id)
+    names = [child.name for element in elements for child in _turns(element)]
+    counted = bool(names) and names == [str(place) for place in range(len(names))]
+    return elements if counted and graph.outputs[0].refs == (current,) else None
+
+
+def module_list(elements: Sequence[Element]) -> Tree:
+    """`nn.ModuleList(Layer(512) for _ in range(6))`."""
+    items = tuple(_positional([child for element in elements for child in _turns(element)]))
+    only = items[0] if len(items) == 1 else None
+    if isinstance(only, Star) and isinstance(only.value, Each):
+        return Call("nn.ModuleList", (Arg(only.value),))
+    return Call("nn.ModuleList", (Arg(Seq(items, True)),))
+
+
 def _module(graph: Graph, node: Node, forms: Forms, emission: Emission) -> Tree | None:
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
-        return None if form.ports or node.bound_modules else form.constructor
+        hidden = form.ports or node.bound_modules or form.listed
+        return None if hidden else form.constructor
     if not isinstance(node.op, Operator) or node.layers:
         return None
     types = tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.tree import (
     LITERALS,
+    Attribute,
     Dimension,
     Display,
     Each,
@@ -51,8 +52,7 @@ def literal(value: object) -> str:
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, tuple):
-        inner = ", ".join(literal(item) for item in value)
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
+        return _sequence([literal(item) for item in value], brackets=False)
     raise TypeError(f"no literal: {value!r}")
 
 
@@ -105,21 +105,27 @@ def _atom(tree: Tree) -> str:
             return f"{fn}({_flat_args(args)})"
         case Method(value, name, args):
             return f"{_bound(value, _ATOM)}.{name}({_flat_args(args)})"
+        case Attribute(value, name):
+            return f"{_bound(value, _ATOM)}.{name}"
         case Dimension(value, dim):
             return f"{_bound(value, _ATOM)}.shape[{dim}]"
         case Item(value, index):
             return f"{_bound(value, _ATOM)}[{', '.join(_index(i) for i in index)}]"
         case Seq(items, brackets):
-            inner = ", ".join(flat(item) for item in items)
-            if brackets:
-                return f"[{inner}]"
-            return f"({inner},)" if len(items) == 1 else f"({inner})"
+            return _sequence([flat(item) for item in items], brackets)
         case Display(keys, items):
             pairs = zip(keys, items, strict=True)
             return f"{{{', '.join(f'{quoted(key)}: {flat(item)}' for key, item in pairs)}}}"
         case Star(value):
             return f"*{_star_operand(value)}"
     raise TypeError(f"no expression: {tree!r}")
+
+
+def _sequence(items: list[str], brackets: bool) -> str:
+    inner = ", ".join(items)
+    if brackets:
+        return f"[{inner}]"
+    return f"({inner},)" if len(items) == 1 else f"({inner})"
 
 
 def _bound(tree: Tree, precedence: int) -> str:

@@ -53,6 +53,14 @@ class Dimension(BackendNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute(BackendNode):
+    """`value.name`: a tensor's device."""
+
+    value: Any
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf(BackendNode):
     """A literal that may differ between uses; `hint` names the argument that it is."""
 

@@ -55,6 +55,9 @@ class Variables:
         for statement in self._statements:
             if isinstance(statement, Assign):
                 self._read(statement.tree, position)
+                if statement.step.loop:  # read in every turn
+                    for value in list(_read(statement.tree))[1:]:
+                        self._last[value] = position + 1
                 position += 1
                 continue
             for inner in (*statement.then, *statement.orelse):

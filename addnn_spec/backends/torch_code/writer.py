@@ -11,7 +11,7 @@ from addnn_spec.backends.torch_code.forward import Assign, Fork
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
 from addnn_spec.backends.torch_code.text import INDENT, WIDTH, Line, flat, layout, quoted
-from addnn_spec.backends.torch_code.tree import Key, Name, Tree
+from addnn_spec.backends.torch_code.tree import Key, Name, Template, Tree
 from addnn_spec.ops.code import Arg, Call
 from addnn_spec.source import Span
 
@@ -100,12 +100,26 @@ class ClassWriter:
                 lines += self._optional(name, entry.tree, self._code.flags[guard.flag])
                 open_guard = None
                 continue
+            twins = [(c, g) for c, g in self._code.children if g is not None and c is not entry]
+            other = next((c for c, _ in twins if c.path == name), None)
+            if guard is not None and other is not None and isinstance(entry, ChildDraft):
+                first, second = (entry, other) if guard.present else (other, entry)
+                lines += self._alternatives(first, second, self._code.flags[guard.flag])
+                open_guard = None
+                continue
             if guard is not None and guard != open_guard:
                 sense = "" if guard.present else "not "
                 lines.append(Line(f"{INDENT * 2}if {sense}{self._code.flags[guard.flag]}:"))
             open_guard = guard
             lines += self._child(name, entry, 2 if guard is None else 3)
         return lines
+
+    def _alternatives(self, then: ChildDraft, orelse: ChildDraft, flag: str) -> list[Line]:
+        """One child that is made in one of two ways."""
+        name, pad = then.path, INDENT * 2
+        declared = [] if name.isdigit() else [Line(f"{pad}self.{name}: nn.Module")]
+        lines = [*declared, Line(f"{pad}if {flag}:"), *self._child(name, then, 3)]
+        return [*lines, Line(f"{pad}else:"), *self._child(name, orelse, 3)]
 
     def _optional(self, name: str, tree: Tree, flag: str) -> list[Line]:
         one = layout(tree, 2, f"self.{name} = ", f" if {flag} else None")
@@ -201,13 +215,37 @@ class ClassWriter:
         prefix = f"{assign.targets}{assign.annotation} = "
         if self._returns.inlined(assign):
             prefix = "return "
-        if isinstance(assign.tree, Name) and assign.tree.text == assign.targets:
-            return []
+        if assign.step.loop:
+            return self._loop(assign, indent)
         lines = [Line(line.text, assign.spans) for line in layout(assign.tree, indent, prefix)]
         remark = self._remark(assign)
         last = lines[-1].text
         if remark and len(lines) == 1 and len(last) + 4 + len(remark) <= WIDTH:
             lines[-1] = Line(f"{last}  # {remark}", assign.spans)
+        return lines
+
+    def _loop(self, assign: Assign, indent: int) -> list[Line]:
+        """`for layer in self.layers: x = layer(x, memory)`."""
+        pad, target, element = INDENT * indent, assign.targets, assign.step.loop
+        call = assign.tree
+        assert isinstance(call, Call)
+        lines = []
+        if flat(call.args[0].value) != target:
+            lines.append(Line(f"{pad}{target}{assign.annotation} = {flat(call.args[0].value)}"))
+        turn: Tree = Call(element, (Arg(Name(target)), *call.args[1:]))
+        turns = f"{call.fn}.children()" if call.fn.endswith("]") else call.fn
+        header = f"for {element} in {turns}:"
+        if self._probes:
+            header = f"for i, {element} in enumerate({turns}):"
+            turn = Call("self.tap", (Arg(Template(f"{assign.step.name}.", "i")), Arg(turn)))
+        lines.append(Line(pad + header, assign.spans))
+        lines += layout(turn, indent + 1, f"{target} = ", spans=assign.spans)
+        remark = self._remark(assign)
+        if remark and len(lines[-1].text) + len(remark) + 4 <= WIDTH:
+            lines[-1] = Line(f"{lines[-1].text}  # {remark}", assign.spans)
+        if self._probes:
+            tapped = Call("self.tap", (Arg(Key(assign.step.name)), Arg(Name(target))))
+            lines += layout(tapped, indent, f"{target} = ", spans=assign.spans)
         return lines
 
     def _remark(self, assign: Assign) -> str:
