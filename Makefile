@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format test test-all bench demo docs clean
+.PHONY: help venv lint format grammar test test-all bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(READY) ## linters, formatter, type checker, import layers
 format: $(READY) ## format the code, mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+grammar: $(READY) ## the parse table, from grammar/net.lark
+	$(BIN)/python -m addnn_spec.syntax.generate
 
 test: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not benchmark"
