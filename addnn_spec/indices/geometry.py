@@ -91,7 +91,8 @@ class Scratch:
         size = math.prod(shape)
         held = self._buffers.get((name, dtype))
         if held is None or len(held) < size:
-            held = torch.empty(size, dtype=dtype, device=like.device)
+            with torch.inference_mode(False):  # a buffer may be used in and out of it
+                held = torch.empty(size, dtype=dtype, device=like.device)
             self._buffers[name, dtype] = held
         return held[:size].view(shape)
 

@@ -146,29 +146,28 @@ def linear_probe(
     """Accuracy of multinomial logistic regression on z-scored features (Alain and Bengio 2016).
 
     Minimises the summed cross-entropy plus ``penalty / 2 ||W||^2``, the bias free, as
-    scikit-learn's ``LogisticRegression(C=1/penalty)`` does; here by torch's L-BFGS, from zero, in float64, at most
-    ``steps`` steps. Test features take the training statistics.
+    scikit-learn's ``LogisticRegression(C=1/penalty)`` does; here by torch's L-BFGS, from zero, in
+    float64, at most ``steps`` steps. Test features take the training statistics.
 
     Raises:
         UndefinedIndexError: fewer than two classes in the training data.
     """
     data = _Split.of(X, y, X_test, y_test)
-    weight = torch.zeros(
-        data.train.shape[1], data.classes, dtype=torch.float64, device=data.train.device
-    ).requires_grad_()
-    bias = torch.zeros(data.classes, dtype=torch.float64, device=data.train.device).requires_grad_()
-    solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=steps, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        solver.zero_grad()
-        error = functional.cross_entropy(data.train @ weight + bias, data.labels, reduction="sum")
-        value = (error + penalty / 2 * weight.square().sum()) / len(data.train)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
     with torch.inference_mode(False), torch.enable_grad():
+        weight = data.train.new_zeros(data.train.shape[1], data.classes).requires_grad_()
+        bias = data.train.new_zeros(data.classes).requires_grad_()
+        solver = torch.optim.LBFGS(
+            [weight, bias], max_iter=steps, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> Tensor:
+            solver.zero_grad()
+            scores = data.train @ weight + bias
+            error = functional.cross_entropy(scores, data.labels, reduction="sum")
+            value = (error + penalty / 2 * weight.square().sum()) / len(data.train)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
         solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return data.rate(
@@ -258,9 +257,9 @@ class _Split:
         with torch.inference_mode(False):  # copies that autograd may use
             train, test = train.double().clone(), test.to(train.device).double().clone()
             labels, truth = labels.to(train.device).clone(), truth.to(train.device)
-        if scale:
-            mean, deviation = train.mean(dim=0), train.std(dim=0) + 1e-10
-            train, test = (train - mean) / deviation, (test - mean) / deviation
+            if scale:
+                mean, deviation = train.mean(dim=0), train.std(dim=0) + 1e-10
+                train, test = (train - mean) / deviation, (test - mean) / deviation
         return cls(train, labels, test, truth, len(classes))
 
     def rate(self, train: Tensor, test: Tensor, recipe: str) -> TrainedRate:

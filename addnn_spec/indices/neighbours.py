@@ -137,14 +137,19 @@ class RunningNeighbours:
         self.labels = None if labels is None else labels.to(device)
         given = labels if reference_labels is None else reference_labels
         self.reference_labels = None if given is None else given.to(device)
-        self.indices = torch.full((samples, order), -1, device=device)
-        self.squares = torch.full((samples, order), math.inf, dtype=torch.float64, device=device)
-        self.surplus = torch.zeros(samples, dtype=torch.int64, device=device)
-        self.surplus_same = torch.zeros_like(self.surplus)
-        self._nearest = torch.full((samples, order), math.inf, dtype=torch.float32, device=device)
-        high = torch.finfo(torch.float32).max
-        self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
-        self._slack = torch.zeros_like(self.radius)
+        with torch.inference_mode(False):  # visits may come in and out of it
+            self.indices = torch.full((samples, order), -1, device=device)
+            self.squares = torch.full(
+                (samples, order), math.inf, dtype=torch.float64, device=device
+            )
+            self.surplus = torch.zeros(samples, dtype=torch.int64, device=device)
+            self.surplus_same = torch.zeros_like(self.surplus)
+            self._nearest = torch.full(
+                (samples, order), math.inf, dtype=torch.float32, device=device
+            )
+            high = torch.finfo(torch.float32).max
+            self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
+            self._slack = torch.zeros_like(self.radius)
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
         self._settled = True
         self._group = _GROUP if order <= _GROUP else 1

@@ -221,6 +221,19 @@ def test_a_symmetric_stream_visits_each_pair_once() -> None:
     assert torch.equal(run.result().indices, neighbours(X, 2).indices)
 
 
+def test_inference_mode_may_begin_and_end_between_visits() -> None:
+    X = normal(120, 10)
+    with torch.inference_mode():
+        frame = Frame.around(X)
+        run = RunningNeighbours(120, 2, frame)
+        first, second = frame.block(0, X[:60].clone()), frame.block(60, X[60:].clone())
+        run.visit(first, first, settle=True)
+    run.visit(first, second, both=True, settle=True)
+    with torch.inference_mode():
+        run.visit(second, second, settle=True)
+    assert torch.equal(run.result().indices, neighbours(X, 2).indices)
+
+
 def test_fast_float32_modes_change_nothing() -> None:
     X = normal(400, 300)
     expected = neighbours(X, 3)
