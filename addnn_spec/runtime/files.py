@@ -87,15 +87,16 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
 
 
 def _refused(path: Path, reason: str) -> WeightsError:
-    if "Unsupported" in reason or "not an allowed" in reason or "forbidden" in reason.lower():
-        name = _REFUSED_GLOBAL.search(reason)
-        what = f" {name[1]}" if name else ""
+    """torch's own message invites to load the file all the same: it is not passed on."""
+    said = reason.partition("WeightsUnpickler error: ")[2] or reason
+    name = _REFUSED_GLOBAL.search(said)
+    if said.startswith("Unsupported") or name:
         return WeightsError(
             "E0606",
-            f"{path.name} holds more than tensors: reading it could run code{what}",
-            help="save model.state_dict(), or better a .safetensors file, not the module",
+            f"{path.name} holds more than tensors: {name[1] if name else 'code'} would be run",
+            help="save model.state_dict(), best as .safetensors, and not the module",
         )
-    return _not(path, "a state dict", reason)
+    return _not(path, "a state dict", said)
 
 
 def _not(path: Path, what: str, reason: str) -> WeightsError:

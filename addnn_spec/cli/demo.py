@@ -1,0 +1,160 @@
+"""`addnn demo`: from a spec to a trained network, with every step shown."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from addnn_spec.backends.drawing import draw
+from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.table import View, plain_table
+from addnn_spec.catalogue import locate
+from addnn_spec.cli.report import FOUND, OK, USAGE, exit_code, report
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import write_atomic
+from addnn_spec.graph import Graph
+from addnn_spec.passes.summary import summarize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NETWORK = "Digits"
+_NEEDED = {"torch": "torch", "safetensors": "safetensors", "sklearn": "scikit-learn"}
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("addnn-demo"),
+    show_default=True,
+    help="The folder to write to.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 1000),
+    default=12,
+    show_default=True,
+    help="How often all images are seen.",
+)
+def demo(output: Path, epochs: int) -> int:
+    """Check, summarise, draw and compile a small convolutional network, and train it.
+
+    The network is `Digits`, of the packaged digits.net; the data are scikit-learn's handwritten
+    digits of 8×8 pixels.
+    """
+    missing = [name for package, name in _NEEDED.items() if find_spec(package) is None]
+    if missing:
+        click.echo(f"error: the demo needs {' and '.join(missing)}", err=True)
+        click.echo("  = help: pip install 'addnn-spec[demo]'", err=True)
+        return USAGE
+    try:
+        return _demo(output, epochs)
+    except DiagnosticError as error:
+        report(error.diagnostics)
+        return exit_code(error.diagnostics)
+
+
+def _demo(output: Path, epochs: int) -> int:
+    session, name = locate(_NETWORK)
+    assert session.file is not None
+    _step(1, f"check {session.file.source.name}")
+    found = session.check()
+    report(found)
+    if session.collector.has_errors:
+        return FOUND
+    click.echo("nothing is wrong with it\n" if not found else "")
+    graph = session.graph(name)
+    assert graph is not None
+
+    _step(2, f"summary {name}")
+    click.echo(plain_table(graph, summarize(graph), View()))
+
+    _make_folder(output)
+    _step(3, f"draw {name}")
+    written = _draw(graph, output)
+
+    _step(4, f"compile {name}")
+    source = torch_source(session, graph).text
+    written.append(output / "digits.py")
+    write_atomic(written[-1], source)
+    click.echo(f"{len(source.splitlines())} lines of PyTorch: {written[-1]}\n")
+
+    _step(5, "train the compiled module on 1,437 digits")
+    module, accuracy = _train(source, epochs)
+    written.append(output / "digits.safetensors")
+    _save(module, written[-1])
+    click.echo(f"accuracy on 360 digits that it has not seen: {accuracy:.1%}\n")
+
+    click.echo("written:")
+    for path in written:
+        click.echo(f"  {path}")
+    return OK
+
+
+def _step(number: int, title: str) -> None:
+    click.secho(f"[{number}/5] {title}", bold=True)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise DiagnosticError(Diagnostic("E0602", f"{path} cannot be made: {error}")) from error
+
+
+def _draw(graph: Graph, output: Path) -> list[Path]:
+    """The drawing as DOT, and as SVG where there is an engine."""
+    dot, svg = output / "digits.dot", output / "digits.svg"
+    draw(graph, dot)
+    try:
+        draw(graph, svg)
+    except DiagnosticError as error:
+        if error.diagnostics[0].code != "E0609":
+            raise
+        report(error.diagnostics)
+        click.echo(f"{dot}\n")
+        return [dot]
+    click.echo(f"{svg}\n")
+    return [dot, svg]
+
+
+def _train(source: str, epochs: int) -> tuple[nn.Module, float]:
+    """The trained module, and its accuracy on the test images."""
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from addnn_spec.runtime.build import build_module
+    from addnn_spec.runtime.digits import accuracy, load_digits, train
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)  # so small a network is slower on several
+    data = load_digits()
+    module = build_module(source, _NETWORK)
+    columns = (
+        TextColumn("epoch {task.completed:>3}/{task.total}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("", total=epochs, loss="     ")
+
+        def shown(epoch: int, loss: float) -> None:
+            bar.update(task, completed=epoch, loss=f"{loss:.3f}")
+
+        train(module, data, epochs=epochs, progress=shown)
+    return module, accuracy(module, data.test_images, data.test_labels)
+
+
+def _save(module: nn.Module, path: Path) -> None:
+    from safetensors.torch import save
+
+    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
+    write_atomic(path, save(tensors))
