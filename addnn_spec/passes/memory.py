@@ -13,7 +13,7 @@ from math import prod
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.passes.unfold import FlatNode, Unfolded, Value, unfold
+from addnn_spec.passes.peak import peak_bytes
 from addnn_spec.sizes import Size, defaults, evaluate, symbols
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
@@ -28,13 +28,12 @@ class Memory:
 
 
 def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Memory:
-    """The activation memory of a network at its default sizes, or at `dims`.
+    """The activation memory of a network at its default sizes, or at `dims`."""
 
-    Runs of equal turns have the same peak as two of them, so that the cost of this pass does not
-    grow with a run's length.
-    """
-    unfolded = unfold(graph, max_turns=2, limit=1_000_000)
-    return Memory(_peak(unfolded, dims), _sum(graph, dims))
+    def bytes_of(node: Node, port: int) -> int:
+        return tensor_bytes(node.outputs[port], dims)
+
+    return Memory(peak_bytes(graph, bytes_of, is_alias, _held), _sum(graph, dims))
 
 
 def tensor_bytes(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
@@ -65,55 +64,6 @@ def is_alias(node: Node) -> bool:
 def _held(node: Node) -> bool:
     """Whether a node's output is an activation: weights are counted as parameters."""
     return not isinstance(node.op, Parameter | Buffer | WeightOf)
-
-
-def _root(unfolded: Unfolded, value: Value) -> Value:
-    """The tensor whose memory a value shares."""
-    item = unfolded.nodes[value.source]
-    while is_alias(item.node) and item.inputs[0] is not None:
-        value = item.inputs[0]
-        item = unfolded.nodes[value.source]
-    return value
-
-
-def _peak(unfolded: Unfolded, dims: Mapping[str, int] | None) -> int:
-    nodes = [item for item in unfolded.nodes if not item.training]
-    last: dict[Value, int] = {}
-    for item in nodes:
-        for value in item.inputs:
-            if value is not None:
-                last[_root(unfolded, value)] = item.index
-    for value in unfolded.outputs:
-        last[_root(unfolded, value)] = len(unfolded.nodes)
-    free_at: dict[int, list[Value]] = {}
-    for value, index in last.items():
-        free_at.setdefault(index, []).append(value)
-    return _simulate(nodes, last, free_at, dims)
-
-
-def _simulate(
-    nodes: list[FlatNode],
-    last: dict[Value, int],
-    free_at: dict[int, list[Value]],
-    dims: Mapping[str, int] | None,
-) -> int:
-    held = peak = 0
-    sizes: dict[Value, int] = {}
-    for item in nodes:
-        if _held(item.node) and not is_alias(item.node):
-            for port, type in enumerate(item.node.outputs):
-                value = Value(item.index, port)
-                size = tensor_bytes(type, dims)
-                held += size
-                if value in last:
-                    sizes[value] = size
-                else:
-                    peak = max(peak, held)
-                    held -= size
-        peak = max(peak, held)
-        for value in free_at.get(item.index, ()):
-            held -= sizes.pop(value, 0)
-    return peak
 
 
 def _sum(graph: Graph, dims: Mapping[str, int] | None) -> int:
