@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import near
-from addnn_spec.elaborate.base import Frame
+from addnn_spec.elaborate.base import Frame, Value, is_flow
 from addnn_spec.elaborate.expressions import Expressions
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -44,7 +44,7 @@ class Arguments(Expressions):
             gather = self._gather(layer)
             if name is None and not open_names:
                 if gather is None:
-                    self._too_many(layer, arg)
+                    self._too_many(layer, arg, value)
                 collected.append(value)
                 given[gather] = tuple(collected)
                 continue
@@ -88,11 +88,15 @@ class Arguments(Expressions):
             return tuple(param.name for param in inputs or ())
         return layer.target.input_names
 
-    def _too_many(self, layer: LayerValue, arg: ast.Argument) -> NoReturn:
+    def _too_many(self, layer: LayerValue, arg: ast.Argument, value: Value) -> NoReturn:
         names = self._positional(layer)
         takes = f"takes {', '.join(names)}" if names else "takes no arguments"
         self.ctx.fail(
-            "E0203", f"{layer.name or 'a brace'} gets too many arguments", arg.span, f"it {takes}"
+            "E0203",
+            f"{layer.name or 'a brace'} gets too many arguments",
+            arg.span,
+            f"it {takes}",
+            help=f"data flows in with an arrow: … -> {layer.name}" if is_flow(value) else None,
         )
 
     def _check_name(self, layer: LayerValue, name: str, arg: ast.Argument) -> None:

@@ -347,24 +347,34 @@ class Builder:
         return tuple(t for i, t in enumerate(self.captured) if f"captured_{i}" in kept)
 
     def _note_dead(self, needed: set[int]) -> None:
+        fed = {
+            ref.node
+            for id, entry in enumerate(self.entries)
+            if id not in needed
+            for ref in entry.inputs
+            if ref is not None
+        }
         for id, entry in enumerate(self.entries):
             if isinstance(entry.op, Placeholder):
                 continue
             if id in needed:
                 self.ctx.live_spans.add(entry.span)
-            else:
+            elif id not in fed:
                 self.ctx.dead.setdefault(entry.span, entry.name or entry.base)
 
     # --- names ----------------------------------------------------------------------------------
     def _names(self, needed: set[int]) -> dict[int, str]:
         """A unique name for each node that is kept. Labels come first; the rest is numbered."""
         taken: dict[str, Span] = {module.name: module.span for module in self.modules}
+        told: set[str] = set()
         for id in sorted(needed):
             entry = self.entries[id]
             if entry.name is None or isinstance(entry.op, Placeholder):
                 continue
             for name in _run(entry.name, entry.times):
-                if name in taken and not (entry.module and name == entry.module.name):
+                mine = entry.module is not None and name == entry.module.name
+                if name in taken and name not in told and not mine:
+                    told.add(name)
                     self._clash(name, entry.span, taken[name])
                 taken[name] = entry.span
         names: dict[int, str] = {}

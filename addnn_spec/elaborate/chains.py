@@ -84,7 +84,12 @@ class Chains(Blocks):
         value = self.lookup(core.name, core.name_span, frame.env)
         if isinstance(value, ModuleValue):
             if core.args is not None or core.body is not None:
-                self.ctx.fail("E0203", f"{core.name} is a module, complete as it is", core.span)
+                self.ctx.fail(
+                    "E0203",
+                    f"{core.name} is a module, complete as it is",
+                    core.span,
+                    help=f"write -> {core.name} alone",
+                )
             return self.apply_module(
                 value, flow, frame, Naming(label, core.name, placed), core.span
             )

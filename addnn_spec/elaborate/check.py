@@ -43,8 +43,8 @@ def check_file(
         if isinstance(item, ast.Let | ast.Alias):
             _check_reads(item, top, file, env, collector, damage)
             continue
-        _check_reads(item, top | _given_in(item), file, env, collector, damage)
-        _warn_unused(item, collector)
+        if _check_reads(item, top | _given_in(item), file, env, collector, damage):
+            _warn_unused(item, collector)
         _warn_constant(item, collector)
         _warn_loose_arms(item, collector)
     _check_cycles(file, env, collector)
@@ -96,7 +96,8 @@ def _check_reads(
     env: Env,
     collector: Collector,
     damage: Damage,
-) -> None:
+) -> bool:
+    """Report each unknown name once; whether there was none."""
     told: set[str] = set()
     for found in walk(item):
         if not isinstance(found, ast.Name | ast.Layer):
@@ -111,6 +112,7 @@ def _check_reads(
         if not damage.lost:
             span = found.name_span if isinstance(found, ast.Layer) else found.span
             _report_unknown(name, span, item, known, file, collector)
+    return not told
 
 
 def _is_builtin(name: str) -> bool:
@@ -172,6 +174,9 @@ def _given(item: Any) -> Iterator[tuple[str, Span, str]]:
     for found in walk(item):
         if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
             kind = _KINDS[type(found)]
+            if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
+                # What makes a node is warned about where no output needs the node.
+                kind = "tensor" if isinstance(found.values[0], ast.Name) else "node"
             yield from ((target.name, target.span, kind) for target in _targets(found.targets))
         elif isinstance(found, ast.Repeat) and found.index is not None:
             yield (found.index.name, found.index.span, "loop")
@@ -237,7 +242,6 @@ _UNUSED = {
     "value": ("W0101", "{} is never read"),
     "tensor": ("W0101", "{} is never read"),
     "module": ("W0101", "no data flows into module {}"),
-    "weight": ("W0101", "{} is never read"),
     "input": ("W0102", "the input {} is never read"),
     "network input": ("W0102", "the input {} is never read"),
     "parameter": ("W0106", "the parameter {} is never read"),

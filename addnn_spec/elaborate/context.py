@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.sizes import Facts
-from addnn_spec.source import Span
+from addnn_spec.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,12 @@ class Context:
 
     def _used_from(self, span: Span) -> Iterator[Label]:
         """The calls that led here, outermost last; the place itself is not repeated."""
+        told: set[tuple[Source, int]] = set()
         for use in reversed(self.uses[-6:]):
-            if not (use.span.source is span.source and use.span.start <= span.start < use.span.end):
+            around = use.span.source is span.source and use.span.start <= span.start < use.span.end
+            place = (use.span.source, use.span.start)
+            if not around and place not in told:
+                told.add(place)
                 yield Label(use.span, "used from here")
 
     @contextmanager

@@ -25,7 +25,7 @@ from addnn_spec.ops import find
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.ops.init import INITS, make_init
 from addnn_spec.passes.weights import operator_weights
-from addnn_spec.sizes import SizeError, SymbolicSize
+from addnn_spec.sizes import SizeError, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, Function, LayerValue, key, kind_of, show
@@ -208,7 +208,8 @@ class Expressions(Elaborator):
                 "E0211",
                 f"whether {left} {expr.op} {right} is not known: the size is symbolic",
                 expr.span,
-                help=f"if it always holds, state it first: assert {left} {expr.op} {right}",
+                help=f"if it always holds, state it first: "
+                f"assert {source(left)} {expr.op} {source(right)}",
             )
         return answer
 
@@ -249,7 +250,8 @@ class Expressions(Elaborator):
             return self._tensor_attribute(value.type, expr)
         if isinstance(value, ModuleValue):
             return self._module_weight(value, expr, frame)
-        what = "a list of tensors" if isinstance(value, tuple) and value else kind_of(value)
+        tensors = isinstance(value, tuple) and value and is_flow(value)
+        what = "a list of tensors" if tensors else kind_of(value)
         self.ctx.fail("E0109", f"{what} has no .{expr.name}", expr.name_span)
 
     def _tensor_attribute(self, type: TensorType, expr: ast.Attribute) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
@@ -119,9 +119,9 @@ class Loader:
         self.collector.add(
             Diagnostic(
                 "E0102",
-                f"{name} is defined twice",
-                Label(span, "the second time"),
-                (Label(first, "the first time"),) if first else (),
+                f"{name} is given twice",
+                Label(span, "given here"),
+                (Label(first, "and here"),) if first else (),
                 help="give one of them another name",
             )
         )
@@ -167,7 +167,7 @@ class Loader:
     # --- imports --------------------------------------------------------------------------------
     def _import(self, item: ast.Import, file: LoadedFile, folder: Path | None) -> None:
         path = self._locate(item, folder)
-        imported = None if path is None else self._load_import(path, item)
+        imported = None if path is None else self._load_import(path, item, file, folder)
         for name in item.names:
             target = name.alias or name.name
             if target in file.env.names:
@@ -196,7 +196,9 @@ class Loader:
         )
         return POISON
 
-    def _load_import(self, path: Path, item: ast.Import) -> LoadedFile | None:
+    def _load_import(
+        self, path: Path, item: ast.Import, file: LoadedFile, folder: Path | None
+    ) -> LoadedFile | None:
         if path.resolve() in self._loading:
             chain = [p.name for p in self._loading[self._loading.index(path.resolve()) :]]
             self.collector.add(
@@ -208,7 +210,9 @@ class Loader:
                 )
             )
             return None
-        return self.load(path, item.path)
+        beside = folder is not None and path == folder / item.path
+        shown = PurePath(file.source.name).parent / item.path if beside else PurePath(item.path)
+        return self.load(path, shown.as_posix())
 
     def _locate(self, item: ast.Import, folder: Path | None) -> Path | None:
         """The file that an import names: beside this file, or of the standard library."""
@@ -223,18 +227,22 @@ class Loader:
             self.collector.add(
                 Diagnostic(
                     "E0103",
-                    f'there is no file "{item.path}"',
+                    f'there is no file "{item.path}"'
+                    if inside
+                    else f'the path "{item.path}" leads out of this folder',
                     Label(item.path_span),
-                    help=_near_file(item.path, folder),
+                    help=_near_file(item.path, folder) if inside else _REACH,
                 )
             )
         return packaged
 
 
+_REACH = "a spec imports from its own folder and below, and from the standard library: addnn list"
+
+
 def _near_file(path: str, folder: Path | None) -> str:
-    beside = [found.name for found in folder.glob("*.net")] if folder is not None else []
+    home = PurePath(path).parent
+    beside = [] if folder is None else (folder / home).glob("*.net")
     packaged = [found.name for found in specs_folder("specs").rglob("*.net")]
-    close = near(path, [*beside, *packaged])
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return "a file of this folder or below it, or one of the standard library: addnn list"
+    close = near(path, [*((home / found.name).as_posix() for found in beside), *packaged])
+    return f'did you mean "{close[0]}"?' if close else _REACH

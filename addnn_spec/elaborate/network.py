@@ -56,11 +56,12 @@ def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[
     if not any(not output.training for output in given):
         elaborator.ctx.fail(
             "E0402",
-            f"network {elaborator.ctx.network} has no output",
+            f"network {elaborator.ctx.network} has no output"
+            + (" but when training" if given else ""),
             target.node.name_span,
             help="name what it gives: output y = x"
             if not given
-            else "one output at least is not `when training`",
+            else "an output that evaluation has, too, is written without `when training`",
         )
     if any(isinstance(output.value, Poison) for output in given):
         return None

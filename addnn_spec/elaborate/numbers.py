@@ -52,12 +52,9 @@ def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
         return _bounded(left + right)
     if op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
         return _bounded(left + right)
-    if (
-        op == "*"
-        and isinstance(left, tuple)
-        and isinstance(right, int)
-        and len(left) * right <= MAX_TEXT
-    ):
+    if op == "*" and isinstance(left, tuple) and isinstance(right, int):
+        if len(left) * right > MAX_TEXT:
+            raise ValueProblem("E0210", f"this would be longer than {MAX_TEXT:,}")
         return left * right
     raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
 

@@ -16,7 +16,7 @@ from addnn_spec.elaborate.scope import Binding
 from addnn_spec.graph import Buffer, Output, Parameter
 from addnn_spec.ops.base import OperatorError, TensorType
 from addnn_spec.ops.init import Init, check_fits, make_init
-from addnn_spec.sizes import SizeError, Symbol, SymbolicSize
+from addnn_spec.sizes import SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, Definition, LayerValue, kind_of, show
@@ -144,6 +144,8 @@ class Statements(Chains):
         if isinstance(statement, ast.Return | ast.Output) and self.interface is None:
             return POISON
         if isinstance(statement, ast.Return):
+            assert self.interface is not None
+            self.interface.complete = False
             return None
         if isinstance(statement, ast.Bind | ast.Let):
             self.poison(statement.targets, frame)
@@ -216,7 +218,8 @@ class Statements(Chains):
             if not self.ctx.facts.equal(size, wanted):
                 help = None
                 if self.ctx.facts.compare(size, "==", wanted) is None:
-                    help = f"if they are always equal, state it first: assert {size} == {wanted}"
+                    fact = f"{source(size)} == {source(wanted)}"
+                    help = f"if they are always equal, state it first: assert {fact}"
                 self.ctx.fail(
                     "E0309",
                     f"this size is {size}, not {wanted}",

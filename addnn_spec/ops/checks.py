@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from addnn_spec.ops.base import DType, Operator, OperatorError, TensorType
-from addnn_spec.sizes import Size
+from addnn_spec.sizes import Size, source
 
 SPATIAL = ("L", "H, W", "D, H, W")
 """The names of one, two and three spatial dimensions."""
+
+
+def state_equal(a: Size, b: Size) -> str | None:
+    """What to assert where two sizes may be equal; None where they never are."""
+    if isinstance(a - b, int):
+        return None
+    return f"if they are always equal, state it first: assert {source(a)} == {source(b)}"
 
 
 def name_of(operator: Operator) -> str:
@@ -51,12 +58,11 @@ def check_equal(
 ) -> None:
     """Two sizes are the same; where they are symbolic, provably so."""
     if got != wanted:
-        known = isinstance(got, int) and isinstance(wanted, int)
         raise OperatorError(
             "E0303",
             f"{name_of(operator)}'s {what} is {got}, where {wanted} is needed",
             input=input,
-            help=None if known else f"if they are equal, state it: assert {got} == {wanted}",
+            help=state_equal(got, wanted),
         )
 
 
@@ -76,7 +82,7 @@ def check_divisible(
             "E0305",
             f"{name_of(operator)}'s {what}, {size}, is not known to be divisible by {by}",
             argument=argument,
-            help=f"if it is, state it: assert ({size}) % {by} == 0",
+            help=f"if it always is, state it first: assert ({source(size)}) % {by} == 0",
         )
 
 
@@ -126,6 +132,7 @@ __all__ = [
     "check_min_rank",
     "check_rank",
     "name_of",
+    "state_equal",
     "window_size",
     "wrap_dim",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
-from addnn_spec.ops.checks import name_of, wrap_dim
+from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method, Seq
 from addnn_spec.ops.fields import Dim, PositiveInt
 from addnn_spec.ops.shapes import AnySize, promote, show
-from addnn_spec.sizes import Facts, Size, SizeError
+from addnn_spec.sizes import Facts, Size, SizeError, source
 
 _X = TensorType("float", (2, 6, 4))
 
@@ -162,12 +162,11 @@ class Split(_Parts):
         for section in sections:
             total = total + section
         if total != size:
-            known = isinstance(total, int) and isinstance(size, int)
             raise OperatorError(
                 "E0303",
                 f"Split's sizes {show(sections)} sum to {total}, not to {size}",
                 argument="split_size_or_sections",
-                help=None if known else f"if they are equal, state it: assert {total} == {size}",
+                help=state_equal(total, size),
             )
 
     def _equal_parts(self, size: Size, part: Size) -> Sequence[Size]:
@@ -238,7 +237,7 @@ class Chunk(_Parts):
                 "E0305",
                 f"Chunk cannot tell that {self.chunks} divides {size}",
                 argument="chunks",
-                help=f"if it does, state it: assert ({size}) % {self.chunks} == 0",
+                help=f"if it does, state it first: assert ({source(size)}) % {self.chunks} == 0",
             ) from None
 
     def functional(self, *inputs: TensorType) -> Code | None:

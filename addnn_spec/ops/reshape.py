@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
-from addnn_spec.ops.checks import name_of, wrap_dim
+from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, PositiveInt
 from addnn_spec.ops.shapes import AnySize, Listed, Sizes, product, show, wrap_dims
@@ -80,24 +80,25 @@ class _Sized(_View):
         try:
             left = Facts().exact_div(total, given)
         except SizeError as error:
+            why, _, fact = str(error).partition(": assert ")
             raise OperatorError(
                 "E0305",
                 f"{name_of(self)} cannot tell what -1 is in {show(sizes)}: "
                 f"{total} elements over {given}",
                 argument=argument,
-                note=str(error),
+                note=why,
+                help=f"if it always is, state it first: assert {fact}" if fact else None,
             ) from None
         return tuple(left if size == -1 else size for size in sizes)
 
     def _check_total(self, given: Size, total: Size, argument: str) -> None:
         if given == total:
             return
-        known = isinstance(given, int) and isinstance(total, int)
         raise OperatorError(
             "E0303",
             f"{name_of(self)} gives {given} elements a place, and gets {total}",
             argument=argument,
-            help=None if known else f"if they are equal, state it: assert {given} == {total}",
+            help=state_equal(given, total),
         )
 
 
@@ -353,14 +354,11 @@ class Expand(_View):
                     "E0201", f"Expand takes sizes of 1 and more, not {after}", argument="sizes"
                 )
             if before not in (None, 1, after):
-                known = isinstance(before, int) and isinstance(after, int)
                 raise OperatorError(
                     "E0303",
                     f"Expand cannot stretch {before} to {after}: only a size of 1",
                     argument="sizes",
-                    help=None
-                    if known
-                    else f"if they are equal, state it: assert {before} == {after}",
+                    help=state_equal(before, after),
                 )
             found.append((before, after))
         return found

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, InstanceOf
 
 from addnn_spec.ops.base import DType, Operator, OperatorError
-from addnn_spec.ops.checks import name_of, wrap_dim
+from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.fields import Dims, Finite
 from addnn_spec.sizes import Size, SymbolicSize
 
@@ -74,16 +74,13 @@ def _not_broadcastable(
 ) -> OperatorError:
     shape = shapes[number]
     other = next(s for s in shapes if len(s) >= -place and s[place] not in (1, shape[place]))
-    known = isinstance(shape[place], int) and isinstance(other[place], int)
     return OperatorError(
         "E0303",
         f"{name_of(operator)} cannot broadcast {show(other)} and {show(shape)}: "
         f"{other[place]} and {shape[place]} at dimension {place}",
         input=number,
         note=f"this is {show(shape)}",
-        help=None
-        if known
-        else f"if they are equal, state it: assert {other[place]} == {shape[place]}",
+        help=state_equal(other[place], shape[place]),
     )
 
 

@@ -153,7 +153,7 @@ def test_definitions_that_cannot_be(text: str, code: str) -> None:
     ("body", "code"),
     [
         ("let a = 3\n output y = x -> ReLU", "W0101"),
-        ("h = x -> Linear(4)\n output y = x -> ReLU", "W0101"),
+        ("h = x -> Linear(4)\n output y = x -> ReLU", "W0103"),
         ("h = x -> Linear(4)\n h = x -> Linear(5)\n output y = h", "W0103"),
         ("output y = x -> if 1 > 2 { ReLU }", "W0104"),
         ("input z: float[N]\n output y = x", "W0102"),

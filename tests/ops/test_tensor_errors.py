@@ -134,7 +134,7 @@ def test_refusals(
 def test_help_names_the_assert_that_settles_it() -> None:
     with pytest.raises(OperatorError) as caught:
         Add().infer(floats(N, 3), floats(4, 3))
-    assert caught.value.help == "if they are equal, state it: assert N == 4"
+    assert caught.value.help == "if they are always equal, state it first: assert N == 4"
 
 
 @pytest.mark.parametrize(
