@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx as nx
 
-from addnn_spec.backends.torch_code.body import Body, body_of, structures
+from addnn_spec.backends.torch_code.body import Body, structures
 from addnn_spec.backends.torch_code.columns import (
     NO_DEFAULT,
     Column,
@@ -23,6 +23,7 @@ from addnn_spec.backends.torch_code.columns import (
     default_of,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Form, draft_of
+from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
 from addnn_spec.backends.torch_code.sequential import (
     Element,
@@ -144,7 +145,9 @@ class Planner:
         if whole is not None:
             self._add_class(whole, base)
             return
-        for group in sorted(groups, key=lambda g: -sum(self._calls[id(d.graph)] for d in g)):
+        for group in sorted(
+            groups, key=lambda g: -sum(self._calls[id(item.draft.graph)] for item in g)
+        ):
             body = body_of([group], self._emission.probes)
             assert body is not None
             self._add_class(body, base)

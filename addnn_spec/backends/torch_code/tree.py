@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from operator import is_
 from typing import Any
 
 from addnn_spec.ops.code import (
@@ -162,11 +163,21 @@ Change = Callable[[Tree], Tree | None]
 
 LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize)
 
-_ONE, _MANY = (
-    frozenset({"value", "left", "right", "start", "stop", "iterable", "element"}),
-    frozenset({"args", "index", "items", "parts"}),
-)
-_LEAVES = (Leaf, Value, Column, In, Name, Key)
+_ONE = frozenset({"value", "left", "right", "start", "stop", "iterable", "element"})
+_MANY = frozenset({"args", "index", "items", "parts"})
+_ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Key})
+
+
+_FIELDS: dict[type, tuple[tuple[str, bool, bool], ...]] = {}
+
+
+def _fields(kind: type) -> tuple[tuple[str, bool, bool], ...]:
+    """The fields of a node in order: is it a tree, is it a tuple of trees."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        found = tuple((f.name, f.name in _ONE, f.name in _MANY) for f in fields(kind))
+        _FIELDS[kind] = found
+    return found
 
 
 def rewrite(tree: Tree, change: Change) -> Tree:
@@ -174,29 +185,35 @@ def rewrite(tree: Tree, change: Change) -> Tree:
     replaced = change(tree)
     if replaced is not None:
         return replaced
-    if isinstance(tree, (*LITERALS, *_LEAVES)):
+    kind = type(tree)
+    if kind in _ATOMS:
         return tree
     made = []
-    for field in fields(tree):
-        part = getattr(tree, field.name)
-        if field.name in _ONE and part is not None:
-            part = rewrite(part, change)
-        elif field.name in _MANY:
-            part = tuple(rewrite(item, change) for item in part)
-        made.append(part)
-    return type(tree)(*made)
+    changed = False
+    for name, one, many in _fields(kind):
+        part = new = getattr(tree, name)
+        if one and part is not None:
+            new = rewrite(part, change)
+        elif many:
+            new = tuple([rewrite(item, change) for item in part])
+            if all(map(is_, new, part)):
+                new = part
+        changed = changed or new is not part
+        made.append(new)
+    return kind(*made) if changed else tree
 
 
 def walk(tree: Tree) -> Iterator[Tree]:
     """All nodes of the tree, each before its parts, in the order of evaluation."""
     yield tree
-    if isinstance(tree, (*LITERALS, *_LEAVES)):
+    kind = type(tree)
+    if kind in _ATOMS:
         return
-    for field in fields(tree):
-        part = getattr(tree, field.name)
-        if field.name in _ONE and part is not None:
+    for name, one, many in _fields(kind):
+        part = getattr(tree, name)
+        if one and part is not None:
             yield from walk(part)
-        elif field.name in _MANY:
+        elif many:
             for item in part:
                 yield from walk(item)
 

@@ -92,27 +92,38 @@ class ClassWriter:
 
     def _children(self) -> list[Line]:
         lines: list[Line] = []
-        guards = {child.path: guard for child, guard in self._code.children}
-        open_guard: Guard | None = None
+        guarded: dict[str, list[tuple[ChildDraft, Guard]]] = {}
+        for child, guard in self._code.children:
+            if guard is not None:
+                guarded.setdefault(child.path, []).append((child, guard))
+        before: Guard | None = None
         for name, entry in self._code.paths.root.entries.items():
-            guard = guards.get(entry.path) if isinstance(entry, ChildDraft) else None
-            if guard is not None and optional_child(self._code.children, guard.flag) is entry:
-                lines += self._optional(name, entry.tree, self._code.flags[guard.flag])
-                open_guard = None
-                continue
-            twins = [(c, g) for c, g in self._code.children if g is not None and c is not entry]
-            other = next((c for c, _ in twins if c.path == name), None)
-            if guard is not None and other is not None and isinstance(entry, ChildDraft):
-                first, second = (entry, other) if guard.present else (other, entry)
-                lines += self._alternatives(first, second, self._code.flags[guard.flag])
-                open_guard = None
-                continue
-            if guard is not None and guard != open_guard:
-                sense = "" if guard.present else "not "
-                lines.append(Line(f"{INDENT * 2}if {sense}{self._code.flags[guard.flag]}:"))
-            open_guard = guard
-            lines += self._child(name, entry, 2 if guard is None else 3)
+            if isinstance(entry, ChildDraft) and entry.path in guarded:
+                lines += self._guarded(guarded[entry.path], before)
+                before = guarded[entry.path][-1][1]
+            else:
+                lines += self._child(name, entry, 2)
+                before = None
         return lines
+
+    def _guarded(
+        self, made: Sequence[tuple[ChildDraft, Guard]], before: Guard | None
+    ) -> list[Line]:
+        """A child that some uses lack, or that is made in one of two ways."""
+        (child, guard), flag = made[0], self._code.flags[made[0][1].flag]
+        if len(made) == 2:
+            orelse = made[1][0]
+            return self._alternatives(
+                *((child, orelse) if guard.present else (orelse, child)), flag
+            )
+        if optional_child(self._code.children, guard.flag) is child:
+            return self._optional(child.path, child.tree, flag)
+        lines = self._child(child.path, child, 3)
+        if guard == before:
+            return lines
+        if before == Guard(guard.flag, not guard.present):
+            return [Line(f"{INDENT * 2}else:"), *lines]
+        return [Line(f"{INDENT * 2}if {'' if guard.present else 'not '}{flag}:"), *lines]
 
     def _alternatives(self, then: ChildDraft, orelse: ChildDraft, flag: str) -> list[Line]:
         """One child that is made in one of two ways."""

@@ -1,0 +1,324 @@
+"""Drafts that differ in taken arms of `if`, as one body.
+
+They are aligned step by step; a step that some lack stands in a `Branch`, and where a later step
+reads this in one use and that in another, the branch ends in a `Join` of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import Any
+
+from addnn_spec.backends.torch_code.body import (
+    Apart,
+    Body,
+    Branch,
+    Guard,
+    Join,
+    add_columns,
+    body_of_equals,
+    moved,
+)
+from addnn_spec.backends.torch_code.draft import ChildDraft, Step
+from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value, rewrite, walk
+from addnn_spec.ops.base import TensorType
+
+MOST_FLAGS = 2
+"""Structures that differ in more `if`s than this are separate classes."""
+
+
+def body_of(groups: Sequence[Sequence[Apart]], probes: bool) -> Body | None:
+    """One body for drafts of one or several structures; None if they do not go together."""
+    return body_of_equals(groups[0]) if len(groups) == 1 else _Merger(groups, probes).build()
+
+
+Variants = frozenset[int]
+
+
+@dataclass
+class _Slot:
+    """A step or child of some structures: by structure, what it is there."""
+
+    key: Hashable
+    of: dict[int, Any]
+
+
+class _Merger:
+    def __init__(self, groups: Sequence[Sequence[Apart]], probes: bool) -> None:
+        self._probes = probes
+        self._groups = groups
+        self._all: Variants = frozenset(range(len(groups)))
+        self._uses = [(v, flat) for v, group in enumerate(self._groups) for flat in group]
+        self._body = Body([flat.draft for _, flat in self._uses])
+        self._values: list[dict[int, int]] = [{} for _ in groups]
+        self._count = 0
+        self._flag_sets: list[Variants] = []
+        self._joins: dict[tuple[int, Tree, Tree], int] = {}
+        self._where: dict[int, tuple[int, Variants]] = {}
+        """Of each new value: the item it is made in, and the structures that have it."""
+
+    def build(self) -> Body | None:
+        if not self._same_frame():
+            return None
+        self._inputs()
+        steps = self._aligned([[s for s, _ in g[0].steps] for g in self._groups], self._step_key)
+        children = self._aligned(
+            [[c for c, _ in g[0].children] for g in self._groups], self._child_key
+        )
+        if steps is None or children is None or not self._find_flags(steps, children):
+            return None
+        if not self._one_at_a_path(children):
+            return None
+        self._add_children(children)
+        if not self._add_steps(steps):
+            return None
+        self._name_flags()
+        self._drop_unread_joins()
+        return self._body
+
+    def _same_frame(self) -> bool:
+        firsts = [group[0].draft for group in self._groups]
+        return all(
+            [name for name, _ in d.inputs] == [name for name, _ in firsts[0].inputs]
+            and d.ports == firsts[0].ports
+            and len(d.outputs) == len(firsts[0].outputs)
+            for d in firsts
+        )
+
+    def _inputs(self) -> None:
+        for index in range(len(self._body.drafts[0].inputs)):
+            types: list[TensorType | None] = [d.inputs[index][1] for d in self._body.drafts]
+            self._body.types[index] = types
+            for values in self._values:
+                values[index] = index
+            self._where[index] = (-1, self._all)
+        self._count = len(self._body.drafts[0].inputs)
+
+    # --- alignment -------------------------------------------------------------------------------
+    def _step_key(self, step: Step) -> Hashable:
+        blank = rewrite(step.tree, lambda t: Value(0) if isinstance(t, Value) else None)
+        return (step.span, blank, len(step.outputs), step.pattern, self._probes and step.name)
+
+    def _child_key(self, child: ChildDraft) -> Hashable:
+        return (child.path, child.tree, child.inits, child.tensor)
+
+    def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot] | None:
+        """The rows laid over one another in one order, equal keys in one slot."""
+        slots = [_Slot(key_of(part), {0: i}) for i, part in enumerate(rows[0])]
+        for variant, row in enumerate(rows[1:], 1):
+            keys = [key_of(part) for part in row]
+            numbers = _numbered([slot.key for slot in slots], keys)
+            matcher = SequenceMatcher(None, numbers[0], numbers[1], autojunk=False)
+            merged: list[_Slot] = []
+            for tag, a, b, c, d in matcher.get_opcodes():
+                if tag == "equal":
+                    for slot, i in zip(slots[a:b], range(c, d), strict=True):
+                        slot.of[variant] = i
+                        merged.append(slot)
+                    continue
+                merged += slots[a:b]
+                merged += [_Slot(keys[i], {variant: i}) for i in range(c, d)]
+            slots = merged
+        return slots
+
+    def _find_flags(self, steps: Sequence[_Slot], children: Sequence[_Slot]) -> bool:
+        for slot in [*steps, *children]:
+            present = frozenset(slot.of)
+            if present == self._all or self._flag(present) is not None:
+                continue
+            self._flag_sets.append(present)
+        return len(self._flag_sets) <= MOST_FLAGS
+
+    def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
+        """Whether every structure has at most one child at a path, of at most two in all."""
+        paths: dict[str, list[_Slot]] = {}
+        for slot in children:
+            variant, index = next(iter(slot.of.items()))
+            path = self._groups[variant][0].children[index][0].path
+            paths.setdefault(path, []).append(slot)
+        return all(
+            len(slots) == 1
+            or (len(slots) == 2 and "." not in path and {*slots[0].of, *slots[1].of} == self._all)
+            for path, slots in paths.items()
+        )
+
+    def _flag(self, present: Variants) -> Guard | None:
+        for flag, set_ in enumerate(self._flag_sets):
+            if present in (set_, self._all - set_):
+                return Guard(flag, present == set_)
+        return None
+
+    # --- parts -----------------------------------------------------------------------------------
+    def _columns(self, kind: str, slot: _Slot, name: str) -> int:
+        rows: list[tuple[Leaf, ...] | None] = []
+        for variant, apart in self._uses:
+            parts = apart.children if kind == "child" else apart.steps
+            rows.append(parts[slot.of[variant]][1] if variant in slot.of else None)
+        return add_columns(self._body, rows, name)
+
+    def _add_children(self, slots: Sequence[_Slot]) -> None:
+        for slot in slots:
+            variant, index = next(iter(slot.of.items()))
+            child = self._groups[variant][0].children[index][0]
+            base = self._columns("child", slot, child.path)
+            inits = tuple(moved(code, base) for code in child.inits)
+            child = replace(child, tree=moved(child.tree, base), inits=inits)
+            present = frozenset(slot.of)
+            guard = None if present == self._all else self._flag(present)
+            self._body.children.append((child, guard))
+
+    def _add_steps(self, slots: Sequence[_Slot]) -> bool:
+        for slot in slots:
+            present = frozenset(slot.of)
+            guard = None if present == self._all else self._flag(present)
+            target = self._target(guard)
+            step = self._step(slot, present)
+            if step is None:
+                return False
+            target.append(step)
+        outputs = []
+        for index in range(len(self._body.drafts[0].outputs)):
+            trees = {
+                v: self._moved(g[0].draft.outputs[index], v) for v, g in enumerate(self._groups)
+            }
+            output = self._resolve(trees)
+            if output is None:
+                return False
+            outputs.append(output)
+        self._body.outputs = outputs
+        return True
+
+    def _target(self, guard: Guard | None) -> list[Any]:
+        items = self._body.items
+        if guard is None:
+            return items
+        last = items[-1] if items else None
+        if not (isinstance(last, Branch) and last.flag == guard.flag and not last.joins):
+            last = Branch(guard.flag)
+            items.append(last)
+        return last.then if guard.present else last.orelse
+
+    def _step(self, slot: _Slot, present: Variants) -> Step | None:
+        variant, index = next(iter(slot.of.items()))
+        step: Step = self._groups[variant][0].steps[index][0]
+        trees = {v: self._moved(self._groups[v][0].steps[i][0].tree, v) for v, i in slot.of.items()}
+        tree = self._resolve_tree(trees)
+        if tree is None:
+            return None
+        outputs = []
+        for port in range(len(step.outputs)):
+            value = self._new_value(present)
+            outputs.append(value)
+            for v, i in slot.of.items():
+                self._values[v][self._groups[v][0].steps[i][0].outputs[port]] = value
+            self._body.types[value] = [
+                flat.steps[slot.of[v]][0].types[port] if v in slot.of else None
+                for v, flat in self._uses
+            ]
+        base = self._columns("step", slot, step.name)
+        return replace(step, tree=moved(tree, base), outputs=tuple(outputs))
+
+    def _new_value(self, present: Variants) -> int:
+        value = self._count
+        self._count += 1
+        self._where[value] = (len(self._body.items) - 1, present)
+        return value
+
+    # --- joins -----------------------------------------------------------------------------------
+    def _moved(self, tree: Tree, variant: int) -> Tree:
+        values = self._values[variant]
+        return rewrite(tree, lambda t: Value(values[t.index]) if isinstance(t, Value) else None)
+
+    def _resolve_tree(self, trees: dict[int, Tree]) -> Tree | None:
+        """One tree for all structures, with joins where they read different tensors."""
+        rows = {v: list(_values(tree)) for v, tree in trees.items()}
+        first = next(iter(trees))
+        resolved: list[Tree] = []
+        for place in range(len(rows[first])):
+            one = self._resolve({v: row[place] for v, row in rows.items()})
+            if one is None:
+                return None
+            resolved.append(one)
+        iterator = iter(resolved)
+        tree: Tree = rewrite(
+            trees[first], lambda t: next(iterator) if isinstance(t, Value) else None
+        )
+        return tree
+
+    def _resolve(self, wanted: dict[int, Tree]) -> Tree | None:
+        values = list(wanted.values())
+        if all(value == values[0] for value in values):
+            return values[0]
+        for flag in reversed(range(len(self._flag_sets))):
+            inside = {v: t for v, t in wanted.items() if v in self._flag_sets[flag]}
+            outside = {v: t for v, t in wanted.items() if v not in self._flag_sets[flag]}
+            if inside and outside:
+                then, orelse = self._resolve(inside), self._resolve(outside)
+                joined = then and orelse and self._join(flag, then, orelse)
+                if joined:
+                    return joined
+        return None
+
+    def _join(self, flag: int, then: Tree, orelse: Tree) -> Tree | None:
+        found = self._joins.get((flag, then, orelse))
+        if found is not None:
+            return Value(found)
+        if not isinstance(then, Value) or not isinstance(orelse, Value):
+            return None
+        members = self._flag_sets[flag]
+        if self._where[then.index][1] not in (self._all, members):
+            return None
+        if self._where[orelse.index][1] not in (self._all, self._all - members):
+            return None
+        made = max(self._where[then.index][0], self._where[orelse.index][0])
+        for place, item in enumerate(self._body.items):
+            if isinstance(item, Branch) and item.flag == flag and place >= made:
+                value = self._count
+                self._count += 1
+                self._where[value] = (place, self._all)
+                item.joins.append(Join(value, then, orelse))
+                self._joins[flag, then, orelse] = value
+                both = zip(
+                    self._body.types[then.index], self._body.types[orelse.index], strict=True
+                )
+                self._body.types[value] = [a or b for a, b in both]
+                return Value(value)
+        return None
+
+    def _drop_unread_joins(self) -> None:
+        """Forget the joins that were tried and led nowhere."""
+        read = {value.index for output in self._body.outputs for value in _values(output)}
+        for item in reversed(self._body.items):
+            steps = (item,) if isinstance(item, Step) else (*item.then, *item.orelse)
+            if isinstance(item, Branch):
+                item.joins = [join for join in item.joins if join.value in read]
+                for join in item.joins:
+                    read |= {join.then.index, join.orelse.index}
+            read |= {value.index for step in steps for value in _values(step.tree)}
+
+    def _name_flags(self) -> None:
+        for flag, present in enumerate(self._flag_sets):
+            name = next(
+                (c.path for c, guard in self._body.children if guard == Guard(flag, True)), None
+            )
+            if name is None:
+                steps = (
+                    step
+                    for item in self._body.items
+                    if isinstance(item, Branch) and item.flag == flag
+                    for step in item.then
+                )
+                name = next((step.name for step in steps), "variant")
+            values = tuple(variant in present for variant, _ in self._uses)
+            self._body.flags.append((name, values))
+
+
+def _values(tree: Tree) -> Iterator[Value]:
+    return (node for node in walk(tree) if isinstance(node, Value))
+
+
+def _numbered(*rows: Sequence[Hashable]) -> list[list[int]]:
+    numbers: dict[Hashable, int] = {}
+    return [[numbers.setdefault(key, len(numbers)) for key in row] for row in rows]
