@@ -12,7 +12,9 @@ from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
 from addnn_spec.backends.torch_code.text import INDENT, WIDTH, Line, flat, layout, quoted
 from addnn_spec.backends.torch_code.tree import Key, Name, Template, Tree
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call
+from addnn_spec.sizes import SymbolicSize, source, symbols
 from addnn_spec.source import Span
 
 
@@ -185,8 +187,9 @@ class ClassWriter:
         lines = _signature("forward", params, self._returns.annotation, spans)
         main = [s for s in code.statements if not self._in_training(s)]
         training = [s for s in code.statements if self._in_training(s)]
-        if self._probes and code.network:
-            lines += self._tapped_inputs()
+        if code.network:
+            lines += self._stated()
+            lines += self._tapped_inputs() if self._probes else []
         self._returns.prepare(main)
         for statement in main:
             lines += self._statement(statement, 2)
@@ -199,6 +202,28 @@ class ClassWriter:
 
     def _in_training(self, statement: Assign | Fork) -> bool:
         return isinstance(statement, Assign) and statement.step.training
+
+    def _stated(self) -> Iterator[Line]:
+        """What the spec's `assert`s state about sizes, checked."""
+        names: dict[str, str] = {}
+        for name, type in zip(self._code.inputs, self._input_types(), strict=True):
+            for dim, size in enumerate(type.shape):
+                for symbol in size.symbols if isinstance(size, SymbolicSize) else ():
+                    whole = SymbolicSize.of(symbol) * symbol.divisor + symbol.offset
+                    if size == whole:
+                        names.setdefault(symbol.user.name, f"{name}.shape[{dim}]")
+        for fact in self._code.graph.facts:
+            found = (*symbols(fact.left), *symbols(fact.right))
+            if all(symbol.user.name in names for symbol in found):
+                stated = f"{source(fact.left, names)} {fact.op} {source(fact.right, names)}"
+                text = fact.message or f"{fact.left} {fact.op} {fact.right} does not hold"
+                yield Line(f"{INDENT * 2}if not ({stated}):", (fact.span,))
+                message = Call("ValueError", (Arg(comment(text)),))
+                yield from layout(message, 3, "raise ", spans=(fact.span,))
+
+    def _input_types(self) -> list[TensorType]:
+        graph = self._code.graph
+        return [graph.node(id).outputs[0] for id in graph.inputs]
 
     def _tapped_inputs(self) -> list[Line]:
         return [
