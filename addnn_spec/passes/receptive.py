@@ -32,27 +32,29 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
     """
     found: dict[int, Field] = {}
     named: dict[str, Field] = {}
+    fixed: set[int] = set()
     for item in unfold(graph).nodes:
-        field = _field(item, found)
+        sees = [v for v in item.inputs if v is not None and v.source not in fixed]
+        if not sees and not isinstance(item.node.op, Placeholder):
+            fixed.add(item.index)  # a parameter, or what is made of parameters alone
+            continue
+        field = _field(item, [found.get(value.source) for value in sees])
         if field is not None:
             found[item.index] = field
             named[item.path] = field
     return named
 
 
-def _field(item: FlatNode, found: dict[int, Field]) -> Field | None:
+def _field(item: FlatNode, fields: list[Field | None]) -> Field | None:
+    """The field of a node whose inputs, as far as they depend on the network's, have `fields`."""
     node = item.node
     if isinstance(node.op, Placeholder):
         rank = node.outputs[0].rank - 2
         if rank < 1 or node.outputs[0].dtype != "float":
             return None
         return Field((1,) * rank, (1,) * rank, (0,) * rank)
-    if not isinstance(node.op, Operator) or not item.inputs:
-        return None
-    fields = [None if value is None else found.get(value.source) for value in item.inputs]
     known = [field for field in fields if field is not None]
-    given = [value for value in item.inputs if value is not None]
-    if not known or (len(known) < len(given) and len(known) < len(node.inputs)):
+    if not isinstance(node.op, Operator) or len(known) < len(fields):
         return None
     widest = _widest(known)
     types = [type for type in item.input_types if type is not None]

@@ -149,11 +149,15 @@ def test_sizes_are_those_asked_for() -> None:
 
 
 def test_many_instances_of_one_block_cost_no_time() -> None:
-    lines = ["block A0 { return x -> ReLU }"]
-    for i in range(1, 17):
-        lines.append(f"block A{i} {{ return x -> A{i - 1} -> Tanh -> A{i - 1} -> Sigmoid }}")
-    lines.append("network Net { input x: float[N, 8]  output y = x -> A16 }")
-    graph = graph_of("\n".join(lines))
+    blocks = [
+        f"block A{i} {{ return x -> A{i - 1} -> Tanh -> A{i - 1} -> Sigmoid }}\n"
+        for i in range(1, 17)
+    ]
+    graph = graph_of(
+        "block A0 { return x -> ReLU }\n"
+        + "".join(blocks)
+        + "network Net { input x: float[N, 8]  output y = x -> A16 }"
+    )
     memory = activation_memory(graph)
     assert memory.peak == 2 * 8 * 4
     # A16 has n nodes with n(i) = 2 n(i - 1) + 2 and n(0) = 1, which is 3·2^i - 2; and the input.

@@ -1,0 +1,60 @@
+"""Minimum sizes: the smallest at which torch runs the same layers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.network import load
+from addnn_spec.passes.dims import check_dims
+from addnn_spec.passes.minimum import minimum_sizes
+from tests.support import graph_of
+
+LAYERS: list[tuple[str, nn.Module]] = [
+    ("Conv2d(1, 7)", nn.Conv2d(1, 1, 7)),
+    (
+        "Conv2d(1, 5, stride = 3, padding = 1) -> MaxPool2d(3, 2)",
+        nn.Sequential(nn.Conv2d(1, 1, 5, 3, 1), nn.MaxPool2d(3, 2)),
+    ),
+    (
+        "Conv2d(1, 3, dilation = 2) -> MaxPool2d(2, ceil_mode = true) -> Conv2d(1, 2)",
+        nn.Sequential(
+            nn.Conv2d(1, 1, 3, dilation=2), nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(1, 1, 2)
+        ),
+    ),
+    (
+        "ConvTranspose2d(1, 2, stride = 2) -> Conv2d(1, 6) -> AvgPool2d(2)",
+        nn.Sequential(nn.ConvTranspose2d(1, 1, 2, 2), nn.Conv2d(1, 1, 6), nn.AvgPool2d(2)),
+    ),
+]
+
+
+def runs(module: nn.Module, height: int) -> bool:
+    try:
+        return module.to("meta")(torch.empty(1, 1, height, 64, device="meta")).numel() > 0
+    except RuntimeError:
+        return False
+
+
+@pytest.mark.parametrize(("text", "module"), LAYERS)
+def test_is_the_smallest_that_torch_runs(text: str, module: nn.Module) -> None:
+    graph = graph_of(f"network Net {{ input x: float[N, 1, H = 64, 64] output y = x -> {text} }}")
+    least = minimum_sizes(graph).get("H", 1)
+    assert runs(module, least)
+    assert not any(runs(module, height) for height in range(1, least))
+    check_dims(graph, {"H": least})
+    if least > 1:
+        with pytest.raises(DiagnosticError) as raised:
+            check_dims(graph, {"H": least - 1})
+        assert [found.code for found in raised.value.diagnostics] == ["E0304"]
+
+
+def test_alexnet() -> None:
+    # torchvision's documentation gives 63 as AlexNet's min_size
+    assert minimum_sizes(load("AlexNet").graph) == {"H": 63, "W": 63}
+
+
+def test_where_every_size_does_there_is_none() -> None:
+    assert minimum_sizes(load("ResNet18").graph) == {}
