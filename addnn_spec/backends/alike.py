@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from addnn_spec.graph import Graph, Node, Ref
 from addnn_spec.ops.base import Operator
 from addnn_spec.values import show
@@ -16,7 +14,7 @@ class Alike:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers: dict[object, int] = {}
         self._known: dict[tuple[int, bool], int] = {}
         self._kept: list[Graph] = []
 
@@ -43,12 +41,12 @@ class Alike:
             self._kept.append(graph)
         return known
 
-    def _node(self, node: Node, exact: bool) -> Hashable:
+    def _node(self, node: Node, exact: bool) -> object:
         return (self.node(node) if exact else self._form(node), node.inputs, node.times)
 
-    def node(self, node: Node) -> Hashable:
+    def node(self, node: Node) -> object:
         """Equal for nodes that do the same, wherever they stand."""
-        what: Hashable
+        what: object
         if node.calls is not None:
             what = self.content(node.calls)
         elif isinstance(node.op, Operator):
@@ -59,8 +57,8 @@ class Alike:
         layers = tuple((name, self.content(graph)) for name, graph in node.layers)
         return (what, layers, node.training, node.bound_modules)
 
-    def _form(self, node: Node) -> Hashable:
-        what: Hashable = self.form(node.calls) if node.calls is not None else type(node.op)
+    def _form(self, node: Node) -> object:
+        what: object = self.form(node.calls) if node.calls is not None else type(node.op)
         return (what, tuple((name, self.form(graph)) for name, graph in node.layers))
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from html import escape
 
 from addnn_spec.backends.captions import SIGNS
-from addnn_spec.backends.picture import Arrow, Box, Cluster, DrawOptions, Picture, picture
+from addnn_spec.backends.picture import DrawOptions, picture
+from addnn_spec.backends.scene import Arrow, Box, Cluster, Picture
 from addnn_spec.graph import Graph
 
 
@@ -61,7 +62,12 @@ _CLUSTER_FILLS = ("#f7f7f9", "#eeeef3", "#e5e5ed", "#dcdce6")
 
 def dot_text(graph: Graph, options: DrawOptions | None = None) -> str:
     """The DOT text of a network. Raises `TooManyNodesError` as `picture` does."""
-    return "".join(f"{line}\n" for line in _lines(picture(graph, options)))
+    return to_dot(picture(graph, options))
+
+
+def to_dot(shown: Picture) -> str:
+    """The DOT text of a picture."""
+    return "".join(f"{line}\n" for line in _lines(shown))
 
 
 def _lines(shown: Picture) -> Iterator[str]:

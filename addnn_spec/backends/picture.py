@@ -17,6 +17,14 @@ from typing import NamedTuple
 
 from addnn_spec.backends.alike import Alike, runs
 from addnn_spec.backends.captions import caption, given_arguments, operator_title, shape_text
+from addnn_spec.backends.scene import (
+    Arrow,
+    Box,
+    Cluster,
+    Picture,
+    labelled_once,
+    with_main,
+)
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -52,67 +60,6 @@ class DrawOptions:
     dims: Mapping[str, int] = field(default_factory=dict)
     direction: str = "TB"
     limit: int = MAX_BOXES
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A node. `kind` chooses its look: the family of an operator, "block", "input", "output",
-    "junction" (where one tensor goes several ways), "parameter", "buffer"."""
-
-    id: int
-    kind: str
-    title: str = ""
-    arguments: str = ""
-    path: str = ""
-    name: str = ""
-    """The path's last part, where a label or a number gave it."""
-    params: int = 0
-    times: int = 1
-    training: bool = False
-    shared_with: str = ""
-    """The module whose weights it uses, where several nodes do."""
-
-
-@dataclass(slots=True)
-class Cluster:
-    """An open block, brace or cell, with what is inside."""
-
-    id: int
-    kind: str
-    title: str
-    arguments: str
-    path: str
-    name: str
-    times: int = 1
-    training: bool = False
-    shared_with: str = ""
-    items: list[Box | Cluster] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """A tensor that flows from one box to another. The main arrow into a box is the one on the
-    longest way to it. "cell" arrows lead from an operator to what it runs inside."""
-
-    source: int
-    target: int
-    label: str = ""
-    training: bool = False
-    main: bool = False
-    kind: str = "data"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A network as it will be drawn."""
-
-    caption: str
-    direction: str
-    items: tuple[Box | Cluster, ...]
-    arrows: tuple[Arrow, ...]
-    boxes: int
-    closed: int
-    """How many boxes could be opened."""
 
 
 class _Tap(NamedTuple):
@@ -175,6 +122,7 @@ class _Painter:
         self.depth = depth
         self.shown: set[int] | None = set() if once else None
         self.shared = _shared_modules(graph)
+        self.last_id = 0
         self.count = 0
         self.closed = 0
         self.arrows: list[Arrow] = []
@@ -191,19 +139,15 @@ class _Painter:
             for ref in output.refs:
                 self._arrow(values[ref], box.id, output.training)
         text = caption(self.main, self.costs.main.total, self.options.dims)
-        arrows = _with_main(_labelled_once(self.arrows))
+        arrows = with_main(labelled_once(self.arrows))
         return Picture(
             text, self.options.direction, tuple(items), tuple(arrows), self.count, self.closed
         )
 
     # --- boxes and arrows ------------------------------------------------------------------------
     def _id(self) -> int:
-        if self.count >= self.options.limit:
-            raise TooManyNodesError(
-                f"the drawing would have more than {self.options.limit:,} boxes"
-            )
-        self.count += 1
-        return self.count
+        self.last_id += 1
+        return self.last_id
 
     def _box(
         self,
@@ -218,6 +162,10 @@ class _Painter:
         training: bool = False,
         shared_with: str = "",
     ) -> Box:
+        if self.count >= self.options.limit:
+            limit = f"{self.options.limit:,}"
+            raise TooManyNodesError(f"the drawing would have more than {limit} boxes")
+        self.count += 1
         return Box(
             self._id(), kind, title, arguments, path, name, params, times, training, shared_with
         )
@@ -468,32 +416,3 @@ def _shared_modules(graph: Graph) -> set[str]:
         for ref in refs:
             uses[ref.name] += node.times
     return {name for name, count in uses.items() if count > 1}
-
-
-def _labelled_once(arrows: list[Arrow]) -> Iterator[Arrow]:
-    """A tensor's shape at one of its arrows only: the first."""
-    seen: set[tuple[int, str]] = set()
-    for arrow in arrows:
-        known = (arrow.source, arrow.label) in seen
-        seen.add((arrow.source, arrow.label))
-        yield _relabelled(arrow, "") if known else arrow
-
-
-def _relabelled(arrow: Arrow, label: str) -> Arrow:
-    return Arrow(arrow.source, arrow.target, label, arrow.training, arrow.main, arrow.kind)
-
-
-def _with_main(arrows: Iterator[Arrow]) -> list[Arrow]:
-    """Mark, of the arrows into each box, the one on the longest way: it is drawn straight."""
-    listed = list(arrows)
-    length: dict[int, int] = defaultdict(int)
-    best: dict[int, int] = {}
-    for index, arrow in enumerate(listed):
-        if length[arrow.source] + 1 > length[arrow.target]:
-            length[arrow.target] = length[arrow.source] + 1
-            best[arrow.target] = index
-    main = set(best.values())
-    return [
-        Arrow(a.source, a.target, a.label, a.training, i in main, a.kind)
-        for i, a in enumerate(listed)
-    ]
