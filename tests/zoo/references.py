@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.zoo import depth, spatial
+from tests.zoo import depth, multipath, spatial
 from tests.zoo.prove import Reference
 
 REFERENCES: dict[str, Reference] = {
     **spatial.REFERENCES,
     **depth.REFERENCES,
+    **multipath.REFERENCES,
 }
 """The references by the name of the packaged network."""

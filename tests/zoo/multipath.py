@@ -1,0 +1,31 @@
+"""References of the densely connected networks."""
+
+from __future__ import annotations
+
+from tests.zoo.libraries import pytorchcv, torchvision
+from tests.zoo.prove import Reference, renamed
+
+_264 = {"block_config": (6, 12, 64, 48)}
+
+_BC = renamed(
+    (r"^features\.init_block", "features.conv0"),
+    (r"stage2\.trans2\.conv\.bn", "transition1.norm"),
+    (r"stage2\.trans2\.conv\.conv", "transition1.conv"),
+    (r"stage3\.trans3\.conv\.bn", "transition2.norm"),
+    (r"stage3\.trans3\.conv\.conv", "transition2.conv"),
+    (r"stage(\d)\.unit(\d+)\.conv(\d)\.bn", r"denseblock\1.denselayer\2.norm\3"),
+    (r"stage(\d)\.unit(\d+)\.conv(\d)\.conv", r"denseblock\1.denselayer\2.conv\3"),
+    (r"post_activ\.bn", "norm4"),
+    (r"^output", "classifier"),
+)
+
+REFERENCES: dict[str, Reference] = {
+    "DenseNet121": torchvision("densenet121", size=33),
+    "DenseNet161": torchvision("densenet161", size=33, slow=True),
+    "DenseNet169": torchvision("densenet169", size=33, slow=True),
+    "DenseNet201": torchvision("densenet201", size=33, slow=True),
+    "DenseNet264": torchvision("DenseNet", _264, size=33, slow=True),
+    "DenseNetBC_100_12": pytorchcv("densenet100_k12_bc_cifar10", size=32, weights=_BC),
+    "DenseNetBC_190_40": pytorchcv("densenet190_k40_bc_cifar10", size=32, weights=_BC, slow=True),
+    "DenseNetBC_250_24": pytorchcv("densenet250_k24_bc_cifar10", size=32, weights=_BC, slow=True),
+}
