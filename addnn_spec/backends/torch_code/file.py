@@ -22,7 +22,7 @@ _PROBED = Support(
 class Probed(nn.Module):
     """A module whose values pass `tap`, which a probe may replace."""
 
-    def tap(self, name: str, value: T) -> T:
+    def tap(self, name: str, value: Tapping) -> Tapping:
         return value
 ''',
 )
@@ -64,6 +64,8 @@ class EmittedSource:
     """Source, and where it comes from."""
 
     text: str
+    network: str
+    """The name of the network's class."""
     lines_of: Mapping[int, tuple[Span, ...]] = field(repr=False)
     """The places of the spec behind each line, counted from 1; a line of no place is left out."""
 
@@ -75,8 +77,7 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
         TorchCodeError: a weight's size, or a size that no tensor in scope has, would be needed.
     """
     emission = Emission(probes)
-    for support in (SCOPE, _PROBED, _TAPPED):
-        emission.need(support)
+    emission.need(SCOPE, _PROBED, _TAPPED)
     classes: Sequence[ClassCode] = Planner(
         graph, emission, lambda plan, network: resolve(plan, network, probes)
     ).plan()
@@ -88,7 +89,9 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
     lines = _with_imports(lines)
     text = "\n".join(line.text for line in lines) + "\n"
     return EmittedSource(
-        text, {number: line.spans for number, line in enumerate(lines, 1) if line.spans}
+        text,
+        classes[-1].name,
+        {number: line.spans for number, line in enumerate(lines, 1) if line.spans},
     )
 
 
@@ -158,9 +161,9 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     def used(name: str) -> bool:
         return re.search(rf"\b{name}\b", text) is not None
 
-    typing = [name for name in ("NamedTuple", "TypeVar") if used(name)]
-    if used("T") and used("Probed"):
-        typing = sorted({*typing, "TypeVar"})
+    typing = [name for name in ("NamedTuple",) if used(name)]
+    if used("Tapping"):
+        typing.append("TypeVar")
     standard = ["import math"] if used("math") else []
     standard += ["from collections import OrderedDict"] if used("OrderedDict") else []
     standard += ["from collections.abc import Callable"] if used("Callable") else []
@@ -172,5 +175,5 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     rows += [*standard, ""] if standard else []
     rows += torch
     if "TypeVar" in typing:
-        rows += ["", 'T = TypeVar("T")']
+        rows += ["", 'Tapping = TypeVar("Tapping")']
     return [*lines[:end], *(Line(row) for row in rows), *lines[end:]]

@@ -79,6 +79,10 @@ class TimeDistributed(nn.Module):
 )
 
 
+HIGHER = (_SCAN, _REPEATED, _TIME_DISTRIBUTED)
+"""All that this module may need in the file."""
+
+
 class Higher(NamedTuple):
     """The constructor of a higher operator's class, and how what it returns unpacks."""
 

@@ -10,7 +10,21 @@ from collections.abc import Iterable
 RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls"})
 """What no variable, parameter or class of the emitted file may be called."""
 
-FILE_NAMES = frozenset({"torch", "nn", "F", "Tensor", "NamedTuple", "OrderedDict", "annotations"})
+FILE_NAMES = frozenset(
+    [
+        "Callable",
+        "F",
+        "NamedTuple",
+        "OrderedDict",
+        "Tapping",
+        "Tensor",
+        "TypeVar",
+        "annotations",
+        "math",
+        "nn",
+        "torch",
+    ]
+)
 """The names that the emitted file imports."""
 
 

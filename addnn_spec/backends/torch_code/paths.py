@@ -114,6 +114,8 @@ class Paths:
         def change(node: Tree) -> Tree | None:
             if isinstance(node, Submodule):
                 access = self.access(node.path)
+                if node.tensor and access.endswith(("]", ")")):
+                    return Name(f"{access}.get_parameter({quoted(node.tensor)})")
                 return Name(f"{access}.{node.tensor}" if node.tensor else access)
             if isinstance(node, Child):
                 args = tuple(Arg(self.written(a.value), a.name, a.default) for a in node.args)

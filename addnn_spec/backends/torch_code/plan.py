@@ -23,9 +23,11 @@ from addnn_spec.backends.torch_code.columns import (
     default_of,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Form, draft_of
+from addnn_spec.backends.torch_code.higher import HIGHER
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
 from addnn_spec.backends.torch_code.sequential import (
+    INITIALIZED,
     Element,
     list_elements,
     module_list,
@@ -34,6 +36,7 @@ from addnn_spec.backends.torch_code.sequential import (
 )
 from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree
 from addnn_spec.graph import Graph, Placeholder
+from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import REQUIRED, Arg, Call
 
 Definition = tuple[Any, ...]
@@ -64,8 +67,6 @@ class Planner:
         self._emission = emission
         self._resolve = resolve
         self._names = Namespace()
-        self._names.reserve(network.name)
-        self._names.reserve(f"{network.name}Output")
         self._forms: dict[int, Form] = {}
         self._labels: dict[int, str] = {}
         self._calls: Counter[int] = Counter()
@@ -74,10 +75,24 @@ class Planner:
     def plan(self) -> list[Any]:
         graphs = list(_below(self._network))
         self._count_calls(graphs)
+        self._reserve(graphs)
         self._name_captured(graphs)
         for group in _groups(graphs):
             self._plan_group(group)
         return self.classes
+
+    def _reserve(self, graphs: Sequence[Graph]) -> None:
+        """Keep the names of support definitions and of the network from other classes."""
+        self._emission.need(INITIALIZED, *HIGHER)
+        for graph in graphs:
+            ops = [node.op for node in graph.nodes()] + [module.op for module in graph.modules]
+            for op in ops:
+                if isinstance(op, Operator):
+                    self._emission.need(*op.support)
+        for name in self._emission.support:
+            self._names.reserve(name)
+        self._network_name = self._names.unique(self._network.name, joint="")
+        self._names.reserve(f"{self._network_name}Output")
 
     def _count_calls(self, graphs: Sequence[Graph]) -> None:
         for graph in graphs:
@@ -171,7 +186,7 @@ class Planner:
 
     def _class_name(self, graph: Graph) -> str:
         if graph is self._network:
-            return graph.name
+            return self._network_name
         if graph.kind in ("block", "network"):
             return self._names.unique(graph.name, joint="")
         return self._names.unique(class_name(self._labels.get(id(graph), "block")), joint="")

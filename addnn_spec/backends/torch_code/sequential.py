@@ -19,6 +19,7 @@ from addnn_spec.backends.torch_code.draft import (
     operator_module,
 )
 from addnn_spec.backends.torch_code.names import is_plain
+from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Each,
@@ -39,7 +40,7 @@ from addnn_spec.graph import Graph, Node, Ref, run_name
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Seq, Support
 
-_INITIALIZED = Support(
+INITIALIZED = Support(
     "initialized",
     '''\
 def initialized(module: nn.Module, *fills: Callable[[nn.Module], object]) -> nn.Module:
@@ -162,11 +163,11 @@ def initialized(tree: Tree, op: Operator, types: tuple[Any, ...], emission: Emis
     fills = op.initialize(*types)
     if not fills:
         return tree
-    emission.need(_INITIALIZED)
+    emission.need(INITIALIZED)
 
     def own(code: Tree) -> Tree | None:
         if isinstance(code, Own):
-            return Name(f"m.{code.name}" if code.name else "m")
+            return Name(f"m.get_parameter({quoted(code.name)})" if code.name else "m")
         return None
 
     made = [Lambda("m", with_leaves(rewrite(code, own))) for code in fills]
