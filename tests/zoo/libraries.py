@@ -36,6 +36,7 @@ def pytorchcv(model: str, arguments: dict[str, Any] | None = None, **how: Any) -
     """A network of pytorchcv's."""
 
     def build() -> Any:
+        oracles.torchvision()  # pytorchcv imports it, too
         provider = import_module("pytorchcv.model_provider")
         return provider.get_model(model, **(arguments or {}))
 

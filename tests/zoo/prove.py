@@ -52,6 +52,8 @@ class Reference:
     build: Callable[[], nn.Module]
     size: int | None = None
     """Height and width at which outputs are compared; None where they are fixed."""
+    training_size: int | None = None
+    """The same in training mode, where what only training computes needs larger ones."""
     weights: Callable[[Weights], Weights] = _same
     """From the reference's state dict to the network's: see `renamed`."""
     output: Callable[[Any], Any] = _same
@@ -94,7 +96,7 @@ def prove(name: str, reference: Reference) -> None:
     with _exact():
         _check_counts(network, text, reference)
         torch.manual_seed(0)
-        theirs = _prepared(reference, inputs_of(network, reference, 0))
+        theirs = _prepared(reference, inputs_of(network, reference, 0, training=True))
         weights = reference.weights(_copied(theirs.state_dict()))
         ours = build(text, network.graph.name, weights)
         _check_evaluation(network, reference, ours, theirs)
@@ -121,7 +123,8 @@ def inputs_of(network: Network, reference: Reference, seed: int, training: bool 
     """Random inputs, at the size of the comparison."""
     generator = torch.Generator().manual_seed(seed)
     graph = network.graph
-    wanted = {"N": reference.batch, "H": reference.size, "W": reference.size, **reference.dims}
+    size = (training and reference.training_size) or reference.size
+    wanted = {"N": reference.batch, "H": size, "W": size, **reference.dims}
     dims = {n: v for n in symbolic_sizes(graph) if (v := wanted.get(n)) is not None}
     found = []
     for id in graph.inputs:

@@ -12,14 +12,14 @@ from addnn_spec.backends.torch_code import emit
 from tests.zoo.prove import build
 
 # The paper's table I, column by column: the maps of S2 that each map of C3 sees.
-TABLE = """
-X...XXX..XXXX.XX
-XX...XXX..XXXX.X
-XXX...XXX..X.XXX
-.XXX..XXXX..X.XX
-..XXX..XXXX.XX.X
-...XXX..XXXX.XXX
-""".split()
+TABLE = (
+    "X...XXX..XXXX.XX",
+    "XX...XXX..XXXX.X",
+    "XXX...XXX..X.XXX",
+    ".XXX..XXXX..X.XX",
+    "..XXX..XXXX.XX.X",
+    "...XXX..XXXX.XXX",
+)
 
 
 def squash(x: Tensor) -> Tensor:
