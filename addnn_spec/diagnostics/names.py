@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _LONGEST = 64  # a longer name is nobody's slip of the pen, and the distance is quadratic in it
+_MOST = 2_000  # among more names, only those with the same first letter
 
 
 def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
@@ -18,9 +19,7 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     folded = _fold(name)
     limit = len(folded) // 3
     found = []
-    for candidate in sorted(set(candidates)):
-        if candidate == name or abs(len(candidate) - len(name)) > limit + 2:
-            continue
+    for candidate in _plausible(name, candidates, limit + 2):
         distance = _distance(folded, _fold(candidate), limit)
         if distance <= limit:
             found.append((distance, _distance(name, candidate, _LONGEST), candidate))
@@ -28,6 +27,14 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
         return []
     best = min(found)[0]
     return [candidate for distance, _, candidate in sorted(found) if distance <= best + 1][:n]
+
+
+def _plausible(name: str, candidates: Iterable[str], longer: int) -> list[str]:
+    """The candidates whose distance is worth counting: of about the same length, not too many."""
+    close = [c for c in set(candidates) if c != name and abs(len(c) - len(name)) <= longer]
+    if len(close) > _MOST:
+        close = [c for c in close if c[:1].lower() == name[:1].lower()]
+    return sorted(close)[:_MOST]
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

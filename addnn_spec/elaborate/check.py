@@ -7,7 +7,8 @@ elaboration stays silent about them. Names that are given and never read are war
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
@@ -21,6 +22,42 @@ from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read, walk
 
 _Definition = ast.Fn | ast.Block | ast.Network
+_MOST_UNKNOWN = 50  # then one more error says that there are more
+
+
+class _Survey:
+    """What a look through an item finds, each once: a text of a megabyte has many nodes."""
+
+    def __init__(self, item: ast.Item) -> None:
+        self.item = item
+
+    @cached_property
+    def nodes(self) -> tuple[Any, ...]:
+        return tuple(walk(self.item))
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.nodes if isinstance(node, ast.Name | ast.Layer))
+
+    @cached_property
+    def given(self) -> tuple[tuple[str, Span, str], ...]:
+        return tuple(_given(self.item, self.nodes))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that it gives."""
+        return frozenset(name for name, _, _ in self.given)
+
+    @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The symbolic sizes that the inputs of a network declare."""
+        return frozenset(
+            dim.value.name
+            for node in self.nodes
+            if isinstance(node, ast.Input)
+            for dim in node.shape.dims
+            if isinstance(dim.value, ast.Name)
+        )
 
 
 def check_file(
@@ -37,20 +74,23 @@ def check_file(
             top |= {target.name for target in _targets(item.targets)}
         elif isinstance(item, ast.Alias):
             top.add(item.name)
-    for item in file.items:
+    surveys = [_Survey(item) for item in file.items]
+    unknown = _Unknown(top, surveys, env, collector, damage)
+    for survey in surveys:
+        item = survey.item
         if isinstance(item, ast.Import) or item in damage:
             continue
+        sound = unknown.report_in(survey)
         if isinstance(item, ast.Let | ast.Alias):
-            _check_reads(item, top, file, env, collector, damage)
             continue
-        if _check_reads(item, top | _given_in(item), file, env, collector, damage):
-            _warn_unused(item, collector)
-        _warn_constant(item, collector)
-        _warn_loose_arms(item, collector)
-    _check_cycles(file, env, collector)
+        if sound:
+            _warn_unused(item, survey, collector)
+        _warn_constant(item, survey, collector)
+        _warn_loose_arms(survey, collector)
+    _check_cycles(surveys, env, collector)
     if notes and not damage:
-        _note_unused(file, collector)
-        _warn_unused_imports(file, collector)
+        _note_unused(surveys, collector)
+        _warn_unused_imports(surveys, collector)
 
 
 class Damage:
@@ -89,52 +129,67 @@ class Damage:
 # --- unknown names ------------------------------------------------------------------------------
 
 
-def _check_reads(
-    item: ast.Item,
-    known: set[str],
-    file: ast.File,
-    env: Env,
-    collector: Collector,
-    damage: Damage,
-) -> bool:
-    """Report each unknown name once; whether there was none."""
-    told: set[str] = set()
-    for found in walk(item):
-        if not isinstance(found, ast.Name | ast.Layer):
-            continue
-        name = found.name
-        if name in known or name in told or _is_builtin(name) or name == "x":
-            continue
-        if isinstance(item, ast.Network) and name in _sizes_of(item):
-            continue
-        told.add(name)
-        env.bind(name, POISON, None, "file")
-        if not damage.lost:
-            span = found.name_span if isinstance(found, ast.Layer) else found.span
-            _report_unknown(name, span, item, known, file, collector)
-    return not told
+class _Unknown:
+    """Reports each name that nothing gives, once in an item."""
+
+    def __init__(
+        self,
+        top: set[str],
+        surveys: list[_Survey],
+        env: Env,
+        collector: Collector,
+        damage: Damage,
+    ) -> None:
+        self.top = top
+        self.networks = [s for s in surveys if isinstance(s.item, ast.Network)]
+        self.env = env
+        self.collector = collector
+        self.damage = damage
+        self.count = 0
+
+    def report_in(self, survey: _Survey) -> bool:
+        """Whether there was no unknown name in an item."""
+        told: set[str] = set()
+        local = isinstance(survey.item, ast.Fn | ast.Block | ast.Network)
+        sizes = survey.sizes if isinstance(survey.item, ast.Network) else frozenset()
+        for found in survey.nodes:
+            if not isinstance(found, ast.Name | ast.Layer):
+                continue
+            name = found.name
+            if name in self.top or name in told or name == "x" or _is_builtin(name):
+                continue
+            if local and (name in survey.names or name in sizes):
+                continue
+            told.add(name)
+            self.env.bind(name, POISON, None, "file")
+            if not self.damage.lost:
+                span = found.name_span if isinstance(found, ast.Layer) else found.span
+                self._report(name, span, survey)
+        return not told
+
+    def _report(self, name: str, span: Span, survey: _Survey) -> None:
+        self.count += 1
+        if self.count == _MOST_UNKNOWN + 1:
+            self.collector.add(
+                Diagnostic("E0015", f"more than {_MOST_UNKNOWN} names are unknown", Label(span))
+            )
+        if self.count > _MOST_UNKNOWN:
+            return
+        item = survey.item
+        local = isinstance(item, ast.Fn | ast.Block | ast.Network)
+        known = {*self.top, *(survey.names if local else ()), *functions.NAMES, *index()}
+        close = near(name, known)
+        help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
+        if isinstance(item, ast.Block | ast.Fn):
+            if any(name in network.names or name in network.sizes for network in self.networks):
+                help = f"{item.name} sees no names of a network: give it a parameter {name}"
+        self.collector.add(
+            Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help)
+        )
 
 
 def _is_builtin(name: str) -> bool:
     return name in functions.NAMES or name in INITS or known(name)
-
-
-def _report_unknown(
-    name: str, span: Span, item: ast.Item, known: set[str], file: ast.File, collector: Collector
-) -> None:
-    close = near(name, sorted({*known, *functions.NAMES, *index()}))
-    help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
-    if isinstance(item, ast.Block | ast.Fn) and _is_of_a_network(name, file):
-        help = f"{item.name} sees no names of a network: give it a parameter {name}"
-    collector.add(Diagnostic("E0101", f"nothing is called {name} here", Label(span), help=help))
-
-
-def _is_of_a_network(name: str, file: ast.File) -> bool:
-    return any(
-        name in _given_in(item) or name in _sizes_of(item)
-        for item in file.items
-        if isinstance(item, ast.Network)
-    )
 
 
 _FOREIGN = {
@@ -165,13 +220,13 @@ def _label_name(label: ast.Text) -> str:
     return "".join(part for part in label.parts if isinstance(part, str))
 
 
-def _given(item: Any) -> Iterator[tuple[str, Span, str]]:
+def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
     """The names that a definition gives anywhere, with their place and kind."""
     if isinstance(item, ast.Fn | ast.Block | ast.Network):
         yield from ((param.name, param.span, "parameter") for param in item.params)
     if isinstance(item, ast.Block) and item.inputs:
         yield from ((param.name, param.span, "input") for param in item.inputs)
-    for found in walk(item):
+    for found in nodes:
         if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
             kind = _KINDS[type(found)]
             if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
@@ -192,35 +247,20 @@ _KINDS: dict[type, str] = {
 }  # fmt: skip
 
 
-def _given_in(item: ast.Item) -> set[str]:
-    return {name for name, _, _ in _given(item)}
-
-
-def _sizes_of(network: ast.Network) -> set[str]:
-    """The symbolic sizes that the inputs of a network declare."""
-    return {
-        dim.value.name
-        for found in walk(network)
-        if isinstance(found, ast.Input)
-        for dim in found.shape.dims
-        if isinstance(dim.value, ast.Name)
-    }
-
-
 # --- warnings -----------------------------------------------------------------------------------
 
 
-def _warn_unused(item: _Definition, collector: Collector) -> None:
-    if not isinstance(item, ast.Fn) and _gives_nothing(item):
+def _warn_unused(item: _Definition, survey: _Survey, collector: Collector) -> None:
+    if not isinstance(item, ast.Fn) and _gives_nothing(item, survey):
         return  # that is the error, and this would be its consequence
-    read = names_read(item.value if isinstance(item, ast.Fn) else item)
+    read = names_read(item.value) if isinstance(item, ast.Fn) else survey.read
     shown = {
         found.target.name
-        for found in walk(item)
+        for found in survey.nodes
         if isinstance(found, ast.Output) and found.value is None
     }
     told: set[str] = set()
-    for name, span, kind in _given(item):
+    for name, span, kind in survey.given:
         if name in read or name in shown or name in told or name.startswith("_"):
             continue
         told.add(name)
@@ -248,16 +288,16 @@ _UNUSED = {
 }
 
 
-def _gives_nothing(item: ast.Block | ast.Network) -> bool:
+def _gives_nothing(item: ast.Block | ast.Network, survey: _Survey) -> bool:
     """Whether a body of statements has no `return`, and no `output`."""
     return item.body.kind == "statements" and not any(
-        isinstance(found, ast.Return | ast.Output) for found in walk(item)
+        isinstance(found, ast.Return | ast.Output) for found in survey.nodes
     )
 
 
-def _warn_loose_arms(item: _Definition, collector: Collector) -> None:
+def _warn_loose_arms(survey: _Survey, collector: Collector) -> None:
     """`if c then a else (b, d) -> Concat` joins whichever arm is chosen."""
-    for found in walk(item):
+    for found in survey.nodes:
         if isinstance(found, ast.Chain) and isinstance(found.head, ast.Conditional):
             collector.add(
                 Diagnostic(
@@ -269,11 +309,10 @@ def _warn_loose_arms(item: _Definition, collector: Collector) -> None:
             )
 
 
-def _warn_unused_imports(file: ast.File, collector: Collector) -> None:
-    read = names_read(file.items)
-    for item in file.items:
-        if not isinstance(item, ast.Import):
-            continue
+def _warn_unused_imports(surveys: list[_Survey], collector: Collector) -> None:
+    imports = [survey.item for survey in surveys if isinstance(survey.item, ast.Import)]
+    read = {name for survey in surveys for name in survey.read} if imports else set()
+    for item in imports:
         for name in item.names:
             if (name.alias or name.name) not in read:
                 collector.add(
@@ -286,39 +325,45 @@ def _warn_unused_imports(file: ast.File, collector: Collector) -> None:
                 )
 
 
-def _warn_constant(item: _Definition, collector: Collector) -> None:
+def _warn_constant(item: _Definition, survey: _Survey, collector: Collector) -> None:
     """A branch that always goes one way: its condition reads nothing that can differ."""
-    varying = {name for name, _, kind in _given(item) if kind != "value"} | {"x"}
+    branches = [node for node in survey.nodes if isinstance(node, ast.If | ast.Conditional)]
+    if not branches:
+        return
+    varying = {name for name, _, kind in survey.given if kind != "value"} | {"x"}
     if isinstance(item, ast.Network):
-        varying |= _sizes_of(item)
-    lets = [found for found in walk(item) if isinstance(found, ast.Let)]
+        varying |= survey.sizes
+    lets = [found for found in survey.nodes if isinstance(found, ast.Let)]
     for _ in range(2):
         for let in lets:
             if names_read(let.value) & varying:
                 varying |= {target.name for target in _targets(let.targets)}
-    for found in walk(item):
-        if isinstance(found, ast.If | ast.Conditional):
-            if not names_read(found.condition) & varying:
-                collector.add(
-                    Diagnostic(
-                        "W0104",
-                        "this condition is always the same",
-                        Label(found.condition.span, "it reads no parameter, type or loop variable"),
-                        help="keep the arm that is taken",
-                    )
+    for found in branches:
+        if not names_read(found.condition) & varying:
+            collector.add(
+                Diagnostic(
+                    "W0104",
+                    "this condition is always the same",
+                    Label(found.condition.span, "it reads no parameter, type or loop variable"),
+                    help="keep the arm that is taken",
                 )
+            )
 
 
 # --- cycles and unused blocks -------------------------------------------------------------------
 
 
-def _check_cycles(file: ast.File, env: Env, collector: Collector) -> None:
-    nodes = {
-        item.name: item
-        for item in file.items
-        if isinstance(item, ast.Fn | ast.Block | ast.Network | ast.Alias)
+def _check_cycles(surveys: list[_Survey], env: Env, collector: Collector) -> None:
+    found = {
+        survey.item.name: survey
+        for survey in surveys
+        if isinstance(survey.item, ast.Fn | ast.Block | ast.Network | ast.Alias)
     }
-    reads = {name: sorted(_free_names(item) & set(nodes)) for name, item in nodes.items()}
+    nodes: dict[str, Any] = {name: survey.item for name, survey in found.items()}
+    reads = {
+        name: sorted(other for other in survey.read - survey.names if other in nodes)
+        for name, survey in found.items()
+    }
     done: set[str] = set()
     for name in nodes:
         cycle = _find_cycle(name, reads, done)
@@ -326,33 +371,29 @@ def _check_cycles(file: ast.File, env: Env, collector: Collector) -> None:
             _report_cycle(cycle, nodes, collector)
             for member in cycle:
                 env.bind(member, POISON, nodes[member].name_span, "file")
-            done |= set(cycle)
 
 
-def _free_names(item: Any) -> set[str]:
-    """The names that a definition reads and does not give itself."""
-    return set(names_read(item)) - _given_in(item)
+def _find_cycle(start: str, reads: Mapping[str, list[str]], done: set[str]) -> list[str]:
+    """A cycle reachable from `start`, as a list of names, or nothing. Without recursion.
 
-
-def _find_cycle(start: str, reads: dict[str, list[str]], done: set[str]) -> list[str]:
-    """A cycle reachable from `start`, as a list of names, or nothing. Without recursion."""
-    path: list[str] = []
-    waiting: list[tuple[str, int]] = [(start, 0)]
-    while waiting:
-        name, depth = waiting.pop()
-        del path[depth:]
-        if name in path:
-            return path[path.index(name) :]
-        if name in done:
-            continue
-        path.append(name)
-        following = reads[name]
-        if all(other in done for other in following if other not in path) and not any(
-            other in path for other in following
-        ):
+    What was gone through joins `done`, and is not looked at again: nor are further cycles through
+    the names of one that was found.
+    """
+    if start in done:
+        return []
+    path = {start: iter(reads[start])}  # a dict keeps the order, and finds names fast
+    while path:
+        name = next(reversed(path))
+        following = next(path[name], None)
+        if following is None:
+            del path[name]
             done.add(name)
-        waiting.extend((other, len(path)) for other in reversed(following))
-    done.add(start)
+        elif following in path:
+            names = list(path)
+            done.update(names)
+            return names[names.index(following) :]
+        elif following not in done:
+            path[following] = iter(reads[following])
     return []
 
 
@@ -371,10 +412,14 @@ def _report_cycle(cycle: list[str], nodes: dict[str, Any], collector: Collector)
     )
 
 
-def _note_unused(file: ast.File, collector: Collector) -> None:
+def _note_unused(surveys: list[_Survey], collector: Collector) -> None:
     """Blocks that no network of a file with networks uses are checked by their names only."""
-    named = {item.name: item for item in file.items if not isinstance(item, ast.Import | ast.Let)}
-    roots = [name for name, item in named.items() if isinstance(item, ast.Network | ast.Alias)]
+    named = {
+        survey.item.name: survey
+        for survey in surveys
+        if not isinstance(survey.item, ast.Import | ast.Let)
+    }
+    roots = [name for name, s in named.items() if isinstance(s.item, ast.Network | ast.Alias)]
     if not roots:
         return
     reached: set[str] = set()
@@ -383,8 +428,9 @@ def _note_unused(file: ast.File, collector: Collector) -> None:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting.extend(names_read(named[name]) & set(named))
-    for name, item in named.items():
+            waiting.extend(other for other in named[name].read if other in named)
+    for name, survey in named.items():
+        item = survey.item
         if name not in reached and isinstance(item, ast.Block):
             collector.add(
                 Diagnostic(
