@@ -10,22 +10,19 @@ from collections.abc import Iterable
 RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls"})
 """What no variable, parameter or class of the emitted file may be called."""
 
-FILE_NAMES = frozenset(
-    [
-        "Callable",
-        "F",
-        "NamedTuple",
-        "OrderedDict",
-        "Tapping",
-        "Tensor",
-        "TypeVar",
-        "annotations",
-        "math",
-        "nn",
-        "torch",
-    ]
+_IMPORTED = (
+    "Callable",
+    "F",
+    "NamedTuple",
+    "OrderedDict",
+    "Tensor",
+    "TypeVar",
+    "math",
+    "nn",
+    "torch",
 )
-"""The names that the emitted file imports."""
+FILE_NAMES = frozenset({*_IMPORTED, "Tapping", "annotations"})
+"""The names that the emitted file has besides its classes."""
 
 
 class Namespace:

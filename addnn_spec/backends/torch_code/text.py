@@ -30,6 +30,7 @@ from addnn_spec.source import Span
 
 WIDTH = 100
 INDENT = "    "
+_TABLE = 24
 
 _PRECEDENCE = {"|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
 _PRECEDENCE |= dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 5)
@@ -173,6 +174,34 @@ def _keyword(arg: Arg) -> str:
     return "" if arg.name is None else f"{arg.name}="
 
 
+def layout_statement(
+    tree: Tree, indent: int, prefix: str = "", spans: tuple[Span, ...] = ()
+) -> list[Line]:
+    """A statement as lines; one that holds a long table is kept from the formatter."""
+    lines = layout(tree, indent, prefix, "", spans)
+    if len(lines) == 1 or not any(_is_table(node) for node in walk(tree)):
+        return lines
+    pad = INDENT * indent
+    return [Line(f"{pad}# fmt: off"), *lines, Line(f"{pad}# fmt: on")]
+
+
+def _is_table(tree: Tree) -> bool:
+    """A tuple too long for one item a line."""
+    return type(tree) is tuple and len(tree) > _TABLE
+
+
+def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> list[Line]:
+    """The items in rows as wide as fits."""
+    pad = INDENT * indent
+    rows = [pad]
+    for item in items:
+        text = f"{literal(item)},"
+        if len(rows[-1]) + 1 + len(text) > WIDTH and rows[-1] != pad:
+            rows.append(pad)
+        rows[-1] += text if rows[-1] == pad else f" {text}"
+    return [Line(row, spans) for row in rows]
+
+
 def layout(
     tree: Tree, indent: int, prefix: str = "", suffix: str = "", spans: tuple[Span, ...] = ()
 ) -> list[Line]:
@@ -186,6 +215,10 @@ def layout(
         loop = f"for {', '.join(tree.targets)} in "
         element = layout(tree.element, indent, "", "", spans)
         return element + layout(tree.iterable, indent, loop, "", spans)
+    if _is_table(tree):
+        pad = INDENT * indent
+        rows = _table(tree, indent + 1, spans)
+        return [Line(f"{pad}{prefix}(", spans), *rows, Line(f"{pad}){suffix}", spans)]
     head, parts, tail = _exploded(tree, prefix, suffix)
     lines = [Line(INDENT * indent + head, spans)]
     for part_prefix, part, part_suffix in parts:

@@ -10,7 +10,15 @@ from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Fork
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
-from addnn_spec.backends.torch_code.text import INDENT, WIDTH, Line, flat, layout, quoted
+from addnn_spec.backends.torch_code.text import (
+    INDENT,
+    WIDTH,
+    Line,
+    flat,
+    layout,
+    layout_statement,
+    quoted,
+)
 from addnn_spec.backends.torch_code.tree import Key, Name, Template, Tree
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call
@@ -150,14 +158,14 @@ class ClassWriter:
             return lines + list(self._inside(entry, name, f"self.{name}", indent))
         if entry.tensor == "buffer":
             call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree)))
-            lines = layout(call, indent, spans=(entry.span,))
+            lines = layout_statement(call, indent, spans=(entry.span,))
         else:
             target = f"self[{quoted(name)}]" if name.isdigit() else f"self.{name}"
             if name.isdigit() and self._scope():
                 call = Call("self.add_module", (Arg(Key(name)), Arg(entry.tree)))
                 lines = layout(call, indent, spans=(entry.span,))
             else:
-                lines = layout(entry.tree, indent, f"{target} = ", spans=(entry.span,))
+                lines = layout_statement(entry.tree, indent, f"{target} = ", spans=(entry.span,))
         return lines + list(self._fills(entry, indent))
 
     def _inside(self, container: Container, path: str, access: str, indent: int) -> Iterator[Line]:
