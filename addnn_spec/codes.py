@@ -71,6 +71,7 @@ CODES: dict[str, str] = {
     "E0405": "a statement where it cannot stand",
     "E0406": "a label that cannot be one",
     "E0407": "one module, used with inputs that want other weights",
+    "E0408": "evaluation needs an input that exists in training only",
     "E0409": "the file has no network",
     "E0410": "several networks, and none is chosen",
     # E05: limits
@@ -91,7 +92,6 @@ CODES: dict[str, str] = {
     "E0608": "the compiled file is not up to date",
     "E0609": "no engine that can draw",
     "E0610": "an unknown code",
-    "E0611": "an operator module cannot be used",
     # E07: emission
     "E0701": "something that has no PyTorch source",
     # W01: unused and doubtful

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, ClassVar
@@ -101,6 +101,8 @@ class Entry:
     times: int = 1
     placed: bool = False
     labelled: bool = False
+    training: bool = False
+    """An input that exists in training only."""
     value_names: dict[int, str] = field(default_factory=dict)
 
 
@@ -124,9 +126,14 @@ class Builder:
 
     # --- nodes ----------------------------------------------------------------------------------
     def placeholder(
-        self, name: str, type: TensorType, span: Span, captured: bool = False
+        self,
+        name: str,
+        type: TensorType,
+        span: Span,
+        captured: bool = False,
+        training: bool = False,
     ) -> Tensor:
-        entry = Entry(name, name, Placeholder(captured), (), (type,), span)
+        entry = Entry(name, name, Placeholder(captured), (), (type,), span, training=training)
         return self._append(entry)[0]
 
     def add(
@@ -246,6 +253,7 @@ class Builder:
         """The finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)
         main = self._reach(tuple(output for output in outputs if not output.training))
+        main -= {id for id in main if self.entries[id].training}
         self._note_dead(needed)
         instances = self._count_instances(needed)
         names = self._names(needed)
@@ -333,13 +341,22 @@ class Builder:
             for i, entry in enumerate(self.entries)
             if isinstance(entry.op, Placeholder) and not entry.op.captured
         }
-        waiting = [ref.node for output in outputs for ref in output.refs]
+        return reached | self._needed_by(ref.node for output in outputs for ref in output.refs)
+
+    def _needed_by(self, ids: Iterable[int]) -> set[int]:
+        reached: set[int] = set()
+        waiting = list(ids)
         while waiting:
             id = waiting.pop()
             if id not in reached:
                 reached.add(id)
                 waiting.extend(ref.node for ref in self.entries[id].inputs if ref is not None)
         return reached
+
+    def training_inputs(self, output: Output) -> list[Entry]:
+        """The inputs that an output needs, and that exist in training only."""
+        needed = self._needed_by(ref.node for ref in output.refs)
+        return [self.entries[id] for id in sorted(needed) if self.entries[id].training]
 
     def kept_captures(self, graph: Graph) -> tuple[Tensor, ...]:
         """The captured tensors that the sealed graph still needs, in the order of its inputs."""

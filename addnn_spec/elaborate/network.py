@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import Frame, Poison, flatten
 from addnn_spec.elaborate.builder import Builder
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.statements import Interface, Stated
+from addnn_spec.elaborate.statements import Given, Interface, Stated
 from addnn_spec.graph import Graph, Output
 from addnn_spec.sizes import defaults, symbols
 from addnn_spec.values import Definition, LayerValue
@@ -65,15 +66,21 @@ def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[
         )
     if any(isinstance(output.value, Poison) for output in given):
         return None
-    return tuple(
-        Output(
-            output.name,
-            tuple(builder.use(tensor) for tensor in flatten(output.value)),
-            isinstance(output.value, tuple),
-            output.training,
+    return tuple(_output(output, builder, elaborator.ctx) for output in given)
+
+
+def _output(given: Given, builder: Builder, ctx: Context) -> Output:
+    refs = tuple(builder.use(tensor) for tensor in flatten(given.value))
+    output = Output(given.name, refs, isinstance(given.value, tuple), given.training)
+    for needed in () if given.training else builder.training_inputs(output):
+        ctx.report(
+            "E0408",
+            f"the output {given.name} needs the input {needed.base}, which evaluation has not",
+            given.span,
+            labels=(Label(needed.span, "this exists in training only"),),
+            help="say `when training` of the output, too, or not of the input",
         )
-        for output in given
-    )
+    return output
 
 
 def _check_defaults(ctx: Context) -> None:

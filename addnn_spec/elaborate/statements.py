@@ -262,7 +262,7 @@ class Statements(Chains):
         sizes = tuple(self._declare(dim, frame) for dim in statement.shape.dims)
         assert frame.builder is not None
         type = TensorType(statement.dtype, sizes)
-        tensor = frame.builder.placeholder(name, type, statement.span)
+        tensor = frame.builder.placeholder(name, type, statement.span, training=statement.training)
         self._bind_input(name, tensor, statement, frame)
 
     def _bind_input(self, name: str, value: Value, statement: ast.Input, frame: Frame) -> None:
