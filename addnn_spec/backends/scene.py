@@ -40,6 +40,8 @@ class Cluster:
     training: bool = False
     shared_with: str = ""
     items: list[Box | Cluster] = field(default_factory=list)
+    first_shown: bool = False
+    """The others of the run have other sizes."""
 
 
 @dataclass(frozen=True, slots=True)

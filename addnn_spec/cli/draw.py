@@ -7,26 +7,50 @@ from pathlib import Path
 import click
 
 from addnn_spec.backends.drawing import draw as draw_graph
+from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.report import exit_code
 from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.passes.unfold import TooManyNodesError
 
 
 @click.command()
 @click.argument("spec", type=Spec())
-@network_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The file to write: .svg or .dot."
 )
-def draw(spec: str, options: Options, output: Path | None) -> int:
+@network_options
+@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
+@click.option(
+    "--direction",
+    type=click.Choice(["TB", "LR"]),
+    default="TB",
+    show_default=True,
+    help="Where data flows to: down, or to the right.",
+)
+def draw(
+    spec: str,
+    output: Path | None,
+    options: Options,
+    opened: tuple[str, ...],
+    depth: int | None,
+    direction: str,
+) -> int:
     """Draw a network as SVG or DOT; without --output, SVG to standard output.
 
     Blocks are clusters, equal nodes in a row are one, ×n, and shapes stand at the edges.
     """
-    if output is not None and output.suffix not in (".svg", ".dot"):
-        raise click.UsageError(f"{output} is neither .svg nor .dot")
     found = elaborate(spec, options)
-    text = draw_graph(found.graph, output)
+    limit = min(MAX_BOXES, options.listed)
+    try:
+        text = draw_graph(
+            found.graph, output, DrawOptions(opened, depth, found.dims, direction, limit)
+        )
+    except TooManyNodesError as error:
+        help = "open less of it: --depth, --open"
+        raise DiagnosticError(Diagnostic("E0507", str(error), help=help)) from error
     if output is None:
         click.echo(text.encode("utf-8"), nl=False)
     return exit_code(found.session.collector.diagnostics, strict=options.strict)

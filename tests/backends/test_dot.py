@@ -96,3 +96,18 @@ def test_a_network_as_graphviz_reads_it() -> None:
 
 def test_the_same_text_every_time() -> None:
     assert dot_text(sample("googlenet.net")) == dot_text(sample("googlenet.net"))
+
+
+def test_shared_weights_are_told() -> None:
+    text = dot_text(sample("siamese.net"))
+    assert 'label="embed: Embedding2d(width=32) · shared"' in text
+    assert "\\nembed_2 · weights of embed" in text
+    assert text.count("peripheries=2") == 1
+
+
+def test_training_parts_are_dashed() -> None:
+    lines = dot_text(sample("siamese.net")).splitlines()
+    (loss,) = [line for line in lines if "ContrastiveLoss" in line]
+    assert "dashed" in loss
+    (distance,) = [line for line in lines if "PairwiseDistance" in line]
+    assert "dashed" not in distance

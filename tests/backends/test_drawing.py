@@ -109,6 +109,16 @@ def test_two_thousand_nodes_stay_drawable(monkeypatch: pytest.MonkeyPatch) -> No
     assert time.process_time() - start < 60
 
 
+def test_a_drawing_that_exhausts_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of 20,000 is too deep for the packaged engine's stack: it traps."""
+    without_dot(monkeypatch)
+    deep = "digraph {" + "".join(f"n{i} -> n{i + 1};" for i in range(20_000)) + "}"
+    with pytest.raises(DiagnosticError) as raised:
+        svg_of(deep)
+    assert raised.value.diagnostics[0].code == "E0609"
+    assert svg_of("digraph { a -> b }").count('class="node"') == 2
+
+
 def test_engines_are_asked_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

@@ -78,6 +78,9 @@ def test_blocks_that_differ_in_sizes_alone_are_one() -> None:
     assert layers[0].name == "denselayer1 … denselayer6"
     # DenseNet-121's first block: 335,040 learned values (torchvision's denseblock1).
     assert layers[0].params == 335_040
+    shown = picture(sample("densenet.net"))
+    assert clusters(shown)["features.denseblock1.denselayer1"].first_shown
+    assert not clusters(picture(sample("transformer.net")))["layers.0"].first_shown
 
 
 def test_each_kind_of_block_is_open_once() -> None:

@@ -1,0 +1,269 @@
+"""`run.json`: what a probe run measured, and all that says how. The format: docs/probes.md.
+
+Everything here is a frozen, strict pydantic model; `read_run` accepts nothing that is not one.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from addnn_spec.runtime.errors import RuntimeRefusal
+
+SCHEMA_VERSION = 1
+_LARGEST = 256 * 2**20
+
+Task = Literal["classification", "regression"]
+Kind = Literal["input", "layer", "merge", "operator", "block", "module"]
+Split = Literal["train", "test", "cross"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class NetworkRecord(_Record):
+    """What was probed. `origin`: a spec, an emitted `--probes` module, or any `nn.Module`."""
+
+    name: str
+    origin: Literal["spec", "probes", "module"]
+    spec: str = ""
+    """The spec's name as given; empty without one."""
+    spec_sha256: str = ""
+    settings: tuple[str, ...] = ()
+    weights: str = ""
+    """The file's name; "as initialised", or "as given" for a live module."""
+    weights_sha256: str = ""
+    """Of the module's state dict: names, types, shapes and bytes, in order."""
+    parameters: int = 0
+    macs: int | None = None
+    """For one sample of the shape probed; None without a spec."""
+
+
+class SamplesRecord(_Record):
+    """The samples drawn from one part of the data."""
+
+    source: str
+    available: int
+    m: int
+    indices: tuple[int, ...]
+    """Places in the source, ascending."""
+    sha256: str
+    """Of the drawn samples as stored, and their labels or targets."""
+    counts: tuple[int, ...] = ()
+    """Samples of each class, in the order of `DataRecord.classes`."""
+
+
+class DataRecord(_Record):
+    """The data and what was done to them before the network."""
+
+    task: Task
+    classes: tuple[str, ...] = ()
+    preprocessing: tuple[str, ...] = ()
+    """The steps in words, in order."""
+    train: SamplesRecord
+    test: SamplesRecord | None = None
+
+
+class OptionsRecord(_Record):
+    """How the indices were taken. Runs compare only where these agree."""
+
+    nodes: tuple[str, ...]
+    seed: int = 0
+    order: int = 2
+    reduction: Literal["flatten", "gap"] = "flatten"
+    sequence: Literal["flatten", "last", "mean"] = "flatten"
+    normalisation: Literal["none"] = "none"
+    metric: Literal["euclidean"] = "euclidean"
+    ties: Literal["lowest", "all", "any"] = "lowest"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    mode: Literal["eval", "train"] = "eval"
+    batch: int = 256
+    device: str = "cpu"
+    threads: int = 1
+    processes: int = 1
+    budget: int
+
+
+class PlanRecord(_Record):
+    """What was printed before the start."""
+
+    m: int
+    passes: int
+    bytes: int
+    """The most that is held beside the network and the data."""
+    operations: float
+    """Of the searches; multiply-adds count two."""
+    forward_operations: float | None = None
+
+
+class IndexRecord(_Record):
+    """The indices of one node on one split.
+
+    `values`: for labels `hard1`, and for each order j from 2 `hardj`, `softj`, `antij`, then
+    `centre` and `centre_loo` (train and test, where the node fitted into the budget whole); for
+    targets `linear1`, `exponential1` and so on (hard kind). `per_sample` is that of the first of
+    them: m values whose mean, undefined ones left out, it is.
+    """
+
+    index: Literal["separation", "smoothness"]
+    m: int
+    values: dict[str, float]
+    standard_error: float
+    """Of the first value: the standard deviation of `per_sample` (ddof 1) over the root of m."""
+    tied: int = 0
+    undefined: int = 0
+    exact: bool = True
+    classes: tuple[float | None, ...] = ()
+    """The Separation Index of each class; None where it has no sample."""
+    per_sample: str
+    encoding: Literal["bits", "float64"]
+    """base64 of hits packed 8 to a byte, first bit highest, or of little-endian doubles."""
+
+    @property
+    def value(self) -> float:
+        """The index itself: order 1, hard; linear for targets."""
+        return next(iter(self.values.values()))
+
+    def samples(self) -> NDArray[np.float64]:
+        """The per-sample values (m,), NaN where undefined."""
+        data = base64.b64decode(self.per_sample, validate=True)
+        if self.encoding == "bits":
+            bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=self.m)
+            return bits.astype(np.float64)
+        return np.frombuffer(data, dtype="<f8", count=self.m).astype(np.float64)
+
+
+class MeasureRecord(_Record):
+    """Another measure of the same samples; `recipe` says how it was taken."""
+
+    value: float
+    train: float | None = None
+    recipe: str = ""
+
+
+class NodeRecord(_Record):
+    """One node, in the order in which the network computes them."""
+
+    path: str
+    call: int = 0
+    """Counts the uses of a shared module, from 0."""
+    kind: Kind
+    operator: str
+    depth: int
+    """Its place in the order of computing, among all nodes."""
+    block: str = ""
+    """The path of the block or brace that it stands in; empty at the top."""
+    inputs: tuple[str, ...] = ()
+    """Labels of the nearest recorded nodes that feed it."""
+    dense: bool = False
+    """In the fully connected zone: at or behind the first Linear after the last other layer."""
+    shape: tuple[int, ...] = ()
+    """Of one sample."""
+    dimensions: int = 0
+    """Features that the index saw, after the reduction."""
+    parameters: int = 0
+    macs: int | None = None
+    as_above: str | None = None
+    """The label of the node whose values these are, merely passed on or reshaped."""
+    train: IndexRecord | None = None
+    test: IndexRecord | None = None
+    cross: IndexRecord | None = None
+    measures: dict[str, MeasureRecord] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The path, with the call's number from the second use on: `encoder.conv#2`."""
+        return self.path if self.call == 0 else f"{self.path}#{self.call + 1}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it needs no (further) measuring."""
+        return self.as_above is not None or self.train is not None
+
+    def on(self, split: Split) -> IndexRecord | None:
+        """The indices on `train`, `test` or `cross`."""
+        found: IndexRecord | None = getattr(self, split)
+        return found
+
+
+class RunRecord(_Record):
+    """A whole run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    complete: bool
+    """False: stopped before the end; nodes without indices were not reached."""
+    versions: dict[str, str]
+    network: NetworkRecord
+    data: DataRecord
+    options: OptionsRecord
+    plan: PlanRecord
+    chance: dict[Split, float]
+    """What neighbours drawn at random would give, on each split (order 1)."""
+    nodes: tuple[NodeRecord, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def m(self) -> int:
+        """Samples of each split."""
+        return self.data.train.m
+
+    def node(self, label: str) -> NodeRecord:
+        """The node of a label, its values found where it is "as above".
+
+        Raises `KeyError` where there is none.
+        """
+        for node in self.nodes:
+            if node.label == label:
+                return self.node(node.as_above) if node.as_above is not None else node
+        raise KeyError(label)
+
+    def text(self) -> str:
+        """The JSON."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def pack(values: NDArray[np.float64]) -> tuple[str, Literal["bits", "float64"]]:
+    """Per-sample values as text, and its encoding."""
+    if bool(np.isin(values, (0.0, 1.0)).all()):
+        return base64.b64encode(np.packbits(values == 1.0).tobytes()).decode(), "bits"
+    return base64.b64encode(values.astype("<f8").tobytes()).decode(), "float64"
+
+
+def standard_error(values: NDArray[np.float64]) -> float:
+    """The standard error of the mean of the defined values; 0 for one."""
+    defined = values[~np.isnan(values)]
+    if len(defined) < 2:
+        return 0.0
+    return float(defined.std(ddof=1) / math.sqrt(len(defined)))
+
+
+def read_run(path: str | Path) -> RunRecord:
+    """A run from its file.
+
+    Raises `RuntimeRefusal`: E0601 if the file cannot be read, E0607 if it is not a run of this
+    schema version.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RuntimeRefusal("E0601", f"{path} cannot be read: {reason}") from error
+    if len(data) > _LARGEST:
+        raise RuntimeRefusal("E0607", f"{path.name} is larger than a run can be")
+    try:
+        return RunRecord.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])[:120]
+        message = f"{path.name} is no run of schema version {SCHEMA_VERSION}"
+        note = f"{place}: {first['msg'][:200]}" if place else first["msg"][:200]
+        raise RuntimeRefusal("E0607", message, notes=(note,)) from error

