@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from addnn_spec.runtime.errors import RuntimeRefusal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 _LARGEST = 256 * 2**20
 
 Task = Literal["classification", "regression"]
