@@ -85,7 +85,7 @@ def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
             deeper = _Painter(graph, options, costs, alike, depth, once=True).paint()
         except TooManyNodesError:
             break
-        if deeper.boxes > max(SMALL, found.boxes) or deeper.boxes == found.boxes:
+        if deeper.boxes > max(SMALL, found.boxes) or deeper.clusters == found.clusters:
             break
         found = deeper
     return found
@@ -124,7 +124,6 @@ class _Painter:
         self.shared = _shared_modules(graph)
         self.last_id = 0
         self.count = 0
-        self.closed = 0
         self.arrows: list[Arrow] = []
 
     def paint(self) -> Picture:
@@ -141,7 +140,12 @@ class _Painter:
         text = caption(self.main, self.costs.main.total, self.options.dims)
         arrows = with_main(labelled_once(self.arrows))
         return Picture(
-            text, self.options.direction, tuple(items), tuple(arrows), self.count, self.closed
+            text,
+            self.options.direction,
+            tuple(items),
+            tuple(arrows),
+            self.count,
+            self.last_id - self.count,
         )
 
     # --- boxes and arrows ------------------------------------------------------------------------
@@ -229,7 +233,6 @@ class _Painter:
             else:
                 taps = self._cells(graph, first, cluster, given, prefix, training, depth)
         else:
-            self.closed += first.calls is not None or bool(first.layers)
             box = self._leaf(graph, run, prefix, names, times, training)
             items.append(box)
             taps = self._outputs(box, given, first, training)

@@ -66,8 +66,7 @@ class Picture:
     items: tuple[Box | Cluster, ...]
     arrows: tuple[Arrow, ...]
     boxes: int
-    closed: int
-    """How many boxes could be opened."""
+    clusters: int
 
 
 def labelled_once(arrows: Iterable[Arrow]) -> Iterator[Arrow]:
