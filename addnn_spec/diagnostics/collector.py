@@ -7,6 +7,9 @@ from dataclasses import replace
 from addnn_spec.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from addnn_spec.source import Span
 
+MOST = 1_000
+"""No more findings than this are told: errors first."""
+
 
 class Collector:
     """Diagnostics, merged by code, place and message: the first is kept, the others are counted."""
@@ -28,9 +31,13 @@ class Collector:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All findings, by file, position and code."""
-        merged = [_with_further_uses(first, uses - 1) for first, uses in self._found.values()]
-        return tuple(sorted(merged, key=lambda d: d.sort_key))
+        """The findings, by file, position and code; of very many, the first `MOST`."""
+        found = sorted(self._found.values(), key=lambda entry: entry[0].sort_key)
+        if len(found) > MOST:
+            errors = [entry for entry in found if entry[0].severity == "error"]
+            others = [entry for entry in found if entry[0].severity != "error"]
+            found = sorted((errors + others)[:MOST], key=lambda entry: entry[0].sort_key)
+        return tuple(_with_further_uses(first, uses - 1) for first, uses in found)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

@@ -26,7 +26,7 @@ from addnn_spec.graph import Graph, Output
 from addnn_spec.ops.base import TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.values import Brace, Definition, LayerValue, key, kind_of
+from addnn_spec.values import Brace, Definition, LayerValue, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Blocks(Operators):
             "block",
             id(target.node),
             id(target.env),
-            tuple((name, key(value)) for name, value in params.items()),
+            tuple((name, self.ctx.key(value, span)) for name, value in params.items()),
             tuple((name, structure(value), self._types(value)) for name, value in inputs.items()),
             self.ctx.facts.version,
         )

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Label
-from addnn_spec.elaborate.context import Context
+from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import (
     Buffer,
@@ -162,6 +162,8 @@ class Builder:
 
     def _append(self, entry: Entry) -> tuple[Tensor, ...]:
         self.ctx.nodes += 1
+        if self.ctx.nodes > self.ctx.limits.nodes + 1:
+            raise Failed  # it was told
         if self.ctx.nodes > self.ctx.limits.nodes:
             self.ctx.fail(
                 "E0503",
@@ -211,7 +213,6 @@ class Builder:
             return False
         before.times += last.times
         self.entries.pop()
-        self.ctx.nodes -= 1
         return True
 
     def _continues(self, before: Entry, last: Entry) -> bool:

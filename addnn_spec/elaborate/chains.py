@@ -23,7 +23,7 @@ from addnn_spec.graph import Kind, Placeholder
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read
-from addnn_spec.values import Brace, Builtin, Function, LayerValue, key, kind_of
+from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of
 
 
 class Chains(Blocks):
@@ -171,7 +171,7 @@ class Chains(Blocks):
         for name in sorted(names_read(body)):
             found = env.find(name)
             if found is not None and name != "x":
-                read.append((name, key(found.value)))
+                read.append((name, self.ctx.key(found.value, body.span)))
         types = (structure(flow), self._types(flow))
         return (types, tuple(read), self.ctx.facts.version)
 
@@ -320,7 +320,8 @@ class Chains(Blocks):
         if not turns:
             return flow
         memo_key = (
-            "loop", id(core), len(turns), key(tuple(turns)) if isinstance(core, ast.For) else None,
+            "loop", id(core), len(turns),
+            self.ctx.key(tuple(turns), core.span) if isinstance(core, ast.For) else None,
             *self._surroundings(core, flow, frame.env),
         )  # fmt: skip
         built = self.memoised(
@@ -409,7 +410,7 @@ def elements(body: ast.Body) -> tuple[ast.Element, ...]:
 
 def _least_elements(body: ast.Body) -> int:
     """At least how many nodes a brace writes out in a turn, by what can be read without values."""
-    if body.kind != "chain":
+    if body.kind == "statements":
         return 1
     total = 0
     for element in elements(body):
@@ -418,6 +419,17 @@ def _least_elements(body: ast.Body) -> int:
             total += 1
         elif isinstance(core, ast.Body):
             total += _least_elements(core)
-        elif isinstance(core, ast.Repeat) and isinstance(core.count, ast.Number):
-            total += int(core.count.value) * _least_elements(core.body)
+        elif isinstance(core, ast.Repeat | ast.For):
+            total += _least_turns(core) * _least_elements(core.body)
     return total
+
+
+def _least_turns(core: ast.Repeat | ast.For) -> int:
+    """At least how often a loop turns, as far as its numbers stand there."""
+    if isinstance(core, ast.Repeat):
+        return int(core.count.value) if isinstance(core.count, ast.Number) else 0
+    if isinstance(core.iterable, ast.Range):
+        start, stop = core.iterable.start, core.iterable.stop
+        if isinstance(start, ast.Number) and isinstance(stop, ast.Number):
+            return max(0, int(stop.value - start.value))
+    return 0

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
+from addnn_spec.elaborate.extent import Extents
 from addnn_spec.sizes import Facts
 from addnn_spec.source import Source, Span
+from addnn_spec.values import key
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Limits:
     """Nodes counted as often as they run."""
     steps: int = 1_000_000
     """Function calls, loop turns, list elements and string characters at compile time."""
+    elements: int = 100_000
+    """Elements of one list, those of lists within it included."""
 
 
 class Failed(Exception):
@@ -47,10 +51,13 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     facts: Facts = field(default_factory=Facts)
     memo: dict[Hashable, Any] = field(default_factory=dict)
+    extents: Extents = field(default_factory=Extents)
     memoise: bool = True
     network: str = ""
     uses: list[Use] = field(default_factory=list)
     steps: int = 0
+    depth: int = 0
+    """How many functions are being called, one inside another."""
     nodes: int = 0
     live_spans: set[Span] = field(default_factory=set)
     dead: dict[Span, str] = field(default_factory=dict)
@@ -58,7 +65,9 @@ class Context:
 
     def step(self, span: Span, count: int = 1) -> None:
         """Charge `count` compile-time steps."""
-        self.steps += count
+        before, self.steps = self.steps, self.steps + count
+        if before > self.limits.steps:
+            raise Failed  # it was told
         if self.steps > self.limits.steps:
             self.fail(
                 "E0504",
@@ -66,6 +75,21 @@ class Context:
                 span,
                 help="make the lists or loops smaller, or raise the limit with --limit-steps",
             )
+
+    def weigh(self, value: Any, span: Span) -> None:
+        """Refuse a list or a layer that holds too much, however its parts are shared."""
+        extent = self.extents.of(value)
+        if extent.size > self.limits.elements:
+            self.fail("E0210", f"this holds more than {self.limits.elements:,} elements", span)
+        if extent.depth > self.limits.nesting:
+            self.fail("E0210", f"this is nested more than {self.limits.nesting} deep", span)
+
+    def key(self, value: Any, span: Span) -> Hashable:
+        """The exact key of a value (`values.key`), charged by what it holds."""
+        extent = self.extents.of(value)
+        if extent.depth:
+            self.step(span, extent.size)
+        return key(value)
 
     def fail(
         self,

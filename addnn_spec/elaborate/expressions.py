@@ -28,7 +28,7 @@ from addnn_spec.passes.weights import operator_weights
 from addnn_spec.sizes import SizeError, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.values import Builtin, Function, LayerValue, key, kind_of, show
+from addnn_spec.values import Builtin, Function, LayerValue, kind_of, show
 
 _TENSOR_OPERATORS = {
     "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "//": "FloorDiv", "%": "Mod", "**": "Pow",
@@ -43,7 +43,10 @@ class Expressions(Elaborator):
     """Evaluates expressions of the language."""
 
     def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
-        return self._EVALUATE[type(expr)](self, expr, frame)
+        value = self._EVALUATE[type(expr)](self, expr, frame)
+        if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
+            self.ctx.weigh(value, expr.span)
+        return value
 
     def guarded(self, span: Span, action: Callable[[], Any]) -> Any:
         """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
@@ -144,7 +147,7 @@ class Expressions(Elaborator):
         left, right = self.evaluate(expr.left, frame), self.evaluate(expr.right, frame)
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return self._on_tensors(expr, left, right, frame)
-        self.ctx.step(expr.span, len(left) if isinstance(left, tuple | str) else 1)
+        self.ctx.step(expr.span, self._size(left))
         if expr.op in ("==", "!=", "<", "<=", ">", ">="):
             return self._compare(expr, left, right)
         if expr.op in ("in", "not in"):
@@ -153,6 +156,10 @@ class Expressions(Elaborator):
             expr.span,
             lambda: numbers.arithmetic(expr.op, left, right, self.ctx.facts.exact_div),
         )
+
+    def _size(self, value: Value) -> int:
+        """How many steps it takes to go through a value."""
+        return len(value) if isinstance(value, str) else self.ctx.extents.of(value).size
 
     def _logical(self, expr: ast.Binary, frame: Frame) -> Value:
         left = self.evaluate(expr.left, frame)
@@ -218,7 +225,7 @@ class Expressions(Elaborator):
             return left in right
         if not isinstance(right, tuple):
             self.ctx.fail("E0207", f"in takes a list, not {kind_of(right)}", expr.right.span)
-        self.ctx.step(expr.span, len(right))
+        self.ctx.step(expr.span, self._size(right))
         return any(numbers.equal(left, item) for item in right)
 
     def truth(self, value: Value, span: Span) -> bool:
@@ -507,9 +514,23 @@ class Expressions(Elaborator):
                 self.ctx.fail(code, f"{name} {why} in the call of {node.name}", expr.span)
             given[name] = value
         self.ctx.step(expr.span)
-        memo_key = ("fn", id(node), tuple((name, key(value)) for name, value in given.items()))
+        memo_key = (
+            "fn",
+            id(node),
+            tuple((name, self.ctx.key(value, expr.span)) for name, value in given.items()),
+        )
         if memo_key not in self.ctx.memo:
-            self.ctx.memo[memo_key] = self._run_function(function, given, expr)
+            if self.ctx.depth >= self.ctx.limits.calls:
+                self.ctx.fail(
+                    "E0505",
+                    f"functions call one another more than {self.ctx.limits.calls} deep",
+                    expr.span,
+                )
+            self.ctx.depth += 1
+            try:
+                self.ctx.memo[memo_key] = self._run_function(function, given, expr)
+            finally:
+                self.ctx.depth -= 1
         return self.ctx.memo[memo_key]
 
     def _run_function(self, function: Function, given: dict[str, Any], expr: ast.Call) -> Value:
