@@ -3,24 +3,89 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference, Weights
 
 
-def _inception_resnet_v1() -> Reference:
-    """pytorchcv's, whose last pool fits 299×299 only, with one that fits any size."""
-    reference = pytorchcv("inceptionresnetv1", size=75, weights=_inception_resnet_v1_weights)
+def _changed(reference: Reference, change: Callable[[Any], None]) -> Reference:
+    """A reference in which something small is exchanged."""
 
     def build() -> nn.Module:
         module = reference.build()
-        module.features.final_pool = nn.AdaptiveAvgPool2d(1)  # type: ignore[union-attr]
+        change(module)
         return module
 
     return replace(reference, build=build)
+
+
+def _any_size(module: Any) -> None:
+    """pytorchcv's last pools fit one size of image only."""
+    module.features.final_pool = nn.AdaptiveAvgPool2d(1)
+
+
+class _ShortcutA(nn.Module):
+    """Every second pixel, and as many channels of zeros as there are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
+
+
+def _shortcuts_of_the_paper(module: Any) -> None:
+    for name in ("stage2", "stage3"):
+        module.features.get_submodule(f"{name}.unit1").identity_conv = _ShortcutA()
+    _any_size(module)
+
+
+def _unit(found: re.Match[str]) -> str:
+    return f"layer{found[1]}.{int(found[2]) - 1}."
+
+
+def _resnet_weights(weights: Weights) -> Weights:
+    """From pytorchcv's names of ResNets to torchvision's."""
+    return {_resnet_key(key): value for key, value in weights.items()}
+
+
+def _resnet_key(key: str) -> str:
+    key = re.sub(r"features\.init_block\.(?:conv\.)?(conv|bn)\.", r"\g<1>1.", key)
+    key = re.sub(r"features\.stage(\d)\.unit(\d+)\.", _unit, key)
+    key = re.sub(r"body\.conv(\d)\.(conv|bn)\.", r"\2\1.", key)
+    key = re.sub(r"identity_conv\.conv\.", "downsample.0.", key)
+    key = re.sub(r"identity_conv\.bn\.", "downsample.1.", key)
+    return re.sub(r"^output\.", "fc.", key)
+
+
+def _preresnet_weights(weights: Weights) -> Weights:
+    """The same of those with pre-activation, in which a convolution's norm stands before it."""
+    return {_preresnet_key(key): value for key, value in weights.items()}
+
+
+def _preresnet_key(key: str) -> str:
+    key = re.sub(r"^features\.init_block\.", "conv1.", key)
+    key = re.sub(r"^features\.post_activ\.", "", key)
+    key = re.sub(r"identity_conv\.", "downsample.", key)
+    return _resnet_key(key)
+
+
+def _cifar(blocks: str, **how: Any) -> Reference:
+    reference = pytorchcv(f"resnet{blocks}_cifar10", size=8, weights=_resnet_weights, **how)
+    return _changed(reference, _shortcuts_of_the_paper)
+
+
+def _preresnet(blocks: str, **how: Any) -> Reference:
+    reference = pytorchcv(f"preresnet{blocks}_cifar10", size=8, weights=_preresnet_weights, **how)
+    return _changed(reference, _any_size)
+
+
+def _resnet_v1(depth: int, **how: Any) -> Reference:
+    reference = pytorchcv(f"resnet{depth}", size=33, weights=_resnet_weights, **how)
+    return _changed(reference, _any_size)
 
 
 _STAGES = {"1": ("", "repeat"), "2": ("mixed_6a", "repeat_1"), "3": ("mixed_7a", "repeat_2")}
@@ -59,12 +124,27 @@ REFERENCES: dict[str, Reference] = {
     "ResNet50": torchvision("resnet50", size=33),
     "ResNet101": torchvision("resnet101", size=33, slow=True),
     "ResNet152": torchvision("resnet152", size=33, slow=True),
+    "ResNet50_v1": _resnet_v1(50),
+    "ResNet101_v1": _resnet_v1(101, slow=True),
+    "ResNet152_v1": _resnet_v1(152, slow=True),
     "WideResNet50_2": torchvision("wide_resnet50_2", size=33, slow=True),
+    "WideResNet101_2": torchvision("wide_resnet101_2", size=33, slow=True),
     "ResNeXt50_32x4d": torchvision("resnext50_32x4d", size=33),
+    "ResNeXt101_32x8d": torchvision("resnext101_32x8d", size=33, slow=True),
+    "ResNeXt101_64x4d": torchvision("resnext101_64x4d", size=33, slow=True),
+    "ResNet20_cifar": _cifar("20"),
+    "ResNet56_cifar": _cifar("56", slow=True),
+    "ResNet110_cifar": _cifar("110", slow=True),
+    "ResNet1202_cifar": _cifar("1202", slow=True),
+    "PreActResNet110": _preresnet("110", slow=True),
+    "PreActResNet164": _preresnet("164bn"),
+    "PreActResNet1001": _preresnet("1001", slow=True),
     "InceptionV3": torchvision(
         "inception_v3", {"init_weights": False}, size=75, training_size=299, batch=2
     ),
     "InceptionV4": timm("inception_v4", size=75, slow=True),
-    "InceptionResNetV1": _inception_resnet_v1(),
+    "InceptionResNetV1": _changed(
+        pytorchcv("inceptionresnetv1", size=75, weights=_inception_resnet_v1_weights), _any_size
+    ),
     "InceptionResNetV2": timm("inception_resnet_v2", size=75, slow=True),
 }
