@@ -26,8 +26,8 @@ def run(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         status = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
+        _flush()
+    except ReaderGoneError:
         # The reader has gone: nothing is left to say, and Python must not say it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -38,6 +38,17 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads the output any more. (Not an OSError: click has an answer of its own to it.)"""
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
 
 
 def _run(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from addnn_spec import __version__
+from addnn_spec.cli import ReaderGoneError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check:check", "Find what is wrong in specs."),
@@ -26,6 +27,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and imports only the one that is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -9,7 +9,7 @@ import click
 from addnn_spec.backends.source import torch_source
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.report import FOUND, exit_code, report
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import OutputFile, Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 
@@ -17,7 +17,7 @@ from addnn_spec.files import write_atomic
 @click.command("compile")
 @click.argument("spec", type=Spec())
 @network_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
+@click.option("-o", "--output", type=OutputFile(), help="The file to write.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
 @click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
 def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:

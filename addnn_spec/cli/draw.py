@@ -10,16 +10,14 @@ from addnn_spec.backends.drawing import draw as draw_graph
 from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.report import exit_code
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import OutputFile, Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.passes.unfold import TooManyNodesError
 
 
 @click.command()
 @click.argument("spec", type=Spec())
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The file to write: .svg or .dot."
-)
+@click.option("-o", "--output", type=OutputFile(), help="The file to write: .svg or .dot.")
 @network_options
 @click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")

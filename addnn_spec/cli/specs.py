@@ -35,6 +35,22 @@ class Spec(click.ParamType[str]):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
+class OutputFile(click.ParamType[Path]):
+    """A file to write. Whether it can be is known when it is written."""
+
+    name = "file"
+
+    def convert(
+        self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        return Path(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 @dataclass(frozen=True, slots=True)
 class Elaborated:
     """A network that a command is about."""
@@ -60,9 +76,9 @@ def elaborate(spec: str, options: Options) -> Elaborated:
     settings = read_settings(options.settings, session)
     graph = session.graph(name, settings)
     if graph is None or session.collector.has_errors:
-        raise DiagnosticError(*session.collector.diagnostics)
+        raise DiagnosticError(*session.collector.errors, *session.collector.warnings)
     dims = read_dims(options.dims, graph)
-    report(session.collector.diagnostics, options.output_format)
+    report(session.collector.warnings, options.output_format)
     return Elaborated(session, graph, dims)
 
 

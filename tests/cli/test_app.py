@@ -1,0 +1,66 @@
+"""The group of commands."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+import addnn_spec
+from addnn_spec.cli.app import COMMANDS
+from tests.cli.conftest import ROOT, Addnn
+
+
+def test_version(addnn: Addnn) -> None:
+    assert addnn("--version").out == f"addnn {addnn_spec.__version__}\n"
+
+
+def test_help_names_every_command(addnn: Addnn) -> None:
+    ended = addnn("--help")
+    assert ended.code == 0
+    for name, (_, line) in COMMANDS.items():
+        assert any(row.split() == [name, *line.split()] for row in ended.out.splitlines())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(addnn: Addnn, name: str) -> None:
+    module, function = COMMANDS[name][0].split(":")
+    command = getattr(import_module(f"addnn_spec.cli.{module}"), function)
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    ended = addnn(name, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"Usage: addnn {name} ")
+
+
+def test_without_a_command_it_shows_the_help(addnn: Addnn) -> None:
+    ended = addnn()
+    assert ended.code == 2
+    assert "Commands:" in ended.err + ended.out
+
+
+def test_a_misspelt_command(addnn: Addnn) -> None:
+    ended = addnn("sumary", "LeNet5")
+    assert (ended.code, ended.out) == (2, "")
+    assert 'did you mean "summary"?' in ended.err
+
+
+def test_a_wrong_option(addnn: Addnn) -> None:
+    ended = addnn("summary", "LeNet5", "--nettwork", "x")
+    assert (ended.code, ended.out) == (2, "")
+
+
+def test_pre_commit_hooks_name_commands_that_there_are() -> None:
+    text = Path(ROOT, ".pre-commit-hooks.yaml").read_text()
+    entries = [line.split()[1:] for line in text.splitlines() if line.strip().startswith("entry:")]
+    assert sorted(entries) == [["addnn", "check"], ["addnn", "fmt"]]
+    assert all(entry[1] in COMMANDS for entry in entries)
+
+
+def test_the_package_exports() -> None:
+    assert addnn_spec.load("LeNet5", classes=7).costs.main.total.params == 62958 - 3 * 85
+    assert {"Network", "load", "__version__"} <= set(dir(addnn_spec))
+    with pytest.raises(AttributeError, match="nothing"):
+        addnn_spec.nothing  # noqa: B018

@@ -1,0 +1,198 @@
+"""`addnn summary`, and the options that name a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Addnn
+
+NETS = """
+block Body(width) { return x -> Linear(width) -> ReLU }
+network One(width = 4, act = ReLU, depth = 1) {
+  input x: float[N, 8]
+  output y = x -> layers: repeat depth { Body(width) } -> act
+}
+network Two = One(depth = 2)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    (tmp_path / "nets.net").write_text(NETS)
+    return "nets.net"
+
+
+def figures(addnn: Addnn, *arguments: str) -> dict[str, Any]:
+    ended = addnn("summary", *arguments, "--json")
+    assert ended.code == 0, ended.err
+    data: dict[str, Any] = json.loads(ended.out)
+    return data
+
+
+def test_a_table(addnn: Addnn) -> None:
+    ended = addnn("summary", "LeNet5")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("LeNet5 at N = 1\n")
+    assert "62,958" in ended.out and "849,320" in ended.out
+    assert "\x1b" not in ended.out
+
+
+def test_json_has_the_fields_that_are_promised(addnn: Addnn) -> None:
+    data = figures(addnn, "LeNet5")
+    assert {
+        "network", "nodes", "total_params", "total_macs", "total_flops", "training_params",
+        "training_macs", "activation_bytes", "activation_bytes_sum",
+    } <= data.keys()  # fmt: skip
+    assert (data["network"], data["total_params"], data["total_macs"]) == ("LeNet5", 62958, 849320)
+    conv = next(node for node in data["nodes"] if node["path"] == "conv1")
+    assert {
+        "path", "op", "file", "line", "inputs", "output_shape", "activation_size", "params",
+        "macs", "flops",
+    } <= conv.keys()  # fmt: skip
+    assert conv["op"] == "Conv2d"
+    assert conv["file"].endswith("lenet.net")
+    assert conv["inputs"] == ["image"]
+    assert conv["output_shape"] == [1, 8, 28, 28]
+    assert conv["activation_size"] == 8 * 28 * 28
+    assert conv["params"] == 8 * 3 * 25 + 8
+    assert conv["macs"] == 8 * 28 * 28 * 3 * 25
+    assert conv["flops"] == 2 * conv["macs"]
+
+
+def test_several_networks_and_none_chosen(addnn: Addnn, nets: str) -> None:
+    ended = addnn("summary", nets)
+    assert (ended.code, ended.out) == (2, "")
+    assert "error[E0410]" in ended.err and "One, Two" in ended.err
+    assert figures(addnn, nets, "--network", "Two")["network"] == "Two"
+
+
+def test_an_unknown_network(addnn: Addnn, nets: str) -> None:
+    ended = addnn("summary", nets, "--network", "Tow")
+    assert ended.code == 2
+    assert "E0110" in ended.err and "Two" in ended.err
+
+
+def test_a_near_name(addnn: Addnn) -> None:
+    ended = addnn("summary", "Resnet5O")
+    assert ended.code == 2
+    assert "did you mean ResNet50" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "params"),
+    [
+        (["width=5"], 8 * 5 + 5),
+        (["width = 2 + 3", "depth=1"], 8 * 5 + 5),
+        (["act=none"], 8 * 4 + 4),
+        (["act=Linear(3)"], 8 * 4 + 4 + 4 * 3 + 3),
+        (["act=Body(3)"], 8 * 4 + 4 + 4 * 3 + 3),
+        (["width=max(1, 2)"], 8 * 2 + 2),
+    ],
+)
+def test_set(addnn: Addnn, nets: str, settings: list[str], params: int) -> None:
+    options = [option for setting in settings for option in ("--set", setting)]
+    assert figures(addnn, nets, "--network", "One", *options)["total_params"] == params
+
+
+def test_set_takes_lists_and_layers(addnn: Addnn) -> None:
+    options = ["--set", "Block=Bottleneck", "--set", "depths=[3, 4, 6, 3]"]
+    data = figures(addnn, "ResNet", *options)
+    assert data["total_params"] == 25_557_032
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ("depth", "E0607"),
+        ("depth=", "E0607"),
+        ("=3", "E0607"),
+        ("depth=1; let y = 2", "E0607"),
+        ("depth=1 let y = 2", "E0607"),
+        ("depth=__import__('os')", "E0607"),
+        ("depth=wide", "E0607"),
+        ("depth=(1", "E0607"),
+        ("breadth=3", "E0218"),
+    ],
+)
+def test_set_refuses(addnn: Addnn, nets: str, setting: str, code: str) -> None:
+    ended = addnn("summary", nets, "--network", "One", "--set", setting)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"error[{code}]" in ended.err
+
+
+def test_set_changes_only_what_an_alias_left_open(addnn: Addnn, nets: str) -> None:
+    ended = addnn("summary", nets, "--network", "Two", "--set", "depth=3")
+    assert ended.code == 2
+    assert "E0218" in ended.err
+    assert addnn("summary", nets, "--network", "Two", "--set", "width=3").code == 0
+
+
+def test_a_value_may_make_the_network_wrong(addnn: Addnn, nets: str) -> None:
+    ended = addnn("summary", nets, "--network", "One", "--set", "width=-4")
+    assert (ended.code, ended.out) == (1, "")
+    assert "nets.net:2" in ended.err
+
+
+def test_a_parameter_without_value(addnn: Addnn) -> None:
+    ended = addnn("summary", "ResNet")
+    assert ended.code == 2
+    assert "E0217" in ended.err
+
+
+def test_dim(addnn: Addnn) -> None:
+    at_224 = figures(addnn, "ResNet18")
+    at_448 = figures(addnn, "ResNet18", "--dim", "H=448", "--dim", "W=448")
+    fc = 512 * 1000
+    assert at_448["total_macs"] - fc == 4 * (at_224["total_macs"] - fc)
+    assert at_448["total_params"] == at_224["total_params"]
+
+
+@pytest.mark.parametrize(
+    ("dim", "code"),
+    [
+        ("H=62", "E0304"),
+        ("H=0", "E0304"),
+        ("H=-3", "E0607"),
+        ("H=1e3", "E0607"),
+        ("H=٣٠٠", "E0607"),
+        ("H=" + "9" * 19, "E0607"),
+        ("Q=3", "E0218"),
+        ("H", "E0607"),
+    ],
+)
+def test_dim_refuses(addnn: Addnn, dim: str, code: str) -> None:
+    ended = addnn("summary", "AlexNet", "--dim", dim)
+    assert ended.out == ""
+    assert ended.code in (1, 2)
+    assert f"error[{code}]" in ended.err
+
+
+def test_too_many_nodes_to_list(addnn: Addnn, nets: str) -> None:
+    many = ["--network", "One", "--set", "depth=5000"]
+    assert addnn("summary", nets, *many).code == 0
+    ended = addnn("summary", nets, *many, "--json", "--limit-listed", "1000")
+    assert (ended.code, ended.out) == (1, "")
+    assert "E0507" in ended.err and "--limit-listed" in ended.err
+
+
+def test_warnings_do_not_stop_it_and_notes_are_left_out(addnn: Addnn) -> None:
+    text = """
+    block Unused { return x -> ReLU }
+    network Net { input x: float[N, 3] input z: float[N, 3] output y = x -> ReLU }"""
+    ended = addnn("summary", "-", text=text)
+    assert ended.code == 0
+    assert "W0102" in ended.err and "N0101" not in ended.err
+    assert ended.out.startswith("Net at N = 1\n")
+    assert addnn("summary", "-", "--strict", text=text).code == 1
+
+
+def test_frozen_parameters(addnn: Addnn) -> None:
+    ended = addnn("summary", "LeNet5", "--freeze", "conv*")
+    conv = (8 * 3 * 25 + 8) + (16 * 8 * 25 + 16)
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["trainable", f"{62958 - conv:,}"] in lines
+    assert ["frozen", f"{conv:,}"] in lines
