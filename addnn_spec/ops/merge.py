@@ -190,7 +190,7 @@ class Split(_Parts):
 
     def functional(self, *inputs: TensorType) -> Code | None:
         given = self.split_size_or_sections
-        return Method(In(0), "split", (Arg(given), Arg(self.dim, "dim", 0)))
+        return Call("torch.split", (Arg(In(0)), Arg(given), Arg(self.dim, "dim", 0)))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

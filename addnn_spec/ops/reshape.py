@@ -126,8 +126,9 @@ class Unflatten(_Sized):
         return super().constructor(*inputs) if known else None
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        return Method(
-            In(0), "unflatten", (Arg(self.dim), Arg(_one_inferred(self.unflattened_size)))
+        return Call(
+            "torch.unflatten",
+            (Arg(In(0)), Arg(self.dim), Arg(_one_inferred(self.unflattened_size))),
         )
 
     @classmethod
