@@ -331,17 +331,19 @@ def _check_counts(network: Network, text: str, reference: Reference) -> None:
     if not reference.counted:
         return
     native = Reference(reference.name, reference.build, integers=reference.integers, batch=1)
-    inputs = tuple(_on_meta(tensor) for tensor in inputs_of(network, native, 0))
+    inputs = tuple(on_meta(tensor) for tensor in inputs_of(network, native, 0))
     macs = at(summary.total.macs, {"N": 1})
-    assert macs == _counted(lambda: ours(*inputs))
-    assert macs == _counted(lambda: _call(theirs, reference, inputs))
+    assert macs == counted(lambda: ours(*inputs))
+    assert macs == counted(lambda: _call(theirs, reference, inputs))
 
 
-def _on_meta(tensor: Tensor) -> Tensor:
+def on_meta(tensor: Tensor) -> Tensor:
+    """The input without its values, in the networks' own precision."""
     return (tensor.float() if tensor.is_floating_point() else tensor).to("meta")
 
 
-def _counted(run: Callable[[], Any]) -> int:
+def counted(run: Callable[[], Any]) -> int:
+    """The MACs of what `run` does, as torch counts them."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run()
     return int(counter.get_total_flops()) // 2

@@ -1,0 +1,39 @@
+"""Networks without a reference: the emitted module has and does what the summary says."""
+
+from __future__ import annotations
+
+import pytest
+
+from addnn_spec import load
+from addnn_spec.backends.torch_code import emit
+from addnn_spec.catalogue import packaged
+from addnn_spec.compiler import Session
+from addnn_spec.passes.memory import at
+from tests.zoo.prove import Reference, build, counted, inputs_of, on_meta
+from tests.zoo.references import REFERENCES
+
+UNCOUNTED = ("nn.LSTM(", "nn.GRU(", "nn.RNN(", "nn.Bilinear(")
+"""What torch's counter does not know."""
+
+
+def alone() -> list[str]:
+    """The packaged networks that can be compiled as they are and have no reference."""
+    found: list[str] = []
+    for path in dict.fromkeys(packaged().values()):
+        session = Session(path)
+        found += [n for n in session.networks if n not in REFERENCES and not session.needs(n)]
+    return found
+
+
+@pytest.mark.parametrize("name", alone())
+def test_it_has_and_does_what_its_summary_says(name: str) -> None:
+    network = load(name)
+    text = emit(network.graph).text
+    module = build(text, network.graph.name, device="meta")
+    summary = network.summary()
+    params = summary.total.params + summary.training.params
+    assert params == sum(parameter.numel() for parameter in module.parameters())
+    inputs = [on_meta(t) for t in inputs_of(network, Reference(name, lambda: module, batch=1), 0)]
+    macs = counted(lambda: module(*inputs))
+    if not any(layer in text for layer in UNCOUNTED):
+        assert macs == at(summary.total.macs, {"N": 1})
