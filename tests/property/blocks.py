@@ -57,7 +57,9 @@ block Inception(a, b) {
 }"""
 MLP = """\
 block Mlp(hidden, act = GELU, p = 0.1) {
-  return x + (x -> norm: LayerNorm -> mlp: { Linear(hidden) -> act -> Dropout(p) -> Linear(x.features) })
+  y = x -> norm: LayerNorm
+    -> mlp: { Linear(hidden) -> act -> Dropout(p) -> Linear(x.features) }
+  return x + y
 }"""
 WRAP = """\
 block Wrap(layer, n = 2) {

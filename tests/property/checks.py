@@ -118,10 +118,8 @@ def check_outputs(spec: Spec, rng: Random) -> None:
     for item in expected_taps(graph):
         if item.path not in theirs.nodes:
             continue
-        for ours, their in zip(taps[item.tap].values, theirs.nodes[item.path], strict=True):
-            np.testing.assert_allclose(
-                ours.numpy(), their, rtol=1e-7, atol=1e-9, err_msg=item.path
-            )
+        for ours, known in zip(taps[item.tap].values, theirs.nodes[item.path], strict=True):
+            np.testing.assert_allclose(ours.numpy(), known, rtol=1e-7, atol=1e-9, err_msg=item.path)
     for name, their in theirs.outputs.items():
         value = getattr(outputs, name) if len(graph.outputs) > 1 else outputs
         np.testing.assert_allclose(value.numpy(), their, rtol=1e-7, atol=1e-9, err_msg=name)
@@ -154,10 +152,10 @@ def _run(network: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     values = [v for v in (outputs if isinstance(outputs, tuple) else (outputs,)) if v is not None]
     loss = sum((value.square().sum() for value in values), torch.zeros((), dtype=torch.float64))
     if loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     tensors = [*values, torch.get_rng_state(), *network.state_dict().values()]
-    for tensor in (*given.values(), *network.parameters()):
-        tensors.append(torch.zeros(()) if tensor.grad is None else tensor.grad)
+    gradients = [tensor.grad for tensor in (*given.values(), *network.parameters())]
+    tensors += [torch.zeros(()) if gradient is None else gradient for gradient in gradients]
     return [tensor.detach() for tensor in tensors]
 
 

@@ -11,7 +11,7 @@ Made = tuple[str, Type]
 Rule = Callable[[Random, Type], Made | None]
 
 ACTIVATIONS = ("ReLU", "Sigmoid", "Tanh", "SiLU", "GELU", "ELU(0.5)", "LeakyReLU(0.2)", "Softplus",
-               "ReLU6", "GELU(approximate = \"tanh\")", "Identity", "ELU")  # fmt: skip
+               "ReLU6", 'GELU(approximate = "tanh")', "Identity", "ELU")  # fmt: skip
 MORE_ACTIVATIONS = ("Hardswish", "Mish", "PReLU", "Softsign", "SELU", "Hardtanh(-2, 2)", "CELU",
                     "Hardsigmoid", "LogSigmoid", "Threshold(0.1, 0.2)", "Tanhshrink")  # fmt: skip
 DROPOUTS = ("Dropout(0.3)", "Dropout", "Identity")

@@ -63,7 +63,7 @@ def record(network: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Taps, Any]
 
     for prefix, module in network.named_modules():
         if hasattr(module, "tap"):
-            module.tap = partial(tap, prefix)  # type: ignore[assignment]
+            module.tap = partial(tap, prefix)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

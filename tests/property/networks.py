@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from tests.property import elements
@@ -26,7 +26,6 @@ class Spec:
     inputs: list[tuple[str, Type]]
     body: list[str]
     sizes: dict[str, int]
-    layered: bool = field(default=False)
 
     def text(self, fixed: Mapping[str, int] | None = None) -> str:
         """The file, with these symbolic sizes as numbers."""
@@ -157,9 +156,7 @@ class Maker:
 
     def _bare(self, type: Type, count: int) -> str:
         """Elements that keep the type, without labels: they may stand in something repeated."""
-        return " -> ".join(
-            elements.keeping(self.rng, type, core=self.core) for _ in range(count)
-        )
+        return " -> ".join(elements.keeping(self.rng, type, core=self.core) for _ in range(count))
 
     def _chain(self) -> None:
         local = self.take()

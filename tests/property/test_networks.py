@@ -1,0 +1,53 @@
+"""Random well-typed networks against torch, numpy, and themselves.
+
+`ADDNN_NETWORKS` is how many networks each check gets in the slow run; seeds count from
+`ADDNN_SEED`, so a failure is reproduced by its number alone.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.property.checks import CHECKS
+from tests.property.networks import random_network
+
+COUNT = int(os.environ.get("ADDNN_NETWORKS", "1000"))
+FIRST = int(os.environ.get("ADDNN_SEED", "0"))
+
+
+def check(name: str, rng: Random, seed: int = 0) -> None:
+    spec = random_network(rng, core=name == "outputs" or rng.random() < 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has opinions on small inputs
+        CHECKS[name](spec, Random(seed))
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@given(rng=st.randoms(use_true_random=False))
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+def test_random_networks(name: str, rng: Random) -> None:
+    check(name, rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKS)
+def test_seeded_networks(name: str) -> None:
+    """All seeds are tried; those that fail are told."""
+    failures = {}
+    for seed in range(FIRST, FIRST + COUNT):
+        try:
+            check(name, Random(seed), seed)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
+            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
+    assert not failures
