@@ -1,0 +1,164 @@
+"""Rows of a node as they come, batch by batch: held whole, or in parts that others stream past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import NotFiniteError
+from addnn_spec.indices.geometry import Block, Frame, Scratch, check_finite
+from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.record import Split
+from addnn_spec.runtime.samples import Batch
+from addnn_spec.runtime.scoring import Scorer
+
+_BLOCK = 1024  # rows of a held block
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_FARTHEST = 2.0**40  # scaled values beyond it could overflow float32 products
+
+
+class Whole:
+    """All rows of a node: one tensor for train, one for test."""
+
+    def __init__(self, scorer: Scorer, dimensions: int, like: Tensor) -> None:
+        with torch.inference_mode(False):
+            self.parts = tuple(
+                torch.empty(rows, dimensions, dtype=like.dtype, device=like.device)
+                for rows in scorer.rows
+            )
+
+    def take(self, number: int, batch: Batch, rows: Tensor) -> None:
+        self.parts[batch.split][batch.first_row : batch.last_row] = rows
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A block of one split."""
+
+    split: int
+    block: Block
+
+
+class Running:
+    """What lasts from part to part of a node too large to be held whole."""
+
+    def __init__(self, scorer: Scorer, scratch: Scratch) -> None:
+        self.scorer = scorer
+        self.scratch = scratch
+        self.frame: Frame | None = None
+        self.found: dict[Split, RunningNeighbours] = {}
+        self.seen: dict[int, int] = {}
+        """A sum over the bits of each batch's rows."""
+        self.broken = ""
+        """Why the node cannot be measured."""
+
+    def block(self, batch: Batch, rows: Tensor) -> Block:
+        """The rows as a block; the first ones set the frame."""
+        largest = check_finite(rows, batch.first_row)
+        if self.frame is None:
+            self._begin(rows)
+        assert self.frame is not None
+        if largest * self.frame.scale > _FARTHEST:
+            raise NotFiniteError("values of some samples are larger than others' by 1,000 or more")
+        return self.frame.block(batch.first_row, rows)
+
+    def _begin(self, rows: Tensor) -> None:
+        scorer = self.scorer
+        self.frame = replace(Frame.around(rows), scratch=self.scratch)
+        for split in scorer.splits:
+            mine, others = scorer.labels(split)
+            count = scorer.rows[0 if split == "train" else 1]
+            self.found[split] = RunningNeighbours(
+                count,
+                scorer.order,
+                self.frame,
+                labels=mine,
+                reference_labels=others,
+                exclude_self=split != "cross",
+            )
+
+    def check_twin(self, number: int, rows: Tensor) -> None:
+        """A batch computed again must give the same bits.
+
+        Raises `RuntimeRefusal` (E0614) where it does not.
+        """
+        words = rows.contiguous().view(_BITS[rows.element_size()])
+        total = int(words.sum(dtype=torch.int64))
+        if self.seen.setdefault(number, total) != total:
+            raise RuntimeRefusal(
+                "E0614",
+                "the network gives other values when it sees the same batch again",
+                help="probe it in evaluation mode, or with a budget that holds each node whole",
+            )
+
+    def meet(self, held: _Placed, streamed: _Placed) -> None:
+        """Take in all pairs of a held block and one that comes at or after it."""
+        if held.split == streamed.split:
+            run = self.found["train" if held.split == 0 else "test"]
+            both = held.block.start != streamed.block.start
+            run.visit(held.block, streamed.block, both=both, settle=True)
+        else:
+            self.found["cross"].visit(streamed.block, held.block, settle=True)
+
+    def result(self, split: Split) -> Neighbours:
+        return self.found[split].result()
+
+
+class Part:
+    """The rows of batches `first` up to `last` of a node; later batches stream past them."""
+
+    def __init__(
+        self, running: Running, batches: tuple[Batch, ...], first: int, last: int, like: Tensor
+    ) -> None:
+        self.running = running
+        self.first, self.last = first, last
+        self.batches = batches[first:last]
+        with torch.inference_mode(False):
+            self.rows = torch.empty(
+                sum(batch.rows for batch in self.batches),
+                like.shape[1],
+                dtype=like.dtype,
+                device=like.device,
+            )
+        self.filled = 0
+        self.held: list[_Placed] = []
+
+    def take(self, number: int, batch: Batch, rows: Tensor) -> None:
+        """The rows of batch `number`; batches come in order."""
+        if number < self.first or not batch.rows:
+            return
+        running = self.running
+        running.check_twin(number, rows)
+        if number >= self.last:
+            streamed = _Placed(batch.split, running.block(batch, rows))
+            for placed in self.held:
+                running.meet(placed, streamed)
+            return
+        kept = self.rows[self.filled : self.filled + batch.rows]
+        kept.copy_(rows)
+        self.filled += batch.rows
+        mine = _Placed(batch.split, running.block(batch, kept))
+        for placed in [*self.held, mine]:
+            running.meet(placed, mine)
+        self.held.append(mine)
+        if number == self.last - 1:
+            self.held = self._joined()
+
+    def _joined(self) -> list[_Placed]:
+        """The held rows in larger blocks, for the many visits to come."""
+        frame = self.running.frame
+        assert frame is not None
+        joined: list[_Placed] = []
+        offset = 0
+        for split in sorted({batch.split for batch in self.batches}):
+            mine = [batch for batch in self.batches if batch.split == split]
+            count = sum(batch.rows for batch in mine)
+            for start in range(0, count, _BLOCK):
+                rows = self.rows[offset + start : offset + min(start + _BLOCK, count)]
+                block = frame.block(mine[0].first_row + start, rows)
+                joined.append(_Placed(split, block))
+            offset += count
+        return joined

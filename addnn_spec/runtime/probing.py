@@ -1,0 +1,441 @@
+"""The indices at every chosen node of a live network, within a budget of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from addnn_spec.indices.errors import IndicesError
+from addnn_spec.indices.geometry import Scratch
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.holding import Part, Running, Whole
+from addnn_spec.runtime.measuring import Measure, measured
+from addnn_spec.runtime.plan import Hold, Plan, Size, batch_size, make_plan
+from addnn_spec.runtime.record import IndexRecord, MeasureRecord
+from addnn_spec.runtime.samples import Batch, Feed
+from addnn_spec.runtime.scoring import Scorer
+from addnn_spec.runtime.shards import Alone, Exchange
+from addnn_spec.runtime.taps import Taps, untouched
+
+GIB = 2**30
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A node to measure.
+
+    `key` and `call` are what its tap, or hook, is known by; `sequence` tells that its value is
+    (N, steps, features), of a recurrent or attention layer.
+    """
+
+    label: str
+    key: str
+    call: int = 0
+    sequence: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the indices are taken; the names are `OptionsRecord`'s."""
+
+    order: int = 2
+    ties: Literal["lowest", "all", "any"] = "lowest"
+    reduction: Literal["flatten", "gap"] = "flatten"
+    sequence: Literal["flatten", "last", "mean"] = "flatten"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    mode: Literal["eval", "train"] = "eval"
+    device: str = "cpu"
+    budget: int = 4 * GIB
+    batch: int | None = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+
+
+class Measured(BaseModel):
+    """What a node gave: its indices, or a note why there are none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    train: IndexRecord | None = None
+    test: IndexRecord | None = None
+    cross: IndexRecord | None = None
+    measures: dict[str, MeasureRecord] = {}
+    note: str = ""
+
+
+class _Batch(BaseModel):
+    items: list[Measured]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a trial run saw of a node."""
+
+    shape: tuple[int, ...]
+    size: Size
+
+
+Progress = Callable[[float, str], None]
+"""Told the share of the work that is done, 0 to 1, and what is being done."""
+
+
+class Prober:
+    """A network, its nodes to measure, and the samples; tells the plan before it runs.
+
+    Attributes:
+        feed: the samples, in the batches of the plan.
+        found: each probe's shape and size, by label.
+        notes: of probes that give nothing to measure.
+        plan: of this process.
+        passes: of all processes together.
+
+    Raises:
+        RuntimeRefusal: E0614, a budget that is too small or a network that does not run.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        probes: Sequence[Probe],
+        feed: Feed,
+        settings: Settings | None = None,
+        *,
+        exchange: Exchange | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.exchange = exchange or Alone()
+        self.device = torch.device(self.settings.device)
+        self.module = _placed(module, self.device, DTYPES[self.settings.precision])
+        self.notes: list[str] = []
+        self.found = self._trial(probes, feed)
+        self.probes = [probe for probe in probes if probe.label in self.found]
+        if not self.probes:
+            raise RuntimeRefusal("E0614", "no node can be measured", notes=tuple(self.notes))
+        sizes = [self.found[probe.label].size for probe in self.probes]
+        self.feed = feed.in_batches(self.settings.batch or batch_size(sizes, self.settings.budget))
+        try:
+            self.scorer = Scorer(self.feed, self.settings.order, self.settings.ties)
+        except IndicesError as error:
+            raise RuntimeRefusal("E0614", str(error)) from error
+        self._sizes = sizes
+        self.plan_for(())
+
+    def plan_for(self, done: Collection[str]) -> Plan:
+        """Plan the nodes that are not `done` yet (labels)."""
+        left = [n for n, probe in enumerate(self.probes) if probe.label not in done]
+        self._owner = _owners(left, self._sizes, self.exchange.size)
+        rows = [batch.rows for batch in self.feed.batches]
+        budget = self.settings.budget
+        try:
+            self._plans = [
+                make_plan(
+                    self._sizes,
+                    [n for n in left if self._owner[n] == rank],
+                    rows,
+                    self.scorer.rows,
+                    self.settings.order,
+                    budget,
+                )
+                for rank in range(self.exchange.size)
+            ]
+        except IndicesError as error:
+            raise RuntimeRefusal("E0614", f"the budget is too small: {error}") from error
+        self.plan = self._plans[self.exchange.rank]
+        self.passes = max(len(plan.passes) for plan in self._plans)
+        return self.plan
+
+    @property
+    def operations(self) -> float:
+        """Of the searches of all processes."""
+        return sum(plan.operations for plan in self._plans)
+
+    def forwards(self) -> int:
+        """How many samples go through the network, over all passes."""
+        return sum(
+            sum(batch.stop - batch.start for batch in self.feed.batches[self._first(number) :])
+            for number in range(self.passes)
+        )
+
+    def run(
+        self, receive: Callable[[Measured], None], progress: Progress = lambda share, what: None
+    ) -> None:
+        """Run the plan; `receive` gets each node's results as soon as they are there.
+
+        Raises:
+            RuntimeRefusal: E0614, another value when a batch is computed again; a lost worker.
+        """
+        running: dict[int, Running] = {}
+        scratch = Scratch()
+        for number in range(self.passes):
+            holds = self._pass(number, running, scratch, progress)
+            done = []
+            for hold, rows in holds.items():
+                progress(self._share(number, 1.0), f"indices of {self.probes[hold.node].label}")
+                result = self._finish(hold, rows)
+                if result is not None:
+                    done.append(result)
+                if isinstance(rows, Whole):
+                    rows.parts = ()
+            for text in self.exchange.share(_Batch(items=done).model_dump_json()):
+                for item in _Batch.model_validate_json(text).items:
+                    receive(item)
+
+    def _share(self, number: int, within: float) -> float:
+        return (number + 0.9 * within) / self.passes
+
+    def _trial(self, probes: Sequence[Probe], feed: Feed) -> dict[str, Found]:
+        inputs = feed.first()
+        wanted = {(probe.key, probe.call): probe for probe in probes}
+        batch = Batch(0, 0, len(inputs[0]), 0, len(inputs[0]))
+        if feed.splits[0].positions is not None:
+            picks = torch.zeros(len(inputs[0]), 2, dtype=torch.int64)
+            batch = Batch(0, 0, len(inputs[0]), 0, len(picks), picks)
+        found: dict[str, Found] = {}
+        refused: dict[str, str] = {}
+
+        def receive(key: str, call: int, value: Tensor) -> None:
+            probe = wanted.get((key, call))
+            if probe is None:
+                return
+            try:
+                rows = self._rows(probe, value, batch, feed)
+            except _NotRowsError as error:
+                refused[probe.label] = str(error)
+                return
+            size = Size(probe.label, rows.shape[1], rows.element_size())
+            found[probe.label] = Found(tuple(value.shape[1:]), size)
+
+        taps = Taps(self.module, receive)
+        with untouched(self.module, self.settings.mode), taps.installed():
+            try:
+                taps.run(*self._sent(inputs))
+            except (RuntimeError, ValueError, IndexError, TypeError) as error:
+                raise _not_run(error) from error
+        for probe in probes:
+            if probe.label not in found:
+                reason = refused.get(probe.label, "it is not computed in this mode")
+                self.notes.append(f"{probe.label} is not measured: {reason}")
+        return found
+
+    def _sent(self, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        dtype = DTYPES[self.settings.precision]
+        return tuple(
+            value.to(self.device, dtype if value.is_floating_point() else value.dtype)
+            for value in values
+        )
+
+    def _first(self, number: int) -> int:
+        """The first batch that a pass needs."""
+        return min(
+            (
+                hold.first
+                for plan in self._plans
+                if number < len(plan.passes)
+                for hold in plan.passes[number]
+            ),
+            default=0,
+        )
+
+    def _pass(
+        self, number: int, running: dict[int, Running], scratch: Scratch, progress: Progress
+    ) -> dict[Hold, Whole | Part | _Broken]:
+        """One pass over the batches; what this process holds of its nodes."""
+        flow = _Flow(self, number, running, scratch)
+        with untouched(self.module, self.settings.mode), flow.taps.installed():
+            for step in range(flow.steps):
+                progress(self._share(number, step / flow.steps), f"pass {number + 1}")
+                flow.step(step)
+        return flow.held
+
+    def _finish(self, hold: Hold, rows: Whole | Part | _Broken) -> Measured | None:
+        """The results of a node after its last part."""
+        label = self.probes[hold.node].label
+        if hold.last < len(self.feed.batches):
+            return None
+        if isinstance(rows, _Broken):
+            return Measured(label=label, note=f"{label} has no index: {rows.reason}")
+        try:
+            with torch.no_grad():
+                return self._results(label, rows)
+        except IndicesError as error:
+            return Measured(label=label, note=f"{label} has no index: {error}")
+
+    def _results(self, label: str, rows: Whole | Part) -> Measured:
+        scorer, work = self.scorer, self.plan.work
+        records: dict[str, IndexRecord] = {}
+        for split in scorer.splits:
+            if isinstance(rows, Part):
+                records[split] = scorer.record(split, rows.running.result(split))
+                continue
+            found = scorer.search(split, rows.parts, work)
+            mine = rows.parts[0 if split == "train" else 1]
+            records[split] = scorer.record(split, found, scorer.centre(split, mine, work))
+        others: dict[str, MeasureRecord] = {}
+        note = ""
+        if self.settings.measures:
+            parts = rows.parts if isinstance(rows, Whole) else ()
+            others, note = measured(self.settings.measures, parts, scorer.values, label)
+        return Measured(
+            label=label,
+            train=records.get("train"),
+            test=records.get("test"),
+            cross=records.get("cross"),
+            measures=others,
+            note=note,
+        )
+
+    def _rows(self, probe: Probe, value: Tensor, batch: Batch, feed: Feed) -> Tensor:
+        """A node's value as rows (n, d).
+
+        Raises `_NotRowsError` where it has not one value for each sample, or position.
+        """
+        samples = batch.stop - batch.start
+        if value.ndim == 0 or len(value) != samples:
+            raise _NotRowsError("its value does not depend on the sample")
+        if batch.picks is not None:
+            sizes = feed.splits[batch.split].source.labels.shape[1:]
+            return _at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
+        settings = self.settings
+        if probe.sequence and value.ndim == 3 and settings.sequence != "flatten":
+            value = value[:, -1] if settings.sequence == "last" else value.mean(dim=1)
+        elif settings.reduction == "gap" and value.ndim > 2 and value.is_floating_point():
+            value = value.flatten(2).float().mean(dim=2)
+        return value.reshape(samples, -1)
+
+
+class _Flow:
+    """One pass: batches in steps of one a process, each node's rows sent to their owner."""
+
+    def __init__(
+        self, prober: Prober, number: int, running: dict[int, Running], scratch: Scratch
+    ) -> None:
+        self.prober = prober
+        self.first = prober._first(number)  # noqa: SLF001
+        self.batches = prober.feed.batches
+        self.size = prober.exchange.size
+        self.steps = -(-(len(self.batches) - self.first) // self.size)
+        self.running, self.scratch = running, scratch
+        self.wanted: dict[tuple[str, int], tuple[int, int]] = {}
+        self.holds: dict[int, Hold] = {}
+        self.held: dict[Hold, Whole | Part | _Broken] = {}
+        for rank, plan in enumerate(prober._plans):  # noqa: SLF001
+            for hold in plan.passes[number] if number < len(plan.passes) else ():
+                probe = prober.probes[hold.node]
+                self.wanted[probe.key, probe.call] = (hold.node, rank)
+                if rank == prober.exchange.rank:
+                    self.holds[hold.node] = hold
+        self.taps = Taps(prober.module, self.receive)
+        self.at = 0
+        self.mine = self.batches[self.first]
+
+    def step(self, step: int) -> None:
+        """Run this process's batch of a step; without one of its own it runs the last again, and
+        nobody takes the result."""
+        self.at = self.first + step * self.size
+        place = min(self.at + self.prober.exchange.rank, len(self.batches) - 1)
+        self.mine = self.batches[place]
+        values = self.prober._sent(self.prober.feed.load(self.mine))  # noqa: SLF001
+        try:
+            self.taps.run(*values)
+        except RuntimeRefusal:
+            raise
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise _not_run(error) from error
+
+    def receive(self, key: str, call: int, value: Tensor) -> None:
+        known = self.wanted.get((key, call))
+        if known is None:
+            return
+        node, owner = known
+        prober = self.prober
+        rows = prober._rows(prober.probes[node], value, self.mine, prober.feed)  # noqa: SLF001
+        numbers = range(self.at, min(self.at + self.size, len(self.batches)))
+        counts = [self.batches[n].rows for n in numbers] + [0] * (self.size - len(numbers))
+        parts = prober.exchange.gather(rows, counts, owner)
+        for number, part in zip(numbers, parts, strict=False):
+            self.take(node, number, part)
+
+    def take(self, node: int, number: int, rows: Tensor) -> None:
+        hold = self.holds[node]
+        held = self.held.get(hold)
+        if isinstance(held, _Broken):
+            return
+        try:
+            if held is None:
+                held = self.held[hold] = self._begin(hold, rows)
+            if not isinstance(held, _Broken):
+                held.take(number, self.batches[number], rows)
+        except IndicesError as error:
+            self.held[hold] = _Broken(str(error))
+            if isinstance(held, Part):
+                held.running.broken = str(error)
+
+    def _begin(self, hold: Hold, rows: Tensor) -> Whole | Part | _Broken:
+        scorer = self.prober.scorer
+        if hold.whole:
+            return Whole(scorer, rows.shape[1], rows)
+        running = self.running.setdefault(hold.node, Running(scorer, self.scratch))
+        if running.broken:
+            return _Broken(running.broken)
+        return Part(running, self.batches, hold.first, hold.last, rows)
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A node that cannot be measured, and why."""
+
+    reason: str
+
+
+class _NotRowsError(ValueError):
+    """A value that has no row for each sample."""
+
+
+def _at_positions(value: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """(N, positions, d) of a value with the labels' sizes behind the samples, or behind N and C."""
+    count = len(sizes)
+    if tuple(value.shape[1 : 1 + count]) == sizes:
+        return (
+            value.flatten(1, count).flatten(2)
+            if value.ndim > 1 + count
+            else value.flatten(1)[..., None]
+        )
+    if tuple(value.shape[2 : 2 + count]) == sizes and value.ndim == 2 + count:
+        return value.flatten(2).transpose(1, 2)
+    raise _NotRowsError("its positions are not those of the labels")
+
+
+def _owners(nodes: Sequence[int], sizes: Sequence[Size], processes: int) -> dict[int, int]:
+    """Which process measures each node: the widest first, always to the one with least to do."""
+    load = [0] * processes
+    owners: dict[int, int] = {}
+    for node in sorted(nodes, key=lambda n: (-sizes[n].row_bytes, n)):
+        owners[node] = load.index(min(load))
+        load[owners[node]] += sizes[node].row_bytes
+    return owners
+
+
+def _placed(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The module itself, or a copy on another device or of another precision."""
+    tensors = [*module.parameters(), *module.buffers()]
+    if all(
+        t.device.type == device.type and (t.dtype == dtype or not t.is_floating_point())
+        for t in tensors
+    ):
+        return module
+    with suppress(RuntimeError):
+        return deepcopy(module).to(device, dtype)
+    raise RuntimeRefusal("E0614", f"the network does not go to {device}")
+
+
+def _not_run(error: Exception) -> RuntimeRefusal:
+    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    return RuntimeRefusal("E0614", "the network does not run on these data", notes=(first,))

@@ -1,0 +1,453 @@
+"""From data to what the network is fed: drawn samples, prepared, in batches that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from addnn_spec.runtime.data import Array, DataError, Source
+from addnn_spec.runtime.record import DataRecord, SamplesRecord, Task
+
+IGNORED = -100
+"""The label of positions that do not count, as in torch's `cross_entropy`."""
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an input of the network takes: one sample's sizes, None where any; `dtype` as there."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: Literal["float", "int", "bool"] = "float"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to each sample, in this order; images only but for the last.
+
+    Attributes:
+        layout: how images are stored; "auto" tells NHWC from NCHW by the 1, 3 or 4 channels.
+        channels: 1 takes the luminance of colours (ITU-R 601), 3 repeats a grey.
+        resize: the shorter side, bilinear, antialiased.
+        crop: the middle square.
+        mean, std: of each channel, after bytes are scaled to 0 … 1.
+    """
+
+    layout: Literal["auto", "NHWC", "NCHW"] = "auto"
+    channels: int | None = None
+    resize: int | None = None
+    crop: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def words(self, raw: Array, dtype: str) -> tuple[str, ...]:
+        """The steps that are taken on samples like `raw` (k, …), for the record."""
+        if dtype != "float":
+            return ()
+        steps = []
+        if raw.dtype == object or raw.ndim == 4:
+            steps.append(f"layout {self.layout}")
+        if self.channels is not None:
+            steps.append(f"{self.channels} channels")
+        if self.resize is not None:
+            steps.append(f"shorter side to {self.resize}, bilinear, antialiased")
+        if self.crop is not None:
+            steps.append(f"middle {self.crop} x {self.crop}")
+        if _is_bytes(raw):
+            steps.append("bytes / 255")
+        if self.mean or self.std:
+            steps.append(
+                f"minus {list(self.mean or (0.0,))}, divided by {list(self.std or (1.0,))}"
+            )
+        return tuple(steps)
+
+    def apply(self, raw: Array, expected: Expected | None) -> Tensor:
+        """Samples (k, …) as the network takes them; images of several sizes come as an object
+        array of (C, H, W).
+
+        Raises `DataError` where that is not possible.
+        """
+        if raw.dtype == object:
+            return torch.cat([self.apply(image[None], expected) for image in raw])
+        if expected is not None and expected.dtype != "float":
+            return _integers(raw, expected)
+        values = torch.from_numpy(np.ascontiguousarray(raw)).float()
+        wanted = None if expected is None else expected.shape
+        if values.ndim == 3 and (wanted is None or len(wanted) == 3):
+            values = values[:, None]
+        is_image = values.ndim == 4
+        if is_image:
+            values = self._image(self._channels_first(values, wanted))
+        elif self.channels or self.resize or self.crop:
+            raise DataError("channels, resize and crop are for images")
+        if _is_bytes(raw):
+            values = values / 255
+        return _fitted(self._normalised(values, is_image), wanted)
+
+    def _channels_first(self, values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
+        first, last = (values.shape[dim] in _CHANNELS for dim in (1, 3))
+        if self.layout != "auto":
+            return values if self.layout == "NCHW" else values.permute(0, 3, 1, 2)
+        if first != last:
+            return values if first else values.permute(0, 3, 1, 2)
+        if wanted is not None and len(wanted) == 3:
+            if _agree(values.shape[1:], wanted) or not last:
+                return values
+            if _agree((values.shape[3], *values.shape[1:3]), wanted):
+                return values.permute(0, 3, 1, 2)
+        raise DataError(
+            f"images of {_sizes(values.shape[1:])} could be NHWC or NCHW", help="give --layout"
+        )
+
+    def _image(self, values: Tensor) -> Tensor:
+        if self.channels is not None and values.shape[1] != self.channels:
+            if values.shape[1] == 1:
+                values = values.expand(-1, self.channels, -1, -1)
+            elif self.channels == 1 and values.shape[1] == 3:
+                weights = torch.tensor([0.299, 0.587, 0.114])
+                values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
+            else:
+                raise DataError(f"{values.shape[1]} channels cannot become {self.channels}")
+        if self.resize is not None:
+            height, width = values.shape[2:]
+            short = min(height, width)
+            size = tuple(round(side * self.resize / short) for side in (height, width))
+            if size != (height, width):
+                values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
+        if self.crop is not None:
+            height, width = values.shape[2:]
+            if min(height, width) < self.crop:
+                raise DataError(f"a crop of {self.crop} does not fit into {height} x {width}")
+            top, left = (height - self.crop) // 2, (width - self.crop) // 2
+            values = values[:, :, top : top + self.crop, left : left + self.crop]
+        return values
+
+    def _normalised(self, values: Tensor, is_image: bool) -> Tensor:
+        for statistics, name in ((self.mean, "mean"), (self.std, "std")):
+            if len(statistics) not in (0, 1, values.shape[1]):
+                raise DataError(
+                    f"{len(statistics)} values of {name}, but {values.shape[1]} channels"
+                )
+        if any(not value > 0 for value in self.std):
+            raise DataError("a standard deviation is above 0")
+        shape = (-1, 1, 1) if is_image else (-1,)
+        if self.mean:
+            values = values - torch.tensor(self.mean).view(shape)
+        if self.std:
+            values = values / torch.tensor(self.std).view(shape)
+        return values
+
+
+def _is_bytes(raw: Array) -> bool:
+    first: Array = raw[0] if raw.dtype == object else raw
+    return bool(first.dtype == np.uint8)
+
+
+def _integers(raw: Array, expected: Expected) -> Tensor:
+    if raw.dtype.kind == "f" and not bool((raw == np.floor(raw)).all()):
+        raise DataError(f"{expected.name} takes whole numbers, and the data hold others")
+    values = torch.from_numpy(np.ascontiguousarray(raw.astype(np.int64)))
+    return _fitted(values.bool() if expected.dtype == "bool" else values, expected.shape)
+
+
+def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
+    """A sample of several dimensions flattened where the network takes one, and a grey image's
+    channel left out where it takes none."""
+    if wanted is None or _agree(values.shape[1:], wanted):
+        return values
+    if len(wanted) == 1 and _agree((values[0].numel(),), wanted):
+        return values.flatten(1)
+    if len(wanted) == 3 and values.ndim == 2 and wanted[0] in _CHANNELS:
+        pixels = [size for size in wanted[1:] if size is not None]
+        if len(pixels) == 2 and values.shape[1] == wanted[0] * pixels[0] * pixels[1]:
+            return values.reshape(-1, wanted[0], *pixels)
+    return values
+
+
+def _agree(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(sizes) == len(wanted) and all(
+        b is None or a == b for a, b in zip(sizes, wanted, strict=True)
+    )
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)
+
+
+# --- drawing --------------------------------------------------------------------------------------
+def balanced(labels: Array, count: int, seed: int) -> Array:
+    """`count` places in `labels` (n,), ascending: each class as often as the others, as far as it
+    has samples. Drawn without repetition by `seed`."""
+    generator = np.random.default_rng(seed)
+    _, codes = np.unique(labels, return_inverse=True)
+    available = np.bincount(codes)
+    share = np.zeros_like(available)
+    while int(share.sum()) < count:
+        open_classes = generator.permutation(np.flatnonzero(share < available))
+        left = count - int(share.sum())
+        step = max(1, left // len(open_classes))
+        for code in open_classes[:left]:
+            share[code] = min(available[code], share[code] + step)
+    drawn = [
+        generator.permutation(np.flatnonzero(codes == code))[:number]
+        for code, number in enumerate(share)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def drawn(labels: Array, task: Task, count: int, seed: int) -> Array:
+    """`count` places, ascending: balanced by class, or any for targets and labels per position."""
+    if task == "classification" and labels.ndim == 1:
+        return balanced(labels, count, seed)
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.permutation(len(labels))[:count])
+
+
+def task_of(labels: Array, asked: Task | None = None) -> Task:
+    """Whether labels are classes (integers, names) or targets (floats), unless `asked`.
+
+    Raises `DataError` for classes that are not whole numbers.
+    """
+    if asked == "regression":
+        if labels.dtype.kind not in "biuf":
+            raise DataError("targets are numbers, and these labels are names")
+        return "regression"
+    if asked is None and labels.dtype.kind == "f":
+        return "regression"
+    if labels.dtype.kind == "f" and not bool((labels == np.floor(labels)).all()):
+        raise DataError("labels are whole numbers or names, and these are fractions")
+    return "classification"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The drawn samples of one part, with codes of classes or targets for every row.
+
+    A row is a sample, or, with labels per position, one position of one: then `positions` (rows, 2)
+    holds the place of the sample among the drawn and that of the position, ascending.
+    """
+
+    source: Source
+    indices: Array
+    values: Array
+    positions: Array | None
+    record: SamplesRecord
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples of a split, and the rows that they give."""
+
+    split: int
+    start: int
+    stop: int
+    first_row: int
+    last_row: int
+    picks: Tensor | None = None
+    """(rows, 2): sample in this batch, position."""
+
+    @property
+    def rows(self) -> int:
+        return self.last_row - self.first_row
+
+
+class Feed:
+    """Batches of the training samples, then of the test samples; the same in every pass."""
+
+    def __init__(
+        self,
+        splits: Sequence[Split],
+        record: DataRecord,
+        preparation: Preparation,
+        expected: Sequence[Expected] | None,
+        batch: int,
+    ) -> None:
+        self.splits = tuple(splits)
+        self.record = record
+        self.preparation = preparation
+        self.expected = expected
+        self.batches = tuple(
+            _batch(number, split, start, min(start + batch, len(split.indices)))
+            for number, split in enumerate(self.splits)
+            for start in range(0, len(split.indices), batch)
+        )
+
+    def in_batches(self, batch: int) -> Feed:
+        """The same samples in batches of another size."""
+        return Feed(self.splits, self.record, self.preparation, self.expected, batch)
+
+    def load(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The network's inputs for a batch, on the CPU."""
+        split = self.splits[batch.split]
+        return self._prepared(split.source, split.indices[batch.start : batch.stop])
+
+    def first(self, count: int = 2) -> tuple[Tensor, ...]:
+        """The inputs for a few samples: what a trial run takes."""
+        return self._prepared(self.splits[0].source, self.splits[0].indices[:count])
+
+    def _prepared(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
+        raw = source.read(indices)
+        if self.expected is None:
+            return tuple(self.preparation.apply(values, None) for values in raw)
+        pairs = zip(raw, self.expected, strict=True)
+        return tuple(self.preparation.apply(values, wanted) for values, wanted in pairs)
+
+
+def _batch(number: int, split: Split, start: int, stop: int) -> Batch:
+    if split.positions is None:
+        return Batch(number, start, stop, start, stop)
+    first, last = np.searchsorted(split.positions[:, 0], (start, stop))
+    picks = torch.from_numpy(split.positions[first:last] - np.array([start, 0]))
+    return Batch(number, start, stop, int(first), int(last), picks)
+
+
+def make_feed(
+    train: Source,
+    test: Source | None,
+    *,
+    samples: int = 2000,
+    seed: int = 0,
+    task: Task | None = None,
+    preparation: Preparation | None = None,
+    expected: Sequence[Expected] | None = None,
+    batch: int = 256,
+) -> Feed:
+    """Draw samples, the same number of train and test, and check them against the network's inputs.
+
+    Raises `DataError` (E0612) where the data do not fit the network, or each other.
+    """
+    preparation = preparation or Preparation()
+    sources = [train] if test is None else [train, test]
+    if expected is not None:
+        sources = [_ordered(source, expected) for source in sources]
+    kind = task_of(train.labels, task)
+    if test is not None and task_of(test.labels, task) != kind:
+        raise DataError("the labels of train are classes and those of test targets, or so")
+    m = min(samples, *(len(source) for source in sources))
+    chosen = [drawn(source.labels, kind, m, seed) for source in sources]
+    labels = [source.labels[places] for source, places in zip(sources, chosen, strict=True)]
+    positions = _positions(labels, kind, samples, seed)
+    if positions is not None:
+        labels = [part[tuple(rows.T)] for part, rows in zip(_flat(labels), positions, strict=True)]
+    classes, values = _codes(labels, kind)
+    picked: Sequence[Array | None] = positions or [None] * len(sources)
+    splits = [
+        _split(source, places, coded, rows, len(classes))
+        for source, places, coded, rows in zip(sources, chosen, values, picked, strict=True)
+    ]
+    words = preparation.words(sources[0].read(chosen[0][:1])[0], _dtype(expected))
+    record = DataRecord(
+        task=kind,
+        classes=classes,
+        preprocessing=words,
+        train=splits[0].record,
+        test=splits[1].record if len(splits) > 1 else None,
+    )
+    feed = Feed(splits, record, preparation, expected, batch)
+    _check(feed)
+    return feed
+
+
+def _dtype(expected: Sequence[Expected] | None) -> str:
+    return expected[0].dtype if expected else "float"
+
+
+def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
+    """A source that gives the network's inputs in order, by their names where there are several."""
+    names = [wanted.name for wanted in expected]
+    given = source.inputs or names[:1]
+    if sorted(given) != sorted(names):
+        raise DataError(
+            f"the network takes {', '.join(names)}, and {source.name} holds {', '.join(given)}"
+        )
+    order = [list(given).index(name) for name in names]
+    read = source.read
+
+    def ordered(indices: Array) -> tuple[Array, ...]:
+        values = read(indices)
+        return tuple(values[place] for place in order)
+
+    return Source(source.name, source.labels, ordered, tuple(names))
+
+
+def _flat(labels: Sequence[Array]) -> list[Array]:
+    return [part.reshape(len(part), -1) for part in labels]
+
+
+def _positions(labels: Sequence[Array], task: Task, count: int, seed: int) -> list[Array] | None:
+    """For labels per position: the same number of positions of each split, masked ones left out."""
+    if task != "classification" or labels[0].ndim == 1 or labels[0].shape[1:] == (1,):
+        return None
+    counted = [np.argwhere(part != IGNORED) for part in _flat(labels)]
+    number = min(count, *(len(part) for part in counted))
+    if number == 0:
+        raise DataError(f"every position's label is {IGNORED}: none counts")
+    generator = np.random.default_rng(seed)
+    return [part[np.sort(generator.permutation(len(part))[:number])] for part in counted]
+
+
+def _codes(labels: Sequence[Array], task: Task) -> tuple[tuple[str, ...], list[Array]]:
+    if task == "regression":
+        return (), [part.reshape(len(part), -1).astype(np.float64) for part in labels]
+    columns = [part.reshape(len(part)) for part in labels]
+    if columns[0].dtype.kind == "f":
+        columns = [part.astype(np.int64) for part in columns]
+    classes, codes = np.unique(np.concatenate(columns), return_inverse=True)
+    cuts = np.cumsum([len(part) for part in columns])[:-1]
+    return tuple(str(name) for name in classes), np.split(codes.astype(np.int64), cuts)
+
+
+def _split(
+    source: Source, indices: Array, values: Array, positions: Array | None, classes: int
+) -> Split:
+    counts = tuple(np.bincount(values, minlength=classes).tolist()) if classes else ()
+    record = SamplesRecord(
+        source=source.name,
+        available=len(source),
+        m=len(values),
+        indices=tuple(indices.tolist()),
+        sha256=_digest(source, indices, values, positions),
+        counts=counts,
+    )
+    return Split(source, indices, values, positions, record)
+
+
+def _digest(source: Source, indices: Array, values: Array, positions: Array | None) -> str:
+    digest = sha256()
+    for start in range(0, len(indices), 256):
+        for raw in source.read(indices[start : start + 256]):
+            for part in raw if raw.dtype == object else (raw,):
+                _add(digest, part)
+    for part in (values,) if positions is None else (values, positions):
+        _add(digest, part)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, values: Array) -> None:
+    digest.update(f"{values.dtype.str}{values.shape}".encode())
+    digest.update(np.ascontiguousarray(values).tobytes())
+
+
+def _check(feed: Feed) -> None:
+    """That the first samples have the sizes that the network takes, the same in train and test."""
+    if feed.record.train.m < 2:
+        raise DataError("an index needs two samples or more")
+    ends = [feed._prepared(split.source, split.indices[:1]) for split in feed.splits]  # noqa: SLF001
+    if len({tuple(tuple(part.shape) for part in end) for end in ends}) > 1:
+        shapes = " and ".join(_sizes(end[0].shape[1:]) for end in ends)
+        raise DataError(f"samples of train and test differ in size: {shapes}")
+    for wanted, found in zip(feed.expected or (), ends[0], strict=False):
+        if not _agree(found.shape[1:], wanted.shape):
+            raise DataError(
+                f"{wanted.name} takes samples of {_sizes(wanted.shape)}, and the data's are of "
+                f"{_sizes(found.shape[1:])}",
+                help="--resize, --crop, --channels and --layout prepare images",
+            )

@@ -1,0 +1,152 @@
+"""From a node's neighbours to its indices, in the form of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from addnn_spec.indices.errors import UndefinedIndexError
+from addnn_spec.indices.neighbours import Neighbours, search
+from addnn_spec.indices.separation import agreement, center_separation_index
+from addnn_spec.indices.smoothness import FORMS, TargetSpread
+from addnn_spec.runtime.record import IndexRecord, Split, pack, standard_error
+from addnn_spec.runtime.samples import Feed
+
+
+class Scorer:
+    """The labels or targets of a feed, and the indices that neighbours have with them."""
+
+    def __init__(self, feed: Feed, order: int, ties: str = "lowest") -> None:
+        self.order = order
+        self.ties = ties
+        self.classes = len(feed.record.classes)
+        self.values = tuple(torch.from_numpy(split.values) for split in feed.splits)
+        self.rows = tuple(len(values) for values in self.values)
+        if min(self.rows) <= order:
+            raise UndefinedIndexError(f"order {order} needs more than {min(self.rows)} samples")
+        alone = len(self.values) == 1
+        self.splits: tuple[Split, ...] = ("train",) if alone else ("train", "test", "cross")
+        self._spreads: dict[Split, TargetSpread] = {}
+        if not self.classes:
+            for split in self.splits:
+                mine, others = self._sides(split)
+                references = others if split == "cross" else None
+                self._spreads[split] = TargetSpread.of(mine, order, references=references)
+
+    def _sides(self, split: Split) -> tuple[Tensor, Tensor]:
+        """The labels or targets of the samples of a split, and of those they are searched among."""
+        train, test = self.values[0], self.values[-1]
+        return (train if split == "train" else test), (test if split == "test" else train)
+
+    def labels(self, split: Split) -> tuple[Tensor | None, Tensor | None]:
+        """Codes for the search: of the samples, and of their references; None for targets."""
+        return self._sides(split) if self.classes else (None, None)
+
+    def search(self, split: Split, parts: tuple[Tensor, ...], work: int) -> Neighbours:
+        """The neighbours of a split among rows held whole, one tensor for train and test each."""
+        mine, others = self.labels(split)
+        return search(
+            parts[0 if split == "train" else 1],
+            self.order,
+            references=parts[0] if split == "cross" else None,
+            labels=mine,
+            reference_labels=others,
+            budget=work,
+            distances=False,
+        )
+
+    def record(
+        self, split: Split, found: Neighbours, extra: Mapping[str, float] | None = None
+    ) -> IndexRecord:
+        """All indices that one search serves."""
+        return (self._separation if self.classes else self._smoothness)(split, found, extra or {})
+
+    def _separation(
+        self, split: Split, found: Neighbours, extra: Mapping[str, float]
+    ) -> IndexRecord:
+        mine, others = self._sides(split)
+        hits, tied = agreement(found, mine, others, 1, "hard", self.ties)
+        hits = hits.cpu()
+        values = {"hard1": float(hits.mean())}
+        for order in range(2, self.order + 1):
+            for kind in ("hard", "soft", "anti"):
+                each, _ = agreement(found, mine, others, order, kind, self.ties)
+                values[f"{kind}{order}"] = float(each.mean())
+        counts = torch.bincount(mine, minlength=self.classes)
+        sums = torch.bincount(mine, hits, minlength=self.classes)
+        classes = tuple(
+            float(total / count) if count else None
+            for total, count in zip(sums, counts, strict=True)
+        )
+        return self._index("separation", hits, {**values, **extra}, tied, classes)
+
+    def _smoothness(
+        self, split: Split, found: Neighbours, extra: Mapping[str, float]
+    ) -> IndexRecord:
+        spread = self._spreads[split]
+        values: dict[str, float] = {}
+        first: Tensor | None = None
+        for order in range(1, self.order + 1):
+            for form in FORMS:
+                each = spread.values(found, order, "hard", form)
+                first = each if first is None else first
+                values[f"{form}{order}"] = float(each.nanmean())
+        assert first is not None
+        tied = int((found.surplus > 0).sum())
+        return self._index("smoothness", first.cpu(), {**values, **extra}, tied, ())
+
+    def _index(
+        self,
+        index: str,
+        each: Tensor,
+        values: dict[str, float],
+        tied: int,
+        classes: tuple[float | None, ...],
+    ) -> IndexRecord:
+        array = each.double().numpy()
+        text, encoding = pack(array)
+        return IndexRecord(
+            index="separation" if index == "separation" else "smoothness",
+            m=len(array),
+            values=values,
+            standard_error=standard_error(array),
+            tied=tied,
+            undefined=int(np.isnan(array).sum()),
+            classes=classes,
+            per_sample=text,
+            encoding=encoding,
+        )
+
+    def centre(self, split: Split, rows: Tensor, work: int) -> dict[str, float]:
+        """The centre index with and without the sample itself, where class means fit into `work`;
+        left out where it is not defined."""
+        d = rows.shape[1]
+        if split == "cross" or not self.classes or d * (2048 + 24 * self.classes) > work:
+            return {}
+        codes, _ = self._sides(split)
+        values = {}
+        for name, out in (("centre", False), ("centre_loo", True)):
+            try:
+                result = center_separation_index(rows, codes, leave_one_out=out, budget=work)
+            except UndefinedIndexError:
+                continue
+            values[name] = result.value
+        return values
+
+    def chance(self) -> dict[Split, float]:
+        """What neighbours drawn at random among the others give, on average (order 1)."""
+        return {split: self._chance(split) for split in self.splits}
+
+    def _chance(self, split: Split) -> float:
+        mine, others = self._sides(split)
+        itself = 0 if split == "cross" else 1
+        if self.classes:
+            counts = torch.bincount(others, minlength=self.classes)
+            return float((counts[mine] - itself).double().mean() / (len(others) - itself))
+        spread = self._spreads[split]
+        mean = spread.mean * len(others) / (len(others) - itself)
+        room = spread.largest - spread.nearest[:, 0]
+        return float(((spread.largest - mean) / room)[room > 0].mean())

@@ -1,0 +1,138 @@
+"""Reading every node's value while a network runs, and leaving no trace.
+
+An emitted `--probes` module lets each value pass `self.tap(name, value)`; any other module is read
+by hooks at its submodules, which see no functional values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from addnn_spec.indices.geometry import full_precision
+
+Receive = Callable[[str, int, Tensor], None]
+"""Gets a node's key, the number of its call in this forward pass (from 0), and its value."""
+
+
+def is_probed(module: nn.Module) -> bool:
+    """Whether a module was emitted with `--probes`."""
+    return any(cls.__name__ == "Probed" and hasattr(cls, "tap") for cls in type(module).__mro__)
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor of a nested tuple: a recurrent layer's output, before its states."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, tuple | list):
+        for item in value:
+            found = first_tensor(item)
+            if found is not None:
+                return found
+    return None
+
+
+class Taps:
+    """The taps of one module; `run` is one forward pass.
+
+    Keys are the names of `named_modules()`, joined with the local names of the values in an emitted
+    module. What is received is the network's own tensor: copy what must last.
+    """
+
+    def __init__(self, module: nn.Module, receive: Receive) -> None:
+        self.module = module
+        self.receive = receive
+        self.probed = is_probed(module)
+        self._calls: Counter[str] = Counter()
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Within it every forward pass is read; after it the module is as it was."""
+        with ExitStack() as stack:
+            for name, module in self.module.named_modules():
+                if self.probed and is_probed(module):
+                    self._tap(module, f"{name}." if name else "", stack)
+                elif not self.probed:
+                    handle = module.register_forward_hook(self._hook(name))
+                    stack.callback(handle.remove)
+            yield
+
+    def run(self, *inputs: Tensor) -> Any:
+        """One forward pass; calls are counted from 0 again."""
+        self._calls.clear()
+        return self.module(*inputs)
+
+    def _tap(self, module: nn.Module, prefix: str, stack: ExitStack) -> None:
+        def tap(name: str, value: Any) -> Any:
+            self._receive(prefix + name, value)
+            return value
+
+        held = module.__dict__
+        before = held.get("tap")
+        held["tap"] = tap
+        if before is None:
+            stack.callback(held.pop, "tap")
+        else:
+            stack.callback(held.__setitem__, "tap", before)
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, value: Any) -> None:  # noqa: ARG001
+            self._receive(name, value)
+
+        return hook
+
+    def _receive(self, key: str, value: Any) -> None:
+        call = self._calls[key]
+        self._calls[key] += 1
+        tensor = first_tensor(value)
+        if tensor is not None:
+            self.receive(key, call, tensor)
+
+
+@contextmanager
+def untouched(module: nn.Module, mode: str = "eval") -> Iterator[None]:
+    """A module in evaluation (or `"train"`) mode under `inference_mode`, all put back after.
+
+    Each submodule's mode, the buffers (running statistics), the random states of torch, and the
+    settings of float32 products and of cuDNN are as before; convolutions are deterministic inside.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(value, value.clone()) for value in module.buffers()] if mode == "train" else []
+    devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices), ExitStack() as stack:
+            stack.enter_context(_repeatable())
+            kinds = {value.device for value in module.parameters()} or {torch.device("cpu")}
+            for device in kinds:
+                stack.enter_context(full_precision(device))
+            stack.enter_context(torch.inference_mode())
+            module.train(mode == "train")
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        with torch.no_grad():
+            for value, before in buffers:
+                value.copy_(before)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """cuDNN without TF32, without trying out algorithms, deterministic."""
+    backend: Any = torch.backends.cudnn
+    before = (backend.deterministic, backend.benchmark)
+    precisions = [(part, part.fp32_precision) for part in (backend.conv, backend.rnn)]
+    try:
+        backend.deterministic, backend.benchmark = True, False
+        for part, _ in precisions:
+            part.fp32_precision = "ieee"
+        yield
+    finally:
+        backend.deterministic, backend.benchmark = before
+        for part, precision in precisions:
+            part.fp32_precision = precision
