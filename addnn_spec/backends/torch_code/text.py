@@ -76,7 +76,8 @@ def _flat(tree: Tree) -> tuple[str, int]:
         case Infix(op, left, right):
             return _infix(op, left, right)
         case Prefix(op, value):
-            return f"{op}{_bound(value, _UNARY)}", _UNARY
+            power = isinstance(value, Infix) and value.op == "**"
+            return f"{op}{_bound(value, _ATOM if power else _UNARY)}", _UNARY
         case Each(iterable, element, targets):
             return f"{flat(element)} for {', '.join(targets)} in {flat(iterable)}", 0
         case Spanned(value, _):
@@ -139,7 +140,7 @@ def _bound(tree: Tree, precedence: int) -> str:
 def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
     if op == "**":
         base, power = _bound(left, _ATOM), _bound(right, _UNARY)
-        joint = "**" if _simple(left) and _simple(right) else " ** "
+        joint = "**" if base[0] != "(" and _simple(left) and _simple(right) else " ** "
         return f"{base}{joint}{power}", _POWER
     own = _PRECEDENCE.get(op, _PRODUCT)
     return f"{_bound(left, own)} {op} {_bound(right, own + 1)}", own

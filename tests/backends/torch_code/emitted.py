@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.compiler import Session
-from addnn_spec.graph import Buffer, Graph, Parameter, Placeholder
+from addnn_spec.graph import Buffer, Graph, Parameter, Placeholder, WeightOf
 from addnn_spec.ops.base import Operator
+from addnn_spec.passes.unfold import unfold
 from addnn_spec.runtime.build import import_source
 from addnn_spec.sizes import defaults
 from tests.support import graph_of
@@ -115,12 +116,10 @@ def record(module: nn.Module, inputs: Iterable[Tensor]) -> list[tuple[str, Any]]
 
 def node_paths(graph: Graph) -> list[str]:
     """The paths of all nodes that compute something, and of the inputs."""
-    from addnn_spec.passes.unfold import unfold
-
     return [
         item.path
         for item in unfold(graph).nodes
-        if not isinstance(item.node.op, Parameter | Buffer)
+        if not isinstance(item.node.op, Parameter | Buffer | WeightOf)
         and (not isinstance(item.node.op, Placeholder) or "." not in item.path)
     ]
 

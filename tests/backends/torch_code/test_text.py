@@ -55,6 +55,8 @@ def test_what_is_no_literal_is_refused() -> None:
         (Infix("@", X, Infix("/", Y, X)), "x @ (y / x)"),
         (Infix("**", X, 2), "x**2"),
         (Infix("**", Prefix("-", X), 2), "(-x) ** 2"),
+        (Infix("**", X, -2), "x**-2"),
+        (Prefix("-", Infix("**", X, 2)), "-(x**2)"),
         (Infix("**", Call("f", (Arg(X),)), 2), "f(x) ** 2"),
         (Prefix("-", Infix("+", X, Y)), "-(x + y)"),
         (Method(Infix("+", X, Y), "flatten", (Arg(1),)), "(x + y).flatten(1)"),
