@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from addnn_spec.graph import Graph
-from addnn_spec.passes.unfold import walk_graphs
-from addnn_spec.sizes import Facts, Size, SymbolicSize
+from addnn_spec.sizes import Facts, SymbolicSize
 
 
 def minimum_sizes(graph: Graph) -> dict[str, int]:
-    """The smallest value of each symbolic size for which every size in the network is at least 1.
+    """The smallest value of each symbolic size for which every size in evaluation is at least 1.
 
-    Only sizes with one symbol are looked at; a symbol that may be 1 is left out.
+    Only sizes with one symbol are looked at; a symbol that may be 1 is left out, and so is what
+    only training outputs need.
     """
     facts = Facts()
-    seen: set[Size] = set()
     found: dict[str, int] = {}
-    for inner in walk_graphs(graph):
-        for node in inner.nodes():
-            for output in node.outputs:
-                for size in output.shape:
-                    if isinstance(size, SymbolicSize) and size not in seen:
-                        seen.add(size)
-                        for name, least in (facts.minimum_for_positive(size) or {}).items():
-                            found[name] = max(found.get(name, 1), least)
+    for size in _sizes(graph):
+        for name, least in (facts.minimum_for_positive(size) or {}).items():
+            found[name] = max(found.get(name, 1), least)
     return {name: least for name, least in sorted(found.items()) if least > 1}
+
+
+def _sizes(graph: Graph) -> set[SymbolicSize]:
+    """The distinct symbolic sizes of a network's nodes, without training-only ones."""
+    found: set[SymbolicSize] = set()
+    seen = {id(graph)}
+    waiting = [graph]
+    while waiting:
+        for node in waiting.pop().nodes():
+            if node.training:
+                continue
+            for output in node.outputs:
+                found.update(size for size in output.shape if isinstance(size, SymbolicSize))
+            called = [inner for _, inner in node.layers]
+            for inner in [node.calls, *called] if node.calls else called:
+                if id(inner) not in seen:
+                    seen.add(id(inner))
+                    waiting.append(inner)
+    return found

@@ -59,3 +59,12 @@ def test_alexnet() -> None:
 
 def test_where_every_size_does_there_is_none() -> None:
     assert minimum_sizes(load("ResNet18").graph) == {}
+
+
+def test_what_only_training_needs_sets_no_minimum() -> None:
+    text = """network Test {
+      input x: float[N, 1, H = 32]
+      output y = x -> Conv1d(1, 5)
+      output aux = x -> Conv1d(1, 9) when training
+    }"""
+    assert minimum_sizes(graph_of(text)) == {"H": 5}
