@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from addnn_spec.backends.torch_code.columns import (
     is_symbolic,
     some,
 )
-from addnn_spec.backends.torch_code.dims import dims_of, find_size
+from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.errors import TorchCodeError
 from addnn_spec.backends.torch_code.forward import Statement, statements
@@ -202,15 +202,12 @@ class _Resolver:
         return rewrite(tree, own)
 
     def _sized(self, vector: Any, operands: list[int], scope: list[int], span: Span) -> Tree:
-        values = dict.fromkeys([*operands, *reversed(scope[-_NEAR:]), *scope[:_NEAR]])
         uses = [place for place, value in enumerate(vector) if value is not ABSENT]
-        dims = [
-            dim
-            for value in values
-            if len(types := self._types(value, uses)) == len(uses)
-            for dim in dims_of(value, types)
-        ]
-        found = find_size(tuple(vector[place] for place in uses), dims)
+        wanted = tuple(vector[place] for place in uses)
+        around = dict.fromkeys([*operands, *reversed(scope[-_NEAR:]), *scope[:_NEAR]])
+        found = find_size(wanted, self._dims(operands, uses)) or find_size(
+            wanted, self._dims(around, uses)
+        )
         if found is None:
             raise TorchCodeError(
                 f"the size {some(vector)} cannot be read off a tensor that is in scope here",
@@ -218,6 +215,14 @@ class _Resolver:
                 "pass a tensor that has this size to the block",
             )
         return found
+
+    def _dims(self, values: Iterable[int], uses: list[int]) -> list[Dim]:
+        return [
+            dim
+            for value in values
+            if len(types := self._types(value, uses)) == len(uses)
+            for dim in dims_of(value, types)
+        ]
 
     def _types(self, value: int, uses: list[int]) -> list[TensorType]:
         types = self._body.types[value]

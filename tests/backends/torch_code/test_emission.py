@@ -1,0 +1,433 @@
+"""What the emitted code looks like, construct by construct, and that it cannot be subverted."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from addnn_spec.backends.torch_code import Header, TorchCodeError, emit
+from tests.backends.torch_code.emitted import (
+    built,
+    check_style,
+    classes,
+    inputs_of,
+    keys_of,
+    record,
+    source_of,
+    tensors,
+)
+from tests.support import graph_of, in_network
+
+
+def body_of(source: str, cls: str, method: str = "forward") -> list[str]:
+    """The statements of a method, without remarks."""
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == cls:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == method:
+                    return [ast.unparse(statement) for statement in item.body]
+    raise AssertionError(f"no {cls}.{method}")
+
+
+def test_a_plain_network() -> None:
+    source = source_of(
+        "network Net(classes = 10) {\n"
+        "  input image: float[N, 3, 32, 32]\n"
+        "  x = image -> conv: Conv2d(8, 5) -> ReLU -> MaxPool2d(2) -> Flatten\n"
+        "  output logits = x -> fc: Linear(classes)\n}"
+    )
+    assert source == (
+        '"""Net.\n\nInputs: image: float[N, 3, 32, 32].\n"""\n\n'
+        "from __future__ import annotations\n\n"
+        "import torch.nn.functional as F\n"
+        "from torch import Tensor, nn\n\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self) -> None:\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 8, 5)\n"
+        "        self.fc = nn.Linear(1568, 10)\n\n"
+        "    def forward(self, image: Tensor) -> Tensor:\n"
+        "        x = F.max_pool2d(F.relu(self.conv(image)), 2)  # [N, 8, 14, 14]\n"
+        "        x = x.flatten(1)  # [N, 1568]\n"
+        "        logits: Tensor = self.fc(x)  # [N, 10]\n"
+        "        return logits\n"
+    )
+
+
+def test_the_head_says_what_made_it_and_not_where() -> None:
+    header = Header("net.net", "ab12", "1.2", ("--set depth=18",), parameters=1234, macs=5678)
+    head = ast.get_docstring(
+        ast.parse(emit(graph_of(in_network("output y = x -> Linear(2)")), header=header).text)
+    )
+    assert head is not None
+    for part in ("Test", "net.net", "1.2", "--set depth=18", "1,234", "5,678", "ab12", "x: float"):
+        assert part in head
+
+
+def test_an_arm_that_some_uses_lack_is_a_keyword() -> None:
+    text = (
+        "block Unit(n, wide) { main = x -> a: Linear(n)\n"
+        "  skip = x -> if wide { project: Linear(n) }\n  return main + skip -> ReLU }\n"
+        + in_network("output y = x -> u: Unit(8, false) -> v: Unit(16, true) -> w: Unit(4, true)")
+    )
+    source = source_of(text)
+    assert classes(source) == ["Unit", "Test"]
+    assert "def __init__(self, in_features: int, n: int, project: bool = False)" in source
+    assert body_of(source, "Unit")[1:3] == [
+        "skip = x",
+        "if self.project is not None:\n    skip = self.project(x)",
+    ]
+    assert body_of(source, "Test", "__init__")[1:] == [
+        "self.u = Unit(8, 8)",
+        "self.v = Unit(8, 16, project=True)",
+        "self.w = Unit(16, 4, project=True)",
+    ]
+    graph = graph_of(text)
+    assert {k: tuple(v.shape) for k, v in built(graph).state_dict().items()} == keys_of(graph)
+
+
+def test_both_arms_with_weights() -> None:
+    text = (
+        "block Unit(n, deep) { y = x -> if deep { a: Linear(n) -> Tanh -> b: Linear(n) }"
+        " else { c: Linear(n) -> Dropout(0.5) }\n  return y * y }\n"
+        + in_network("output y = x -> u: Unit(8, false) -> v: Unit(6, true) -> w: Unit(4, false)")
+    )
+    graph = graph_of(text)
+    source = emit(graph).text
+    assert classes(source) == ["Unit", "Test"]
+    module = built(graph).eval()
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    x = torch.randn(3, 8)
+    u, v, w = (getattr(module, name) for name in "uvw")
+    once = u.c(x) ** 2
+    twice = v.b(torch.tanh(v.a(once))) ** 2
+    assert torch.allclose(module(x), w.c(twice) ** 2)
+
+
+def test_two_ifs_and_their_order() -> None:
+    text = (
+        "block Unit(n, a, b) { y = x -> first: Linear(n) -> if a { g: Linear(n) -> ReLU }"
+        " -> if b { h: Linear(n) -> Tanh }\n  return y }\n"
+        + in_network(
+            "output y = x -> u: Unit(8, true, true) -> v: Unit(9, true, false)"
+            " -> w: Unit(10, false, true) -> z: Unit(11, false, false)"
+        )
+    )
+    graph = graph_of(text)
+    assert classes(emit(graph).text) == ["Unit", "Test"]
+    module = built(graph)
+    x = torch.randn(2, 8)
+    u, v, w, z = (getattr(module, name) for name in "uvwz")
+    expected = torch.tanh(u.h(torch.relu(u.g(u.first(x)))))
+    expected = torch.relu(v.g(v.first(expected)))
+    expected = z.first(torch.tanh(w.h(w.first(expected))))
+    assert torch.allclose(module(x), expected)
+
+
+def test_structures_too_different_are_classes_of_their_own() -> None:
+    text = (
+        "block Unit(k) { return x -> if k == 0 { a: Linear(8) } -> if k == 1 { b: Linear(8) }"
+        " -> if k == 2 { c: Linear(8) } -> ReLU }\n"
+        + in_network("output y = x -> Unit(0) -> Unit(1) -> Unit(2) -> Unit(2)")
+    )
+    graph = graph_of(text)
+    assert classes(emit(graph).text) == ["Unit", "Unit2", "Unit3", "Test"]
+    assert keys_of(graph).keys() == built(graph).state_dict().keys()
+
+
+def test_turns_are_loops() -> None:
+    block = "block Unit(n) { return x -> fc: Linear(n) -> ReLU }\n"
+    for repeat, line in (
+        ("repeat 9 { Unit(8) }", "*(Unit() for _ in range(9))"),
+        (
+            "for i in 1..5 { Unit(8 * i) }",
+            "Unit(in_features, n) for in_features, n in ((8, 8), (8, 16), (16, 24), (24, 32))",
+        ),
+        (
+            "for i in 0..4 { Dropout(0.1 * i) }",
+            "nn.Dropout(p=p) for p in (0.0, 0.1, 0.2, 0.30000000000000004)",
+        ),
+    ):
+        graph = graph_of(block + in_network(f"output y = x -> layers: {repeat}"))
+        assert line in " ".join(emit(graph).text.split()).replace("*( ", "*(").replace(" )", ")")
+        assert keys_of(graph).keys() == built(graph).state_dict().keys()
+
+
+def test_labels_with_numbers_are_templates() -> None:
+    graph = graph_of(
+        in_network('output y = x -> all: { for i in 0..5 { "fc{i + 1}": Linear(8 * (i + 2)) } }')
+    )
+    source = emit(graph).text
+    assert '(f"fc{i}", nn.Linear(in_features, out_features))' in source
+    assert keys_of(graph).keys() == built(graph).state_dict().keys()
+
+
+def test_a_loop_variable_does_not_hide_a_parameter() -> None:
+    text = (
+        "block Stack(n) { return x -> a: Linear(n)"
+        " -> s: { for i in 0..3 { Linear(n) -> Linear(5 + i) } } -> b: Linear(n) }\n"
+        + in_network("output y = x -> p: Stack(6) -> q: Stack(7)")
+    )
+    graph = graph_of(text)
+    module = built(graph)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    assert next(tensors(module(torch.randn(2, 8)))).shape == (2, 7)
+
+
+def test_a_repeat_that_captures_goes_through_a_list() -> None:
+    text = "block Layer(x, memory) { return x + memory * (x -> fc: Linear(8)) }\n".replace(
+        "Layer(x, memory)", "Layer()(x, memory)"
+    ) + in_network(
+        "input memory: float[N, 8]\noutput y = x -> layers: repeat 7 { Layer(memory = memory) }"
+    )
+    source = source_of(text)
+    assert "self.layers = nn.ModuleList(Layer() for _ in range(7))" in source
+    assert body_of(source, "Test")[:2] == [
+        "y: Tensor = x",
+        "for layer in self.layers:\n    y = layer(y, memory)",
+    ]
+    graph = graph_of(text)
+    assert keys_of(graph).keys() == built(graph).state_dict().keys()
+
+
+def test_what_a_loop_captures_stays_what_it_was() -> None:
+    text = "block Layer()(x, first) { return x * 2 + first }\n" + in_network(
+        "z = x * 1\n  output y = z -> layers: repeat 3 { Layer(first = z) }"
+    )
+    x = torch.ones(1, 8)
+    assert torch.equal(built(graph_of(text))(x), ((x * 2 + x) * 2 + x) * 2 + x)
+
+
+def test_shared_modules_are_arguments() -> None:
+    text = "block Twice(m) { return x -> m -> ReLU -> m }\n" + in_network(
+        "module m = Linear(8)\n  y = x -> m -> Twice(m)\n  output z = y @ m.weight"
+    )
+    source = source_of(text)
+    assert "def forward(self, x: Tensor, m: nn.Linear) -> Tensor" in source
+    assert "self.twice(y, self.m)" in source
+    assert set(built(graph_of(text)).state_dict()) == {"m.weight", "m.bias"}
+
+
+def test_sizes_are_read_off_tensors() -> None:
+    text = (
+        "block Merge { return x -> Reshape([x.shape[0], x.shape[1], x.height * x.width]) }\n"
+        "network Test {\n  input x: float[N, 4, H = 8, W = 6]\n  assert H % 2 == 0\n"
+        "  output whole = x -> Merge\n"
+        "  output less = x -> MaxPool2d([2, 1]) -> Merge\n"
+        "  output rows = x -> Reshape([N, 4, H / 2, 2 * W])\n}"
+    )
+    source = source_of(text)
+    assert classes(source) == ["Merge", "Test"]
+    assert "x.reshape(x.shape[0], 4, x.shape[2] * x.shape[3])" in source
+    assert "x.reshape(x.shape[0], 4, x.shape[2] // 2, 2 * x.shape[3])" in source
+    assert "raise ValueError" in source
+    module = built(graph_of(text))
+    shapes = [tuple(t.shape) for t in tensors(module(torch.zeros(5, 4, 10, 7)))]
+    assert shapes == [(5, 4, 70), (5, 4, 35), (5, 4, 5, 14)]
+    with pytest.raises(ValueError, match="H % 2 == 0"):
+        module(torch.zeros(5, 4, 9, 7))
+
+
+def test_a_size_that_no_tensor_has_is_an_error() -> None:
+    text = (
+        "block Mask(n) { return x + Zeros([n, 4]) }\n"
+        "network Test {\n  input x: float[N, 4]\n  input t: int[T = 3]\n"
+        "  output y = x -> Mean([0], keepdim = true) -> Mask(T)\n  output z = t\n}"
+    )
+    with pytest.raises(TorchCodeError) as caught:
+        source_of(text)
+    assert "T" in caught.value.message
+    assert caught.value.span.text.startswith("Zeros")
+
+
+def test_training_outputs_are_computed_in_training_only() -> None:
+    text = (
+        "network Test {\n  input x: float[N, 8]\n  input target: float[N, 2] when training\n"
+        "  h = x -> a: Linear(4)\n  output y = h -> b: Linear(2)\n"
+        "  output loss = (y, target) -> MSELoss when training\n}"
+    )
+    module = built(graph_of(text))
+    x, target = torch.randn(3, 8), torch.randn(3, 2)
+    evaluated = module.eval()(x)
+    assert evaluated.loss is None
+    trained = module.train()(x, target)
+    assert torch.equal(trained.y, evaluated.y)
+    assert torch.allclose(trained.loss, ((trained.y - target) ** 2).mean())
+    with pytest.raises(ValueError, match="target is needed in training"):
+        module(x)
+
+
+def test_labels_with_dots_nest() -> None:
+    text = in_network(
+        'y = x -> "encoder.in": Linear(8)\n'.replace("encoder.in", "encoder.first")
+        + '  y = y -> "encoder.norm": LayerNorm -> "heads.0": Linear(8) -> "heads.1": Linear(8)\n'
+        '  output z = y -> "a.b.c": Linear(2) -> "at.keys": Linear(2)'
+    )
+    graph = graph_of(text)
+    module = built(graph)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    source = emit(graph).text
+    assert 'self.encoder["first"]' in source
+    assert "self.heads[0]" in source
+    assert next(tensors(module(torch.zeros(1, 8)))).shape == (1, 2)
+
+
+def test_parameters_and_buffers() -> None:
+    text = in_network(
+        "parameter w: [4, 8] = normal(0.02)\n  buffer index: int[3] = [2, 0, 1]\n"
+        "  buffer table: int[400] = [k * k for k in 0..400]\n"
+        "  y = (w, index) -> IndexSelect(0) -> Sum([0])\n"
+        "  output z = x * y + (table -> Sum([0]))"
+    )
+    graph = graph_of(text)
+    module = built(graph)
+    state = module.state_dict()
+    assert set(state) == {"w", "index", "table"}
+    assert state["table"].tolist() == [k * k for k in range(400)]
+    assert state["index"].dtype == torch.long
+    x = torch.randn(2, 8)
+    expected = x * state["w"][[2, 0, 1]].sum(0) + state["table"].sum()
+    assert torch.allclose(module(x), expected)
+    assert emit(graph).text.count("\n") < 80
+
+
+def test_weights_are_initialised() -> None:
+    text = in_network(
+        "output y = x -> a: Linear(8, bias_init = -2)"
+        ' -> s: { Linear(8, weight_init = "zeros") -> ReLU } -> "c.d": Linear(8, bias_init = 3)'
+    )
+    state = built(graph_of(text)).state_dict()
+    assert state["a.bias"].eq(-2).all()
+    assert state["s.0.weight"].eq(0).all()
+    assert state["c.d.bias"].eq(3).all()
+
+
+def test_awkward_names() -> None:
+    text = (
+        "block Tensor(out) { return x -> torch: Linear(out) -> nn: ReLU -> F: Linear(out) }\n"
+        "block Scan(n) { return x -> Linear(n) }\n"
+        "block list { return x -> Linear(3) }\n"
+        "network nn {\n  input dict: float[N, 8]\n  self = dict -> print: Linear(4)\n"
+        "  len = self -> Tensor(5)\n  output id = len -> Scan(7) -> list\n}"
+    )
+    graph = graph_of(text)
+    module = built(graph)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    assert module(torch.zeros(2, 8)).shape == (2, 3)
+
+
+HOSTILE = '"""\\";\r__import__("os").system("id")\u2028 #\x0b{}'
+
+
+def test_comments_of_a_spec_run_nowhere() -> None:
+    """What a spec's author writes is text in the file, never a statement."""
+    graph = graph_of(
+        '# a doc """ and more \\\n# import os; os.abort()\n'
+        "block Unit { return x -> fc: Linear(8) }\n" + in_network("output y = x -> Unit")
+    )
+    header = Header(spec=HOSTILE, hash=HOSTILE, version=HOSTILE, options=(HOSTILE,))
+    for probes in (False, True):
+        tree = ast.parse(emit(graph, probes=probes, header=header).text)
+        kinds = {type(node) for node in tree.body}
+        assert kinds <= {ast.Expr, ast.ImportFrom, ast.Import, ast.ClassDef, ast.Assign}
+        assert sum(isinstance(node, ast.Expr) for node in tree.body) == 1
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert called <= {"super", "Unit", "TypeVar"}
+
+
+def test_every_line_knows_its_place() -> None:
+    graph = graph_of(
+        "block Unit { return x -> fc: Linear(8) -> ReLU }\n" + in_network("output y = x -> Unit")
+    )
+    emitted = emit(graph)
+    rows = emitted.text.split("\n")
+    found = {rows[number - 1].strip(): spans for number, spans in emitted.lines_of.items()}
+    assert [s.text for s in found["self.fc = nn.Linear(8, 8)"]] == ["Linear(8)"]
+    line = next(row for row in found if row.startswith("return F.relu(self.fc(x))"))
+    assert {span.text for span in found[line]} == {"Linear(8)", "ReLU"}
+
+
+_SCRIPT = """
+from tests.backends.torch_code.emitted import sample_graph
+from addnn_spec.backends.torch_code import emit
+for name in ("GoogLeNet", "EfficientNetB0", "HRNet"):
+    file = {"GoogLeNet": "googlenet.net", "HRNet": "hard/hrnet.net"}.get(
+        name, "hard/efficientnet.net"
+    )
+    for probes in (False, True):
+        print(emit(sample_graph(file, name), probes=probes).text)
+"""
+
+
+def test_the_same_bytes_whatever_the_hash_seed() -> None:
+    root = Path(__file__).parents[3]
+    texts = set()
+    for seed in ("0", "1", "77"):
+        done = subprocess.run(
+            [sys.executable, "-c", _SCRIPT],
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        )
+        texts.add(done.stdout)
+    assert len(texts) == 1
+
+
+def test_taps_see_calls_of_shared_modules_and_cells() -> None:
+    text = (
+        "block Cell(size)(x, h = Zeros([x.shape[0], size])) {\n"
+        "  y = (x -> a: Linear(size)) + (h -> b: Linear(size)) -> Tanh\n  return y, y }\n"
+        "network Test {\n  input x: float[N, S = 5, 8]\n"
+        "  module m = Linear(8)\n  ys, _ = x -> m -> m -> r: Scan(Cell(16))\n"
+        "  output z = ys -> each: TimeDistributed { Linear(3) -> ReLU }\n}"
+    )
+    graph = graph_of(text)
+    x = torch.randn(2, 5, 8)
+    plain, tapped = built(graph), built(graph, probes=True)
+    tapped.load_state_dict(plain.state_dict())
+    assert torch.equal(plain(x), tapped(x))
+    paths = [path for path, _ in record(tapped, [x])]
+    assert paths.count("r.cell.a") == 5
+    assert paths.count("r.cell.tanh") == 5
+    assert {"x", "m", "m_2", "r", "each", "each.layer.0", "each.layer.1"} <= set(paths)
+
+
+def test_taps_change_nothing() -> None:
+    text = (
+        "block Unit(n) { return x + (x -> fc: Linear(n) -> ReLU -> Dropout(0.3)) }\n"
+        + in_network("output y = x -> layers: repeat 3 { Unit(8) } -> out: Linear(2)")
+    )
+    graph = graph_of(text)
+    plain, tapped = built(graph), built(graph, probes=True)
+    tapped.load_state_dict(plain.state_dict())
+    x = inputs_of(graph)[0]
+    for mode in (True, False):
+        outputs = []
+        for module in (plain.train(mode), tapped.train(mode)):
+            torch.manual_seed(0)
+            outputs.append(module(x))
+        assert torch.equal(*outputs)
+
+
+def test_style_of_odd_networks(tmp_path: Path) -> None:
+    texts = (
+        in_network("output y = x"),
+        in_network("output y = [x -> Linear(3)]"),
+        in_network("output y = -(x ** 2) + (x + 1) ** -2 -> Sum([1], keepdim = true)"),
+        in_network('ys = [x -> "a{i}": Linear(4) for i in 0..30]\n  output y = ys -> Concat'),
+        in_network("output y = x -> repeat 4 { ReLU } -> repeat 3 { Linear(8) } -> Tanh"),
+    )
+    sources = [source_of(text, probes=probes) for text in texts for probes in (False, True)]
+    check_style(tmp_path, *sources)
