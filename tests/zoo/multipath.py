@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.zoo.cv import any_size
 from tests.zoo.libraries import pytorchcv, torchvision
 from tests.zoo.prove import Reference, renamed
 
@@ -19,13 +20,18 @@ _BC = renamed(
     (r"^output", "classifier"),
 )
 
+
+def _bc(model: str, slow: bool = False) -> Reference:
+    return any_size(pytorchcv(model, size=12, weights=_BC, slow=slow))
+
+
 REFERENCES: dict[str, Reference] = {
     "DenseNet121": torchvision("densenet121", size=33),
     "DenseNet161": torchvision("densenet161", size=33, slow=True),
     "DenseNet169": torchvision("densenet169", size=33, slow=True),
     "DenseNet201": torchvision("densenet201", size=33, slow=True),
     "DenseNet264": torchvision("DenseNet", _264, size=33, slow=True),
-    "DenseNetBC_100_12": pytorchcv("densenet100_k12_bc_cifar10", size=32, weights=_BC),
-    "DenseNetBC_190_40": pytorchcv("densenet190_k40_bc_cifar10", size=32, weights=_BC, slow=True),
-    "DenseNetBC_250_24": pytorchcv("densenet250_k24_bc_cifar10", size=32, weights=_BC, slow=True),
+    "DenseNetBC_100_12": _bc("densenet100_k12_bc_cifar10"),
+    "DenseNetBC_190_40": _bc("densenet190_k40_bc_cifar10", slow=True),
+    "DenseNetBC_250_24": _bc("densenet250_k24_bc_cifar10", slow=True),
 }

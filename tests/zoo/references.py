@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tests.zoo import depth, multipath, spatial
+from tests.zoo import attention, depth, featuremap, multipath, spatial, width
 from tests.zoo.prove import Reference
 
 REFERENCES: dict[str, Reference] = {
     **spatial.REFERENCES,
     **depth.REFERENCES,
+    **attention.REFERENCES,
+    **featuremap.REFERENCES,
+    **width.REFERENCES,
     **multipath.REFERENCES,
 }
 """The references by the name of the packaged network."""

@@ -1,0 +1,51 @@
+"""References of the networks that explore width."""
+
+from __future__ import annotations
+
+from tests.zoo.cv import any_size, made, staged
+from tests.zoo.libraries import pytorchcv, timm
+from tests.zoo.prove import Reference
+
+
+def _wrn(depth: int, widen: int, slow: bool = False) -> Reference:
+    arguments = {"num_classes": 10, "blocks": depth, "width_factor": widen}
+    path = "wrn_cifar.get_wrn_cifar"
+    return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
+
+
+def _resnext29(groups: int, slow: bool = False) -> Reference:
+    arguments = {"num_classes": 10, "blocks": 29, "cardinality": groups, "bottleneck_width": 64}
+    path = "resnext_cifar.get_resnext_cifar"
+    return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
+
+
+def _pyramid(model: str, last: str, slow: bool = False) -> Reference:
+    weights = staged((r"^post_activ\.bn", "bn_final"), (r"(layer\d\.\d+)\.bn\.", rf"\1.{last}."))
+    return any_size(pytorchcv(model, size=9, weights=weights, slow=slow))
+
+
+def _pyramid200(alpha: int) -> Reference:
+    """pytorchcv's own function rounds widths to the nearest: its class is given the paper's."""
+    widths, done = [], 0
+    for depth in (3, 24, 36, 3):
+        widths.append([4 * (64 + alpha * k // 66) for k in range(done + 1, done + depth + 1)])
+        done += depth
+    arguments = {"channels": widths, "init_block_channels": 64, "bottleneck": True}
+    weights = staged((r"^post_activ\.bn", "bn_final"), (r"(layer\d\.\d+)\.bn\.", r"\1.bn4."))
+    path = "pyramidnet.PyramidNet"
+    return any_size(made(path, arguments, weights=weights, size=33, slow=True))
+
+
+REFERENCES: dict[str, Reference] = {
+    "WRN16_8": _wrn(16, 8),
+    "WRN28_10": _wrn(28, 10, slow=True),
+    "WRN40_4": _wrn(40, 4, slow=True),
+    "PyramidNet110_a270": _pyramid("pyramidnet110_a270_cifar10", "bn3", slow=True),
+    "PyramidNet164_a270": _pyramid("pyramidnet164_a270_bn_cifar10", "bn4"),
+    "PyramidNet200_a300": _pyramid200(300),
+    "PyramidNet200_a450": _pyramid200(450),
+    "Xception": timm("legacy_xception", size=37),
+    "ResNeXt101_32x4d": timm("resnext101_32x4d", size=33, slow=True),
+    "ResNeXt29_8x64d": _resnext29(8, slow=True),
+    "ResNeXt29_16x64d": _resnext29(16, slow=True),
+}
