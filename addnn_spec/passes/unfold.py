@@ -69,9 +69,9 @@ class _Unfolder:
         for node in graph.nodes():
             if isinstance(node.op, Placeholder):
                 if Ref(node.id) not in values:
-                    values[Ref(node.id)] = self._append(
-                        graph, node, f"{prefix}{node.name}", f"{owner}{node.name}", (), training
-                    )
+                    path, lives = f"{prefix}{node.name}", f"{owner}{node.name}"
+                    only = training or node.training
+                    values[Ref(node.id)] = self._append(graph, node, path, lives, (), only)
                 continue
             self._node(graph, node, prefix, owner, values, ports, training)
         return [values[ref] for output in graph.outputs for ref in output.refs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -64,3 +65,14 @@ def test_the_package_exports() -> None:
     assert {"Network", "load", "__version__"} <= set(dir(addnn_spec))
     with pytest.raises(AttributeError, match="nothing"):
         addnn_spec.nothing  # noqa: B018
+
+
+def test_the_page_about_the_command_line_names_what_there_is() -> None:
+    text = Path(ROOT, "docs", "command-line.md").read_text(encoding="utf-8")
+    options = {"--help"}
+    for name, (target, _) in COMMANDS.items():
+        assert f"addnn {name}" in text
+        module, function = target.split(":")
+        command = getattr(import_module(f"addnn_spec.cli.{module}"), function)
+        options |= {option for parameter in command.params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z][a-z-]+", text)) <= options

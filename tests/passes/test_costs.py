@@ -112,3 +112,8 @@ def test_turns_of_a_repeat_have_weights_of_their_own() -> None:
     )
     assert total(graph).params == 1000 * 72
     assert total(graph).macs == 1000 * 64
+
+
+def test_inputs_of_training_are_marked() -> None:
+    nodes = to_json(load("Siamese").graph)["nodes"]
+    assert [node["path"] for node in nodes if node["training"]] == ["same", "contrastiveloss"]
