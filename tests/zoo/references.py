@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.zoo import attention, depth, featuremap, multipath, spatial, width
+from tests.zoo import attention, depth, featuremap, mobile, multipath, spatial, width
 from tests.zoo.prove import Reference
 
 REFERENCES: dict[str, Reference] = {
@@ -12,5 +12,6 @@ REFERENCES: dict[str, Reference] = {
     **featuremap.REFERENCES,
     **width.REFERENCES,
     **multipath.REFERENCES,
+    **mobile.REFERENCES,
 }
 """The references by the name of the packaged network."""
