@@ -22,7 +22,7 @@ _BODY = (
 
 
 def staged(*rules: tuple[str, str]) -> Callable[[Weights], Weights]:
-    """A key map to torchvision's names: stages of units to `layer1.0`, then `rules`, then the rest."""
+    """A key map to torchvision's names: `layer1.0` for units of stages, then `rules`."""
     rename = renamed(
         *rules,
         *_BODY,
