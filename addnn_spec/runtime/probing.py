@@ -22,7 +22,7 @@ from addnn_spec.runtime.record import IndexRecord, MeasureRecord
 from addnn_spec.runtime.samples import Batch, Feed
 from addnn_spec.runtime.scoring import Scorer
 from addnn_spec.runtime.shards import Alone, Exchange
-from addnn_spec.runtime.taps import Taps, untouched
+from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
 
 GIB = 2**30
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -92,6 +92,7 @@ class Prober:
 
     Attributes:
         feed: the samples, in the batches of the plan.
+        batch: how many samples a batch has.
         found: each probe's shape and size, by label.
         notes: of probes that give nothing to measure.
         plan: of this process.
@@ -120,7 +121,8 @@ class Prober:
         if not self.probes:
             raise RuntimeRefusal("E0614", "no node can be measured", notes=tuple(self.notes))
         sizes = [self.found[probe.label].size for probe in self.probes]
-        self.feed = feed.in_batches(self.settings.batch or batch_size(sizes, self.settings.budget))
+        self.batch = self.settings.batch or batch_size(sizes, self.settings.budget)
+        self.feed = feed.in_batches(self.batch)
         try:
             self.scorer = Scorer(self.feed, self.settings.order, self.settings.ties)
         except IndicesError as error:
@@ -213,12 +215,7 @@ class Prober:
             size = Size(probe.label, rows.shape[1], rows.element_size())
             found[probe.label] = Found(tuple(value.shape[1:]), size)
 
-        taps = Taps(self.module, receive)
-        with untouched(self.module, self.settings.mode), taps.installed():
-            try:
-                taps.run(*self._sent(inputs))
-            except (RuntimeError, ValueError, IndexError, TypeError) as error:
-                raise _not_run(error) from error
+        trial(Taps(self.module, receive), self._sent(inputs), self.settings.mode)
         for probe in probes:
             if probe.label not in found:
                 reason = refused.get(probe.label, "it is not computed in this mode")
@@ -348,7 +345,7 @@ class _Flow:
         except RuntimeRefusal:
             raise
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise _not_run(error) from error
+            raise not_run(error) from error
 
     def receive(self, key: str, call: int, value: Tensor) -> None:
         known = self.wanted.get((key, call))
@@ -434,8 +431,3 @@ def _placed(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
     with suppress(RuntimeError):
         return deepcopy(module).to(device, dtype)
     raise RuntimeRefusal("E0614", f"the network does not go to {device}")
-
-
-def _not_run(error: Exception) -> RuntimeRefusal:
-    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
-    return RuntimeRefusal("E0614", "the network does not run on these data", notes=(first,))

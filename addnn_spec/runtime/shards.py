@@ -106,6 +106,12 @@ def join(device: torch.device) -> Exchange:
     return Group(device)
 
 
+def rank() -> int:
+    """This process's number; 0 alone."""
+    together = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_rank() if together else 0
+
+
 def leave() -> None:
     """End the group, where there is one."""
     if distributed.is_available() and distributed.is_initialized():

@@ -7,7 +7,7 @@ by hooks at its submodules, which see no functional values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.indices.geometry import full_precision
+from addnn_spec.runtime.errors import RuntimeRefusal
 
 Receive = Callable[[str, int, Tensor], None]
 """Gets a node's key, the number of its call in this forward pass (from 0), and its value."""
@@ -119,6 +120,24 @@ def untouched(module: nn.Module, mode: str = "eval") -> Iterator[None]:
         with torch.no_grad():
             for value, before in buffers:
                 value.copy_(before)
+
+
+def trial(taps: Taps, inputs: Sequence[Tensor], mode: str = "eval") -> None:
+    """One forward pass that leaves no trace.
+
+    Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
+    """
+    with untouched(taps.module, mode), taps.installed():
+        try:
+            taps.run(*inputs)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise not_run(error) from error
+
+
+def not_run(error: Exception) -> RuntimeRefusal:
+    """What to say where a forward pass has failed."""
+    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    return RuntimeRefusal("E0614", "the network does not run on these data", notes=(first,))
 
 
 @contextmanager

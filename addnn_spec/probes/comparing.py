@@ -1,0 +1,128 @@
+"""Two runs side by side, where they can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.runtime.record import IndexRecord, NodeRecord, RunRecord, Split
+
+_OPTIONS = ("reduction", "sequence", "normalisation", "metric", "ties", "precision", "mode")
+_SPLITS: tuple[Split, ...] = ("train", "test", "cross")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two nodes' indices on one split, and their difference by pairs of samples.
+
+    `error` is the standard error of the mean difference of the samples' own values; None where a
+    value is undefined in one of them.
+    """
+
+    first: NodeRecord
+    second: NodeRecord
+    split: Split
+    before: float
+    after: float
+    error: float | None
+
+    @property
+    def change(self) -> float:
+        """The second minus the first."""
+        return self.after - self.before
+
+    @property
+    def clear(self) -> bool:
+        """Whether the change is more than two standard errors."""
+        return self.error is not None and abs(self.change) > 2 * self.error
+
+
+def unequal(a: RunRecord, b: RunRecord) -> list[str]:
+    """In what two runs differ that must be equal, in words."""
+    pairs: list[tuple[str, object, object]] = [
+        ("m", a.m, b.m),
+        ("task", a.data.task, b.data.task),
+        ("order", a.options.order, b.options.order),
+        *((n, getattr(a.options, n), getattr(b.options, n)) for n in _OPTIONS),
+        ("test data", _there(a), _there(b)),
+    ]
+    found = [f"{name} is {x} and {y}" for name, x, y in pairs if x != y]
+    if a.data.train.sha256 != b.data.train.sha256:
+        found.append("the training samples are others")
+    if a.data.test and b.data.test and a.data.test.sha256 != b.data.test.sha256:
+        found.append("the test samples are others")
+    return found
+
+
+def _there(run: RunRecord) -> str:
+    return "given" if run.data.test is not None else "not given"
+
+
+def compare_runs(a: RunRecord, b: RunRecord) -> list[Difference]:
+    """The differences at nodes of the same label, and last of all at the two last nodes.
+
+    Raises `DiagnosticError` (E0613) where the runs were not taken alike, with all that differs.
+    """
+    reasons = unequal(a, b)
+    if reasons:
+        raise DiagnosticError(
+            Diagnostic(
+                "E0613",
+                f"the runs cannot be compared: {reasons[0]}",
+                notes=tuple(reasons[1:]),
+                help="probe both with the same data, --samples, --seed and options",
+            )
+        )
+    theirs = {node.label for node in b.nodes}
+    pairs = [(node.label, node.label) for node in a.nodes if node.label in theirs]
+    ends = (a.nodes[-1].label, b.nodes[-1].label)
+    if ends not in pairs:
+        pairs.append(ends)
+    return [found for first, second in pairs for found in _at(a, first, b, second)]
+
+
+def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[Difference]:
+    left, right = a.node(first), b.node(second)
+    for split in _SPLITS:
+        before, after = left.on(split), right.on(split)
+        if before is not None and after is not None:
+            error = paired_error(before, after)
+            yield Difference(left, right, split, before.value, after.value, error)
+
+
+def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
+    """The standard error of the mean of paired differences; None where pairs are undefined.
+
+    For hits that is √((b + c) − (b − c)²/m)/m with b and c the discordant pairs, but for the
+    divisor m − 1 in place of m.
+    """
+    apart = b.samples() - a.samples()
+    if len(apart) < 2 or bool(np.isnan(apart).any()):
+        return None
+    return float(apart.std(ddof=1) / math.sqrt(len(apart)))
+
+
+def compared_text(a: RunRecord, b: RunRecord, found: list[Difference]) -> str:
+    """The differences as aligned text; those of more than two standard errors are marked."""
+    rows = [["node", "split", a.network.name, b.network.name, "change", ""]]
+    for item in found:
+        label = item.first.label
+        if item.second.label != label:
+            label = f"{label} | {item.second.label}"
+        change = f"{item.change:+.4f}" + ("" if item.error is None else f" ±{item.error:.4f}")
+        mark = "*" if item.clear else ""
+        rows.append([label, item.split, f"{item.before:.4f}", f"{item.after:.4f}", change, mark])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    note = f"m = {a.m}; ± one standard error of paired differences; * more than two"
+    return "\n".join([*lines, note, ""])

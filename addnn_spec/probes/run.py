@@ -1,0 +1,440 @@
+"""`probe`: the indices of a network's nodes on data, as a run that can be kept and shown."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from addnn_spec import __version__
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import write_atomic
+from addnn_spec.network import Network, load
+from addnn_spec.passes.dims import check_dims
+from addnn_spec.passes.memory import at
+from addnn_spec.probes.nodes import (
+    ProbeNode,
+    graph_nodes,
+    module_nodes,
+    nearest,
+    select,
+    sources,
+)
+from addnn_spec.probes.shown import ProbeRun
+from addnn_spec.runtime.data import open_data
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.measuring import MEASURES, Measure
+from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
+from addnn_spec.runtime.record import (
+    NetworkRecord,
+    NodeRecord,
+    OptionsRecord,
+    PlanRecord,
+    RunRecord,
+    Task,
+    read_run,
+)
+from addnn_spec.runtime.samples import Expected, Feed, Preparation, make_feed
+from addnn_spec.runtime.shards import Exchange, join
+from addnn_spec.runtime.taps import is_probed
+from addnn_spec.sizes import symbols
+
+_EVERY = 30.0  # seconds between saves of what is done
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a run beside the network and the data; see `probe`."""
+
+    nodes: tuple[str, ...] = ("layers",)
+    samples: int = 2000
+    seed: int = 0
+    task: Task | None = None
+    preparation: Preparation = field(default_factory=Preparation)
+    settings: Settings = field(default_factory=Settings)
+    output: Path | None = None
+    announce: Callable[[Prober, PlanRecord], None] = lambda prober, plan: None
+    progress: Progress = lambda share, what: None
+
+
+def probe(
+    network: Network | nn.Module | str | Path,
+    *,
+    train: Any,
+    test: Any = None,
+    weights: str | Path | Mapping[str, Any] | None = None,
+    nodes: str | Sequence[str] = "layers",
+    samples: int = 2000,
+    seed: int = 0,
+    task: Task | None = None,
+    order: int = 2,
+    ties: Literal["lowest", "all", "any"] = "lowest",
+    reduction: Literal["flatten", "gap"] = "flatten",
+    sequence: Literal["flatten", "last", "mean"] = "flatten",
+    layout: Literal["auto", "NHWC", "NCHW"] = "auto",
+    channels: int | None = None,
+    resize: int | None = None,
+    crop: int | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    device: str = "auto",
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
+    mode: Literal["eval", "train"] = "eval",
+    budget: int = 4 * GIB,
+    batch: int | None = None,
+    measures: Sequence[str] | Mapping[str, Measure] = (),
+    output: str | Path | None = None,
+) -> ProbeRun:
+    """The Separation Index (labels) or Smoothness Index (targets) at a network's nodes.
+
+    `network` is a spec's file or a packaged network's name, a loaded `Network`, or any `nn.Module`:
+    there hooks see submodules alone, unless it was emitted with `--probes`. `train` and `test` are
+    what `open_data` takes: a bundled set's name, a path, a Dataset, or a pair (x, y) of arrays.
+    `samples` are drawn of each, balanced by class. `nodes` chooses: `layers`, `blocks`, `all`, or
+    patterns of paths. `budget` is in bytes. `measures` names others of `MEASURES`, or maps names to
+    functions of a node's `Rows`. `output` is a file for the run: what is done is saved there also
+    when the run is stopped, and an unfinished run there with the same network, data and options is
+    gone on with.
+
+    The module is left as it was, to the bit: mode, gradients, running statistics, random state.
+
+    Raises `DiagnosticError` for a spec, weights, data or options that cannot be used.
+    """
+    preparation = Preparation(layout, channels, resize, crop, tuple(mean), tuple(std))
+    chosen = (
+        {name: MEASURES[name] for name in measures}
+        if not isinstance(measures, Mapping)
+        else (dict(measures))
+    )
+    settings = Settings(
+        order,
+        ties,
+        reduction,
+        sequence,
+        precision,
+        mode,
+        pick_device(device),
+        budget,
+        batch,
+        chosen,
+    )
+    patterns = (nodes,) if isinstance(nodes, str) else tuple(nodes)
+    request = Request(
+        patterns,
+        samples,
+        seed,
+        task,
+        preparation,
+        settings,
+        None if output is None else Path(output),
+    )
+    return run_probe(network, train, test, weights, request)
+
+
+def pick_device(name: str) -> str:
+    """`auto` is CUDA's current device where there is one, else the CPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.device(name)
+    except RuntimeError as error:
+        raise DiagnosticError(
+            Diagnostic("E0607", f"{name} is no device", help="auto, cpu, cuda or cuda:1")
+        ) from error
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise DiagnosticError(Diagnostic("E0614", f"there is no {name} here"))
+    return name
+
+
+def run_probe(
+    network: Network | nn.Module | str | Path,
+    train: Any,
+    test: Any,
+    weights: str | Path | Mapping[str, Any] | None,
+    request: Request,
+    *,
+    settings: tuple[str, ...] = (),
+) -> ProbeRun:
+    """`probe`, from a request. `settings` are the words that shaped the spec, for the record.
+
+    Raises `DiagnosticError` as `probe` does.
+    """
+    try:
+        exchange = join(torch.device(request.settings.device))
+        return _Runner(network, train, test, weights, request, settings, exchange).run()
+    except RuntimeRefusal as error:
+        raise DiagnosticError(
+            Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
+        ) from error
+
+
+class _Runner:
+    """One run: prepare, plan, measure, record."""
+
+    def __init__(
+        self,
+        network: Network | nn.Module | str | Path,
+        train: Any,
+        test: Any,
+        weights: str | Path | Mapping[str, Any] | None,
+        request: Request,
+        settings: tuple[str, ...],
+        exchange: Exchange,
+    ) -> None:
+        self.request, self.exchange = request, exchange
+        self.network = load(network) if isinstance(network, str | Path) else network
+        live = isinstance(self.network, nn.Module)
+        self.feed = self._feed(train, test)
+        self.nodes: list[ProbeNode]
+        if isinstance(self.network, Network):
+            self.module = self._built(self.network, weights)
+            self.nodes = graph_nodes(self.network.graph, self._dims(self.network))
+        else:
+            self.module = self.network
+            self.nodes = module_nodes(self.module, self.feed.first(), request.settings.mode)
+        self.named = self._network_record(weights, settings, live)
+        self.chosen = select(self.nodes, request.nodes)
+        exact = request.settings.reduction != "flatten" or request.settings.sequence != "flatten"
+        self.above = sources(self.chosen, exact=exact or self.feed.splits[0].positions is not None)
+        probes = [
+            Probe(node.label, node.key, node.key_call, node.sequence)
+            for node in self.chosen
+            if node.label not in self.above
+        ]
+        self.prober = Prober(self.module, probes, self.feed, request.settings, exchange=exchange)
+        self.done: dict[str, Measured] = {}
+        self.notes = [*self.prober.notes]
+        self.saved = time.monotonic()
+
+    def _built(self, network: Network, weights: str | Path | Mapping[str, Any] | None) -> nn.Module:
+        """The live module; without weights as `seed` initialises it."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.request.seed)
+            return network.build(weights, probes=True)
+
+    def _feed(self, train: Any, test: Any) -> Feed:
+        opened = open_data(train)
+        tested = open_data(test).train if test is not None else opened.test
+        request = self.request
+        expected = _expected(self.network) if isinstance(self.network, Network) else None
+        return make_feed(
+            opened.train,
+            tested,
+            samples=request.samples,
+            seed=request.seed,
+            task=request.task,
+            preparation=request.preparation,
+            expected=expected,
+        )
+
+    def _dims(self, network: Network) -> dict[str, int]:
+        """The symbolic sizes that the samples give; 1 for the batch's."""
+        dims: dict[str, int] = {}
+        graph = network.graph
+        for id, values in zip(graph.inputs, self.feed.first(), strict=True):
+            shape = graph.node(id).outputs[0].shape
+            for size, given in zip(shape[1:], values.shape[1:], strict=True):
+                named = symbols(size)
+                if len(named) == 1 and str(size) == named[0].name:
+                    if dims.setdefault(named[0].name, given) != given:
+                        message = (
+                            f"{named[0].name} is {dims[named[0].name]} and {given} in the data"
+                        )
+                        raise RuntimeRefusal("E0612", message)
+        check_dims(graph, dims)
+        for id in graph.inputs:
+            for symbol in symbols(graph.node(id).outputs[0].shape[0]):
+                dims.setdefault(symbol.name, 1)
+        self.dims = dims
+        return dims
+
+    def _network_record(
+        self, weights: str | Path | Mapping[str, Any] | None, settings: tuple[str, ...], live: bool
+    ) -> NetworkRecord:
+        network = self.network
+        name = network.name if isinstance(network, Network) else type(network).__name__
+        given = "as initialised" if weights is None else "as given"
+        common: dict[str, Any] = {
+            "name": name,
+            "settings": settings,
+            "weights": Path(weights).name if isinstance(weights, str | Path) else given,
+            "weights_sha256": _digest(self.module),
+            "parameters": sum(p.numel() for p in self.module.parameters()),
+        }
+        if not isinstance(network, Network):
+            origin = "probes" if is_probed(self.module) else "module"
+            return NetworkRecord(**{**common, "origin": origin, "weights": "as given"})
+        assert network.session.file is not None and not live
+        source = network.session.file.source
+        return NetworkRecord(
+            **common,
+            origin="spec",
+            spec=source.name.replace("\\", "/").rsplit("/", 1)[-1],
+            spec_sha256=sha256(source.text.encode()).hexdigest(),
+            macs=at(network.costs.main.total.macs, self.dims),
+        )
+
+    def run(self) -> ProbeRun:
+        """Measure what an earlier run has not; save what is done, whatever happens."""
+        if self.request.settings.mode == "train":
+            warnings.warn("probing in training mode, as asked for", stacklevel=4)
+            self.notes.append("training mode was asked for: norms use each batch's own statistics")
+        if self.named.origin == "module":
+            self.notes.append("read by hooks: functional values between submodules are unseen")
+        if self.named.weights == "as initialised":
+            self.notes.append("no weights were given: the network is as initialised")
+        self._resume()
+        self.plan = self._plan()
+        if self.exchange.rank == 0:
+            self.request.announce(self.prober, self.plan)
+        try:
+            self.prober.run(self._receive, self.request.progress)
+        except BaseException:
+            self._save(complete=False)
+            raise
+        return ProbeRun(self._save(complete=True))
+
+    def _receive(self, item: Measured) -> None:
+        self.done[item.label] = item
+        if item.note:
+            self.notes.append(item.note)
+        if time.monotonic() - self.saved > _EVERY:
+            self._save(complete=False)
+
+    def _save(self, *, complete: bool) -> RunRecord:
+        record = self._record(complete)
+        self.saved = time.monotonic()
+        if self.request.output is not None and self.exchange.rank == 0:
+            write_atomic(self.request.output, record.text())
+        return record
+
+    def _resume(self) -> None:
+        """Take over the nodes of an unfinished run of the same, and plan for the rest."""
+        path = self.request.output
+        if path is None or not path.is_file():
+            return
+        try:
+            before = read_run(path)
+        except RuntimeRefusal:
+            return
+        self.plan = before.plan
+        mine = self._record(complete=False)
+        same = (mine.network, mine.data, mine.options, mine.versions)
+        if before.complete or same != (
+            before.network,
+            before.data,
+            before.options,
+            before.versions,
+        ):
+            return
+        for node in before.nodes:
+            if node.train is not None:
+                self.done[node.label] = Measured(
+                    label=node.label,
+                    train=node.train,
+                    test=node.test,
+                    cross=node.cross,
+                    measures=node.measures,
+                )
+        self.prober.plan_for(self.done)
+
+    def _plan(self) -> PlanRecord:
+        prober = self.prober
+        macs = self.named.macs
+        return PlanRecord(
+            m=self.feed.record.train.m,
+            passes=prober.passes,
+            bytes=prober.plan.bytes,
+            operations=float(prober.operations),
+            forward_operations=None if macs is None else 2.0 * macs * prober.forwards(),
+        )
+
+    def _record(self, complete: bool) -> RunRecord:
+        settings, request = self.request.settings, self.request
+        options = OptionsRecord(
+            nodes=request.nodes,
+            seed=request.seed,
+            order=settings.order,
+            reduction=settings.reduction,
+            sequence=settings.sequence,
+            ties=settings.ties,
+            precision=settings.precision,
+            mode=settings.mode,
+            batch=self.prober.batch,
+            device=settings.device,
+            threads=torch.get_num_threads(),
+            processes=self.exchange.size,
+            budget=settings.budget,
+        )
+        return RunRecord(
+            complete=complete,
+            versions={
+                "addnn_spec": __version__,
+                "python": platform.python_version(),
+                "torch": str(torch.__version__),
+            },
+            network=self.named,
+            data=self.feed.record,
+            options=options,
+            plan=self.plan,
+            chance=self.prober.scorer.chance(),
+            nodes=tuple(self._nodes()),
+            notes=tuple(self.notes),
+        )
+
+    def _nodes(self) -> list[NodeRecord]:
+        feeds = nearest(self.nodes, {node.label for node in self.chosen})
+        records = []
+        for node in self.chosen:
+            found = self.prober.found.get(node.label)
+            result = self.done.get(node.label)
+            records.append(
+                NodeRecord(
+                    path=node.path,
+                    call=node.call,
+                    kind=node.kind,
+                    operator=node.operator,
+                    depth=node.depth,
+                    block=node.block,
+                    inputs=feeds[node.label],
+                    dense=node.dense,
+                    shape=node.shape if found is None else found.shape,
+                    dimensions=0 if found is None else found.size.dimensions,
+                    parameters=node.parameters,
+                    macs=node.macs,
+                    as_above=self.above.get(node.label),
+                    train=None if result is None else result.train,
+                    test=None if result is None else result.test,
+                    cross=None if result is None else result.cross,
+                    measures={} if result is None else result.measures,
+                )
+            )
+        return records
+
+
+def _expected(network: Network) -> list[Expected]:
+    graph = network.graph
+    wanted = []
+    for name, id in zip(graph.input_names, graph.inputs, strict=True):
+        kind = graph.node(id).outputs[0]
+        shape = tuple(size if isinstance(size, int) else None for size in kind.shape[1:])
+        wanted.append(Expected(name, shape, kind.dtype))
+    return wanted
+
+
+def _digest(module: nn.Module) -> str:
+    digest = sha256()
+    for name, value in module.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(
+            value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        )
+    return digest.hexdigest()

@@ -1,0 +1,160 @@
+"""A finished run, for Python: as a table, for a paper, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from addnn_spec.files import write_atomic
+from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SPLITS: tuple[Split, ...] = ("train", "test", "cross")
+_ESCAPED = {"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "$": r"\$"}
+_NAMES = {"separation": "SI", "smoothness": "SmI"}
+
+
+class ProbeRun:
+    """What `probe` measured. `record` is all of it, as it stands in `run.json`."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+
+    def __repr__(self) -> str:
+        record = self.record
+        state = "" if record.complete else ", unfinished"
+        return f"ProbeRun({record.network.name}: {len(record.nodes)} nodes, m = {record.m}{state})"
+
+    def __str__(self) -> str:
+        return plain(self.record)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a node: its place, and each index by split and name (`train_hard1`)."""
+        return [_row(self.record, node) for node in self.record.nodes]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The nodes as a pandas table, one row each, in the order of computing."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows()).set_index("node")
+
+    def to_latex(self) -> str:
+        """The first index of each node as a LaTeX table (booktabs), with standard errors."""
+        splits = [s for s in _SPLITS if any(node.on(s) for node in self.record.nodes)]
+        lines = [
+            rf"\begin{{tabular}}{{ll{'r' * len(splits)}}}",
+            r"\toprule",
+            " & ".join(["Node", "Operator", *splits]) + r" \\",
+            r"\midrule",
+        ]
+        for node in self.record.nodes:
+            known = self.record.node(node.label)
+            cells = [_latex(node.label), _latex(node.operator)]
+            for split in splits:
+                found = known.on(split)
+                cells.append(
+                    "" if found is None else rf"${found.value:.4f} \pm {found.standard_error:.4f}$"
+                )
+            lines.append(" & ".join(cells) + r" \\")
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self.caption()}", ""])
+
+    def caption(self) -> str:
+        """How the indices were taken, in a line."""
+        record = self.record
+        options = record.options
+        index = "Separation" if record.data.task == "classification" else "Smoothness"
+        return (
+            f"{index} Index of {record.network.name}, m = {record.m}, seed {options.seed}, "
+            f"reduction {options.reduction}, normalisation {options.normalisation}, "
+            f"ties {options.ties}, {options.precision}, {options.mode} mode"
+        )
+
+    def cite(self) -> str:
+        """BibTeX of the indices' source and of this software."""
+        version = self.record.versions["addnn_spec"]
+        return (
+            "@misc{kalhor2019evaluation,\n"
+            "  author = {Kalhor, Mohsen and others},\n"
+            "  title  = {Evaluation of dataflow through layers of deep neural networks},\n"
+            "  year   = {2019},\n"
+            "  note   = {arXiv:1906.05156},\n"
+            "}\n"
+            "@software{addnn_spec,\n"
+            "  title   = {addnn-spec},\n"
+            f"  version = {{{version}}},\n"
+            "}\n"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write `run.json`. Raises `DiagnosticError` (E0602) if that cannot be."""
+        write_atomic(Path(path), self.record.text())
+
+
+def _row(record: RunRecord, node: NodeRecord) -> dict[str, Any]:
+    known = record.node(node.label)
+    row: dict[str, Any] = {
+        "node": node.label,
+        "operator": node.operator,
+        "kind": node.kind,
+        "depth": node.depth,
+        "dimensions": node.dimensions or known.dimensions,
+        "as_above": node.as_above,
+    }
+    for split in _SPLITS:
+        found = known.on(split)
+        if found is not None:
+            row |= {f"{split}_{name}": value for name, value in found.values.items()}
+            row[f"{split}_error"] = found.standard_error
+    row |= {name: measure.value for name, measure in known.measures.items()}
+    return row
+
+
+def _latex(text: str) -> str:
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def plain(record: RunRecord) -> str:
+    """The nodes with their first index on each split, as aligned text."""
+    splits = [s for s in _SPLITS if any(node.on(s) for node in record.nodes)]
+    indices = [n.train for n in record.nodes if n.train is not None]
+    measures = sorted({name for node in record.nodes for name in node.measures})
+    head = ["node", "operator", "values", *splits, *measures]
+    rows = [head]
+    for node in record.nodes:
+        cells = [node.label, node.operator]
+        if node.as_above is not None:
+            rows.append([*cells, "as above", *([""] * (len(head) - 3))])
+            continue
+        cells.append(f"{node.dimensions:,}" if node.dimensions else "")
+        for split in splits:
+            found = node.on(split)
+            cells.append("" if found is None else f"{found.value:.4f} ±{found.standard_error:.4f}")
+        for name in measures:
+            measure = node.measures.get(name)
+            cells.append("" if measure is None else f"{measure.value:.4f}")
+        rows.append(cells)
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    name = _NAMES[indices[0].index] if indices else "index"
+    chance = ", ".join(f"{split} {value:.4f}" for split, value in record.chance.items())
+    return "\n".join([*lines, f"{name}; by chance: {chance}", *record.notes, ""])
+
+
+def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:
+    """The plan in a line."""
+    forward = plan.forward_operations
+    return (
+        f"{nodes} nodes with {values:,} values a sample; m = {plan.m:,}"
+        f"{' of train and of test' if splits > 1 else ''}; {plan.passes} "
+        f"pass{'' if plan.passes == 1 else 'es'}; at most {plan.bytes / 2**20:,.0f} MiB; "
+        f"{plan.operations:.2g} operations to search"
+        + (f", {forward:.2g} in the network" if forward is not None else "")
+    )
