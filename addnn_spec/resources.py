@@ -29,11 +29,21 @@ def error_page(code: str) -> str | None:
     return page.read_text(encoding="utf-8") if page.is_file() else None
 
 
+def file_inside(root: Path, path: str) -> Path | None:
+    """The file `path` below `root`, links followed, or None: nothing outside is ever given."""
+    found = root / path
+    try:
+        inside = found.is_file() and found.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # too long a name, a link to itself
+        return None
+    return found if inside else None
+
+
 def find_spec(path: str) -> Path | None:
     """A file of the standard library, by its path in `specs/` or its name in any folder there."""
     root = folder("specs")
-    direct = root / path
-    if direct.is_file() and direct.resolve().is_relative_to(root.resolve()):
+    direct = file_inside(root, path)
+    if direct is not None:
         return direct
     if "/" in path:
         return None

@@ -13,7 +13,7 @@ from addnn_spec.elaborate.context import Context, Failed, Limits
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.reading import read_source
-from addnn_spec.resources import find_spec
+from addnn_spec.resources import file_inside, find_spec
 from addnn_spec.resources import folder as specs_folder
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
@@ -210,6 +210,15 @@ class Loader:
                 )
             )
             return None
+        if len(self._loading) >= self.limits.calls:
+            self.collector.add(
+                Diagnostic(
+                    "E0502",
+                    f"files import one another more than {self.limits.calls} deep",
+                    Label(item.path_span),
+                )
+            )
+            return None
         beside = folder is not None and path == folder / item.path
         shown = PurePath(file.source.name).parent / item.path if beside else PurePath(item.path)
         return self.load(path, shown.as_posix())
@@ -219,8 +228,8 @@ class Loader:
         relative = Path(item.path)
         inside = not relative.is_absolute() and "\0" not in item.path and ".." not in relative.parts
         if inside and folder is not None:
-            path = folder / relative
-            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            path = file_inside(folder, item.path)
+            if path is not None:
                 return path
         packaged = find_spec(item.path) if inside else None
         if packaged is None:

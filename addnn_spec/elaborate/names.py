@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 
@@ -34,6 +35,24 @@ def forbidden(segment: str) -> str | None:
         return f"emitted modules have a method {segment}"
     if segment.startswith("_"):
         return "names with a leading underscore are torch's own"
+    return None
+
+
+_EMITTED = frozenset(
+    """
+    Callable F NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations math nn torch
+    """.split()  # noqa: SIM905
+)
+
+
+def forbidden_class(name: str) -> str | None:
+    """Why the class of a network cannot be called `name`, or None."""
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return f"{name} is a keyword of Python"
+    if name in dir(builtins):
+        return f"{name} is Python's own"
+    if name in _EMITTED:
+        return f"the emitted file has another {name}"
     return None
 
 

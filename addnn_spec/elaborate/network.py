@@ -9,6 +9,7 @@ from addnn_spec.elaborate.base import Frame, Poison, flatten
 from addnn_spec.elaborate.builder import Builder
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Given, Interface, Stated
 from addnn_spec.graph import Graph, Output
@@ -39,6 +40,10 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     target = layer.target
     assert isinstance(target, Definition)
     span = target.node.name_span
+    reason = forbidden_class(ctx.network)
+    if reason is not None:
+        help = f"call it {ctx.network.capitalize()}Net"
+        ctx.fail("E0404", f"a network cannot be called {ctx.network}", span, reason, help=help)
     elaborator = Higher(ctx)
     elaborator.interface = Interface(None)
     builder = Builder(ctx, "network", ctx.network, span)

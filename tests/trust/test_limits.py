@@ -1,0 +1,92 @@
+"""Whatever a text asks for: an end within the limits of time and memory, and one clear message."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.trust.confined import MEMORY, Confined
+from tests.trust.texts import BOMBS, HEAVY, TAKEN, net
+
+QUICK = {
+    "parentheses 10^3", "parentheses 10^5", "lists", "minus", "not", "conditionals", "a comment",
+    "an open string", "a megabyte and more", "a circle of 10^4 blocks", "a large list, often",
+    "a chain of 10^4 functions",
+}  # fmt: skip
+"""Those that take less than a second or so."""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_expansion_is_refused_by_arithmetic(confined: Confined, name: str) -> None:
+    """Less than 0.1 s of CPU and 10 MiB; the better of two runs, for the machine may be busy."""
+    text, codes = BOMBS[name]
+    outcomes = [confined.check(text) for _ in range(2)]
+    outcome = outcomes[0]
+    assert outcome.code in (1, 2) and "Traceback" not in outcome.err
+    assert {code for code in outcome.codes if code.startswith("E")} == codes
+    assert min(run.cpu for run in outcomes) < 0.1
+    assert outcome.growth < 10 * 2**20
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_large_numbers_cost_nothing(confined: Confined, name: str) -> None:
+    outcomes = [confined.check(TAKEN[name]) for _ in range(2)]
+    assert outcomes[0].code == 0, outcomes[0].err
+    assert min(run.cpu for run in outcomes) < 0.2 and outcomes[0].growth < 20 * 2**20
+
+
+def held(confined: Confined, text: str | bytes, command: str = "check") -> None:
+    outcome = confined.run(command, "-", text=text)
+    assert outcome.code in (0, 1, 2), (outcome.code, outcome.err[-2000:])
+    assert "Traceback" not in outcome.err and outcome.growth < MEMORY
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in HEAVY]
+)
+def test_heavy_texts_come_to_an_end(confined: Confined, name: str) -> None:
+    held(confined, HEAVY[name])
+
+
+@pytest.mark.parametrize("depth", [98, 99, 100, 101, 102])
+@pytest.mark.parametrize(
+    ("opening", "closing", "inner"), [("(", ")", "1"), ("[", "]", "1"), ("-", "", "1")]
+)
+def test_nesting_is_taken_to_100(
+    confined: Confined, opening: str, closing: str, inner: str, depth: int
+) -> None:
+    text = f"let a = {opening * depth}{inner}{closing * depth}\n"
+    outcome = confined.check(text + net("output y = x"))
+    errors = {code for code in outcome.codes if code.startswith("E")}
+    assert errors <= {"E0502", "E0210"} and bool(errors) is (depth > 100)
+
+
+@pytest.mark.parametrize("kind", ["text", "expression"])
+def test_an_error_in_a_long_line_is_shown_briefly(confined: Confined, kind: str) -> None:
+    line = f"let a = [{'1, ' * 30_000}$ ]" if kind == "expression" else f'let a = "{"é" * 400_000}'
+    outcome = confined.check(line)
+    assert outcome.code == 1 and len(outcome.err.encode()) < 2000
+
+
+PIECES = ["network", "Net", "{", "}", "(", ")", "[", "]", "->", "x", "input", "output", "=", "1",
+          "let", "fn", "block", "repeat", "for", "in", "0..3", "if", "else", '"a{b}"', "#", "\n",
+          ":", ",", "Conv2d", "ReLU", "float", "+", "**", "then", "none", "é"]  # fmt: skip
+
+
+def rubbish(rng: Random, text: str) -> bytes:
+    """A text with some bytes or pieces changed."""
+    data = bytearray(text.encode())
+    for _ in range(rng.randint(1, 6)):
+        place = rng.randrange(len(data))
+        match rng.randrange(4):
+            case 0:
+                data[place] = rng.randrange(256)
+            case 1:
+                data[place:place] = rng.choice(PIECES).encode()
+            case 2:
+                del data[place : place + rng.randint(1, 12)]
+            case 3:
+                other = rng.randrange(len(data))
+                data[place:place] = data[other : other + rng.randint(1, 60)]
+    return bytes(data)
