@@ -129,7 +129,18 @@ class _Merger:
             if present == self._all or self._flag(present) is not None:
                 continue
             self._flag_sets.append(present)
-        return len(self._flag_sets) <= MOST_FLAGS
+        return len(self._flag_sets) <= MOST_FLAGS and not self._turns_differ(steps)
+
+    def _turns_differ(self, steps: Sequence[_Slot]) -> bool:
+        """Whether a step that some lack is a turn of a loop that all have: no arm of an `if`."""
+        partial = {self._first(slot).span for slot in steps if len(slot.of) < len(self._all)}
+        return any(
+            self._first(slot).span in partial for slot in steps if len(slot.of) == len(self._all)
+        )
+
+    def _first(self, slot: _Slot) -> Step:
+        variant, index = next(iter(slot.of.items()))
+        return self._groups[variant][0].steps[index][0]
 
     def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
         """Whether every structure has at most one child at a path, of at most two in all."""
