@@ -140,7 +140,8 @@ class _Merger:
 
     def _first(self, slot: _Slot) -> Step:
         variant, index = next(iter(slot.of.items()))
-        return self._groups[variant][0].steps[index][0]
+        first: Step = self._groups[variant][0].steps[index][0]
+        return first
 
     def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
         """Whether every structure has at most one child at a path, of at most two in all."""

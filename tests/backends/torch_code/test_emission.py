@@ -314,7 +314,7 @@ def test_awkward_names() -> None:
         "block Tensor(out) { return x -> torch: Linear(out) -> nn: ReLU -> F: Linear(out) }\n"
         "block Scan(n) { return x -> Linear(n) }\n"
         "block list { return x -> Linear(3) }\n"
-        "network nn {\n  input dict: float[N, 8]\n  self = dict -> print: Linear(4)\n"
+        "network Net {\n  input dict: float[N, 8]\n  self = dict -> print: Linear(4)\n"
         "  len = self -> Tensor(5)\n  output id = len -> Scan(7) -> list\n}"
     )
     graph = graph_of(text)
