@@ -60,9 +60,7 @@ class Confined:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.communicate(timeout=10)
 
     def run(self, *arguments: str, text: str | bytes = "", folder: Path | None = None) -> Outcome:
         """`addnn` with these arguments, and this on standard input."""
