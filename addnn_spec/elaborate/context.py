@@ -28,7 +28,7 @@ class Limits:
     steps: int = 1_000_000
     """Function calls, loop turns, list elements and string characters at compile time."""
     elements: int = 100_000
-    """Elements of one list, those of lists within it included."""
+    """Elements of a list of lists, all together."""
 
 
 class Failed(Exception):
@@ -79,7 +79,7 @@ class Context:
     def weigh(self, value: Any, span: Span) -> None:
         """Refuse a list or a layer that holds too much, however its parts are shared."""
         extent = self.extents.of(value)
-        if extent.size > self.limits.elements:
+        if extent.depth > 1 and extent.size > self.limits.elements:
             self.fail("E0210", f"this holds more than {self.limits.elements:,} elements", span)
         if extent.depth > self.limits.nesting:
             self.fail("E0210", f"this is nested more than {self.limits.nesting} deep", span)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 import time
@@ -47,7 +46,8 @@ def test_100_000_distinct_nodes_from_text_to_source() -> None:
         f"\n100,000 distinct nodes: text to graph {elaborated - start:.1f} s,"
         f" graph to source {end - elaborated:.1f} s"
     )
-    assert text.count("layer") >= 100_000 and ast.parse(text)
+    assert text.count("layer") >= 100_000
+    compile(text, "net.py", "exec")
     assert end - start <= 30
 
 
