@@ -97,6 +97,8 @@ CODES: dict[str, str] = {
     "E0614": "probing cannot be carried out",
     # E07: emission
     "E0701": "something that has no PyTorch source",
+    # E09: the compiler itself
+    "E0900": "a bug of addnn",
     # W01: unused and doubtful
     "W0101": "a value is never used",
     "W0102": "an input is never used",
@@ -119,6 +121,7 @@ RANGES: dict[str, str] = {
     "E05": "Limits",
     "E06": "Files, weights and the command line",
     "E07": "Emission",
+    "E09": "The compiler itself",
     "W01": "Warnings",
     "N01": "Notes",
 }

@@ -12,6 +12,9 @@ import os
 import sys
 
 
+_BUG = "E0900"
+
+
 def main() -> None:
     """Run `addnn` with the arguments of the process, and exit."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # they are looked for at length
@@ -37,6 +40,14 @@ def run(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets words
+        if os.environ.get("ADDNN_TRACEBACK"):
+            raise
+        sys.stderr.write(
+            f"error[{_BUG}]: this is a bug of addnn: {type(error).__name__}: {error}\n"
+            f"  = help: report it with what ADDNN_TRACEBACK=1 shows: addnn explain {_BUG}\n"
+        )
+        return 2
     return status
 
 

@@ -49,6 +49,15 @@ class _Survey:
         return frozenset(name for name, _, _ in self.given)
 
     @cached_property
+    def local(self) -> frozenset[str]:
+        """The names that can be read inside it, beside the file's."""
+        if isinstance(self.item, ast.Network):
+            return self.names | self.sizes
+        if isinstance(self.item, ast.Fn | ast.Block):
+            return self.names
+        return frozenset(name for name, _, kind in self.given if kind == "loop")
+
+    @cached_property
     def sizes(self) -> frozenset[str]:
         """The symbolic sizes that the inputs of a network declare."""
         return frozenset(
@@ -150,15 +159,14 @@ class _Unknown:
     def report_in(self, survey: _Survey) -> bool:
         """Whether there was no unknown name in an item."""
         told: set[str] = set()
-        local = isinstance(survey.item, ast.Fn | ast.Block | ast.Network)
-        sizes = survey.sizes if isinstance(survey.item, ast.Network) else frozenset()
+        local = survey.local
         for found in survey.nodes:
             if not isinstance(found, ast.Name | ast.Layer):
                 continue
             name = found.name
             if name in self.top or name in told or name == "x" or _is_builtin(name):
                 continue
-            if local and (name in survey.names or name in sizes):
+            if name in local:
                 continue
             told.add(name)
             self.env.bind(name, POISON, None, "file")
@@ -176,8 +184,7 @@ class _Unknown:
         if self.count > _MOST_UNKNOWN:
             return
         item = survey.item
-        local = isinstance(item, ast.Fn | ast.Block | ast.Network)
-        known = {*self.top, *(survey.names if local else ()), *functions.NAMES, *index()}
+        known = {*self.top, *survey.local, *functions.NAMES, *index()}
         close = near(name, known)
         help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
         if isinstance(item, ast.Block | ast.Fn):
@@ -361,7 +368,7 @@ def _check_cycles(surveys: list[_Survey], env: Env, collector: Collector) -> Non
     }
     nodes: dict[str, Any] = {name: survey.item for name, survey in found.items()}
     reads = {
-        name: sorted(other for other in survey.read - survey.names if other in nodes)
+        name: sorted(other for other in survey.read - survey.local if other in nodes)
         for name, survey in found.items()
     }
     done: set[str] = set()

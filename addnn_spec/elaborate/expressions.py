@@ -146,6 +146,8 @@ class Expressions(Elaborator):
             return self._logical(expr, frame)
         left, right = self.evaluate(expr.left, frame), self.evaluate(expr.right, frame)
         if isinstance(left, Tensor) or isinstance(right, Tensor):
+            if expr.op in ("==", "!=") and (left is None or right is None):
+                return expr.op == "!="  # whether an optional input is given
             return self._on_tensors(expr, left, right, frame)
         self.ctx.step(expr.span, self._size(left))
         if expr.op in ("==", "!=", "<", "<=", ">", ">="):

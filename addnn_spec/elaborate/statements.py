@@ -19,7 +19,7 @@ from addnn_spec.ops.init import Init, check_fits, make_init
 from addnn_spec.sizes import SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.values import Brace, Definition, LayerValue, kind_of, show
+from addnn_spec.values import Brace, Definition, Function, LayerValue, kind_of, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +270,7 @@ class Statements(Chains):
 
     def _declare(self, dim: ast.Dim, frame: Frame) -> Any:
         """A size of an input: a new symbolic size, or a value."""
-        if not isinstance(dim.value, ast.Name) or frame.env.find(dim.value.name) is not None:
+        if not isinstance(dim.value, ast.Name) or self._is_value(dim.value.name, frame):
             if dim.default is not None:
                 self._not_a_new_size(dim, frame)
             return self.size(dim, frame)
@@ -284,6 +284,12 @@ class Statements(Chains):
         size = SymbolicSize.of(Symbol(dim.value.name, default))
         frame.env.bind(dim.value.name, size, dim.value.span, "parameter")
         return size
+
+    @staticmethod
+    def _is_value(name: str, frame: Frame) -> bool:
+        """Whether a name in a shape has a value; a block's or network's name can be a new size."""
+        found = frame.env.find(name)
+        return found is not None and not isinstance(found.value, LayerValue | Function)
 
     def _not_a_new_size(self, dim: ast.Dim, frame: Frame) -> None:
         name = dim.value.name if isinstance(dim.value, ast.Name) else ""
@@ -329,7 +335,7 @@ class Statements(Chains):
             )
         for dim, size in zip(dims, type.shape, strict=True):
             name = dim.value.name if isinstance(dim.value, ast.Name) else None
-            if name is not None and frame.env.find(name) is None:
+            if name is not None and not self._is_value(name, frame):
                 frame.env.bind(name, size, dim.span, "parameter")
             elif not self.ctx.facts.equal(self.size(dim, frame), size):
                 self.ctx.fail(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 import addnn_spec
+from addnn_spec.cli import run
 from addnn_spec.cli.app import COMMANDS
 from tests.cli.conftest import ROOT, Addnn
 
@@ -76,3 +78,16 @@ def test_the_page_about_the_command_line_names_what_there_is() -> None:
         command = getattr(import_module(f"addnn_spec.cli.{module}"), function)
         options |= {option for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", text)) <= options
+
+
+def test_a_bug_is_told_in_words(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def broken(*_: Any, **__: Any) -> int:
+        raise KeyError("x")
+
+    monkeypatch.setattr("addnn_spec.cli._run", broken)
+    monkeypatch.delenv("ADDNN_TRACEBACK", raising=False)
+    assert run(["check", "x.net"]) == 2
+    assert "error[E0900]: this is a bug of addnn: KeyError: 'x'" in capsys.readouterr().err
+    monkeypatch.setenv("ADDNN_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        run(["check", "x.net"])

@@ -66,6 +66,17 @@ def test_a_default_reads_earlier_parameters() -> None:
     assert graph_of(text).type_of(graph_of(text).outputs[0].refs[0]).shape[1] == 6
 
 
+@pytest.mark.parametrize(("given", "features"), [("x", 3), ("x, x", 5)])
+def test_an_optional_tensor_is_given_or_none(given: str, features: int) -> None:
+    text = (
+        "block B()(x, mask = none) {\n"
+        "  if mask != none { return x -> Linear(5) }\n"
+        "  return x -> Linear(if none == mask then 3 else 4)\n"
+        "}\n"
+    ) + in_network(f"output y = ({given}) -> B")
+    assert graph_of(text).type_of(graph_of(text).outputs[0].refs[0]).shape[1] == features
+
+
 def test_layers_are_values_and_are_completed_by_use() -> None:
     before = "block R(body, act = ReLU) { return x + (x -> body) -> act }\n"
     text = before + in_network("output y = x -> R(Linear(8, bias = false), act = LeakyReLU(0.2))")
