@@ -11,7 +11,6 @@ import gc
 import os
 import sys
 
-
 _BUG = "E0900"
 
 
@@ -40,7 +39,7 @@ def run(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets words
+    except Exception as error:
         if os.environ.get("ADDNN_TRACEBACK"):
             raise
         sys.stderr.write(
