@@ -97,8 +97,8 @@ def tensor_of(kind: TensorType, device: str = "cpu") -> Tensor:
     return torch.rand(shape, device=device) > 0.5
 
 
-WITHIN_0_AND_1 = {"BCELoss", "GaussianNLLLoss"}
-"""Operators that take no other floats: probabilities, variances."""
+WITHIN_0_AND_1 = {"BCELoss", "GaussianNLLLoss", "MultiScaleRoIAlign", "RoIAlign", "RoIPool"}
+"""Operators that take no other floats: probabilities, variances, numbers of images."""
 
 
 def tensors_of(example: Example, device: str = "cpu") -> list[Tensor | None]:
