@@ -64,6 +64,8 @@ class ClassCode:
     flags: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=lambda: Paths(()))
     inputs: list[str] = field(default_factory=list)
+    lists: frozenset[int] = frozenset()
+    """The places of inputs that are lists of tensors."""
     ports: dict[str, str] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     outputs: list[Tree] = field(default_factory=list)
@@ -103,6 +105,8 @@ class _Resolver:
             [*code.ports, *_loop_variables(body)],
         )
         code.inputs = variables.inputs
+        first = body.drafts[0].inputs
+        code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
         code.outputs = variables.assign()
         code.parameters = [_parameter(column) for column in self._columns.signature()]
         code.stored = {n: self._stored[n] for n in self._columns.parameters if n in self._stored}

@@ -7,11 +7,12 @@ so that drafts of one block can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from addnn_spec.backends.torch_code.higher import higher_call
+from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,
@@ -35,7 +36,7 @@ from addnn_spec.graph import (
     WeightOf,
 )
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Support
+from addnn_spec.ops.code import Arg, Call, In, Invoke, Item, Own, Seq, Support
 from addnn_spec.ops.init import init_code
 from addnn_spec.source import Span
 
@@ -83,7 +84,8 @@ class Draft:
     """One graph as a class to be."""
 
     graph: Graph
-    inputs: list[tuple[str, TensorType]] = field(default_factory=list)
+    inputs: list[tuple[str, TensorType | None]] = field(default_factory=list)
+    """Each with its type; an input without one is a list of tensors."""
     children: list[ChildDraft] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     outputs: list[Tree] = field(default_factory=list)
@@ -98,6 +100,8 @@ class Form:
 
     constructor: Tree
     ports: Mapping[str, str] = field(default_factory=dict)
+    lists: tuple[ListInput, ...] = ()
+    """Its inputs that are lists."""
     listed: bool = False
     """It is an `nn.ModuleList`: what uses it goes through it in a loop."""
 
@@ -129,13 +133,19 @@ class Emission:
             self.support.setdefault(item.name, item)
 
 
-def draft_of(graph: Graph, forms: Forms, emission: Emission) -> Draft:
+def draft_of(
+    graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput] = ()
+) -> Draft:
     """The draft of a graph; the graphs that it calls have their forms already."""
-    return _Drafter(graph, forms, emission).draft()
+    return _Drafter(graph, forms, emission, lists).draft()
 
 
 class _Drafter:
-    def __init__(self, graph: Graph, forms: Forms, emission: Emission) -> None:
+    def __init__(
+        self, graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput]
+    ) -> None:
+        self._lists = lists
+        self._lengths: dict[int, int] = {}
         self._graph = graph
         self._forms = forms
         self._emission = emission
@@ -146,9 +156,7 @@ class _Drafter:
 
     def draft(self) -> Draft:
         graph, draft = self._graph, self._draft
-        for id, name in zip(graph.inputs, self._emission.input_names(graph), strict=True):
-            draft.inputs.append((name, graph.node(id).outputs[0]))
-            self._trees[Ref(id)] = Value(self._value())
+        self._add_inputs()
         for module in graph.modules:
             self._declare(module)
         for node in graph.nodes():
@@ -157,6 +165,25 @@ class _Drafter:
         draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
         draft.ports = {port: draft.ports.get(port, "nn.Module") for port in graph.module_ports}
         return draft
+
+    def _add_inputs(self) -> None:
+        graph, draft = self._graph, self._draft
+        lists = {found.first: found for found in self._lists}
+        names = self._emission.input_names(graph)
+        place = 0
+        while place < len(graph.inputs):
+            id, value = graph.inputs[place], self._value()
+            found = lists.get(place)
+            if found is None:
+                draft.inputs.append((names[place], graph.node(id).outputs[0]))
+                self._trees[Ref(id)] = Value(value)
+                place += 1
+                continue
+            draft.inputs.append((found.name, None))
+            self._lengths[value] = found.length
+            for item in range(found.length):
+                self._trees[Ref(graph.inputs[place + item])] = Item(Value(value), (item,))
+            place += found.length
 
     def _value(self) -> int:
         self._draft.values += 1
@@ -183,7 +210,7 @@ class _Drafter:
         if node.module is None:
             tree = Spanned(form.constructor, node.span)
             self._draft.children.append(ChildDraft(node.name, tree, node.span))
-        args = [*self._inputs(node), *(self._module(ref) for ref in node.bound_modules)]
+        args = [*self._grouped(node, form), *(self._module(ref) for ref in node.bound_modules)]
         for ref, cls in zip(node.bound_modules, form.ports.values(), strict=True):
             if ref.port and cls != "nn.Module":
                 self._draft.ports[ref.name] = cls
@@ -206,7 +233,7 @@ class _Drafter:
         self._emission.need(*op.support)
         functional = None if node.module else functional_form(node, inputs)
         if functional is not None:
-            code = with_leaves(_bind(functional, operands, None))
+            code = with_leaves(collapsed(_bind(functional, operands, None), self._lengths))
             if op.creates:
                 code = self._placed(code, node.outputs[0])
             self._step(node, code, op.result, heavy=_heavy(op, inputs))
@@ -217,14 +244,23 @@ class _Drafter:
             made_call = op.constructor(*inputs)
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
         call = _with_unused(op, op.call(*inputs), node, self._used)
-        called = with_leaves(_bind(call, operands, self._own(node)))
+        bound_call = _bind(call, operands, self._own(node))
+        called = with_leaves(collapsed(bound_call, self._lengths))
         called = rewrite(
             called, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
         self._step(node, called, op.result, heavy=_heavy(op, inputs))
 
-    def _inputs(self, node: Node) -> Iterator[Tree]:
-        return (self._trees[ref] for ref in node.inputs if ref is not None)
+    def _grouped(self, node: Node, form: Form) -> Iterator[Tree]:
+        """The arguments of a call, those of a list input as a list."""
+        trees = [self._trees[ref] for ref in node.inputs if ref is not None]
+        place = 0
+        for found in form.lists:
+            yield from trees[place : found.first]
+            place = found.first + found.length
+            items = Seq(tuple(trees[found.first : place]), brackets=True)
+            yield collapsed(items, self._lengths)
+        yield from trees[place:]
 
     def _own(self, node: Node) -> Tree:
         return self._module(node.module) if node.module else Submodule(node.name)
@@ -261,7 +297,7 @@ class _Drafter:
 
     def _placed(self, call: Tree, type: TensorType) -> Tree:
         """A created tensor on the device, and with the element type, of one that is in scope."""
-        inputs = [(Value(place), own) for place, (_, own) in enumerate(self._draft.inputs)]
+        inputs = [(Value(i), own) for i, (_, own) in enumerate(self._draft.inputs) if own]
         made = [
             (Value(value), own)
             for step in reversed(self._draft.steps)

@@ -54,6 +54,11 @@ class Returns:
 
     def parameters(self) -> list[str]:
         """The tensors that `forward` takes; those of training may be left out."""
+        if self._code.lists:
+            return [
+                f"{name}: {'list[Tensor]' if place in self._code.lists else 'Tensor'}"
+                for place, name in enumerate(self._code.inputs)
+            ]
         required = [f"{name}: Tensor" for name, training in self._inputs() if not training]
         optional = [f"{name}: Tensor | None = None" for name, t in self._inputs() if t]
         return required + optional

@@ -24,6 +24,7 @@ from addnn_spec.backends.torch_code.columns import (
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Form, draft_of
 from addnn_spec.backends.torch_code.higher import HIGHER
+from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
 from addnn_spec.backends.torch_code.sequential import (
@@ -36,7 +37,7 @@ from addnn_spec.backends.torch_code.sequential import (
 )
 from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree
 from addnn_spec.graph import Graph, Placeholder
-from addnn_spec.ops.base import Operator
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import REQUIRED, Arg, Call
 
 Definition = tuple[Any, ...]
@@ -68,6 +69,7 @@ class Planner:
         self._resolve = resolve
         self._names = Namespace()
         self._forms: dict[int, Form] = {}
+        self._lists: dict[int, tuple[ListInput, ...]] = {}
         self._labels: dict[int, str] = {}
         self._calls: Counter[int] = Counter()
         self.classes: list[Any] = []
@@ -142,7 +144,11 @@ class Planner:
             else:
                 function = "Tapped" if self._emission.probes else "nn.Sequential"
                 self._forms[id(graph)] = Form(sequential(elements, function))
-        drafts = [draft_of(graph, self._forms, self._emission) for graph in drafted]
+        self._lists.update(list_inputs([g for g in drafted if g.kind == "block"]))
+        drafts = [
+            draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))
+            for graph in drafted
+        ]
         self._plan_classes(drafts, "")
         base = "Tapped" if self._emission.probes else "nn.Sequential"
         self._plan_classes([_sequential_draft(graph, tree) for graph, tree in subclass], base)
@@ -169,7 +175,7 @@ class Planner:
 
     def _add_class(self, body: Body, base: str) -> None:
         graph = body.drafts[0].graph
-        given = [Given(_arguments(draft.graph), tuple(draft.inputs)) for draft in body.drafts]
+        given = [Given(_arguments(draft.graph), _tensors(draft)) for draft in body.drafts]
         plan = ClassPlan(
             name=self._class_name(graph),
             base=base,
@@ -182,7 +188,7 @@ class Planner:
         for use, graph in enumerate(plan.uses):
             call = _constructor(plan.name, plan.columns.signature(), use)
             ports = dict(body.drafts[use].ports)
-            self._forms[id(graph)] = Form(call, ports)
+            self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
 
     def _class_name(self, graph: Graph) -> str:
         if graph is self._network:
@@ -208,13 +214,15 @@ def _arguments(graph: Graph) -> tuple[tuple[str, Any], ...]:
     return graph.arguments if graph.kind in ("block", "network") else ()
 
 
+def _tensors(draft: Draft) -> tuple[tuple[str, TensorType], ...]:
+    return tuple((name, type) for name, type in draft.inputs if type is not None)
+
+
 def _sequential_draft(graph: Graph, tree: Tree) -> Draft:
-    types = [
-        (name, graph.node(id).outputs[0])
-        for id, name in zip(graph.inputs, graph.input_names, strict=True)
-    ]
     child = ChildDraft("", Spanned(tree, graph.span), graph.span)
-    return Draft(graph, inputs=types, children=[child], values=1)
+    draft = Draft(graph, children=[child], values=1)
+    draft.inputs.append((graph.input_names[0], graph.node(graph.inputs[0]).outputs[0]))
+    return draft
 
 
 def _called(node: Any) -> Iterator[tuple[str, Graph]]:

@@ -23,7 +23,8 @@ class Remarks:
         self._known: list[tuple[tuple[object, ...], str]] = []
         self._texts: dict[int, str] = {}
         for value in sorted(types):
-            self._texts[value] = self._shape(types[value])
+            if any(types[value]):
+                self._texts[value] = self._shape(types[value])
 
     def of(self, value: int) -> str:
         """The shape of a value."""

@@ -120,7 +120,8 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
         called = node.calls
         if called is None or node.module or len(node.outputs) != 1:
             return None
-        if node.inputs != (current, *around) or forms[id(called)].listed:
+        form = forms[id(called)]
+        if node.inputs != (current, *around) or form.listed or form.lists:
             return None
         if tuple(ref.name for ref in node.bound_modules) != graph.module_ports:
             return None
@@ -145,7 +146,7 @@ def module_list(elements: Sequence[Element]) -> Tree:
 def _module(graph: Graph, node: Node, forms: Forms, emission: Emission) -> Tree | None:
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
-        hidden = form.ports or node.bound_modules or form.listed
+        hidden = form.ports or node.bound_modules or form.listed or form.lists
         return None if hidden else form.constructor
     if not isinstance(node.op, Operator) or node.layers:
         return None

@@ -431,3 +431,23 @@ def test_style_of_odd_networks(tmp_path: Path) -> None:
     )
     sources = [source_of(text, probes=probes) for text in texts for probes in (False, True)]
     check_style(tmp_path, *sources)
+
+
+def test_a_list_of_any_length_is_one_argument() -> None:
+    text = (
+        "block Last()(features) { return features -> Concat -> fc: Linear(4) }\n"
+        "block Stack(n) { features = [x]\n"
+        '  for j in 0..n { features = features + [features -> "layer{j}": Last] }\n'
+        "  return features -> Concat }\n" + in_network("output y = x -> a: Stack(3) -> b: Stack(5)")
+    )
+    graph = graph_of(text)
+    source = emit(graph).text
+    assert classes(source)[:1] == ["Last"]
+    assert "Last2" not in source
+    assert "def forward(self, features: list[Tensor]) -> Tensor" in source
+    assert "torch.cat(features, dim=1)" in source
+    module = built(graph)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    assert module(torch.zeros(2, 8)).shape == (2, 40)
+    tapped = built(graph, probes=True)
+    assert tapped(torch.zeros(2, 8)).shape == (2, 40)

@@ -1,0 +1,93 @@
+"""Inputs that are lists of tensors: one parameter `features: list[Tensor]`, however long it is.
+
+A block's list input arrives as inputs `features_0`, `features_1`, … (a list of one as `features`).
+Where every use reads the whole list, in order, the class takes it as one argument; then uses with
+lists of different lengths are one class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from addnn_spec.backends.torch_code.tree import Tree, Value, rewrite
+from addnn_spec.graph import Graph, Ref
+from addnn_spec.ops.code import Item, Seq
+
+_NUMBERED = re.compile(r"(\w+)_(\d+)")
+
+
+class ListInput(NamedTuple):
+    """`length` inputs from the place `first` on, that are one list."""
+
+    name: str
+    first: int
+    length: int
+
+
+def list_inputs(graphs: Sequence[Graph]) -> dict[int, tuple[ListInput, ...]]:
+    """The list inputs of a block's uses, by `id` of the graph: those that all uses read whole."""
+    names = {found.name for graph in graphs for found in _numbered_inputs(graph.input_names)}
+    split = {graph: tuple(_split(graph, names)) for graph in graphs} if names else {}
+    broken = {
+        found.name for graph in split for found in split[graph] if not _read_whole(graph, found)
+    }
+    return {
+        id(graph): tuple(item for item in split[graph] if item.name not in broken)
+        for graph in split
+    }
+
+
+def _numbered_inputs(names: Sequence[str]) -> Iterable[ListInput]:
+    """Runs of names `base_0`, `base_1`, … of two or more."""
+    place = 0
+    while place < len(names):
+        match = _NUMBERED.fullmatch(names[place])
+        count = 0
+        if match and match.group(2) == "0":
+            while names[place + count : place + count + 1] == (f"{match.group(1)}_{count}",):
+                count += 1
+        if match and count > 1:
+            yield ListInput(match.group(1), place, count)
+        place += max(count, 1)
+
+
+def _split(graph: Graph, names: set[str]) -> Iterable[ListInput]:
+    long = list(_numbered_inputs(graph.input_names))
+    yield from long
+    for place, name in enumerate(graph.input_names):
+        if name in names and name not in {found.name for found in long}:
+            yield ListInput(name, place, 1)
+
+
+def _read_whole(graph: Graph, found: ListInput) -> bool:
+    """Whether each node that reads of the list reads all of it, in order, once."""
+    whole = [Ref(id) for id in graph.inputs[found.first : found.first + found.length]]
+    parts = set(whole)
+    for node in graph.nodes():
+        read = [ref for ref in node.inputs if ref in parts]
+        if read and (read != whole or not _next_to_each_other(node.inputs, whole)):
+            return False
+    return parts.isdisjoint(ref for output in graph.outputs for ref in output.refs)
+
+
+def _next_to_each_other(refs: Sequence[Ref | None], whole: list[Ref]) -> bool:
+    start = refs.index(whole[0])
+    return list(refs[start : start + len(whole)]) == whole
+
+
+def collapsed(tree: Tree, lengths: dict[int, int]) -> Tree:
+    """The tree where a sequence of all items of a list is the list; `lengths` by its value."""
+
+    def change(node: Tree) -> Tree | None:
+        if not isinstance(node, Seq) or not node.items:
+            return None
+        first = node.items[0]
+        if not isinstance(first, Item) or not isinstance(first.value, Value):
+            return None
+        count = lengths.get(first.value.index, 0)
+        whole = tuple(Item(first.value, (place,)) for place in range(count))
+        return first.value if node.items == whole else None
+
+    return rewrite(tree, change)
