@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from addnn_spec.network import Network, load
+    from addnn_spec.probes.run import probe
 
 __version__ = "0.1.0"
 
-__all__ = ["Network", "__version__", "load"]
+__all__ = ["Network", "__version__", "load", "probe"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `Network`, imported when first asked for: the package itself imports nothing."""
+    """`load`, `Network` and `probe`, imported when first asked for: the package imports nothing."""
     if name in ("Network", "load"):
         from addnn_spec import network
 
         return getattr(network, name)
+    if name == "probe":
+        from addnn_spec.probes.run import probe
+
+        return probe
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -149,7 +149,7 @@ def _bundled(name: str) -> Source:
         raise DataError(f"{name} comes with scikit-learn", help="install scikit-learn") from error
     values, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     if name == "digits":
-        values = values.reshape(-1, 8, 8) / 16
+        values = values.reshape(-1, 1, 8, 8) / 16
     return from_arrays(name, values.astype(np.float32), labels)
 
 

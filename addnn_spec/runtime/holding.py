@@ -15,7 +15,8 @@ from addnn_spec.runtime.record import Split
 from addnn_spec.runtime.samples import Batch
 from addnn_spec.runtime.scoring import Scorer
 
-_BLOCK = 1024  # rows of a held block
+_BLOCK = 1024  # rows of a held block, at most
+_ROW_BYTES = 16 * 1024  # what a row of it takes while others stream past
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FARTHEST = 2.0**40  # scaled values beyond it could overflow float32 products
 
@@ -111,9 +112,16 @@ class Part:
     """The rows of batches `first` up to `last` of a node; later batches stream past them."""
 
     def __init__(
-        self, running: Running, batches: tuple[Batch, ...], first: int, last: int, like: Tensor
+        self,
+        running: Running,
+        batches: tuple[Batch, ...],
+        first: int,
+        last: int,
+        like: Tensor,
+        work: int,
     ) -> None:
         self.running = running
+        self.block = max(64, min(_BLOCK, work // _ROW_BYTES))
         self.first, self.last = first, last
         self.batches = batches[first:last]
         with torch.inference_mode(False):
@@ -156,8 +164,8 @@ class Part:
         for split in sorted({batch.split for batch in self.batches}):
             mine = [batch for batch in self.batches if batch.split == split]
             count = sum(batch.rows for batch in mine)
-            for start in range(0, count, _BLOCK):
-                rows = self.rows[offset + start : offset + min(start + _BLOCK, count)]
+            for start in range(0, count, self.block):
+                rows = self.rows[offset + start : offset + min(start + self.block, count)]
                 block = frame.block(mine[0].first_row + start, rows)
                 joined.append(_Placed(split, block))
             offset += count

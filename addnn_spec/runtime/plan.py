@@ -94,13 +94,15 @@ def make_plan(
 def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
     """Bytes for the searches of one node: the usual, or the least that it needs."""
     usual = min(DEFAULT_BUDGET, budget // 4)
-    for allowed in (usual, budget // 2):
+    for allowed in (usual, budget // 2, budget * 7 // 8):
         try:
             plan = search_plan(max(splits), size.dimensions, order, budget=allowed)
         except BudgetError:
             continue
         return max(plan.bytes, usual)
-    raise BudgetError(f"{size.label}: searching {size.dimensions:,} values a sample takes more")
+    raise BudgetError(
+        f"{size.label}: {budget:,} bytes do not serve a search of {size.dimensions:,} values"
+    )
 
 
 def _state(splits: tuple[int, ...], order: int) -> int:

@@ -382,7 +382,7 @@ class _Flow:
         running = self.running.setdefault(hold.node, Running(scorer, self.scratch))
         if running.broken:
             return _Broken(running.broken)
-        return Part(running, self.batches, hold.first, hold.last, rows)
+        return Part(running, self.batches, hold.first, hold.last, rows, self.prober.plan.work)
 
 
 @dataclass(frozen=True)

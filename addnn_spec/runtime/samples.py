@@ -81,7 +81,7 @@ class Preparation:
             return _integers(raw, expected)
         values = torch.from_numpy(np.ascontiguousarray(raw)).float()
         wanted = None if expected is None else expected.shape
-        if values.ndim == 3 and (wanted is None or len(wanted) == 3):
+        if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
             values = values[:, None]
         is_image = values.ndim == 4
         if is_image:
@@ -165,6 +165,8 @@ def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
         return values
     if len(wanted) == 1 and _agree((values[0].numel(),), wanted):
         return values.flatten(1)
+    if len(wanted) == 2 and values.shape[1] == 1 and _agree(values.shape[2:], wanted):
+        return values[:, 0]
     if len(wanted) == 3 and values.ndim == 2 and wanted[0] in _CHANNELS:
         pixels = [size for size in wanted[1:] if size is not None]
         if len(pixels) == 2 and values.shape[1] == wanted[0] * pixels[0] * pixels[1]:

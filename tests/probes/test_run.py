@@ -1,0 +1,269 @@
+"""A run from spec to record: what stands in it, what is kept, compared and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from addnn_spec import load, probe
+from addnn_spec.cli.compare import compare
+from addnn_spec.cli.probe import probe as probe_command
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.indices import separation_index
+from addnn_spec.probes.comparing import compare_runs
+from addnn_spec.probes.shown import ProbeRun
+from addnn_spec.runtime.digits import load_digits, train
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.probing import Prober
+from addnn_spec.runtime.record import RunRecord, read_run
+
+TRAIN, TEST = "digits[:900]", "digits[900:]"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    module = load("Digits").build()
+    train(module, load_digits(), epochs=3, progress=lambda epoch, loss: None)
+    path = tmp_path_factory.mktemp("weights") / "digits.safetensors"
+    save_file(module.state_dict(), path)
+    return path
+
+
+def small(weights: Path | None = None, **given: Any) -> ProbeRun:
+    options = {"nodes": ["fc1", "fc2"], "samples": 100, **given}
+    return probe("Digits", train=TRAIN, test=TEST, weights=weights, **options)
+
+
+def test_the_index_of_trained_digits_rises_to_the_last_node(weights: Path) -> None:
+    record = probe("Digits", train=TRAIN, test=TEST, weights=weights, samples=500).record
+    first, last = record.nodes[0], record.nodes[-1]
+    assert (first.kind, last.label) == ("input", "fc2")
+    for split in ("train", "test", "cross"):
+        before, after = first.on(split), last.on(split)  # type: ignore[arg-type]
+        assert before is not None and after is not None
+        assert after.value > before.value
+        assert after.value > 0.98
+    x, y = load_digits_rows(record)
+    assert first.train is not None
+    assert first.train.value == float(separation_index(x, y))
+    assert record.complete
+    assert record.chance["cross"] == pytest.approx(0.1)
+
+
+def load_digits_rows(record: RunRecord) -> tuple[Any, Any]:
+    from sklearn import datasets
+
+    x, y = datasets.load_digits(return_X_y=True)
+    places = list(record.data.train.indices)
+    return (x[:900][places] / 16).astype(np.float32), y[:900][places]
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    run = small()
+    run.save(tmp_path / "run.json")
+    assert read_run(tmp_path / "run.json") == run.record
+    assert small().record.text() == run.record.text()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"more": 1}, "more"),
+        ({"complete": "yes"}, "complete"),
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**json.loads(small().record.text()), **change}))
+    with pytest.raises(RuntimeRefusal, match="no run of schema version 1") as caught:
+        read_run(path)
+    assert told in str(caught.value)
+
+
+def test_frames_tables_and_citations() -> None:
+    run = small(nodes="all")
+    frame = run.to_frame()
+    assert frame.loc["flatten", "as_above"] == "adaptiveavgpool2d"
+    fc2 = run.record.node("fc2")
+    assert fc2.train is not None
+    assert frame.loc["fc2", "train_hard1"] == fc2.train.value
+    assert frame.loc["dropout", "train_hard1"] == frame.loc["relu", "train_hard1"]
+    latex = run.to_latex()
+    assert r"stage1.0.conv & Conv2d" in latex
+    assert rf"${fc2.train.value:.4f} \pm" in latex
+    assert "m = 100" in latex
+    assert "1906.05156" in run.cite()
+    assert "as above" in str(run)
+
+
+def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
+    a, b = small().record, small(weights).record
+    found = {(item.first.label, item.split): item for item in compare_runs(a, b)}
+    item = found["fc2", "train"]
+    before, after = a.node("fc2").train, b.node("fc2").train
+    assert before is not None and after is not None
+    hits, others = before.samples(), after.samples()
+    gained, lost = ((others > hits).sum(), (others < hits).sum())
+    m = 100
+    by_hand = np.sqrt((gained + lost) - (gained - lost) ** 2 / m) / m
+    assert item.change == pytest.approx((gained - lost) / m)
+    assert item.error == pytest.approx(by_hand * np.sqrt(m / (m - 1)))
+    assert item.clear
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"samples": 99}, "m is 100 and 99"),
+        ({"seed": 1}, "the training samples are others"),
+        ({"ties": "all"}, "ties is lowest and all"),
+        ({"reduction": "gap"}, "reduction is flatten and gap"),
+        ({"precision": "bf16"}, "precision is float32 and bf16"),
+        ({"order": 3}, "order is 2 and 3"),
+    ],
+)
+def test_unequal_runs_are_refused(other: dict[str, Any], told: str) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        compare_runs(small().record, small(**other).record)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E0613"
+    assert told in " ".join([diagnostic.message, *diagnostic.notes])
+
+
+def test_a_stopped_run_is_kept_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.json"
+    options = {"budget": 3_600_000, "batch": 32, "nodes": ["stage1.0.conv", "fc2"], "samples": 120}
+    original = Prober._finish
+    count = 0
+
+    def interrupted(self: Prober, *given: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return original(self, *given)
+
+    monkeypatch.setattr(Prober, "_finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        small(output=path, **options)
+    stopped = read_run(path)
+    assert not stopped.complete
+    assert [node.done for node in stopped.nodes] == [False, True]
+    monkeypatch.setattr(Prober, "_finish", original)
+    measured: list[str] = []
+    results = Prober._results
+    monkeypatch.setattr(
+        Prober, "_results", lambda self, label, rows: measured.append(label) or results(
+            self, label, rows
+        ),
+    )  # fmt: skip
+    resumed = small(output=path, **options)
+    assert measured == ["stage1.0.conv"]
+    assert resumed.record.nodes == small(**options).record.nodes
+    measured.clear()
+    small(output=path, **{**options, "seed": 1})
+    assert sorted(measured) == ["fc2", "stage1.0.conv"]
+
+
+def test_training_mode_warns_and_stands_in_the_report() -> None:
+    with pytest.warns(UserWarning, match="training mode"):
+        record = small(mode="train").record
+    assert any("training mode" in note for note in record.notes)
+    assert record.options.mode == "train"
+
+
+def test_any_module_is_probed_by_hooks() -> None:
+    module = load("Digits").build()
+    record = probe(module, train=TRAIN, samples=60, nodes="layers").record
+    assert record.network.origin == "module"
+    assert any("unseen" in note for note in record.notes)
+    spec = probe(
+        load("Digits"), train=TRAIN, samples=60, nodes="layers", weights=module.state_dict()
+    )
+    hooked = {node.label: node.train for node in record.nodes}
+    for node in spec.record.nodes:
+        if node.kind == "layer":
+            assert hooked[node.label] == node.train
+
+
+def test_an_emitted_module_is_probed_by_its_taps() -> None:
+    module = load("Digits").build(probes=True)
+    record = probe(module, train=TRAIN, samples=60, nodes="all").record
+    assert record.network.origin == "probes"
+    assert "stage1.0.relu" in {node.label for node in record.nodes}
+
+
+def test_the_commands(tmp_path: Path, weights: Path) -> None:
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    options = ["Digits", "--data", TRAIN, "--test", TEST, "--samples", "60", "--nodes", "fc*"]
+    for extra in (["-o", str(a)], ["-o", str(b), "--weights", str(weights)]):
+        done = CliRunner().invoke(probe_command, [*options, *extra], standalone_mode=False)
+        assert done.return_value == 0, done.output
+        assert (
+            "2 nodes with 106 values a sample; m = 60 of train and of test; 1 pass" in done.stderr
+        )
+    assert "fc2" in done.stdout
+    assert read_run(b).network.weights == "digits.safetensors"
+    compared = CliRunner().invoke(compare, [str(a), str(b)], standalone_mode=False)
+    assert compared.return_value == 0
+    assert "paired differences" in compared.stdout
+    wrong = CliRunner().invoke(
+        probe_command, ["ResNet18", "--data", "digits", "--samples", "60"], standalone_mode=False
+    )
+    assert wrong.return_value == 2
+    assert "E0612" in wrong.stderr
+
+
+_WORKER = """
+import sys, torch
+torch.set_num_threads(1)
+from addnn_spec import probe
+from addnn_spec.runtime.shards import leave
+probe("Digits", train="digits[:900]", test="digits[900:]", samples=120, batch=32, nodes="all",
+      budget=int(sys.argv[2]), output=sys.argv[1])
+leave()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [2**28, 3_600_000])
+def test_two_processes_give_what_one_gives(tmp_path: Path, budget: int) -> None:
+    path, script = tmp_path / "run.json", tmp_path / "worker.py"
+    script.write_text(_WORKER)
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(script), str(path), str(budget)],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    several = read_run(path)
+    subprocess.run(
+        [sys.executable, str(script), str(path), str(budget)], env=environment, check=True
+    )
+    one = read_run(path)
+    assert several.options.processes == 2
+    assert several.nodes == one.nodes
+
+
+def test_nothing_is_written_or_warned_of_without_need(recwarn: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small()

@@ -1,0 +1,256 @@
+"""The indices at nodes are those of the plain functions on the stored values, in any plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from addnn_spec.indices import (
+    center_separation_index,
+    class_separation,
+    cross_separation_index,
+    cross_smoothness_index,
+    separation_index,
+    smoothness_index,
+)
+from addnn_spec.runtime.data import from_arrays, open_data
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.measuring import MEASURES, Rows
+from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
+from addnn_spec.runtime.samples import IGNORED, Expected, Feed, make_feed
+from addnn_spec.runtime.taps import Taps, untouched
+
+PROBES = [Probe("0", "0"), Probe("1", "1"), Probe("3", "3")]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10)
+    ).eval()
+
+
+def digits(count: int = 120) -> Feed:
+    return make_feed(
+        open_data("digits[:900]").train,
+        open_data("digits[900:]").train,
+        samples=count,
+        expected=[Expected("image", (1, 8, 8))],
+    )
+
+
+def run(prober: Prober) -> dict[str, Measured]:
+    found: dict[str, Measured] = {}
+    prober.run(lambda item: found.update({item.label: item}))
+    return found
+
+
+def stored(module: nn.Module, feed: Feed, key: str) -> list[Tensor]:
+    """A node's values for train and test, by a forward pass over the same batches."""
+    parts: list[list[Tensor]] = [[], []]
+    kept: list[Tensor] = []
+    taps = Taps(module, lambda k, c, value: kept.append(value.clone()) if k == key else None)
+    with untouched(module), taps.installed():
+        for batch in feed.batches:
+            kept.clear()
+            taps.run(*feed.load(batch))
+            parts[batch.split].append(kept[0])
+    return [torch.cat(part).flatten(1) for part in parts if part]
+
+
+@pytest.mark.parametrize("budget", [2**28, 3_600_000])
+@pytest.mark.parametrize("ties", ["lowest", "all"])
+def test_separation_as_the_plain_functions_have_it(budget: int, ties: Any) -> None:
+    module = network()
+    settings = Settings(budget=budget, batch=32, order=3, ties=ties)
+    prober = Prober(module, PROBES, digits(), settings)
+    holds = [hold for holds in prober.plan.passes for hold in holds]
+    assert (prober.passes > 2 and not all(h.whole for h in holds)) == (budget < 2**22)
+    found = run(prober)
+    y, y_test = (split.values for split in prober.feed.splits)
+    for key, item in found.items():
+        x, x_test = stored(module, prober.feed, key)
+        assert item.train is not None and item.test is not None and item.cross is not None
+        for rows, labels, record in ((x, y, item.train), (x_test, y_test, item.test)):
+            plain = separation_index(rows, labels, ties=ties)
+            assert plain.per_sample is not None
+            assert record.samples().tolist() == plain.per_sample.tolist()
+            assert record.tied == plain.tied
+            for order in (2, 3):
+                for kind in ("hard", "soft", "anti"):
+                    expected = separation_index(rows, labels, order, kind, ties)
+                    assert record.values[f"{kind}{order}"] == float(expected)
+        cross = cross_separation_index(x, y, x_test, y_test, ties=ties)
+        assert item.cross.value == float(cross)
+        if "centre" in item.train.values:
+            assert item.train.values["centre"] == float(center_separation_index(x, y))
+
+
+def test_class_separation_and_labels_of_tied_rules() -> None:
+    module = network()
+    prober = Prober(module, PROBES[:1], digits(), Settings(batch=32))
+    (item,) = run(prober).values()
+    (x, _), y = stored(module, prober.feed, "0"), prober.feed.splits[0].values
+    assert item.train is not None
+    assert item.train.classes == class_separation(x, y).values
+
+
+@pytest.mark.parametrize("budget", [2**28, 3_800_000])
+def test_smoothness_as_the_plain_functions_have_it(budget: int) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(10, 600), nn.ReLU(), nn.Linear(600, 1)).eval()
+    feed = make_feed(
+        open_data("diabetes[:220]").train, open_data("diabetes[220:]").train, samples=200
+    )
+    probes = [Probe(key, key) for key in ("0", "1", "2")]
+    prober = Prober(module, probes, feed, Settings(budget=budget, batch=32))
+    assert (prober.passes > 2) == (budget < 2**22)
+    found = run(prober)
+    y, y_test = (split.values for split in prober.feed.splits)
+    for key, item in found.items():
+        x, x_test = stored(module, prober.feed, key)
+        assert item.train is not None and item.cross is not None
+        for form in ("linear", "exponential"):
+            for order in (1, 2):
+                plain = smoothness_index(x, y, order, form=form)
+                assert item.train.values[f"{form}{order}"] == float(plain)
+                cross = cross_smoothness_index(x, y, x_test, y_test, order, form=form)
+                assert item.cross.values[f"{form}{order}"] == float(cross)
+
+
+def test_chance_is_the_mean_over_all_other_samples() -> None:
+    prober = Prober(network(), PROBES, digits(60))
+    y, y_test = (split.values for split in prober.feed.splits)
+    same = y[:, None] == y
+    np.fill_diagonal(same, False)
+    chance = prober.scorer.chance()
+    assert chance["train"] == pytest.approx(same.sum() / (60 * 59))
+    assert chance["cross"] == pytest.approx((y_test[:, None] == y).mean())
+
+
+def test_the_plan_keeps_the_budget_and_says_what_is_too_little() -> None:
+    for budget in (3_600_000, 6_000_000, 2**28):
+        prober = Prober(network(), PROBES, digits(), Settings(budget=budget, batch=32))
+        assert prober.plan.bytes <= budget
+    with pytest.raises(RuntimeRefusal, match="budget is too small"):
+        Prober(network(), PROBES, digits(), Settings(budget=10_000))
+
+
+def test_half_precision_searches_the_values_that_the_network_gives() -> None:
+    module = network()
+    prober = Prober(module, PROBES[2:], digits(), Settings(precision="bf16", batch=32))
+    (item,) = run(prober).values()
+    (x, _) = stored(prober.module, _half(prober.feed), "3")
+    assert x.dtype == torch.bfloat16
+    assert item.train is not None
+    assert item.train.value == float(separation_index(x, prober.feed.splits[0].values))
+    assert next(module.parameters()).dtype == torch.float32
+
+
+def _half(feed: Feed) -> Feed:
+    load = feed.load
+    feed.load = lambda batch: tuple(x.bfloat16() for x in load(batch))  # type: ignore[method-assign]
+    return feed
+
+
+def test_reductions_are_the_means_and_last_steps() -> None:
+    torch.manual_seed(0)
+    conv = network()
+    prober = Prober(conv, PROBES[:1], digits(), Settings(reduction="gap", batch=32))
+    (item,) = run(prober).values()
+    x = stored(conv, prober.feed, "0")[0].reshape(-1, 8, 64).mean(dim=2)
+    assert item.train is not None
+    assert item.train.value == float(separation_index(x, prober.feed.splits[0].values))
+
+    recurrent = nn.Sequential(nn.LSTM(4, 5, batch_first=True))
+    values = torch.randn(30, 7, 4).numpy()
+    feed = make_feed(from_arrays("steps", values, np.arange(30) % 2), None)
+    for rule, pick in (("last", lambda v: v[:, -1]), ("mean", lambda v: v.mean(dim=1))):
+        settings = Settings(sequence=rule)
+        prober = Prober(recurrent, [Probe("0", "0", sequence=True)], feed, settings)
+        (item,) = run(prober).values()
+        x = pick(stored(recurrent, prober.feed, "0")[0].reshape(30, 7, 5))
+        assert item.train is not None
+        assert item.train.value == float(separation_index(x, prober.feed.splits[0].values))
+
+
+def test_labels_per_position_take_positions_for_samples() -> None:
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(0, 9, (20, 6))
+    labels = np.where(generator.random((20, 6)) < 0.3, IGNORED, tokens % 3)
+    module = nn.Sequential(nn.Embedding(9, 5), nn.Linear(5, 4))
+    source = from_arrays("tags", tokens, labels)
+    feed = make_feed(source, None, samples=50, expected=[Expected("text", (6,), "int")])
+    (item,) = run(Prober(module, [Probe("1", "1")], feed, Settings(batch=8))).values()
+    split = feed.splits[0]
+    assert split.positions is not None
+    with torch.no_grad():
+        rows = module(torch.from_numpy(tokens[split.indices]))[tuple(split.positions.T)]
+    assert item.train is not None
+    assert item.train.m == 50
+    assert item.train.value == float(separation_index(rows, split.values))
+
+
+def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones(7)
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.constant, self.linear = Constant(), nn.Linear(64, 7)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x.flatten(1)) + self.constant(x)
+
+    probes = [Probe("constant", "constant"), Probe("linear", "linear")]
+    prober = Prober(Both(), probes, digits())
+    assert prober.notes == ["constant is not measured: its value does not depend on the sample"]
+    assert set(run(prober)) == {"linear"}
+
+
+@pytest.mark.parametrize("budget", [2**28, 3_600_000])
+def test_values_that_are_not_finite_have_no_index(budget: int) -> None:
+    module = network()
+    with torch.no_grad():
+        module[0].bias.fill_(float("inf"))  # type: ignore[union-attr, operator]
+    found = run(Prober(module, PROBES[:1], digits(), Settings(budget=budget, batch=32)))
+    assert list(found) == ["0"]
+    assert found["0"].train is None
+    assert "NaN or an infinite value" in found["0"].note
+
+
+def test_a_batch_that_is_not_its_own_twin_ends_the_run() -> None:
+    class Noisy(nn.Module):
+        count = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return x.flatten(1).repeat(1, 8) + self.count
+
+    prober = Prober(
+        nn.Sequential(Noisy()), PROBES[:1], digits(), Settings(budget=3_600_000, batch=32)
+    )
+    assert prober.passes > 1
+    with pytest.raises(RuntimeRefusal, match="sees the same batch again"):
+        run(prober)
+
+
+def test_other_measures_ride_along() -> None:
+    def spread(rows: Rows) -> float:
+        return float(rows.train.std())
+
+    module = network()
+    measures = {"nc1": MEASURES["nc1"], "linear_probe": MEASURES["linear_probe"], "std": spread}
+    prober = Prober(module, PROBES[2:], digits(), Settings(measures=measures, batch=32))
+    (item,) = run(prober).values()
+    x, _ = stored(module, prober.feed, "3")
+    assert item.measures["std"].value == float(x.std())
+    assert set(item.measures) == set(measures)
+    assert item.measures["linear_probe"].train is not None

@@ -1,0 +1,140 @@
+"""Drawing, preparing, and checking samples before anything runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from addnn_spec.runtime.data import DataError, Source, from_arrays, open_data
+from addnn_spec.runtime.samples import (
+    IGNORED,
+    Expected,
+    Preparation,
+    balanced,
+    make_feed,
+    task_of,
+)
+
+GENERATOR = np.random.default_rng(0)
+
+
+def arrays(count: int, *shape: int) -> Source:
+    values = GENERATOR.normal(size=(count, *shape)).astype(np.float32)
+    return from_arrays("made", values, np.arange(count) % 3)
+
+
+def test_classes_are_drawn_alike_as_far_as_they_go() -> None:
+    labels = np.repeat([0, 1, 2], [100, 100, 7])
+    drawn = balanced(labels, 60, 0)
+    counts = np.bincount(labels[drawn])
+    assert counts[2] == 7
+    assert sorted(counts[:2]) == [26, 27]
+    assert len(set(drawn.tolist())) == 60
+    assert drawn.tolist() == sorted(drawn.tolist())
+    assert np.array_equal(drawn, balanced(labels, 60, 0))
+    assert not np.array_equal(drawn, balanced(labels, 60, 1))
+
+
+def test_train_and_test_get_the_same_number() -> None:
+    feed = make_feed(arrays(90, 4), arrays(30, 4), samples=60)
+    assert feed.record.train.m == 30
+    assert feed.record.test is not None
+    assert feed.record.test.m == 30
+    assert feed.record.train.counts == (10, 10, 10)
+
+
+def test_the_hash_tells_the_samples_apart() -> None:
+    source, same = open_data("iris").train, open_data("iris").train
+    first = make_feed(source, None, samples=30).record.train
+    assert make_feed(same, None, samples=30).record.train == first
+    assert make_feed(source, None, samples=30, seed=1).record.train.sha256 != first.sha256
+    flipped = Source("iris", source.labels[::-1].copy(), source.read)
+    assert make_feed(flipped, None, samples=30).record.train.sha256 != first.sha256
+
+
+def test_integers_are_labels_and_floats_targets() -> None:
+    assert task_of(np.array([0, 1])) == "classification"
+    assert task_of(np.array(["a", "b"])) == "classification"
+    assert task_of(np.array([0.0, 1.0])) == "regression"
+    assert task_of(np.array([0.0, 1.0]), "classification") == "classification"
+    assert task_of(np.array([0, 1]), "regression") == "regression"
+    with pytest.raises(DataError):
+        task_of(np.array([0.5]), "classification")
+    with pytest.raises(DataError):
+        task_of(np.array(["a"]), "regression")
+
+
+@pytest.mark.parametrize("layout", ["auto", "NHWC"])
+def test_bytes_nhwc_as_torch_has_them(layout: str) -> None:
+    raw = GENERATOR.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
+    preparation = Preparation(layout, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))  # type: ignore[arg-type]
+    found = preparation.apply(raw, None)
+    by_hand = raw.transpose(0, 3, 1, 2) / 255
+    by_hand = (by_hand - np.array([0.5, 0.4, 0.3])[:, None, None]) / np.array([0.2, 0.3, 0.4])[
+        :, None, None
+    ]
+    torch.testing.assert_close(found, torch.from_numpy(by_hand).float())
+
+
+def test_a_layout_that_could_be_either_is_asked_for_unless_the_network_tells() -> None:
+    raw = np.zeros((2, 3, 7, 3), dtype=np.uint8)
+    raw[:, 0] = 255
+    with pytest.raises(DataError, match="could be NHWC or NCHW"):
+        Preparation().apply(raw, None)
+    assert Preparation().apply(raw, Expected("x", (3, 3, 7))).shape == (2, 3, 3, 7)
+    assert Preparation("NCHW").apply(raw, None).shape == (2, 3, 7, 3)
+
+
+def test_resize_and_crop_as_pillow_does() -> None:
+    raw = GENERATOR.random((1, 1, 20, 31)).astype(np.float32)
+    found = Preparation(resize=10, crop=8).apply(raw, None)
+    resized = Image.fromarray(raw[0, 0]).resize((16, 10), Image.Resampling.BILINEAR)
+    expected = np.asarray(resized)[1:9, 4:12]
+    torch.testing.assert_close(found[0, 0], torch.tensor(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_channels_are_repeated_or_weighed() -> None:
+    grey = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
+    assert Preparation(channels=3).apply(grey, None).shape == (1, 3, 2, 2)
+    colour = np.zeros((1, 3, 2, 2), dtype=np.float32)
+    colour[:, 1] = 1
+    torch.testing.assert_close(
+        Preparation(channels=1).apply(colour, None), torch.full((1, 1, 2, 2), 0.587)
+    )
+
+
+def test_sizes_are_checked_before_anything_runs() -> None:
+    with pytest.raises(DataError, match="takes samples of 3 x any x any, and the data's are of 1"):
+        make_feed(open_data("digits").train, None, expected=[Expected("x", (3, None, None))])
+    with pytest.raises(DataError, match="differ in size"):
+        make_feed(arrays(9, 4), arrays(9, 5))
+    with pytest.raises(DataError, match="takes left, right"):
+        make_feed(arrays(9, 4), None, expected=[Expected("left", (4,)), Expected("right", (4,))])
+
+
+def test_images_fit_a_network_of_vectors() -> None:
+    feed = make_feed(open_data("digits").train, None, samples=20, expected=[Expected("x", (64,))])
+    assert feed.first()[0].shape == (2, 64)
+
+
+def test_tokens_stay_whole_numbers() -> None:
+    tokens = np.arange(12, dtype=np.uint8).reshape(6, 2)
+    source = from_arrays("tokens", tokens, np.arange(6) % 2)
+    feed = make_feed(source, None, expected=[Expected("text", (2,), "int")])
+    assert feed.first()[0].tolist() == [[0, 1], [2, 3]]
+    assert feed.first()[0].dtype == torch.int64
+
+
+def test_labels_per_position_leave_masked_ones_out() -> None:
+    labels = np.array([[0, 1, IGNORED], [1, IGNORED, 0], [0, 0, 1]])
+    source = from_arrays("tags", np.zeros((3, 3), dtype=np.int64), labels)
+    feed = make_feed(source, None, samples=5, batch=2)
+    (split,) = feed.splits
+    assert split.positions is not None
+    assert feed.record.train.m == 5
+    places = split.indices[split.positions[:, 0]]
+    assert (labels[places, split.positions[:, 1]] != IGNORED).all()
+    assert split.values.tolist() == labels[places, split.positions[:, 1]].tolist()
+    assert [(b.first_row, b.last_row) for b in feed.batches][-1][1] == 5
