@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, cast
 
@@ -66,11 +66,15 @@ class Reference:
     """Integer inputs are below this."""
     call: Callable[..., Any] | None = None
     """How the reference is called, if not with the network's inputs: `call(module, *inputs)`."""
+    gradients: bool = False
+    """Gradients of every weight are compared too."""
     training: bool = True
     """Training mode is compared too (it must be deterministic without dropout)."""
     counted: bool = True
     """torch counts the reference's operations: not so with recurrent layers, or other inputs."""
     batch: int = 3
+    full: Callable[[], nn.Module] | None = None
+    """The reference at full size, for the counts, where `build` and `settings` make it smaller."""
     slow: bool = False
 
 
@@ -94,12 +98,18 @@ def prove(name: str, reference: Reference) -> None:
     network = load(name, **reference.settings)
     text = emit(network.graph).text
     with _exact():
-        _check_counts(network, text, reference)
+        if reference.full:
+            whole = replace(reference, build=reference.full, settings={}, full=None)
+            _check_counts(load(name), whole)
+        else:
+            _check_counts(network, reference)
         torch.manual_seed(0)
         theirs = _prepared(reference, inputs_of(network, reference, 0, training=True))
         weights = reference.weights(_copied(theirs.state_dict()))
         ours = build(text, network.graph.name, weights)
         _check_evaluation(network, reference, ours, theirs)
+        if reference.gradients:
+            _check_gradients(network, reference, ours, theirs)
         _check_mutants(network, reference, text, weights, ours)
         if reference.training:
             _check_training(network, reference, ours, theirs)
@@ -210,9 +220,9 @@ def _without_chance(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, _DropoutNd):
             part.p = 0.0
-        for name, off in (("drop_prob", 0.0), ("drop_rate", 0.0), ("dropout", 0.0)):
+        for name in ("drop_prob", "drop_rate", "dropout", "dropout_p"):
             if isinstance(getattr(part, name, None), float):
-                setattr(part, name, off)
+                setattr(part, name, 0.0)
         if type(part).__name__ == "StochasticDepth":
             part.p = 0.0  # type: ignore[assignment]
 
@@ -257,6 +267,32 @@ def _check_evaluation(
     for one, two in zip(expected, other, strict=True):
         apart = ((one - two).norm() / one.norm()).item()
         assert apart > DISTINCT, f"two inputs give nearly the same: {apart:.2g}"
+
+
+def _check_gradients(
+    network: Network, reference: Reference, ours: nn.Module, theirs: nn.Module
+) -> None:
+    """Of one weighted sum of the outputs, by every weight, relative to the weight's own.
+
+    Some are nothing in theory (a key's bias moves all scores alike), and only small in practice.
+    """
+    inputs = inputs_of(network, reference, 1)
+    found: list[Weights] = []
+    for module, outputs in (
+        (ours, tensors(ours(*inputs))),
+        (theirs, _call(theirs, reference, inputs)),
+    ):
+        torch.manual_seed(4)
+        total = torch.stack([(out * torch.randn_like(out)).sum() for out in outputs]).sum()
+        parameters = dict(module.named_parameters())
+        gradients = torch.autograd.grad(total, list(parameters.values()))
+        found.append(dict(zip(parameters, gradients, strict=True)))
+    given, expected = found[0], reference.weights(found[1])
+    assert given.keys() == expected.keys()
+    floor = 1e-3 * max(gradient.abs().max() for gradient in expected.values())
+    for key, gradient in expected.items():
+        apart = (gradient - given[key]).abs().max() / max(gradient.abs().max(), floor)
+        assert apart < TOLERANCE, key
 
 
 @torch.no_grad()
@@ -319,9 +355,9 @@ def _check_training(
         torch.testing.assert_close(value, after[key], rtol=TOLERANCE, atol=TOLERANCE, msg=key)
 
 
-def _check_counts(network: Network, text: str, reference: Reference) -> None:
+def _check_counts(network: Network, reference: Reference) -> None:
     """Parameters, and MACs at the native size, of summary, emitted module and reference."""
-    ours = build(text, network.graph.name, device="meta")
+    ours = build(emit(network.graph).text, network.graph.name, device="meta")
     with torch.device("meta"):
         theirs = reference.build().eval()
     summary = network.summary()

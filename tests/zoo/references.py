@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.zoo import attention, depth, featuremap, mobile, multipath, spatial, width
+from tests.zoo import attention, depth, featuremap, mobile, multipath, sequences, spatial, width
 from tests.zoo.prove import Reference
 
 REFERENCES: dict[str, Reference] = {
@@ -13,5 +13,6 @@ REFERENCES: dict[str, Reference] = {
     **width.REFERENCES,
     **multipath.REFERENCES,
     **mobile.REFERENCES,
+    **sequences.REFERENCES,
 }
 """The references by the name of the packaged network."""
