@@ -97,7 +97,8 @@ class _Resolver:
         self._steps()
         code.ports = body.drafts[0].ports
         flags = [self._condition(flag, name) for flag, name in enumerate(code.flags)]
-        code.statements = statements(body, flags, code.paths.written, self._probes)
+        found = statements(body, flags, code.paths.written, self._probes)
+        code.statements = sorted(found, key=lambda statement: statement.training)
         variables = Variables(
             [name for name, _ in body.drafts[0].inputs],
             code.statements,
@@ -118,7 +119,7 @@ class _Resolver:
     def _child(self, child: ChildDraft) -> ChildDraft:
         tree = self._constructed(child.tree, child.span)
         inits = tuple(self._constructed(code, child.span) for code in child.inits)
-        return ChildDraft(child.path, tree, child.span, inits, child.tensor)
+        return replace(child, tree=tree, inits=inits)
 
     def _constructed(self, tree: Tree, span: Span) -> Tree:
         def put(node: Tree) -> Tree | None:

@@ -44,6 +44,13 @@ class Assign:
     heavy: int = 0
     targets: str = ""
     annotation: str = ""
+    carried: str = ""
+    """In a run: the variable that the first turn reads."""
+
+    @property
+    def training(self) -> bool:
+        """Only training outputs need it: it stands behind what evaluation returns."""
+        return self.step.training
 
 
 @dataclass
@@ -58,6 +65,7 @@ class Fork:
     then_copies: list[tuple[str, Tree]] = field(default_factory=list)
     else_copies: list[tuple[str, Tree]] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
+    training: bool = False
 
 
 Statement = Assign | Fork

@@ -156,6 +156,10 @@ class ClassWriter:
         if isinstance(entry, Container):
             lines = layout(entry.tree(), indent, f"self.{name} = ")
             return lines + list(self._inside(entry, name, f"self.{name}", indent))
+        if entry.run is not None:
+            run, call = entry.run, Call("self.add_module", (Arg(entry.run.name), Arg(entry.tree)))
+            header = Line(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
+            return [header, *layout(call, indent + 1, spans=(entry.span,))]
         if entry.tensor == "buffer":
             call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree)))
             lines = layout_statement(call, indent, spans=(entry.span,))
@@ -193,8 +197,8 @@ class ClassWriter:
         params += [f"{port}: {cls}" for port, cls in code.ports.items()]
         spans = (code.graph.span,)
         lines = _signature("forward", params, self._returns.annotation, spans)
-        main = [s for s in code.statements if not self._in_training(s)]
-        training = [s for s in code.statements if self._in_training(s)]
+        main = [s for s in code.statements if not s.training]
+        training = [s for s in code.statements if s.training]
         if code.network:
             lines += self._stated()
             lines += self._tapped_inputs() if self._probes else []
@@ -207,9 +211,6 @@ class ClassWriter:
             for statement in training:
                 lines += self._statement(statement, 2)
         return lines + self._returns.last()
-
-    def _in_training(self, statement: Assign | Fork) -> bool:
-        return isinstance(statement, Assign) and statement.step.training
 
     def _stated(self) -> Iterator[Line]:
         """What the spec's `assert`s state about sizes, checked."""
@@ -270,27 +271,37 @@ class ClassWriter:
 
     def _loop(self, assign: Assign, indent: int) -> list[Line]:
         """`for layer in self.layers: x = layer(x, memory)`."""
-        pad, target, element = INDENT * indent, assign.targets, assign.step.loop
-        call = assign.tree
-        assert isinstance(call, Call)
+        pad, target = INDENT * indent, assign.targets
+        header, source, turn, name = self._turn(assign)
         lines = []
-        if flat(call.args[0].value) != target:
-            lines.append(Line(f"{pad}{target}{assign.annotation} = {flat(call.args[0].value)}"))
-        turn: Tree = Call(element, (Arg(Name(target)), *call.args[1:]))
-        turns = f"{call.fn}.children()" if call.fn.endswith("]") else call.fn
-        header = f"for {element} in {turns}:"
+        if source != target:
+            lines.append(Line(f"{pad}{target}{assign.annotation} = {source}"))
         if self._probes:
-            header = f"for i, {element} in enumerate({turns}):"
-            turn = Call("self.tap", (Arg(Template(f"{assign.step.name}.", "i")), Arg(turn)))
+            turn = Call("self.tap", (Arg(name), Arg(turn)))
         lines.append(Line(pad + header, assign.spans))
         lines += layout(turn, indent + 1, f"{target} = ", spans=assign.spans)
         remark = self._remark(assign)
         if remark and len(lines[-1].text) + len(remark) + 4 <= WIDTH:
             lines[-1] = Line(f"{lines[-1].text}  # {remark}", assign.spans)
-        if self._probes:
+        if self._probes and assign.step.run is None:
             tapped = Call("self.tap", (Arg(Key(assign.step.name)), Arg(Name(target))))
             lines += layout(tapped, indent, f"{target} = ", spans=assign.spans)
         return lines
+
+    def _turn(self, assign: Assign) -> tuple[str, str, Tree, Template]:
+        """A loop's head, what it starts from, what it does, and the turn's name."""
+        run, element, call = assign.step.run, assign.step.loop, assign.tree
+        if run is not None:
+            uses = self._probes or "{i}" in flat(call)
+            header = f"for {'i' if uses else '_'} in range({run.start}, {run.stop}):"
+            return header, assign.carried, call, run.name
+        assert isinstance(call, Call)
+        turns = f"{call.fn}.children()" if call.fn.endswith("]") else call.fn
+        header = f"for {element} in {turns}:"
+        if self._probes:
+            header = f"for i, {element} in enumerate({turns}):"
+        turn = Call(element, (Arg(Name(assign.targets)), *call.args[1:]))
+        return header, flat(call.args[0].value), turn, Template(f"{assign.step.name}.", "i")
 
     def _remark(self, assign: Assign) -> str:
         remarks = self._code.remarks
