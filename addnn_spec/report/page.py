@@ -1,0 +1,131 @@
+"""The page: one self-contained HTML file. It loads nothing, and its policy forbids loading."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from addnn_spec.report.figure import STYLE, page_figure
+from addnn_spec.report.flow import SPLITS
+from addnn_spec.report.heat import heat_low, heat_svg
+from addnn_spec.report.svg import clean
+from addnn_spec.report.verdicts import Verdict, verdicts
+from addnn_spec.runtime.record import RunRecord
+
+_HERE = Path(__file__).parent
+_SHOWN = ("rises", "falls", "settles", "memorises")
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A run, as the template wants it."""
+
+    name: str
+    complete: bool
+    facts: tuple[tuple[str, str], ...]
+    figure: Markup
+    heats: tuple[tuple[str, float, Markup], ...]
+    overall: tuple[Verdict, ...]
+    changes: tuple[Verdict, ...]
+    unchanged: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+
+def page(runs: Sequence[RunRecord], depth: int | None = None) -> str:
+    """The HTML of one run or more, each in a section. `depth` says how many levels of blocks are
+    open at first."""
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        title=clean(", ".join(dict.fromkeys(run.network.name for run in runs))),
+        sections=[_section(run, depth) for run in runs],
+        script=Markup(script),  # noqa: S704 - the package's own file
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        style=Markup(STYLE),  # noqa: S704 - a constant
+    )
+
+
+def _section(run: RunRecord, depth: int | None) -> _Section:
+    said = [_cleaned(verdict) for verdict in verdicts(run)]
+    last = run.nodes[-1].label if run.nodes else ""
+    count = _overall(said, clean(last))
+    steps = said[count:]
+    heats = [(split, heat_low(run, split), heat_svg(run, split)) for split in SPLITS]
+    return _Section(
+        name=clean(run.network.name),
+        complete=run.complete,
+        facts=tuple((name, clean(value)) for name, value in facts(run) if value),
+        figure=Markup(page_figure(run, depth)),  # noqa: S704 - escapes all that it is given
+        heats=tuple((s, low, Markup(svg)) for s, low, svg in heats if svg),  # noqa: S704
+        overall=tuple(said[:count]),
+        changes=tuple(v for v in steps if v.word in _SHOWN),
+        unchanged=tuple(v for v in steps if v.word not in _SHOWN),
+        notes=tuple(map(clean, run.notes)),
+    )
+
+
+def _cleaned(verdict: Verdict) -> Verdict:
+    text = clean(verdict.text)
+    return Verdict(
+        verdict.word,
+        clean(verdict.node),
+        clean(verdict.before),
+        verdict.split,
+        text,
+        verdict.difference,
+    )
+
+
+def _overall(said: Sequence[Verdict], last: str) -> int:
+    """How many of the first verdicts are about the whole: of the last node, and of settling."""
+    count = 0
+    seen: set[str] = set()
+    for verdict in said:
+        whole = verdict.node == last and verdict.split not in seen and verdict.word != "settles"
+        if not whole and verdict.word != "settles":
+            break
+        seen.add(verdict.split)
+        count += 1
+    return count
+
+
+def facts(run: RunRecord) -> list[tuple[str, str]]:
+    """The head of a picture: how the values came about, by name."""
+    network, data, options = run.network, run.data, run.options
+    macs = "" if network.macs is None else f", {network.macs:,} MACs a sample"
+    found = [
+        ("m", f"{run.m:,} samples of each split"),
+        ("seed", str(options.seed)),
+        ("normalisation", options.normalisation),
+        ("metric, ties", f"{options.metric}, {options.ties}"),
+        ("reduction", f"{options.reduction}; sequences: {options.sequence}"),
+        ("mode", f"{options.mode}, batches of {options.batch}"),
+        ("precision", f"{options.precision}, on {options.device}"),
+        ("preprocessing", "; ".join(data.preprocessing) or "none"),
+        ("classes", f"{len(data.classes)}" if data.classes else ""),
+        ("network", f"{network.parameters:,} parameters{macs}; read from {network.origin}"),
+        ("spec", " ".join((network.spec, *network.settings)).strip()),
+        ("spec SHA-256", network.spec_sha256),
+        ("weights", network.weights),
+        ("weights SHA-256", network.weights_sha256),
+        ("train", f"{data.train.source}, {data.train.m:,} of {data.train.available:,}"),
+        ("train SHA-256", data.train.sha256),
+    ]
+    if data.test is not None:
+        found.append(("test", f"{data.test.source}, {data.test.m:,} of {data.test.available:,}"))
+        found.append(("test SHA-256", data.test.sha256))
+    chance = ", ".join(f"{split} {value:.4f}" for split, value in run.chance.items())
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+    return [*found, ("by chance", chance), ("versions", versions)]

@@ -1,0 +1,139 @@
+"""The rows of the picture: one a node, below one for each block around it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from addnn_spec.report.flow import flow
+from addnn_spec.runtime.record import NodeRecord, RunRecord
+
+COMFORTABLE = 48
+"""How many rows may be open unasked."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row. `groups` are the numbers of the block rows around it, outermost first.
+
+    Attributes:
+        name: what stands there: the path below the block around it.
+        node: the node as recorded; of a block's row, the node whose values it shows when closed.
+        values: the record that holds the values; another node's where these are "as above".
+        is_group: whether it is a block's row, opened and closed by a click.
+    """
+
+    number: int
+    name: str
+    label: str
+    node: NodeRecord
+    values: NodeRecord
+    groups: tuple[int, ...]
+    is_group: bool = False
+
+    @property
+    def above(self) -> bool:
+        """Whether its values are merely another node's."""
+        return self.node.as_above is not None and not self.is_group
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, and the flow between them as pairs of numbers: (source, reader, whether the main one).
+
+    Of a node that reads several, the one computed last is the main one.
+    """
+
+    rows: tuple[Row, ...]
+    edges: tuple[tuple[int, int, bool], ...]
+
+    def standing_for(self, number: int, closed: Collection[int]) -> int:
+        """The row that shows a row: itself, or the outermost closed block around it."""
+        return next((g for g in self.rows[number].groups if g in closed), number)
+
+    def visible(self, closed: Collection[int]) -> list[Row]:
+        """The rows that are shown while some blocks are closed."""
+        return [row for row in self.rows if self.standing_for(row.number, closed) == row.number]
+
+    def closed(self, depth: int | None = None) -> frozenset[int]:
+        """The blocks that are closed at first: below `depth` levels; without it, as many levels are
+        open as keep the picture small."""
+        groups = [row for row in self.rows if row.is_group]
+        if depth is not None:
+            return frozenset(g.number for g in groups if len(g.groups) >= depth)
+        levels = max((len(g.groups) + 1 for g in groups), default=0)
+        for level in range(levels, 0, -1):
+            closed = self.closed(level)
+            if len(self.visible(closed)) <= COMFORTABLE:
+                return closed
+        return self.closed(0)
+
+
+def table(run: RunRecord) -> Table:
+    """The rows of a run in the order of computing, each block's row before what is inside."""
+    made = _Rows(run)
+    for node in run.nodes:
+        made.add(node)
+    made.close(0)
+    edges = [
+        (made.by_label[source], made.by_label[label], source == sources[-1])
+        for label, sources in flow(run).items()
+        for source in sources
+    ]
+    return Table(tuple(made.rows), tuple(edges))
+
+
+class _Rows:
+    def __init__(self, run: RunRecord) -> None:
+        self.run = run
+        self.rows: list[Row] = []
+        self.by_label: dict[str, int] = {}
+        self.open: list[tuple[str, int]] = []  # path and row of the blocks that we are in
+
+    def add(self, node: NodeRecord) -> None:
+        within = _prefixes(node.block)
+        paths = [path for path, _ in self.open]
+        if node.kind == "block" and node.path in paths:
+            at = paths.index(node.path)
+            self.close(at + 1)
+            self._row("output", node)
+            self.close(at)
+            return
+        same = 0
+        while same < min(len(within), len(paths)) and within[same] == paths[same]:
+            same += 1
+        self.close(same)
+        for path in within[same:]:
+            number = len(self.rows)
+            self.rows.append(
+                Row(number, self._name(path), path, node, node, self._groups(), is_group=True)
+            )
+            self.open.append((path, number))
+        self._row(self._name(node.label), node)
+
+    def close(self, level: int) -> None:
+        """Leave blocks; each one's row gets the values of its last row that has any."""
+        while len(self.open) > level:
+            _, number = self.open.pop()
+            inside = [row for row in self.rows[number + 1 :] if not row.is_group]
+            known = [row for row in inside if row.values.train is not None] or inside
+            last = known[-1]
+            self.rows[number] = replace(self.rows[number], node=last.node, values=last.values)
+
+    def _row(self, name: str, node: NodeRecord) -> None:
+        number = len(self.rows)
+        self.by_label[node.label] = number
+        values = self.run.node(node.label)
+        self.rows.append(Row(number, name, node.label, node, values, self._groups()))
+
+    def _groups(self) -> tuple[int, ...]:
+        return tuple(number for _, number in self.open)
+
+    def _name(self, path: str) -> str:
+        around = self.open[-1][0] if self.open else ""
+        return path.removeprefix(f"{around}.") if around else path
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split(".") if path else []
+    return [".".join(parts[: n + 1]) for n in range(len(parts))]

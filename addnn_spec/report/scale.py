@@ -1,0 +1,58 @@
+"""The axis of index values: its range, its ticks, and where a value stands on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from addnn_spec.report.flow import SPLITS
+from addnn_spec.runtime.record import RunRecord
+
+RATE = "classification_rate"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`low` to `high`, with round `ticks`."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def place(self, value: float) -> float:
+        """Where a value stands: 0 at `low`, 1 at `high`, held inside."""
+        return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is in the range."""
+        return self.low <= value <= self.high
+
+
+def scale(run: RunRecord) -> Scale:
+    """The range of all that is shown, with bands of two standard errors; of chance, too, unless the
+    picture would be mostly empty for it."""
+    ends: list[float] = []
+    for node in run.nodes:
+        for split in SPLITS:
+            found = node.on(split)
+            if found is not None:
+                room = 2 * found.standard_error
+                ends += [found.value - room, found.value + room]
+        if RATE in node.measures:
+            ends.append(node.measures[RATE].value)
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    if run.data.task == "classification":
+        low, high = max(low, 0.0), min(high, 1.0)
+    chance = min(run.chance.values(), default=low)
+    if chance < low and low - chance <= high - low:
+        low = chance
+    return _rounded(low, max(high, low + 1e-3))
+
+
+def _rounded(low: float, high: float) -> Scale:
+    raw = (high - low) / 5
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(power * f for f in (1, 2, 5, 10) if power * f >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(number * step, 10) for number in range(first, last + 1))
+    return Scale(ticks[0], ticks[-1], ticks)
