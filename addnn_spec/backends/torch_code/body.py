@@ -74,9 +74,9 @@ class Apart:
         return (
             tuple(name for name, _ in self.draft.inputs),
             tuple(self.draft.ports.items()),
-            tuple((c.path, c.tree, c.inits, c.tensor) for c, _ in self.children),
+            tuple((c.path, c.tree, c.inits, c.tensor, c.run) for c, _ in self.children),
             tuple(
-                (s.tree, s.outputs, s.pattern, s.training, s.loop, s.name if probes else "")
+                (s.tree, s.outputs, s.pattern, s.training, s.loop, s.run, s.name if probes else "")
                 for s, _ in self.steps
             ),
             tuple(self.draft.outputs),

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.higher import higher_call
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
+from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,
     Name,
     Spanned,
     Submodule,
+    Template,
     Tree,
     Value,
     rewrite,
@@ -34,14 +36,29 @@ from addnn_spec.graph import (
     Placeholder,
     Ref,
     WeightOf,
+    run_name,
 )
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Item, Own, Seq, Support
 from addnn_spec.ops.init import init_code
+from addnn_spec.ops.weighted import Initialized
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
 """How a call's value unpacks: indices of outputs, nested, None for what is thrown away."""
+
+
+class Run(NamedTuple):
+    """Turns `{head}{start}` … `{head}{stop - 1}` of an unlabelled repeat, in one loop over `i`."""
+
+    head: str
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> Template:
+        """The name of a turn."""
+        return Template(self.head, "i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,8 @@ class ChildDraft:
     inits: tuple[Tree, ...] = ()
     tensor: str = ""
     """"parameter" or "buffer"."""
+    run: Run | None = None
+    """It is made for each number of a run, and its path is that of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,8 @@ class Step:
     training: bool = False
     loop: str = ""
     """The variable that goes through the child, a list of modules, each fed by the one before."""
+    run: Run | None = None
+    """It is done for each number of a run, each fed by the one before."""
 
 
 @dataclass
@@ -160,8 +181,14 @@ class _Drafter:
         for module in graph.modules:
             self._declare(module)
         for node in graph.nodes():
-            for single in _turns(node):
-                self._add(single)
+            first, *rest = _turns(node)
+            self._add(first)
+            if len(rest) > _FEW and _can_loop(node):
+                self._add(rest[0])
+                self._repeat_last(node)
+            else:
+                for turn in rest:
+                    self._add(turn)
         draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
         draft.ports = {port: draft.ports.get(port, "nn.Module") for port in graph.module_ports}
         return draft
@@ -204,6 +231,22 @@ class _Drafter:
             self._add_call(node, op)
         else:
             self._add_operator(node, op)
+
+    def _repeat_last(self, node: Node) -> None:
+        """Make of the second turn, which was added last, all but the first."""
+        head, first = run_name(node.name)
+        run, second = Run(head, first + 1, first + node.times), f"{head}{first + 1}"
+        draft = self._draft
+        if draft.children and draft.children[-1].path == second:
+            draft.children[-1] = replace(draft.children[-1], run=run)
+
+        def numbered(tree: Tree) -> Tree | None:
+            if isinstance(tree, Child) and tree.path == second:
+                return Call(f"self.get_submodule({flat(run.name)})", tree.args)
+            return None
+
+        step = draft.steps[-1]
+        draft.steps[-1] = replace(step, tree=rewrite(step.tree, numbered), loop="i", run=run)
 
     def _add_call(self, node: Node, graph: Graph) -> None:
         form = self._forms[id(graph)]
@@ -350,6 +393,18 @@ def _element(node: Node) -> str:
     label = node.name.rpartition(".")[2]
     word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
     return word if len(word) > 2 and word.isidentifier() else "layer"
+
+
+_FEW = 2
+"""As many turns after the first are written out."""
+
+
+def _can_loop(node: Node) -> bool:
+    """Whether a run can be a loop: one tensor flows, and nothing is to be initialised."""
+    if len(node.outputs) != 1 or "." in node.name or node.inputs[0] in node.inputs[1:]:
+        return False
+    filled = isinstance(node.op, Initialized) and (node.op.weight_init or node.op.bias_init)
+    return node.module is None and not filled
 
 
 def _turns(node: Node) -> Iterator[Node]:

@@ -99,10 +99,11 @@ class _Merger:
     # --- alignment -------------------------------------------------------------------------------
     def _step_key(self, step: Step) -> Hashable:
         blank = rewrite(step.tree, lambda t: Value(0) if isinstance(t, Value) else None)
-        return (step.span, blank, len(step.outputs), step.pattern, self._probes and step.name)
+        name = step.name if self._probes else ""
+        return (step.span, blank, len(step.outputs), step.pattern, step.run, name)
 
     def _child_key(self, child: ChildDraft) -> Hashable:
-        return (child.path, child.tree, child.inits, child.tensor)
+        return (child.path, child.tree, child.inits, child.tensor, child.run)
 
     def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot] | None:
         """The rows laid over one another in one order, equal keys in one slot."""

@@ -80,7 +80,7 @@ class Paths:
             inner = container.entries.setdefault(name, Container())
             assert isinstance(inner, Container)
             container = inner
-        container.entries[last] = child
+        container.entries[last if child.run is None else f"{last}*"] = child
 
     @property
     def numbered(self) -> bool:

@@ -132,7 +132,7 @@ class Variables:
     # --- naming ----------------------------------------------------------------------------------
     def _name(self, assign: Assign, position: int) -> None:
         reads = list(_read(assign.tree))
-        assign.tree = self._written(assign.tree)
+        tree, written = assign.tree, self._written(assign.tree)
         names = []
         for port, value in enumerate(assign.step.outputs):
             if value not in self._last and len(assign.step.outputs) > 1:
@@ -141,6 +141,12 @@ class Variables:
             names.append(self._choose(value, assign, reads if port == 0 else [], position))
         pattern = assign.step.pattern
         assign.targets = names[0] if pattern is None else pattern_text(pattern, names)
+        if assign.step.run is None:
+            assign.tree = written
+            return
+        flowing, target = Value(reads[0]), Name(assign.targets)
+        assign.carried = self._variable[reads[0]]  # and each turn reads what the one before made
+        assign.tree = self._written(rewrite(tree, lambda t: target if t == flowing else None))
 
     def _choose(self, value: int, assign: Assign, reads: list[int], position: int) -> str:
         wish = self._wishes.get(value)

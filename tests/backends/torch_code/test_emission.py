@@ -18,6 +18,7 @@ from tests.backends.torch_code.emitted import (
     classes,
     inputs_of,
     keys_of,
+    node_paths,
     record,
     source_of,
     tensors,
@@ -451,3 +452,30 @@ def test_a_list_of_any_length_is_one_argument() -> None:
     assert module(torch.zeros(2, 8)).shape == (2, 40)
     tapped = built(graph, probes=True)
     assert tapped(torch.zeros(2, 8)).shape == (2, 40)
+
+
+def test_an_unlabelled_repeat_is_a_loop_too() -> None:
+    text = "block Unit { return x + (x -> fc: Linear(8)) }\n" + in_network(
+        "z = x * 2\n  y = x -> repeat 9 { ReLU } -> repeat 50 { Unit } -> repeat 3 { Linear(8) }\n"
+        "  output out = y -> s: { repeat 8 { Linear(8) } -> repeat 7 { Tanh } -> { return x + z } }"
+    )
+    graph = graph_of(text)
+    assert emit(graph).text.count("\n") < 75
+    plain, tapped = built(graph), built(graph, probes=True)
+    assert {k: tuple(v.shape) for k, v in plain.state_dict().items()} == keys_of(graph)
+    tapped.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 8)
+    expected = torch.relu(x)
+    for name in ["unit", *(f"unit_{i}" for i in range(2, 51))]:
+        expected = getattr(plain, name)(expected)
+    for name in ("linear", "linear_2", "linear_3"):
+        expected = getattr(plain, name)(expected)
+    for place in range(8):
+        expected = plain.get_submodule(f"s.{place}")(expected)
+    for _ in range(7):
+        expected = torch.tanh(expected)
+    assert torch.equal(plain(x), expected + x * 2)
+    assert torch.equal(tapped(x), plain(x))
+    seen = [path for path, _ in record(tapped, [x])]
+    assert len(seen) == len(set(seen))
+    assert set(node_paths(graph)) <= set(seen)
