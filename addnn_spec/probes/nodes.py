@@ -90,7 +90,7 @@ class _Walk:
         }
         for node in graph.nodes():
             if isinstance(node.op, Placeholder):
-                if not prefix:
+                if not prefix and not node.training:
                     values[Ref(node.id)] = self._add(graph, node, node.name, owner, (), ports)
             elif not isinstance(node.op, _VALUELESS) and not node.training:
                 self._uses(graph, node, prefix, owner, values, ports)

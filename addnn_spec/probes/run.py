@@ -17,6 +17,7 @@ from torch import nn
 from addnn_spec import __version__
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
+from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
 from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.memory import at
@@ -239,7 +240,7 @@ class _Runner:
         """The symbolic sizes that the samples give; 1 for the batch's."""
         dims: dict[str, int] = {}
         graph = network.graph
-        for id, values in zip(graph.inputs, self.feed.first(), strict=True):
+        for id, values in zip(_inputs(graph), self.feed.first(), strict=True):
             shape = graph.node(id).outputs[0].shape
             for size, given in zip(shape[1:], values.shape[1:], strict=True):
                 named = symbols(size)
@@ -250,7 +251,7 @@ class _Runner:
                         )
                         raise RuntimeRefusal("E0612", message)
         check_dims(graph, dims)
-        for id in graph.inputs:
+        for id in _inputs(graph):
             for symbol in symbols(graph.node(id).outputs[0].shape[0]):
                 dims.setdefault(symbol.name, 1)
         self.dims = dims
@@ -421,13 +422,18 @@ class _Runner:
 
 
 def _expected(network: Network) -> list[Expected]:
-    graph = network.graph
     wanted = []
-    for name, id in zip(graph.input_names, graph.inputs, strict=True):
-        kind = graph.node(id).outputs[0]
+    for id in _inputs(network.graph):
+        node = network.graph.node(id)
+        kind = node.outputs[0]
         shape = tuple(size if isinstance(size, int) else None for size in kind.shape[1:])
-        wanted.append(Expected(name, shape, kind.dtype))
+        wanted.append(Expected(node.name, shape, kind.dtype))
     return wanted
+
+
+def _inputs(graph: Graph) -> tuple[int, ...]:
+    """The inputs that evaluation needs."""
+    return tuple(id for id in graph.inputs if not graph.node(id).training)
 
 
 def _digest(module: nn.Module) -> str:

@@ -14,16 +14,15 @@ from addnn_spec.runtime.taps import Taps, trial
 from addnn_spec.source import Source
 
 SHARED = """
-block Pair(width: int) {
-  in x
-  out x -> first: Linear(width) -> second: Linear(width) -> ReLU
+block Pair(width) {
+  return x -> first: Linear(width) -> second: Linear(width) -> ReLU
 }
 network Twice {
-  in a: float[N, 6]
+  input a: float[N, 6]
   module pair = Pair(6)
-  b = a -> one: pair -> Dropout(0.5)
-  c = b -> two: pair
-  out logits = a + c -> fc: Linear(3)
+  b = a -> pair -> Dropout(0.5)
+  c = b -> pair
+  output logits = (a, c) -> Add -> fc: Linear(3)
 }
 """
 
@@ -59,9 +58,9 @@ def test_uses_of_a_shared_block_have_their_own_paths_and_counted_keys() -> None:
     nodes = graph_nodes(found.graph, {"N": 1})
     assert [(n.key, n.key_call, n.shape) for n in nodes] == tapped(found, 6)
     named = {n.label: n for n in nodes}
-    assert (named["two.first"].key, named["two.first"].key_call) == ("pair.first", 1)
-    assert named["one.first"].parameters == 6 * 6 + 6
-    assert named["two.first"].parameters == 0
+    assert (named["pair_2.first"].key, named["pair_2.first"].key_call) == ("pair.first", 1)
+    assert named["pair.first"].parameters == 6 * 6 + 6
+    assert named["pair_2.first"].parameters == 0
 
 
 def test_what_only_passes_values_on_is_as_above() -> None:

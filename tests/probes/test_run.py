@@ -25,7 +25,7 @@ from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.runtime.digits import load_digits, train
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.probing import Prober
-from addnn_spec.runtime.record import RunRecord, read_run
+from addnn_spec.runtime.record import RunRecord, Split, read_run
 
 TRAIN, TEST = "digits[:900]", "digits[900:]"
 
@@ -51,8 +51,9 @@ def test_the_index_of_trained_digits_rises_to_the_last_node(weights: Path) -> No
     record = probe("Digits", train=TRAIN, test=TEST, weights=weights, samples=500).record
     first, last = record.nodes[0], record.nodes[-1]
     assert (first.kind, last.label) == ("input", "fc2")
-    for split in ("train", "test", "cross"):
-        before, after = first.on(split), last.on(split)  # type: ignore[arg-type]
+    splits: tuple[Split, ...] = ("train", "test", "cross")
+    for split in splits:
+        before, after = first.on(split), last.on(split)
         assert before is not None and after is not None
         assert after.value > before.value
         assert after.value > 0.98
@@ -148,7 +149,12 @@ def test_a_stopped_run_is_kept_and_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.json"
-    options = {"budget": 3_600_000, "batch": 32, "nodes": ["stage1.0.conv", "fc2"], "samples": 120}
+    options: dict[str, Any] = {
+        "budget": 5_000_000,
+        "batch": 32,
+        "nodes": ["stage1.0.conv", "fc2"],
+        "samples": 120,
+    }
     original = Prober._finish
     count = 0
 
@@ -168,11 +174,12 @@ def test_a_stopped_run_is_kept_and_gone_on_with(
     monkeypatch.setattr(Prober, "_finish", original)
     measured: list[str] = []
     results = Prober._results
-    monkeypatch.setattr(
-        Prober, "_results", lambda self, label, rows: measured.append(label) or results(
-            self, label, rows
-        ),
-    )  # fmt: skip
+
+    def counted(self: Prober, label: str, rows: Any) -> Any:
+        measured.append(label)
+        return results(self, label, rows)
+
+    monkeypatch.setattr(Prober, "_results", counted)
     resumed = small(output=path, **options)
     assert measured == ["stage1.0.conv"]
     assert resumed.record.nodes == small(**options).record.nodes
@@ -207,6 +214,22 @@ def test_an_emitted_module_is_probed_by_its_taps() -> None:
     record = probe(module, train=TRAIN, samples=60, nodes="all").record
     assert record.network.origin == "probes"
     assert "stage1.0.relu" in {node.label for node in record.nodes}
+
+
+def test_inputs_by_name_in_evaluation_alone(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.random((40, 2, 28, 28)).astype(np.float32)
+    path = tmp_path / "pairs.npz"
+    np.savez(path, right=images[:, 1], left=images[:, 0], y=np.arange(40) % 2)
+    record = probe("Siamese", train=path, samples=40, nodes="all").record
+    left, right = record.node("left"), record.node("right")
+    assert left.train is not None and right.train is not None
+    y = np.arange(40) % 2
+    for node, values in ((left, images[:, 0]), (right, images[:, 1])):
+        assert node.train is not None
+        assert node.train.value == float(separation_index(values, y))
+    assert "same" not in {node.label for node in record.nodes}
+    assert {"embed.fc", "embed_2.fc", "distance"} & {node.label for node in record.nodes}
 
 
 def test_the_commands(tmp_path: Path, weights: Path) -> None:

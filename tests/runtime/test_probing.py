@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -169,11 +169,13 @@ def test_reductions_are_the_means_and_last_steps() -> None:
     recurrent = nn.Sequential(nn.LSTM(4, 5, batch_first=True))
     values = torch.randn(30, 7, 4).numpy()
     feed = make_feed(from_arrays("steps", values, np.arange(30) % 2), None)
-    for rule, pick in (("last", lambda v: v[:, -1]), ("mean", lambda v: v.mean(dim=1))):
+    rules: tuple[Literal["last", "mean"], ...] = ("last", "mean")
+    for rule in rules:
         settings = Settings(sequence=rule)
         prober = Prober(recurrent, [Probe("0", "0", sequence=True)], feed, settings)
         (item,) = run(prober).values()
-        x = pick(stored(recurrent, prober.feed, "0")[0].reshape(30, 7, 5))
+        steps = stored(recurrent, prober.feed, "0")[0].reshape(30, 7, 5)
+        x = steps[:, -1] if rule == "last" else steps.mean(dim=1)
         assert item.train is not None
         assert item.train.value == float(separation_index(x, prober.feed.splits[0].values))
 
@@ -207,7 +209,8 @@ def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
             self.constant, self.linear = Constant(), nn.Linear(64, 7)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.linear(x.flatten(1)) + self.constant(x)
+            value: Tensor = self.linear(x.flatten(1)) + self.constant(x)
+            return value
 
     probes = [Probe("constant", "constant"), Probe("linear", "linear")]
     prober = Prober(Both(), probes, digits())
@@ -219,7 +222,7 @@ def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
 def test_values_that_are_not_finite_have_no_index(budget: int) -> None:
     module = network()
     with torch.no_grad():
-        module[0].bias.fill_(float("inf"))  # type: ignore[union-attr, operator]
+        module.get_parameter("0.bias").fill_(float("inf"))
     found = run(Prober(module, PROBES[:1], digits(), Settings(budget=budget, batch=32)))
     assert list(found) == ["0"]
     assert found["0"].train is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def ignore(key: str, call: int, value: Tensor) -> None:
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_everything_is_left_as_it_was(mode: str) -> None:
     module = network()
-    module[1].eval()  # one submodule in another mode than the rest
+    module.get_submodule("1").eval()  # one submodule in another mode than the rest
     modes = [part.training for part in module.modules()]
     before = copy.deepcopy(module.state_dict())
     x = torch.randn(4, 1, 8, 8)
@@ -35,7 +36,8 @@ def test_everything_is_left_as_it_was(mode: str) -> None:
     gradients = [p.grad.clone() for p in module.parameters() if p.grad is not None]
     before = copy.deepcopy(module.state_dict())
     state = torch.get_rng_state()
-    precision = torch.backends.cudnn.conv.fp32_precision
+    backend: Any = torch.backends.cudnn
+    precision = backend.conv.fp32_precision
     trial(Taps(module, ignore), [x], mode)
     assert torch.equal(torch.get_rng_state(), state)
     assert [part.training for part in module.modules()] == modes
@@ -44,7 +46,7 @@ def test_everything_is_left_as_it_was(mode: str) -> None:
         p.grad is not None and torch.equal(p.grad, g)
         for p, g in zip(module.parameters(), gradients, strict=True)
     )
-    assert torch.backends.cudnn.conv.fp32_precision == precision
+    assert backend.conv.fp32_precision == precision
     assert all(not part._forward_hooks for part in module.modules())
 
 
