@@ -272,7 +272,14 @@ def _runs(children: Sequence[Element]) -> Iterator[list[Element]]:
 
 
 def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
-    for _, found in groupby(children, key=lambda child: _identity(child.tree)):
+    known: dict[int, tuple[Tree, str]] = {}  # the turns of a run share one tree
+
+    def identity(child: Element) -> tuple[Tree, str]:
+        if id(child.tree) not in known:
+            known[id(child.tree)] = _identity(child.tree)
+        return known[id(child.tree)]
+
+    for _, found in groupby(children, key=identity):
         group = list(found)
         yield len(group) > 1, group
 
@@ -298,9 +305,9 @@ def _loop(run: Sequence[Element]) -> Loop | None:
         return None
     rows: list[list[Leaf]] = []
     skeleton: Tree = None
-    for child in run:
+    for tree in {id(child.tree): child.tree for child in run}.values():
         leaves: list[Leaf] = []
-        skeleton = split(child.tree, leaves)
+        skeleton = split(tree, leaves)
         rows.append(leaves)
     vectors = [tuple(leaf.value for leaf in column) for column in zip(*rows, strict=True)]
     varying = [place for place, vector in enumerate(vectors) if not is_constant(vector)]
@@ -333,7 +340,7 @@ def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:
             continue
         wish, number = f"{LOOP}{hints[place]}", 2
         while wish in names:
-            wish, number = f"{hints[place]}_{number}", number + 1
+            wish, number = f"{LOOP}{hints[place]}_{number}", number + 1
         names.append(wish)
     return names
 
