@@ -20,8 +20,8 @@ def compare(first: Path, second: Path) -> int:
     Refused where the runs were not taken alike: other samples, m, order, reduction, normalisation,
     ties, precision or mode.
     """
-    if find_spec("torch") is None:
-        click.echo("error: comparing runs needs torch", err=True)
+    if find_spec("numpy") is None:
+        click.echo("error: comparing runs needs numpy", err=True)
         return USAGE
     from addnn_spec.probes.comparing import compare_runs, compared_text
     from addnn_spec.runtime.errors import RuntimeRefusal

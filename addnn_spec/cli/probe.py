@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -179,6 +180,7 @@ def probe(
         click.echo("  = help: pip install 'addnn-spec[torch]'", err=True)
         return USAGE
     from addnn_spec.probes.run import run_probe
+    from addnn_spec.runtime.shards import leave, rank
 
     network = _network(spec, options)
     with _shown() as (announce, progress):
@@ -189,8 +191,9 @@ def probe(
             kept = f"; what is done stands in {output}" if output is not None else ""
             click.echo(f"stopped{kept}", err=True)
             return INTERRUPTED
-    if _rank() == 0:
+    if rank() == 0:
         click.echo(str(run), nl=False)
+    leave()
     return OK
 
 
@@ -267,12 +270,6 @@ def _imported(path: Path, name: str) -> nn.Module:
     return module
 
 
-def _rank() -> int:
-    from addnn_spec.runtime.shards import rank
-
-    return rank()
-
-
 @contextmanager
 def _shown() -> Iterator[tuple[Callable[[Prober, PlanRecord], None], Callable[[float, str], None]]]:
     """The plan on stderr before the start, then a bar with the time left."""
@@ -283,7 +280,8 @@ def _shown() -> Iterator[tuple[Callable[[Prober, PlanRecord], None], Callable[[f
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    quiet = not console.is_terminal or os.environ.get("RANK", "0") != "0"
+    with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task("probing", total=1.0)
 
         def announce(prober: Prober, plan: PlanRecord) -> None:

@@ -179,19 +179,24 @@ class Prober:
         for number in range(self.passes):
             holds = self._pass(number, running, scratch, progress)
             done = []
-            for hold, rows in holds.items():
-                progress(self._share(number, 1.0), f"indices of {self.probes[hold.node].label}")
+            for place, (hold, rows) in enumerate(holds.items()):
+                within = 0.5 + 0.5 * place / len(holds)
+                progress(self._share(number, within), f"indices of {self.probes[hold.node].label}")
                 result = self._finish(hold, rows)
-                if result is not None:
-                    done.append(result)
                 if isinstance(rows, Whole):
                     rows.parts = ()
-            for text in self.exchange.share(_Batch(items=done).model_dump_json()):
-                for item in _Batch.model_validate_json(text).items:
-                    receive(item)
+                if result is not None and self.exchange.size == 1:
+                    receive(result)
+                elif result is not None:
+                    done.append(result)
+            if self.exchange.size > 1:
+                for text in self.exchange.share(_Batch(items=done).model_dump_json()):
+                    for item in _Batch.model_validate_json(text).items:
+                        receive(item)
 
     def _share(self, number: int, within: float) -> float:
-        return (number + 0.9 * within) / self.passes
+        """The share of the work done: half a pass is the network's, half the searches'."""
+        return (number + within) / self.passes
 
     def _trial(self, probes: Sequence[Probe], feed: Feed) -> dict[str, Found]:
         inputs = feed.first()
@@ -248,7 +253,8 @@ class Prober:
         flow = _Flow(self, number, running, scratch)
         with untouched(self.module, self.settings.mode), flow.taps.installed():
             for step in range(flow.steps):
-                progress(self._share(number, step / flow.steps), f"pass {number + 1}")
+                told = f"pass {number + 1} of {self.passes}"
+                progress(self._share(number, 0.5 * step / flow.steps), told)
                 flow.step(step)
         return flow.held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import warnings
@@ -265,7 +266,7 @@ leave()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", [2**28, 3_600_000])
+@pytest.mark.parametrize("budget", [2**28, 6_000_000])
 def test_two_processes_give_what_one_gives(tmp_path: Path, budget: int) -> None:
     path, script = tmp_path / "run.json", tmp_path / "worker.py"
     script.write_text(_WORKER)
@@ -283,7 +284,43 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, budget: int) -> None:
     )
     one = read_run(path)
     assert several.options.processes == 2
+    assert (one.plan.passes > 2) == (budget < 2**23)
     assert several.nodes == one.nodes
+
+
+_LOST = """
+import os
+from addnn_spec import probe
+from addnn_spec.runtime.probing import Prober
+if os.environ["RANK"] == "1":
+    Prober._finish = lambda *given: os._exit(3)
+probe("Digits", train="digits[:200]", samples=60, batch=16)
+"""
+
+
+@pytest.mark.slow
+def test_a_lost_worker_ends_the_run_with_an_error(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(_LOST)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    environment = {**os.environ, **common, "PYTHONPATH": str(Path(__file__).parents[2])}
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, str(script)],
+            env={**environment, "RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    )
+    _, told = first.communicate(timeout=300)
+    second.communicate(timeout=300)
+    assert second.returncode == 3
+    assert first.returncode == 1
+    assert "a worker is lost" in told
 
 
 def test_nothing_is_written_or_warned_of_without_need(recwarn: Any) -> None:
