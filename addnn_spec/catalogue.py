@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,12 @@ from addnn_spec.resources import folder
 from addnn_spec.source import Source
 
 _NETWORK = re.compile(r"^network ([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+_FIGURES = re.compile(
+    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
+    r"(?:; in training (?P<training_params>[\d,]+) and (?P<training_macs>[\d,]+) more)?"
+    r"(?:; as (?P<reference>\S+))?$",
+    re.MULTILINE,
+)
 
 
 class UsageError(DiagnosticError):
@@ -30,6 +38,58 @@ def packaged() -> dict[str, Path]:
         for name in _NETWORK.findall(path.read_text(encoding="utf-8")):
             found.setdefault(name, path)
     return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A packaged network with the figures that its file's head comment states (tests hold them).
+
+    Parameters and MACs are of what evaluation needs, MACs at batch 1 and the default sizes. They
+    are None where the network cannot be compiled without arguments.
+    """
+
+    name: str
+    file: str
+    """Its path in the folder of the specs, `spatial/alexnet.net`."""
+    params: int | None = None
+    macs: int | None = None
+    training_params: int = 0
+    """What only training needs, beyond `params`."""
+    training_macs: int = 0
+    reference: str | None = None
+    """The implementation that the tests hold it against, `torchvision.alexnet`."""
+
+    @property
+    def family(self) -> str:
+        """Its folder; `examples` for a file beside the families."""
+        return self.file.rpartition("/")[0] or "examples"
+
+    @property
+    def proof(self) -> str:
+        """The reference's name, `counts only`, or empty where nothing is stated."""
+        return self.reference or ("counts only" if self.params is not None else "")
+
+
+def entries() -> Iterator[Entry]:
+    """The packaged networks, by family and file; read from the text, nothing is compiled."""
+    root = folder("specs")
+    stated: dict[Path, dict[str, re.Match[str]]] = {}
+    ordered = sorted(packaged().items(), key=lambda item: item[1].relative_to(root).parent)
+    for name, path in ordered:
+        if path not in stated:
+            found = _FIGURES.finditer(path.read_text(encoding="utf-8"))
+            stated[path] = {match["name"]: match for match in found}
+        yield _entry(name, path.relative_to(root).as_posix(), stated[path].get(name))
+
+
+def _entry(name: str, file: str, stated: re.Match[str] | None) -> Entry:
+    if stated is None:
+        return Entry(name, file)
+    params, macs, training_params, training_macs = (
+        int((stated[field] or "0").replace(",", ""))
+        for field in ("params", "macs", "training_params", "training_macs")
+    )
+    return Entry(name, file, params, macs, training_params, training_macs, stated["reference"])
 
 
 def locate(

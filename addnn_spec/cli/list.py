@@ -3,52 +3,63 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import asdict
+from itertools import groupby
 
 import click
 
-from addnn_spec.catalogue import packaged
+from addnn_spec.catalogue import Entry, UsageError, entries
 from addnn_spec.cli.report import OK
-from addnn_spec.resources import folder
-
-_FIGURES = re.compile(r"^# (\w+): ([0-9,]+) parameters, ([0-9,]+) MACs", re.MULTILINE)
+from addnn_spec.diagnostics import Diagnostic, near
 
 
 @click.command("list")
+@click.option("--family", help="Only the networks of this family: spatial, depth, …")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def list_(as_json: bool) -> int:
-    """List the networks that come with the package, with the file that each stands in.
+def list_(family: str | None, as_json: bool) -> int:
+    """List the networks that come with the package, by family.
 
-    They are named like files: addnn summary ResNet50.
+    Each with its parameters, MACs, and the implementation that the tests hold it against ("counts
+    only" where there is none to run). They are named like files: addnn summary ResNet50.
     """
-    networks = list(_networks())
+    networks = list(entries())
+    if family is not None:
+        networks = _of(family, networks)
     if as_json:
-        click.echo(json.dumps(networks, indent=2))
+        click.echo(json.dumps([_record(network) for network in networks], indent=2))
         return OK
-    width = max(len(str(network["name"])) for network in networks)
-    for network in networks:
-        figures = ""
-        if network["params"] is not None:
-            figures = f"  {network['params']:>14,} parameters  {network['macs']:>17,} MACs"
-        click.echo(f"{network['name']:{width}}  {network['file']:24}{figures}".rstrip())
+    width = max(len(network.name) for network in networks)
+    for turn, (name, members) in enumerate(groupby(networks, key=lambda entry: entry.family)):
+        if turn:
+            click.echo()
+        click.echo(name)
+        for network in members:
+            click.echo(f"  {network.name:{width}}{_figures(network)}".rstrip())
     return OK
 
 
-def _networks() -> Iterator[dict[str, str | int | None]]:
-    """The networks with the figures that stand in their files' head comments (tested there)."""
-    figures: dict[Path, dict[str, tuple[int, int]]] = {}
-    for name, path in packaged().items():
-        if path not in figures:
-            figures[path] = _figures(path.read_text(encoding="utf-8"))
-        params, macs = figures[path].get(name, (None, None))
-        file = path.relative_to(folder("specs")).as_posix()
-        yield {"name": name, "file": file, "params": params, "macs": macs}
+def _of(family: str, networks: list[Entry]) -> list[Entry]:
+    """The networks of a family. Raises `UsageError` where there is no such family."""
+    found = [network for network in networks if network.family == family]
+    if found:
+        return found
+    families = list(dict.fromkeys(network.family for network in networks))
+    close = near(family, families)
+    raise UsageError(
+        Diagnostic(
+            "E0601",
+            f"there is no family {family}",
+            None,
+            help=f"did you mean {close[0]}?" if close else f"there are {', '.join(families)}",
+        )
+    )
 
 
-def _figures(text: str) -> dict[str, tuple[int, int]]:
-    return {
-        name: (int(params.replace(",", "")), int(macs.replace(",", "")))
-        for name, params, macs in _FIGURES.findall(text)
-    }
+def _figures(network: Entry) -> str:
+    if network.params is None:
+        return "  needs arguments"
+    return f"  {network.params:>14,} parameters  {network.macs:>17,} MACs  {network.proof}"
+
+
+def _record(network: Entry) -> dict[str, str | int | None]:
+    return {**asdict(network), "family": network.family, "proof": network.proof}

@@ -9,19 +9,51 @@ from addnn_spec.codes import CODES
 from tests.cli.conftest import Addnn
 
 
-def test_list_names_what_can_be_compiled(addnn: Addnn) -> None:
+def test_list_groups_by_family_and_names_the_proof(addnn: Addnn) -> None:
     ended = addnn("list")
     assert (ended.code, ended.err) == (0, "")
-    assert any(
-        line.split()[:2] == ["LeNet5", "spatial/lenet.net"] for line in ended.out.splitlines()
-    )
+    spatial = ended.out.split("spatial\n")[1].split("\n\n")[0].splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in spatial}
+    figures = ["61,100,840", "parameters", "714,188,480", "MACs"]
+    assert rows["AlexNet"] == [*figures, "torchvision.alexnet"]
+    assert rows["LeNet5"][-2:] == ["counts", "only"]
+    assert "ResNet18" not in rows
+
+
+def test_list_shows_each_network_once(addnn: Addnn) -> None:
+    rows = [line.split()[0] for line in addnn("list").out.splitlines() if line.startswith("  ")]
+    assert sorted(rows) == sorted(packaged())
+
+
+def test_list_of_one_family(addnn: Addnn) -> None:
+    lines = addnn("list", "--family", "spatial").out.splitlines()
+    assert lines[0] == "spatial"
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_list_of_an_unknown_family(addnn: Addnn) -> None:
+    ended = addnn("list", "--family", "spacial")
+    assert (ended.code, ended.out) == (2, "")
+    assert "did you mean spatial?" in ended.err
 
 
 def test_list_as_json(addnn: Addnn) -> None:
     networks = {item["name"]: item for item in json.loads(addnn("list", "--json").out)}
-    assert networks["LeNet5"]["params"] == 62958
-    assert networks["LeNet5"]["macs"] == 849320
     assert set(networks) == set(packaged())
+    assert networks["LeNet5"] == {
+        "name": "LeNet5",
+        "file": "spatial/lenet.net",
+        "params": 62958,
+        "macs": 849320,
+        "training_params": 0,
+        "training_macs": 0,
+        "reference": None,
+        "family": "spatial",
+        "proof": "counts only",
+    }
+    googlenet = networks["GoogLeNet"]
+    assert googlenet["proof"] == googlenet["reference"] == "torchvision.googlenet"
+    assert googlenet["training_params"] == 6_379_984
 
 
 def test_every_packaged_name_is_a_network() -> None:
