@@ -22,7 +22,9 @@ _FORM = re.compile(
 )
 _FENCE = re.compile(r"^```net\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What the text of a spec cannot give: files, weights, the command line; bytes; limits.
-_WITHOUT_A_SPEC = re.compile(r"E06\d\d|E0001|E0015|E050\d|E0105|E0110|E0217|E0218|E0409|E0410|E07\d\d|E0900")
+_WITHOUT_A_SPEC = re.compile(
+    r"E06\d\d|E0001|E0015|E050\d|E0105|E0110|E0217|E0218|E0409|E0410|E07\d\d|E0900"
+)
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 
 
-@cache
+_CHILDREN: dict[type, tuple[str, ...] | None] = {}
+
+
 def _children(kind: type) -> tuple[str, ...] | None:
     """The fields of a kind of node, last first; None for what is no node."""
-    if not is_dataclass(kind) or kind is Span:
-        return None
-    return tuple(f.name for f in reversed(fields(kind)) if not f.name.endswith("span"))
+    if kind not in _CHILDREN:
+        found = None
+        if is_dataclass(kind) and kind is not Span:
+            found = tuple(f.name for f in reversed(fields(kind)) if not f.name.endswith("span"))
+        _CHILDREN[kind] = found
+    return _CHILDREN[kind]
 
 
 def walk(node: Any) -> Iterator[Any]:
