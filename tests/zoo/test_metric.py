@@ -1,0 +1,98 @@
+"""The networks of metric learning: their losses by definition, in loops over pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.zoo.emitted import Parameters, assert_equations, emitted, random
+
+
+def embedded(w: Parameters, image: Tensor, prefix: str = "embed.") -> Tensor:
+    def convolved(x: Tensor, name: str) -> Tensor:
+        weight, bias = w[f"{prefix}{name}.weight"], w[f"{prefix}{name}.bias"]
+        return torch.relu(functional.conv2d(x, weight, bias, padding=1))
+
+    x = functional.max_pool2d(convolved(image, "conv2d"), 2)
+    x = convolved(x, "conv2d_2").mean((2, 3))
+    return x @ w[f"{prefix}fc.weight"].T + w[f"{prefix}fc.bias"]
+
+
+def images(seed: int, n: int = 4) -> Tensor:
+    return random(n, 1, 28, 28, seed=seed)
+
+
+def small(name: str) -> nn.Module:
+    """With weights that keep embeddings near one another."""
+    module = emitted(name).train()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(0.1)
+    return module
+
+
+def test_siamese_draws_the_same_together_and_others_apart() -> None:
+    left, right, same = images(1), images(2), torch.tensor([1.0, 0.0, 0.0, 1.0]).double()
+
+    def equations(w: Parameters) -> tuple[Tensor, Tensor]:
+        d = (embedded(w, left) - embedded(w, right) + 1e-6).square().sum(1).sqrt()
+        apart = (1 - d).clamp(min=0)
+        return d, (same * d**2 + (1 - same) * apart**2).mean()
+
+    assert_equations(small("Siamese"), equations, left, right, same)
+
+
+def unit(code: Tensor) -> Tensor:
+    return code / code.square().sum(1, keepdim=True).sqrt()
+
+
+def test_a_triplet_has_a_margin() -> None:
+    anchor, positive, negative = (images(seed) for seed in (1, 2, 3))
+
+    def equations(w: Parameters) -> tuple[Tensor, Tensor]:
+        a, p, n = (unit(embedded(w, x)) for x in (anchor, positive, negative))
+        near, far = ((a - other + 1e-6).square().sum(1).sqrt() for other in (p, n))
+        return a, (near - far + 0.2).clamp(min=0).mean()
+
+    assert_equations(small("Triplet"), equations, anchor, positive, negative)
+
+
+def test_the_hardest_of_a_batch() -> None:
+    image, labels = images(1, 6), torch.tensor([0, 1, 0, 1, 1, 0])
+
+    def equations(w: Parameters) -> tuple[Tensor, Tensor]:
+        code = unit(embedded(w, image))
+        losses = []
+        for i in range(6):
+            apart = [(code[i] - code[j]).square().sum() for j in range(6)]
+            near = [apart[j] for j in range(6) if labels[j] == labels[i] and j != i]
+            far = [apart[j] for j in range(6) if labels[j] != labels[i]]
+            losses.append(torch.stack(near).max().sqrt() - torch.stack(far).min().sqrt() + 0.2)
+        return code, torch.stack(losses).clamp(min=0).mean()
+
+    assert_equations(small("TripletBatchHard"), equations, image, labels)
+
+
+def test_a_softmax_over_directions() -> None:
+    image, labels = images(1), torch.tensor([3, 1, 0, 9])
+
+    def equations(w: Parameters) -> tuple[Tensor, ...]:
+        code = embedded(w, image)
+        logits = code @ w["head.weight"].T
+        return code, logits, -torch.log_softmax(logits, 1)[range(4), labels].mean()
+
+    assert_equations(small("SoftmaxEmbedding"), equations, image, labels)
+
+
+def test_a_margin_in_training_only() -> None:
+    image, labels = images(1), torch.tensor([3, 1, 0, 9])
+
+    def equations(w: Parameters) -> tuple[Tensor, ...]:
+        code = embedded(w, image)
+        cosine = unit(code) @ unit(w["head.weight"]).T
+        own = functional.one_hot(labels, 10).double()
+        crossed = -torch.log_softmax(64 * (cosine - 0.35 * own), 1)[range(4), labels]
+        return code, 64 * cosine, crossed.mean()
+
+    assert_equations(small("CosFaceEmbedding"), equations, image, labels)
