@@ -82,8 +82,9 @@ def make_plan(
         BudgetError: not even one batch of the widest node fits; the message names it.
     """
     streamed = _COPIES * max(rows) * max(size.row_bytes for size in sizes)
-    work = max((_work(sizes[node], splits, order, budget) for node in mine), default=0)
-    results = sum(_state(splits, order) for _ in mine)
+    # Of all nodes, so that what is held whole does not depend on how the nodes are shared out.
+    work = max(_work(size, splits, order, budget) for size in sizes)
+    results = len(sizes) * _state(splits, order)
     capacity = budget - streamed - work - results
     passes = _pack(sizes, mine, rows, capacity, budget)
     held = max((sum(_bytes(sizes, hold, rows) for hold in holds) for holds in passes), default=0)
