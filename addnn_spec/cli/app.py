@@ -22,6 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare:compare", "Compare two runs of probe."),
     "list": ("list:list_", "List the packaged networks."),
     "explain": ("explain:explain", "Explain a code such as E0301."),
+    "report": ("redraw:redraw", "Show runs of the probe as a page or a picture."),
+    "rank": ("rank:rank", "Rank networks by their features on one's own data."),
+    "confidence": ("confidence:confidence", "Say which predictions an error cannot change."),
     "demo": ("demo:demo", "Compile and train a small network."),
 }
 """Each command's function, as module:name within `addnn_spec.cli`, and its line in the help."""

@@ -6,12 +6,14 @@ page the rows of closed blocks are there too, hidden; the page's script moves ro
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from addnn_spec.report.facts import facts
 from addnn_spec.report.flow import SPLITS
+from addnn_spec.report.heat import heat_body, heat_low
 from addnn_spec.report.rows import Row, Table, table
 from addnn_spec.report.scale import RATE, Scale, scale
-from addnn_spec.report.svg import element, quoted, shortened, tag, text
+from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
 from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
 
 ROW, TOP, BOTTOM = 22.0, 82.0, 14.0
@@ -36,12 +38,32 @@ STYLE = (
 )
 
 
-def figure_svg(run: RunRecord, depth: int | None = None) -> str:
-    """The picture as an SVG document of its own, as it stands in a paper: closed blocks are one
-    row. `depth` says how many levels are open."""
-    rows = table(run)
-    body, height = _Figure(run, rows, rows.closed(depth), interactive=False).draw()
-    return element(WIDTH, height, tag("style", quoted(STYLE)) + body, _title(run)) + "\n"
+def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
+    """The picture as an SVG document of its own, for a paper, one run below the other: head,
+    drawing and indices, and the class separation on train. Closed blocks are one row; `depth` says
+    how many levels are open."""
+    parts: list[str] = []
+    top = 8.0
+    for run in runs:
+        rows = table(run)
+        body, height = _Figure(run, rows, rows.closed(depth), interactive=False).draw()
+        words = [f"{name}: {value}" for name, value in facts(run) if value]
+        lines = [run.network.name, *(" · ".join(words[n : n + 2]) for n in range(0, len(words), 2))]
+        for n, line in enumerate(lines):
+            look = "small" if n else "head"
+            parts.append(text(8, top + 14 * (n + 1), shortened(line, 200), class_=look))
+        top += 14 * len(lines) + 16
+        parts.append(tag("g", body, transform=f"translate(0,{number(top)})"))
+        top += height
+        heat = heat_body(run, "train")
+        if heat is not None:
+            title = f"Class separation on train; white is {heat_low(run, 'train'):.1f}, darkest 1"
+            parts.append(text(8, top + 16, title, class_="head"))
+            parts.append(tag("g", heat[0], transform=f"translate(0,{number(top + 12)})"))
+            top += heat[2] + 28
+    names = ", ".join(run.network.name for run in runs)
+    style = tag("style", quoted(STYLE))
+    return element(WIDTH, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"
 
 
 def page_figure(run: RunRecord, depth: int | None = None) -> str:
@@ -53,6 +75,14 @@ def page_figure(run: RunRecord, depth: int | None = None) -> str:
 
 def _title(run: RunRecord) -> str:
     return f"Indices at the nodes of {run.network.name}"
+
+
+def axis_title(run: RunRecord) -> str:
+    """What the values are, and of how many samples."""
+    known = [node.train for node in run.nodes if node.train is not None]
+    smooth = bool(known) and known[0].index == "smoothness"
+    name = "Smoothness Index (linear)" if smooth else "Separation Index"
+    return f"{name}, m = {run.m}, bands ± 2 standard errors"
 
 
 class _Figure:
@@ -88,7 +118,10 @@ class _Figure:
 
     # --- head and background ---
     def _head(self) -> list[str]:
-        parts = [text(8, 18, "node", class_="head"), text(PLOT, 18, self._axis(), class_="head")]
+        parts = [
+            text(8, 18, "node", class_="head"),
+            text(PLOT, 18, axis_title(self.run), class_="head"),
+        ]
         x = PLOT
         for split in self.splits:
             colour, dash = STROKES[split]
@@ -109,12 +142,6 @@ class _Figure:
                 parts.append(text(x, 36.5, f"max {_short(self.most[place])}", class_="small"))
         parts.append(text(PLOT + PLOT_WIDTH + 94, 36.5, "train", class_="value"))
         return parts
-
-    def _axis(self) -> str:
-        known = [node.train for node in self.run.nodes if node.train is not None]
-        smooth = bool(known) and known[0].index == "smoothness"
-        name = "Smoothness Index (linear)" if smooth else "Separation Index"
-        return f"{name}, m = {self.run.m}, bands ± 2 standard errors"
 
     def _shade(self, row: Row) -> str:
         if not row.values.dense and not row.node.dense:

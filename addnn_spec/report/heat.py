@@ -7,7 +7,7 @@ import math
 from addnn_spec.report.svg import element, quoted, shortened, tag, text
 from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
 
-_LEFT, _TOP, _NUMBERED = 130.0, 110.0, 24
+_LEFT, _TOP, _NUMBERED = 130.0, 96.0, 24
 
 
 def heat_nodes(run: RunRecord, split: Split) -> list[NodeRecord]:
@@ -23,11 +23,20 @@ def heat_low(run: RunRecord, split: Split) -> float:
 
 
 def heat_svg(run: RunRecord, split: Split) -> str:
-    """The heat map as an `<svg>` element; empty without classes. Darker is better separated, white
-    is `heat_low`; where a class has no sample the cell is crossed."""
+    """The heat map as an `<svg>` element; empty without classes."""
+    found = heat_body(run, split)
+    if found is None:
+        return ""
+    body, width, height = found
+    return element(width, height, body, f"Class separation on {split}")
+
+
+def heat_body(run: RunRecord, split: Split) -> tuple[str, float, float] | None:
+    """The heat map's elements, its width and its height; None without classes. Darker is better
+    separated, white is `heat_low`; where a class has no sample the cell is crossed."""
     nodes, classes = heat_nodes(run, split), run.data.classes
     if not nodes or not classes:
-        return ""
+        return None
     wide = min(46.0, max(7.0, 840.0 / len(nodes)))
     high = 16.0 if len(classes) <= 60 else 5.0
     low = heat_low(run, split)
@@ -46,7 +55,7 @@ def heat_svg(run: RunRecord, split: Split) -> str:
         parts.append(text(_LEFT - 6, y, shown, class_="small", style="text-anchor:end"))
     width = _LEFT + wide * len(nodes) + 90
     height = _TOP + high * len(classes) + 12
-    return element(width, height, "".join(parts), f"Class separation on {split}")
+    return "".join(parts), width, height
 
 
 def _column(

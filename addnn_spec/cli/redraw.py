@@ -1,0 +1,79 @@
+"""`addnn report`: the page or the picture of runs, from their files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from addnn_spec.cli.report import OK, exit_code
+from addnn_spec.cli.report import report as show
+from addnn_spec.cli.specs import OutputFile
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import write_atomic
+
+
+@click.command("report")
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN.json..."
+)
+@click.option("--html", type=OutputFile(), help="Write one self-contained page.")
+@click.option("--svg", type=OutputFile(), help="Write the picture as SVG.")
+@click.option("--pdf", type=OutputFile(), help="Write the picture as PDF, a page a run.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels of blocks.")
+def redraw(
+    runs: tuple[Path, ...], html: Path | None, svg: Path | None, pdf: Path | None, depth: int | None
+) -> int:
+    """Show runs of `addnn probe`: the drawing, the indices at its nodes, and what can be said.
+
+    Nothing is computed again. Without a file to write, what can be said goes to standard output.
+    """
+    try:
+        return _redraw(runs, html, svg, pdf, depth)
+    except DiagnosticError as error:
+        show(error.diagnostics)
+        return exit_code(error.diagnostics)
+
+
+def _redraw(
+    paths: tuple[Path, ...],
+    html: Path | None,
+    svg: Path | None,
+    pdf: Path | None,
+    depth: int | None,
+) -> int:
+    from addnn_spec.report.verdicts import verdicts
+    from addnn_spec.runtime.errors import RuntimeRefusal
+    from addnn_spec.runtime.record import read_run
+
+    try:
+        runs = [read_run(path) for path in paths]
+    except RuntimeRefusal as error:
+        found = Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
+        raise DiagnosticError(found) from error
+    if html is None and svg is None and pdf is None:
+        for run in runs:
+            click.echo("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
+    if html is not None:
+        _needs("jinja2", "a page")
+        from addnn_spec.report.page import page
+
+        write_atomic(html, page(runs, depth))
+    if svg is not None:
+        from addnn_spec.report.figure import report_svg
+
+        write_atomic(svg, report_svg(runs, depth))
+    if pdf is not None:
+        _needs("matplotlib", "a PDF")
+        from addnn_spec.report.paper import pdf as pdf_of
+
+        write_atomic(pdf, pdf_of(runs, depth))
+    return OK
+
+
+def _needs(package: str, what: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        help = "pip install 'addnn-spec[report]'"
+        raise DiagnosticError(Diagnostic("E0602", f"{what} needs {package}", help=help))

@@ -1,0 +1,256 @@
+"""The picture by matplotlib: for a notebook, and as PDF for a paper."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from addnn_spec.report.facts import facts
+from addnn_spec.report.figure import GREY, LEGEND, SPINE, STROKES, ZONE, axis_title
+from addnn_spec.report.flow import SPLITS
+from addnn_spec.report.heat import heat_low, heat_nodes
+from addnn_spec.report.rows import Row, Table, table
+from addnn_spec.report.scale import RATE, scale
+from addnn_spec.report.svg import clean, shortened
+from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKS: dict[Split, tuple[str, str]] = {
+    "train": ("o", "-"),
+    "test": ("s", "--"),
+    "cross": ("^", ":"),
+}
+_INCH = 0.19  # of a row
+
+
+def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Axes:
+    """The indices by node on a matplotlib axis, top down: train, test and cross with bands of two
+    standard errors, the classification rate in grey, chance and the raw input as lines, the fully
+    connected zone shaded. `depth` says how many levels of blocks are open."""
+    view = _View(run, depth)
+    if ax is None:
+        from matplotlib import pyplot as plt
+
+        _, ax = plt.subplots(figsize=(6.4, 1.4 + _INCH * len(view.shown)), layout="constrained")
+    view.curves(ax)
+    ax.set_yticks(range(len(view.shown)), [_name(row) for row in view.shown])
+    return ax
+
+
+def pdf(runs: Sequence[RunRecord], depth: int | None = None) -> bytes:
+    """The same as on the page, as PDF, a page a run. The same runs give the same bytes."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    buffer = BytesIO()
+    with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+        for run in runs:
+            pages.savefig(_figure(run, depth))
+    return buffer.getvalue()
+
+
+def _figure(run: RunRecord, depth: int | None) -> Figure:
+    from matplotlib.figure import Figure
+
+    view = _View(run, depth)
+    classes = run.data.classes if heat_nodes(run, "train") else ()
+    high = 1.2 + _INCH * len(view.shown)
+    low = 1.4 + 0.17 * min(len(classes), 60) if classes else 0.0
+    figure = Figure(figsize=(9.0, high + low + 1.3), layout="constrained")
+    parts: Any = figure.subfigures(
+        2 + bool(classes), 1, height_ratios=[1.3, high, low] if classes else [1.3, high]
+    )
+    parts[0].text(0.01, 0.97, _head(run), va="top", fontsize=7)
+    axes = parts[1].subplots(1, 4, sharey=True, width_ratios=[3.2, 4, 0.8, 0.8])
+    view.drawing(axes[0])
+    view.curves(axes[1])
+    view.bars(axes[2], "values", lambda row: 0 if row.above else row.values.dimensions)
+    view.bars(axes[3], "MACs", lambda row: row.node.macs or 0)
+    for ax in axes:
+        ax.tick_params(left=False, labelleft=False)
+    if classes:
+        _heat(run, parts[2].subplots())
+    return figure
+
+
+def _head(run: RunRecord) -> str:
+    """Name and facts, three in a line; long hashes by their first digits."""
+    cells = [
+        f"{name}: {_plain(value[:12] if name.endswith('SHA-256') else shortened(value, 60))}"
+        for name, value in facts(run)
+        if value
+    ]
+    lines = [" · ".join(cells[n : n + 3]) for n in range(0, len(cells), 3)]
+    return "\n".join([_plain(run.network.name), *lines])
+
+
+class _View:
+    """The visible rows of a run; row n stands at y = n, downwards."""
+
+    def __init__(self, run: RunRecord, depth: int | None) -> None:
+        self.run = run
+        self.table: Table = table(run)
+        self.closed = self.table.closed(depth)
+        self.shown = self.table.visible(self.closed)
+        self.y = {row.number: place for place, row in enumerate(self.shown)}
+        self.edges = []
+        for source, reader, main in self.table.edges:
+            a, b = (self.table.standing_for(n, self.closed) for n in (source, reader))
+            if a != b:
+                self.edges.append((a, b, main))
+
+    def stands(self, row: Row) -> bool:
+        """Whether a row stands for a node: an open block's does not."""
+        return not row.is_group or row.number in self.closed
+
+    def curves(self, ax: Axes) -> None:
+        for row in self.shown:
+            if row.values.dense and self.stands(row):
+                y = self.y[row.number]
+                ax.axhspan(y - 0.5, y + 0.5, color=ZONE, linewidth=0, zorder=0)
+        self._rates(ax)
+        for split in SPLITS:
+            self._curve(ax, split)
+        self._levels(ax)
+        ticks = scale(self.run)
+        ax.set_xlim(ticks.low, ticks.high)
+        ax.set_ylim(len(self.shown) - 0.5, -0.5)
+        ax.xaxis.tick_top()
+        ax.set_xlabel(axis_title(self.run), fontsize=8)
+        ax.xaxis.set_label_position("top")
+        ax.grid(axis="x", color="#e2e2e2")
+        ax.set_axisbelow(True)
+        ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False)
+
+    def _curve(self, ax: Axes, split: Split) -> None:
+        colour, (mark, dash) = STROKES[split][0], _MARKS[split]
+        found = {r.number: r.values.on(split) for r in self.shown if self.stands(r)}
+        known = {number: index for number, index in found.items() if index is not None}
+        if not known:
+            return
+        for a, b, main in self.edges:
+            if a in known and b in known:
+                ys, ends = [self.y[a], self.y[b]], [known[a], known[b]]
+                width = 1.5 if main else 0.6
+                ax.plot([e.value for e in ends], ys, color=colour, linestyle=dash, linewidth=width)
+                if main:
+                    ax.fill_betweenx(ys, *_band(ends), color=colour, alpha=0.12, linewidth=0)
+        ys = [self.y[number] for number in known]
+        xs = [index.value for index in known.values()]
+        fill = "white" if split == "test" else colour
+        ax.plot(xs, ys, linestyle="", marker=mark, color=colour, markerfacecolor=fill, markersize=4)
+        ax.plot([], [], marker=mark, color=colour, markerfacecolor=fill, markersize=4,
+                linestyle=dash, label=LEGEND[split])  # fmt: skip
+
+    def _rates(self, ax: Axes) -> None:
+        rates = {
+            row.number: row.values.measures[RATE].value
+            for row in self.shown
+            if RATE in row.values.measures and self.stands(row)
+        }
+        label: str | None = "classification rate"
+        for a, b, main in self.edges:
+            if main and a in rates and b in rates:
+                xs, ys = [rates[a], rates[b]], [self.y[a], self.y[b]]
+                ax.plot(xs, ys, color=GREY, linewidth=3, label=label)
+                label = None
+
+    def _levels(self, ax: Axes) -> None:
+        raw = [n.train.value for n in self.run.nodes if n.kind == "input" and n.train is not None]
+        if len(raw) == 1:
+            ax.axvline(raw[0], color="#777777", linestyle="-.", linewidth=0.8, label="raw input")
+        chance = self.run.chance.get("train")
+        if chance is not None:
+            off = "" if scale(self.run).holds(chance) else " (off the axis)"
+            shown = f"chance, {chance:.3g}{off}"
+            ax.axvline(chance, color="#777777", linestyle=":", linewidth=0.8, label=shown)
+
+    def drawing(self, ax: Axes) -> None:
+        """The drawing: a sign a row, and the lines between."""
+        standing = [row.number for row in self.shown if self.stands(row)]
+        for a, b, _ in self.edges:
+            distance = abs(standing.index(b) - standing.index(a))
+            out = 0.0 if distance <= 1 else -min(58.0, 12 + 5 * distance) / SPINE
+            ys = [self.y[a], self.y[a], self.y[b], self.y[b]]
+            ax.plot(*_curved([0.0, out, out, 0.0], ys), color="#8a8a8a", linewidth=0.7, zorder=1)
+        for row in self.shown:
+            y, indent = self.y[row.number], 0.25 + 0.14 * len(row.groups)
+            if self.stands(row):
+                mark, fill = _SIGNS.get(
+                    "group" if row.is_group else row.node.kind, ("s", "#c4c4c4")
+                )
+                fill = "white" if row.above else fill
+                ax.plot([0], [y], mark, color="#333333", markerfacecolor=fill, markersize=5)
+            ax.text(indent, y, _name(row).lstrip(), fontsize=7, va="center",
+                    weight="bold" if row.is_group else "normal")  # fmt: skip
+        ax.set_xlim(-1.0, 4.2)
+        ax.set_axis_off()
+
+    def bars(self, ax: Axes, name: str, amount: Callable[[Row], int]) -> None:
+        """Thin bars of a figure of each node."""
+        rows = [row for row in self.shown if self.stands(row)]
+        ax.barh([self.y[row.number] for row in rows], [amount(row) for row in rows], height=0.3,
+                color="#6f6f6f")  # fmt: skip
+        most = max((amount(row) for row in rows), default=0)
+        ax.set_xlabel(f"{name}\nmax {most:,}", fontsize=7)
+        ax.xaxis.set_label_position("top")
+        ax.set_xticks([])
+        for side in ax.spines.values():
+            side.set_visible(False)
+
+
+_SIGNS = {
+    "group": ("D", "#c4c4c4"),
+    "input": ("v", "white"),
+    "merge": ("P", "white"),
+    "layer": ("s", "#333333"),
+}
+
+
+def _band(ends: Sequence[IndexRecord]) -> tuple[list[float], list[float]]:
+    return (
+        [end.value - 2 * end.standard_error for end in ends],
+        [end.value + 2 * end.standard_error for end in ends],
+    )
+
+
+def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of the cubic Bézier curve of four control points."""
+    steps = [n / 16 for n in range(17)]
+    weights = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in steps]
+
+    def along(values: Sequence[float]) -> list[float]:
+        return [sum(w * v for w, v in zip(each, values, strict=True)) for each in weights]
+
+    return along(xs), along(ys)
+
+
+def _heat(run: RunRecord, ax: Axes) -> None:
+    nodes = heat_nodes(run, "train")
+    found = [node.train.classes for node in nodes if node.train is not None]
+    cells = [[float("nan") if v is None else v for v in row] for row in zip(*found, strict=True)]
+    low = heat_low(run, "train")
+    image = ax.imshow(cells, cmap="Greys", vmin=low, vmax=1.0, aspect="auto")
+    ax.set_xticks(range(len(nodes)), [_plain(shortened(n.label, 20)) for n in nodes])
+    ax.tick_params(axis="x", rotation=60, labelsize=6)
+    step = max(1, len(run.data.classes) // 60)
+    names = [_plain(shortened(name, 16)) for name in run.data.classes]
+    ax.set_yticks(range(0, len(names), step), names[::step], fontsize=6)
+    ax.set_title("Class separation, train", fontsize=8)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.03)
+    bar.ax.tick_params(labelsize=6)
+
+
+def _name(row: Row) -> str:
+    """A row's caption, further right the deeper it is inside of blocks."""
+    caption = row.name if row.is_group else f"{row.name}  {row.node.operator}"
+    return "  " * len(row.groups) + _plain(shortened(caption, 36))
+
+
+def _plain(text: str) -> str:
+    """A text that matplotlib does not take for mathematics."""
+    return clean(text).replace("$", r"\$")
