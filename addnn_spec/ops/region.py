@@ -22,7 +22,7 @@ def roi_pool(x: Tensor, boxes: Tensor, size: tuple[int, int], spatial_scale: flo
 
     def bins(start: Tensor, end: Tensor, count: int, length: int) -> Tensor:
         step = (end - start + 1).clamp(min=1)[:, None] / count
-        number = torch.arange(count, device=x.device)
+        number = torch.arange(count, dtype=step.dtype, device=x.device)
         first = (number * step).floor() + start[:, None]
         after = ((number + 1) * step).ceil() + start[:, None]
         place = torch.arange(length, device=x.device)
@@ -54,8 +54,8 @@ def roi_align(
 
     def taps(start: Tensor, extent: Tensor, count: int, limit: Tensor) -> list[list[Tensor]]:
         """Where samples lie along one dimension: two neighbours, each with its weight."""
-        step = (torch.arange(count, device=start.device) + 0.5) / count
-        at = start[:, None] + extent[:, None] * step.to(start.dtype)
+        step = (torch.arange(count, dtype=start.dtype, device=start.device) + 0.5) / count
+        at = start[:, None] + extent[:, None] * step
         last = limit[:, None] - 1
         inside = (at >= -1) & (at <= last + 1)
         at = at.clamp(min=0).minimum(last.to(at.dtype))
@@ -240,6 +240,12 @@ class MultiScaleRoIAlign(Operator):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         *levels, boxes = inputs
+        if self.stride & (self.stride - 1):
+            raise OperatorError(
+                "E0201",
+                f"{name_of(self)}'s stride is a power of two, not {self.stride}",
+                argument="stride",
+            )
         if not levels:
             raise OperatorError("E0202", f"{name_of(self)} takes one map or more, not none")
         for number, x in enumerate(levels):

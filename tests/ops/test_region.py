@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.ops.region import MultiScaleRoIAlign, RoIAlign, RoIPool
-from tests.ops.harness import run
+from tests.ops.harness import run, support_names
 
 Array = NDArray[np.float64]
 
@@ -146,3 +146,13 @@ def test_regions_are_rows_of_five() -> None:
         MultiScaleRoIAlign(size=7).infer(
             x, TensorType("float", (1, 2, 4, 4)), TensorType("float", (4, 5))
         )
+
+
+def test_doubles_are_sampled_as_doubles() -> None:
+    """Also where torch makes floats of single precision by default."""
+    x = maps(2, 3, 15, 24)
+    align = support_names(RoIAlign(size=3).support)["single_scale_roi_align"]
+    assert torch.get_default_dtype() == torch.float32
+    found = align(torch.from_numpy(x), torch.from_numpy(BOXES), (3, 3), sampling_ratio=3)
+    expected = roi_align(x, BOXES, (3, 3), 1.0, 3)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9, atol=1e-12)

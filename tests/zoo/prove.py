@@ -64,6 +64,8 @@ class Reference:
     """Parameters of the network."""
     integers: int = 10
     """Integer inputs are below this."""
+    inputs: Callable[[Inputs], Inputs] = _same
+    """From random inputs to those of the comparison, where not any numbers will do: regions."""
     call: Callable[..., Any] | None = None
     """How the reference is called, if not with the network's inputs: `call(module, *inputs)`."""
     gradients: bool = False
@@ -149,7 +151,7 @@ def inputs_of(network: Network, reference: Reference, seed: int, training: bool 
                 found.append(torch.randint(reference.integers, shape, generator=generator))
             case _:
                 found.append(torch.rand(shape, generator=generator) < 0.5)
-    return tuple(found)
+    return reference.inputs(tuple(found))
 
 
 def tensors(value: Any) -> list[Tensor]:
@@ -237,7 +239,7 @@ def _measure(module: nn.Module, reference: Reference, inputs: Inputs) -> None:
     module.train()
     with torch.no_grad():
         for turn in range(2 if norms else 0):
-            _call(module, reference, tuple(_other(t, turn) for t in inputs))
+            _call(module, reference, reference.inputs(tuple(_other(t, turn) for t in inputs)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.zoo import attention, depth, featuremap, mobile, multipath, sequences, spatial, width
+from tests.zoo import (
+    attention,
+    depth,
+    featuremap,
+    mobile,
+    multipath,
+    regions,
+    sequences,
+    spatial,
+    width,
+)
 from tests.zoo.prove import Reference
 
 REFERENCES: dict[str, Reference] = {
@@ -13,6 +23,7 @@ REFERENCES: dict[str, Reference] = {
     **width.REFERENCES,
     **multipath.REFERENCES,
     **mobile.REFERENCES,
+    **regions.REFERENCES,
     **sequences.REFERENCES,
 }
 """The references by the name of the packaged network."""
