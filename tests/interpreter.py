@@ -137,7 +137,7 @@ class _Run:
         if isinstance(value, tuple):
             return tuple(self._known(item) for item in value)
         if isinstance(value, IndexSlice):
-            return slice(self._known(value.start), self._known(value.stop))
+            return slice(self._known(value.start), self._known(value.stop), value.step)
         return value
 
     def _shape(self, node: Node) -> tuple[int, ...]:

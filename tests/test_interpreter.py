@@ -34,7 +34,7 @@ def one_operator(example: Example) -> list[np.ndarray]:
 
     def known(value: object) -> object:
         if isinstance(value, IndexSlice):
-            return slice(value.start, value.stop)
+            return slice(value.start, value.stop, value.step)
         return tuple(map(known, value)) if isinstance(value, tuple) else value
 
     fields = {

@@ -324,6 +324,7 @@ class Expressions(Elaborator):
             self.ctx.fail("E0208", "a list takes one index", expr.span)
         index = items[0]
         if isinstance(index, slice):
+            self._known_slice(index, expr.items[0].span)
             return value[index]
         if not isinstance(index, int) or isinstance(index, bool):
             self.ctx.fail("E0208", f"an index is a whole number, not {kind_of(index)}", expr.span)
@@ -342,23 +343,37 @@ class Expressions(Elaborator):
     def _index(self, item: ast.Expr | ast.Slice, frame: Frame) -> Any:
         if not isinstance(item, ast.Slice):
             return self.evaluate(item, frame)
-        bounds = [
-            None if part is None else self.evaluate(part, frame) for part in (item.start, item.stop)
-        ]
+        parts = (item.start, item.stop, item.step)
+        bounds = [None if part is None else self.evaluate(part, frame) for part in parts]
         for bound in bounds:
             if bound is not None and not numbers.is_size(bound):
                 self.ctx.fail(
                     "E0208", f"a slice has whole numbers, not {kind_of(bound)}", item.span
                 )
+        if item.step is not None and not (isinstance(bounds[2], int) and bounds[2] != 0):
+            self.ctx.fail("E0208", f"a slice cannot have a step of {bounds[2]}", item.step.span)
         return slice(*bounds)
+
+    def _known_slice(self, index: slice, span: Span) -> None:
+        """E0208 for a list's slice with a symbolic size."""
+        for bound in (index.start, index.stop):
+            if bound is not None and not isinstance(bound, int):
+                self.ctx.fail("E0208", f"a list is cut at known places, not at {bound}", span)
 
     def _tensor_item(
         self, value: Tensor, items: list[Any], frame: Frame, expr: ast.Subscript
     ) -> Value:
         from addnn_spec.ops.indexing import IndexSlice
 
+        for item, written in zip(items, expr.items, strict=True):
+            if isinstance(item, slice) and item.step is not None and item.step < 0:
+                self.ctx.fail(
+                    "E0208", "a tensor's slice has a step of at least 1, in torch too",
+                    written.span, help="-> Flip(dim) turns a dimension round",
+                )  # fmt: skip
         index = tuple(
-            IndexSlice(item.start, item.stop) if isinstance(item, slice) else item for item in items
+            IndexSlice(item.start, item.stop, item.step or 1) if isinstance(item, slice) else item
+            for item in items
         )
         return self.tensor_operator("GetItem", (value,), {"index": index}, frame, expr.span)
 

@@ -81,10 +81,11 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`start:stop` in a subscript."""
+    """`start:stop:step` in a subscript."""
 
     start: Code | None
     stop: Code | None
+    step: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)

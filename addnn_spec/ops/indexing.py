@@ -9,7 +9,7 @@ from pydantic import InstanceOf
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_rank, name_of, wrap_dim
-from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method
+from addnn_spec.ops.code import Arg, Code, In, Item, Method
 from addnn_spec.ops.code import Slice as CodeSlice
 from addnn_spec.ops.fields import Dim, PositiveInt
 from addnn_spec.ops.shapes import AnySize
@@ -21,17 +21,21 @@ Bounds = tuple[tuple[Size, Size], ...]
 
 
 class IndexSlice:
-    """`start:stop` in a subscript; None is the tensor's end on that side. Sizes may be symbolic."""
+    """`start:stop:step` in a subscript; None is the tensor's end on that side.
 
-    __slots__ = ("start", "stop")
+    The bounds may be symbolic sizes; the step is at least 1, as torch wants it.
+    """
 
-    def __init__(self, start: Size | None = None, stop: Size | None = None) -> None:
+    __slots__ = ("start", "step", "stop")
+
+    def __init__(self, start: Size | None = None, stop: Size | None = None, step: int = 1) -> None:
         self.start = start
         self.stop = stop
+        self.step = step
 
     def identity(self) -> Hashable:
         """What tells it from other slices."""
-        return (self.start, self.stop)
+        return (self.start, self.stop, self.step)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IndexSlice) and self.identity() == other.identity()
@@ -41,7 +45,8 @@ class IndexSlice:
 
     def __str__(self) -> str:
         start = "" if self.start is None else str(self.start)
-        return f"{start}:{'' if self.stop is None else self.stop}"
+        stop = "" if self.stop is None else str(self.stop)
+        return f"{start}:{stop}" if self.step == 1 else f"{start}:{stop}:{self.step}"
 
     __repr__ = __str__
 
@@ -105,11 +110,12 @@ class _Selection(Operator):
 
 
 class GetItem(_Selection):
-    """A part of a tensor, by torch's basic indexing: `x[:, 0]`, `x[1:3]`, `x[-1]`, `wpe[:T]`.
+    """A part of a tensor, by torch's basic indexing: `x[:, 0]`, `x[1:3]`, `x[-1]`, `x[:, ::2]`.
 
     A number takes a place and drops the dimension, a slice keeps it: `x[:, 0, 2:5]` of `[A, B, C]`
-    is `[A, 3]`. Dimensions that are not named stay whole. A known size cuts a slice short, as
-    in Python; a symbolic bound must lie within its dimension.
+    is `[A, 3]`; a step takes every so many: `ceil((stop - start)/step)`. Dimensions that are not
+    named stay whole. A known size cuts a slice short, as in Python; a symbolic bound must lie
+    within its dimension.
     """
 
     index: tuple[AnySize | InstanceOf[IndexSlice], ...]
@@ -127,7 +133,7 @@ class GetItem(_Selection):
         for size, item in zip(x.shape, self.index, strict=False):
             if isinstance(item, IndexSlice):
                 part = self._part(size, item.start, item.stop, "index")
-                shape.append(part.stop - part.start)
+                shape.append(ceil_div(part.stop - part.start, item.step))
             else:
                 self._place(size, item)
         return x.with_shape(*shape, *x.shape[len(self.index) :])
@@ -143,7 +149,9 @@ class GetItem(_Selection):
 
     def functional(self, *inputs: TensorType) -> Code | None:
         index = tuple(
-            CodeSlice(item.start, item.stop) if isinstance(item, IndexSlice) else item
+            CodeSlice(item.start, item.stop, None if item.step == 1 else item.step)
+            if isinstance(item, IndexSlice)
+            else item
             for item in self.index
         )
         return Item(In(0), index) if index else In(0)
@@ -155,6 +163,7 @@ class GetItem(_Selection):
             Example(cls(index=(-1,)), (_X,)),
             Example(cls(index=(IndexSlice(), IndexSlice(1), IndexSlice(2, -1))), (_X,)),
             Example(cls(index=(IndexSlice(None, 1), -1, IndexSlice(-3))), (_X,)),
+            Example(cls(index=(IndexSlice(), IndexSlice(step=2), IndexSlice(1, None, 3))), (_X,)),
         )
 
 
@@ -206,9 +215,7 @@ class Slice(_Selection):
         return self._part(inputs[0].shape[self.dim], self.start, self.stop, "stop").bounds
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        taken: Code | CodeSlice = CodeSlice(self.start, self.stop)
-        if self.step != 1:
-            taken = Call("slice", (Arg(self.start), Arg(self.stop), Arg(self.step)))
+        taken = CodeSlice(self.start, self.stop, None if self.step == 1 else self.step)
         before = wrap_dim(self, self.dim, inputs[0].rank)
         return Item(In(0), (*[CodeSlice(None, None)] * before, taken))
 

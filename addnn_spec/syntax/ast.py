@@ -114,10 +114,11 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`start:stop` in a subscript (either may be missing)."""
+    """`start:stop:step` in a subscript (each may be missing)."""
 
     start: Expr | None
     stop: Expr | None
+    step: Expr | None
     span: Span = field(compare=False, repr=False)
 
 

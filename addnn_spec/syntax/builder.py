@@ -298,8 +298,14 @@ class Builder:
     def subscripts(self, span: Span, *items: ast.Expr | ast.Slice) -> _Trailer:
         return _Trailer(lambda value, whole: ast.Subscript(value, items, whole), span.end)
 
-    def slice_(self, span: Span, start: ast.Expr | None, stop: ast.Expr | None) -> ast.Slice:
-        return ast.Slice(start, stop, span)
+    def slice_(
+        self,
+        span: Span,
+        start: ast.Expr | None,
+        stop: ast.Expr | None,
+        step: ast.Expr | None,
+    ) -> ast.Slice:
+        return ast.Slice(start, stop, step, span)
 
     def name(self, span: Span, token: Token) -> ast.Name:
         return ast.Name(token.text, span)

@@ -211,8 +211,10 @@ class ExpressionPrinter(ABC):
                     return concat(self.doc(node), *reversed(docs))
 
     def _slice(self, node: ast.Slice) -> Doc:
-        start = self.doc(node.start) if node.start else ""
-        return concat(start, ":", self.doc(node.stop) if node.stop else "")
+        start, stop, step = (
+            self.doc(part) if part else "" for part in (node.start, node.stop, node.step)
+        )
+        return concat(start, ":", stop, ":" if step else "", step)
 
     def _argument(self, node: ast.Argument) -> Doc:
         value = self.doc(node.value)

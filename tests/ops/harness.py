@@ -145,8 +145,8 @@ class Interpreter:
                 return self._call(self.own, args)
             case Own(name):
                 return reduce(getattr, name.split("."), self.own) if name else self.own
-            case Slice(start, stop):
-                return slice(self.evaluate(start), self.evaluate(stop))
+            case Slice(start, stop, step):
+                return slice(*map(self.evaluate, (start, stop, step)))
             case Infix() | Prefix() | Item() | Seq():
                 return self._expression(code)
         return self._literal(code)

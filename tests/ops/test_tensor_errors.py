@@ -178,6 +178,7 @@ def test_one_number_is_a_list_of_it() -> None:
         (Expand(sizes=(N, 1, 8)), (floats(1, 1, 8),), (N, 1, 8)),
         (GetItem(index=(IndexSlice(None, T),)), (floats(512, 8),), (T, 8)),
         (GetItem(index=(IndexSlice(1, -1), 0)), (floats(T, N, 8),), (T - 2, 8)),
+        (GetItem(index=(IndexSlice(1, -1, 3), 0)), (floats(T, N, 8),), (T // 3, 8)),
         (Slice(dim=0, start=0, step=2), (floats(T),), ((T + 1) // 2,)),
         (Zeros(size=(N, 4)), (), (N, 4)),
         (Arange(end=T), (), (T,)),

@@ -149,7 +149,7 @@ class _Tree:
 
     def _subscript(self) -> Any:
         def slices() -> Any:
-            return ast.Slice(self.maybe(self.expr), self.maybe(self.expr), NOWHERE)
+            return ast.Slice(*(self.maybe(self.expr) for _ in range(3)), NOWHERE)
 
         return ast.Subscript(self.tight(), self.some(lambda: self.one(self.expr, slices)), NOWHERE)
 

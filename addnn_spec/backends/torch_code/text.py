@@ -158,9 +158,14 @@ def _index(part: Tree) -> str:
         return flat(part)
     start = "" if part.start is None else flat(part.start)
     stop = "" if part.stop is None else flat(part.stop)
-    if all(text.lstrip("-").isalnum() or not text for text in (start, stop)):
-        return f"{start}:{stop}"
-    return f"{start} : {stop}".strip()
+    bounds: tuple[str, ...] = (start, stop)
+    if part.step is not None:
+        bounds = (start, stop, flat(part.step))
+    if all(text.lstrip("-").replace("_", "").isalnum() or not text for text in bounds):
+        return ":".join(bounds)
+    first, *others = bounds
+    spaced = "".join(f": {text} " if text else ":" for text in others)
+    return f"{first} {spaced}".strip()
 
 
 def _star_operand(value: Tree) -> str:
