@@ -52,6 +52,7 @@ demo: $(READY) ## check, summarise, draw, compile and train a small network
 
 docs: $(READY) ## write the generated pages of docs/ anew
 	$(BIN)/python -m addnn_spec.backends.reference docs
+	$(BIN)/python -m addnn_spec.cli.zoo_page docs
 
 clean: ## remove caches and the virtual environment
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
