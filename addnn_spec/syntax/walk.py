@@ -9,7 +9,6 @@ from typing import Any
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 
-
 _CHILDREN: dict[type, tuple[str, ...] | None] = {}
 
 
