@@ -11,8 +11,12 @@ from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.report import exit_code, has_colour
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.graph import Graph
+from addnn_spec.passes.formulas import formulas
 from addnn_spec.passes.summary import summarize, to_json
 from addnn_spec.passes.unfold import TooManyNodesError
+from addnn_spec.sizes import Size
+from addnn_spec.sizes.text import readable, source
 
 
 @click.command()
@@ -23,6 +27,7 @@ from addnn_spec.passes.unfold import TooManyNodesError
 @click.option("--flops", is_flag=True, help="Show FLOPs, by class in the totals.")
 @click.option("--receptive-field", is_flag=True, help="Show receptive fields.")
 @click.option("--freeze", default="", metavar="PATTERN", help="Count these parameters as frozen.")
+@click.option("--symbolic", is_flag=True, help="Show the totals as polynomials in the sizes.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, every node listed.")
 def summary(
     spec: str,
@@ -32,6 +37,7 @@ def summary(
     flops: bool,
     receptive_field: bool,
     freeze: str,
+    symbolic: bool,
     as_json: bool,
 ) -> int:
     """Show the nodes of a network with their shapes, parameters and multiply-accumulates.
@@ -44,15 +50,26 @@ def summary(
             import json
 
             data = to_json(found.graph, found.dims, limit=options.listed)
+            if symbolic:
+                data["symbolic"] = {name: source(size) for name, size in totals(found.graph)}
             click.echo(json.dumps(data, indent=2))
         else:
             view = View(flops, receptive_field, opened, depth, options.listed)
             summarized = summarize(found.graph, found.dims, freeze)
             table = rich_table if has_colour(sys.stdout) else plain_table
             click.echo(table(found.graph, summarized, view), nl=False)
+            if symbolic:
+                click.echo()
+                for name, size in totals(found.graph):
+                    click.echo(f"{name} = {readable(size)}")
     except TooManyNodesError as error:
         raise DiagnosticError(too_many(error)) from error
     return exit_code(found.session.collector.diagnostics, strict=options.strict)
+
+
+def totals(graph: Graph) -> list[tuple[str, Size]]:
+    """The totals as polynomials, without those that are nothing."""
+    return [(name, size) for name, size in formulas(graph).items() if size != 0]
 
 
 def too_many(error: TooManyNodesError) -> Diagnostic:

@@ -33,7 +33,7 @@ def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Me
     def bytes_of(node: Node, port: int) -> int:
         return tensor_bytes(node.outputs[port], dims)
 
-    return Memory(peak_bytes(graph, bytes_of, is_alias, _held), _sum(graph, dims))
+    return Memory(peak_bytes(graph, bytes_of, is_alias, _held), at(activation_sum(graph), dims))
 
 
 def tensor_bytes(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
@@ -66,21 +66,22 @@ def _held(node: Node) -> bool:
     return not isinstance(node.op, Parameter | Buffer | WeightOf)
 
 
-def _sum(graph: Graph, dims: Mapping[str, int] | None) -> int:
-    """Every output that is no alias, each run as often as it has turns."""
-    known: dict[int, int] = {}
+def activation_sum(graph: Graph) -> Size:
+    """The bytes of every output that is no alias, each run as often as it has turns."""
+    known: dict[int, Size] = {}
 
-    def total(inner: Graph, top: bool) -> int:
+    def total(inner: Graph, top: bool) -> Size:
         if id(inner) in known and not top:
             return known[id(inner)]
-        result = 0
+        result: Size = 0
         for node in inner.nodes():
             if node.training or (not top and node.id in inner.inputs):
                 continue
             if node.calls is not None:
-                result += node.times * total(node.calls, False)
+                result = result + node.times * total(node.calls, False)
             elif _held(node) and not is_alias(node):
-                result += node.times * sum(tensor_bytes(type, dims) for type in node.outputs)
+                for type in node.outputs:
+                    result = result + node.times * BYTES[type.dtype] * type.numel
         known[id(inner)] = result
         return result
 

@@ -196,3 +196,19 @@ def test_frozen_parameters(addnn: Addnn) -> None:
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["trainable", f"{62958 - conv:,}"] in lines
     assert ["frozen", f"{conv:,}"] in lines
+
+
+def test_totals_are_polynomials(addnn: Addnn) -> None:
+    """By hand: 12 layers of 12·E² weights and 2·E products a pair of words, the words' matrix."""
+    ended = addnn("summary", "GPT2", "--symbolic", "--depth", "0")
+    macs = f"total_macs = {12 * 2 * 768}*N*T**2 + {12 * 12 * 768**2 + 50257 * 768}*N*T"
+    assert ended.code == 0
+    assert macs in ended.out.splitlines()
+    assert "total_params = 124439808" in ended.out
+    assert "training_macs" not in ended.out
+
+
+def test_polynomials_in_json_are_source(addnn: Addnn, nets: str) -> None:
+    data = figures(addnn, nets, "--network", "Two", "--symbolic")
+    assert data["symbolic"]["total_macs"] == f"{8 * 4 + 4 * 4} * N"
+    assert "symbolic" not in figures(addnn, nets, "--network", "Two")
