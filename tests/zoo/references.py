@@ -9,6 +9,7 @@ from tests.zoo import (
     mobile,
     multipath,
     regions,
+    searched,
     sequences,
     spatial,
     width,
@@ -24,6 +25,7 @@ REFERENCES: dict[str, Reference] = {
     **multipath.REFERENCES,
     **mobile.REFERENCES,
     **regions.REFERENCES,
+    **searched.REFERENCES,
     **sequences.REFERENCES,
 }
 """The references by the name of the packaged network."""

@@ -69,7 +69,7 @@ def _pooled(module: Any, levels: list[Tensor], boxes: Tensor, image: Tensor, siz
     """torchvision's pool of regions, in its own Python where its compiled operators are missing."""
     if image.is_meta:
         return image.new_empty(len(boxes), levels[0].shape[1], size, size)
-    align = import_module("torchvision.ops.roi_align")
+    align: Any = import_module("torchvision.ops.roi_align")
     align._roi_align = unwrap(align._roi_align)  # not compiled: that takes longer than the proof
     pool = module.roi_heads.box_roi_pool if size == 7 else module.roi_heads.mask_roi_pool
     maps = {str(i): level for i, level in enumerate(levels)}
