@@ -91,6 +91,8 @@ class Step:
     pattern: Pattern | None = None
     heavy: bool = False
     """It has multiply-accumulates: one such a statement."""
+    fresh: bool = False
+    """Its output is a new tensor that its backward pass does not need."""
     composite: bool = False
     """It calls a class or a Sequential: a statement of its own."""
     training: bool = False
@@ -292,7 +294,7 @@ class _Drafter:
         called = rewrite(
             called, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
-        self._step(node, called, op.result, heavy=_heavy(op, inputs))
+        self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=is_fresh(op))
 
     def _grouped(self, node: Node, form: Form) -> Iterator[Tree]:
         """The arguments of a call, those of a list input as a list."""
@@ -325,6 +327,7 @@ class _Drafter:
         pattern: Pattern | None,
         *,
         heavy: bool = False,
+        fresh: bool = False,
         composite: bool = False,
         loop: str = "",
     ) -> None:
@@ -335,7 +338,7 @@ class _Drafter:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
         step = Step(node.name, tree, outputs, node.outputs, node.span, names, node.named)
-        step = replace(step, pattern=pattern, heavy=heavy, composite=composite)
+        step = replace(step, pattern=pattern, heavy=heavy, fresh=fresh, composite=composite)
         self._draft.steps.append(replace(step, training=node.training, loop=loop))
 
     def _placed(self, call: Tree, type: TensorType) -> Tree:
@@ -374,8 +377,11 @@ class _Drafter:
             kind = "parameter"
         else:
             dtype = {"float": "torch.float", "int": "torch.long", "bool": "torch.bool"}
-            tensor = (Arg(op.values), Arg(Name(dtype[node.outputs[0].dtype]), "dtype"))
-            tree, inits, kind = Call("torch.tensor", tensor), (), "buffer"
+            last = Arg(Name(dtype[node.outputs[0].dtype]), "dtype")
+            tree, inits, kind = Call("torch.tensor", (Arg(op.values), last)), (), "buffer"
+            if shape and not isinstance(op.values, tuple):  # one number for all
+                sizes = Seq(tuple(arg.value for arg in shape))
+                tree = Call("torch.full", (Arg(sizes), Arg(op.values), last))
         own = Submodule(node.name)
         self._draft.children.append(
             ChildDraft(
@@ -453,6 +459,11 @@ def functional_form(node: Node, inputs: tuple[Any, ...]) -> Tree | None:
 
 def _aligned_types(graph: Graph, node: Node) -> tuple[Any, ...]:
     return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
+
+
+def is_fresh(op: object) -> bool:
+    """Whether an operator's output is a new tensor that its backward pass does not need."""
+    return isinstance(op, Operator) and type(op).__name__.startswith(("Conv", "BatchNorm"))
 
 
 def _heavy(op: Operator, inputs: tuple[Any, ...]) -> bool:
