@@ -21,7 +21,8 @@ from addnn_spec.backends.torch_code.columns import (
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.errors import TorchCodeError
-from addnn_spec.backends.torch_code.forward import Statement, statements
+from addnn_spec.backends.torch_code.forward import Statement, statements, use_counts
+from addnn_spec.backends.torch_code.inplace import steps_in_place
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
@@ -95,6 +96,8 @@ class _Resolver:
             code.flags.append(self._columns.flag(wish if alone else f"with_{wish}", values))
         code.paths = Paths(child for child, _ in code.children)
         self._steps()
+        if not self._probes:
+            steps_in_place(body.items, use_counts(body))
         code.ports = body.drafts[0].ports
         flags = [self._condition(flag, name) for flag, name in enumerate(code.flags)]
         found = statements(body, flags, code.paths.written, self._probes)

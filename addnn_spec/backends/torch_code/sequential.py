@@ -16,8 +16,10 @@ from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_liter
 from addnn_spec.backends.torch_code.draft import (
     Emission,
     Forms,
+    is_fresh,
     operator_module,
 )
+from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
@@ -78,6 +80,7 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
     if graph.kind in ("network", "body", "block") and not _counted(graph):
         return None
     elements: list[Element] = []
+    fresh = False
     for node in graph.nodes():
         if node.id == graph.inputs[0]:
             continue
@@ -87,6 +90,9 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
         tree = _module(graph, node, forms, emission)
         if tree is None:
             return None
+        if fresh and not emission.probes and node.times == 1:
+            tree = module_in_place(tree)
+        fresh = is_fresh(node.op)
         elements.append(Element(node.name, Spanned(tree, node.span), node.times))
         current = Ref(node.id)
     names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]

@@ -55,7 +55,7 @@ def test_a_plain_network() -> None:
         "        self.conv = nn.Conv2d(3, 8, 5)\n"
         "        self.fc = nn.Linear(1568, 10)\n\n"
         "    def forward(self, image: Tensor) -> Tensor:\n"
-        "        x = F.max_pool2d(F.relu(self.conv(image)), 2)  # [N, 8, 14, 14]\n"
+        "        x = F.max_pool2d(F.relu(self.conv(image), inplace=True), 2)  # [N, 8, 14, 14]\n"
         "        x = x.flatten(1)  # [N, 1568]\n"
         "        logits: Tensor = self.fc(x)  # [N, 10]\n"
         "        return logits\n"
