@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from addnn_spec.cli.probe import data_options, device_options
 from addnn_spec.cli.report import OK, exit_code, report
@@ -58,14 +60,14 @@ def rank(
     """
     try:
         source = click.get_current_context().get_parameter_source
-        _refuse(name for name in _PREPARED if str(source(name)).endswith("COMMANDLINE"))
+        _refuse(name for name in _PREPARED if source(name) is ParameterSource.COMMANDLINE)
         return _rank(models, data, test, subset, request(device, precision, budget, given))
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
 
 
-def _refuse(names: Any) -> None:
+def _refuse(names: Iterable[str]) -> None:
     for name in sorted(names):
         message = f"--{name} is each model's own"
         raise DiagnosticError(

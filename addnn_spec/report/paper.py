@@ -118,7 +118,7 @@ class _View:
         self._levels(ax)
         ticks = scale(self.run)
         ax.set_xlim(ticks.low, ticks.high)
-        ax.set_ylim(len(self.shown) - 0.5, -0.5)
+        ax.set_ylim(max(len(self.shown), 1) - 0.5, -0.5)
         ax.xaxis.tick_top()
         ax.set_xlabel(axis_title(self.run), fontsize=8)
         ax.xaxis.set_label_position("top")
