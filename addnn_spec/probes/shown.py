@@ -10,6 +10,7 @@ from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 _ESCAPED = {"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "$": r"\$"}
@@ -39,6 +40,12 @@ class ProbeRun:
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("node")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The indices by node, top down, on a matplotlib axis; see `report.paper.plot`."""
+        from addnn_spec.report.paper import plot
+
+        return plot(self.record, ax)
 
     def to_latex(self) -> str:
         """The first index of each node as a LaTeX table (booktabs), with standard errors."""

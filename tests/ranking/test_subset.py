@@ -58,8 +58,12 @@ def test_the_order_published_for_load_diabetes() -> None:
     """The course's 2023 homework: train part, features of unit variance, linear SmI."""
     x, y = load_diabetes(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=42)
-    rows = Rows(*(torch.from_numpy(a) for a in (x_train, y_train[:, None], x_test)),
-                torch.from_numpy(y_test[:, None]))  # fmt: skip
+    rows = Rows(
+        torch.from_numpy(x_train),
+        torch.from_numpy(y_train[:, None]),
+        torch.from_numpy(x_test),
+        torch.from_numpy(y_test[:, None]),
+    )
     found = greedy_subset(rows, 10)
     assert found.order == (8, 2, 5, 0, 7, 4, 1, 6, 9, 3)
     published = [0.68476, 0.71575, 0.73337, 0.73028, 0.73159, 0.74474, 0.74360, 0.74294, 0.73566]

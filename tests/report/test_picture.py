@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from addnn_spec.cli import run as command
@@ -189,7 +190,7 @@ def test_plot_draws_on_a_given_axis() -> None:
     ax = Figure().subplots()
     assert plot(sample(), ax, depth=0) is ax
     assert [label.get_text() for label in ax.get_yticklabels()] == ["x  Linear", "b", "fc  Net"]
-    xs = [list(line.get_xdata()) for line in ax.get_lines()]
+    xs = [np.asarray(line.get_xdata()).tolist() for line in ax.get_lines()]
     assert [0.5, 0.8, 0.99] in xs  # train at x, at the block's end, at fc
 
 

@@ -33,7 +33,7 @@ def test_the_error_of_gained_and_lost_hits() -> None:
 def test_targets_are_paired_without_the_undefined() -> None:
     # d = .1, .3: mean .2, √(.1 − .16/2)/2 = √.02/2
     found = paired(np.array([0.5, 0.2, math.nan, 0.1]), np.array([0.6, 0.5, 0.3, math.nan]))
-    assert (found.m, found.value) == (2, pytest.approx(0.2))
+    assert found.m == 2 and found.value == pytest.approx(0.2)
     assert found.error == pytest.approx(math.sqrt(0.02) / 2)
 
 
