@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from math import prod
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
-from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.base import HigherOperator, Operator, TensorType
 from addnn_spec.passes.peak import peak_bytes
+from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import Size, defaults, evaluate, symbols
 
 BYTES = {"float": 4, "int": 8, "bool": 1}
@@ -79,10 +80,26 @@ def activation_sum(graph: Graph) -> Size:
                 continue
             if node.calls is not None:
                 result = result + node.times * total(node.calls, False)
+            elif isinstance(node.op, HigherOperator):
+                result = result + node.times * inside(inner, node, node.op)
             elif _held(node) and not is_alias(node):
-                for type in node.outputs:
-                    result = result + node.times * BYTES[type.dtype] * type.numel
+                result = result + node.times * _bytes(node)
         known[id(inner)] = result
         return result
 
+    def inside(graph: Graph, node: Node, op: HigherOperator) -> Size:
+        """What the layer holds in all its turns, and, where these are stacked, the outputs."""
+        given: tuple[TensorType, ...] = input_types(graph, node)  # type: ignore[assignment]
+        result = _bytes(node) if op.has_states else 0
+        for _, layer in node.layers:
+            result = result + op.turns(*given) * total(layer, False)
+        return result
+
     return total(graph, True)
+
+
+def _bytes(node: Node) -> Size:
+    result: Size = 0
+    for type in node.outputs:
+        result = result + BYTES[type.dtype] * type.numel
+    return result

@@ -142,6 +142,23 @@ def test_by_hand() -> None:
     assert memory.total == 4 * 4 * 8 * 4
 
 
+def test_the_sum_holds_what_is_inside_of_layers() -> None:
+    graph = graph_of(
+        "block Cell()(x, h) { y = x + h -> Tanh  return y, y }\n"
+        "network Net { input x: float[2, 3, 8]  input h: float[2, 8]"
+        "  ys, _ = (x, h) -> Scan(Cell)  output y = ys }"
+    )
+    # x 48, h 16; a sum and a tanh of 16 in each of 3 steps; the stacked outputs 48, the last h 16.
+    assert activation_memory(graph).total == 4 * (48 + 16 + 3 * (16 + 16) + 48 + 16)
+
+    graph = graph_of(
+        "network Net { input x: float[2, 3, 8]"
+        "  output y = x -> TimeDistributed { Linear(5) -> ReLU } }"
+    )
+    # x 48; two layers of 2·3·5, of which the last is the output in another shape.
+    assert activation_memory(graph).total == 4 * (48 + 30 + 30)
+
+
 def test_sizes_are_those_asked_for() -> None:
     graph = graph_of("network Net { input x: float[N, 8]  output y = x -> ReLU }")
     assert activation_memory(graph).peak == 2 * 8 * 4
