@@ -1,4 +1,4 @@
-"""`addnn demo`: from a spec to a trained network, with every step shown."""
+"""`addnn demo`: from a spec to a trained and probed network, with every step shown."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from addnn_spec.cli.report import FOUND, OK, USAGE, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
+from addnn_spec.network import Network
 from addnn_spec.passes.summary import summarize
 
 if TYPE_CHECKING:
     from torch import nn
 
 _NETWORK = "Digits"
-_NEEDED = {"torch": "torch", "safetensors": "safetensors", "sklearn": "scikit-learn"}
+_NEEDED = {
+    "torch": "torch",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "jinja2": "jinja2",
+}
 
 
 @click.command()
@@ -43,7 +49,7 @@ _NEEDED = {"torch": "torch", "safetensors": "safetensors", "sklearn": "scikit-le
     help="How often all images are seen.",
 )
 def demo(output: Path, epochs: int) -> int:
-    """Check, summarise, draw and compile a small convolutional network, and train it.
+    """Check, summarise, draw, compile, train and probe a small convolutional network.
 
     The network is `Digits`, of the packaged digits.net; the data are scikit-learn's handwritten
     digits of 8×8 pixels.
@@ -91,6 +97,9 @@ def _demo(output: Path, epochs: int) -> int:
     _save(module, written[-1])
     click.echo(f"accuracy on 360 digits that it has not seen: {accuracy:.1%}\n")
 
+    _step(6, "probe the trained network")
+    written += _probe(Network(session, name, graph), written[-1], output)
+
     click.echo("written:")
     for path in written:
         click.echo(f"  {path}")
@@ -98,7 +107,7 @@ def _demo(output: Path, epochs: int) -> int:
 
 
 def _step(number: int, title: str) -> None:
-    click.secho(f"[{number}/5] {title}", bold=True)
+    click.secho(f"[{number}/6] {title}", bold=True)
 
 
 def _make_folder(path: Path) -> None:
@@ -151,6 +160,29 @@ def _train(source: str, epochs: int) -> tuple[nn.Module, float]:
 
         train(module, data, epochs=epochs, progress=shown)
     return module, accuracy(module, data.test_images, data.test_labels)
+
+
+def _probe(network: Network, weights: Path, output: Path) -> list[Path]:
+    """The Separation Index at each node, as a file, and as a page."""
+    from addnn_spec.probes.run import probe
+    from addnn_spec.report.page import page
+    from addnn_spec.runtime.digits import load_digits
+
+    data = load_digits()
+    run = probe(
+        network,
+        train=(data.train_images.numpy(), data.train_labels.numpy()),
+        test=(data.test_images.numpy(), data.test_labels.numpy()),
+        weights=weights,
+        nodes=("layers", "blocks"),
+        layout="NCHW",
+        device="cpu",
+    )
+    paths = [output / "run.json", output / "report.html"]
+    run.save(paths[0])
+    write_atomic(paths[1], page([run.record]))
+    click.echo(f"{run}\nthe figure, and what can be said: {paths[1]}\n")
+    return paths
 
 
 def _save(module: nn.Module, path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from addnn_spec import load
 from addnn_spec.cli import run
+from addnn_spec.runtime.record import read_run
 
 
 def test_the_demo_trains_what_it_compiled(
@@ -26,6 +27,8 @@ def test_the_demo_trains_what_it_compiled(
         "digits.py",
         "digits.safetensors",
         "digits.svg",
+        "report.html",
+        "run.json",
     ]
     for path in folder.iterdir():
         assert str(path) in shown
@@ -36,9 +39,14 @@ def test_the_demo_trains_what_it_compiled(
     module = load("Digits").build(folder / "digits.safetensors")
     saved = load_file(folder / "digits.safetensors")
     assert set(module.state_dict()) == set(saved)
+    probed = read_run(folder / "run.json")
+    assert probed.m == 360
+    first, last = (probed.node(label).train for label in ("image", "fc2"))
+    assert first is not None and last is not None and last.value > first.value
+    assert "<h1>Digits</h1>" in (folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize("package", ["torch", "sklearn", "safetensors"])
+@pytest.mark.parametrize("package", ["torch", "sklearn", "safetensors", "jinja2"])
 def test_what_is_missing_is_named(
     package: str,
     monkeypatch: pytest.MonkeyPatch,
