@@ -112,6 +112,14 @@ def test_frames_tables_and_citations() -> None:
     assert "as above" in str(run)
 
 
+def test_a_run_is_drawn_on_an_axis() -> None:
+    from matplotlib.figure import Figure
+
+    axis = Figure().add_subplot()
+    assert small().plot(axis) is axis
+    assert [label.get_text().split()[0] for label in axis.get_yticklabels()] == ["fc1", "fc2"]
+
+
 def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
     a, b = small().record, small(weights).record
     found = {(item.first.label, item.split): item for item in compare_runs(a, b)}
