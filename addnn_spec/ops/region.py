@@ -82,8 +82,8 @@ def roi_align(
             place = row[:, :, None] * width[:, None, None] + column[:, None, :]
             weight = down[:, :, None, None] * across[:, None, :, None]
             total = total + values[image, :, first[:, None, None] + place] * weight
-    total = total.unflatten(1, (size[0], sampling_ratio)).unflatten(3, (size[1], sampling_ratio))
-    return total.mean((2, 4)).permute(0, 3, 1, 2)
+    bins = (boxes.shape[0], size[0], sampling_ratio, size[1], sampling_ratio, values.shape[1])
+    return total.reshape(bins).mean((2, 4)).permute(0, 3, 1, 2)
 ''',
 )
 
