@@ -109,7 +109,7 @@ CODES: dict[str, str] = {
     "W0107": "-> after `if … then … else` takes both arms",
     "W0108": "an import is never used",
     # N01: notes
-    "N0101": "a block that no network uses has its names checked only",
+    "N0101": "what no network uses has its names checked only",
 }
 
 RANGES: dict[str, str] = {

@@ -110,7 +110,7 @@ def load(spec: str | Path, network: str | None = None, **settings: Any) -> Netwo
 
     session, name = locate(str(spec), network)
     graph = session.graph(name, {key: _value(value) for key, value in settings.items()})
-    if graph is None:
+    if graph is None or session.collector.has_errors:
         raise DiagnosticError(*session.collector.diagnostics)
     return Network(session, name, graph)
 

@@ -105,7 +105,7 @@ class Arguments(Expressions):
             known += layer.target.keyword_only
         if name in known or (isinstance(layer.target, type) and arg.name in _INFERRED):
             return
-        close = near(name, known)
+        close = near(name, known) or [other for other in known if other.startswith(f"{name}_")]
         renamed = _OMITTED.get(name)
         self.ctx.fail(
             "E0203",

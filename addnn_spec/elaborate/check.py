@@ -446,3 +446,20 @@ def _note_unused(surveys: list[_Survey], collector: Collector) -> None:
                     Label(item.name_span),
                 )
             )
+        elif isinstance(item, ast.Network):
+            _note_waiting(item, named, collector)
+
+
+def _note_waiting(item: ast.Network, named: Mapping[str, _Survey], collector: Collector) -> None:
+    """A network with a parameter that no alias gives cannot be elaborated."""
+    needed = [param.name for param in item.params if param.default is None]
+    if not needed or any(item.name in other.read for other in named.values()):
+        return
+    collector.add(
+        Diagnostic(
+            "N0101",
+            f"nothing gives {item.name} its {needed[0]}: only its names are checked",
+            Label(item.name_span),
+            help=f"give it: network My = {item.name}({needed[0]} = …)",
+        )
+    )

@@ -356,8 +356,10 @@ def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str
 
 
 def _torch_habit(name: str, fields: dict[str, Any]) -> str | None:
-    """`Linear(8, 16)`, as torch has it: the second number would be the bias."""
+    """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
     value = fields.get(name)
+    if name == "eps" and isinstance(value, int):
+        return "the size of the input is inferred: leave it out"
     if name != "bias" or not isinstance(value, int):
         return None
     return f"the size of the input is inferred, and not given: write {value} alone"

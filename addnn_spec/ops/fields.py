@@ -17,6 +17,8 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Eps = Annotated[float, Field(ge=0, lt=1)]
+"""What a variance gets added; below 1, for `BatchNorm2d(64)` is torch's count of channels."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 Positive1 = PositiveInt | tuple[PositiveInt]
@@ -47,6 +49,7 @@ def spread(value: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
 __all__ = [
     "Dim",
     "Dims",
+    "Eps",
     "Finite",
     "NonNegative1",
     "NonNegative2",

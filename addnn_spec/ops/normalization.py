@@ -15,7 +15,7 @@ from addnn_spec.ops.checks import (
     name_of,
 )
 from addnn_spec.ops.code import Arg, Call, Code, In
-from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveInt
+from addnn_spec.ops.fields import Eps, Finite, PositiveInt
 from addnn_spec.ops.init import constant
 from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
@@ -48,7 +48,7 @@ class _Channelwise(_Norm):
     keyword_only = (*Initialized.keyword_only, "bias")
     layouts: ClassVar[tuple[str, ...]]
 
-    eps: NonNegativeFloat = 1e-5
+    eps: Eps = 1e-5
     momentum: Finite | None = 0.1
     affine: bool = True
     track_running_stats: bool = True
@@ -190,7 +190,7 @@ class GroupNorm(_Norm):
     keyword_only = (*Initialized.keyword_only, "bias")
 
     num_groups: PositiveInt
-    eps: NonNegativeFloat = 1e-5
+    eps: Eps = 1e-5
     affine: bool = True
     bias: bool = True
 
@@ -276,7 +276,7 @@ class LayerNorm(_LastDims):
     `normalized_shape` lists. Ba et al., 2016, arXiv:1607.06450.
     """
 
-    eps: NonNegativeFloat = 1e-5
+    eps: Eps = 1e-5
     elementwise_affine: bool = True
     bias: bool = True
 
@@ -301,7 +301,7 @@ class RMSNorm(_LastDims):
     arXiv:1910.07467.
     """
 
-    eps: NonNegativeFloat | None = None
+    eps: Eps | None = None
     elementwise_affine: bool = True
 
     def has(self) -> tuple[bool, bool]:

@@ -311,6 +311,9 @@ def _mixed_body(at: Situation) -> Finding | None:
     if found.kind in ("ARROW", "LPAR", "DOT", "LSQB") and at.reads("NAME") and at.allows("EQUAL"):
         help_ = "name what it makes: `y = x -> …`, or `return x -> …`"
         message = "a chain among statements needs a name"
+        if at.reads("OUTPUT", "NAME"):
+            message = f"the output {at.previous.text} cannot flow on where it is declared"
+            help_ = f"say what the output is: `output result = {at.previous.text} -> …`"
         return Finding("E0008", message, at.previous, help=help_)
     return None
 

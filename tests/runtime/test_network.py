@@ -43,6 +43,16 @@ def test_the_summary_counts_as_frozen_what_the_module_freezes() -> None:
     assert sum(counted) == summary.total.params == 11_689_512
 
 
+def test_a_faulty_file_is_not_loaded_also_where_the_network_does_not_need_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.net"
+    network = "network A { input x: float[N, 8] output y = x -> Linear(2) }"
+    path.write_text(f'from "../x.net" import B\n{network}', encoding="utf-8")
+    with pytest.raises(DiagnosticError, match="E0103"):
+        load(path)
+
+
 def test_weights_of_another_network_are_a_diagnostic(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file(load("Digits").build().state_dict(), path)
