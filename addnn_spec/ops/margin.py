@@ -105,10 +105,11 @@ class ASoftmax(AngularHead):
             before, now = now, 2.0 * cosine * now - before
         angle = cosine.detach().clamp(-1, 1).acos()
         turns = (self.margin * angle / torch.pi).floor().clamp(max=self.margin - 1)
-        return (1.0 - 2.0 * (turns % 2)) * now - 2.0 * turns
+        moved: Tensor = (1.0 - 2.0 * (turns % 2)) * now - 2.0 * turns
+        return moved
 
     def scaled(self, cosine: Tensor, input: Tensor) -> Tensor:
-        return input.norm(dim=1, keepdim=True) * cosine
+        return torch.linalg.vector_norm(input, dim=1, keepdim=True) * cosine
 ''',
     (_HEAD,),
 )

@@ -443,11 +443,6 @@ class _MaxUnpool(Operator):
         size = Arg(self._field("output_size"), "output_size", None)
         return Invoke((Arg(In(0)), Arg(In(1)), size))
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        size = Arg(self._field("output_size"), "output_size", None)
-        name = f"F.max_unpool{self.spatial}d"
-        return Call(name, (Arg(In(0)), Arg(In(1)), *self.arguments(), size))
-
 
 class MaxUnpool1d(_MaxUnpool):
     """The inverse of `MaxPool1d`: each value at the place its index tells, zeros elsewhere.

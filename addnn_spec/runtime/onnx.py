@@ -1,0 +1,45 @@
+"""ONNX files of live modules, without a trace of the machine that wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import fspath
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_STACK_TRACE = "pkg.torch.onnx.stack_trace"
+
+
+def export_onnx(
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    path: str | Path,
+    *,
+    dynamic_shapes: Any = None,
+) -> None:
+    """Write `module`, traced on `inputs`, to the ONNX file `path`, weights included.
+
+    Of the metadata that `torch.onnx.export` gives each node, the stack trace is dropped: it names
+    absolute paths of this machine, so that files would tell of it and differ between two. The name
+    scopes stay, which lead from an ONNX node to the module's name in the spec.
+
+    Export in the mode of the file's use: `module.eval()` first, mostly. `dynamic_shapes` is
+    `torch.export`'s. Needs the packages onnx and onnxscript.
+    """
+    program = torch.onnx.export(
+        module, tuple(inputs), dynamo=True, verbose=False, dynamic_shapes=dynamic_shapes
+    )
+    assert program is not None
+    for node in _nodes(program.model):
+        node.metadata_props.pop(_STACK_TRACE, None)
+    program.save(fspath(path), external_data=False)
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    """The nodes of a model, those within other nodes' graphs and functions too."""
+    yield from model.graph.all_nodes()
+    for function in model.functions.values():
+        yield from function.all_nodes()

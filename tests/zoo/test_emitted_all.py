@@ -1,0 +1,141 @@
+"""The emitted files of all packaged networks: clean, complete, exported, compiled as one graph."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from addnn_spec import load
+from addnn_spec.backends.torch_code import emit
+from addnn_spec.catalogue import entries
+from addnn_spec.passes.weights import weights_of
+from addnn_spec.runtime.onnx import export_onnx
+from tests.zoo.prove import Reference, build, difference, inputs_of, on_meta, tensors
+
+ROOT = Path(__file__).parents[2]
+NETWORKS = [entry.name for entry in entries() if entry.params is not None]
+EXPORTED = {"LeNet5", "GoogLeNet", "MobileNetV3_Small", "GCN"}
+"""Those that are exported at every run."""
+LONG = {"ShuffleNetV1_g2", "ShuffleNetV1_g3", "ShuffleNetV1_g4", "ShuffleNetV1_g8", "UNet"}
+"""With a line of more than 100 characters: a loop over many values, a subscript of long names."""
+ARRANGED = LONG | {"GCN", "LeNet5_1998"}
+"""Otherwise laid out than the formatter would: a sum of a call, a table of numbers in rows."""
+UNTYPED = {"Transformer", *(f"ShuffleNetV2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0"))}
+"""A loop over a path of modules; a variable that is annotated after two branches have set it."""
+COMPILED = ["LeNet5", "ResNet18", "GoogLeNet", "ShuffleNetV1_g3", "GAT", "LSTMTagger_equations"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The emitted files of all packaged networks."""
+    folder = tmp_path_factory.mktemp("emitted")
+    made = []
+    for name in NETWORKS:
+        file = folder / f"{name}.py"
+        file.write_text(emit(load(name).graph).text, encoding="utf-8")
+        made.append(file)
+    return made
+
+
+def _meta(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A network in evaluation, and inputs of its native size for a batch of two; without values."""
+    network = load(name)
+    module = build(emit(network.graph).text, network.graph.name, device="meta")
+    random = inputs_of(network, Reference(name, lambda: module, batch=2), 0)
+    return module, tuple(on_meta(tensor) for tensor in random)
+
+
+def _checked(*command: str, files: list[Path], but: set[str] | None = None) -> None:
+    given = [str(file) for file in files if file.stem not in (but or ())]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *given],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_linter_finds_nothing(files: list[Path]) -> None:
+    rules = ["--select", "E,F,I,UP,B", "--line-length", "100", "--target-version", "py311"]
+    _checked("ruff", "check", "--isolated", "--no-cache", *rules, files=files, but=LONG)
+
+
+def test_the_formatter_changes_nothing(files: list[Path]) -> None:
+    options = ["--isolated", "--no-cache", "--line-length", "100"]
+    _checked("ruff", "format", "--check", *options, files=files, but=ARRANGED)
+
+
+@pytest.mark.slow
+def test_the_type_checker_finds_nothing(files: list[Path], tmp_path: Path) -> None:
+    _checked(
+        "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", files=files, but=UNTYPED
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_state_dict_is_what_the_summary_promises(name: str) -> None:
+    module, _ = _meta(name)
+    promised = {key: tuple(entry.shape) for key, entry in weights_of(load(name).graph).items()}
+    assert {key: tuple(value.shape) for key, value in module.state_dict().items()} == promised
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in EXPORTED else pytest.mark.slow) for name in NETWORKS],
+)
+def test_it_is_exported(name: str) -> None:
+    module, inputs = _meta(name)
+    with torch.no_grad():
+        program = torch.export.export(module, inputs)
+        expected = tensors(module(*inputs))
+    assert [t.shape for t in tensors(program.module()(*inputs))] == [t.shape for t in expected]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", COMPILED)
+def test_it_compiles_without_a_break(name: str) -> None:
+    module, inputs = _meta(name)
+    with torch.no_grad():
+        compiled = torch.compile(module, fullgraph=True, backend="eager")(*inputs)
+        expected = module(*inputs)
+    assert [t.shape for t in tensors(compiled)] == [t.shape for t in tensors(expected)]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("LeNet5", None),
+        pytest.param("ShuffleNetV1_g3", 64, marks=pytest.mark.slow),
+        pytest.param("UNet_padded", 32, marks=pytest.mark.slow),
+    ],
+)
+def test_onnxruntime_gives_the_same(name: str, size: int | None, tmp_path: Path) -> None:
+    onnxruntime = import_module("onnxruntime")
+    network = load(name)
+    torch.manual_seed(0)
+    module = build(emit(network.graph).text, network.graph.name)
+    random = inputs_of(network, Reference(name, lambda: module, size=size, batch=2), 0)
+    inputs = tuple(t.float() if t.is_floating_point() else t for t in random)
+    file = tmp_path / f"{name}.onnx"
+    export_onnx(module, inputs, file)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    fed = {
+        given.name: value.numpy() for given, value in zip(session.get_inputs(), inputs, strict=True)
+    }
+    found = [torch.from_numpy(value) for value in session.run(None, fed)]
+    with torch.no_grad():
+        expected = tensors(module(*inputs))
+    assert difference(expected, found) < 1e-5
+    written = file.read_bytes()
+    for path in (ROOT, Path(torch.__file__).parent, Path.home(), tmp_path):
+        assert str(path).encode() not in written
+    assert b"stack_trace" not in written
