@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from addnn_spec.graph import Graph, Node, Ref
+from addnn_spec.ops.base import HigherOperator
 
 _FOREVER = 1 << 62
 
@@ -159,14 +160,34 @@ class _Peak:
             if step.node.calls is not None:
                 self._call(i, step.node.calls, reads, makes, held, last)
             elif self.is_held(step.node) and not self.is_view(step.node):
+                inside = self._inside(step.node)
+                if not self._stacks(step.node):  # what the layer makes is what comes out
+                    held.note(inside)
                 for port, number in enumerate(makes):
                     held.hold(number, self.bytes_of(step.node, port))
-                held.note()
+                held.note(inside if self._stacks(step.node) else 0)
             for number in {*reads, *makes}:
                 if last.get(number, -1) <= i:
                     held.drop(number)
         outputs = tuple(held.sizes.get(tensor(number), 0) for number in plan.outputs)
         return _Profile(held.peak, outputs)
+
+    @staticmethod
+    def _stacks(node: Node) -> bool:
+        """Whether the outputs of a layer's turns are gathered while it runs on (`Scan`)."""
+        return isinstance(node.op, HigherOperator) and node.op.has_states
+
+    def _inside(self, node: Node) -> int:
+        """What one turn of an operator's layer holds at most; its inputs are views of what is held
+        already."""
+        peak = 0
+        for _, layer in node.layers:
+            plan = self.plan(layer)
+            inputs, outputs = range(len(layer.inputs)), range(len(plan.outputs))
+            sizes = (0,) * len(inputs)
+            run = self.run(layer, tuple(inputs), sizes, frozenset(), frozenset(outputs))
+            peak = max(peak, run.peak)
+        return peak
 
     def _call(
         self,

@@ -7,19 +7,22 @@ from pathlib import Path
 import pytest
 
 from addnn_spec.graph import Buffer, Graph, Parameter, Placeholder, WeightOf
-from addnn_spec.ops.base import Operator
+from addnn_spec.ops.base import HigherOperator, Operator
 from addnn_spec.passes.memory import activation_memory
 from addnn_spec.passes.unfold import Unfolded, Value, unfold
 from addnn_spec.resources import folder
 from addnn_spec.sizes import defaults
 from tests.passes.graphs import graphs_of_file
-from tests.support import graph_of
+from tests.support import graph_of, in_network
 
 SPECS = sorted(folder("specs").rglob("*.net"))
 
 
-def walked_peak(graph: Graph) -> int:
-    """The peak by going through all nodes, one by one, and looking who is still read later."""
+def walked_peak(graph: Graph, inside: bool = False) -> int:
+    """The peak by going through all nodes, one by one, and looking who is still read later.
+
+    `inside` an operator's layer the inputs are views of what is held around it.
+    """
     unfolded = unfold(graph)
     steps = [item for item in unfolded.nodes if not item.training]
     live_at_end = {root(unfolded, value) for value in unfolded.outputs}
@@ -30,18 +33,23 @@ def walked_peak(graph: Graph) -> int:
     held: dict[Value, int] = {}
     for item in steps:  # inputs are there from the start, if anything reads them
         value = Value(item.index, 0)
-        if isinstance(item.node.op, Placeholder) and (
-            value in live_at_end or any(value in read for read in reads.values())
+        if (
+            not inside
+            and isinstance(item.node.op, Placeholder)
+            and (value in live_at_end or any(value in read for read in reads.values()))
         ):
             held[value] = size(unfolded, value)
     peak = sum(held.values())
     for position, item in enumerate(steps):
+        layer = max((walked_peak(layer, True) for _, layer in item.node.layers), default=0)
+        gathers = isinstance(item.node.op, HigherOperator) and item.node.op.has_states
+        peak = max(peak, sum(held.values()) + (0 if gathers else layer))
         if not isinstance(item.node.op, Placeholder | Parameter | Buffer | WeightOf):
             for port in range(len(item.node.outputs)):
                 value = Value(item.index, port)
                 if root(unfolded, value) == value:
                     held[value] = size(unfolded, value)
-        peak = max(peak, sum(held.values()))
+        peak = max(peak, sum(held.values()) + (layer if gathers else 0))
         later = {value for other in steps[position + 1 :] for value in reads[other.index]}
         for value in list(held):
             seen = not isinstance(unfolded.nodes[value.source].node.op, Placeholder)
@@ -179,3 +187,22 @@ def test_many_instances_of_one_block_cost_no_time() -> None:
     assert memory.peak == 2 * 8 * 4
     # A16 has n nodes with n(i) = 2 n(i - 1) + 2 and n(0) = 1, which is 3·2^i - 2; and the input.
     assert memory.total == (3 * 2**16 - 2 + 1) * 8 * 4
+
+
+def test_what_a_layer_holds_for_all_steps_is_in_the_peak() -> None:
+    chain = "Conv2d(7, 3, padding = 1) -> ReLU -> Conv2d(2, 1)"
+    body = f"output y = x -> TimeDistributed {{ {chain} }}"
+    memory = activation_memory(graph_of(in_network(body, "float[2, 5, 3, 6, 6]")))
+    # 10 images of 36 places: x, which the operator holds, and the 7 channels of convolution and ReLU
+    assert memory.peak == 4 * 10 * 36 * (3 + 7 + 7)
+
+
+def test_what_one_step_of_a_cell_holds_is_in_the_peak() -> None:
+    cell = (
+        "block Cell()(x, h) {\n  a = (x, h) -> Concat -> wide: Linear(50) -> ReLU\n"
+        "  y = a -> narrow: Linear(4)\n  return y, y\n}\n"
+    )
+    body = "s = Zeros([2, 4])\n y, _ = (x, s) -> Scan(Cell)\n output z = y"
+    memory = activation_memory(graph_of(cell + in_network(body, "float[2, 6, 3]")))
+    # x and the first state; y of 6 steps and the last state; in a step the wide layer and its ReLU
+    assert memory.peak == 4 * (36 + 8 + 48 + 8 + 2 * 50 + 2 * 50)
