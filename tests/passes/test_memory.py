@@ -193,7 +193,7 @@ def test_what_a_layer_holds_for_all_steps_is_in_the_peak() -> None:
     chain = "Conv2d(7, 3, padding = 1) -> ReLU -> Conv2d(2, 1)"
     body = f"output y = x -> TimeDistributed {{ {chain} }}"
     memory = activation_memory(graph_of(in_network(body, "float[2, 5, 3, 6, 6]")))
-    # 10 images of 36 places: x, which the operator holds, and the 7 channels of convolution and ReLU
+    # 10 images of 36 places: x, which the operator holds, and 7 channels of convolution and ReLU
     assert memory.peak == 4 * 10 * 36 * (3 + 7 + 7)
 
 
