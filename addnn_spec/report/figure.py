@@ -95,11 +95,12 @@ class _Figure:
         self.shown = rows.visible(closed)
         self.y = {row.number: TOP + ROW * (n + 0.5) for n, row in enumerate(self.shown)}
         self.bottom = TOP + ROW * len(self.shown)
+        self.shown_edges = rows.visible_edges(closed)
         self.splits = [s for s in SPLITS if any(node.on(s) for node in run.nodes)]
         self.has_rate = any(RATE in node.measures for node in run.nodes)
         self.most = (
             max((n.dimensions for n in run.nodes), default=0),
-            max((n.macs or 0 for n in run.nodes), default=0),
+            max((row.macs for row in rows.rows), default=0),
         )
 
     def draw(self) -> tuple[str, float]:
@@ -160,13 +161,13 @@ class _Figure:
             parts.append(text(x, TOP - 6, f"{tick:g}", class_="small middle"))
         chance = self.run.chance.get("train")
         if chance is not None and self.scale.holds(chance):
-            parts += self._level(chance, "chance", "2 2")
+            parts += self._level(chance, "chance", "2 2", TOP - 21)
         elif chance is not None:
             side = "◂" if chance < self.scale.low else "▸"
             parts.append(text(PLOT, TOP - 21, f"{side} chance {chance:.3g}", class_="small"))
         raw = self._raw()
         if raw is not None:
-            parts += self._level(raw, "raw input", "8 2 2 2")
+            parts += self._level(raw, "raw input", "8 2 2 2", TOP - 33)
         return parts
 
     def _raw(self) -> float | None:
@@ -174,28 +175,37 @@ class _Figure:
         found = nodes[0].train if len(nodes) == 1 else None
         return None if found is None else found.value
 
-    def _level(self, value: float, name: str, dash: str) -> list[str]:
+    def _level(self, value: float, name: str, dash: str, y: float) -> list[str]:
         x = self._x(value)
         anchor = "end" if x > PLOT + PLOT_WIDTH / 2 else "start"
         return [
             _rule(x, self.bottom, "#777777", dash),
-            text(x, TOP - 21, f"{name} {value:.3g}", class_="small", style=f"text-anchor:{anchor}"),
+            text(x, y, f"{name} {value:.3g}", class_="small", style=f"text-anchor:{anchor}"),
         ]
 
     # --- lines between rows ---
     def _ends(self, source: int, reader: int) -> tuple[int, int] | None:
-        """The visible rows of an edge; None inside one closed block."""
-        a, b = (self.table.standing_for(n, self.closed) for n in (source, reader))
-        return None if a == b else (a, b)
+        """The visible rows of an edge; None inside one closed block, and for a further edge between
+        the same rows."""
+        return self.shown_edges.get((source, reader))
 
     def _edges(self) -> list[str]:
         parts = []
-        for source, reader, _ in self.table.edges:
+        for source, reader, main in self.table.edges:
             ends = self._ends(source, reader)
             if ends is None and not self.interactive:
                 continue
             d = None if ends is None else edge_path(self.y, self._glyphs(), *ends)
-            parts.append(self._link("edge", source, reader, d, fill="none", stroke="#8a8a8a"))
+            parts.append(
+                self._link(
+                    "edge main" if main else "edge",
+                    source,
+                    reader,
+                    d,
+                    fill="none",
+                    stroke="#8a8a8a",
+                )
+            )
         return parts
 
     def _glyphs(self) -> list[int]:
@@ -381,7 +391,7 @@ class _Figure:
         elif values.train is not None:
             shown = f"{values.train.value:.4f} ± {values.train.standard_error:.4f}"
             parts.append(text(right, 3.5, shown, class_="value"))
-        amounts = (0 if row.above else values.dimensions, row.node.macs or 0)
+        amounts = (0 if row.above else values.dimensions, row.macs)
         for place, (amount, most) in enumerate(zip(amounts, self.most, strict=True)):
             if amount and most:
                 x = BARS + place * (BAR_WIDTH + 18)

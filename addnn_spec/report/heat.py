@@ -37,7 +37,7 @@ def heat_body(run: RunRecord, split: Split) -> tuple[str, float, float] | None:
     nodes, classes = heat_nodes(run, split), run.data.classes
     if not nodes or not classes:
         return None
-    wide = min(46.0, max(7.0, 840.0 / len(nodes)))
+    wide = min(46.0, max(7.0, 760.0 / len(nodes)))
     high = 16.0 if len(classes) <= 60 else 5.0
     low = heat_low(run, split)
     parts = []

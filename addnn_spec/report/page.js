@@ -10,9 +10,25 @@ for (const svg of document.querySelectorAll("svg.picture")) {
   const shades = new Map([...svg.querySelectorAll("g.shade")].map((g) => [+g.dataset.n, g]));
   const places = (n, split) => rows[n].dataset[split]?.split(" ").map(Number);
 
-  function line(path, y, glyph) {
-    const a = standing(+path.dataset.a), b = standing(+path.dataset.b);
-    if (a === b) return null;
+  // Main edges first: of several between the same rows one is shown.
+  const edges = [...svg.querySelectorAll("path.edge")];
+  edges.sort((a, b) => b.classList.contains("main") - a.classList.contains("main"));
+
+  function visible() {
+    const found = new Map(), seen = new Set();
+    for (const { dataset: { a: source, b: reader } } of edges) {
+      const a = standing(+source), b = standing(+reader);
+      if (a === b || seen.has(`${a} ${b}`)) continue;
+      seen.add(`${a} ${b}`);
+      found.set(`${source} ${reader}`, [a, b]);
+    }
+    return found;
+  }
+
+  function line(path, ends, y, glyph) {
+    const pair = ends.get(`${path.dataset.a} ${path.dataset.b}`);
+    if (!pair) return null;
+    const [a, b] = pair;
     if (path.classList.contains("edge")) {
       const distance = Math.abs(glyph.get(b) - glyph.get(a));
       if (distance <= 1) return `M${SPINE},${y[a] + 5}L${SPINE},${y[b] - 5}`;
@@ -45,8 +61,9 @@ for (const svg of document.querySelectorAll("svg.picture")) {
     for (const rule of svg.querySelectorAll("line.rule")) rule.setAttribute("y2", bottom);
     svg.setAttribute("height", bottom + BOTTOM);
     svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${bottom + BOTTOM}`);
+    const ends = visible();
     for (const path of svg.querySelectorAll("path.edge, path.segment, path.band")) {
-      const d = line(path, y, glyph);
+      const d = line(path, ends, y, glyph);
       path.classList.toggle("hidden", d === null);
       if (d !== null) path.setAttribute("d", d);
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from addnn_spec.report.facts import facts
 from addnn_spec.report.figure import GREY, LEGEND, SPINE, STROKES, ZONE, axis_title
@@ -58,22 +58,27 @@ def _figure(run: RunRecord, depth: int | None) -> Figure:
 
     view = _View(run, depth)
     classes = run.data.classes if heat_nodes(run, "train") else ()
-    high = 1.2 + _INCH * len(view.shown)
-    low = 1.4 + 0.17 * min(len(classes), 60) if classes else 0.0
-    figure = Figure(figsize=(9.0, high + low + 1.3), layout="constrained")
-    parts: Any = figure.subfigures(
-        2 + bool(classes), 1, height_ratios=[1.3, high, low] if classes else [1.3, high]
-    )
-    parts[0].text(0.01, 0.97, _head(run), va="top", fontsize=7)
-    axes = parts[1].subplots(1, 4, sharey=True, width_ratios=[3.2, 4, 0.8, 0.8])
+    rows = _INCH * max(len(view.shown), 1)
+    cells = 0.17 * min(len(classes), 60)
+    height = 2.2 + rows + 0.8 + (cells + 1.5 if classes else 0.0)
+    figure = Figure(figsize=(9.0, height))
+    # Places in inches, by hand: a layout engine's last digits, and so the bytes, change by chance.
+    figure.text(0.01, 1 - 0.1 / height, _head(run), va="top", fontsize=7)
+    below = height - 2.2 - rows
+    axes = [
+        figure.add_axes((left / 9, below / height, width / 9, rows / height))
+        for left, width in ((0.2, 3.3), (3.6, 3.5), (7.3, 0.7), (8.15, 0.7))
+    ]
     view.drawing(axes[0])
     view.curves(axes[1])
     view.bars(axes[2], "values", lambda row: 0 if row.above else row.values.dimensions)
-    view.bars(axes[3], "MACs", lambda row: row.node.macs or 0)
+    view.bars(axes[3], "MACs", lambda row: row.macs)
     for ax in axes:
-        ax.tick_params(left=False, labelleft=False)
+        ax.set_ylim(max(len(view.shown), 1) - 0.5, -0.5)
+        ax.tick_params(left=False, labelleft=False, labelsize=7)
     if classes:
-        _heat(run, parts[2].subplots())
+        place = (1.1 / 9, 1.1 / height, 6.9 / 9, cells / height)
+        _heat(run, figure.add_axes(place), figure.add_axes((8.2 / 9, place[1], 0.1 / 9, place[3])))
     return figure
 
 
@@ -97,11 +102,12 @@ class _View:
         self.closed = self.table.closed(depth)
         self.shown = self.table.visible(self.closed)
         self.y = {row.number: place for place, row in enumerate(self.shown)}
-        self.edges = []
-        for source, reader, main in self.table.edges:
-            a, b = (self.table.standing_for(n, self.closed) for n in (source, reader))
-            if a != b:
-                self.edges.append((a, b, main))
+        shown = self.table.visible_edges(self.closed)
+        self.edges = [
+            (*shown[source, reader], main)
+            for source, reader, main in self.table.edges
+            if (source, reader) in shown
+        ]
 
     def stands(self, row: Row) -> bool:
         """Whether a row stands for a node: an open block's does not."""
@@ -229,20 +235,23 @@ def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
     return along(xs), along(ys)
 
 
-def _heat(run: RunRecord, ax: Axes) -> None:
+def _heat(run: RunRecord, ax: Axes, key: Axes) -> None:
     nodes = heat_nodes(run, "train")
     found = [node.train.classes for node in nodes if node.train is not None]
     cells = [[float("nan") if v is None else v for v in row] for row in zip(*found, strict=True)]
     low = heat_low(run, "train")
-    image = ax.imshow(cells, cmap="Greys", vmin=low, vmax=1.0, aspect="auto")
+    ax.imshow(cells, cmap="Greys", vmin=low, vmax=1.0, aspect="auto")
     ax.set_xticks(range(len(nodes)), [_plain(shortened(n.label, 20)) for n in nodes])
     ax.tick_params(axis="x", rotation=60, labelsize=6)
     step = max(1, len(run.data.classes) // 60)
     names = [_plain(shortened(name, 16)) for name in run.data.classes]
     ax.set_yticks(range(0, len(names), step), names[::step], fontsize=6)
     ax.set_title("Class separation, train", fontsize=8)
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.03)
-    bar.ax.tick_params(labelsize=6)
+    key.imshow([[1 - n / 99 * (1 - low)] for n in range(100)], cmap="Greys", vmin=low, vmax=1.0,
+               aspect="auto", extent=(0, 1, low, 1))  # fmt: skip
+    key.set_xticks([])
+    key.yaxis.tick_right()
+    key.tick_params(labelsize=6)
 
 
 def _name(row: Row) -> str:

@@ -21,6 +21,7 @@ class Row:
         node: the node as recorded; of a block's row, the node whose values it shows when closed.
         values: the record that holds the values; another node's where these are "as above".
         is_group: whether it is a block's row, opened and closed by a click.
+        macs: of the node; of a block's row, of all recorded nodes inside.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Row:
     values: NodeRecord
     groups: tuple[int, ...]
     is_group: bool = False
+    macs: int = 0
 
     @property
     def above(self) -> bool:
@@ -54,6 +56,18 @@ class Table:
     def visible(self, closed: Collection[int]) -> list[Row]:
         """The rows that are shown while some blocks are closed."""
         return [row for row in self.rows if self.standing_for(row.number, closed) == row.number]
+
+    def visible_edges(self, closed: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
+        """For an edge, without its mark, the visible rows that it joins; of several edges between
+        the same rows one, the main one if there is one."""
+        found: dict[tuple[int, int], tuple[int, int]] = {}
+        seen: set[tuple[int, int]] = set()
+        for source, reader, _ in sorted(self.edges, key=lambda edge: not edge[2]):
+            ends = (self.standing_for(source, closed), self.standing_for(reader, closed))
+            if ends[0] != ends[1] and ends not in seen:
+                seen.add(ends)
+                found[source, reader] = ends
+        return found
 
     def closed(self, depth: int | None = None) -> frozenset[int]:
         """The blocks that are closed at first: below `depth` levels; without it, as many levels are
@@ -118,13 +132,17 @@ class _Rows:
             inside = [row for row in self.rows[number + 1 :] if not row.is_group]
             known = [row for row in inside if row.values.train is not None] or inside
             last = known[-1]
-            self.rows[number] = replace(self.rows[number], node=last.node, values=last.values)
+            macs = sum(row.macs for row in inside)
+            self.rows[number] = replace(
+                self.rows[number], node=last.node, values=last.values, macs=macs
+            )
 
     def _row(self, name: str, node: NodeRecord) -> None:
         number = len(self.rows)
         self.by_label[node.label] = number
         values = self.run.node(node.label)
-        self.rows.append(Row(number, name, node.label, node, values, self._groups()))
+        row = Row(number, name, node.label, node, values, self._groups(), macs=node.macs or 0)
+        self.rows.append(row)
 
     def _groups(self) -> tuple[int, ...]:
         return tuple(number for _, number in self.open)

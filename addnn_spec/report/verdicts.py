@@ -139,7 +139,7 @@ def _settles(run: RunRecord) -> list[Verdict]:
             if found is None or found.word != "no change measured":
                 break
             at -= 1
-        if len(ways) > 1 and at < len(ways) - 1:
+        if 0 < at < len(ways) - 1:  # at the first: the whole has no change, and that is said
             text = (
                 f"{NAMES[split]} settles at {ways[at]}: from there to {ways[-1]} no change "
                 f"measured at m = {run.m}"

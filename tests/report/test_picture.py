@@ -141,6 +141,13 @@ def test_curves_follow_the_flow_not_the_order() -> None:
                      (5, 6, True)}  # fmt: skip
 
 
+def test_edges_of_a_closed_block_are_drawn_once() -> None:
+    """Both branches start at x: from x to the closed block there is one line."""
+    found = table(sample()).visible_edges({1})
+    assert sorted(found.values()) == [(0, 1), (1, 6)]
+    assert table(sample()).rows[1].macs == 1500
+
+
 def test_the_axis_holds_what_is_shown() -> None:
     found = scale(sample())
     assert found.low <= 0.3 and found.high == 1.0 and found.ticks[0] == found.low
