@@ -159,6 +159,12 @@ def scale(bench: Bench) -> Iterator[Figure]:
     yield Figure("compile of 100,000 distinct nodes, peak", cost.mib, "MiB")
 
 
+def packaged(bench: Bench) -> Iterator[Figure]:
+    """All packaged networks."""
+    (cost,) = bench.medians([lambda: bench.addnn("check", str(ROOT / "specs"))], rounds=3)
+    yield Figure("check of all packaged specs", cost.cpu, "s", 10)
+
+
 def emitted(bench: Bench) -> Iterator[Figure]:
     """The emitted ResNet-152: its length, and its time beside torchvision's."""
     path = bench.folder / "resnet152.py"
@@ -193,7 +199,7 @@ def figures() -> Iterator[Figure]:
     """All figures, measured as they are asked for."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        for part in (start_up, scale, emitted):
+        for part in (start_up, scale, packaged, emitted):
             yield from part(bench)
 
 
