@@ -217,9 +217,8 @@ def _flops(total: Cost, dims: Mapping[str, int]) -> str:
 def _bytes(count: int) -> str:
     if count < 1024:
         return f"{count:,} bytes"
-    amount, unit = count / 1024, "KiB"
-    for larger in ("MiB", "GiB", "TiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.1f} {unit} ({count:,} bytes)"
+    units = ("KiB", "MiB", "GiB", "TiB")
+    power = min((count.bit_length() - 1) // 10, len(units))
+    tenths = (20 * count // 1024**power + 1) // 2  # in whole numbers: a count may have 500 digits
+    amount, unit = f"{tenths // 10:,}.{tenths % 10}", units[power - 1]
+    return f"{amount} {unit} ({count:,} bytes)"

@@ -139,3 +139,9 @@ def _words(text: str) -> list[str]:
 def test_shapes_are_no_markup() -> None:
     graph = graph_of(NETS, "Net")
     assert "[1, 16]" in rich_table(graph, summarize(graph), View())
+
+
+def test_bytes_of_any_number() -> None:
+    sizes = ", ".join(["1000000000"] * 60)
+    graph = graph_of(f"network Big {{ input x: float[{sizes}] output y = x -> Tanh }}", "Big")
+    assert f"({8 * 10**540:,} bytes) at the peak" in plain_table(graph, summarize(graph), View())
