@@ -109,7 +109,8 @@ class ASoftmax(AngularHead):
         return moved
 
     def scaled(self, cosine: Tensor, input: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(input, dim=1, keepdim=True) * cosine
+        length: Tensor = torch.linalg.vector_norm(input, dim=1, keepdim=True)
+        return length * cosine
 ''',
     (_HEAD,),
 )
