@@ -28,9 +28,7 @@ def in_network(body: str, shape: str = "float[N, 8]") -> str:
 
 def paths(graph: Graph) -> list[str]:
     """The paths of all nodes but the inputs, in order."""
-    return [
-        item.path for item in unfold(graph).nodes if not isinstance(item.node.op, Placeholder)
-    ]
+    return [item.path for item in unfold(graph).nodes if not isinstance(item.node.op, Placeholder)]
 
 
 def codes(text: str) -> list[str]:
