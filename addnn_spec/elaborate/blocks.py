@@ -26,6 +26,7 @@ from addnn_spec.graph import Graph, Output
 from addnn_spec.ops.base import TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Brace, Definition, LayerValue, kind_of
 
 
@@ -112,7 +113,9 @@ class Blocks(Operators):
         """A value for each input of a block that is given: by name, or flowing in."""
         node = target.node
         if isinstance(node, ast.Network):
-            return {str(i): value for i, value in enumerate(self.flow_inputs(flow))}
+            flowing = self.flow_inputs(flow)
+            names = _network_inputs(node, len(flowing))
+            return dict(zip(names, flowing, strict=True))
         if node.inputs is None:
             return {"x": flow}
         names = [param.name for param in node.inputs]
@@ -302,3 +305,15 @@ class Blocks(Operators):
         if isinstance(value, Poison):
             raise Failed
         return value
+
+
+def _network_inputs(node: ast.Network, count: int) -> list[str]:
+    """Names for what flows into a network that stands as a block: those of its inputs."""
+    declared = [
+        found.target.name
+        for found in walk(node.body)
+        if isinstance(found, ast.Input) and not found.training
+    ]
+    if len(declared) == count == len(set(declared)):
+        return declared
+    return [f"input_{i}" for i in range(count)]
