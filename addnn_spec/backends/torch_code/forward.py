@@ -54,16 +54,25 @@ class Assign:
 
 
 @dataclass
+class Copy:
+    """`targets = source`: what a value is in one arm."""
+
+    targets: str
+    source: str
+    annotation: str = ""
+
+
+@dataclass
 class Fork:
     """`if flag: … else: …`, and the values that it leaves behind."""
 
     flag: str
     then: list[Assign] = field(default_factory=list)
     orelse: list[Assign] = field(default_factory=list)
-    before: list[tuple[str, Tree]] = field(default_factory=list)
+    before: list[Copy] = field(default_factory=list)
     """Assignments in front of it: what a value is if the arm is not taken."""
-    then_copies: list[tuple[str, Tree]] = field(default_factory=list)
-    else_copies: list[tuple[str, Tree]] = field(default_factory=list)
+    then_copies: list[Copy] = field(default_factory=list)
+    else_copies: list[Copy] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     training: bool = False
 

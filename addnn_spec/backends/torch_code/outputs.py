@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from addnn_spec.backends.torch_code.classes import ClassCode
-from addnn_spec.backends.torch_code.forward import Assign, Fork, Statement
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement
 from addnn_spec.backends.torch_code.text import INDENT, Line, flat, layout
 from addnn_spec.backends.torch_code.tree import Name, Tree
 from addnn_spec.graph import Output
@@ -69,27 +69,21 @@ class Returns:
             yield name, self.training and graph.node(id).training
 
     # --- statements ------------------------------------------------------------------------------
-    def prepare(self, statements: Sequence[Statement]) -> None:
+    def prepare(self, statements: Sequence[Statement]) -> list[Line]:
         """Annotate the variable that is returned, where a type checker could not know its type."""
         if self.annotation != "Tensor" or not self._code.outputs:
-            return
+            return []
         output = self._code.outputs[0]
         if not isinstance(output, Name) or output.text in self._declared:
-            return
-        for assign in _assigns(statements):
-            if assign.targets == output.text:
-                assign.annotation = ": Tensor"
-                self._declared.add(output.text)
-                return
-            if re.search(rf"\b{output.text}\b", assign.targets):
-                self._rename(output.text, statements[-1])
-                return
-
-    def _rename(self, taken: str, last: Statement) -> None:
-        """Return a variable of another name: one that a tuple was unpacked to has no type."""
-        if isinstance(last, Assign) and last.targets == taken:
-            last.targets, last.annotation = "result", ": Tensor"
-            self._code.outputs[0] = Name("result")
+            return []
+        self._declared.add(output.text)
+        for binding in _bindings(statements):
+            if binding.targets == output.text:
+                binding.annotation = ": Tensor"
+                return []
+            if re.search(rf"\b{output.text}\b", binding.targets):
+                break  # one that a tuple is unpacked to cannot be annotated there
+        return [Line(f"{INDENT * 2}{output.text}: Tensor")]
 
     def evaluation(self) -> list[Line]:
         """`if not self.training: return …`, and what training needs."""
@@ -149,10 +143,14 @@ def _type(output: Output) -> str:
     return f"tuple[{', '.join(['Tensor'] * len(output.refs))}]"
 
 
-def _assigns(statements: Sequence[Statement]) -> Iterator[Assign]:
+def _bindings(statements: Sequence[Statement]) -> Iterator[Assign | Copy]:
+    """What gives variables their values, as it stands in the text."""
     for statement in statements:
         if isinstance(statement, Fork):
+            yield from statement.before
             yield from statement.then
+            yield from statement.then_copies
             yield from statement.orelse
+            yield from statement.else_copies
         else:
             yield statement

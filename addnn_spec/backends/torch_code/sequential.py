@@ -319,6 +319,8 @@ def _loop(run: Sequence[Element]) -> Loop | None:
     varying = [place for place, vector in enumerate(vectors) if not is_constant(vector)]
     if any(not is_literal(value) for place in varying for value in vectors[place]):
         return None
+    if len({vectors[place] for place in varying}) > len(run):
+        return None
     names = _targets([rows[0][place].hint for place in varying], [vectors[p] for p in varying])
     shared: dict[int, str] = dict(zip(varying, names, strict=True))
 

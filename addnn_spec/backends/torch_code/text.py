@@ -88,6 +88,8 @@ def _flat(tree: Tree) -> tuple[str, int]:
             for place, part in enumerate(parts):
                 text = text.replace(formula_part(place), _bound(part, _ATOM))
             return text, 0
+    if isinstance(tree, Slice):
+        return _index(tree), 0
     if isinstance(tree, LITERALS):
         text = literal(tree)
         return text, _UNARY if text[0] == "-" else _ATOM
@@ -142,8 +144,12 @@ def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
         base, power = _bound(left, _ATOM), _bound(right, _UNARY)
         joint = "**" if base[0] != "(" and _simple(left) and _simple(right) else " ** "
         return f"{base}{joint}{power}", _POWER
-    own = _PRECEDENCE.get(op, _PRODUCT)
+    own = _precedence(op)
     return f"{_bound(left, own)} {op} {_bound(right, own + 1)}", own
+
+
+def _precedence(op: str) -> int:
+    return _PRECEDENCE.get(op, _PRODUCT)
 
 
 def _simple(tree: Tree) -> bool:
@@ -185,7 +191,7 @@ def layout_statement(
 ) -> list[Line]:
     """A statement as lines; one that holds a long table is kept from the formatter."""
     lines = layout(tree, indent, prefix, "", spans)
-    if len(lines) == 1 or not any(_is_table(node) for node in walk(tree)):
+    if len(lines) == 1 or not any(_holds_table(node) for node in walk(tree)):
         return lines
     pad = INDENT * indent
     return [Line(f"{pad}# fmt: off"), *lines, Line(f"{pad}# fmt: on")]
@@ -194,6 +200,10 @@ def layout_statement(
 def _is_table(tree: Tree) -> bool:
     """A tuple too long for one item a line."""
     return type(tree) is tuple and len(tree) > _TABLE
+
+
+def _holds_table(tree: Tree) -> bool:
+    return type(tree) is tuple and (_is_table(tree) or any(map(_holds_table, tree)))
 
 
 def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> list[Line]:
@@ -218,9 +228,7 @@ def layout(
     if len(text) <= WIDTH or not _breaks(tree):
         return [Line(text, (*spans, *_spans(tree)))]
     if isinstance(tree, Each):
-        loop = f"for {', '.join(tree.targets)} in "
-        element = layout(tree.element, indent, "", "", spans)
-        return element + layout(tree.iterable, indent, loop, "", spans)
+        return _each(tree, indent, spans)
     if _is_table(tree):
         pad = INDENT * indent
         rows = _table(tree, indent + 1, spans)
@@ -233,6 +241,19 @@ def layout(
 
 
 _Part = tuple[str, Tree, str]
+
+
+def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+    element = layout(each.element, indent, "", "", spans)
+    loop = f"for {', '.join(each.targets)} in "
+    turns = layout(each.iterable, indent, loop, "", spans)
+    if len(turns[0].text) <= WIDTH or "(" not in loop:
+        return element + turns
+    head, inner = loop.removesuffix(") in ").split("(")
+    pad, deep = INDENT * indent, INDENT * (indent + 1)
+    names = [Line(f"{deep}{name},", spans) for name in inner.split(", ")]
+    rest = layout(each.iterable, indent, ") in ", "", spans)
+    return [*element, Line(f"{pad}{head}(", spans), *names, *rest]
 
 
 def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], str]:
@@ -251,6 +272,10 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
             return f"{prefix}*(", [("", each, "")], f"){suffix}"
         case Star(value):
             return _exploded(value, f"{prefix}*", suffix)
+        case Item(value, index):
+            return f"{prefix}{_bound(value, _ATOM)}[", [("", i, ",") for i in index], f"]{suffix}"
+        case Infix(op, left, Call() | Method() as right) if not isinstance(left, Infix):
+            return _exploded(right, f"{prefix}{_bound(left, _precedence(op))} {op} ", suffix)
         case Infix(op, left, right):
             return f"{prefix}(", [("", left, ""), (f"{op} ", right, "")], f"){suffix}"
     return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
@@ -264,6 +289,8 @@ def _breaks(tree: Tree) -> bool:
             return isinstance(value, Each) or _breaks(value)
         case Seq(items, _) | Display(_, items):
             return bool(items)
+        case Item(_, index):
+            return len(index) > 1
     return isinstance(tree, Infix | Each) or (isinstance(tree, tuple) and bool(tree))
 
 

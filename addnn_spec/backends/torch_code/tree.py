@@ -19,6 +19,7 @@ from addnn_spec.ops.code import (
     Invoke,
     Literal,
     Method,
+    Slice,
 )
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
@@ -230,6 +231,9 @@ def split(tree: Tree, leaves: list[Leaf]) -> Tree:
     return rewrite(tree, take)
 
 
+_SLICE = tuple(field.name for field in fields(Slice))
+
+
 def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:
     """The tree with its literals as leaves, each called after the argument that holds it.
 
@@ -242,7 +246,12 @@ def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = (
             if isinstance(node, Method):
                 return Method(rewrite(node.value, change), node.name, args)
             return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)
+        if isinstance(node, Slice):
+            return Slice(*(_bound(getattr(node, name), name) for name in _SLICE))
         return Leaf(node, hint) if isinstance(node, LITERALS) else None
+
+    def _bound(part: Tree | None, name: str) -> Tree | None:
+        return None if part is None else with_leaves(part, name)
 
     def _argument(arg: Arg, place: int) -> Arg:
         name = arg.name or (positional[place] if place < len(positional) else hint)

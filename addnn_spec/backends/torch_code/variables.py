@@ -7,9 +7,10 @@ if this is read for the last time; else its label.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from addnn_spec.backends.torch_code.forward import Assign, Fork, Statement, pattern_text
+from addnn_spec.backends.torch_code.body import Join
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement, pattern_text
 from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.tree import Name, Tree, Value, rewrite, walk
 
@@ -130,15 +131,18 @@ class Variables:
                 self._wishes.setdefault(tree.index, wish)
 
     # --- naming ----------------------------------------------------------------------------------
-    def _name(self, assign: Assign, position: int) -> None:
+    def _name(self, assign: Assign, position: int, chosen: Mapping[int, str] | None = None) -> None:
         reads = list(_read(assign.tree))
         tree, written = assign.tree, self._written(assign.tree)
         names = []
         for port, value in enumerate(assign.step.outputs):
             if value not in self._last and len(assign.step.outputs) > 1:
                 names.append("_")
-                continue
-            names.append(self._choose(value, assign, reads if port == 0 else [], position))
+            elif chosen and value in chosen:
+                self._variable[value] = chosen[value]
+                names.append(chosen[value])
+            else:
+                names.append(self._choose(value, assign, reads if port == 0 else [], position))
         pattern = assign.step.pattern
         assign.targets = names[0] if pattern is None else pattern_text(pattern, names)
         if assign.step.run is None:
@@ -181,48 +185,67 @@ class Variables:
     # --- branches --------------------------------------------------------------------------------
     def _fork(self, fork: Fork, position: int) -> int:
         end = position + len(fork.then) + len(fork.orelse)
-        joined: dict[int, str] = {}
-        for join in fork.joins:
-            joined[join.value] = self._join_name(join.value, join.orelse, end, bool(fork.orelse))
-            if not fork.orelse and self._variable.get(join.orelse.index) != joined[join.value]:
-                fork.before.append((joined[join.value], self._written(join.orelse)))
-        for name in joined.values():
-            self._holds[name] = next(v for v, n in joined.items() if n == name)
-        for arm, copies in ((fork.then, fork.then_copies), (fork.orelse, fork.else_copies)):
-            for assign in arm:
-                self._name_in_arm(assign, position, fork, joined)
-                position += 1
+        joined = self._name_joins(fork, end)
+        if not fork.orelse:
             for join in fork.joins:
-                tree = join.then if arm is fork.then else join.orelse
-                source = self._variable[tree.index]
-                if source != joined[join.value] and (arm is fork.then or fork.orelse):
-                    copies.append((joined[join.value], Name(source)))
+                self._copy(joined[join.value], join.orelse, fork.before)
+        for join in fork.joins:
+            self._holds[joined[join.value]] = join.value
+        then = {join.then.index: joined[join.value] for join in reversed(fork.joins)}
+        orelse = {join.orelse.index: joined[join.value] for join in reversed(fork.joins)}
+        self._arm(fork.then, then, position)
+        for join in fork.joins:
+            self._copy(joined[join.value], join.then, fork.then_copies)
+        if fork.orelse:
+            self._arm(fork.orelse, orelse, position + len(fork.then))
+            for join in fork.joins:
+                self._copy(joined[join.value], join.orelse, fork.else_copies)
         for value, name in joined.items():
             self._bind(value, name)
         return end + 1
 
-    def _join_name(self, value: int, orelse: Tree, end: int, both: bool) -> str:
-        wish = self._wishes.get(value)
-        held = None if both else self._variable.get(orelse.index)
-        if held is not None and self._last[orelse.index] <= end and wish in (None, held):
-            return held
-        return self._free(wish or "y", end)
+    def _copy(self, name: str, tree: Tree, copies: list[Copy]) -> None:
+        if self._variable[tree.index] != name:
+            copies.append(Copy(name, self._variable[tree.index]))
 
-    def _name_in_arm(
-        self, assign: Assign, position: int, fork: Fork, joined: dict[int, str]
-    ) -> None:
-        """The last step of an arm that makes a joined value is assigned to its variable."""
-        target = None
+    def _name_joins(self, fork: Fork, end: int) -> dict[int, str]:
+        """A variable for each value that the arms leave behind."""
+        made = {join.then.index: join for join in fork.joins}
+        made |= {join.orelse.index: join for join in fork.joins}
+        joined: dict[int, str] = {}
         for join in fork.joins:
-            for tree in (join.then, join.orelse):
-                if assign.step.outputs == (tree.index,):
-                    target = joined[join.value]
-        if target is None or len(fork.joins) > 1:
-            self._name(assign, position)
-            return
-        assign.tree = self._written(assign.tree)
-        assign.targets = target
-        self._variable[assign.step.outputs[0]] = target
+            others = {
+                self._variable[value]
+                for value, other in made.items()
+                if other is not join and value in self._variable
+            }
+            taken = {*others, *joined.values()}
+            joined[join.value] = self._join_name(join, end, both=bool(fork.orelse), taken=taken)
+        return joined
+
+    def _join_name(self, join: Join, end: int, *, both: bool, taken: set[str]) -> str:
+        wish = self._wishes.get(join.value)
+        held = None if both else self._variable.get(join.orelse.index)
+        if held is not None and held not in taken and wish in (None, held):
+            if self._last[join.orelse.index] <= end:
+                return held
+        base = name = wish or "y"
+        number = 2
+        while name in taken or not self._available(name, end):
+            name, number = f"{base}_{number}", number + 1
+        return name
+
+    def _arm(self, arm: Sequence[Assign], joined: Mapping[int, str], position: int) -> None:
+        """Name an arm's values; a joined one has its variable, unless that is still read."""
+        for place, assign in enumerate(arm):
+            later = {value for other in arm[place + 1 :] for value in _read(other.tree)}
+            read = {self._variable[v] for v in {*later, *joined} if v in self._variable}
+            chosen = {
+                value: joined[value]
+                for value in assign.step.outputs
+                if value in joined and joined[value] not in read
+            }
+            self._name(assign, position + place, chosen)
 
 
 def _read(tree: Tree) -> Iterator[int]:

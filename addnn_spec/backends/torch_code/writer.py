@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
 from addnn_spec.backends.torch_code.draft import ChildDraft
-from addnn_spec.backends.torch_code.forward import Assign, Fork
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
 from addnn_spec.backends.torch_code.text import (
@@ -91,7 +91,7 @@ class ClassWriter:
         lines = _signature("__init__", ["self", *code.parameters], "None", (code.graph.span,))
         if code.base:
             (child, _), *_rest = code.children
-            return lines + layout(child.tree, 2)
+            return lines + layout_statement(child.tree, 2)
         lines.append(Line(f"{INDENT * 2}super().__init__({'{}' if self._scope() else ''})"))
         lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
@@ -149,12 +149,12 @@ class ClassWriter:
         return [
             Line(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
             Line(f"{INDENT * 2}if {flag}:"),
-            *layout(tree, 3, f"self.{name} = "),
+            *layout_statement(tree, 3, f"self.{name} = "),
         ]
 
     def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[Line]:
         if isinstance(entry, Container):
-            lines = layout(entry.tree(), indent, f"self.{name} = ")
+            lines = layout_statement(entry.tree(), indent, f"self.{name} = ")
             return lines + list(self._inside(entry, name, f"self.{name}", indent))
         if entry.run is not None:
             run, call = entry.run, Call("self.add_module", (Arg(entry.run.name), Arg(entry.tree)))
@@ -202,12 +202,12 @@ class ClassWriter:
         if code.network:
             lines += self._stated()
             lines += self._tapped_inputs() if self._probes else []
-        self._returns.prepare(main)
+        lines += self._returns.prepare(main)
         for statement in main:
             lines += self._statement(statement, 2)
         if self._returns.training:
             lines += self._returns.evaluation()
-            self._returns.prepare(training)
+            lines += self._returns.prepare(training)
             for statement in training:
                 lines += self._statement(statement, 2)
         return lines + self._returns.last()
@@ -244,17 +244,15 @@ class ClassWriter:
         if isinstance(statement, Assign):
             return self._assign(statement, indent)
         pad = INDENT * indent
-        lines = [Line(f"{pad}{name} = {flat(tree)}") for name, tree in statement.before]
+        lines = [_copied(copy, indent) for copy in statement.before]
         lines.append(Line(f"{pad}if {statement.flag}:"))
         lines += self._arm(statement.then, statement.then_copies, indent + 1)
         orelse = self._arm(statement.orelse, statement.else_copies, indent + 1)
         return lines + ([Line(f"{pad}else:"), *orelse] if orelse else [])
 
-    def _arm(
-        self, assigns: Iterable[Assign], copies: Sequence[tuple[str, Tree]], indent: int
-    ) -> list[Line]:
+    def _arm(self, assigns: Iterable[Assign], copies: Sequence[Copy], indent: int) -> list[Line]:
         lines = [line for assign in assigns for line in self._assign(assign, indent)]
-        return lines + [Line(f"{INDENT * indent}{n} = {flat(tree)}") for n, tree in copies]
+        return lines + [_copied(copy, indent) for copy in copies]
 
     def _assign(self, assign: Assign, indent: int) -> list[Line]:
         prefix = f"{assign.targets}{assign.annotation} = "
@@ -296,7 +294,7 @@ class ClassWriter:
             header = f"for {'i' if uses else '_'} in range({run.start}, {run.stop}):"
             return header, assign.carried, call, run.name
         assert isinstance(call, Call)
-        turns = f"{call.fn}.children()" if call.fn.endswith("]") else call.fn
+        turns = f"{call.fn}.children()" if call.fn.endswith(("]", ")")) else call.fn
         header = f"for {element} in {turns}:"
         if self._probes:
             header = f"for i, {element} in enumerate({turns}):"
@@ -313,6 +311,10 @@ class ClassWriter:
             values = values[:1] if not names.startswith("_") else ()
         shapes = dict.fromkeys(remarks.of(value) for value in values)
         return comment(", ".join(shapes))
+
+
+def _copied(copy: Copy, indent: int) -> Line:
+    return Line(f"{INDENT * indent}{copy.targets}{copy.annotation} = {copy.source}")
 
 
 def _signature(
