@@ -19,7 +19,7 @@ from addnn_spec.elaborate.blocks import Blocks, Built
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.graph import Kind, Placeholder
+from addnn_spec.graph import Kind, Placeholder, Ref
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read
@@ -261,8 +261,9 @@ class Chains(Blocks):
             merged = one and k > 0 and builder.merge_run()
             if merged:
                 result = self._of_last(builder, result)
-            if one and self._repeats(core, flow, result) and not builder.entries[-1].labelled:
-                return self._remaining(builder, len(turns) - k - 1, result)
+            if one and (merged or self._feeds_itself(builder, flow, result)):
+                if self._repeats(core, flow, result):
+                    return self._remaining(builder, len(turns) - k - 1, result)
             flow = result
         return flow
 
@@ -291,18 +292,32 @@ class Chains(Blocks):
     def _repeats(self, core: ast.Repeat | ast.For, flow: Value, result: Value) -> bool:
         """Whether all turns from here on are equal: nothing that a turn reads changes any more."""
         return (
-            not self._reads_turn(core)
+            self.ctx.memoise  # without, every turn is elaborated, to compare with
+            and not self._reads_turn(core)
             and structure(flow) == structure(result)
             and self._types(flow) == self._types(result)
         )
 
-    def _remaining(self, builder: Builder, turns: int, result: Value) -> Value:
+    @staticmethod
+    def _feeds_itself(builder: Builder, flow: Value, result: Value) -> bool:
+        """Whether the last entry takes what flows in as its first inputs, and nowhere else, and
+        gives what flows out: only then is a run of it the turns one after another."""
+        entry = builder.entries[-1]
+        last = len(builder.entries) - 1
+        into = tuple(builder.use(tensor) for tensor in flatten(flow))
+        out = tuple(tensor.ref for tensor in flatten(result) if tensor.builder is builder)
+        n = len(into)
+        return (
+            not entry.labelled
+            and entry.inputs[:n] == into
+            and not set(into) & set(entry.inputs[n:])
+            and out == tuple(Ref(last, port) for port in range(len(entry.outputs)))
+        )
+
+    @staticmethod
+    def _remaining(builder: Builder, turns: int, result: Value) -> Value:
         """Let the last entry stand for `turns` more."""
         entry = builder.entries[-1]
-        n = len(entry.outputs)
-        fed = builder.input_types(entry)[:n] == entry.outputs
-        if turns and not fed:
-            return result
         entry.times += turns
         if entry.placed:
             builder.place += turns
@@ -351,10 +366,12 @@ class Chains(Blocks):
             builder.place = k
             result = self._turn(core, flow, inner, k)
             one = len(builder.entries) == before + 1
-            if one and k > 0 and builder.merge_run():
+            merged = one and k > 0 and builder.merge_run()
+            if merged:
                 result = self._of_last(builder, result)
-            if one and self._repeats(core, flow, result):
-                return self._remaining(builder, len(turns) - k - 1, result)
+            if one and (merged or self._feeds_itself(builder, flow, result)):
+                if self._repeats(core, flow, result):
+                    return self._remaining(builder, len(turns) - k - 1, result)
             flow = result
         return flow
 

@@ -78,3 +78,33 @@ def test_nested_repeats_are_counted_as_a_product() -> None:
     for level in range(10):
         chain = f"l{level}: repeat 10 {{ {chain} }}"
     assert codes(in_network(f"output y = x -> {chain}")) == ["E0507"]
+
+
+BESIDE = "block Beside()(x, first) { return (x -> Linear(8)) + first }\n"
+
+
+@pytest.mark.parametrize("label", ["", "a: "])
+def test_what_flows_in_may_be_read_a_second_time(label: str) -> None:
+    """`x` is the turn's own: three turns are not a run whose second input stays."""
+    text = BESIDE + in_network(f"output y = x -> {label}repeat 3 {{ Beside(first = x) }}")
+    once, always = graph_of(text), graph_of(text, memoise=False)
+    assert plain(once) == plain(always)
+    adds = [path for path in flatten(once).nodes if path.endswith("add")]
+    feeding = [sorted(a for a, b in flatten(once).edges() if b == add) for add in adds]
+    assert feeding[0][-1] == "x"
+    assert [pair[0] for pair in feeding[1:]] == adds[:-1]
+
+
+@pytest.mark.parametrize("label", ["", "a: "])
+def test_what_flows_in_may_be_another_input_than_the_first(label: str) -> None:
+    text = in_network(
+        f"q = x -> Linear(8)\n output y = x -> {label}repeat 3 {{ Bilinear(8, input1 = q) }}"
+    )
+    once = graph_of(text)
+    assert plain(once) == plain(graph_of(text, memoise=False))
+    assert len([path for path, op in flatten(once).nodes(data="op") if op == "Bilinear"]) == 3
+
+
+def test_a_turn_that_gives_its_input_back_does_nothing() -> None:
+    text = in_network("output y = x -> repeat 3 { { h = x -> Linear(8)\n return x } } -> ReLU")
+    assert [op for _, op in flatten(graph_of(text)).nodes(data="op")] == ["Input", "ReLU"]
