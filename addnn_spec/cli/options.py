@@ -84,6 +84,29 @@ def _stdin_option(command: _Command) -> _Command:
     )(command)
 
 
+def _register(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -> None:
+    """Make the operators of the caller's own modules known."""
+    from addnn_spec.ops import register
+
+    for module in modules:
+        try:
+            register(module)
+        except (ImportError, ValueError) as error:
+            raise click.BadParameter(str(error)) from error
+
+
+def _ops_option(command: _Command) -> _Command:
+    return click.option(
+        "--ops",
+        multiple=True,
+        metavar="MODULE",
+        expose_value=False,
+        is_eager=True,
+        callback=_register,
+        help="A Python module with operators of your own; its code runs.",
+    )(command)
+
+
 def _strict_option(command: _Command) -> _Command:
     return click.option("--strict", is_flag=True, help="Warnings exit 1, too.")(command)
 
@@ -132,7 +155,9 @@ def _all_of(*decorators: _Decorator) -> _Decorator:
     return decorate
 
 
-file_options = _all_of(_strict_option, _stdin_option, format_option, _limit_options, _gathered)
+file_options = _all_of(
+    _ops_option, _strict_option, _stdin_option, format_option, _limit_options, _gathered
+)
 """Options of a command that reads whole files. It gets `options`."""
 
 network_options = _all_of(_network_options, file_options)

@@ -149,7 +149,8 @@ class _Tree:
 
     def _subscript(self) -> Any:
         def slices() -> Any:
-            return ast.Slice(*(self.maybe(self.expr) for _ in range(3)), NOWHERE)
+            start, stop, step = (self.maybe(self.expr) for _ in range(3))
+            return ast.Slice(start, stop, step, NOWHERE)
 
         return ast.Subscript(self.tight(), self.some(lambda: self.one(self.expr, slices)), NOWHERE)
 
