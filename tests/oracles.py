@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import library as operators
 
 _BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_declared: list[torch.library.Library] = []  # a library is gone when nothing refers to it
+_declared: list[operators.Library] = []  # a library is gone when nothing refers to it
 
 
 @cache
@@ -23,7 +24,7 @@ def torchvision() -> ModuleType:
     be imported only if someone else declares the two operators that it names while it loads.
     """
     if not _loads_compiled_operators():
-        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        library = operators.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
             library.define(name + _BOXES)  # type: ignore[no-untyped-call]
         _declared.append(library)

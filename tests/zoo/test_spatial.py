@@ -13,12 +13,12 @@ from tests.zoo.prove import build
 
 # The paper's table I, column by column: the maps of S2 that each map of C3 sees.
 TABLE = (
-    "X...XXX..XXXX.XX",
-    "XX...XXX..XXXX.X",
-    "XXX...XXX..X.XXX",
-    ".XXX..XXXX..X.XX",
-    "..XXX..XXXX.XX.X",
-    "...XXX..XXXX.XXX",
+    "#...###..####.##",
+    "##...###..####.#",
+    "###...###..#.###",
+    ".###..####..#.##",
+    "..###..####.##.#",
+    "...###..####.###",
 )
 
 
@@ -40,7 +40,7 @@ def test_lenet_of_1998_by_its_definition() -> None:
     x = subsampled(x, w, "s2")
     kernel = torch.zeros(16, 6, 5, 5, dtype=torch.float64)
     for k in range(16):
-        seen = [i for i in range(6) if TABLE[i][k] == "X"]
+        seen = [i for i in range(6) if TABLE[i][k] == "#"]
         kernel[k, seen] = w[f"c3.{k}.weight"][0]
     bias = torch.cat([w[f"c3.{k}.bias"] for k in range(16)])
     x = squash(functional.conv2d(x, kernel, bias))

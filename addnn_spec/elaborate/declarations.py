@@ -1,0 +1,154 @@
+"""Statements that declare weights: `module`, `parameter` and `buffer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from addnn_spec.elaborate import numbers
+from addnn_spec.elaborate.base import Frame, Value
+from addnn_spec.elaborate.builder import ModuleValue, Naming
+from addnn_spec.elaborate.chains import Chains
+from addnn_spec.elaborate.names import forbidden, free_name
+from addnn_spec.graph import Buffer, Parameter
+from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.ops.init import Init, check_fits, make_init
+from addnn_spec.sizes import SymbolicSize
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.values import Brace, LayerValue, kind_of, show
+
+
+class Declarations(Chains):
+    """Runs the statements by which a body owns weights."""
+
+    def size(self, dim: ast.Dim, frame: Frame) -> Any:
+        """The value of a size in a shape."""
+        value = self.evaluate(dim.value, frame)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not numbers.is_size(value):
+            self.ctx.fail("E0207", f"a size is a whole number, not {show(value)}", dim.span)
+        if isinstance(value, int) and value < 1:
+            self.ctx.fail("E0304", f"a size is at least 1, not {value}", dim.span)
+        return self.ctx.facts.normal(value)
+
+    def check_field(self, name: str, span: Span, output: bool = False) -> None:
+        """Inputs and outputs become Python names; an output's is a field of a named tuple."""
+        reason = forbidden(name)
+        if output and name in ("count", "index"):
+            reason = f"every tuple has an attribute {name}"
+        if reason is not None:
+            self.ctx.fail(
+                "E0404", f"this cannot be called {name}", span, reason,
+                help=f"call it {free_name(name)}",
+            )  # fmt: skip
+
+    def declare_module(self, statement: ast.Module, frame: Frame) -> None:
+        element, builder = statement.element, frame.builder
+        assert builder is not None
+        name = statement.target.name
+        label = name if element.label is None else self.label(element.label, frame)
+        if element.label is None:
+            self.check_field(name, statement.target.span)
+        core = element.core
+        if isinstance(core, ast.Body):
+            layer: Any = LayerValue(Brace(core, frame.env))
+        elif isinstance(core, ast.Layer):
+            layer = self.lookup(core.name, core.name_span, frame.env)
+            if isinstance(layer, LayerValue) and (core.args is not None or core.body is not None):
+                layer = self.give(layer, core.args or (), core.body, frame, core.span)
+        else:
+            self.ctx.fail(
+                "E0405", "a module is one layer", core.span,
+                help="put the loop in braces: module m = { repeat n { … } }",
+            )  # fmt: skip
+        if not isinstance(layer, LayerValue):
+            self.ctx.fail("E0108", f"{kind_of(layer)} is not a layer", core.span)
+        module = ModuleValue(builder, label, layer, statement.target.span)
+        builder.modules.append(module)
+        frame.env.bind(name, module, statement.target.span, "module")
+
+    def _key(self, label: ast.Text, frame: Frame) -> str:
+        return self.label(label, frame)
+
+    def declare_parameter(self, statement: ast.Parameter, frame: Frame) -> None:
+        name = self._key(statement.label, frame)
+        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        self._known_shape(shape, "parameter", name, statement.shape.span)
+        value = None if statement.value is None else self.evaluate(statement.value, frame)
+        init = self._init(value, statement)
+        if init is not None:
+            self._check_fits(init, shape, statement)
+        self._declare_weight(name, Parameter(init), TensorType("float", shape), statement, frame)
+
+    def _init(self, value: Value, statement: ast.Parameter) -> Init | None:
+        if value is None or isinstance(value, Init):
+            return value
+        if numbers.is_number(value):
+            try:
+                return make_init("constant", (value,), {})
+            except OperatorError as error:
+                self.ctx.fail(error.code, error.message, statement.span)
+        assert statement.value is not None
+        self.ctx.fail(
+            "E0207",
+            f"a parameter begins as a number or an initialiser, not {kind_of(value)}",
+            statement.value.span,
+            help="for example = 0 or = normal(0.02)",
+        )
+
+    def _check_fits(self, init: Init, shape: tuple[Any, ...], statement: ast.Parameter) -> None:
+        try:
+            check_fits(init, shape)
+        except OperatorError as error:
+            self.ctx.fail(error.code, error.message, statement.shape.span, help=error.help)
+
+    def _known_shape(self, shape: tuple[Any, ...], what: str, name: str, span: Span) -> None:
+        for size in shape:
+            if isinstance(size, SymbolicSize):
+                self.ctx.fail(
+                    "E0310",
+                    f"the {what} {name} would have the size {size}, which is symbolic",
+                    span,
+                    help="a learned tensor's size is fixed: fix the size in the input's shape, "
+                    "or declare the largest and slice it",
+                )
+
+    def _declare_weight(
+        self,
+        name: str,
+        op: Parameter | Buffer,
+        type: TensorType,
+        statement: ast.Parameter | ast.Buffer,
+        frame: Frame,
+    ) -> None:
+        assert frame.builder is not None
+        tensor = frame.builder.add(op, (), (type,), statement.span, Naming(name, name))[0]
+        if "." not in name:
+            frame.env.bind(name, tensor, statement.span, "tensor")
+
+    def declare_buffer(self, statement: ast.Buffer, frame: Frame) -> None:
+        name = self._key(statement.label, frame)
+        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        self._known_shape(shape, "buffer", name, statement.shape.span)
+        value = self.evaluate(statement.value, frame)
+        if not numbers.is_number(value) and not isinstance(value, bool):
+            self._check_values(value, shape, statement)
+        type = TensorType(statement.dtype, shape)
+        self._declare_weight(name, Buffer(value), type, statement, frame)
+
+    def _check_values(self, value: Value, shape: tuple[Any, ...], statement: ast.Buffer) -> None:
+        if not shape:
+            if not numbers.is_number(value) and not isinstance(value, bool):
+                self.ctx.fail(
+                    "E0207", f"a buffer holds numbers, not {kind_of(value)}", statement.value.span
+                )
+            return
+        if not isinstance(value, tuple) or len(value) != shape[0]:
+            has = f"{len(value)} items" if isinstance(value, tuple) else kind_of(value)
+            self.ctx.fail(
+                "E0309", f"the values have {has} where the shape says {shape[0]}",
+                statement.value.span,
+            )  # fmt: skip
+        for item in value:
+            self._check_values(item, shape[1:], statement)
