@@ -1,11 +1,10 @@
-"""What fits no other family: identity, Einstein sums, Fourier transforms, masks, distances."""
+"""What fits no other family: identity, Einstein sums, masks, distances."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import (
@@ -17,7 +16,7 @@ from addnn_spec.ops.checks import (
 )
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveInt
-from addnn_spec.ops.shapes import Int64, broadcast, product, promote, wrap_dims
+from addnn_spec.ops.shapes import Int64, broadcast, product, promote
 from addnn_spec.sizes import Size
 
 _X = TensorType("float", (2, 3, 8))
@@ -231,62 +230,6 @@ class Einsum(Operator):
             Example(cls(equation="i,j->ij"), (floats(3), floats(4))),
             Example(cls(equation="bi,ijk,bk->bj"), (floats(2, 3), floats(3, 4, 5), floats(2, 5))),
         )
-
-
-class _Fourier(Operator):
-    torch_name = ""
-    function: ClassVar[str]
-
-    dim: tuple[int, int] = (-2, -1)
-    norm: Literal["forward", "backward", "ortho"] = "backward"
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        check_dtype(self, x, "float")
-        for dim in wrap_dims(self, self.dim, x.rank):
-            if not isinstance(x.shape[dim], int):
-                raise OperatorError(
-                    "E0308",
-                    f"{name_of(self)} must know the sizes it transforms, and one is {x.shape[dim]}",
-                    input=0,
-                    note=f"this is {x}",
-                    help="its cost grows as n · log n, which is no polynomial",
-                )
-        return x
-
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
-        x = inputs[0]
-        dims = wrap_dims(self, self.dim, x.rank)
-        points = math.prod(size for dim in dims if isinstance(size := x.shape[dim], int))
-        transforms = product(size for dim, size in enumerate(x.shape) if dim not in dims)
-        return {"other": transforms * round(5 * points * math.log2(points))}
-
-    def functional(self, *inputs: TensorType) -> Code | None:
-        options = (Arg(self.dim, "dim", (-2, -1)), Arg(self.norm, "norm", "backward"))
-        return Call("torch.real", (Arg(Call(self.function, (Arg(In(0)), *options))),))
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(), (_X,)), Example(cls(dim=(0, 2), norm="ortho"), (_X,)))
-
-
-class FFT2(_Fourier):
-    """The real part of the Fourier transform over two dimensions. `[*, H, W]` → `[*, H, W]`.
-
-    As FNet mixes tokens (Lee-Thorp et al., 2021, https://arxiv.org/abs/2105.03824). Its cost is
-    taken as 5·n·log₂ n a transform of n points, under "other".
-    """
-
-    function = "torch.fft.fft2"
-
-
-class IFFT2(_Fourier):
-    """The real part of the inverse Fourier transform over two. `[*, H, W]` → `[*, H, W]`.
-
-    Its cost is taken as 5·n·log₂ n a transform of n points, under "other".
-    """
-
-    function = "torch.fft.ifft2"
 
 
 class OneHot(Operator):

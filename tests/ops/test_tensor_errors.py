@@ -9,9 +9,10 @@ from addnn_spec.ops import Operator
 from addnn_spec.ops.arithmetic import Add, And, Div, MatMul, Mod, Pow, Sub, Where
 from addnn_spec.ops.base import OperatorError, TensorType
 from addnn_spec.ops.creation import Arange, Full, Zeros
+from addnn_spec.ops.fourier import FFT2
 from addnn_spec.ops.indexing import Gather, GetItem, IndexSelect, IndexSlice, Narrow, Select, Slice
 from addnn_spec.ops.merge import Chunk, Concat, Split, Stack, Unbind
-from addnn_spec.ops.misc import FFT2, Cdist, Einsum, MaskedFill
+from addnn_spec.ops.misc import Cdist, Einsum, MaskedFill
 from addnn_spec.ops.reduction import Argmax, Mean, Sum, TopK
 from addnn_spec.ops.reshape import (
     Expand,
@@ -116,7 +117,7 @@ def mask(*shape: Size) -> TensorType:
         (Einsum(equation="i.j"), (floats(2, 3),), "E0201", "is no equation"),
         (Einsum(equation="...i->i"), (floats(2, 3),), "E0201", 'names no "..."'),
         (Einsum(equation="i"), (floats(2, 3),), "E0302", "does not name the dimensions"),
-        (FFT2(), (floats(2, T, 4),), "E0308", "one is T"),
+        (FFT2(), (floats(2, T, 4), None), "E0308", "one is T"),
         (Cdist(), (floats(2, 3), floats(2, 4)), "E0303", "number of columns"),
         (MaskedFill(value=0.5), (ints(2), mask(2)), "E0307", "among ints"),
         (MaskedFill(value=0.5), (floats(2), floats(2)), "E0307", "not float"),
