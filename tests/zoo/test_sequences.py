@@ -205,6 +205,39 @@ def test_local_attention_has_a_window() -> None:
     assert_equations(module, lambda w: luong(w, source, given, 10, True), source, given)
 
 
+PREDICTIVE = """
+from "attention.net" import PredictiveAttention
+network Predictive {
+  input query: float[N, L, 4]
+  input memory: float[N, S, 4]
+  output y = (query, memory) -> attention: PredictiveAttention(2)
+}
+"""
+
+
+def test_local_attention_foretells_where_to_look() -> None:
+    """Luong's equations 9 and 10: a window around S · σ(vᵀ tanh(W h)), and a Gaussian in it."""
+    query, memory = random(2, 3, 4), random(2, 9, 4, seed=2)
+
+    def equations(w: Parameters) -> Tensor:
+        rows = []
+        for q, h in ((q, n) for n in range(2) for q in query[n]):
+            hidden = torch.tanh(w["attention.place.weight"] @ q)
+            center = 9 * torch.sigmoid(w["attention.v.weight"][0] @ hidden)
+            near = [s for s in range(9) if center.item() - 2 <= s <= center.item() + 2]
+            align = torch.softmax(torch.stack([q @ memory[h, s] for s in near]), 0)
+            weights = [
+                a * torch.exp(-((s - center) ** 2) / (2 * (2 / 2) ** 2))
+                for a, s in zip(align, near, strict=True)
+            ]
+            rows.append(
+                torch.stack([a * memory[h, s] for a, s in zip(weights, near, strict=True)]).sum(0)
+            )
+        return torch.stack(rows).view(2, 3, 4)
+
+    assert_equations(emitted_text(PREDICTIVE), equations, query, memory)
+
+
 HARD = """
 from "attention.net" import HardAttention
 network Hard {
