@@ -19,6 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq python3-venv; } \
 		|| { echo "$(PYTHON) lacks ensurepip: install the package python3-venv" >&2; exit 1; }
 	@echo "setting up $(VENV) (minutes, the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

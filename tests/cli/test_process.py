@@ -57,7 +57,12 @@ def test_no_command_loads_what_it_does_not_need(arguments: tuple[str, ...], tmp_
     assert loaded(MAIN, *arguments, cwd=tmp_path) == set()
 
 
-def test_the_test_above_can_fail() -> None:
+def test_the_package_runs_as_a_module() -> None:
+    run = [sys.executable, "-m", "addnn_spec", "list", "--family", "spatial"]
+    assert "LeNet5" in subprocess.run(run, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_is_loaded_is_seen() -> None:
     assert loaded("import numpy; " + MAIN, "list") == {"numpy"}
 
 
