@@ -24,6 +24,15 @@ def test_the_convolutional_specs_are_short_together() -> None:
     assert sum(len(path.read_text().splitlines()) for path in set(files) - sequences) < 2500
 
 
+def test_residual_networks_take_less_than_45_lines() -> None:
+    """ResNet-18 to -152, and beside them all that ResNeXt-50 and -101 need."""
+    resnext = (SPECS / "width" / "resnext.net").read_text(encoding="utf-8").splitlines()
+    networks = [line for line in resnext if line.startswith("network ") and " = ResNet(" in line]
+    assert len(networks) == 4
+    imports = [line for line in resnext if line.startswith("from ")]
+    assert _spec_lines(SPECS / "depth" / "resnet.net") + len(imports + networks) < 45
+
+
 def test_no_spec_is_longer_than_its_reference() -> None:
     longer, compared = [], 0
     for entry in entries():

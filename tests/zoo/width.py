@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.zoo.cv import any_size, made, staged
-from tests.zoo.libraries import pytorchcv, timm
+from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference
 
 
@@ -40,11 +40,16 @@ REFERENCES: dict[str, Reference] = {
     "WRN16_8": _wrn(16, 8),
     "WRN28_10": _wrn(28, 10, slow=True),
     "WRN40_4": _wrn(40, 4),
+    "WideResNet50_2": torchvision("wide_resnet50_2", size=33, slow=True),
+    "WideResNet101_2": torchvision("wide_resnet101_2", size=33, slow=True),
     "PyramidNet110_a270": _pyramid("pyramidnet110_a270_cifar10", "bn3"),
     "PyramidNet164_a270": _pyramid("pyramidnet164_a270_bn_cifar10", "bn4", slow=True),
     "PyramidNet200_a300": _pyramid200(300),
     "PyramidNet200_a450": _pyramid200(450),
     "Xception": timm("legacy_xception", size=37, slow=True),
+    "ResNeXt50_32x4d": torchvision("resnext50_32x4d", size=33),
+    "ResNeXt101_32x8d": torchvision("resnext101_32x8d", size=33, slow=True),
+    "ResNeXt101_64x4d": torchvision("resnext101_64x4d", size=33, slow=True),
     "ResNeXt101_32x4d": timm("resnext101_32x4d", size=33),
     "ResNeXt29_8x64d": _resnext29(8, slow=True),
     "ResNeXt29_16x64d": _resnext29(16, slow=True),
