@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import ClassVar, NamedTuple
+from collections.abc import Hashable, Mapping
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import InstanceOf
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
-from addnn_spec.ops.checks import check_dtype, check_rank, name_of, wrap_dim
-from addnn_spec.ops.code import Arg, Code, In, Item, Method
+from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of, wrap_dim
+from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Support
 from addnn_spec.ops.code import Slice as CodeSlice
 from addnn_spec.ops.fields import Dim, PositiveInt
-from addnn_spec.ops.shapes import AnySize
+from addnn_spec.ops.shapes import AnySize, check_positive
 from addnn_spec.sizes import Size, ceil_div
 
 _X = TensorType("float", (2, 3, 8))
@@ -353,6 +353,69 @@ class Gather(_Lookup):
         return (
             Example(cls(dim=1), (_X, TensorType("int", (2, 5, 8)))),
             Example(cls(dim=-1), (_X, TensorType("int", (1, 3, 2)))),
+        )
+
+
+_REDUCE_SLICES = Support(
+    "reduce_slices",
+    '''\
+def reduce_slices(x: Tensor, dim: int, index: Tensor, size: int, reduce: str) -> Tensor:
+    """The slices of a dimension that have the same index as one; 0 where no slice has it."""
+    places = index.view(-1, *(1 for _ in x.shape[dim + 1 :])).expand_as(x)
+    reduced = x.new_zeros(x.shape[:dim] + (size,) + x.shape[dim + 1 :])
+    return reduced.scatter_reduce(dim, places, x, reduce, include_self=False)
+''',
+)
+
+
+class IndexReduce(Operator):
+    """The inverse of `IndexSelect`: slices with the same place in an index become one.
+
+    `[*, L, *]`, int `[L]` → `[*, size, *]`: slice i of the result is the sum, or as `reduce` says,
+    of those where the index is i, and 0 where there are none. Messages along a graph's edges to
+    their nodes are `(messages, target) -> IndexReduce(nodes)`.
+    """
+
+    input_names = ("input", "index")
+    torch_name = ""
+
+    size: AnySize
+    reduce: Literal["sum", "prod", "mean", "amax", "amin"] = "sum"
+    dim: Dim = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, index = inputs
+        dim = wrap_dim(self, self.dim, x.rank)
+        check_dtype(self, x, "float", *(() if self.reduce == "mean" else ("int",)))
+        check_dtype(self, index, "int", input=1)
+        check_rank(self, index, "L", input=1)
+        check_equal(self, "index's length", index.shape[0], x.shape[dim], input=1)
+        check_positive(self, "size", self.size, "size")
+        return x.with_shape(*x.shape[:dim], self.size, *x.shape[dim + 1 :])
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"elementwise": inputs[0].numel}
+
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return () if self.reduce == "sum" else (_REDUCE_SLICES,)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        dim = wrap_dim(self, self.dim, inputs[0].rank)
+        if self.reduce == "sum":
+            zeros = Method(In(0), "new_zeros", (Arg(self.infer(*inputs).shape),))
+            return Method(zeros, "index_add", (Arg(dim), Arg(In(1)), Arg(In(0))))
+        args = (In(0), dim, In(1), self.size, self.reduce)
+        return Call("reduce_slices", tuple(Arg(value) for value in args))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        index = TensorType("int", (3,))
+        return (
+            Example(cls(size=4), (TensorType("float", (3, 5)), index)),
+            Example(cls(size=4, dim=1), (_X, index)),
+            Example(cls(size=4, reduce="amax", dim=-2), (_X, index)),
+            Example(cls(size=3, reduce="mean"), (TensorType("float", (3, 5)), index)),
         )
 
 
