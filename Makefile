@@ -53,6 +53,7 @@ demo: $(READY) ## check, summarise, draw, compile and train a small network
 
 docs: $(READY) ## write the generated pages of docs/ anew
 	$(BIN)/python -m addnn_spec.backends.reference docs
+	rm -rf docs/drawings
 	$(BIN)/python -m addnn_spec.cli.zoo_page docs
 
 clean: ## remove caches and the virtual environment

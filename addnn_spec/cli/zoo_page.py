@@ -1,4 +1,4 @@
-"""The page of the packaged networks, generated from the specs' head comments: docs/zoo.md.
+"""The page of the packaged networks, docs/zoo.md, from the specs' head comments; their drawings.
 
     python -m addnn_spec.cli.zoo_page docs
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from addnn_spec.catalogue import Entry, entries
 from addnn_spec.files import write_atomic
+from addnn_spec.network import load
 
 _HEAD = """\
 # The packaged networks
@@ -32,8 +33,9 @@ draws it, `addnn compile NAME -o net.py` writes its PyTorch source.
 - **Course** and **paper** are what the course's tables and the publication print. They are
   parameters unless another unit is named; "FLOPs" there are MACs.
 - **Held against** is the implementation whose weights load into the emitted module, with equal
-  outputs in float64, parameters and MACs. "Counts only": there is none to run; parameters and MACs
-  of the emitted module are counted by torch.
+  outputs in float64, parameters and MACs. "Its equations": there is none, and a test writes the
+  network's equations out, step by step, on the emitted module's weights. "Counts only": parameters
+  and MACs of the emitted module are counted by torch.
 
 Where figures disagree the built network decides, and a note or the
 [list of errors](#wrong-in-the-courses-tables) says why.
@@ -59,7 +61,7 @@ def page(figures: Mapping[str, Any]) -> str:
 
 def _family(name: str, members: list[Entry], printed: Mapping[str, Mapping[str, str]]) -> str:
     counted = [network for network in members if network.params is not None]
-    columns = ("network", "parameters", "MACs", "course", "paper", "held against")
+    columns = ("network", "parameters", "MACs", "course", "paper", "held against", "drawing")
     parts = [f"## {name.capitalize()}\n"]
     parts.append(_table(columns, (_row(each, printed.get(each.name, {})) for each in counted)))
     open_ = [_link(network) for network in members if network.params is None]
@@ -77,6 +79,7 @@ def _row(network: Entry, printed: Mapping[str, str]) -> tuple[str, ...]:
         printed.get("course", ""),
         printed.get("paper", ""),
         f"`{network.reference}`" if network.reference else network.proof,
+        f"[drawing]({_drawing(network)})",
     )
 
 
@@ -88,6 +91,10 @@ def _notes(networks: Iterable[Entry], printed: Mapping[str, Mapping[str, str]]) 
     ]
     if found:
         yield "\n".join(found) + "\n"
+
+
+def _drawing(network: Entry) -> str:
+    return f"drawings/{network.name}.svg"
 
 
 def _link(network: Entry) -> str:
@@ -104,10 +111,14 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def main(folder: str) -> None:
-    """Write `folder`/zoo.md, with `folder`/zoo_figures.toml."""
+    """Write `folder`/zoo.md, with `folder`/zoo_figures.toml, and the drawings that it links to."""
     target = Path(folder)
     figures = tomllib.loads((target / "zoo_figures.toml").read_text(encoding="utf-8"))
     write_atomic(target / "zoo.md", page(figures))
+    (target / "drawings").mkdir(exist_ok=True)
+    for network in entries():
+        if network.params is not None:
+            load(network.name).draw(target / _drawing(network))
 
 
 if __name__ == "__main__":

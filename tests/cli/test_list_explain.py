@@ -16,7 +16,7 @@ def test_list_groups_by_family_and_names_the_proof(addnn: Addnn) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in spatial}
     figures = ["61,100,840", "parameters", "714,188,480", "MACs"]
     assert rows["AlexNet"] == [*figures, "torchvision.alexnet"]
-    assert rows["LeNet5"][-2:] == ["counts", "only"]
+    assert rows["LeNet5"][-2:] == ["its", "equations"]
     assert "ResNet18" not in rows
 
 
@@ -49,7 +49,7 @@ def test_list_as_json(addnn: Addnn) -> None:
         "training_macs": 0,
         "reference": None,
         "family": "spatial",
-        "proof": "counts only",
+        "proof": "its equations",
     }
     googlenet = networks["GoogLeNet"]
     assert googlenet["proof"] == googlenet["reference"] == "torchvision.googlenet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,17 @@ def test_every_network_is_linked_to_a_file_that_is_there() -> None:
         assert f"[{name}](../specs/{link})" in text
 
 
+def test_every_drawing_is_there_and_no_other() -> None:
+    """What they show is the engine's affair: versions of it differ."""
+    linked = set(re.findall(r"\(drawings/(\w+\.svg)\)", page(figures())))
+    assert {path.name for path in (DOCS / "drawings").iterdir()} == linked, "run make docs"
+
+
 def test_a_row_shows_all_figures() -> None:
     assert (
         "| [DenseNetBC_250_24](../specs/multipath/densenet.net) | 15,324,406 | 5,418,785,724 "
-        "| 15.3 M | 15.3 M | `pytorchcv.densenet250_k24_bc_cifar10` |\n"
+        "| 15.3 M | 15.3 M | `pytorchcv.densenet250_k24_bc_cifar10` "
+        "| [drawing](drawings/DenseNetBC_250_24.svg) |\n"
     ) in page(figures())
 
 

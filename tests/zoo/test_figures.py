@@ -4,7 +4,7 @@
 
 Parameters and MACs are of what evaluation needs, batch 1, at the default sizes. After a semicolon
 may stand `in training 6,379,984 and 5,079,040 more` (parameters, MACs), then `as` and the reference
-that the network is held against.
+that the network is held against, or `by its equations`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from addnn_spec.compiler import Session
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.summary import summarize
 from addnn_spec.resources import folder
+from tests.zoo.elsewhere import ELSEWHERE
 from tests.zoo.references import REFERENCES
 
 SPECS = folder("specs")
@@ -26,7 +27,7 @@ FILES = sorted(path.relative_to(SPECS).as_posix() for path in SPECS.rglob("*.net
 LINE = re.compile(
     r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
     r"(?:; in training (?P<more_params>[\d,]+) and (?P<more_macs>[\d,]+) more)?"
-    r"(?:; as (?P<reference>\S+))?$",
+    r"(?:; (?:as|by) (?P<reference>\S+|its equations))?$",
     re.MULTILINE,
 )
 
@@ -78,4 +79,4 @@ def test_references_are_named(file: str) -> None:
     """A network says what it is held against, and is held against what it says."""
     for name, reference in stated(SPECS / file)[1].items():
         known = REFERENCES.get(name)
-        assert reference == (known.name if known else None), name
+        assert reference == (known.name if known else ELSEWHERE.get(name)), name

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -85,14 +89,41 @@ def test_a_softmax_over_directions() -> None:
     assert_equations(small("SoftmaxEmbedding"), equations, image, labels)
 
 
-def test_a_margin_in_training_only() -> None:
+def cosface(cosine: Tensor, code: Tensor, own: Tensor) -> Tensor:
+    return 64 * (cosine - 0.35 * own)
+
+
+def arcface(cosine: Tensor, code: Tensor, own: Tensor) -> Tensor:
+    angle = torch.acos(cosine) + 0.5 * own
+    over = cosine - 0.5 * math.sin(0.5)
+    return 64 * torch.where(angle <= math.pi, torch.cos(angle), over)
+
+
+def a_softmax(cosine: Tensor, code: Tensor, own: Tensor) -> Tensor:
+    angle = torch.acos(cosine)
+    k = (4 * angle / math.pi).floor()
+    sign = 1 - 2 * (k % 2)
+    steep = sign * torch.cos(4 * angle) - 2 * k
+    return code.norm(dim=1, keepdim=True) * torch.where(own > 0, steep, cosine)
+
+
+@pytest.mark.parametrize(
+    ("name", "with_margin"),
+    [
+        ("CosFaceEmbedding", cosface),
+        ("ArcFaceEmbedding", arcface),
+        ("ASoftmaxEmbedding", a_softmax),
+    ],
+)
+def test_a_margin_in_training_only(name: str, with_margin: Callable[..., Tensor]) -> None:
     image, labels = images(1), torch.tensor([3, 1, 0, 9])
+    own = functional.one_hot(labels, 10).double()
 
     def equations(w: Parameters) -> tuple[Tensor, ...]:
         code = embedded(w, image)
         cosine = unit(code) @ unit(w["head.weight"]).T
-        own = functional.one_hot(labels, 10).double()
-        crossed = -torch.log_softmax(64 * (cosine - 0.35 * own), 1)[range(4), labels]
-        return code, 64 * cosine, crossed.mean()
+        moved = with_margin(cosine, code, own)
+        plain = with_margin(cosine, code, torch.zeros_like(own))
+        return code, plain, -torch.log_softmax(moved, 1)[range(4), labels].mean()
 
-    assert_equations(small("CosFaceEmbedding"), equations, image, labels)
+    assert_equations(small(name), equations, image, labels)

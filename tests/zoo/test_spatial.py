@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from addnn_spec import load
 from addnn_spec.backends.torch_code import emit
+from tests.zoo.emitted import Parameters, assert_equations, emitted, random
 from tests.zoo.prove import build
 
 # The paper's table I, column by column: the maps of S2 that each map of C3 sees.
@@ -54,6 +55,35 @@ def test_lenet_of_1998_by_its_definition() -> None:
     assert set(codes.unique().tolist()) == {-1.0, 1.0}
     apart = (codes[:, None] != codes).sum(dim=2)
     assert min(apart[i, j].item() for i in range(10) for j in range(i)) >= 40  # of 84
+
+
+SMALL_NETWORKS = {
+    # convolutions (padding), linear layers
+    "LeNet5": ({"conv1": 0, "conv2": 0}, ("fc3", "fc4", "fc5")),
+    "LeNet5_example": ({"conv1": 1, "conv2": 0}, ("fc3", "fc4", "fc5")),
+    "LeNet5_modern": ({"conv1": 0, "conv2": 0}, ("fc1", "fc2", "fc3")),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
+def test_lenets_of_today_by_their_definition(name: str) -> None:
+    """Convolutions with ReLU and max pooling, then linear layers with ReLU between them."""
+    convolutions, linears = SMALL_NETWORKS[name]
+    channels, size = (1, 28) if name == "LeNet5_example" else (3 if name == "LeNet5" else 1, 32)
+    image = random(2, channels, size, size)
+
+    def equations(w: Parameters) -> Tensor:
+        x = image
+        for layer, padding in convolutions.items():
+            x = functional.conv2d(x, w[f"{layer}.weight"], w[f"{layer}.bias"], padding=padding)
+            x = functional.max_pool2d(x.relu(), 2)
+        x = x.flatten(1)
+        for layer in linears:
+            x = (x if layer == linears[0] else x.relu()) @ w[f"{layer}.weight"].T
+            x = x + w[f"{layer}.bias"]
+        return x
+
+    assert_equations(emitted(name), equations, image)
 
 
 def subsampled(x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
