@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import conv2d, max_pool2d, relu
 
 from addnn_spec import load
 from addnn_spec.backends.torch_code import emit
+from tests.zoo.emitted import random
 from tests.zoo.prove import build, difference
 
 
@@ -75,6 +76,90 @@ def test_residual_block_by_its_figure(name: str, kind: Callable[..., Tensor]) ->
     check(block(x), kind(x, *layers))
     others = [difference([kind(x, *layers)], [other(x, *layers)]) for other in KINDS]
     assert sorted(others)[1] > 0.01, "the kinds cannot be told apart"
+
+
+def kernels(name: str) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A kind of convolution without biases, and its weights by name."""
+    block = part("ConvolutionKinds", name)
+    with torch.no_grad():
+        for key, tensor in block.named_parameters():
+            if key.endswith("bias"):
+                tensor.zero_()
+    names = {key: value for key, value in block.state_dict().items() if key.endswith("weight")}
+    return block, {key.removesuffix(".weight"): value for key, value in names.items()}
+
+
+def flattened(w: dict[str, Tensor]) -> Tensor:
+    lateral, vertical, horizontal = w["lateral"], w["vertical"], w["horizontal"]
+    return torch.einsum("ocxy,osuy,otxv->ocuv", lateral, vertical, horizontal)
+
+
+def spatially_separable(w: dict[str, Tensor]) -> Tensor:
+    return torch.einsum("mcuy,omxv->ocuv", w["vertical"], w["horizontal"])
+
+
+def cross_channel_spatial(w: dict[str, Tensor]) -> Tensor:
+    cross, spatial = w["cross"], w["spatial"]
+    width = spatial.shape[1]
+    dense = torch.zeros(32, cross.shape[1], 3, 3, dtype=torch.float64)
+    for o in range(32):
+        for m in range(width):
+            first = o // 8 * width
+            dense[o] += cross[first + m, :, 0, 0, None, None] * spatial[o, m]
+    return dense
+
+
+def depthwise_separable(w: dict[str, Tensor]) -> Tensor:
+    return w["pointwise"] * w["depthwise"].transpose(0, 1)
+
+
+def shuffled_groups(w: dict[str, Tensor]) -> Tensor:
+    weight = w["conv2d"]
+    dense = torch.zeros(32, 32, 3, 3, dtype=torch.float64)
+    for o in range(32):
+        group, place = divmod(o, 8)
+        dense[place * 4 + group, 8 * group : 8 * group + 8] = weight[o]
+    return dense
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "dense"),
+    [
+        ("flattened", 16, flattened),
+        ("separable", 32, spatially_separable),
+        ("cross", 32, cross_channel_spatial),
+        ("depthwise", 32, depthwise_separable),
+        ("shuffled", 32, shuffled_groups),
+    ],
+)
+def test_a_convolution_in_parts_is_one_whose_kernel_is_a_product(
+    name: str, channels: int, dense: Callable[[dict[str, Tensor]], Tensor]
+) -> None:
+    block, weights = kernels(name)
+    x = image(channels)
+    check(block(x), conv2d(x, dense(weights), padding=1))
+
+
+def test_tiles_take_turns() -> None:
+    block, weights = kernels("tiled")
+    x = random(2, 3, 32, 32)
+    around = torch.zeros(2, 3, 34, 34, dtype=torch.float64)
+    around[:, :, 1:33, 1:33] = x
+    expected = torch.zeros(2, 16, 32, 32, dtype=torch.float64)
+    for i in range(32):
+        for j in range(32):
+            kernel = weights[f"conv{i % 2}{j % 2}"]
+            window = around[:, :, i : i + 3, j : j + 3]
+            expected[:, :, i, j] = torch.einsum("ncuv,ocuv->no", window, kernel)
+    check(block(x), expected)
+
+
+def test_naive_inception_is_several_sizes_side_by_side() -> None:
+    block = part("ConvolutionKinds", "inception")
+    x = image(32)
+    sizes = [block.get_submodule(f"conv{size}")(x) for size in (1, 3, 5)]
+    assert [tuple(y.shape) for y in sizes] == [(2, 16, 8, 8)] * 3
+    check(block(x), torch.cat((*sizes, max_pool2d(x, 3, 1, 1)), dim=1))
 
 
 def test_scse_adds_what_both_gates_let_through() -> None:
