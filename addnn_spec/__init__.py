@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from addnn_spec.network import Network, load
     from addnn_spec.probes.run import probe
+    from addnn_spec.ranking.rank import rank
 
 __version__ = "0.1.0"
 
-__all__ = ["Network", "__version__", "load", "probe"]
+__all__ = ["Network", "__version__", "load", "probe", "rank"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, `Network` and `probe`, imported when first asked for: the package imports nothing."""
+    """`load`, `Network`, `probe` and `rank`, imported when first asked for: the package imports nothing."""
     if name in ("Network", "load"):
         from addnn_spec import network
 
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from addnn_spec.probes.run import probe
 
         return probe
+    if name == "rank":
+        from addnn_spec.ranking.rank import rank
+
+        return rank
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.probe import data_options, device_options
+from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options, subject
+from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK
-from addnn_spec.cli.specs import Spec, elaborate
-
-if TYPE_CHECKING:
-    from addnn_spec.ranking.certainty import Certainty
+from addnn_spec.cli.specs import Spec
+from addnn_spec.files import write_atomic
 
 
 @click.command()
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     "--at", metavar="NODE", help="The node that distances are taken at; gamma is in its units."
 )
 @device_options
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, each sample's margin.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON.")
 @network_options
 def confidence(
     spec: str,
@@ -37,44 +38,29 @@ def confidence(
     device: str,
     precision: str,
     budget: int,
+    as_json: bool,
+    output: Path | None,
     **given: Any,
 ) -> int:
     """Say which test samples' nearest-neighbour prediction no error up to gamma can change.
 
-    gamma bounds the error of the input as the network gets it, after the preparation: a Euclidean
-    length. With --at it bounds the error at that node.
+    SPEC is a .net file, a packaged network, or FILE.py:Class. gamma bounds the error of the input
+    as the network gets it, after the preparation: a Euclidean length. With --at it bounds the error
+    at that node. Without test data the guarantee is for every sample that is as near to its class,
+    and as far from the others, as the training samples are.
     """
     from addnn_spec.cli.rank import request
-    from addnn_spec.network import Network
     from addnn_spec.ranking.certainty import certainty
 
-    elaborated = elaborate(spec, options)
-    network = Network(elaborated.session, elaborated.graph.name, elaborated.graph)
-    asked = request(device, precision, budget, given)
-    found = certainty(network, data, test, weights, asked, gamma, at)
-    click.echo("\n".join(lines(found)))
+    network = subject(spec, options)
+    with shown_progress() as (announce, progress):
+        asked = request(device, precision, budget, given, announce, progress)
+        try:
+            found = certainty(network, data, test, weights, asked, gamma, at)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            return INTERRUPTED
+    if output is not None:
+        write_atomic(output, found.text())
+    click.echo(found.text() if as_json else str(found), nl=not as_json)
     return OK
-
-
-def lines(found: Certainty) -> list[str]:
-    """What is found, in words."""
-    guarantee = found.guarantee
-    holds, margins = guarantee.holds, guarantee.margin
-    count = len(holds)
-    index = guarantee.index
-    said = [
-        f"at {found.node}, {index.dimensions:,} values, γ = {guarantee.gamma:g} in its units",
-        f"confidence (the Separation Index of {index.m:,} training samples): {index.value:.4f}",
-        f"the nearest neighbour is right for {found.right:.4f} of {count:,} test samples",
-    ]
-    if found.agreement is not None:
-        said.append(f"the network predicts the same class for {found.agreement:.4f} of them")
-    if index.value != 1.0:
-        return [*said, f"no guarantee: {guarantee.reason}"]
-    guaranteed = int(holds.sum())
-    said.append(
-        f"guaranteed: the prediction of {guaranteed:,} of {count:,}; margins from "
-        f"{float(margins.min()):.4g} to {float(margins.max()):.4g}, median "
-        f"{float(margins.median()):.4g}"
-    )
-    return [*said, guarantee.reason] if guarantee.reason else said

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ import click
 
 from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK, USAGE
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
@@ -182,8 +180,8 @@ def probe(
     from addnn_spec.probes.run import run_probe
     from addnn_spec.runtime.shards import leave, rank
 
-    network = _network(spec, options)
-    with _shown() as (announce, progress):
+    network = subject(spec, options)
+    with shown_progress() as (announce, progress):
         request = _request(device, precision, budget, output, given, announce, progress)
         try:
             run = run_probe(network, data, test, weights, request, settings=options.settings)
@@ -243,7 +241,8 @@ def _request(
     )
 
 
-def _network(spec: str, options: Options) -> Network | nn.Module:
+def subject(spec: str, options: Options) -> Network | nn.Module:
+    """The network of a spec, or the module of `FILE.py:Class`."""
     python = _PYTHON.fullmatch(spec)
     if python is not None:
         return _imported(Path(python["file"]), python["name"])
@@ -268,28 +267,3 @@ def _imported(path: Path, name: str) -> nn.Module:
     if module is None:
         raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
     return module
-
-
-@contextmanager
-def _shown() -> Iterator[tuple[Callable[[Prober, PlanRecord], None], Callable[[float, str], None]]]:
-    """The plan on stderr before the start, then a bar with the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from addnn_spec.probes.shown import plan_text
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(file=sys.stderr)
-    quiet = not console.is_terminal or os.environ.get("RANK", "0") != "0"
-    with Progress(*columns, console=console, disable=quiet) as bar:
-        task = bar.add_task("probing", total=1.0)
-
-        def announce(prober: Prober, plan: PlanRecord) -> None:
-            widths = [found.size.dimensions for found in prober.found.values()]
-            text = plan_text(plan, len(widths), sum(widths), len(prober.feed.splits))
-            bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-        def progress(share: float, what: str) -> None:
-            bar.update(task, completed=share, description=what)
-
-        yield announce, progress

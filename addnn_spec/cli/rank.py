@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from addnn_spec.cli.probe import data_options, device_options
+from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options
+from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
-    from addnn_spec.ranking.rank import Ranked
-    from addnn_spec.runtime.record import Split
+    from addnn_spec.ranking.record import Ranked, Ranking
+    from addnn_spec.runtime.probing import Prober
+    from addnn_spec.runtime.record import PlanRecord
 
 _PREPARED = {"layout", "channels", "resize", "crop", "mean", "std"}
-_COLUMNS = ("hard1", "hard2", "soft2", "centre", "anti2", "linear1", "exponential1", "linear2")
-_HEADS = dict(
-    zip(
-        _COLUMNS,
-        ("SI", "SI²", "soft²", "centre SI", "anti²", "SmI", "SmI exp", "SmI²"),
-        strict=True,
-    )
-)
 
 
 @click.command()
@@ -41,6 +34,8 @@ _HEADS = dict(
     help="Choose up to N features greedily on train, and score them on test.",
 )
 @device_options
+@click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The ranks.json to write.")
 def rank(
     models: Path,
     data: str,
@@ -49,6 +44,8 @@ def rank(
     device: str,
     precision: str,
     budget: int,
+    as_json: bool,
+    output: Path | None,
     **given: Any,
 ) -> int:
     """Rank networks by the index of their features on train.
@@ -57,14 +54,24 @@ def rank(
     layout, mean, std, node. Features are the input of the last run of Linear, activation, norm and
     dropout before the main output, unless node says another. Networks of one place do not differ by
     more than two standard errors of the paired difference.
+
+    Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
     """
     try:
         source = click.get_current_context().get_parameter_source
         _refuse(name for name in _PREPARED if source(name) is ParameterSource.COMMANDLINE)
-        return _rank(models, data, test, subset, request(device, precision, budget, given))
+        with shown_progress() as (announce, progress):
+            asked = request(device, precision, budget, given, announce, progress, output)
+            found = _ranking(models, data, test, subset, asked)
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
+    except KeyboardInterrupt:
+        kept = f"; what is done stands in {output}" if output is not None else ""
+        click.echo(f"stopped{kept}", err=True)
+        return INTERRUPTED
+    click.echo(found.text() if as_json else str(found), nl=not as_json)
+    return OK
 
 
 def _refuse(names: Iterable[str]) -> None:
@@ -75,7 +82,15 @@ def _refuse(names: Iterable[str]) -> None:
         )
 
 
-def request(device: str, precision: str, budget: int, given: dict[str, Any]) -> Request:
+def request(
+    device: str,
+    precision: str,
+    budget: int,
+    given: dict[str, Any],
+    announce: Callable[[Prober, PlanRecord], None],
+    progress: Callable[[float, str], None],
+    output: Path | None = None,
+) -> Request:
     """What is asked of the probe, from the values of `data_options` and `device_options`."""
     from addnn_spec.cli.probe import preparation
     from addnn_spec.probes.run import Request, pick_device
@@ -88,63 +103,17 @@ def request(device: str, precision: str, budget: int, given: dict[str, Any]) -> 
         task=given["task"],
         preparation=preparation(given),
         settings=settings,
+        output=output,
+        announce=announce,
+        progress=progress,
     )
 
 
-def _rank(models: Path, data: str, test: str | None, subset: int, asked: Request) -> int:
+def _ranking(models: Path, data: str, test: str | None, subset: int, asked: Request) -> Ranking:
     from addnn_spec.ranking.models import read_models
     from addnn_spec.ranking.rank import rank_models
 
     def tell(ranked: Ranked) -> None:
-        width = ranked.run.node(ranked.node).dimensions
-        click.echo(f"{ranked.model.title}: {width:,} features at {ranked.node}", err=True)
+        click.echo(f"{ranked.name}: {ranked.features:,} features at {ranked.node}", err=True)
 
-    found = rank_models(read_models(models), data, test, asked, subset=subset, tell=tell)
-    run = found[0].run
-    splits: list[Split] = ["train"] if run.data.test is None else ["train", "test"]
-    for split in splits:
-        click.echo(_table(found, split))
-    for ranked in found:
-        if ranked.subset is not None:
-            click.echo(_subset_line(ranked))
-    click.echo(
-        f"m = {run.m}, seed {run.options.seed}, ± one standard error; one place: no difference "
-        "measured on train from the first there, by paired differences"
-    )
-    return OK
-
-
-def _table(found: list[Ranked], split: Split) -> str:
-    from addnn_spec.ranking.rank import intervals
-
-    known = [intervals(index) for ranked in found if (index := ranked.on(split)) is not None]
-    columns = [name for name in _COLUMNS if any(name in each for each in known)]
-    rows = [["place", split, "node", "features", *(_HEADS[name] for name in columns)]]
-    for ranked, each in zip(found, known, strict=True):
-        width = ranked.run.node(ranked.node).dimensions
-        cells = [_interval(each[name]) if name in each else "–" for name in columns]
-        rows.append([str(ranked.place), ranked.model.title, ranked.node, f"{width:,}", *cells])
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if n in (1, 2) else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [*rows, [""] * len(widths)]
-    )
-
-
-def _interval(value: tuple[float, float]) -> str:
-    mean, error = value
-    return f"{mean:.4f}" if math.isnan(error) else f"{mean:.4f} ±{error:.4f}"
-
-
-def _subset_line(ranked: Ranked) -> str:
-    subset = ranked.subset
-    assert subset is not None
-    best = subset.best
-    features = ", ".join(map(str, subset.order[:best]))
-    return (
-        f"{ranked.model.title}: {best} of {len(subset.order)} features chosen: {features}; "
-        f"train {subset.chosen[best - 1]:.4f} (chosen on it), test {subset.scored[best - 1]:.4f}"
-    )
+    return rank_models(read_models(models), data, test, asked, subset=subset, tell=tell)

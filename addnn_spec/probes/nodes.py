@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import prod
-from typing import TYPE_CHECKING
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, near
 from addnn_spec.graph import Buffer, Graph, ModuleRef, Node, Parameter, Placeholder, Ref, WeightOf
@@ -17,13 +16,13 @@ from addnn_spec.passes.memory import at
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, input_types, op_name
 from addnn_spec.runtime.record import Kind
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
 SETS = ("layers", "blocks", "all")
+ENDS = ("features", "output")
+NAMES = (*SETS, "inputs", *ENDS)
 _SEQUENCES = ("recurrent", "attention", "transformer")
 _VALUELESS = (Parameter, Buffer, WeightOf)
 _NORMS = ("normalization",)
+_HEAD = ("activation", "normalization", "dropout")
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,9 @@ class ProbeNode:
         root: the label of the node whose values these are; its own, unless merely passed on.
         exact_root: the same where a node counts that changes the shape of a sample.
         shape: of one sample; empty where only a run can tell.
+        dense: in the fully connected zone.
+        end: "output", the main output's node, "features", what the last run of fully connected
+            layers reads (Algorithm 2's feature node), or both.
     """
 
     path: str
@@ -56,6 +58,7 @@ class ProbeNode:
     sequence: bool = False
     dense: bool = False
     family: str = ""
+    end: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -69,8 +72,8 @@ class _Walk:
     key that of the module.
     """
 
-    def __init__(self, dims: Mapping[str, int]) -> None:
-        self.dims = dims
+    def __init__(self, dims: Mapping[str, int], mode: str) -> None:
+        self.dims, self.mode = dims, mode
         self.nodes: list[ProbeNode] = []
         self.labels: Counter[str] = Counter()
         self.keys: Counter[str] = Counter()
@@ -161,7 +164,7 @@ class _Walk:
             self.counted.add(weights)
         self.labels[path] += 1
         self.keys[key] += 1
-        root, exact_root = _roots(node, made, feeds)
+        root, exact_root = _roots(node, made, feeds, self.mode)
         made = replace(made, root=root, exact_root=exact_root)
         self.nodes.append(made)
         return made
@@ -194,7 +197,7 @@ def _kind(node: Node, parameters: int, feeds: Sequence[ProbeNode]) -> Kind:
     return "merge" if len({value.label for value in feeds}) > 1 else "operator"
 
 
-def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode]) -> tuple[str, str]:
+def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode], mode: str) -> tuple[str, str]:
     """Whose values a node's are: a block's are its last node's; a reshaped or dropped-out tensor's
     are its input's, as long as no value is lost or repeated."""
     own = made.label, made.label
@@ -206,14 +209,14 @@ def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode]) -> tuple[str
     op = node.op
     if not isinstance(op, Operator) or len(feeds) != 1 or made.parameters:
         return own
-    if op.identity_in_eval:
+    if op.identity_in_eval and mode == "eval":
         return source.root, source.exact_root
     if op.reshapes and prod(source.shape) == prod(made.shape):
         return source.root, made.label
     return own
 
 
-def graph_nodes(graph: Graph, dims: Mapping[str, int]) -> list[ProbeNode]:
+def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> list[ProbeNode]:
     """All nodes of a network in the order in which they are computed in evaluation.
 
     `dims` give the symbolic sizes; the batch's should be 1. Raises `DiagnosticError` (E0614) for
@@ -222,12 +225,41 @@ def graph_nodes(graph: Graph, dims: Mapping[str, int]) -> list[ProbeNode]:
     if graph.instances > MAX_FLAT_NODES:
         message = f"{graph.name} has more than {MAX_FLAT_NODES:,} nodes to probe"
         raise DiagnosticError(Diagnostic("E0614", message))
-    walk = _Walk(dims)
-    walk.run(graph, "", "", [None] * len(graph.inputs), {})
-    return _with_dense_zone(walk.nodes)
+    walk = _Walk(dims, mode)
+    made = iter(walk.run(graph, "", "", [None] * len(graph.inputs), {}))
+    outputs = [(output, next(made)) for output in graph.outputs for _ in output.refs]
+    main = next((n for output, n in outputs if n is not None and not output.training), None)
+    return with_places(walk.nodes, walk.nodes[-1].label if main is None else main.label)
 
 
-def _with_dense_zone(nodes: list[ProbeNode]) -> list[ProbeNode]:
+def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
+    """Nodes with the fully connected zone and the ends marked; `output` is the main output's."""
+    features = _features(nodes, output)
+    return [
+        replace(
+            n, end=tuple(e for e, at in zip(ENDS, (features, output), strict=True) if at == n.label)
+        )
+        for n in _with_dense_zone(nodes)
+    ]
+
+
+def _features(nodes: Sequence[ProbeNode], output: str) -> str:
+    """The input of the last run of Linear, activation, norm and dropout before the main output.
+
+    A block counts as its last node, where that is known. Where the output is no such layer's, the
+    output itself.
+    """
+    by_label = {node.label: node for node in nodes}
+    label = output
+    while label and (node := by_label[label]).feeds:
+        head = len(node.feeds) == 1 and (node.operator == "Linear" or node.family in _HEAD)
+        if not head and not (node.kind == "block" and node.root != label):
+            break
+        label = node.feeds[0]
+    return label
+
+
+def _with_dense_zone(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
     """The fully connected zone: from the first Linear behind the last other layer with weights."""
     first: int | None = None
     for node in nodes:
@@ -238,48 +270,10 @@ def _with_dense_zone(nodes: list[ProbeNode]) -> list[ProbeNode]:
     return [replace(n, dense=first is not None and n.depth >= first) for n in nodes]
 
 
-def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list[ProbeNode]:
-    """What the taps, or the hooks, of a live module see, in the order of a trial run.
-
-    Nothing is known of how values flow between them. Raises `RuntimeRefusal` (E0614) where the
-    module does not run on the inputs.
-    """
-    from addnn_spec.runtime.taps import Taps, trial
-
-    seen: list[tuple[str, int, tuple[int, ...]]] = []
-    taps = Taps(module, lambda key, call, value: seen.append((key, call, tuple(value.shape[1:]))))
-    trial(taps, inputs, mode)
-    parts = dict(module.named_modules())
-    found: list[ProbeNode] = []
-    for key, call, shape in seen:
-        if not key:
-            continue
-        part = parts.get(key)
-        parameters = sum(p.numel() for p in part.parameters(recurse=False)) if part else 0
-        has_parts = part is not None and next(part.children(), None) is not None
-        kind: Kind = "layer" if parameters else "block" if has_parts else "module"
-        name = type(part).__name__ if part is not None else key.rpartition(".")[2]
-        found.append(
-            ProbeNode(
-                path=key,
-                call=call,
-                key=key,
-                key_call=call,
-                kind=kind,
-                operator=name,
-                depth=len(found),
-                block=key.rpartition(".")[0],
-                shape=shape,
-                parameters=0 if call else parameters,
-                sequence=name in ("RNN", "LSTM", "GRU", "MultiheadAttention") and len(shape) == 2,
-            )
-        )
-    return [replace(node, root=node.label, exact_root=node.label) for node in found]
-
-
 def select(nodes: Sequence[ProbeNode], patterns: Iterable[str]) -> list[ProbeNode]:
     """The nodes that patterns choose, in order: `layers` (with weights, and merges, with the input
-    and the last), `blocks`, `all`, a path, or a pattern of paths (`*` matches dots, too).
+    and the last), `blocks`, `all`, `inputs`, `features` and `output` (see `ProbeNode.end`), a path,
+    or a pattern of paths (`*` matches dots, too).
 
     Raises `DiagnosticError` (E0614) for a pattern that chooses none.
     """
@@ -287,7 +281,7 @@ def select(nodes: Sequence[ProbeNode], patterns: Iterable[str]) -> list[ProbeNod
     for pattern in patterns:
         found = {node.label for node in nodes if _matches(node, pattern)}
         if not found:
-            close = near(pattern, [*SETS, *(node.label for node in nodes[:500])])
+            close = near(pattern, [*NAMES, *(node.label for node in nodes[:500])])
             help = f"did you mean {close[0]}?" if close else f"{', '.join(SETS)}, or a path"
             raise DiagnosticError(Diagnostic("E0614", f"no node is like {pattern}", help=help))
         chosen |= found
@@ -301,6 +295,10 @@ def _matches(node: ProbeNode, pattern: str) -> bool:
         return node.kind in ("layer", "merge")
     if pattern == "blocks":
         return node.kind == "block"
+    if pattern == "inputs":
+        return node.kind == "input"
+    if pattern in node.end:
+        return True
     return pattern == "all" or any(fnmatchcase(n, pattern) for n in (node.path, node.label))
 
 

@@ -21,10 +21,10 @@ from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
 from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.memory import at
+from addnn_spec.probes.live import module_nodes
 from addnn_spec.probes.nodes import (
     ProbeNode,
     graph_nodes,
-    module_nodes,
     nearest,
     select,
     sources,
@@ -53,7 +53,11 @@ _EVERY = 30.0  # seconds between saves of what is done
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a run beside the network and the data; see `probe`."""
+    """What is asked of a run beside the network and the data; see `probe`.
+
+    `before` is an earlier run: if it was of the same network and data, taken in the same way, what
+    stands in it is not measured again.
+    """
 
     nodes: tuple[str, ...] = ("layers",)
     samples: int = 2000
@@ -62,6 +66,7 @@ class Request:
     preparation: Preparation = field(default_factory=Preparation)
     settings: Settings = field(default_factory=Settings)
     output: Path | None = None
+    before: RunRecord | None = None
     announce: Callable[[Prober, PlanRecord], None] = lambda prober, plan: None
     progress: Progress = lambda share, what: None
 
@@ -197,7 +202,9 @@ class _Runner:
         self.nodes: list[ProbeNode]
         if isinstance(self.network, Network):
             self.module = self._built(self.network, weights)
-            self.nodes = graph_nodes(self.network.graph, self._dims(self.network))
+            self.nodes = graph_nodes(
+                self.network.graph, self._dims(self.network), request.settings.mode
+            )
         else:
             self.module = self.network
             self.nodes = module_nodes(self.module, self.feed.first(), request.settings.mode)
@@ -292,10 +299,10 @@ class _Runner:
             self.notes.append("read by hooks: functional values between submodules are unseen")
         if self.named.weights == "as initialised":
             self.notes.append("no weights were given: the network is as initialised")
-        self._resume()
         self.plan = self._plan()
+        self._resume()
         if self.exchange.rank == 0:
-            self.request.announce(self.prober, self.plan)
+            self.request.announce(self.prober, self._plan())
         try:
             self.prober.run(self._receive, self.request.progress)
         except BaseException:
@@ -318,24 +325,14 @@ class _Runner:
         return record
 
     def _resume(self) -> None:
-        """Take over the nodes of an unfinished run of the same, and plan for the rest."""
-        path = self.request.output
-        if path is None or not path.is_file():
+        """Take over the nodes of an earlier run of the same, and plan for the rest."""
+        before = self.request.before or self._unfinished()
+        if before is None:
             return
-        try:
-            before = read_run(path)
-        except RuntimeRefusal:
-            return
-        self.plan = before.plan
         mine = self._record(complete=False)
-        same = (mine.network, mine.data, mine.options, mine.versions)
-        if before.complete or same != (
-            before.network,
-            before.data,
-            before.options,
-            before.versions,
-        ):
-            return
+        for part in ("network", "data", "options", "versions"):
+            if getattr(mine, part) != getattr(before, part):
+                return
         for node in before.nodes:
             if node.train is not None:
                 self.done[node.label] = Measured(
@@ -346,6 +343,17 @@ class _Runner:
                     measures=node.measures,
                 )
         self.prober.plan_for(self.done)
+
+    def _unfinished(self) -> RunRecord | None:
+        """The run that stands at the output, if it was stopped."""
+        path = self.request.output
+        if path is None or not path.is_file():
+            return None
+        try:
+            before = read_run(path)
+        except RuntimeRefusal:
+            return None
+        return None if before.complete else before
 
     def _plan(self) -> PlanRecord:
         prober = self.prober
@@ -362,6 +370,7 @@ class _Runner:
         settings, request = self.request.settings, self.request
         options = OptionsRecord(
             nodes=request.nodes,
+            measures=tuple(settings.measures),
             seed=request.seed,
             order=settings.order,
             reduction=settings.reduction,

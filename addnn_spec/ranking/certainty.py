@@ -1,48 +1,107 @@
-"""Which test samples' nearest-neighbour prediction an error up to γ cannot change."""
+"""Which nearest-neighbour predictions an error up to γ cannot change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.indices import Guarantee, guarantee, neighbours
 from addnn_spec.network import Network
-from addnn_spec.probes.nodes import graph_nodes
 from addnn_spec.probes.run import Request, run_probe
-from addnn_spec.ranking.feature_node import output_node
 from addnn_spec.runtime.measuring import Measure, Rows
-from addnn_spec.runtime.record import RunRecord
-from addnn_spec.sizes import symbols
+from addnn_spec.runtime.record import (
+    DataRecord,
+    IndexRecord,
+    NetworkRecord,
+    NodeRecord,
+    OptionsRecord,
+    RunRecord,
+)
 
 
-@dataclass(frozen=True)
-class Certainty:
+class Certainty(BaseModel):
     """What can be guaranteed at a node.
 
     Attributes:
-        node: where distances are taken, in whose units γ is.
-        guarantee: for each test sample.
-        predicted: the class of each test sample's nearest training sample, (n,) codes.
-        right: the share of these that are the label: cross-SI.
+        node, dimensions: where distances are taken, in whose units γ is; its values a sample.
+        confidence: the Separation Index of the training samples.
+        holds, margins: of each test sample; without test data one of each, for every sample that
+            has one of its class within `within` and none of another within `between`.
+        within, between: d_p and d_n of each test sample, or d_w,max and d_b,min.
+        predicted: the class of each test sample's nearest training sample.
+        right: the share of these that are the label: cross-SI; None without test data.
         agreement: the share that the network's own prediction agrees with; None where its output
             is not one value a class.
+        reason: why not everything is guaranteed, or "".
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    versions: dict[str, str]
+    network: NetworkRecord
+    data: DataRecord
+    options: OptionsRecord
     node: str
-    guarantee: Guarantee
-    predicted: Tensor
-    right: float
-    agreement: float | None
-    run: RunRecord
+    dimensions: int
+    gamma: float
+    confidence: float
+    index: IndexRecord
+    holds: tuple[bool, ...]
+    margins: tuple[float, ...]
+    within: tuple[float, ...]
+    between: tuple[float, ...]
+    predicted: tuple[str, ...] = ()
+    right: float | None = None
+    agreement: float | None = None
+    reason: str = ""
+
+    def text(self) -> str:
+        """The JSON."""
+        return self.model_dump_json(indent=1) + "\n"
+
+    def __str__(self) -> str:
+        m, share = self.index.m, self.confidence
+        said = [
+            f"at {self.node}, {self.dimensions:,} values, γ = {self.gamma:g} in its units",
+            f"confidence (the Separation Index of {m:,} training samples): {share:.4f}",
+        ]
+        count = len(self.holds)
+        if self.right is not None:
+            said.append(f"the nearest neighbour is right for {self.right:.4f} of {count:,} samples")
+        if self.agreement is not None:
+            said.append(f"the network predicts the same class for {self.agreement:.4f} of them")
+        if self.confidence != 1.0:
+            return "\n".join([*said, f"no guarantee: {self.reason}"])
+        said.append(self._guaranteed() if self.right is not None else self._for_all())
+        return "\n".join([*said, self.reason] if self.reason else said)
+
+    def _guaranteed(self) -> str:
+        margins = torch.tensor(self.margins, dtype=torch.float64)
+        return (
+            f"guaranteed: the prediction of {sum(self.holds):,} of {len(self.holds):,}; margins "
+            f"from {float(margins.min()):.4g} to {float(margins.max()):.4g}, median "
+            f"{float(margins.median()):.4g}"
+        )
+
+    def _for_all(self) -> str:
+        within, between = self.within[0], self.between[0]
+        word = "guaranteed" if self.holds[0] else "not guaranteed"
+        return (
+            f"{word}: γ below {self.margins[0]:.4g} cannot change the prediction of a sample that "
+            f"has one of its class within {within:.4g} (d_w,max) and none of another within "
+            f"{between:.4g} (d_b,min)"
+        )
 
 
 def certainty(
-    network: Network,
+    network: Network | nn.Module,
     train: Any,
     test: Any,
     weights: Any,
@@ -50,32 +109,81 @@ def certainty(
     gamma: float,
     at: str | None = None,
 ) -> Certainty:
-    """The guarantee at a node, the network's input unless `at` says another.
+    """The guarantee at a node, the network's input unless `at` says another: of each test sample,
+    or, without test data, of any sample that is like the training samples.
 
-    Raises `DiagnosticError` as `probe` does; E0612 for targets, or without test data.
+    Raises `DiagnosticError` as `probe` does; E0612 for targets.
     """
-    nodes = graph_nodes(network.graph, dict.fromkeys(_symbols(network), 1))
-    inputs = [node.label for node in nodes if node.kind == "input"]
-    if at is None and len(inputs) != 1:
-        message = f"{network.name} has {len(inputs)} inputs"
-        raise DiagnosticError(Diagnostic("E0607", message, help="choose a node: --at"))
-    node = at or inputs[0]
-    rows, run = _rows(network, train, test, weights, request, node)
-    if run.data.task != "classification" or rows.test is None or rows.test_labels is None:
-        message = "a guarantee needs classes, and test data"
-        raise DiagnosticError(Diagnostic("E0612", message))
+    held: dict[str, Rows] = {}
+
+    def keep(rows: Rows) -> float:
+        held[rows.label] = rows
+        return 0.0
+
+    measures: dict[str, Measure] = {"rows": keep}
+    settings = replace(request.settings, order=1, measures=measures)
+    nodes = (at or "inputs", "output")
+    asked = replace(request, nodes=nodes, settings=settings, output=None, before=None)
+    run = run_probe(network, train, test, weights, asked).record
+    if run.data.task != "classification":
+        raise DiagnosticError(Diagnostic("E0612", "a guarantee needs classes, not targets"))
+    node = _node(run, at)
+    known = run.node(node.label)
+    rows = held.get(known.label)
+    if rows is None or known.train is None:
+        message = f"{node.label} has no values that can be held: choose another, or a larger budget"
+        raise DiagnosticError(Diagnostic("E0614", message, notes=run.notes))
+    outputs = held.get(run.node(run.nodes[-1].label).label)
     try:
         found = guarantee(rows.train, rows.labels, gamma, rows.test)
-        nearest = neighbours(rows.test, 1, references=rows.train).indices[:, 0]
+        return _certainty(run, node, found, rows, None if outputs is None else outputs.test)
     except ValueError as error:
-        raise DiagnosticError(Diagnostic("E0614", f"{node}: {error}")) from error
-    predicted = rows.labels[nearest.cpu()]
-    last = output_node(network.graph, nodes).label
-    outputs, _ = _rows(network, train, test, weights, request, last)
-    answers = network_classes(outputs.test, run.data.classes)
-    agreement = None if answers is None else float((answers == predicted).double().mean())
-    right = float((predicted == rows.test_labels).double().mean())
-    return Certainty(node, found, predicted, right, agreement, run)
+        raise DiagnosticError(Diagnostic("E0614", f"{node.label}: {error}")) from error
+
+
+def _node(run: RunRecord, at: str | None) -> NodeRecord:
+    nodes = [n for n in run.nodes if (n.kind == "input" if at is None else at in (n.label, n.path))]
+    if len(nodes) != 1:
+        what = "inputs" if at is None else f"nodes like {at}"
+        message = f"{run.network.name} has {len(nodes)} {what}"
+        raise DiagnosticError(Diagnostic("E0607", message, help="choose one node: --at"))
+    return nodes[0]
+
+
+def _certainty(
+    run: RunRecord, node: NodeRecord, found: Guarantee, rows: Rows, outputs: Tensor | None
+) -> Certainty:
+    known = run.node(node.label)
+    assert known.train is not None
+    classes = run.data.classes
+    predicted: tuple[str, ...] = ()
+    right = agreement = None
+    if rows.test is not None and rows.test_labels is not None:
+        nearest = neighbours(rows.test, 1, references=rows.train).indices[:, 0]
+        codes = rows.labels[nearest.cpu()]
+        predicted = tuple(classes[int(code)] for code in codes)
+        right = float((codes == rows.test_labels).double().mean())
+        answers = network_classes(outputs, classes)
+        agreement = None if answers is None else float((answers == codes).double().mean())
+    return Certainty(
+        versions=run.versions,
+        network=run.network,
+        data=run.data,
+        options=run.options,
+        node=node.label,
+        dimensions=found.index.dimensions,
+        gamma=found.gamma,
+        confidence=found.index.value,
+        index=known.train,
+        holds=tuple(found.holds.tolist()),
+        margins=tuple(found.margin.tolist()),
+        within=tuple(found.within.tolist()),
+        between=tuple(found.between.tolist()),
+        predicted=predicted,
+        right=right,
+        agreement=agreement,
+        reason=found.reason,
+    )
 
 
 def network_classes(outputs: Tensor | None, classes: Sequence[str]) -> Tensor | None:
@@ -89,29 +197,3 @@ def network_classes(outputs: Tensor | None, classes: Sequence[str]) -> Tensor | 
         codes = {int(name): code for code, name in enumerate(classes)}
         return torch.tensor([codes.get(int(answer), -1) for answer in highest])
     return highest if outputs.shape[1] == len(classes) else None
-
-
-def _symbols(network: Network) -> set[str]:
-    graph = network.graph
-    shapes = [graph.node(id).outputs[0].shape for id in graph.inputs]
-    return {symbol.name for shape in shapes for size in shape for symbol in symbols(size)}
-
-
-def _rows(
-    network: Network, train: Any, test: Any, weights: Any, request: Request, node: str
-) -> tuple[Rows, RunRecord]:
-    """The values of one node on train and test, held whole."""
-    held: list[Rows] = []
-
-    def keep(rows: Rows) -> float:
-        held.append(rows)
-        return 0.0
-
-    measures: dict[str, Measure] = {"rows": keep}
-    settings = replace(request.settings, order=1, measures=measures)
-    asked = replace(request, nodes=(node,), settings=settings, output=None)
-    run = run_probe(network, train, test, weights, asked).record
-    if len(held) != 1:
-        message = f"{node} has no values that can be held: choose one node, or a larger --budget"
-        raise DiagnosticError(Diagnostic("E0614", message, notes=run.notes))
-    return held[0], run

@@ -1,14 +1,17 @@
-"""`models.toml`: the networks to rank, one `[[model]]` each."""
+"""The networks to rank: `[[model]]` tables of a `models.toml`, or the same in Python."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.network import Network
 from addnn_spec.runtime.samples import Preparation
 
 _LARGEST = 2**20
@@ -17,13 +20,14 @@ _LARGEST = 2**20
 class Model(BaseModel):
     """One network: its spec and weights, the images it wants, and the node of its features.
 
-    `size` scales the shorter side of images to it and takes the middle square. `node` overrides the
-    feature node.
+    `net` is a packaged network's name or a .net file, in Python also a loaded `Network` or a live
+    `nn.Module`. `size` scales the shorter side of images to it and takes the middle square. `node`
+    overrides the feature node.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    net: str
+    net: str | Network | nn.Module
     name: str = ""
     network: str | None = None
     weights: str | None = None
@@ -37,7 +41,11 @@ class Model(BaseModel):
     @property
     def title(self) -> str:
         """The name to show."""
-        return self.name or self.network or self.net
+        if self.name or self.network:
+            return self.name or self.network or ""
+        if isinstance(self.net, str):
+            return Path(self.net).stem
+        return self.net.name if isinstance(self.net, Network) else type(self.net).__name__
 
     @property
     def preparation(self) -> Preparation:
@@ -49,6 +57,16 @@ class _Models(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: tuple[Model, ...] = Field(min_length=1)
+
+
+def models_of(given: str | Path | Sequence[Model | Mapping[str, Any]]) -> tuple[Model, ...]:
+    """Models from a file, or from a list of them or of their fields.
+
+    Raises `DiagnosticError` as `read_models` does.
+    """
+    if isinstance(given, str | Path):
+        return read_models(Path(given))
+    return _validated({"model": list(given)}, "the list")
 
 
 def read_models(path: Path) -> tuple[Model, ...]:
@@ -65,22 +83,27 @@ def read_models(path: Path) -> tuple[Model, ...]:
     try:
         if len(data) > _LARGEST:
             raise ValueError("it is too large")
-        models = _Models.model_validate(tomllib.loads(data.decode())).model
+        table = tomllib.loads(data.decode())
+    except ValueError as error:
+        raise _no_models(path.name, str(error)[:200]) from error
+    return tuple(_placed(model, path.parent) for model in _validated(table, path.name))
+
+
+def _validated(table: Mapping[str, Any], name: str) -> tuple[Model, ...]:
+    try:
+        return _Models.model_validate(table).model
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))[:120]
-        raise _no_models(path, f"{place}: {first['msg'][:200]}") from error
-    except ValueError as error:
-        raise _no_models(path, str(error)[:200]) from error
-    return tuple(_placed(model, path.parent) for model in models)
+        raise _no_models(name, f"{place}: {first['msg'][:200]}") from error
 
 
-def _no_models(path: Path, reason: str) -> DiagnosticError:
+def _no_models(name: str, reason: str) -> DiagnosticError:
     help = "each [[model]] has net, and may have name, network, weights, size, channels, layout, "
     return DiagnosticError(
         Diagnostic(
             "E0607",
-            f"{path.name} is no list of models",
+            f"{name} is no list of models",
             notes=(reason,),
             help=f"{help}mean, std, node",
         )
@@ -88,7 +111,7 @@ def _no_models(path: Path, reason: str) -> DiagnosticError:
 
 
 def _placed(model: Model, folder: Path) -> Model:
+    assert isinstance(model.net, str)
     net = str(folder / model.net) if (folder / model.net).is_file() else model.net
     weights = model.weights if model.weights is None else str(folder / model.weights)
-    name = model.name or model.network or Path(model.net).stem
-    return model.model_copy(update={"net": net, "weights": weights, "name": name})
+    return model.model_copy(update={"net": net, "weights": weights})

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.network import load
-from addnn_spec.probes.nodes import graph_nodes
-from addnn_spec.probes.run import Request, run_probe
-from addnn_spec.ranking.feature_node import feature_node
-from addnn_spec.ranking.models import Model
-from addnn_spec.ranking.subset import Subset, greedy_subset
+from addnn_spec.probes.run import Request, pick_device, run_probe
+from addnn_spec.ranking.models import Model, models_of
+from addnn_spec.ranking.record import Ranked, Ranking, Subset, read_ranking
+from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.report.verdicts import Difference, paired
 from addnn_spec.runtime.measuring import Rows
-from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
-from addnn_spec.sizes import symbols
+from addnn_spec.runtime.probing import GIB, Settings
+from addnn_spec.runtime.record import IndexRecord, Task
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A model's features on the data. Models of one `place` do not differ by more than error."""
+def rank(
+    models: str | Path | Sequence[Model | Mapping[str, Any]],
+    *,
+    train: Any,
+    test: Any = None,
+    subset: int = 0,
+    samples: int = 2000,
+    seed: int = 0,
+    task: Task | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
+    budget: int = 4 * GIB,
+    output: str | Path | None = None,
+) -> Ranking:
+    """Networks ranked by the index of their features on one's own data, best first.
 
-    model: Model
-    node: str
-    run: RunRecord
-    subset: Subset | None = None
-    place: int = 0
+    `models` is a `models.toml`, or a list of `Model`s or of their fields, where `net` can also be
+    a loaded `Network` or a live `nn.Module`. `subset` is the most features to choose greedily on
+    train and to score on test. `output` is a file for the ranking: networks that stand there,
+    measured on the same data in the same way, are not measured again. The rest is as in `probe`.
 
-    def on(self, split: Split) -> IndexRecord | None:
-        """The indices of the features on a split."""
-        return self.run.node(self.node).on(split)
+    Raises `DiagnosticError` as `probe` does, and E0612 for a subset without test data.
+    """
+    settings = Settings(precision=precision, device=pick_device(device), budget=budget)
+    request = Request(
+        samples=samples,
+        seed=seed,
+        task=task,
+        settings=settings,
+        output=None if output is None else Path(output),
+    )
+    return rank_models(models_of(models), train, test, request, subset=subset)
 
 
 def rank_models(
@@ -43,21 +61,32 @@ def rank_models(
     *,
     subset: int = 0,
     tell: Callable[[Ranked], None] = lambda ranked: None,
-) -> list[Ranked]:
-    """The models, best first, by the index of order 1 on train. `request`'s preparation is each
-    model's own. `subset` is the most features to choose greedily, 0 for none; they are chosen on
-    train, and scored on test.
+) -> Ranking:
+    """`rank`, from a request; its preparation is each model's own. `tell` gets each as it comes.
 
-    Raises `DiagnosticError` as `probe` does, and E0612 for a subset without test data.
+    Raises `DiagnosticError` as `rank` does.
     """
-    found = []
-    for model in models:
-        found.append(_measured(model, train, test, request, subset))
+    known = None if request.output is None else read_ranking(request.output)
+    before = {} if known is None else {ranked.name: ranked for ranked in known.models}
+    found: list[Ranked] = []
+    for number, model in enumerate(models):
+        asked = replace(request, progress=_within(request, model.title, number, len(models)))
+        found.append(_measured(model, train, test, asked, subset, before.get(model.title)))
         tell(found[-1])
+        if request.output is not None:
+            Ranking(complete=False, models=tuple(found)).save(request.output)
     if len({ranked.run.data.train.sha256 for ranked in found}) > 1:
         message = "the models were not given the same samples"
         raise DiagnosticError(Diagnostic("E0613", message))
-    return placed(found)
+    ranking = Ranking(complete=True, models=tuple(placed(found)))
+    if request.output is not None:
+        ranking.save(request.output)
+    return ranking
+
+
+def _within(request: Request, title: str, number: int, count: int) -> Callable[[float, str], None]:
+    """Progress within one of several models."""
+    return lambda share, what: request.progress((number + share) / count, f"{title}: {what}")
 
 
 def placed(found: Sequence[Ranked]) -> list[Ranked]:
@@ -69,7 +98,7 @@ def placed(found: Sequence[Ranked]) -> list[Ranked]:
     for number, ranked in enumerate(ordered):
         if number and behind(ordered[leader], ranked).word != "no change measured":
             leader = number
-        result.append(replace(ranked, place=leader + 1))
+        result.append(ranked.model_copy(update={"place": leader + 1}))
     return result
 
 
@@ -82,22 +111,15 @@ def _train(ranked: Ranked) -> IndexRecord:
     found = ranked.on("train")
     if found is None:
         notes = tuple(ranked.run.notes)
-        message = f"{ranked.model.title} has no index at {ranked.node}"
+        message = f"{ranked.name} has no index at {ranked.node}"
         raise DiagnosticError(Diagnostic("E0614", message, notes=notes))
     return found
 
 
-def _measured(model: Model, train: Any, test: Any, request: Request, limit: int) -> Ranked:
-    network = load(model.net, model.network)
-    node = model.node
-    if node is None:
-        sizes = {
-            symbol.name: 1
-            for id in network.graph.inputs
-            for size in network.graph.node(id).outputs[0].shape
-            for symbol in symbols(size)
-        }
-        node = feature_node(network.graph, graph_nodes(network.graph, sizes)).label
+def _measured(
+    model: Model, train: Any, test: Any, request: Request, limit: int, before: Ranked | None
+) -> Ranked:
+    network = load(model.net, model.network) if isinstance(model.net, str) else model.net
     chosen: list[Subset] = []
 
     def choose(rows: Rows) -> float:
@@ -107,30 +129,15 @@ def _measured(model: Model, train: Any, test: Any, request: Request, limit: int)
         chosen.append(greedy_subset(rows, limit))
         return chosen[-1].chosen[chosen[-1].best - 1]
 
-    settings = replace(request.settings, order=2, measures={"subset": choose} if limit else {})
+    measures = {f"subset of {limit}": choose} if limit else {}
     asked = replace(
-        request, nodes=(node,), preparation=model.preparation, settings=settings, output=None
+        request,
+        nodes=(model.node or "features",),
+        preparation=model.preparation,
+        settings=replace(request.settings, order=2, measures=measures),
+        output=None,
+        before=None if before is None else before.run,
     )
     run = run_probe(network, train, test, model.weights, asked).record
-    return Ranked(model, node, run, chosen[0] if chosen else None)
-
-
-def intervals(index: IndexRecord) -> dict[str, tuple[float, float]]:
-    """Each value with its standard error, as the standard deviation (ddof 1) over the root of m.
-
-    The mean of m hits p has √(p(1 − p)/(m − 1)); a soft index of order 2 takes 0, ½ and 1, their
-    shares known from the hard and the anti index. Values whose terms are not known have NaN.
-    """
-    found = {name: (value, math.nan) for name, value in index.values.items()}
-    first = next(iter(found))
-    found[first] = (index.value, index.standard_error)
-    if index.index == "separation":
-        for name, (p, _) in found.items():
-            if not name.startswith("soft"):
-                found[name] = (p, math.sqrt(max(p * (1 - p), 0.0) / (index.m - 1)))
-        if {"hard2", "soft2", "anti2"} <= found.keys():
-            soft, hard, anti = (found[name][0] for name in ("soft2", "hard2", "anti2"))
-            square = hard + (1 - hard - anti) / 4
-            error = math.sqrt(max(square - soft * soft, 0.0) / (index.m - 1))
-            found["soft2"] = (soft, error)
-    return found
+    subset = chosen[0] if chosen else None if before is None else before.subset
+    return Ranked(name=model.title, node=run.nodes[-1].label, run=run, subset=subset)

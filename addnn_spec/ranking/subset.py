@@ -7,34 +7,13 @@ D_S + (x_f − x_f')², m² operations instead of m²|S|.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import OptionError
+from addnn_spec.ranking.record import Subset
 from addnn_spec.runtime.measuring import Rows
-
-
-@dataclass(frozen=True)
-class Subset:
-    """Features in the order of choice.
-
-    Attributes:
-        order: their numbers.
-        chosen: the index after each, on the samples they were chosen on.
-        scored: the same on the samples that took no part in the choice; empty without such.
-        best: how many features the prefix with the largest chosen value has, the shortest such.
-    """
-
-    order: tuple[int, ...]
-    chosen: tuple[float, ...]
-    scored: tuple[float, ...]
-
-    @property
-    def best(self) -> int:
-        return self.chosen.index(max(self.chosen)) + 1
-
 
 _Score = Callable[[Tensor], float]
 
@@ -65,7 +44,7 @@ def greedy_subset(rows: Rows, limit: int) -> Subset:
         apart = _with(apart, samples[:, feature])
         order.append(feature)
         chosen.append(best)
-    return Subset(tuple(order), tuple(chosen), _prefixes(rows, order))
+    return Subset(order=tuple(order), chosen=tuple(chosen), scored=_prefixes(rows, order))
 
 
 def _prefixes(rows: Rows, order: list[int]) -> tuple[float, ...]:

@@ -21,12 +21,16 @@ from addnn_spec.runtime.record import MeasureRecord
 
 @dataclass(frozen=True)
 class Rows:
-    """A node's rows, (m, d), with codes of classes (m,) or targets (m, q); the test's may lack."""
+    """A node's rows, (m, d), with codes of classes (m,) or targets (m, q); the test's may lack.
+
+    `label` is the node's.
+    """
 
     train: Tensor
     labels: Tensor
     test: Tensor | None = None
     test_labels: Tensor | None = None
+    label: str = ""
 
 
 Measure = Callable[[Rows], "MeasureRecord | TrainedRate | float"]
@@ -65,6 +69,7 @@ def measured(
         parts[0],
         values[0],
         *(part for pair in zip(parts[1:], values[1:], strict=True) for part in pair),
+        label=label,
     )
     found: dict[str, MeasureRecord] = {}
     missing: list[str] = []

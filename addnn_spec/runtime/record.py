@@ -75,6 +75,7 @@ class OptionsRecord(_Record):
     """How the indices were taken. Runs compare only where these agree."""
 
     nodes: tuple[str, ...]
+    measures: tuple[str, ...] = ()
     seed: int = 0
     order: int = 2
     reduction: Literal["flatten", "gap"] = "flatten"

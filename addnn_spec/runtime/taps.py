@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -50,6 +51,10 @@ class Taps:
         self.receive = receive
         self.probed = is_probed(module)
         self._calls: Counter[str] = Counter()
+        names = signature(module.forward).parameters
+        taken = {name for name, _ in module.named_children()}
+        self.input_keys = tuple(f"({name})" if name in taken else name for name in names)
+        """What hooks call inputs: as `forward` does, in brackets where a submodule has the name."""
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -61,6 +66,8 @@ class Taps:
                 elif not self.probed:
                     handle = module.register_forward_hook(self._hook(name))
                     stack.callback(handle.remove)
+            if not self.probed:
+                stack.callback(self.module.register_forward_pre_hook(self._inputs).remove)
             yield
 
     def run(self, *inputs: Tensor) -> Any:
@@ -87,6 +94,10 @@ class Taps:
 
         return hook
 
+    def _inputs(self, module: nn.Module, inputs: Any) -> None:
+        for name, value in zip(self.input_keys, inputs, strict=False):
+            self._receive(name, value)
+
     def _receive(self, key: str, value: Any) -> None:
         call = self._calls[key]
         self._calls[key] += 1
@@ -96,8 +107,10 @@ class Taps:
 
 
 @contextmanager
-def untouched(module: nn.Module, mode: str = "eval") -> Iterator[None]:
+def untouched(module: nn.Module, mode: str = "eval", *, traced: bool = False) -> Iterator[None]:
     """A module in evaluation (or `"train"`) mode under `inference_mode`, all put back after.
+
+    `traced` has autograd note instead what each value was made from.
 
     Each submodule's mode, the buffers (running statistics), the random states of torch, and the
     settings of float32 products and of cuDNN are as before; convolutions are deterministic inside.
@@ -111,7 +124,7 @@ def untouched(module: nn.Module, mode: str = "eval") -> Iterator[None]:
             kinds = {value.device for value in module.parameters()} or {torch.device("cpu")}
             for device in kinds:
                 stack.enter_context(full_precision(device))
-            stack.enter_context(torch.inference_mode())
+            stack.enter_context(torch.enable_grad() if traced else torch.inference_mode())
             module.train(mode == "train")
             yield
     finally:
@@ -122,12 +135,14 @@ def untouched(module: nn.Module, mode: str = "eval") -> Iterator[None]:
                 value.copy_(before)
 
 
-def trial(taps: Taps, inputs: Sequence[Tensor], mode: str = "eval") -> None:
+def trial(
+    taps: Taps, inputs: Sequence[Tensor], mode: str = "eval", *, traced: bool = False
+) -> None:
     """One forward pass that leaves no trace.
 
     Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
     """
-    with untouched(taps.module, mode), taps.installed():
+    with untouched(taps.module, mode, traced=traced), taps.installed():
         try:
             taps.run(*inputs)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:

@@ -9,7 +9,8 @@ from torch import nn
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.network import Network, load
-from addnn_spec.probes.nodes import graph_nodes, module_nodes, nearest, select, sources
+from addnn_spec.probes.live import module_nodes
+from addnn_spec.probes.nodes import graph_nodes, nearest, select, sources
 from addnn_spec.runtime.taps import Taps, trial
 from addnn_spec.source import Source
 
@@ -102,18 +103,52 @@ def test_the_dense_zone_begins_behind_the_last_other_layer() -> None:
     assert [n.label for n in nodes if n.dense] == ["fc1", "relu", "dropout", "fc2"]
 
 
-def test_nodes_of_a_live_module_come_in_the_order_of_the_run() -> None:
-    class Late(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.second, self.first = nn.Linear(3, 2), nn.Linear(4, 3)
+class Branches(nn.Module):
+    """Modules in another order than they run in, a branch, and functional values between."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            value: torch.Tensor = self.second(self.first(x))
-            return value
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.drop = nn.Linear(6, 2), nn.Dropout()
+        self.left, self.right = nn.Linear(4, 6), nn.Sequential(nn.Linear(4, 6), nn.ReLU())
+        self.flat = nn.Flatten()
 
-    nodes = module_nodes(Late(), [torch.rand(2, 4)], "eval")
-    assert [(n.label, n.kind, n.parameters) for n in nodes] == [
-        ("first", "layer", 15),
-        ("second", "layer", 8),
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        both = torch.relu(self.left(x)) + self.right(x)
+        value: torch.Tensor = self.fc(self.drop(self.flat(both.view(-1, 3, 2))))
+        return value
+
+
+@pytest.mark.parametrize(("mode", "above"), [("eval", "flat"), ("train", "drop")])
+def test_nodes_of_a_live_module_with_what_they_read(mode: str, above: str) -> None:
+    torch.manual_seed(0)
+    module = Branches()
+    x = torch.rand(2, 4)
+    before = torch.get_rng_state()
+    nodes = module_nodes(module, [x], mode)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(value.grad is None for value in module.parameters())
+    assert [(n.label, n.kind, n.parameters, n.feeds) for n in nodes] == [
+        ("x", "input", 0, ()),
+        ("left", "layer", 30, ("x",)),
+        ("right.0", "layer", 30, ("x",)),
+        ("right.1", "module", 0, ("right.0",)),
+        ("right", "block", 0, ("right.1",)),
+        ("flat", "module", 0, ("left", "right.1")),
+        ("drop", "module", 0, ("flat",)),
+        ("fc", "layer", 14, ("drop",)),
     ]
+    roots = {n.label: n.root for n in nodes}
+    assert roots["right"] == "right.1" and roots["drop"] == above
+    assert {e: n.label for n in nodes for e in n.end} == {"features": "flat", "output": "fc"}
+
+
+@pytest.mark.parametrize("name", ["Digits", "ResNet18"])
+def test_an_emitted_module_alone_tells_what_its_graph_does(name: str) -> None:
+    found = load(name)
+    shape = {"Digits": (1, 8, 8), "ResNet18": (3, 64, 64)}[name]
+    known = {n.label: n for n in graph_nodes(found.graph, {"N": 1, "H": 64, "W": 64})}
+    for node in module_nodes(found.build(probes=True), [torch.rand(2, *shape)], "eval"):
+        other = known[node.label]
+        assert set(node.feeds) == set(other.feeds)
+        assert (node.dense, node.end) == (other.dense, other.end)
+        assert node.kind in (other.kind, "module")

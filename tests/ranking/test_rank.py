@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from addnn_spec import load
+from addnn_spec import load, rank
 from addnn_spec.cli import run as command
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.probes.nodes import graph_nodes
+from addnn_spec.probes.nodes import graph_nodes, select
 from addnn_spec.ranking.certainty import network_classes
-from addnn_spec.ranking.feature_node import feature_node, output_node
-from addnn_spec.ranking.models import Model, read_models
-from addnn_spec.ranking.rank import Ranked, intervals, placed
+from addnn_spec.ranking.models import read_models
+from addnn_spec.ranking.rank import placed
+from addnn_spec.ranking.record import Ranked, Ranking, intervals
 from addnn_spec.reading import decode
+from addnn_spec.runtime.probing import Measured, Prober
 from addnn_spec.runtime.record import IndexRecord, pack, standard_error
 from tests.report.runs import hits, node, run
 
@@ -40,23 +44,23 @@ def test_features_are_what_the_classifier_reads(body: str, expected: str) -> Non
     text = f"network Net {{\n  input x: float[N, 3, 8, 8]\n  output y = {body}\n}}\n"
     graph = Session(decode("net.net", text.encode())).graph("Net")
     assert graph is not None
-    assert feature_node(graph, graph_nodes(graph, {"N": 1})).label == expected
+    assert [n.label for n in select(graph_nodes(graph, {"N": 1}), ["features"])] == [expected]
 
 
 def test_the_main_output_is_the_first_of_evaluation() -> None:
     graph = load("Digits").graph
     nodes = graph_nodes(graph, {"N": 1})
-    assert output_node(graph, nodes).label == "fc2"
+    assert [node.label for node in select(nodes, ["output"])] == ["fc2"]
 
 
 def ranked(name: str, right: range) -> Ranked:
-    return Ranked(Model(net=name, name=name), "f", run(node("f", 0, train=hits(right))))
+    return Ranked(name=name, node="f", run=run(node("f", 0, train=hits(right))))
 
 
 def test_places_are_shared_within_the_error_of_the_first() -> None:
     # of 100 hits: 90 and 88 differ by .02 ± .014, 90 and 84 by .06 ± .0237
     found = placed([ranked("c", range(84)), ranked("b", range(88)), ranked("a", range(90))])
-    assert [(r.model.name, r.place) for r in found] == [("a", 1), ("b", 1), ("c", 3)]
+    assert [(r.name, r.place) for r in found] == [("a", 1), ("b", 1), ("c", 3)]
 
 
 def test_errors_are_those_of_the_samples() -> None:
@@ -125,6 +129,55 @@ def test_rank_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "raw: " in shown.out and "(chosen on it), test" in shown.out
 
 
+def test_a_stopped_ranking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[[model]]\nnet = "Digits"\n[[model]]\nnet = "Digits"\nname = "raw"\nnode = "image"\n'
+    path, output = models(tmp_path, text), tmp_path / "ranks.json"
+    arguments = ["rank", str(path), *DATA, "--subset", "2", "-o", str(output)]
+    original, measured = Prober._results, list[str]()
+
+    def interrupted(self: Prober, label: str, rows: Any) -> Measured:
+        if label == "image":
+            raise KeyboardInterrupt
+        measured.append(label)
+        return original(self, label, rows)
+
+    monkeypatch.setattr(Prober, "_results", interrupted)
+    assert command(arguments) == 130
+    (done,) = Ranking.model_validate_json(output.read_bytes()).models
+    assert (done.name, done.node, done.place) == ("Digits", "flatten", 0)
+    monkeypatch.setattr(Prober, "_results", original)
+    assert command(arguments) == 0
+    assert measured == ["flatten"]  # the second time it was taken over
+    ranking = Ranking.model_validate_json(output.read_bytes())
+    assert ranking.complete and [r.place for r in ranking.models] == [1, 1]
+    fresh = rank(path, train=DATA[1], test=DATA[3], samples=100, subset=2)
+    assert fresh.models == ranking.models
+
+
+def test_live_modules_are_ranked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A module's node is found by what autograd says; the values are those of the spec's."""
+    torch.manual_seed(0)
+    module = load("Digits").build(probes=True)
+    hooked = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    found = rank(
+        [{"net": module, "name": "taps"}, {"net": load("Digits"), "name": "spec"}, {"net": hooked}],
+        train=DATA[1],
+        test=DATA[3],
+        samples=100,
+    )
+    by_name = {ranked.name: ranked for ranked in found.models}
+    assert {name: r.node for name, r in by_name.items()} == {
+        "taps": "flatten",
+        "spec": "flatten",
+        "Sequential": "0",
+    }
+    assert by_name["taps"].run.network.parameters == by_name["spec"].run.network.parameters
+    frame = found.to_frame()
+    index = by_name["taps"].on("train")
+    assert index is not None and frame.loc["taps", "train_hard1"] == index.value
+    assert "centre SI" in str(found)
+
+
 def test_a_subset_needs_test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = models(tmp_path, '[[model]]\nnet = "Digits"\nnode = "image"\n')
     assert command(["rank", str(path), "--data", "digits[:100]", "--subset", "1"]) == 2
@@ -163,6 +216,12 @@ def test_confidence_where_all_is_separated(
     assert "at image, 64 values, γ = 4 in its units" in shown
     assert "guaranteed: the prediction of 40 of 40" in shown
     assert "the network predicts the same class for" in shown
+    output = tmp_path / "certain.json"
+    assert command([*arguments, "--gamma", "4", "-o", str(output)]) == 0
+    found = json.loads(output.read_text())
+    assert (found["node"], found["right"], found["holds"]) == ("image", 1.0, [True] * 40)
+    assert found["predicted"] == [str(n % 2) for n in range(40)]
+    capsys.readouterr()
     assert command([*arguments, "--gamma", "20"]) == 0  # beyond the margin, not a false guarantee
     assert "guaranteed: the prediction of 0 of 40" in capsys.readouterr().out
 
@@ -172,6 +231,27 @@ def test_confidence_without_a_guarantee(tmp_path: Path, capsys: pytest.CaptureFi
     assert command(["confidence", "Digits", "--data", str(path), "--gamma", "0.1"]) == 0
     shown = capsys.readouterr().out
     assert "no guarantee: the Separation Index is" in shown and "guaranteed:" not in shown
+
+
+def test_confidence_without_test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two clusters 0.1 wide, nearest samples of one class 0.1 / 39 · 2 apart, classes 9.9 + …"""
+    x = np.load(blobs(tmp_path, right=True))["x_train"]
+    path, y = tmp_path / "train.npz", np.arange(40) % 2
+    np.savez(path, x=x, y=y)
+    points = x[:, 0, 0, 0]
+    apart = np.abs(points[:, None] - points[None, :]) + np.where(np.eye(40), np.inf, 0)
+    within = np.where(y[:, None] == y, apart, np.inf).min(axis=1).max()
+    between = np.where(y[:, None] != y, apart, np.inf).min()
+    arguments = ["confidence", "Digits", "--data", str(path), "--json"]
+    for gamma, holds in (("4", True), ("20", False)):
+        assert command([*arguments, "--gamma", gamma]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["holds"] == [holds]
+        assert found["within"] == [pytest.approx(within, rel=1e-5)]
+        assert found["between"] == [pytest.approx(between, rel=1e-5)]
+        assert found["margins"] == [pytest.approx((between - within) / 2, rel=1e-5)]
+    assert command([*arguments[:-1], "--gamma", "4"]) == 0
+    assert "guaranteed: γ below" in capsys.readouterr().out
 
 
 def test_confidence_of_targets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

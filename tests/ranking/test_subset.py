@@ -11,7 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from addnn_spec.indices import separation_index, smoothness_index
 from addnn_spec.indices.errors import OptionError
-from addnn_spec.ranking.subset import Subset, greedy_subset
+from addnn_spec.ranking.record import Subset
+from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.runtime.measuring import Rows
 
 
@@ -86,7 +87,7 @@ def test_prefixes_are_scored_on_other_samples() -> None:
 
 
 def test_the_shortest_best_prefix() -> None:
-    assert Subset((3, 1, 2), (0.5, 0.9, 0.9), ()).best == 2
+    assert Subset(order=(3, 1, 2), chosen=(0.5, 0.9, 0.9), scored=()).best == 2
 
 
 @pytest.mark.parametrize(("samples", "limit"), [(1, 1), (4, 0)])

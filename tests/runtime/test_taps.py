@@ -66,8 +66,8 @@ def test_hooks_see_submodules_in_order_before_later_changes_in_place() -> None:
     module, seen = network(), []
     taps = Taps(module, lambda key, call, value: seen.append((key, call, float(value.min()))))
     trial(taps, [torch.randn(4, 1, 8, 8)])
-    assert [key for key, _, _ in seen] == ["0", "1", "2", "3", "4", ""]
-    assert seen[1][2] < 0 <= seen[2][2]
+    assert [key for key, _, _ in seen] == ["input", "0", "1", "2", "3", "4", ""]
+    assert seen[2][2] < 0 <= seen[3][2]
 
 
 def test_uses_of_a_shared_module_are_counted_in_each_pass() -> None:

@@ -1,0 +1,40 @@
+"""Long work, shown on stderr: the plan before the start, then a bar with the time left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from addnn_spec.runtime.probing import Prober
+    from addnn_spec.runtime.record import PlanRecord
+
+
+@contextmanager
+def shown_progress() -> Iterator[
+    tuple[Callable[[Prober, PlanRecord], None], Callable[[float, str], None]]
+]:
+    """The plan on stderr before the start, then a bar with the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from addnn_spec.probes.shown import plan_text
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(file=sys.stderr)
+    quiet = not console.is_terminal or os.environ.get("RANK", "0") != "0"
+    with Progress(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task("probing", total=1.0)
+
+        def announce(prober: Prober, plan: PlanRecord) -> None:
+            widths = [found.size.dimensions for found in prober.found.values()]
+            text = plan_text(plan, len(widths), sum(widths), len(prober.feed.splits))
+            bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+        def progress(share: float, what: str) -> None:
+            bar.update(task, completed=share, description=what)
+
+        yield announce, progress

@@ -1,0 +1,162 @@
+"""The nodes of a live module, in the order of a trial run, with what each of them reads.
+
+What a value was made from is read off autograd's graph, which sees functional operations, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from addnn_spec.probes.nodes import ProbeNode, with_places
+from addnn_spec.runtime.record import Kind
+from addnn_spec.runtime.taps import Taps, trial
+
+_FAMILIES = {
+    "activation": "activation",
+    "batchnorm": "normalization",
+    "normalization": "normalization",
+    "instancenorm": "normalization",
+    "dropout": "dropout",
+}
+_PASSING = (nn.Identity, nn.modules.dropout._DropoutNd)  # noqa: SLF001 - torch has no other name
+_RESHAPING = (nn.Flatten, nn.Unflatten)
+_RECURRENT = (nn.RNNBase, nn.MultiheadAttention)
+_ACTIVATIONS = (
+    *("Celu", "Elu", "Gelu", "Glu", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyRelu"),
+    *("LogSigmoid", "LogSoftmax", "Mish", "Prelu", "Relu", "Selu", "Sigmoid", "Silu", "Softmax"),
+    *("Softplus", "Tanh"),
+)
+"""As autograd names them."""
+
+
+def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list[ProbeNode]:
+    """What the taps, or the hooks, of a live module see, in the order of a trial run.
+
+    Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
+    """
+    trace = _Trace(module, mode)
+    given = [
+        value.clone().requires_grad_().clone() if value.is_floating_point() else value
+        for value in inputs
+    ]
+    trace.given = {id(value.grad_fn) for value in given if value.grad_fn is not None}
+    trial(Taps(module, trace.receive), given, mode, traced=True)
+    return with_places(trace.nodes, trace.nodes[-1].label if trace.nodes else "")
+
+
+class _Trace:
+    """Gathers the nodes, and which value was made by which of them."""
+
+    def __init__(self, module: nn.Module, mode: str) -> None:
+        self.parts = dict(module.named_modules())
+        self.mode = mode
+        self.nodes: list[ProbeNode] = []
+        self.given: set[int] = set()
+        self.made: dict[Any, ProbeNode] = {}
+        """The node that each function of autograd's graph is the last of."""
+        self.function: dict[str, Any] = {}
+        self.untraced: list[str] = []
+        """Inputs that autograd does not follow: integers."""
+
+    def receive(self, key: str, call: int, value: Tensor) -> None:
+        if not key:
+            return
+        part = self.parts.get(key)
+        function = value.grad_fn
+        parameters = sum(p.numel() for p in part.parameters(recurse=False)) if part else 0
+        has_parts = part is not None and next(part.children(), None) is not None
+        is_input = part is None and (
+            id(function) in self.given or (function is None and not self.nodes)
+        )
+        feeds = [] if is_input else self._sources(function)
+        labels = tuple(node.label for node in feeds) or (() if is_input else tuple(self.untraced))
+        kind: Kind = (
+            "input" if is_input
+            else "layer" if parameters
+            else "block" if has_parts
+            else "merge" if part is None and len(labels) > 1
+            else "module"
+        )  # fmt: skip
+        name = type(part).__name__ if part is not None else key.strip("()").rpartition(".")[2]
+        node = ProbeNode(
+            path=key,
+            call=call,
+            key=key,
+            key_call=call,
+            kind=kind,
+            operator="input" if is_input else name,
+            depth=len(self.nodes),
+            block=key.rpartition(".")[0],
+            feeds=labels,
+            shape=tuple(value.shape[1:]),
+            parameters=0 if call else parameters,
+            sequence=isinstance(part, _RECURRENT) and value.ndim == 3,
+            family=_family(part, function),
+        )
+        node = self._rooted(node, part, feeds, function, value)
+        self.nodes.append(node)
+        self.function[node.label] = function
+        if is_input and function is None:
+            self.untraced.append(node.label)
+        if function is not None and not (kind == "block" and function in self.made):
+            self.made[function] = node
+
+    def _sources(self, function: Any) -> list[ProbeNode]:
+        """The nearest nodes that a value was made from, in the order of computing."""
+        found: dict[str, ProbeNode] = {}
+        seen: set[Any] = set()
+        waiting = [function]
+        while waiting:
+            here = waiting.pop()
+            if here is None or here in seen:
+                continue
+            seen.add(here)
+            if here in self.made:
+                found[self.made[here].label] = self.made[here]
+            else:
+                waiting += [before for before, _ in here.next_functions]
+        return sorted(found.values(), key=lambda node: node.depth)
+
+    def _rooted(
+        self,
+        node: ProbeNode,
+        part: nn.Module | None,
+        feeds: Sequence[ProbeNode],
+        function: Any,
+        value: Tensor,
+    ) -> ProbeNode:
+        """With the node whose values these are: merely passed on, or reshaped by a module."""
+        own = replace(node, root=node.label, exact_root=node.label)
+        if len(feeds) != 1:
+            return own
+        source = feeds[0]
+        same = function in self.made
+        if same and (node.kind == "block" or (isinstance(part, _PASSING) and self.mode == "eval")):
+            return replace(node, root=source.root, exact_root=source.exact_root)
+        direct = (
+            same
+            or [before for before, _ in function.next_functions]
+            == [known for known, by in self.made.items() if by is source][-1:]
+        )
+        if (
+            isinstance(part, _RESHAPING)
+            and direct
+            and value[0].numel() == torch.Size(source.shape).numel()
+        ):
+            return replace(own, root=source.root)
+        return own
+
+
+def _family(part: nn.Module | None, function: Any) -> str:
+    if part is None:
+        name = type(function).__name__.partition("Backward")[0] if function is not None else ""
+        return "activation" if name in _ACTIVATIONS else ""
+    if isinstance(part, nn.MultiheadAttention):
+        return "attention"
+    package, _, module = type(part).__module__.rpartition(".")
+    return _FAMILIES.get(module, "") if package == "torch.nn.modules" else ""

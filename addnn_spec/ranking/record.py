@@ -1,0 +1,186 @@
+"""`ranks.json`: networks ranked, with all that says how. The format: docs/reports.md."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from addnn_spec.files import write_atomic
+from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS: tuple[Split, ...] = ("train", "test")
+_HEADS = {
+    "hard1": "SI",
+    "hard2": "SI²",
+    "soft2": "soft²",
+    "centre": "centre SI",
+    "anti2": "anti²",
+    "linear1": "SmI",
+    "exponential1": "SmI exp",
+    "linear2": "SmI²",
+}
+"""The indices that are shown, in order."""
+
+
+class Subset(BaseModel):
+    """Features in the order of choice.
+
+    Attributes:
+        order: their numbers.
+        chosen: the index after each, on the samples they were chosen on.
+        scored: the same on the samples that took no part in the choice; empty without such.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order: tuple[int, ...]
+    chosen: tuple[float, ...]
+    scored: tuple[float, ...]
+
+    @property
+    def best(self) -> int:
+        """How many features the prefix with the largest chosen value has, the shortest such."""
+        return self.chosen.index(max(self.chosen)) + 1
+
+
+class Ranked(BaseModel):
+    """A network's features on the data: `run` is the probe's at `node`. Networks of one `place` do
+    not differ by more than error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    node: str
+    run: RunRecord
+    subset: Subset | None = None
+    place: int = 0
+
+    def on(self, split: Split) -> IndexRecord | None:
+        """The indices of the features on a split."""
+        return self.run.node(self.node).on(split)
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+        return self.run.node(self.node).dimensions
+
+
+class Ranking(BaseModel):
+    """Networks, best first. `complete` is false where the ranking was stopped: then they stand in
+    the order in which they were measured, without places."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    complete: bool
+    models: tuple[Ranked, ...]
+
+    def text(self) -> str:
+        """The JSON."""
+        return self.model_dump_json(indent=1) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write `ranks.json`. Raises `DiagnosticError` (E0602) if that cannot be."""
+        write_atomic(Path(path), self.text())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a network: place, name, node, and each index with its standard error by
+        split and name (`train_hard1`, `train_hard1_error`)."""
+        rows = []
+        for ranked in self.models:
+            row: dict[str, Any] = {
+                "place": ranked.place,
+                "name": ranked.name,
+                "node": ranked.node,
+                "features": ranked.features,
+            }
+            for split in SPLITS:
+                index = ranked.on(split)
+                for name, (value, error) in intervals(index).items() if index is not None else ():
+                    row |= {f"{split}_{name}": value, f"{split}_{name}_error": error}
+            rows.append(row)
+        return rows
+
+    def to_frame(self) -> pd.DataFrame:
+        """The networks as a pandas table, one row each, best first."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows()).set_index("name")
+
+    def __str__(self) -> str:
+        tables = [_table(self.models, split) for split in SPLITS if self.models[0].on(split)]
+        subsets = [_subset_line(ranked) for ranked in self.models if ranked.subset is not None]
+        run = self.models[0].run
+        note = (
+            f"m = {run.m}, seed {run.options.seed}, ± one standard error; one place: no difference "
+            "measured on train from the first there, by paired differences"
+        )
+        return "\n".join([*tables, *subsets, note])
+
+
+def read_ranking(path: Path) -> Ranking | None:
+    """A ranking from its file; None where there is none."""
+    try:
+        return Ranking.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def intervals(index: IndexRecord) -> dict[str, tuple[float, float]]:
+    """Each value with its standard error, as the standard deviation (ddof 1) over the root of m.
+
+    The mean of m hits p has √(p(1 − p)/(m − 1)); a soft index of order 2 takes 0, ½ and 1, their
+    shares known from the hard and the anti index. Values whose terms are not known have NaN.
+    """
+    found = {name: (value, math.nan) for name, value in index.values.items()}
+    first = next(iter(found))
+    found[first] = (index.value, index.standard_error)
+    if index.index == "separation":
+        for name, (p, _) in found.items():
+            if not name.startswith("soft"):
+                found[name] = (p, math.sqrt(max(p * (1 - p), 0.0) / (index.m - 1)))
+        if {"hard2", "soft2", "anti2"} <= found.keys():
+            soft, hard, anti = (found[name][0] for name in ("soft2", "hard2", "anti2"))
+            square = hard + (1 - hard - anti) / 4
+            error = math.sqrt(max(square - soft * soft, 0.0) / (index.m - 1))
+            found["soft2"] = (soft, error)
+    return found
+
+
+def _table(models: tuple[Ranked, ...], split: Split) -> str:
+    known = [intervals(index) for ranked in models if (index := ranked.on(split)) is not None]
+    columns = [name for name in _HEADS if any(name in each for each in known)]
+    rows = [["place", split, "node", "features", *(_HEADS[name] for name in columns)]]
+    for ranked, each in zip(models, known, strict=True):
+        cells = [_interval(each[name]) if name in each else "–" for name in columns]
+        rows.append([str(ranked.place), ranked.name, ranked.node, f"{ranked.features:,}", *cells])
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if n in (1, 2) else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [*rows, [""] * len(widths)]
+    )
+
+
+def _interval(value: tuple[float, float]) -> str:
+    mean, error = value
+    return f"{mean:.4f}" if math.isnan(error) else f"{mean:.4f} ±{error:.4f}"
+
+
+def _subset_line(ranked: Ranked) -> str:
+    subset = ranked.subset
+    assert subset is not None
+    best = subset.best
+    features = ", ".join(map(str, subset.order[:best]))
+    return (
+        f"{ranked.name}: {best} of {len(subset.order)} features chosen: {features}; "
+        f"train {subset.chosen[best - 1]:.4f} (chosen on it), test {subset.scored[best - 1]:.4f}"
+    )
