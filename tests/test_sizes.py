@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import operator
 import random
 from typing import TYPE_CHECKING
@@ -321,6 +322,24 @@ class TestText:
     def test_source(self, size: Size, text: str) -> None:
         assert source(size, {"H": "x.shape[2]"}) == text
 
+    def test_a_product_of_many_symbols_is_one_term(self) -> None:
+        names = [f"S{i}" for i in range(60)]
+        product = math.prod((SymbolicSize.of(Symbol(name)) for name in names), start=1)
+        assert source(product) == " * ".join(sorted(names))
+
+    @pytest.mark.parametrize("count", [2, 8, 9, 40])
+    def test_a_product_of_many_halves_is_no_sum_of_all_their_products(self, count: int) -> None:
+        """Written out, (S0 - 1)/2 * (S1 - 1)/2 * … has 2**count terms."""
+        facts, names = Facts(), [f"S{i}" for i in range(count)]
+        odd = [SymbolicSize.of(Symbol(name)) for name in names]
+        for size in odd:
+            facts.assume(size % 2, "==", 1)
+        product = math.prod((facts.normal(size // 2) for size in odd), start=1)
+        values = {name: 2 * i + 3 for i, name in enumerate(names)}
+        tree = ast.parse(source(product), mode="eval").body
+        assert calculate(tree, values) == math.factorial(count)
+        assert len(str(product)) < 5_000
+
     def test_symbols_are_in_order_of_name(self) -> None:
         assert [symbol.name for symbol in symbols(W * N + H // 2)] == ["H", "N", "W"]
         assert symbols(3) == ()
@@ -531,6 +550,18 @@ class TestCompare:
         assert facts.compare(H // 2, ">=", W // 2) is True
         assert facts.minimum_of(H, W) == W
         assert facts.maximum_of(H + 1, W) == H + 1
+
+    def test_where_some_sizes_are_positive(self) -> None:
+        """What stands behind an image's window: (H - 2)*(W - 2) elements, one or more."""
+        facts = Facts()
+        rest = (H - 2) * (W - 2)
+        assert facts.compare(1, "<=", rest) is None
+        assert facts.where_positive([rest]).compare(1, "<=", rest) is True
+        assert facts.where_positive([H - 2, W - 2]).compare(1, "<=", rest) is True
+        assert facts.where_positive([H - 2]).compare(1, "<=", rest) is None
+        assert facts.where_positive([rest]).compare(2, "<=", rest) is None
+        assert facts.where_positive([-H]).compare(1, "<=", rest) is None
+        assert facts.compare(1, "<=", rest) is None and facts.stated == []
 
     def test_inequality(self) -> None:
         facts = Facts()

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Label
+from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import (
@@ -161,6 +162,9 @@ class Builder:
         return self._append(entry)
 
     def _append(self, entry: Entry) -> tuple[Tensor, ...]:
+        check_ranks(entry.outputs, self.ctx, entry.span)
+        read = (self.entries[ref.node].outputs[ref.port] for ref in entry.inputs if ref)
+        warn_oversized(entry.outputs, read, self.ctx, entry.span)
         self.ctx.nodes += 1
         if self.ctx.nodes > self.ctx.limits.nodes + 1:
             raise Failed  # it was told

@@ -10,12 +10,13 @@ from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import Arguments
 from addnn_spec.elaborate.base import Failed, Frame, Poison, Value
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.expressions import SIGNS
 from addnn_spec.graph import Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.passes.weights import operator_weights, weights_of
-from addnn_spec.sizes import SizeError, SymbolicSize
+from addnn_spec.sizes import Size, SizeError, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.values import LayerValue, key, kind_of, show
 
@@ -290,7 +291,7 @@ class Operators(Arguments):
     ) -> None:
         """Symbolic sizes that must not be above others: proved, or to be asserted."""
         for small, large in op.requires(*types):
-            holds = self.ctx.facts.compare(small, "<=", large)
+            holds = self._is_at_most(small, large, types)
             if holds is None:
                 self.ctx.fail(
                     "E0211",
@@ -301,10 +302,19 @@ class Operators(Arguments):
             if not holds:
                 self.ctx.fail("E0303", f"{layer.name} needs {small} to be at most {large}", span)
 
+    def _is_at_most(self, small: Size, large: Size, types: tuple[Any, ...]) -> bool | None:
+        """Whether `small <= large`, where the tensors that flow in are none without elements."""
+        holds = self.ctx.facts.compare(small, "<=", large)
+        if holds is None:
+            sizes = [size for type in types if type is not None for size in type.shape]
+            holds = self.ctx.facts.where_positive(sizes).compare(small, "<=", large)
+        return holds
+
     def _check_weights(
         self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
     ) -> None:
         for name, weight in (*op.weights(*types).items(), *op.buffers(*types).items()):
+            warn_oversized_weight(f"the {name} of {layer.name}", *weight, self.ctx, span)
             for size in weight.shape:
                 if isinstance(size, SymbolicSize):
                     self.ctx.fail(

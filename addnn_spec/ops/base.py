@@ -31,6 +31,8 @@ from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
 from addnn_spec.sizes import Size
 
 DType = Literal["float", "int", "bool"]
+BYTES: dict[DType, int] = {"float": 4, "int": 8, "bool": 1}
+"""Of one element: torch's default types."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from math import prod
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
-from addnn_spec.ops.base import HigherOperator, Operator, TensorType
+from addnn_spec.ops.base import BYTES, HigherOperator, Operator, TensorType
 from addnn_spec.passes.peak import peak_bytes
 from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import Size, defaults, evaluate, symbols
-
-BYTES = {"float": 4, "int": 8, "bool": 1}
 
 
 @dataclass(frozen=True, slots=True)

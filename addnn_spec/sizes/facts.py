@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ from addnn_spec.sizes.symbolic import (
 from addnn_spec.sizes.text import source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _OPERATORS: Final[dict[str, Callable[[int, int], bool]]] = {
     "==": operator.eq,
@@ -105,6 +106,22 @@ class Facts:
                 raise self._contradiction(fact) from None
         self.stated.append(fact)
         self.version += 1
+
+    def where_positive(self, sizes: Iterable[Size]) -> Facts:
+        """These facts, and besides that each of the sizes is 1 or more.
+
+        What cannot be so is left out: it is not for this to tell.
+        """
+        found = Facts()
+        found.stated = [*self.stated]
+        found._rewrites, found._ranges = self._rewrites, self._ranges
+        found._bounded, found._nonzero = dict(self._bounded), self._nonzero
+        found._forget()
+        for size in sizes:
+            if found.compare(size, ">=", 1) is None:
+                with suppress(SizeError):
+                    found.assume(size, ">=", 1)
+        return found
 
     def normal(self, size: Size) -> Size:
         """The size, rewritten by the known equalities and congruences."""

@@ -6,7 +6,7 @@ from itertools import groupby
 from math import gcd, lcm
 from typing import TYPE_CHECKING
 
-from addnn_spec.sizes.symbolic import Atom, Floor, Size, SymbolicSize, remainder_form
+from addnn_spec.sizes.symbolic import Atom, Floor, Size, Symbol, SymbolicSize, remainder_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _Factor = tuple[int, str]  # symbols before floors, then by text
 _Factors = tuple[_Factor, ...]
 _Polynomial = dict[_Factors, int]
+
+_MAX_EXPANDED = 8
+"""A product of more inner symbols with an offset is not written out: its terms double with each."""
 
 
 def readable(size: Size) -> str:
@@ -69,21 +72,28 @@ class _Writer:
         return kept, denominator // common
 
     def expand_term(self, monomial: Iterable[Atom], factor: int) -> tuple[_Polynomial, int]:
+        monomial = tuple(monomial)
+        shifted = sum(isinstance(atom, Symbol) and atom.offset != 0 for atom in monomial)
         terms: _Polynomial = {(): factor}
         denominator = 1
         for atom in monomial:
-            atom_terms, d = self.expand_atom(atom)
+            atom_terms, d = self.expand_atom(atom, expanded=shifted <= _MAX_EXPANDED)
             terms = _product(terms, atom_terms)
             denominator *= d
         return terms, denominator
 
-    def expand_atom(self, atom: Atom) -> tuple[_Polynomial, int]:
+    def expand_atom(self, atom: Atom, *, expanded: bool) -> tuple[_Polynomial, int]:
         if isinstance(atom, Floor):
             terms, denominator = self.expand(atom.numerator)
             return {((1, self.floor(terms, denominator * atom.divisor)),): 1}, 1
         name = atom.user.name
         text = (self.names or {}).get(name, name)
-        return {((0, text),): 1, (): -atom.offset}, atom.divisor
+        symbol: _Polynomial = {((0, text),): 1}
+        if atom.offset:
+            symbol[()] = -atom.offset
+        if not expanded and atom.offset:
+            return {((1, self.floor(symbol, atom.divisor)),): 1}, 1
+        return symbol, atom.divisor
 
     def floor(self, terms: _Polynomial, divisor: int) -> str:
         numerator = _grouped(self.sum(terms))
