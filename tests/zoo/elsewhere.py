@@ -16,6 +16,9 @@ BY_EQUATIONS = {
 """The networks that `test_<family>.py` builds and holds against their equations."""
 ELSEWHERE = {
     "GCN": "torch_geometric.GCNConv",
+    "SparseGCN": "torch_geometric.GCNConv",
     "GAT": "torch_geometric.GATConv",
+    "SparseGAT": "torch_geometric.GATConv",
     "GraphSAGE": "torch_geometric.SAGEConv",
+    "SparseGraphSAGE": "torch_geometric.SAGEConv",
 } | {name: EQUATIONS for names in BY_EQUATIONS.values() for name in names.split()}
