@@ -290,10 +290,10 @@ class _Drafter:
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
         call = _with_unused(op, op.call(*inputs), node, self._used)
         bound_call = _bind(call, operands, self._own(node))
-        called = with_leaves(collapsed(bound_call, self._lengths))
-        called = rewrite(
-            called, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
+        bound_call = rewrite(
+            bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
+        called = with_leaves(collapsed(bound_call, self._lengths))
         self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=is_fresh(op))
 
     def _grouped(self, node: Node, form: Form) -> Iterator[Tree]:
@@ -337,9 +337,23 @@ class _Drafter:
         if pattern is None and len(outputs) > 1:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
-        step = Step(node.name, tree, outputs, node.outputs, node.span, names, node.named)
-        step = replace(step, pattern=pattern, heavy=heavy, fresh=fresh, composite=composite)
-        self._draft.steps.append(replace(step, training=node.training, loop=loop))
+        self._draft.steps.append(
+            Step(
+                name=node.name,
+                tree=tree,
+                outputs=outputs,
+                types=node.outputs,
+                span=node.span,
+                names=names,
+                labelled=node.named,
+                pattern=pattern,
+                heavy=heavy,
+                fresh=fresh,
+                composite=composite,
+                training=node.training,
+                loop=loop,
+            )
+        )
 
     def _placed(self, call: Tree, type: TensorType) -> Tree:
         """A created tensor on the device, and with the element type, of one that is in scope."""

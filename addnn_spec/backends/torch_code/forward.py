@@ -31,6 +31,8 @@ _NESTED = 3
 """Calls within calls that a reader still takes in."""
 _LONG = 76
 """Characters of a statement that others may be written into."""
+_MOST = _LONG // len("f(x), ")
+"""Statements that may be written into one: more are longer than this."""
 
 
 @dataclass
@@ -139,7 +141,7 @@ def _fused(
         taken = [] if step.loop else _operands(assign, pending)
         while taken and not _fits(assign, taken):
             taken = taken[1:] if len(taken) > 1 else []
-        pending = pending[: len(pending) - len(taken)]
+        del pending[len(pending) - len(taken) :]
         assign = _put(assign, taken)
         if _may_wait(assign, counts):
             pending.append(assign)
@@ -151,11 +153,11 @@ def _fused(
 
 def _operands(assign: Assign, pending: list[Assign]) -> list[Assign]:
     """The last pending statements, as far as the step reads them in just this order."""
+    last = [p.step.outputs[0] for p in pending[-_MOST:]]
     read = [node.index for node in walk(assign.tree) if isinstance(node, Value)]
-    waiting = {p.step.outputs[0] for p in pending}
-    wanted = [value for value in read if value in waiting]
+    wanted = [value for value in read if value in last][-_MOST:]
     count = len(wanted)
-    while count and [p.step.outputs[0] for p in pending[-count:]] != wanted[-count:]:
+    while count and last[-count:] != wanted[-count:]:
         count -= 1
     return pending[len(pending) - count :] if count else []
 

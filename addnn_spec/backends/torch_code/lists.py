@@ -80,6 +80,9 @@ def _next_to_each_other(refs: Sequence[Ref | None], whole: list[Ref]) -> bool:
 def collapsed(tree: Tree, lengths: dict[int, int]) -> Tree:
     """The tree where a sequence of all items of a list is the list; `lengths` by its value."""
 
+    if not lengths:
+        return tree
+
     def change(node: Tree) -> Tree | None:
         if not isinstance(node, Seq) or not node.items:
             return None

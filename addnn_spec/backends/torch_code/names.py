@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls"})
 """What no variable, parameter or class of the emitted file may be called."""
@@ -30,6 +32,8 @@ class Namespace:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {*RESERVED, *FILE_NAMES, *taken}
+        self._numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
+        """By name, the numbers that were not tried yet."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._taken
@@ -41,10 +45,9 @@ class Namespace:
     def unique(self, wish: str, *, joint: str = "_") -> str:
         """The wished name, made an identifier, with a number where it is taken."""
         base = identifier(wish)
-        name, number = base, 2
+        name = base
         while name in self._taken:
-            name = f"{base}{joint}{number}"
-            number += 1
+            name = f"{base}{joint}{next(self._numbers[base + joint])}"
         self._taken.add(name)
         return name
 

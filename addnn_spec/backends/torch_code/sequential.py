@@ -373,7 +373,10 @@ def progression(vector: Vector) -> Tree | None:
 
 def with_loop_names(tree: Tree) -> Tree:
     """The tree with real names for its loops' variables, other than the names that they read."""
-    read = {node.text.partition(".")[0] for node in walk(tree) if isinstance(node, Name)}
+    nodes = list(walk(tree))
+    if not any(isinstance(node, Each) for node in nodes):
+        return tree
+    read = {node.text.partition(".")[0] for node in nodes if isinstance(node, Name)}
     renamed: dict[str, str] = {}
 
     def name(marked: str) -> str:

@@ -169,54 +169,67 @@ _MANY = frozenset({"args", "index", "items", "parts"})
 _ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Key})
 
 
-_FIELDS: dict[type, tuple[tuple[str, bool, bool], ...]] = {}
+_Fields = tuple[tuple[str, bool], ...]
+_FIELDS: dict[type, tuple[_Fields, tuple[str, ...]]] = {}
 
 
-def _fields(kind: type) -> tuple[tuple[str, bool, bool], ...]:
-    """The fields of a node in order: is it a tree, is it a tuple of trees."""
+def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
+    """The fields of a node that are trees, in order: is it a tuple of them. And all fields."""
     found = _FIELDS.get(kind)
     if found is None:
-        found = tuple((f.name, f.name in _ONE, f.name in _MANY) for f in fields(kind))
-        _FIELDS[kind] = found
+        names = tuple(f.name for f in fields(kind))
+        parts = tuple((name, name in _MANY) for name in names if name in _ONE | _MANY)
+        found = _FIELDS[kind] = (parts, names)
     return found
 
 
 def rewrite(tree: Tree, change: Change) -> Tree:
-    """The tree where each node that `change` gives a replacement for, from the top, has it."""
+    """The tree where each node that `change` gives a replacement for, from the top, has it.
+
+    An `Arg` is part of its call, not a node: its value is asked for.
+    """
+    if type(tree) is Arg:
+        value = rewrite(tree.value, change)
+        return tree if value is tree.value else Arg(value, tree.name, tree.default)
     replaced = change(tree)
     if replaced is not None:
         return replaced
     kind = type(tree)
     if kind in _ATOMS:
         return tree
-    made = []
-    changed = False
-    for name, one, many in _fields(kind):
-        part = new = getattr(tree, name)
-        if one and part is not None:
-            new = rewrite(part, change)
-        elif many:
+    parts, names = _FIELDS.get(kind) or _fields(kind)
+    made: dict[str, Tree] = {}
+    for name, many in parts:
+        part = getattr(tree, name)
+        if many:
             new = tuple([rewrite(item, change) for item in part])
-            if all(map(is_, new, part)):
-                new = part
-        changed = changed or new is not part
-        made.append(new)
-    return kind(*made) if changed else tree
+            if not all(map(is_, new, part)):
+                made[name] = new
+        elif part is not None:
+            one = rewrite(part, change)
+            if one is not part:
+                made[name] = one
+    if not made:
+        return tree
+    return kind(*[made[name] if name in made else getattr(tree, name) for name in names])
 
 
 def walk(tree: Tree) -> Iterator[Tree]:
     """All nodes of the tree, each before its parts, in the order of evaluation."""
-    yield tree
-    kind = type(tree)
-    if kind in _ATOMS:
-        return
-    for name, one, many in _fields(kind):
-        part = getattr(tree, name)
-        if one and part is not None:
-            yield from walk(part)
-        elif many:
-            for item in part:
-                yield from walk(item)
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        kind = type(node)
+        if kind in _ATOMS:
+            continue
+        parts = _FIELDS.get(kind) or _fields(kind)
+        for name, many in reversed(parts[0]):
+            part = getattr(node, name)
+            if many:
+                waiting += reversed(part)
+            elif part is not None:
+                waiting.append(part)
 
 
 def split(tree: Tree, leaves: list[Leaf]) -> Tree:

@@ -6,8 +6,10 @@ if this is read for the last time; else its label.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
 
 from addnn_spec.backends.torch_code.body import Join
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement, pattern_text
@@ -32,6 +34,10 @@ class Variables:
         self._last: dict[int, int] = {}
         self._holds: dict[str, int] = {}
         """Which value a variable holds."""
+        self._numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
+        """By wish, the numbers that were not tried yet."""
+        self._numbered: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        """By wish, a heap of its numbered variables: where each is read last, and its number."""
         self._variable: dict[int, str] = {}
         self.inputs = [self._names.unique(name) for name in inputs]
         for value, name in enumerate(self.inputs):
@@ -159,13 +165,22 @@ class Variables:
         if wish is None:
             label = assign.step.name.rpartition(".")[2]
             wish = identifier(label) if assign.step.labelled and not label.isdigit() else "y"
-        return self._bind(value, self._free(wish, position))
+        if self._available(wish, position):
+            return self._bind(value, wish)
+        number = self._free_number(wish, position)
+        heappush(self._numbered[wish], (self._last.get(value, -1), number))
+        return self._bind(value, f"{wish}_{number}")
 
-    def _free(self, wish: str, position: int) -> str:
-        name, number = wish, 2
-        while not self._available(name, position):
-            name, number = f"{wish}_{number}", number + 1
-        return name
+    def _free_number(self, wish: str, position: int) -> int:
+        """The number that has been free for longest, else a new one."""
+        held = self._numbered[wish]
+        while held and held[0][0] <= position:
+            _, number = heappop(held)
+            name = f"{wish}_{number}"
+            if self._available(name, position):
+                return number
+            heappush(held, (self._last[self._holds[name]], number))
+        return next(n for n in self._numbers[wish] if self._available(f"{wish}_{n}", position))
 
     def _available(self, name: str, position: int) -> bool:
         if name in self._holds:
