@@ -10,7 +10,7 @@ from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Collector, Diagnostic, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.base import Frame
-from addnn_spec.elaborate.context import Context, Failed
+from addnn_spec.elaborate.context import Context, Stopped
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Graph
@@ -75,7 +75,7 @@ def _value(option: str, text: str, session: Session) -> Any:
     elaborator = Higher(Context(collector, session.limits))
     try:
         return elaborator.evaluate(item.value, Frame(None, Env(session.file.env)))
-    except Failed:
+    except Stopped:
         raise UsageError(*collector.diagnostics) from None
 
 

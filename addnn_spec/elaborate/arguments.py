@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import near
-from addnn_spec.elaborate.base import Frame, Value, is_flow
+from addnn_spec.elaborate.base import POISON, Failed, Frame, Value, is_flow
 from addnn_spec.elaborate.expressions import Expressions
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -34,36 +34,60 @@ class Arguments(Expressions):
         frame: Frame,
         span: Span,
     ) -> LayerValue:
+        """The layer with these arguments; one that is wrong is `POISON`, called `""` if it has no
+        place."""
         given, spans = dict(layer.given), dict(layer.spans)
         fresh: set[str] = set()
         open_names = [name for name in self._positional(layer) if name not in given]
+        gather = self._gather(layer)
         collected: list[Any] = []
         for arg in args:
-            value = self.evaluate(arg.value, frame)
-            name = arg.name
-            gather = self._gather(layer)
-            if name is None and not open_names:
-                if gather is None:
-                    self._too_many(layer, arg, value)
-                collected.append(value)
-                given[gather] = tuple(collected)
+            value = self._argument(arg, frame)
+            try:
+                name = self._place(layer, arg, value, open_names, fresh)
+            except Failed:
+                self.ctx.pass_over()
+                if arg.name is None:  # too many: what the others are for is in doubt
+                    return LayerValue(layer.target, (("", POISON),))
+                given[""] = POISON
                 continue
-            if name is None:
-                name = open_names.pop(0)
-                if name == gather:
-                    collected = [value]
-            elif name in fresh:
-                self.ctx.fail("E0204", f"{name} is given twice", arg.span)
-            else:
-                open_names = [other for other in open_names if other != name]
-            self._check_name(layer, name, arg)
+            if name == gather and arg.name is None:
+                collected.append(value)
+                value = collected[0] if len(collected) == 1 else tuple(collected)
             fresh.add(name)
-            given[name], spans[name] = value, arg.span
+            given[name], spans[name] = value, spans.get(name, arg.span)
         if body is not None:
             name = self._body_argument(layer, open_names, body)
             given[name] = LayerValue(Brace(body, frame.env))
             spans[name] = body.span
         return LayerValue(layer.target, tuple(given.items()), tuple(spans.items()))
+
+    def _argument(self, arg: ast.Argument, frame: Frame) -> Value:
+        try:
+            return self.evaluate(arg.value, frame)
+        except Failed:
+            self.ctx.pass_over()
+            return POISON
+
+    def _place(
+        self,
+        layer: LayerValue,
+        arg: ast.Argument,
+        value: Value,
+        open_names: list[str],
+        fresh: set[str],
+    ) -> str:
+        """The name of the parameter that an argument is for; it is taken out of `open_names`."""
+        if arg.name is None:
+            if open_names:
+                return open_names.pop(0)
+            return self._gather(layer) or self._too_many(layer, arg, value)
+        if arg.name in fresh:
+            self.ctx.fail("E0204", f"{arg.name} is given twice", arg.span)
+        self._check_name(layer, arg.name, arg)
+        if arg.name in open_names:
+            open_names.remove(arg.name)
+        return arg.name
 
     @staticmethod
     def _gather(layer: LayerValue) -> str | None:

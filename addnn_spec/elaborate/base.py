@@ -48,6 +48,11 @@ class Poison:
 POISON = Poison()
 
 
+def is_partial(layer: LayerValue) -> bool:
+    """Whether something was wrong with an argument of a layer."""
+    return any(isinstance(value, Poison) for _, value in layer.given)
+
+
 class Elaborator(ABC):
     """The common ground: the shared context, and what a part needs of a later one."""
 
@@ -163,6 +168,7 @@ __all__ = [
     "Value",
     "flatten",
     "is_flow",
+    "is_partial",
     "rebuild",
     "structure",
     "types_of",

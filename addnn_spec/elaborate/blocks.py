@@ -8,6 +8,7 @@ from typing import Any
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import (
+    POISON,
     Failed,
     Frame,
     Poison,
@@ -15,6 +16,7 @@ from addnn_spec.elaborate.base import (
     Value,
     flatten,
     is_flow,
+    is_partial,
     rebuild,
     structure,
     types_of,
@@ -59,6 +61,8 @@ class Blocks(Operators):
     ) -> Value:
         if frame.builder is None:
             self.ctx.fail("E0206", "tensors exist in networks and blocks only", span)
+        if is_partial(layer):
+            flow = POISON
         if isinstance(layer.target, Brace):
             return self.apply_brace_value(layer.target, flow, frame, naming, span, module)
         if isinstance(layer.target, Definition):
@@ -72,7 +76,11 @@ class Blocks(Operators):
         self, module: ModuleValue, flow: Value, frame: Frame, naming: Naming, span: Span
     ) -> Value:
         """One more use of a module's weights."""
-        return self.apply(module.layer, flow, frame, naming, span, module)
+        try:
+            return self.apply(module.layer, flow, frame, naming, span, module)
+        except Failed:
+            module.unknown = True
+            raise
 
     # --- blocks ---------------------------------------------------------------------------------
     def _apply_definition(
@@ -85,7 +93,7 @@ class Blocks(Operators):
         span: Span,
         module: ModuleValue | None,
     ) -> Value:
-        if not is_flow(flow):
+        if not isinstance(flow, Poison) and not is_flow(flow):
             self.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", span)
         self._check_depth(target, span)
         inputs = self._block_inputs(layer, target, flow, span)
@@ -112,6 +120,8 @@ class Blocks(Operators):
     ) -> dict[str, Value]:
         """A value for each input of a block that is given: by name, or flowing in."""
         node = target.node
+        if isinstance(flow, Poison):
+            return self._unknown_inputs(node)
         if isinstance(node, ast.Network):
             flowing = self.flow_inputs(flow)
             names = _network_inputs(node, len(flowing))
@@ -139,6 +149,13 @@ class Blocks(Operators):
             )
         given |= {p.name: value for p, value in zip(free, flowing, strict=False)}
         return {name: given[name] for name in names if name in given}
+
+    @staticmethod
+    def _unknown_inputs(node: ast.Block | ast.Network) -> dict[str, Value]:
+        if isinstance(node, ast.Network):
+            raise Failed  # it is looked at by itself
+        names = ["x"] if node.inputs is None else [param.name for param in node.inputs]
+        return dict.fromkeys(names, POISON)
 
     def _check_given_inputs(self, layer: LayerValue, given: dict[str, Value]) -> None:
         for name, value in given.items():
@@ -204,6 +221,8 @@ class Blocks(Operators):
 
     def place(self, builder: Builder, name: str, value: Value, span: Span) -> Value:
         """Placeholders for the tensors of an input."""
+        if isinstance(value, Poison):
+            return value
         tensors = list(flatten(value))
         names = [name] if len(tensors) == 1 else [f"{name}_{i}" for i in range(len(tensors))]
         made = tuple(
@@ -222,6 +241,7 @@ class Blocks(Operators):
     ) -> tuple[tuple[str, Any], ...]:
         """Give a block's parameters their values; a default may read earlier ones."""
         spans = dict(layer.spans)
+        partial = is_partial(layer)
         for param in target.node.params:
             if param.name in params:
                 value = params[param.name]
@@ -232,6 +252,8 @@ class Blocks(Operators):
                         spans.get(param.name, span),
                         help="tensors flow in by the arrow, or as a named input of the block",
                     )
+            elif partial:
+                value = POISON
             elif param.default is not None:
                 value = self.evaluate(param.default, frame)
             else:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
-from addnn_spec.elaborate.context import Context, Failed
+from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import (
     Buffer,
@@ -71,6 +71,8 @@ class ModuleValue:
     layer: Any
     span: Span
     first: FirstUse | None = None
+    unknown: bool = False
+    """Data flowed in, and something was wrong with it or with the layer."""
     kind: ClassVar[str] = "a module"
 
 
@@ -166,10 +168,8 @@ class Builder:
         read = (self.entries[ref.node].outputs[ref.port] for ref in entry.inputs if ref)
         warn_oversized(entry.outputs, read, self.ctx, entry.span)
         self.ctx.nodes += 1
-        if self.ctx.nodes > self.ctx.limits.nodes + 1:
-            raise Failed  # it was told
         if self.ctx.nodes > self.ctx.limits.nodes:
-            self.ctx.fail(
+            self.ctx.exhaust(
                 "E0503",
                 f"the network has more than {self.ctx.limits.nodes:,} distinct nodes",
                 entry.span,

@@ -6,6 +6,7 @@ from typing import Any
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import (
+    POISON,
     Failed,
     Frame,
     Poison,
@@ -30,16 +31,38 @@ class Chains(Blocks):
     """Runs what stands between arrows."""
 
     def run_chain(self, chain: ast.Chain, frame: Frame) -> Value:
-        flow = self.evaluate(chain.head, frame)
-        if not is_flow(flow):
-            help = None
-            if isinstance(flow, LayerValue):
-                help = "a chain begins with a tensor: x -> layer"
-            self.ctx.fail(
-                "E0206", f"{kind_of(flow)} cannot flow into a layer", chain.head.span, help=help
-            )
-        for element in chain.elements:
-            flow = self.run_element(element, flow, frame, placed=False)
+        try:
+            flow = self.evaluate(chain.head, frame)
+        except Failed:
+            self.ctx.pass_over()
+            flow = POISON
+        if isinstance(flow, LayerValue):
+            self._no_flow(flow, chain.head.span, "a chain begins with a tensor: x -> layer")
+            raise Failed  # the arrow may be meant the other way round
+        if not isinstance(flow, Poison) and not is_flow(flow):
+            self._no_flow(flow, chain.head.span)
+            flow = POISON
+        return self._run_elements(chain.elements, flow, frame, placed=False)
+
+    def _no_flow(self, value: Value, span: Span, help: str | None = None) -> None:
+        self.ctx.report("E0206", f"{kind_of(value)} cannot flow into a layer", span, help=help)
+
+    def _run_elements(
+        self, elements: tuple[ast.Element, ...], flow: Value, frame: Frame, placed: bool
+    ) -> Value:
+        """What comes out of elements in a row.
+
+        What comes out of one that fails is `POISON`. It flows on, so that mistakes in the arguments
+        of the elements after it are told too; then all of it fails.
+        """
+        for element in elements:
+            try:
+                flow = self.run_element(element, flow, frame, placed)
+            except Failed:
+                self.ctx.pass_over()
+                flow = POISON
+        if isinstance(flow, Poison):
+            raise Failed
         return flow
 
     def run_element(self, element: ast.Element, flow: Value, frame: Frame, placed: bool) -> Value:
@@ -53,6 +76,8 @@ class Chains(Blocks):
         if isinstance(core, ast.If):
             return self._run_if(core, label, flow, frame, placed)
         turns = self._turns(core, frame)
+        if isinstance(flow, Poison):
+            turns = turns[:1]
         if label is None or label == "_":
             return self._run_turns(core, turns, flow, frame, placed)
         return self._run_labelled(core, turns, flow, frame, Naming(label, "", placed))
@@ -140,9 +165,7 @@ class Chains(Blocks):
             if isinstance(value, Poison):
                 raise Failed
             return value
-        for element in elements(body):
-            flow = self.run_element(element, flow, inner, placed)
-        return flow
+        return self._run_elements(elements(body), flow, inner, placed)
 
     def _bind_flow(self, inner: Frame, flow: Value, body: ast.Body, around: Env) -> None:
         outer = around.find("x")

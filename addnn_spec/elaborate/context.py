@@ -31,8 +31,16 @@ class Limits:
     """Elements of a list of lists, all together."""
 
 
-class Failed(Exception):
-    """What is being elaborated cannot be; the reason is in the collector already."""
+class Stopped(Exception):
+    """Elaboration stops here; the reason is in the collector already."""
+
+
+class Failed(Stopped):
+    """What is being elaborated cannot be. What does not need it goes on."""
+
+
+class Exhausted(Stopped):
+    """A limit is reached: nothing goes on."""
 
 
 @dataclass(slots=True)
@@ -59,6 +67,8 @@ class Context:
     depth: int = 0
     """How many functions are being called, one inside another."""
     nodes: int = 0
+    failures: int = 0
+    """How many failed elements and statements were passed over."""
     live_spans: set[Span] = field(default_factory=set)
     dead: dict[Span, str] = field(default_factory=dict)
     asserts: list[Any] = field(default_factory=list)
@@ -67,14 +77,20 @@ class Context:
         """Charge `count` compile-time steps."""
         before, self.steps = self.steps, self.steps + count
         if before > self.limits.steps:
-            raise Failed  # it was told
+            raise Exhausted  # it was told
         if self.steps > self.limits.steps:
-            self.fail(
+            self.exhaust(
                 "E0504",
                 f"this needs more than {self.limits.steps:,} compile-time steps",
                 span,
                 help="make the lists or loops smaller, or raise the limit with --limit-steps",
             )
+
+    def pass_over(self) -> None:
+        """Charge a mistake that elaboration goes on after: it costs what a node does."""
+        self.failures += 1
+        if self.failures > self.limits.nodes:
+            raise Exhausted
 
     def weigh(self, value: Any, span: Span) -> None:
         """Refuse a list or a layer that holds too much, however its parts are shared."""
@@ -104,6 +120,11 @@ class Context:
         """Report an error at a place, with the path of uses that led there, and give up on it."""
         self.report(code, message, span, note, labels=labels, help=help)
         raise Failed
+
+    def exhaust(self, code: str, message: str, span: Span, *, help: str) -> NoReturn:
+        """Report that a limit is reached, and give up on all."""
+        self.report(code, message, span, help=help)
+        raise Exhausted
 
     def report(
         self,

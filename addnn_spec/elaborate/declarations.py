@@ -21,6 +21,9 @@ from addnn_spec.values import Brace, LayerValue, kind_of, show
 class Declarations(Chains):
     """Runs the statements by which a body owns weights."""
 
+    def sizes(self, shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
+        return self.for_all(shape.dims, lambda dim: self.size(dim, frame))
+
     def size(self, dim: ast.Dim, frame: Frame) -> Any:
         """The value of a size in a shape."""
         value = self.evaluate(dim.value, frame)
@@ -73,7 +76,7 @@ class Declarations(Chains):
 
     def declare_parameter(self, statement: ast.Parameter, frame: Frame) -> None:
         name = self._key(statement.label, frame)
-        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        shape = self.sizes(statement.shape, frame)
         self._known_shape(shape, "parameter", name, statement.shape.span)
         value = None if statement.value is None else self.evaluate(statement.value, frame)
         init = self._init(value, statement)
@@ -129,7 +132,7 @@ class Declarations(Chains):
 
     def declare_buffer(self, statement: ast.Buffer, frame: Frame) -> None:
         name = self._key(statement.label, frame)
-        shape = tuple(self.size(dim, frame) for dim in statement.shape.dims)
+        shape = self.sizes(statement.shape, frame)
         self._known_shape(shape, "buffer", name, statement.shape.span)
         value = self.evaluate(statement.value, frame)
         if not numbers.is_number(value) and not isinstance(value, bool):

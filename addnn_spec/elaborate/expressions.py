@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn
 
 from addnn_spec.diagnostics import Label, near
@@ -16,6 +16,7 @@ from addnn_spec.elaborate.base import (
     Value,
     flatten,
     is_flow,
+    is_partial,
 )
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.numbers import ValueProblem
@@ -47,6 +48,23 @@ class Expressions(Elaborator):
         if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
             self.ctx.weigh(value, expr.span)
         return value
+
+    def for_all(self, items: Iterable[Any], action: Callable[[Any], Value]) -> tuple[Value, ...]:
+        """What `action` gives for each item; where one fails, the others are tried all the same."""
+        values: list[Value] = []
+        failed = False
+        for item in items:
+            try:
+                values.append(action(item))
+            except Failed:
+                self.ctx.pass_over()
+                failed = True
+        if failed:
+            raise Failed
+        return tuple(values)
+
+    def evaluate_all(self, exprs: Iterable[ast.Expr], frame: Frame) -> tuple[Value, ...]:
+        return self.for_all(exprs, lambda expr: self.evaluate(expr, frame))
 
     def guarded(self, span: Span, action: Callable[[], Any]) -> Any:
         """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
@@ -116,7 +134,7 @@ class Expressions(Elaborator):
 
     def _list(self, expr: ast.ListExpr | ast.TupleExpr, frame: Frame) -> Value:
         self.ctx.step(expr.span, len(expr.items))
-        return tuple(self.evaluate(item, frame) for item in expr.items)
+        return self.evaluate_all(expr.items, frame)
 
     def _paren(self, expr: ast.Paren, frame: Frame) -> Value:
         return self.evaluate(expr.inner, frame)
@@ -144,7 +162,7 @@ class Expressions(Elaborator):
     def _binary(self, expr: ast.Binary, frame: Frame) -> Value:
         if expr.op in ("and", "or"):
             return self._logical(expr, frame)
-        left, right = self.evaluate(expr.left, frame), self.evaluate(expr.right, frame)
+        left, right = self.evaluate_all((expr.left, expr.right), frame)
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             if expr.op in ("==", "!=") and (left is None or right is None):
                 return expr.op == "!="  # whether an optional input is given
@@ -287,6 +305,8 @@ class Expressions(Elaborator):
 
     def _module_weight(self, module: ModuleValue, expr: ast.Attribute, frame: Frame) -> Value:
         first = module.first
+        if first is None and module.unknown:
+            raise Failed
         if first is None or frame.builder is None:
             self.ctx.fail(
                 "E0107",
@@ -455,6 +475,8 @@ class Expressions(Elaborator):
             return self._call_function(callee, expr, frame)
         if isinstance(callee, LayerValue):
             layer = self.give(callee, expr.args or (), expr.body, frame, expr.span)
+            if is_partial(layer):
+                raise Failed
             return self.source(layer, frame, expr.span)
         help = None
         if isinstance(callee, Tensor | ModuleValue):
@@ -474,8 +496,9 @@ class Expressions(Elaborator):
         """The arguments of a function, positional and by name."""
         positional: list[Any] = []
         named: dict[str, Any] = {}
-        for arg in expr.args or ():
-            value = self.evaluate(arg.value, frame)
+        args = expr.args or ()
+        values = self.evaluate_all((arg.value for arg in args), frame)
+        for arg, value in zip(args, values, strict=True):
             if arg.name is None:
                 positional.append(value)
             elif arg.name in named:

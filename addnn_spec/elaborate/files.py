@@ -9,7 +9,7 @@ from typing import Any
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.base import POISON, Frame
 from addnn_spec.elaborate.check import Damage, check_file
-from addnn_spec.elaborate.context import Context, Failed, Limits
+from addnn_spec.elaborate.context import Context, Limits, Stopped
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.reading import read_source
@@ -134,16 +134,16 @@ class Loader:
         try:
             value = self.elaborator.evaluate(item.value, frame)
             self.elaborator.bind(item.targets, value, frame, "file")
-        except Failed:
+        except Stopped:
             self.elaborator.poison(item.targets, frame)
 
     def _alias(self, item: ast.Alias, file: LoadedFile, damaged: bool) -> None:
         frame = Frame(None, file.env)
         try:
             if damaged:
-                raise Failed
+                raise Stopped
             value = self.elaborator.evaluate(item.value, frame)
-        except Failed:
+        except Stopped:
             file.env.bind(item.name, POISON, item.name_span, "file")
             return
         if not self._is_network(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from addnn_spec.elaborate.base import Failed, Frame, Value, flatten
+from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flatten
 from addnn_spec.elaborate.blocks import Built
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.scope import Env
@@ -34,6 +34,9 @@ class Higher(Statements):
         assert isinstance(target, type) and issubclass(target, HigherOperator)
         argument = target.layers[0]
         inner = self._layer_argument(layer, argument, span)
+        if isinstance(flow, Poison):
+            self._check_layer(inner, argument, frame, span)
+            self.check_arguments(layer, target, span)
         fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
         op = self.construct(layer, target, fields | {argument: inner}, span)
         assert isinstance(op, HigherOperator)
@@ -44,13 +47,22 @@ class Higher(Statements):
             self.operator_error(layer, error, tuple(t.type for t in flowing), span)
         states = self._initial_states(op, inner, given, flowing, frame, span)
         types = [*given, *(self.normal(t.type) for t in states)]
-        built = self._build_layer(inner, argument, types, frame, span)
+        built = self._build_layer(inner, argument, self._stand_ins(types, frame), frame, span)
         return self._add(
             layer, op, argument, [*flowing, *states], built, frame, naming, span, module
         )
 
+    def _check_layer(self, inner: LayerValue, argument: str, frame: Frame, span: Span) -> None:
+        """Tell what is wrong within the layer, where what flows into it is not known."""
+        try:
+            self._build_layer(inner, argument, POISON, frame, span)
+        except Failed:
+            self.ctx.pass_over()
+
     def _layer_argument(self, layer: LayerValue, argument: str, span: Span) -> LayerValue:
         inner = dict(layer.given).get(argument)
+        if isinstance(inner, Poison):
+            raise Failed
         if inner is None:
             self.ctx.fail("E0202", f"{layer.name} needs {argument}, a layer", span)
         if not isinstance(inner, LayerValue):
@@ -112,13 +124,17 @@ class Higher(Statements):
             states.append(value)
         return states
 
-    def _build_layer(
-        self, inner: LayerValue, argument: str, types: list[TensorType], frame: Frame, span: Span
-    ) -> Built:
-        """The graph of the layer for inputs of these types; the tensors are stand-ins."""
+    @staticmethod
+    def _stand_ins(types: list[TensorType], frame: Frame) -> Value:
+        """Tensors of these types, which nothing makes: the operator will."""
         assert frame.builder is not None
         standing = tuple(Tensor(frame.builder, _STAND_IN, type) for type in types)
-        flow: Any = standing[0] if len(standing) == 1 else standing
+        return standing[0] if len(standing) == 1 else standing
+
+    def _build_layer(
+        self, inner: LayerValue, argument: str, flow: Value, frame: Frame, span: Span
+    ) -> Built:
+        """The graph of the layer for what flows into it."""
         naming = Naming(argument, argument)
         target = inner.target
         if isinstance(target, Brace):

@@ -7,7 +7,7 @@ from typing import Any
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import Frame, Poison, flatten
 from addnn_spec.elaborate.builder import Builder
-from addnn_spec.elaborate.context import Context, Failed
+from addnn_spec.elaborate.context import Context, Stopped
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
@@ -27,7 +27,7 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     try:
         graph = _elaborate(layer, ctx)
         _check_defaults(ctx)
-    except Failed:
+    except Stopped:
         return None
     if graph is None or len(ctx.collector.errors) > errors:
         return None

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import Arguments
-from addnn_spec.elaborate.base import Failed, Frame, Poison, Value
+from addnn_spec.elaborate.base import Failed, Frame, Poison, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.expressions import SIGNS
@@ -42,6 +42,8 @@ class Operators(Arguments):
         module: ModuleValue | None,
     ) -> Value:
         assert frame.builder is not None
+        if isinstance(flow, Poison):
+            self.check_arguments(layer, target, span)
         inputs = self.operator_inputs(layer, target, flow, span)
         types = tuple(None if t is None else self.normal(t.type) for t in inputs)
         op, outputs = self._operator(layer, target, types, span)
@@ -67,15 +69,7 @@ class Operators(Arguments):
         self, layer: LayerValue, target: type[Operator], flow: Value, span: Span
     ) -> list[Tensor | None]:
         """The tensors for an operator's inputs: those given by name, then what flows in."""
-        given = {name: value for name, value in layer.given if name in target.input_names}
-        spans = dict(layer.spans)
-        for name, value in given.items():
-            if value is not None and not isinstance(value, Tensor):
-                self.ctx.fail(
-                    "E0206",
-                    f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
-                    spans[name],
-                )
+        given = self._named_inputs(layer, target)
         flowing = self.flow_inputs(flow)
         for value in flowing:
             if not isinstance(value, Tensor):
@@ -92,6 +86,17 @@ class Operators(Arguments):
                 )
             return [*flowing, *(given.get(name) for name in target.input_names[1:])]
         return self._distribute(layer, target, given, flowing, span)
+
+    def _named_inputs(self, layer: LayerValue, target: type[Operator]) -> dict[str, Value]:
+        given = {name: value for name, value in layer.given if name in target.input_names}
+        for name, value in given.items():
+            if value is not None and not isinstance(value, Tensor | Poison):
+                self.ctx.fail(
+                    "E0206",
+                    f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
+                    dict(layer.spans)[name],
+                )
+        return given
 
     def _distribute(
         self,
@@ -175,13 +180,23 @@ class Operators(Arguments):
             self.inexact(error, span)
         return op, tuple(self.normal(type) for type in outputs)
 
+    def check_arguments(self, layer: LayerValue, target: type[Operator], span: Span) -> NoReturn:
+        """Tell what is wrong with an operator's arguments, where its input is not known."""
+        self._named_inputs(layer, target)
+        fields = {name: value for name, value in layer.given if name in target.model_fields}
+        self.construct(layer, target, fields, span)
+        raise Failed
+
     def construct(
         self, layer: LayerValue, target: type[Operator], fields: dict[str, Any], span: Span
     ) -> Operator:
-        """The operator, its attributes checked by its own types."""
+        """The operator, its attributes checked by its own types.
+
+        Where the layer is partial, only what is wrong with single attributes is told.
+        """
+        partial = is_partial(layer)
+        fields = {name: value for name, value in fields.items() if not isinstance(value, Poison)}
         for name, value in fields.items():
-            if any(isinstance(part, Poison) for part in (value,)):
-                raise Failed
             if isinstance(value, Tensor):
                 self.ctx.fail(
                     "E0206",
@@ -191,18 +206,25 @@ class Operators(Arguments):
         try:
             return target(**fields)
         except ValidationError as error:
-            self._attribute_errors(layer, error, fields, span)
+            self._attribute_errors(layer, error, fields, span, partial)
         except OperatorError as error:
+            if partial:
+                raise Failed from None
             self.operator_error(layer, error, (), span)
 
     def _attribute_errors(
-        self, layer: LayerValue, error: ValidationError, fields: dict[str, Any], span: Span
+        self,
+        layer: LayerValue,
+        error: ValidationError,
+        fields: dict[str, Any],
+        span: Span,
+        partial: bool,
     ) -> NoReturn:
         spans = dict(layer.spans)
         told: set[str] = set()
         for detail in error.errors(include_url=False, include_context=True):
             name = str(detail["loc"][0]) if detail["loc"] else ""
-            if name in told:
+            if name in told or (partial and name not in fields):
                 continue
             told.add(name)
             place = spans.get(name, span)

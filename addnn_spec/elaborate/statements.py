@@ -128,6 +128,7 @@ class Statements(Declarations):
             try:
                 value = self._RUN[type(statement)](self, statement, frame)
             except Failed:
+                self.ctx.pass_over()
                 value = self._recover(statement, frame)
             if value is not None:
                 return value
@@ -136,7 +137,8 @@ class Statements(Declarations):
     def _recover(self, statement: Any, frame: Frame) -> Value:
         """What a failed statement leaves behind: names that nobody reports on again."""
         if isinstance(statement, ast.Assert):
-            raise Failed  # what follows relies on what it states
+            self._forget(frame)
+            return None
         if isinstance(statement, ast.Return | ast.Output) and self.interface is None:
             return POISON
         if isinstance(statement, ast.Return):
@@ -161,6 +163,13 @@ class Statements(Declarations):
             frame.env.bind(name, POISON, statement.span, "tensor")
         return None
 
+    def _forget(self, frame: Frame) -> None:
+        """After an assertion that fails, nothing is known: what follows relies on it."""
+        for binding in frame.env.names.values():
+            binding.value = POISON
+        if self.interface is not None:
+            self.interface.complete = False
+
     # --- names ----------------------------------------------------------------------------------
     def _let(self, statement: ast.Let, frame: Frame) -> None:
         value = self.evaluate(statement.value, frame)
@@ -174,12 +183,10 @@ class Statements(Declarations):
         self.bind(statement.targets, value, frame, "let")
 
     def _bind(self, statement: ast.Bind, frame: Frame) -> None:
-        values = [self.evaluate(value, frame) for value in statement.values]
+        values = self.evaluate_all(statement.values, frame)
         for value, expr in zip(values, statement.values, strict=True):
             self._must_flow(value, expr.span)
-        self.bind(
-            statement.targets, values[0] if len(values) == 1 else tuple(values), frame, "tensor"
-        )
+        self.bind(statement.targets, values[0] if len(values) == 1 else values, frame, "tensor")
 
     def _must_flow(self, value: Value, span: Span) -> None:
         if not is_flow(value):
@@ -202,7 +209,7 @@ class Statements(Declarations):
         if not isinstance(value, Tensor):
             self.ctx.fail("E0309", "a shape is stated for one tensor, and this is a list", span)
         type = self.normal(value.type)
-        stated = tuple(self.size(dim, frame) for dim in shape.dims)
+        stated = self.sizes(shape, frame)
         if len(stated) != type.rank:
             self.ctx.fail(
                 "E0309",
@@ -244,7 +251,7 @@ class Statements(Declarations):
         if interface.given is not None:
             self._take_input(interface, statement, frame)
             return
-        sizes = tuple(self._declare(dim, frame) for dim in statement.shape.dims)
+        sizes = self.for_all(statement.shape.dims, lambda dim: self._declare(dim, frame))
         assert frame.builder is not None
         type = TensorType(statement.dtype, sizes)
         tensor = frame.builder.placeholder(name, type, statement.span, training=statement.training)
@@ -362,7 +369,7 @@ class Statements(Declarations):
                 "E0405", "return stands in a block; a network says output", statement.span,
                 help="output y = …",
             )  # fmt: skip
-        values = tuple(self.evaluate(value, frame) for value in statement.values)
+        values = self.evaluate_all(statement.values, frame)
         for value, expr in zip(values, statement.values, strict=True):
             self._must_flow(value, expr.span)
         return values[0] if len(values) == 1 else values
@@ -382,7 +389,8 @@ class Statements(Declarations):
                 target.node.name_span,
             )
         values = tuple(output.value for output in interface.outputs)
-        if not values or any(isinstance(value, Poison) for value in values):
+        known = not any(isinstance(value, Poison) for value in values)
+        if not (values and known and interface.complete):
             return POISON
         return values[0] if len(values) == 1 else values
 
