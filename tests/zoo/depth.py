@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.zoo.cv import made
 from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference, Weights
 
@@ -78,6 +79,14 @@ def _cifar(blocks: str, **how: Any) -> Reference:
     return _changed(reference, _shortcuts_of_the_paper)
 
 
+def _cifar_of(depth: int) -> Reference:
+    """Of a depth that pytorchcv has no name for."""
+    arguments = {"num_classes": 10, "blocks": depth, "bottleneck": False}
+    path = "resnet_cifar.get_resnet_cifar"
+    reference = made(path, arguments, size=8, weights=_resnet_weights)
+    return _changed(reference, _shortcuts_of_the_paper)
+
+
 def _preresnet(blocks: str, **how: Any) -> Reference:
     reference = pytorchcv(f"preresnet{blocks}_cifar10", size=8, weights=_preresnet_weights, **how)
     return _changed(reference, _any_size)
@@ -120,24 +129,26 @@ def _inception_resnet_v1_key(key: str) -> str:
 
 REFERENCES: dict[str, Reference] = {
     "ResNet18": torchvision("resnet18", size=33),
-    "ResNet34": torchvision("resnet34", size=33, slow=True),
+    "ResNet34": torchvision("resnet34", size=33),
     "ResNet50": torchvision("resnet50", size=33),
-    "ResNet101": torchvision("resnet101", size=33, slow=True),
-    "ResNet152": torchvision("resnet152", size=33, slow=True),
+    "ResNet101": torchvision("resnet101", size=33),
+    "ResNet152": torchvision("resnet152", size=33),
     "ResNet50_v1": _resnet_v1(50),
     "ResNet101_v1": _resnet_v1(101, slow=True),
     "ResNet152_v1": _resnet_v1(152, slow=True),
     "ResNet20_cifar": _cifar("20"),
-    "ResNet56_cifar": _cifar("56", slow=True),
-    "ResNet110_cifar": _cifar("110", slow=True),
+    "ResNet32_cifar": _cifar_of(32),
+    "ResNet44_cifar": _cifar_of(44),
+    "ResNet56_cifar": _cifar("56"),
+    "ResNet110_cifar": _cifar("110"),
     "ResNet1202_cifar": _cifar("1202", slow=True),
-    "PreActResNet110": _preresnet("110", slow=True),
+    "PreActResNet110": _preresnet("110"),
     "PreActResNet164": _preresnet("164bn"),
     "PreActResNet1001": _preresnet("1001", slow=True),
     "InceptionV3": torchvision(
         "inception_v3", {"init_weights": False}, size=75, training_size=299, batch=2
     ),
-    "InceptionV4": timm("inception_v4", size=75, slow=True),
+    "InceptionV4": timm("inception_v4", size=75),
     "InceptionResNetV1": _changed(
         pytorchcv("inceptionresnetv1", size=75, weights=_inception_resnet_v1_weights), _any_size
     ),

@@ -27,9 +27,9 @@ def _bc(model: str, slow: bool = False) -> Reference:
 
 REFERENCES: dict[str, Reference] = {
     "DenseNet121": torchvision("densenet121", size=33),
-    "DenseNet161": torchvision("densenet161", size=33, slow=True),
-    "DenseNet169": torchvision("densenet169", size=33, slow=True),
-    "DenseNet201": torchvision("densenet201", size=33, slow=True),
+    "DenseNet161": torchvision("densenet161", size=33),
+    "DenseNet169": torchvision("densenet169", size=33),
+    "DenseNet201": torchvision("densenet201", size=33),
     "DenseNet264": torchvision("DenseNet", _264, size=33, slow=True),
     "DenseNetBC_100_12": _bc("densenet100_k12_bc_cifar10"),
     "DenseNetBC_190_40": _bc("densenet190_k40_bc_cifar10", slow=True),

@@ -8,6 +8,7 @@ from tests.zoo import (
     featuremap,
     mobile,
     multipath,
+    papers,
     regions,
     searched,
     sequences,
@@ -27,5 +28,6 @@ REFERENCES: dict[str, Reference] = {
     **regions.REFERENCES,
     **searched.REFERENCES,
     **sequences.REFERENCES,
+    **papers.REFERENCES,
 }
 """The references by the name of the packaged network."""

@@ -144,6 +144,6 @@ REFERENCES: dict[str, Reference] = {
     "FastRCNN": Reference(
         "torchvision.vgg16", _FastRCNN, size=64, inputs=_regions, dims={"R": 5}, slow=True
     ),
-    "FasterRCNN": _detection("fasterrcnn_resnet50_fpn", size=128, slow=True),
-    "MaskRCNN": _detection("maskrcnn_resnet50_fpn", size=128, slow=True),
+    "FasterRCNN": _detection("fasterrcnn_resnet50_fpn", size=128),
+    "MaskRCNN": _detection("maskrcnn_resnet50_fpn", size=128),
 }
