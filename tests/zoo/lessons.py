@@ -224,6 +224,12 @@ def graph() -> Inputs:
     return x, torch.zeros(NODES, NODES).scatter_(1, nearest, 1.0)
 
 
+def edges() -> Inputs:
+    """The same graph, its edges as a list `[2, E]` of where they begin and end."""
+    x, adjacency = graph()
+    return x, adjacency.nonzero().T.flip(0)
+
+
 def pairs() -> Inputs:
     """Each digit beside the first of them that is of its kind or, by turns, is not."""
     image, label = enlarged(28), digits()[1]
@@ -246,9 +252,9 @@ def labelled() -> Inputs:
     return enlarged(28), digits()[1]
 
 
-def of_a_graph(**settings: int) -> Lesson:
+def of_a_graph(inputs: Callable[[], Inputs] = graph, **settings: int) -> Lesson:
     labels = partial(kinds, NODES)
-    return Lesson(graph, partial(classified, labels), {"features": 64, "classes": 10} | settings)
+    return Lesson(inputs, partial(classified, labels), {"features": 64, "classes": 10} | settings)
 
 
 def metric(
@@ -329,6 +335,9 @@ LESSONS: dict[str, Lesson] = {
     "GCN": of_a_graph(hidden=16),
     "GAT": of_a_graph(hidden=8, heads=4),
     "GraphSAGE": of_a_graph(hidden=16),
+    "SparseGCN": of_a_graph(edges, hidden=16),
+    "SparseGAT": of_a_graph(edges, hidden=8, heads=4),
+    "SparseGraphSAGE": of_a_graph(edges, hidden=16),
     "SoftmaxEmbedding": metric(),
     "ASoftmaxEmbedding": metric(objective=annealed),
     "CosFaceEmbedding": metric(),
