@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +20,7 @@ from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, LayerValue
-
-_MAX_FRAMES = 6_000
-
-
-@contextmanager
-def _front_end() -> Iterator[None]:
-    """Without the collector of cycles, which costs more than half of a parse; with a deeper stack.
-
-    Blocks may be used inside one another 100 deep, each some 13 Python frames; beyond what the
-    stack holds elaboration gives a clear error (docs/decisions/recursion.md).
-    """
-    enabled, frames = gc.isenabled(), sys.getrecursionlimit()
-    gc.disable()
-    sys.setrecursionlimit(max(frames, _MAX_FRAMES))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(frames)
-        if enabled:
-            gc.enable()
+from addnn_spec.working import working
 
 
 class Session:
@@ -63,7 +41,7 @@ class Session:
         self.memoise = memoise
         loader = Loader(self.collector, self.limits)
         self.file: LoadedFile | None
-        with _front_end():
+        with working():
             if isinstance(source, Source):
                 self.file = loader.load_source(source, folder)
             else:
@@ -107,7 +85,7 @@ class Session:
         if layer is None:
             return None
         context = Context(self.collector, self.limits, memoise=self.memoise)
-        with _front_end():
+        with working():
             try:
                 return elaborate_network(network, layer, context)
             except RecursionError:

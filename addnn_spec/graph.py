@@ -173,6 +173,8 @@ class Graph:
     """The comment that stands before the definition."""
     instances: int = 0
     """How many nodes run: each as often as it is called."""
+    longest_path: int = 0
+    """How many characters a node's path has at most, below this graph."""
     facts: tuple[Any, ...] = ()
     """In a network, what `assert` states about symbolic sizes, in order."""
     nx: nx.MultiDiGraph[int] = field(default_factory=lambda: nx.MultiDiGraph(), repr=False)

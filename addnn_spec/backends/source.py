@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.memory import at
+from addnn_spec.working import working
 
 if TYPE_CHECKING:
     from addnn_spec.compiler import Session
@@ -37,16 +37,12 @@ def torch_source(
         parameters=costs.total.params,
         macs=at(costs.total.macs, None),
     )
-    enabled = gc.isenabled()
-    gc.disable()  # the trees have no cycles, and there are many: it would take a third of the time
     try:
-        return emit(graph, probes=probes, header=header)
+        with working():
+            return emit(graph, probes=probes, header=header)
     except TorchCodeError as error:
         label = Label(error.span)
         raise DiagnosticError(Diagnostic("E0701", error.message, label, help=error.help)) from error
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _file_name(shown: str) -> str:

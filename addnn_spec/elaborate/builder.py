@@ -30,6 +30,7 @@ from addnn_spec.source import Span
 
 _serials = count()
 
+_MAX_PATH = 1_000
 NodeOp = Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
 
 
@@ -273,6 +274,7 @@ class Builder:
         return self._spread_prefixes(graph)
 
     def _node(
+        self._measure_paths(graph)
         self, entry: Entry, renumber: dict[int, int], old: int, name: str, training: bool
     ) -> Node:
         return Node(
@@ -338,6 +340,20 @@ class Builder:
     def _is_captured(self, id: int) -> bool:
         op = self.entries[id].op
         return isinstance(op, Placeholder) and op.captured
+    def _measure_paths(self, graph: Graph) -> None:
+        """Note how long a node's path gets; what lists all nodes writes it for each."""
+        for node in graph.nodes():
+            called = ([node.calls] if node.calls else []) + [inner for _, inner in node.layers]
+            length = len(node.name) + max((1 + inner.longest_path for inner in called), default=0)
+            graph.longest_path = max(graph.longest_path, length)
+            if length > _MAX_PATH:
+                self.ctx.fail(
+                    "E0406",
+                    f"a node's path would have {length:,} characters: {_MAX_PATH:,} are the most",
+                    node.span,
+                    help="give shorter labels",
+                )
+
 
     def _reach(self, outputs: tuple[Output, ...]) -> set[int]:
         """The entries that the outputs need, and every placeholder that is not captured."""

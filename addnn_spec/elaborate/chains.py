@@ -24,6 +24,7 @@ from addnn_spec.graph import Kind, Placeholder, Ref
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read
+from addnn_spec.syntax.findings import MAX_NAME
 from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of
 
 
@@ -88,6 +89,12 @@ class Chains(Blocks):
         if label == "_":
             return label
         if not well_formed(label):
+        if len(label) > MAX_NAME:
+            self.ctx.fail(
+                "E0406",
+                f"a label has at most {MAX_NAME} characters, and this one {len(label):,}",
+                text.span,
+            )
             self.ctx.fail(
                 "E0406",
                 f'"{label}" cannot be a label',

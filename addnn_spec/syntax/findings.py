@@ -8,6 +8,8 @@ from addnn_spec.source import Source, Span
 MAX_ERRORS = 50
 MAX_NESTING = 100
 MAX_TERMS = 200
+MAX_NAME = 255
+"""Characters of a name, and of a label."""
 
 
 class StopError(Exception):

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from addnn_spec.syntax.ast import Comment
-from addnn_spec.syntax.findings import MAX_NESTING, Findings, short
+from addnn_spec.syntax.findings import MAX_NAME, MAX_NESTING, Findings, short
 from addnn_spec.syntax.table import END, load_table
 
 
@@ -90,6 +90,8 @@ class Lexer:
             word = found.group()
             if kind == "NAME":
                 kind = keywords.get(word, kind)
+                if len(word) > MAX_NAME:
+                    self._long_name(word, found.start())
             elif kind in ignored:
                 self.comments.append(Comment(word, self._findings.span(*found.span())))
                 continue
@@ -132,6 +134,10 @@ class Lexer:
             self._findings.error("E0010", "strings stand in double quotes", start, end, help=note)
             return Token("STRING", f'"{word[1:-1]}"', start, end)
         return self._character(word, start)
+
+    def _long_name(self, word: str, start: int) -> None:
+        message = f"a name has at most {MAX_NAME} characters, and this one {len(word):,}"
+        self._findings.error("E0014", message, start, start + len(word))
 
     def _foreign_word(self, word: str, start: int) -> Token:
         other = next(c for c in word if not c.isascii())

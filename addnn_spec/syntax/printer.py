@@ -26,6 +26,7 @@ from addnn_spec.syntax.layout import (
 )
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.print_expressions import ExpressionPrinter
+from addnn_spec.working import working
 
 WIDTH = 100
 _BLANK = Line(hard=True, blank=True)
@@ -34,9 +35,10 @@ _BLANK = Line(hard=True, blank=True)
 def format_source(source: Source) -> str:
     """The text in canonical layout; raises `DiagnosticError` if it has syntax errors."""
     collector = Collector()
-    file = parse(source, collector)
-    collector.raise_errors()
-    return format_file(file)
+    with working():
+        file = parse(source, collector)
+        collector.raise_errors()
+        return format_file(file)
 
 
 def format_file(file: ast.File) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.trust.confined import MEMORY, Confined
-from tests.trust.texts import BOMBS, HEAVY, TAKEN, net
+from tests.trust.texts import BOMBS, HEAVY, TAKEN, labelled, net
 
 QUICK = {
     "parentheses 10^3", "parentheses 10^5", "lists", "minus", "not", "conditionals", "a comment",
@@ -60,6 +61,32 @@ def test_nesting_is_taken_to_100(
     outcome = confined.check(text + net("output y = x"))
     errors = {code for code in outcome.codes if code.startswith("E")}
     assert errors <= {"E0502", "E0210"} and bool(errors) is (depth > 100)
+
+
+DEEP = {
+    "braces": net(f"output y = x -> {labelled(98, 'Conv2d(3, 1) -> ReLU')}"),
+    "statements": net("output y = x -> " + "".join(f"b{i}: {{ h = x -> " for i in range(98))
+        + "ReLU" + " return h + x }" * 98),
+    "blocks": "".join(f"block B{i} {{ return x -> a: B{i + 1} -> ReLU }}\n" for i in range(99))
+        + "block B99 { return x -> Conv2d(3, 1) }\n" + net("output y = x -> B0"),
+    "parentheses": net(f"output y = {'(' * 99}x{' + 1)' * 99}"),
+    "a sum": net("output y = " + " + ".join(["x"] * 200)),
+}  # fmt: skip
+"""The deepest that is taken."""
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_is_taken_goes_through_every_command(
+    confined: Confined, tmp_path: Path, name: str
+) -> None:
+    spec = str(tmp_path / "deep.net")
+    Path(spec).write_text(DEEP[name], encoding="utf-8")
+    for words in (["check"], ["summary"], ["summary", "--json"], ["draw", "-o", f"{spec}.dot"],
+                  ["compile"], ["compile", "--probes"], ["diff", spec], ["fmt"]):  # fmt: skip
+        outcome = confined.run(words[0], spec, *words[1:])
+        assert outcome.code == 0, (words, outcome.err[-500:])
+        if words[0] == "compile":
+            compile(outcome.out, "deep.py", "exec")
 
 
 @pytest.mark.parametrize("kind", ["text", "expression"])

@@ -68,6 +68,10 @@ BOMBS: dict[str, tuple[str, set[str]]] = {
     "squares": (doubling("let v0 = 99999999999", _LET + "{old} * {old}", _CONV), {"E0210"}),
     "19 digits": ("let a = 9999999999999999999\n", {"E0006"}),
     "4301 digits": (f"let a = {'9' * 4301}\n", {"E0006"}),
+    "a long name": (f"let {'a' * 256} = 1\n", {"E0014"}),
+    "a label of 10^5 parts": (net(f'output y = x -> "{"a." * 100_000}b": ReLU'), {"E0406"}),
+    "a long path": (net("output y = x -> " + "".join(f"{c * 250}: {{ " for c in "abcd")
+                        + "ReLU" + " }" * 4), {"E0406"}),
     "infinity": ("let a = int(1e300 * 1e300)\n", {"E0210"}),
     "two blocks in a circle": (
         "block A { return x -> B }\nblock B { return x -> A }\n" + net("output y = x -> A"),
@@ -78,6 +82,10 @@ BOMBS: dict[str, tuple[str, set[str]]] = {
 """Each with the codes that it is refused with, within a tenth of a second of CPU."""
 
 TAKEN: dict[str, str] = {
+    "a path of 1,000": net("output y = x -> " + "".join(f"{c * 239}: {{ " for c in "abcd")
+                           + f"{'e' * 40}: ReLU" + " }" * 4),
+    "a name of 255": f"let {'a' * 255} = 1\n",
+    "60 symbols": net("output y = x -> Flatten", f"[N, {', '.join(f'S{i}' for i in range(60))}]"),
     "64 dimensions": net("output y = x -> ReLU", f"[{', '.join(['1000000000'] * 64)}]"),
     "a huge layer": net("output y = x -> Conv2d(999999999999999999, 3)"),
     "huge padding": net("output y = x -> ZeroPad2d(999999999) -> Conv2d(8, 3) -> Flatten"),
