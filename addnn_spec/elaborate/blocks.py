@@ -229,6 +229,7 @@ class Blocks(Operators):
             builder.placeholder(n, self.normal(tensor.type), span)
             for n, tensor in zip(names, tensors, strict=True)
         )
+        builder.around |= {new.ref: old for new, old in zip(made, tensors, strict=True)}
         return rebuild(structure(value), made)
 
     def bind_params(

@@ -124,6 +124,8 @@ class Builder:
     place: int = 0
     captures: dict[tuple[int, Ref], Ref] = field(default_factory=dict)
     captured: list[Tensor] = field(default_factory=list)
+    around: dict[Ref, Tensor] = field(default_factory=dict)
+    """What a placeholder stands for in the graph around, at the first use of this one."""
     modules: list[ModuleValue] = field(default_factory=list)
     ports: dict[int, str] = field(default_factory=dict)
     ported: list[ModuleValue] = field(default_factory=list)
@@ -189,6 +191,7 @@ class Builder:
             name = f"captured_{len(self.captured)}"
             inner = self.placeholder(name, tensor.type, self.span, captured=True)
             self.captures[identity] = inner.ref
+            self.around[inner.ref] = tensor
             self.captured.append(tensor)
         return self.captures[identity]
 

@@ -12,6 +12,7 @@ from addnn_spec.elaborate.base import Failed, Frame, Poison, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.expressions import SIGNS
+from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.graph import Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
@@ -19,10 +20,6 @@ from addnn_spec.passes.weights import operator_weights, weights_of
 from addnn_spec.sizes import Size, SizeError, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.values import LayerValue, key, kind_of, show
-
-_SYMBOLIC_WEIGHT_HELP = (
-    "put an AdaptiveAvgPool or a mean before it, or fix the size in the input's shape"
-)
 
 
 class Operators(Arguments):
@@ -46,7 +43,7 @@ class Operators(Arguments):
             self.check_arguments(layer, target, span)
         inputs = self.operator_inputs(layer, target, flow, span)
         types = tuple(None if t is None else self.normal(t.type) for t in inputs)
-        op, outputs = self._operator(layer, target, types, span)
+        op, outputs = self._operator(layer, target, inputs, types, span)
         ref = None
         if module is not None:
             ref = frame.builder.module_ref(module)
@@ -138,6 +135,7 @@ class Operators(Arguments):
         self,
         layer: LayerValue,
         target: type[Operator],
+        inputs: list[Tensor | None],
         types: tuple[TensorType | None, ...],
         span: Span,
     ) -> tuple[Operator, tuple[TensorType, ...]]:
@@ -153,6 +151,7 @@ class Operators(Arguments):
         found = self.ctx.memo.get(memo_key) if self.ctx.memoise else None
         if found is None:
             found = self._make_operator(layer, target, attributes, types, span)
+            self._check_weights(layer, found[0], inputs, types, span)
             self.ctx.memo[memo_key] = found
         op, outputs = found
         return op, outputs
@@ -173,7 +172,6 @@ class Operators(Arguments):
             outputs = result if isinstance(result, tuple) else (result,)
             self._check_stated(layer, op, stated, types, span)
             self._check_required(layer, op, types, span)
-            self._check_weights(layer, op, types, span)
         except OperatorError as error:
             self.operator_error(layer, error, types, span)
         except SizeError as error:
@@ -333,18 +331,28 @@ class Operators(Arguments):
         return holds
 
     def _check_weights(
-        self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
+        self,
+        layer: LayerValue,
+        op: Operator,
+        inputs: list[Tensor | None],
+        types: tuple[Any, ...],
+        span: Span,
     ) -> None:
+        """No size of a weight may be symbolic; else what made it so is shown."""
         for name, weight in (*op.weights(*types).items(), *op.buffers(*types).items()):
             warn_oversized_weight(f"the {name} of {layer.name}", *weight, self.ctx, span)
             for size in weight.shape:
                 if isinstance(size, SymbolicSize):
+                    flowing = zip(inputs, types, strict=True)
+                    tensor = next((t for t, type in flowing if t and size in type.shape), None)
+                    origin = None if tensor is None else size_origin(tensor, size)
                     self.ctx.fail(
                         "E0310",
                         f"{layer.name} would need a {name} of size {size}, which is symbolic",
                         span,
                         f"its input here is {types[0]}" if types and types[0] else "",
-                        help=_SYMBOLIC_WEIGHT_HELP,
+                        labels=() if origin is None else (Label(origin.span, _said(origin, size)),),
+                        help=_fixed_sizes(layer, origin),
                     )
 
     def remember(self, module: ModuleValue, use: FirstUse) -> None:
@@ -377,6 +385,19 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
 
 def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+def _said(origin: Origin, size: SymbolicSize) -> str:
+    return f"{size} is declared here" if origin.declared else f"{origin.name} makes it {size} here"
+
+
+def _fixed_sizes(layer: LayerValue, origin: Origin | None) -> str:
+    """How a layer whose weights depend on a symbolic size gets one that does not."""
+    if origin is None or origin.declared:
+        return f"give the input fixed sizes, or put a mean over that dimension before {layer.name}"
+    dims = origin.inputs[0].rank - 2
+    pool = f"AdaptiveAvgPool{dims}d(1)" if dims in (1, 2, 3) else "a mean or an adaptive pool"
+    return f"give the input fixed sizes, or put {pool} before {origin.name}"
 
 
 def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str | None:
