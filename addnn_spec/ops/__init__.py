@@ -18,7 +18,17 @@ from addnn_spec.ops.base import Operator
 
 _CLASS = re.compile(r"^class ([A-Z]\w*)\((?!nn\.)", re.MULTILINE)
 """A class, but not one of torch's modules in the text of a `Support`."""
-_NOT_FAMILIES = {"__init__", "base", "checks", "code", "fields", "init", "shapes", "weighted"}
+_NOT_FAMILIES = {
+    "__init__",
+    "base",
+    "checks",
+    "code",
+    "criterion",
+    "fields",
+    "init",
+    "shapes",
+    "weighted",
+}
 
 
 @cache

@@ -6,71 +6,21 @@ shape. Costs are one operation an element of the first input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
-from addnn_spec.ops.checks import check_dtype, check_equal, check_min_rank, check_rank, name_of
+from addnn_spec.ops.base import Example, OperatorError, TensorType
+from addnn_spec.ops.checks import check_dtype, check_equal, check_min_rank, check_rank
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Method, Support
-from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveFloat, Probability
+from addnn_spec.ops.criterion import Criterion, Reduction, check_shape
+from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveFloat
 from addnn_spec.sizes import Size
-
-Reduction = Literal["mean", "sum", "none"]
 
 _MATRIX = TensorType("float", (4, 5))
 _COLUMN = TensorType("float", (4,))
 _LABELS = TensorType("int", (4,))
 
 
-class _Loss(Operator):
-    """A loss; a subclass declares `reduction` among its fields, in torch's order."""
-
-    input_names: ClassVar[tuple[str, ...]] = ("input", "target")
-    function: ClassVar[str]
-
-    def _reduced(self, *shape: Size) -> TensorType:
-        """The output, from the shape of the losses before they are reduced."""
-        return TensorType("float", shape if getattr(self, "reduction", "mean") == "none" else ())
-
-    def _check_alike(self, *inputs: TensorType, dtype: DType = "float") -> None:
-        """All inputs are of one type and one shape."""
-        for number, x in enumerate(inputs):
-            check_dtype(self, x, dtype, input=number)
-            _check_shape(self, x, inputs[0].shape, number)
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        self._check_alike(*inputs)
-        return self._reduced(*inputs[0].shape)
-
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
-        return {"elementwise": inputs[0].numel}
-
-    def functional(self, *inputs: TensorType) -> Code | None:
-        tensors = tuple(Arg(In(number)) for number in range(len(inputs)))
-        return Call(f"F.{self.function}", tensors + self.arguments())
-
-    @classmethod
-    def _examples(
-        cls, inputs: tuple[TensorType, ...], *options: dict[str, Any]
-    ) -> tuple[Example, ...]:
-        """One example with the defaults, and one with each of the options."""
-        return tuple(Example(cls.model_validate(given), inputs) for given in ({}, *options))
-
-
-def _check_shape(operator: Operator, x: TensorType, shape: tuple[Size, ...], number: int) -> None:
-    if x.rank != len(shape):
-        wanted = f"[{', '.join(map(str, shape))}]"
-        raise OperatorError(
-            "E0303",
-            f"{name_of(operator)}'s {operator.input_names[number]} is {x}, not {wanted}",
-            input=number,
-        )
-    for got, wanted_size in zip(x.shape, shape, strict=True):
-        what = f"{operator.input_names[number]} size"
-        check_equal(operator, what, got, wanted_size, input=number)
-
-
-class L1Loss(_Loss):
+class L1Loss(Criterion):
     """The absolute error `|x − y|`. `[*]`, `[*]` → `[]`."""
 
     function = "l1_loss"
@@ -78,10 +28,10 @@ class L1Loss(_Loss):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
+        return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class MSELoss(_Loss):
+class MSELoss(Criterion):
     """The squared error `(x − y)²`. `[*]`, `[*]` → `[]`."""
 
     function = "mse_loss"
@@ -89,10 +39,10 @@ class MSELoss(_Loss):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
+        return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Criterion):
     """Squared below `beta`, then absolute. `[*]`, `[*]` → `[]`. Girshick 2015.
 
     `d²/(2·beta)` if `d = |x − y| < beta`, else `d − beta/2`.
@@ -104,10 +54,10 @@ class SmoothL1Loss(_Loss):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"beta": 0.5, "reduction": "none"})
+        return cls.with_options((_MATRIX, _MATRIX), {"beta": 0.5, "reduction": "none"})
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Criterion):
     """Squared up to `delta`, then linear. `[*]`, `[*]` → `[]`. Huber 1964.
 
     `d²/2` if `d = |x − y| ≤ delta`, else `delta·(d − delta/2)`.
@@ -119,35 +69,10 @@ class HuberLoss(_Loss):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"delta": 0.5, "reduction": "none"})
+        return cls.with_options((_MATRIX, _MATRIX), {"delta": 0.5, "reduction": "none"})
 
 
-class BCELoss(_Loss):
-    """Binary cross entropy of probabilities: `−y·log x − (1 − y)·log(1 − x)`.
-
-    `[*]`, `[*]` → `[]`. Both inputs lie between 0 and 1.
-    """
-
-    function = "binary_cross_entropy"
-    reduction: Reduction = "mean"
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
-
-
-class BCEWithLogitsLoss(_Loss):
-    """`BCELoss` of `sigmoid(x)`, safe from overflow. `[*]`, `[*]` → `[]`."""
-
-    function = "binary_cross_entropy_with_logits"
-    reduction: Reduction = "mean"
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
-
-
-class SoftMarginLoss(_Loss):
+class SoftMarginLoss(Criterion):
     """`log(1 + exp(−y·x))`, y being 1 or −1. `[*]`, `[*]` → `[]`."""
 
     function = "soft_margin_loss"
@@ -155,10 +80,10 @@ class SoftMarginLoss(_Loss):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
+        return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(Criterion):
     """Kullback-Leibler divergence of the target from the input, which is a logarithm.
 
     `y·(log y − x)`: `[*]`, `[*]` → `[]`. With `log_target` the target is a logarithm too. "mean"
@@ -182,7 +107,7 @@ class KLDivLoss(_Loss):
         )
 
 
-class PoissonNLLLoss(_Loss):
+class PoissonNLLLoss(Criterion):
     """Negative log likelihood of counts under a Poisson distribution. `[*]`, `[*]` → `[]`.
 
     `exp(x) − y·x`, or without `log_input` `x − y·log(x + eps)`; `full` adds Stirling's term.
@@ -198,10 +123,10 @@ class PoissonNLLLoss(_Loss):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         options = {"log_input": False, "full": True}, {"reduction": "none"}
-        return cls._examples((_MATRIX, _MATRIX), *options)
+        return cls.with_options((_MATRIX, _MATRIX), *options)
 
 
-class GaussianNLLLoss(_Loss):
+class GaussianNLLLoss(Criterion):
     """Negative log likelihood under a normal distribution of this mean and variance.
 
     `(log v + (x − y)²/v)/2`: mean, target and variance, `[*]` each → `[]`; the variance may be
@@ -216,147 +141,23 @@ class GaussianNLLLoss(_Loss):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         x, target, var = inputs
-        self._check_alike(x, target)
+        self.check_alike(x, target)
         check_dtype(self, var, "float", input=2)
         if var.shape not in ((*x.shape[:-1], 1), x.shape[:-1]):
-            _check_shape(self, var, x.shape, 2)
-        return self._reduced(*x.shape)
+            check_shape(self, var, x.shape, 2)
+        return self.reduced(*x.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         per_sample = TensorType("float", (4, 1))
         positive = {"full": True, "eps": 1e-3}
         return (
-            *cls._examples((_MATRIX, _MATRIX, _MATRIX), positive),
-            *cls._examples((_MATRIX, _MATRIX, per_sample), {"reduction": "none"}),
+            *cls.with_options((_MATRIX, _MATRIX, _MATRIX), positive),
+            *cls.with_options((_MATRIX, _MATRIX, per_sample), {"reduction": "none"}),
         )
 
 
-class CrossEntropyLoss(_Loss):
-    """Cross entropy of `softmax(x)` along the classes, with labels or probabilities.
-
-    `[N, C, *]` and labels, int `[N, *]`, or probabilities, float `[N, C, *]` → `[]`. Labels equal
-    to `ignore_index` do not count. `label_smoothing` mixes in the uniform distribution.
-    Szegedy et al. 2015, arXiv:1512.00567.
-    """
-
-    function = "cross_entropy"
-    ignore_index: int = -100
-    reduction: Reduction = "mean"
-    label_smoothing: Probability = 0.0
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target = inputs
-        check_dtype(self, x, "float")
-        check_min_rank(self, x, 2)
-        check_dtype(self, target, "int", "float", input=1)
-        labels = (x.shape[0], *x.shape[2:])
-        _check_shape(self, target, labels if target.dtype == "int" else x.shape, 1)
-        return self._reduced(*labels)
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        maps, places = TensorType("float", (2, 4, 3, 5)), TensorType("int", (2, 3, 5))
-        return (
-            *cls._examples((_MATRIX, _LABELS), {"label_smoothing": 0.1}, {"reduction": "sum"}),
-            *cls._examples((maps, places), {"reduction": "none", "ignore_index": 1}),
-            *cls._examples((_MATRIX, _MATRIX), {"reduction": "none"}),
-        )
-
-
-class NLLLoss(_Loss):
-    """The negative of the label's element, as after `LogSoftmax`. `[N, C, *]`, int `[N, *]` → `[]`.
-
-    Labels equal to `ignore_index` do not count.
-    """
-
-    function = "nll_loss"
-    ignore_index: int = -100
-    reduction: Reduction = "mean"
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target = inputs
-        check_dtype(self, x, "float")
-        check_min_rank(self, x, 2)
-        check_dtype(self, target, "int", input=1)
-        labels = (x.shape[0], *x.shape[2:])
-        _check_shape(self, target, labels, 1)
-        return self._reduced(*labels)
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        maps, places = TensorType("float", (2, 4, 3, 5)), TensorType("int", (2, 3, 5))
-        return (
-            *cls._examples((_MATRIX, _LABELS), {"reduction": "sum"}),
-            *cls._examples((maps, places), {"reduction": "none", "ignore_index": 1}),
-        )
-
-
-class MultiMarginLoss(_Loss):
-    """`Σ max(0, margin − x[y] + x[i])^p / C`, over the wrong classes i.
-
-    `[N, C]`, int `[N]` → `[]`.
-    """
-
-    function = "multi_margin_loss"
-    p: Literal[1, 2] = 1
-    margin: Finite = 1.0
-    reduction: Reduction = "mean"
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target = inputs
-        check_rank(self, x, "N, C")
-        check_dtype(self, x, "float")
-        check_dtype(self, target, "int", input=1)
-        _check_shape(self, target, x.shape[:1], 1)
-        return self._reduced(x.shape[0])
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        options = {"p": 2, "margin": 0.5}, {"reduction": "none"}
-        return cls._examples((_MATRIX, _LABELS), *options)
-
-
-class MultiLabelMarginLoss(_Loss):
-    """`Σ max(0, 1 − x[j] + x[i]) / C`, j the sample's labels, i the others.
-
-    `[N, C]`, int `[N, C]` → `[]`. A row of the target lists its labels, ended by −1.
-    """
-
-    function = "multilabel_margin_loss"
-    reduction: Reduction = "mean"
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target = inputs
-        check_rank(self, x, "N, C")
-        check_dtype(self, x, "float")
-        check_dtype(self, target, "int", input=1)
-        _check_shape(self, target, x.shape, 1)
-        return self._reduced(x.shape[0])
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        labels = TensorType("int", (4, 5))
-        return cls._examples((_MATRIX, labels), {"reduction": "none"})
-
-
-class MultiLabelSoftMarginLoss(_Loss):
-    """The mean over the labels of `BCEWithLogitsLoss`. `[N, C]`, `[N, C]` → `[]`."""
-
-    function = "multilabel_soft_margin_loss"
-    reduction: Reduction = "mean"
-
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_min_rank(self, inputs[0], 2)
-        self._check_alike(*inputs)
-        return self._reduced(*inputs[0].shape[:-1])
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return cls._examples((_MATRIX, _MATRIX), {"reduction": "none"})
-
-
-class HingeEmbeddingLoss(_Loss):
+class HingeEmbeddingLoss(Criterion):
     """A distance x where y is 1, `max(0, margin − x)` where it is −1. `[*]`, `[*]` → `[]`."""
 
     function = "hinge_embedding_loss"
@@ -366,10 +167,10 @@ class HingeEmbeddingLoss(_Loss):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         options = {"margin": 0.5, "reduction": "none"}
-        return cls._examples((_MATRIX, _MATRIX), options)
+        return cls.with_options((_MATRIX, _MATRIX), options)
 
 
-class MarginRankingLoss(_Loss):
+class MarginRankingLoss(Criterion):
     """`max(0, −y·(a − b) + margin)`: y is 1 where a ranks higher, else −1. Three `[*]` → `[]`."""
 
     input_names = ("input1", "input2", "target")
@@ -380,10 +181,10 @@ class MarginRankingLoss(_Loss):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         options = {"margin": 0.5, "reduction": "none"}
-        return cls._examples((_COLUMN, _COLUMN, _COLUMN), options)
+        return cls.with_options((_COLUMN, _COLUMN, _COLUMN), options)
 
 
-class CosineEmbeddingLoss(_Loss):
+class CosineEmbeddingLoss(Criterion):
     """`1 − cos(a, b)` where y is 1, `max(0, cos(a, b) − margin)` where it is −1.
 
     `[N, D]`, `[N, D]`, `[N]` → `[]`.
@@ -397,18 +198,18 @@ class CosineEmbeddingLoss(_Loss):
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         a, b, target = inputs
         check_rank(self, a, "N, D")
-        self._check_alike(a, b)
+        self.check_alike(a, b)
         check_dtype(self, target, "float", "int", input=2)
-        _check_shape(self, target, a.shape[:1], 2)
-        return self._reduced(a.shape[0])
+        check_shape(self, target, a.shape[:1], 2)
+        return self.reduced(a.shape[0])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         options = {"margin": 0.5, "reduction": "none"}
-        return cls._examples((_MATRIX, _MATRIX, _LABELS), options)
+        return cls.with_options((_MATRIX, _MATRIX, _LABELS), options)
 
 
-class TripletMarginLoss(_Loss):
+class TripletMarginLoss(Criterion):
     """`max(0, d(a, p) − d(a, n) + margin)` of anchor, positive and negative.
 
     Three `[N, D]` → `[]`; d is the p-norm. With `swap` the negative's distance is the smaller one
@@ -425,13 +226,13 @@ class TripletMarginLoss(_Loss):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_min_rank(self, inputs[0], 2)
-        self._check_alike(*inputs)
-        return self._reduced(*inputs[0].shape[:-1])
+        self.check_alike(*inputs)
+        return self.reduced(*inputs[0].shape[:-1])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         options = {"margin": 0.5, "swap": True, "p": 1.0, "reduction": "none"}
-        return cls._examples((_MATRIX, _MATRIX, _MATRIX), options)
+        return cls.with_options((_MATRIX, _MATRIX, _MATRIX), options)
 
 
 _CONTRASTIVE = Support(
@@ -455,7 +256,7 @@ class ContrastiveLoss(nn.Module):
 )
 
 
-class ContrastiveLoss(_Loss):
+class ContrastiveLoss(Criterion):
     """`s·d² + (1 − s)·max(0, margin − d)²` of a distance d, with s = 1 for a pair of the same.
 
     `[*]`, `[*]` → `[]`; s may be float, int or bool. Hadsell et al. 2006, where Y = 1 − s, and a
@@ -470,8 +271,8 @@ class ContrastiveLoss(_Loss):
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         distance, same = inputs
         check_dtype(self, distance, "float")
-        _check_shape(self, same, distance.shape, 1)
-        return self._reduced(*distance.shape)
+        check_shape(self, same, distance.shape, 1)
+        return self.reduced(*distance.shape)
 
     @property
     def support(self) -> tuple[Support, ...]:
@@ -487,13 +288,13 @@ class ContrastiveLoss(_Loss):
     def examples(cls) -> tuple[Example, ...]:
         same = TensorType("bool", (4,))
         return (
-            *cls._examples((_COLUMN, _COLUMN), {"margin": 2.0, "reduction": "sum"}),
-            *cls._examples((_COLUMN, _LABELS), {"reduction": "none"}),
-            *cls._examples((_COLUMN, same)),
+            *cls.with_options((_COLUMN, _COLUMN), {"margin": 2.0, "reduction": "sum"}),
+            *cls.with_options((_COLUMN, _LABELS), {"reduction": "none"}),
+            *cls.with_options((_COLUMN, same)),
         )
 
 
-class CTCLoss(_Loss):
+class CTCLoss(Criterion):
     """Connectionist temporal classification: all alignments of a sequence with its labels.
 
     Log probabilities `[N, T, C]` (batch first, unlike torch's), labels int `[N, S]`, the lengths of
@@ -515,10 +316,10 @@ class CTCLoss(_Loss):
         check_rank(self, targets, "N, S", input=1)
         check_equal(self, "targets' batch", targets.shape[0], x.shape[0], input=1)
         for number, length in enumerate(lengths, 2):
-            _check_shape(self, length, x.shape[:1], number)
+            check_shape(self, length, x.shape[:1], number)
         for number, labels in enumerate(inputs[1:], 1):
             check_dtype(self, labels, "int", input=number)
-        return self._reduced(x.shape[0])
+        return self.reduced(x.shape[0])
 
     def _check_blank(self, classes: Size) -> None:
         if self.blank < 0 or (isinstance(classes, int) and self.blank >= classes):
@@ -543,4 +344,4 @@ class CTCLoss(_Loss):
         lengths = TensorType("int", (2,))
         inputs = (TensorType("float", (2, 6, 4)), TensorType("int", (2, 3)), lengths, lengths)
         options = {"reduction": "none", "blank": 3, "zero_infinity": True}
-        return cls._examples(inputs, options)
+        return cls.with_options(inputs, options)

@@ -6,31 +6,38 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.ops.classification import (
+    AdaptiveLogSoftmaxWithLoss,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    MultiLabelSoftMarginLoss,
+    NLLLoss,
+)
 from addnn_spec.ops.encoding import PositionalEncoding, RotaryEmbedding
 from addnn_spec.ops.loss import (
-    BCELoss,
     ContrastiveLoss,
     CosineEmbeddingLoss,
-    CrossEntropyLoss,
     CTCLoss,
     MSELoss,
-    NLLLoss,
     TripletMarginLoss,
 )
 from addnn_spec.ops.sampling import GaussianSample, GumbelSoftmax
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.sizes.symbolic import Symbol
 from tests.ops.harness import build, run
+from tests.zoo.emitted import emitted_text
 
 COLUMN = TensorType("float", (4,))
 MATRIX = TensorType("float", (4, 5))
 
 
-def code_of(operator: Operator, *inputs: TensorType) -> str:
+def code_of(operator: Operator, *inputs: TensorType | None) -> str:
     with pytest.raises(OperatorError) as caught:
-        operator.infer(*inputs)
+        operator.infer(*inputs)  # type: ignore[arg-type]
     return caught.value.code
 
 
@@ -124,3 +131,48 @@ def test_rotary_embedding_turns_pairs() -> None:
             turned = pair * complex(math.cos(angle), math.sin(angle))
             assert complex(*output[0, t, 2 * i : 2 * i + 2].tolist()) == pytest.approx(turned)
     assert code_of(RotaryEmbedding(), TensorType("float", (1, 5, 7))) == "E0305"
+
+
+def test_weights_of_classes_have_their_shape() -> None:
+    labels, four = TensorType("int", (4,)), TensorType("float", (4,))
+    assert code_of(CrossEntropyLoss(), MATRIX, labels, four) == "E0303"
+    assert code_of(CrossEntropyLoss(), MATRIX, labels, TensorType("int", (5,))) == "E0307"
+    assert code_of(BCELoss(), MATRIX, MATRIX, four) == "E0303"
+    assert code_of(BCEWithLogitsLoss(), COLUMN, COLUMN, None, MATRIX) == "E0303"
+    assert code_of(MultiLabelSoftMarginLoss(), MATRIX, MATRIX, four) == "E0303"
+
+
+def test_a_mean_over_weighted_classes_is_over_their_weights() -> None:
+    """`−Σ w_y log p_y / Σ w_y`, through a network whose weights are a buffer."""
+    network = emitted_text(
+        """network Weighted {
+          input x: float[N, 3]
+          input label: int[N] when training
+          buffer rare: [3] = [1, 2, 5]
+          output y = x
+          output loss = (x, label) -> CrossEntropyLoss(weight = rare) when training
+          output named = (x, label) -> named: CrossEntropyLoss(weight = rare) when training
+        }"""
+    ).train()
+    logits = torch.tensor([[0.5, 1.0, -1.0], [0.0, 2.0, 0.25]], dtype=torch.float64)
+    _, loss, named = network(logits, torch.tensor([2, 0]))
+    found = [-row[label] + row.exp().sum().log() for row, label in zip(logits, (2, 0), strict=True)]
+    assert loss.item() == pytest.approx((5 * found[0] + found[1]).item() / 6, rel=1e-12)
+    assert named.item() == pytest.approx(loss.item(), rel=1e-12)
+
+
+def test_adaptive_softmax_counts_the_costliest_labels() -> None:
+    x, target = TensorType("float", (4, 8)), TensorType("int", (4,))
+    operator = AdaptiveLogSoftmaxWithLoss(n_classes=12, cutoffs=(1, 4), div_value=2.0)
+    module = build(operator, (x, target))
+    assert module is not None
+    costs = []
+    for label in (0, 2, 8):
+        with FlopCounterMode(display=False) as counter:
+            module(torch.randn(4, 8, dtype=torch.float64), torch.full((4,), label))
+        costs.append(counter.get_total_flops() // 2)
+    assert operator.macs(x, target) == max(costs) == costs[1] > costs[2] > costs[0]
+    for cutoffs in ((), (4, 4), (4, 12)):
+        wrong = AdaptiveLogSoftmaxWithLoss(n_classes=12, cutoffs=cutoffs)
+        assert code_of(wrong, x, target) == "E0201"
+    assert code_of(AdaptiveLogSoftmaxWithLoss(n_classes=12, cutoffs=(2, 4)), x, target) == "E0304"
