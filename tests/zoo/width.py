@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
 from tests.zoo.cv import any_size, made, staged
 from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference
@@ -36,6 +43,32 @@ def _pyramid200(alpha: int) -> Reference:
     return any_size(made(path, arguments, weights=weights, size=33, slow=True))
 
 
+def _xception_same() -> Reference:
+    """timm's network with Keras' eps, and pools that pad where TensorFlow does.
+
+    At 43×43 as at 299×299, only the second pool sees an even size.
+    """
+    reference = timm("legacy_xception")
+
+    def build() -> nn.Module:
+        module = reference.build()
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eps = 0.001
+        rep = cast(nn.Sequential, module.get_submodule("block2.rep"))
+        rep[-1] = _AtTheEnd()
+        return module
+
+    return replace(reference, build=build, full=build, settings={"size": 43})
+
+
+class _AtTheEnd(nn.Module):
+    """A pool of 3 by 2, padded at the right and the bottom."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.max_pool2d(functional.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)
+
+
 REFERENCES: dict[str, Reference] = {
     "WRN16_8": _wrn(16, 8),
     "WRN28_10": _wrn(28, 10),
@@ -46,7 +79,8 @@ REFERENCES: dict[str, Reference] = {
     "PyramidNet164_a270": _pyramid("pyramidnet164_a270_bn_cifar10", "bn4", slow=True),
     "PyramidNet200_a300": _pyramid200(300),
     "PyramidNet200_a450": _pyramid200(450),
-    "Xception": timm("legacy_xception", size=37, slow=True),
+    "Xception": timm("legacy_xception", size=37),
+    "Xception_same": _xception_same(),
     "ResNeXt50_32x4d": torchvision("resnext50_32x4d", size=33),
     "ResNeXt101_32x8d": torchvision("resnext101_32x8d", size=33),
     "ResNeXt101_64x4d": torchvision("resnext101_64x4d", size=33),
