@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tokenize
 from functools import cache
 from importlib import import_module
@@ -13,26 +14,25 @@ from addnn_spec.resources import folder
 from tests import oracles
 
 SPECS = folder("specs")
-OTHERS = {"generative", "graphs", "metric", "sequences"}
-"""Families that are not of convolutional networks; `blocks` counts with those that are,
-but for layers that none of them is made of."""
+OTHERS = {"blocks", "generative", "graphs", "metric", "sequences"}
+"""Families that are not of convolutional networks; of `blocks` counts what those import."""
+IMPORT = re.compile(r'^from "([^"]+)" import', re.MULTILINE)
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
 
 def test_the_convolutional_specs_are_short_together() -> None:
-    files = [path for path in SPECS.glob("*/*.net") if path.parent.name not in OTHERS]
-    layers = ("attention", "encoder_decoder", "layers", "pooling", "recurrent")
-    others = {SPECS / "blocks" / f"{name}.net" for name in layers}
-    assert sum(len(path.read_text().splitlines()) for path in set(files) - others) < 2500
+    families = {path for path in SPECS.glob("*/*.net") if path.parent.name not in OTHERS}
+    assert sum(len(path.read_text().splitlines()) for path in _with_imports(families)) < 2500
 
 
-def test_residual_networks_take_less_than_45_lines() -> None:
-    """ResNet-18 to -152, and beside them all that ResNeXt-50 and -101 need."""
-    resnext = (SPECS / "width" / "resnext.net").read_text(encoding="utf-8").splitlines()
-    networks = [line for line in resnext if line.startswith("network ") and " = ResNet(" in line]
-    assert len(networks) == 4
-    imports = [line for line in resnext if line.startswith("from ")]
-    assert _spec_lines(SPECS / "depth" / "resnet.net") + len(imports + networks) < 45
+def _with_imports(files: set[Path]) -> set[Path]:
+    """Specs and the files that they import from, and so on."""
+    found, new = set[Path](), files
+    while new:
+        found |= new
+        names = {name for path in new for name in IMPORT.findall(path.read_text(encoding="utf-8"))}
+        new = {path for name in names for path in SPECS.rglob(name)} - found
+    return found
 
 
 def test_no_spec_is_longer_than_its_reference() -> None:
