@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label
 from addnn_spec.source import Source, Span
@@ -15,14 +17,17 @@ _BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _FORBIDDEN = re.compile(f"[\\r\\0{_BIDI_CONTROLS}]")
 
 
-def read_source(path: Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Source:
+def read_source(
+    path: Path, *, name: str | None = None, root: Path | None = None, max_bytes: int = MAX_BYTES
+) -> Source:
     """Read a spec; `name` is the path to show, by default the path as given.
 
-    Raises `DiagnosticError`: E0601 if the file cannot be read, and as `decode` does.
+    With a `root`, what is read is a file below that folder, whatever links are put on the way
+    meanwhile. Raises `DiagnosticError`: E0601 if the file cannot be read, and as `decode` does.
     """
     shown = str(path) if name is None else name
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if root is None else _open_below(root, path) as file:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = error.strerror if isinstance(error, OSError) else None
@@ -30,6 +35,28 @@ def read_source(path: Path, *, name: str | None = None, max_bytes: int = MAX_BYT
             Diagnostic("E0601", f"{shown} cannot be read: {reason or error}")
         ) from error
     return decode(shown, data, max_bytes=max_bytes)
+
+
+def _open_below(root: Path, path: Path) -> BinaryIO:
+    """Open the file that a path leads to, links followed; raises OSError if it is outside `root`.
+
+    A check of a path says little of what is opened afterwards: so what the path leads to is opened
+    from the root on, folder by folder, and a link that has come there is not followed.
+    """
+    top = root.resolve()
+    real = path.resolve()
+    if not real.is_relative_to(top):
+        raise OSError("it leads out of the folder")
+    if os.open not in os.supports_dir_fd:
+        return real.open("rb")
+    handle = os.open(top, os.O_RDONLY)
+    for part in real.relative_to(top).parts:
+        folder = handle
+        try:
+            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+    return os.fdopen(handle, "rb")
 
 
 def decode(name: str, data: bytes, *, max_bytes: int = MAX_BYTES) -> Source:

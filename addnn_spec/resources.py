@@ -6,6 +6,7 @@ A wheel carries them in `addnn_spec/_data`; an editable install finds them in th
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -47,5 +48,10 @@ def find_spec(path: str) -> Path | None:
         return direct
     if "/" in path:
         return None
-    found = sorted(found for found in root.glob("*/*.net") if found.name == path)
-    return found[0] if found else None
+    return _by_name(root).get(path)
+
+
+@cache
+def _by_name(root: Path) -> dict[str, Path]:
+    """The files in the folders of a folder, the first of each name."""
+    return {path.name: path for path in sorted(root.glob("*/*.net"), reverse=True)}

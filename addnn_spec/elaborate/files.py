@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -52,13 +53,19 @@ class Loader:
         self.elaborator = Higher(Context(collector, self.limits))
         self._loaded: dict[Path, LoadedFile | None] = {}
         self._loading: list[Path] = []
+        self._looked = 0
 
-    def load(self, path: Path, name: str | None = None) -> LoadedFile | None:
-        """The file at `path`, or None where it cannot be read (the collector knows why)."""
+    def load(
+        self, path: Path, name: str | None = None, *, root: Path | None = None
+    ) -> LoadedFile | None:
+        """The file at `path`, or None where it cannot be read (the collector knows why).
+
+        With a `root`, it must be below that folder.
+        """
         resolved = path.resolve()
         if resolved not in self._loaded:
             try:
-                source = read_source(path, name=name, max_bytes=self.limits.text_bytes)
+                source = read_source(path, name=name, root=root, max_bytes=self.limits.text_bytes)
             except DiagnosticError as error:
                 for diagnostic in error.diagnostics:
                     self.collector.add(diagnostic)
@@ -183,7 +190,7 @@ class Loader:
         found = imported.env.names.get(name.name)
         if found is not None:
             return found.value
-        close = near(name.name, list(imported.env.names))
+        close = self._near(name.name, lambda: imported.env.names)
         self.collector.add(
             Diagnostic(
                 "E0104",
@@ -221,7 +228,7 @@ class Loader:
             return None
         beside = folder is not None and path == folder / item.path
         shown = PurePath(file.source.name).parent / item.path if beside else PurePath(item.path)
-        return self.load(path, shown.as_posix())
+        return self.load(path, shown.as_posix(), root=folder if beside else specs_folder("specs"))
 
     def _locate(self, item: ast.Import, folder: Path | None) -> Path | None:
         """The file that an import names: beside this file, or of the standard library."""
@@ -240,18 +247,28 @@ class Loader:
                     if inside
                     else f'the path "{item.path}" leads out of this folder',
                     Label(item.path_span),
-                    help=_near_file(item.path, folder) if inside else _REACH,
+                    help=self._near_file(item.path, folder) if inside else _REACH,
                 )
             )
         return packaged
 
+    def _near_file(self, path: str, folder: Path | None) -> str:
+        close = self._near(path, lambda: _files_near(path, folder))
+        return f'did you mean "{close[0]}"?' if close else _REACH
 
+    def _near(self, name: str, candidates: Callable[[], Iterable[str]]) -> list[str]:
+        """Near names for the first mistakes: to look for one costs more than an import."""
+        self._looked += 1
+        return near(name, candidates()) if self._looked <= _MOST_LOOKED else []
+
+
+_MOST_LOOKED = 100
 _REACH = "a spec imports from its own folder and below, and from the standard library: addnn list"
 
 
-def _near_file(path: str, folder: Path | None) -> str:
+def _files_near(path: str, folder: Path | None) -> Iterator[str]:
+    """The files where a path's file would be, and those of the standard library."""
     home = PurePath(path).parent
-    beside = [] if folder is None else (folder / home).glob("*.net")
-    packaged = [found.name for found in specs_folder("specs").rglob("*.net")]
-    close = near(path, [*((home / found.name).as_posix() for found in beside), *packaged])
-    return f'did you mean "{close[0]}"?' if close else _REACH
+    if folder is not None and (folder / home).resolve().is_relative_to(folder.resolve()):
+        yield from ((home / found.name).as_posix() for found in (folder / home).glob("*.net"))
+    yield from (found.name for found in specs_folder("specs").rglob("*.net"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,79 @@ def found_in(path: Path) -> set[str]:
     session = Session(path)
     session.check()
     return {diagnostic.code for diagnostic in session.collector.errors}
+
+
+# --- links that change while a spec is read ------------------------------------------------------
+def swap(link: Path, target: Path) -> None:
+    """Put a link to the target in the place of what is there, at once."""
+    other = link.with_name(".swap")
+    other.symlink_to(target)
+    other.replace(link)
+
+
+@pytest.fixture
+def swapped(tmp_path: Path) -> Path:
+    """What is imported, `near.net` or `a/near.net`, has Near; what a swapped link gives has not."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder, name in ((inside / "real", "Near"), (outside, "Secret")):
+        folder.mkdir(parents=True)
+        (folder / "near.net").write_text(f"block {name} {{ return x -> ReLU }}\n")
+    for path, place in (("near.net", "file"), ("a/near.net", "folder")):
+        (inside / f"{place}.net").write_text(
+            f'from "{path}" import Near\n'
+            "network Net { input x: float[N, 3] output y = x -> Near }\n"
+        )
+    swap(inside / "near.net", inside / "real" / "near.net")
+    swap(inside / "a", inside / "real")
+    return inside
+
+
+def links(inside: Path, place: str) -> tuple[Path, Path, Path]:
+    """The link, where it leads inside, and where it leads outside."""
+    tail = "near.net" if place == "file" else ""
+    link = inside / ("near.net" if place == "file" else "a")
+    return link, inside / "real" / tail, inside.parent / "outside" / tail
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+@pytest.mark.parametrize("call", range(1, 9))
+def test_a_link_swapped_after_a_check_is_not_followed(
+    swapped: Path, monkeypatch: pytest.MonkeyPatch, place: str, call: int
+) -> None:
+    """It is swapped right after the first, second … time that a path is looked at."""
+    link, _, outside = links(swapped, place)
+    real, calls = os.path.realpath, 0
+
+    def looked(*args: object, **options: object) -> object:
+        nonlocal calls
+        found = real(*args, **options)  # type: ignore[call-overload]
+        if "near.net" in str(args[0]):
+            calls += 1
+            if calls == call:
+                swap(link, outside)
+        return found
+
+    monkeypatch.setattr(os.path, "realpath", looked)
+    assert found_in(swapped / f"{place}.net") <= {"E0103", "E0601"}
+    assert calls >= 2
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_link_that_is_swapped_all_the_time_never_leads_out(swapped: Path, place: str) -> None:
+    link, inside, outside = links(swapped, place)
+    stop = threading.Event()
+
+    def swapping() -> None:
+        while not stop.is_set():
+            swap(link, outside)
+            swap(link, inside)
+
+    thread = threading.Thread(target=swapping)
+    thread.start()
+    try:
+        found = [found_in(swapped / f"{place}.net") for _ in range(500)]
+    finally:
+        stop.set()
+        thread.join()
+    assert set().union(*found) <= {"E0103", "E0601"}
+    assert set() in found
