@@ -33,10 +33,12 @@ class Frame:
 
     builder: Builder | None
     env: Env
+    repeated: bool = False
+    """It is a turn of a loop that is written out in the graph."""
 
-    def inner(self) -> Frame:
+    def inner(self, *, repeated: bool = False) -> Frame:
         """The same graph, with a scope of its own."""
-        return Frame(self.builder, Env(self.env))
+        return Frame(self.builder, Env(self.env), self.repeated or repeated)
 
 
 class Poison:

@@ -20,11 +20,12 @@ from addnn_spec.elaborate.blocks import Blocks, Built
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.unlabelled import warn_unlabelled
 from addnn_spec.graph import Kind, Placeholder, Ref
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import names_read
 from addnn_spec.syntax.findings import MAX_NAME
+from addnn_spec.syntax.walk import names_read
 from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of
 
 
@@ -88,13 +89,13 @@ class Chains(Blocks):
         label = self.text(text, frame)
         if label == "_":
             return label
-        if not well_formed(label):
         if len(label) > MAX_NAME:
             self.ctx.fail(
                 "E0406",
                 f"a label has at most {MAX_NAME} characters, and this one {len(label):,}",
                 text.span,
             )
+        if not well_formed(label):
             self.ctx.fail(
                 "E0406",
                 f'"{label}" cannot be a label',
@@ -263,7 +264,7 @@ class Chains(Blocks):
         return range(count)
 
     def _turn_frame(self, core: ast.Repeat | ast.For, value: Value, frame: Frame) -> Frame:
-        inner = frame.inner()
+        inner = frame.inner(repeated=True)
         if isinstance(core, ast.For):
             self.bind(core.targets, value, inner, "loop")
         elif core.index is not None:
@@ -283,6 +284,17 @@ class Chains(Blocks):
         builder = frame.builder
         assert builder is not None
         self._check_expansion(core, len(turns), builder)
+        first = len(builder.entries)
+        flow = self._written_turns(core, turns, flow, frame, placed)
+        if isinstance(core, ast.Repeat) and len(turns) > 1 and not (placed or frame.repeated):
+            warn_unlabelled(builder, first, self.ctx, core.span)
+        return flow
+
+    def _written_turns(
+        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, placed: bool
+    ) -> Value:
+        builder = frame.builder
+        assert builder is not None
         for k, value in enumerate(turns):
             self.ctx.step(core.span)
             before = len(builder.entries)

@@ -248,7 +248,7 @@ def _by_hand(build: Callable[[], nn.Module], **how: Any) -> Reference:
     return Reference(EQUATIONS, build, **how)
 
 
-_UNET = renamed((r"\.0\.(weight|bias)", r".conv2d.\1"), (r"\.2\.(weight|bias)", r".conv2d_2.\1"))
+_UNET = renamed((r"\.0\.(weight|bias)", r".conv1.\1"), (r"\.2\.(weight|bias)", r".conv2.\1"))
 _GOOGLENET = renamed((r"((?:inception|aux)\w+\.[crp]\w+|conv\d|reduce2)\.(\w+)$", r"\1.conv2d.\2"))
 _AMOEBANET = renamed(
     (r"\.reduce2\.(conv|bn)\.", r".reduce2.actconvbn.\1."),
