@@ -35,6 +35,15 @@ def _with_imports(files: set[Path]) -> set[Path]:
     return found
 
 
+def test_residual_networks_take_less_than_45_lines() -> None:
+    """ResNet-18 to -152, and beside them all that ResNeXt-50 and -101 need."""
+    resnext = (SPECS / "width" / "resnext.net").read_text(encoding="utf-8").splitlines()
+    networks = [line for line in resnext if line.startswith("network ") and " = ResNet(" in line]
+    assert len(networks) == 4
+    imports = [line for line in resnext if line.startswith("from ")]
+    assert _spec_lines(SPECS / "depth" / "resnet.net") + len(imports + networks) < 45
+
+
 def test_no_spec_is_longer_than_its_reference() -> None:
     longer, compared = [], 0
     for entry in entries():
