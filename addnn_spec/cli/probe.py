@@ -148,7 +148,27 @@ device_options = _all(
     "measures",
     multiple=True,
     metavar="NAME",
-    help="classification_rate, linear_probe, nc1, effective_rank, two_nn.",
+    help="classification_rate, linear_probe, nc1, effective_rank, two_nn, cka; repeatable.",
+)
+@click.option(
+    "--normalisation",
+    type=click.Choice(["none", "z-score"]),
+    default="none",
+    show_default=True,
+    help="z-score: each feature over its standard deviation on train.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["euclidean", "whiten"]),
+    default="euclidean",
+    show_default=True,
+    help="whiten: the Mahalanobis distance of the training samples' covariance.",
+)
+@click.option(
+    "--sketch",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Fold wider nodes to K values: an approximation, whose error is measured.",
 )
 @click.option(
     "--mode",
@@ -213,20 +233,23 @@ def _request(
     progress: Callable[[float, str], None],
 ) -> Request:
     from addnn_spec.probes.run import Request, pick_device
-    from addnn_spec.runtime.measuring import MEASURES
+    from addnn_spec.runtime.errors import RuntimeRefusal
+    from addnn_spec.runtime.measuring import CKA, measures_named
     from addnn_spec.runtime.probing import Settings
 
-    unknown = [name for name in given["measures"] if name not in MEASURES]
-    if unknown:
-        help = f"there are {', '.join(MEASURES)}"
-        raise UsageError(Diagnostic("E0607", f"there is no measure {unknown[0]}", help=help))
+    try:
+        measures = measures_named(given["measures"])
+    except RuntimeRefusal as error:
+        raise UsageError(Diagnostic(error.code, error.message, help=error.help)) from error
     names = ("order", "ties", "reduction", "sequence", "mode", "batch")
+    spaces = ("normalisation", "metric", "sketch")
     settings = Settings(
-        **{name: given[name] for name in names},
+        **{name: given[name] for name in (*names, *spaces)},
         precision=precision,  # type: ignore[arg-type]  # click has checked it
         device=pick_device(device),
         budget=budget,
-        measures={name: MEASURES[name] for name in given["measures"]},
+        measures=measures,
+        cka=CKA in given["measures"],
     )
     return Request(
         nodes=tuple(part for text in given["nodes"] for part in text.split(",")),

@@ -20,6 +20,8 @@ from addnn_spec.indices.inputs import ArrayLike, as_codes, as_samples, check_len
 from addnn_spec.indices.neighbours import Neighbours
 from addnn_spec.indices.query import neighbours
 
+_EPSILON = torch.finfo(torch.float64).eps
+
 
 def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
     """Linear centred kernel alignment of two nodes on the same samples, (m, d) and (m, k).
@@ -80,12 +82,56 @@ def effective_rank(X: ArrayLike) -> float:
     Raises:
         UndefinedIndexError: all samples are equal.
     """
-    singular = torch.linalg.svdvals(_centred(X))
+    return _effective_rank(torch.linalg.svdvals(_centred(X)))
+
+
+def _effective_rank(singular: Tensor) -> float:
     total = float(singular.sum())
     if total == 0:
         raise UndefinedIndexError("the effective rank needs samples that differ")
     share = singular / total
     return math.exp(-float(torch.special.xlogy(share, share).sum()))
+
+
+def centred_gram(gram: Tensor) -> Tensor:
+    """Inner products (m, m), float64, of samples about their mean, from those about any point."""
+    mean = gram.mean(dim=0)
+    return gram - mean[:, None] - mean + mean.mean()
+
+
+def effective_rank_of(gram: Tensor) -> float:
+    """``effective_rank`` from the samples' inner products (m, m): their eigenvalues' roots.
+
+    Squaring costs half the digits: singular values below 1e-8 of the largest are not told from 0.
+
+    Raises:
+        UndefinedIndexError: all samples are equal.
+    """
+    values = torch.linalg.eigvalsh(centred_gram(gram))
+    values = values.where(values > float(values[-1]) * len(gram) * _EPSILON, 0.0)
+    return _effective_rank(values.clamp_min(0).sqrt())
+
+
+def neural_collapse_of(gram: Tensor, y: ArrayLike) -> float:
+    """``neural_collapse`` from the samples' inner products (m, m), about any point.
+
+    Raises:
+        UndefinedIndexError: as ``neural_collapse``.
+    """
+    classes, (codes,) = as_codes(y)
+    count = len(classes)
+    if count < 2:
+        raise UndefinedIndexError("neural collapse needs two classes")
+    member = functional.one_hot(codes, count).to(gram)
+    average = member / member.sum(dim=0)
+    about = average - average.mean(dim=1, keepdim=True)  # the class means about their mean
+    values, vectors = torch.linalg.eigh(about.T @ gram @ about)
+    kept = values > float(values[-1]) * len(gram) * _EPSILON
+    if not bool(kept.any()):
+        raise UndefinedIndexError("neural collapse needs class means that differ")
+    along = gram @ about @ vectors[:, kept] / values[kept].sqrt()
+    within = along - member @ (average.T @ along)
+    return float((within.square().mean(dim=0) / (values[kept] / count)).sum() / count)
 
 
 def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:

@@ -77,22 +77,51 @@ class Space:
         return (samples.double() - self.shift) @ self.matrix
 
 
+class Spread:
+    """Means and deviations of features over blocks of samples, merged as they come.
+
+    Chan, Golub and LeVeque 1979: each block's sum of squares about its own mean, in float64.
+    """
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        self.count = 0
+        with torch.inference_mode(False):
+            self.mean = torch.zeros(width, dtype=torch.float64, device=device)
+            self.square = torch.zeros_like(self.mean)
+
+    def add(self, rows: Tensor) -> None:
+        """A block (n, width).
+
+        Raises:
+            NotFiniteError: a value is NaN or infinite.
+        """
+        check_finite(rows, self.count)
+        old, new = self.count, len(rows)
+        self.count += new
+        for columns in column_chunks(len(self.mean)):
+            part = rows[:, columns].double()
+            mean = part.mean(dim=0)
+            change = mean - self.mean[columns]
+            self.square[columns] += (part - mean).square_().sum(dim=0)
+            self.square[columns] += change.square() * (old * new / self.count)
+            self.mean[columns] += change * (new / self.count)
+
+    def weight(self) -> Tensor:
+        """1 / (the standard deviation, ddof 1, + 1e-10) of each feature (width,).
+
+        Raises:
+            OptionError: fewer than two samples.
+        """
+        if self.count < 2:
+            raise OptionError("normalisation needs 2 samples or more")
+        return 1 / ((self.square / (self.count - 1)).sqrt() + 1e-10)
+
+
 def _z_score(samples: Tensor) -> Tensor:
-    if len(samples) < 2:
-        raise OptionError("normalisation needs 2 samples or more")
-    check_finite(samples)
-    deviation = torch.empty(samples.shape[1], dtype=torch.float64, device=samples.device)
-    for columns in column_chunks(samples.shape[1]):
-        first = samples[:1, columns].double()
-        total = square = torch.zeros_like(first[0])
-        for part in torch.split(samples, 1024):
-            centred = part[:, columns].double() - first
-            total = total + centred.sum(dim=0)
-        mean = total / len(samples)
-        for part in torch.split(samples, 1024):
-            square = square + (part[:, columns].double() - first - mean).square_().sum(dim=0)
-        deviation[columns] = (square / (len(samples) - 1)).sqrt()
-    return 1 / (deviation + 1e-10)
+    spread = Spread(samples.shape[1], samples.device)
+    for part in torch.split(samples, 1024):
+        spread.add(part)
+    return spread.weight()
 
 
 def _root(matrix: Tensor, width: int) -> Tensor:

@@ -11,7 +11,9 @@ import numpy as np
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.runtime.record import IndexRecord, NodeRecord, RunRecord, Split
 
-_OPTIONS = ("reduction", "sequence", "normalisation", "metric", "ties", "precision", "mode")
+_OPTIONS = (
+    *("reduction", "sequence", "normalisation", "metric", "sketch", "ties", "precision", "mode"),
+)
 _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 
 

@@ -6,7 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from addnn_spec.probes.nodes import (
 from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.measuring import MEASURES, Measure
+from addnn_spec.runtime.measuring import CKA, Measure, measures_named
 from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
 from addnn_spec.runtime.record import (
     NetworkRecord,
@@ -92,6 +92,9 @@ def probe(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     device: str = "auto",
+    normalize: bool = False,
+    metric: Literal["euclidean", "whiten"] = "euclidean",
+    sketch: int | None = None,
     precision: Literal["float32", "bf16", "fp16"] = "float32",
     mode: Literal["eval", "train"] = "eval",
     budget: int = 4 * GIB,
@@ -105,32 +108,36 @@ def probe(
     there hooks see submodules alone, unless it was emitted with `--probes`. `train` and `test` are
     what `open_data` takes: a bundled set's name, a path, a Dataset, or a pair (x, y) of arrays.
     `samples` are drawn of each, balanced by class. `nodes` chooses: `layers`, `blocks`, `all`, or
-    patterns of paths. `budget` is in bytes. `measures` names others of `MEASURES`, or maps names to
-    functions of a node's `Rows`. `output` is a file for the run: what is done is saved there also
-    when the run is stopped, and an unfinished run there with the same network, data and options is
-    gone on with.
+    patterns of paths. `normalize` divides each feature by its standard deviation on train; `sketch`
+    folds wider nodes to so many values, and says how far that is off. `budget` is in bytes.
+    `measures` names others of `MEASURES`, or `cka`, or maps names to functions of a node's `Rows`.
+    `output` is a file for the run: what is done is saved there also when the run is stopped, and an
+    unfinished run there with the same network, data and options is gone on with.
 
     The module is left as it was, to the bit: mode, gradients, running statistics, random state.
 
     Raises `DiagnosticError` for a spec, weights, data or options that cannot be used.
     """
     preparation = Preparation(layout, channels, resize, crop, tuple(mean), tuple(std))
-    chosen = (
-        {name: MEASURES[name] for name in measures}
-        if not isinstance(measures, Mapping)
-        else (dict(measures))
-    )
+    try:
+        chosen = measures_named(measures) if not isinstance(measures, Mapping) else dict(measures)
+    except RuntimeRefusal as error:
+        raise DiagnosticError(Diagnostic(error.code, error.message, help=error.help)) from error
     settings = Settings(
-        order,
-        ties,
-        reduction,
-        sequence,
-        precision,
-        mode,
-        pick_device(device),
-        budget,
-        batch,
-        chosen,
+        order=order,
+        ties=ties,
+        reduction=reduction,
+        sequence=sequence,
+        precision=precision,
+        mode=mode,
+        device=pick_device(device),
+        budget=budget,
+        batch=batch,
+        measures=chosen,
+        normalisation="z-score" if normalize else "none",
+        metric=metric,
+        sketch=sketch,
+        cka=CKA in measures,
     )
     patterns = (nodes,) if isinstance(nodes, str) else tuple(nodes)
     request = Request(
@@ -217,7 +224,8 @@ class _Runner:
             for node in self.chosen
             if node.label not in self.above
         ]
-        self.prober = Prober(self.module, probes, self.feed, request.settings, exchange=exchange)
+        asked = replace(request.settings, seed=request.seed)
+        self.prober = Prober(self.module, probes, self.feed, asked, exchange=exchange)
         self.done: dict[str, Measured] = {}
         self.notes = [*self.prober.notes]
         self.saved = time.monotonic()
@@ -327,7 +335,7 @@ class _Runner:
     def _resume(self) -> None:
         """Take over the nodes of an earlier run of the same, and plan for the rest."""
         before = self.request.before or self._unfinished()
-        if before is None:
+        if before is None or self.request.settings.cka:  # CKA takes all nodes in one run
             return
         mine = self._record(complete=False)
         for part in ("network", "data", "options", "versions"):
@@ -370,12 +378,15 @@ class _Runner:
         settings, request = self.request.settings, self.request
         options = OptionsRecord(
             nodes=request.nodes,
-            measures=tuple(settings.measures),
+            measures=(*settings.measures, *((CKA,) if settings.cka else ())),
             seed=request.seed,
             order=settings.order,
             reduction=settings.reduction,
             sequence=settings.sequence,
             ties=settings.ties,
+            normalisation=settings.normalisation,
+            metric=settings.metric,
+            sketch=settings.sketch,
             precision=settings.precision,
             mode=settings.mode,
             batch=self.prober.batch,
@@ -397,6 +408,7 @@ class _Runner:
             plan=self.plan,
             chance=self.prober.scorer.chance(),
             nodes=tuple(self._nodes()),
+            cka=self.prober.cka,
             notes=tuple(self.notes),
         )
 

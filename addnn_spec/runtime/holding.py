@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import NotFiniteError
-from addnn_spec.indices.geometry import Block, Frame, Scratch, check_finite
+from addnn_spec.indices.geometry import Block, Frame, Scratch, check_finite, column_chunks
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
+from addnn_spec.indices.space import Fold, Spread
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.record import Split
 from addnn_spec.runtime.samples import Batch
@@ -18,21 +20,71 @@ from addnn_spec.runtime.scoring import Scorer
 _BLOCK = 1024  # rows of a held block, at most
 _ROW_BYTES = 16 * 1024  # what a row of it takes while others stream past
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_FARTHEST = 2.0**40  # scaled values beyond it could overflow float32 products
+_FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products
 
 
 class Whole:
-    """All rows of a node: one tensor for train, one for test."""
+    """All rows of a node: one tensor for train, one for test.
 
-    def __init__(self, scorer: Scorer, dimensions: int, like: Tensor) -> None:
+    `gauge`: its features' deviations on train are taken as the rows come.
+    """
+
+    def __init__(self, rows: Sequence[int], like: Tensor, gauge: Spread | None = None) -> None:
         with torch.inference_mode(False):
             self.parts = tuple(
-                torch.empty(rows, dimensions, dtype=like.dtype, device=like.device)
-                for rows in scorer.rows
+                torch.empty(count, like.shape[1], dtype=like.dtype, device=like.device)
+                for count in rows
             )
+        self.gauge = gauge
 
     def take(self, number: int, batch: Batch, rows: Tensor) -> None:
         self.parts[batch.split][batch.first_row : batch.last_row] = rows
+        if self.gauge is not None and batch.split == 0:
+            self.gauge.add(rows)
+
+
+class Gauge:
+    """Nothing is held: the deviations of a node's features on train are taken."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+
+    def take(self, number: int, batch: Batch, rows: Tensor) -> None:
+        self.running.check_twin(number, rows)
+        if batch.split == 0:
+            self.running.gauge(rows).add(rows)
+
+
+class Sketched:
+    """A node's rows folded as they come, and all values of a few samples of each split.
+
+    `picks` are the places of these in each split, ascending.
+    """
+
+    def __init__(
+        self,
+        running: Running,
+        fold: Fold,
+        rows: Sequence[int],
+        picks: Sequence[Tensor],
+        like: Tensor,
+    ) -> None:
+        self.fold, self.picks = fold, tuple(picks)
+        self.weight = running.weight()
+        self.shift = like.double().mean(dim=0)
+        self.parts = Whole(rows, like.new_empty(1, fold.width, dtype=torch.float32)).parts
+        self.checked = Whole([len(pick) for pick in picks], like).parts
+        self.running = running
+
+    def take(self, number: int, batch: Batch, rows: Tensor) -> None:
+        self.running.check_twin(number, rows)
+        check_finite(rows, batch.first_row)
+        folded = self.fold.apply(rows, self.shift, self.weight)
+        self.parts[batch.split][batch.first_row : batch.last_row] = folded
+        picks = self.picks[batch.split]
+        first, last = torch.searchsorted(picks, torch.tensor([batch.first_row, batch.last_row]))
+        places = picks[first:last] - batch.first_row
+        self.checked[batch.split][first:last] = rows[places.to(rows.device)]
 
 
 @dataclass(frozen=True)
@@ -46,15 +98,30 @@ class _Placed:
 class Running:
     """What lasts from part to part of a node too large to be held whole."""
 
-    def __init__(self, scorer: Scorer, scratch: Scratch) -> None:
+    def __init__(self, scorer: Scorer, scratch: Scratch, *, keeps_gram: bool = False) -> None:
         self.scorer = scorer
         self.scratch = scratch
+        self.keeps_gram = keeps_gram
         self.frame: Frame | None = None
         self.found: dict[Split, RunningNeighbours] = {}
+        self.spread: Spread | None = None
+        """Of the features, where they are gauged."""
+        self.gram: Tensor | None = None
+        """Inner products of the training rows about the frame's shift, where they are wanted."""
         self.seen: dict[int, int] = {}
         """A sum over the bits of each batch's rows."""
         self.broken = ""
         """Why the node cannot be measured."""
+
+    def gauge(self, like: Tensor) -> Spread:
+        """What gauges the features, begun with the first rows."""
+        if self.spread is None:
+            self.spread = Spread(like.shape[1], like.device)
+        return self.spread
+
+    def weight(self) -> Tensor | None:
+        """What features are multiplied by; None without normalisation."""
+        return None if self.spread is None else self.spread.weight()
 
     def block(self, batch: Batch, rows: Tensor) -> Block:
         """The rows as a block; the first ones set the frame."""
@@ -62,13 +129,19 @@ class Running:
         if self.frame is None:
             self._begin(rows)
         assert self.frame is not None
-        if largest * self.frame.scale > _FARTHEST:
-            raise NotFiniteError("values of some samples are larger than others' by 1,000 or more")
+        if largest * self.heaviest > _FARTHEST:
+            raise NotFiniteError("values of some samples are larger than others' by 2^20 or more")
         return self.frame.block(batch.first_row, rows)
 
     def _begin(self, rows: Tensor) -> None:
         scorer = self.scorer
-        self.frame = replace(Frame.around(rows), scratch=self.scratch)
+        weight = self.weight()
+        self.frame = replace(Frame.around(rows, weight), scratch=self.scratch)
+        self.heaviest = self.frame.scale * (1.0 if weight is None else float(weight.max()))
+        if self.keeps_gram:
+            count = scorer.rows[0]
+            with torch.inference_mode(False):
+                self.gram = torch.zeros(count, count, dtype=torch.float64, device=rows.device)
         for split in scorer.splits:
             mine, others = scorer.labels(split)
             count = scorer.rows[0 if split == "train" else 1]
@@ -101,8 +174,20 @@ class Running:
             run = self.found["train" if held.split == 0 else "test"]
             both = held.block.start != streamed.block.start
             run.visit(held.block, streamed.block, both=both, settle=True)
+            if held.split == 0 and self.gram is not None:
+                self._multiply(self.gram, held.block, streamed.block)
         else:
             self.found["cross"].visit(streamed.block, held.block, settle=True)
+
+    def _multiply(self, gram: Tensor, left: Block, right: Block) -> None:
+        assert self.frame is not None
+        shift = self.frame.shift.double()
+        total = gram.new_zeros(len(left), len(right))
+        for columns in column_chunks(len(shift)):
+            a, b = (block.rows[:, columns].double() - shift[columns] for block in (left, right))
+            total += a @ b.T
+        gram[left.start : left.stop, right.start : right.stop] = total
+        gram[right.start : right.stop, left.start : left.stop] = total.T
 
     def result(self, split: Split) -> Neighbours:
         return self.found[split].result()

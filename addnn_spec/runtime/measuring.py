@@ -1,8 +1,8 @@
-"""Other measures that ride on the same pass: a function of a node's rows and labels."""
+"""Other measures that ride on the same pass: of a node's rows, or of what passes by of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -12,11 +12,18 @@ from addnn_spec.indices.measures import (
     TrainedRate,
     classification_rate,
     effective_rank,
+    effective_rank_of,
     linear_probe,
     neural_collapse,
+    neural_collapse_of,
     two_nn_dimension,
 )
+from addnn_spec.indices.neighbours import Neighbours
+from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.record import MeasureRecord
+
+CKA = "cka"
+"""The measure of each pair of nodes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,36 @@ class Rows:
     label: str = ""
 
 
-Measure = Callable[[Rows], "MeasureRecord | TrainedRate | float"]
+@dataclass(frozen=True)
+class Passed:
+    """What is left of a node whose training rows were never held whole.
+
+    Attributes:
+        gram: their inner products (m, m), float64, about some point; None where nobody wants them.
+        near: their neighbours.
+        labels: as in `Rows`.
+    """
+
+    gram: Tensor | None
+    near: Neighbours
+    labels: Tensor
+
+
+Value = MeasureRecord | TrainedRate | float
+Measure = Callable[[Rows], Value]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A measure of rows that can do without: `passed` takes what is left of them; `of_gram` tells
+    that it wants the inner products."""
+
+    rows: Measure
+    passed: Callable[[Passed], Value]
+    of_gram: bool = True
+
+    def __call__(self, rows: Rows) -> Value:
+        return self.rows(rows)
 
 
 def _trained(measure: Callable[..., TrainedRate]) -> Measure:
@@ -45,43 +81,70 @@ def _trained(measure: Callable[..., TrainedRate]) -> Measure:
     return on
 
 
+def _gram(passed: Passed) -> Tensor:
+    assert passed.gram is not None
+    return passed.gram
+
+
 MEASURES: dict[str, Measure] = {
     "classification_rate": _trained(classification_rate),
     "linear_probe": _trained(linear_probe),
-    "nc1": lambda rows: neural_collapse(rows.train, rows.labels),
-    "effective_rank": lambda rows: effective_rank(rows.train),
-    "two_nn": lambda rows: two_nn_dimension(rows.train),
+    "nc1": Streamed(
+        lambda rows: neural_collapse(rows.train, rows.labels),
+        lambda passed: neural_collapse_of(_gram(passed), passed.labels),
+    ),
+    "effective_rank": Streamed(
+        lambda rows: effective_rank(rows.train),
+        lambda passed: effective_rank_of(_gram(passed)),
+    ),
+    "two_nn": Streamed(
+        lambda rows: two_nn_dimension(rows.train),
+        lambda passed: two_nn_dimension(passed.near),
+        of_gram=False,
+    ),
 }
 """By name; those of training samples alone give one value, trained ones that of the test samples
 (without these, of the training samples) and that of train."""
 
 
+def measures_named(names: Iterable[str]) -> dict[str, Measure]:
+    """The measures of each node among `names`.
+
+    Raises `RuntimeRefusal` (E0607) for a name that stands for none.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if name not in MEASURES and name != CKA:
+            help = f"there are {', '.join((*MEASURES, CKA))}"
+            raise RuntimeRefusal("E0607", f"there is no measure {name}", help=help)
+    return {name: MEASURES[name] for name in wanted if name != CKA}
+
+
+def wants_gram(measures: Mapping[str, Measure]) -> bool:
+    """Whether one of them takes inner products where rows are not held."""
+    return any(isinstance(m, Streamed) and m.of_gram for m in measures.values())
+
+
 def measured(
-    measures: Mapping[str, Measure],
-    parts: tuple[Tensor, ...],
-    values: tuple[Tensor, ...],
-    label: str,
+    measures: Mapping[str, Measure], seen: Rows | Passed, label: str
 ) -> tuple[dict[str, MeasureRecord], str]:
-    """The measures of a node's rows held whole, and a note about those that have no value."""
-    if not parts:
-        return {}, f"{label} did not fit into the budget whole: no other measures"
-    rows = Rows(
-        parts[0],
-        values[0],
-        *(part for pair in zip(parts[1:], values[1:], strict=True) for part in pair),
-        label=label,
-    )
+    """The measures of a node, and a note about those that have no value."""
     found: dict[str, MeasureRecord] = {}
     missing: list[str] = []
     for name, measure in measures.items():
         try:
-            found[name] = _record(measure(rows))
+            if isinstance(seen, Rows):
+                found[name] = _record(measure(seen))
+            elif isinstance(measure, Streamed):
+                found[name] = _record(measure.passed(seen))
+            else:
+                missing.append(f"{name}: it takes all values at once, more than the budget holds")
         except IndicesError as error:
             missing.append(f"{name}: {error}")
     return found, f"{label} has no {'; '.join(missing)}" if missing else ""
 
 
-def _record(value: MeasureRecord | TrainedRate | float) -> MeasureRecord:
+def _record(value: Value) -> MeasureRecord:
     if isinstance(value, MeasureRecord):
         return value
     if isinstance(value, TrainedRate):

@@ -14,30 +14,62 @@ from addnn_spec.indices.errors import BudgetError
 from addnn_spec.indices.neighbours import DEFAULT_BUDGET, search_plan
 
 _LARGEST_BATCH = 256
+_GAUGED = 32  # bytes a feature: mean, squares, weight, and one to work with
 _COPIES = 3  # of the largest value of a batch: the network's own, its input, a flattened copy
 
 
 @dataclass(frozen=True)
 class Size:
-    """A node's rows: how many values each has, and the bytes of one value."""
+    """A node's rows: how many values each has, and the bytes of one value.
+
+    `width` float32 values of each are held instead, if it is less: a sketch; and of `checked`
+    samples of each split all values. `copies` are the float64 copies of all rows that its space
+    takes.
+    """
 
     label: str
     dimensions: int
     itemsize: int
+    width: int | None = None
+    checked: int = 0
+    copies: int = 0
 
     @property
     def row_bytes(self) -> int:
         return self.dimensions * self.itemsize
 
+    @property
+    def sketched(self) -> bool:
+        return self.width is not None and self.width < self.dimensions
+
+    @property
+    def searched(self) -> int:
+        """Values a sample that distances are taken of."""
+        return self.width if self.width is not None and self.sketched else self.dimensions
+
+    @property
+    def held_bytes(self) -> int:
+        """Of one row that is held."""
+        own = 4 * self.searched if self.sketched else self.row_bytes
+        return own + 8 * self.copies * self.dimensions
+
 
 @dataclass(frozen=True)
 class Hold:
-    """Rows of a node, by its number, that one pass holds: those of batches `first` up to `last`."""
+    """Rows of a node, by its number, that one pass holds: those of batches `first` up to `last`.
+
+    A pass that holds none gauges the features: their deviations must be known before their
+    distances.
+    """
 
     node: int
     first: int
     last: int
     whole: bool
+
+    @property
+    def gauges(self) -> bool:
+        return self.last == 0
 
 
 @dataclass(frozen=True)
@@ -73,10 +105,15 @@ def make_plan(
     splits: tuple[int, ...],
     order: int,
     budget: int,
+    *,
+    normalised: bool = False,
+    grams: int = 0,
+    lasting: int = 0,
 ) -> Plan:
     """The plan for the nodes `mine` (numbers in `sizes`).
 
-    `rows` are the rows of each batch, `splits` those of train and test.
+    `rows` are the rows of each batch, `splits` those of train and test. `normalised`: features are
+    gauged. `grams` are bytes beside each node in parts, `lasting` those beside everything.
 
     Raises:
         BudgetError: not even one batch of the widest node fits; the message names it.
@@ -84,25 +121,34 @@ def make_plan(
     streamed = _COPIES * max(rows) * max(size.row_bytes for size in sizes)
     # Of all nodes, so that what is held whole does not depend on how the nodes are shared out.
     work = max(_work(size, splits, order, budget) for size in sizes)
-    results = len(sizes) * _state(splits, order)
+    results = len(sizes) * _state(splits, order) + lasting
+    if normalised:
+        results += sum(_GAUGED * size.dimensions for size in sizes)
     capacity = budget - streamed - work - results
-    passes = _pack(sizes, mine, rows, capacity, budget)
-    held = max((sum(_bytes(sizes, hold, rows) for hold in holds) for holds in passes), default=0)
-    operations = sum(_operations(sizes[node].dimensions, splits) for node in mine)
+    if capacity < 0 and lasting:
+        others = budget - capacity - lasting
+        raise BudgetError(f"cka holds {lasting:,} bytes beside {others:,}; {budget:,} are given")
+    packed = _Packing(sizes, rows, len(splits), capacity, budget, normalised, grams)
+    passes = packed.passes(mine)
+    held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
+    operations = sum(_operations(sizes[node].searched, splits) for node in mine)
     return Plan(passes, streamed + work + results + held, work, operations)
 
 
 def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
     """Bytes for the searches of one node: the usual, or the least that it needs."""
     usual = min(DEFAULT_BUDGET, budget // 4)
+    searches = [(max(splits), size.searched, order)]
+    if size.sketched:
+        searches.append((size.checked, size.dimensions, 1))
     for allowed in (usual, budget // 2, budget * 7 // 8):
         try:
-            plan = search_plan(max(splits), size.dimensions, order, budget=allowed)
+            plans = [search_plan(*search, budget=allowed) for search in searches]
         except BudgetError:
             continue
-        return max(plan.bytes, usual)
+        return max(usual, *(plan.bytes for plan in plans))
     raise BudgetError(
-        f"{size.label}: {budget:,} bytes do not serve a search of {size.dimensions:,} values"
+        f"{size.label}: {budget:,} bytes do not serve a search of {size.searched:,} values"
     )
 
 
@@ -116,51 +162,72 @@ def _operations(d: int, splits: tuple[int, ...]) -> float:
     return own + (2.0 * d * splits[0] * splits[1] if len(splits) > 1 else 0.0)
 
 
-def _bytes(sizes: Sequence[Size], hold: Hold, rows: Sequence[int]) -> int:
-    return sizes[hold.node].row_bytes * sum(rows[hold.first : hold.last])
+@dataclass(frozen=True)
+class _Packing:
+    """Nodes into passes: first fit, in the order of the network; the parts of a large node in
+    passes of their own."""
 
+    sizes: Sequence[Size]
+    rows: Sequence[int]
+    splits: int
+    capacity: int
+    budget: int
+    normalised: bool
+    grams: int
 
-def _pack(
-    sizes: Sequence[Size],
-    mine: Sequence[int],
-    rows: Sequence[int],
-    capacity: int,
-    budget: int,
-) -> tuple[tuple[Hold, ...], ...]:
-    """First fit, in the order of the network; the parts of a large node in passes of their own."""
-    passes: list[list[Hold]] = []
-    room: list[int] = []
-    for node in mine:
-        hold = Hold(node, 0, len(rows), whole=True)
-        size = _bytes(sizes, hold, rows)
-        if size <= capacity:
-            place = next((n for n, free in enumerate(room) if size <= free), len(passes))
-            holds = [hold]
-        else:
-            place, holds = len(passes), _parts(sizes[node], node, rows, capacity, budget)
-        for number, part in enumerate(holds, place):
-            if number == len(passes):
-                passes.append([])
-                room.append(capacity)
-            passes[number].append(part)
-            room[number] -= _bytes(sizes, part, rows)
-    return tuple(tuple(holds) for holds in passes)
+    def bytes(self, hold: Hold) -> int:
+        """What a hold takes."""
+        size = self.sizes[hold.node]
+        rows = sum(self.rows[hold.first : hold.last])
+        if hold.gauges:
+            return 0
+        if hold.whole:
+            return size.held_bytes * rows + size.checked * self.splits * size.row_bytes
+        return size.row_bytes * rows + self.grams
 
+    def passes(self, mine: Sequence[int]) -> tuple[tuple[Hold, ...], ...]:
+        """Those of the nodes `mine`; what must be gauged is so in the first."""
+        wholes = {node: Hold(node, 0, len(self.rows), whole=True) for node in mine}
+        fits = {node: self.bytes(hold) <= self.capacity for node, hold in wholes.items()}
+        gauged = [n for n in mine if self.normalised and (not fits[n] or self.sizes[n].sketched)]
+        found = [[Hold(node, 0, 0, whole=False) for node in gauged]] if gauged else []
+        room = [self.capacity] * len(found)
+        for node in mine:
+            needed, first = self.bytes(wholes[node]), 1 if node in gauged else 0
+            place = len(found)
+            if fits[node]:
+                places = range(first, len(found))
+                place = next((n for n in places if needed <= room[n]), place)
+            holds = [wholes[node]] if fits[node] else self._parts(node)
+            for number, part in enumerate(holds, place):
+                if number == len(found):
+                    found.append([])
+                    room.append(self.capacity)
+                found[number].append(part)
+                room[number] -= self.bytes(part)
+        return tuple(tuple(holds) for holds in found)
 
-def _parts(size: Size, node: int, rows: Sequence[int], capacity: int, budget: int) -> list[Hold]:
-    parts: list[Hold] = []
-    first = 0
-    while first < len(rows):
-        last, free = first, capacity
-        while last < len(rows) and rows[last] * size.row_bytes <= free:
-            free -= rows[last] * size.row_bytes
-            last += 1
-        if last == first:
-            least = budget - capacity + rows[first] * size.row_bytes
+    def _parts(self, node: int) -> list[Hold]:
+        size, rows = self.sizes[node], self.rows
+        if size.sketched or size.copies:
+            whole = self.bytes(Hold(node, 0, len(rows), whole=True))
             raise BudgetError(
-                f"{size.label}: {size.dimensions:,} values a sample need at least "
-                f"{least:,} bytes; {budget:,} are given"
+                f"{size.label}: a sketch or whitening takes {whole:,} bytes beside "
+                f"{self.budget - self.capacity:,}; {self.budget:,} are given"
             )
-        parts.append(Hold(node, first, last, whole=False))
-        first = last
-    return parts
+        parts: list[Hold] = []
+        first = 0
+        while first < len(rows):
+            last, free = first, self.capacity - self.grams
+            while last < len(rows) and rows[last] * size.row_bytes <= free:
+                free -= rows[last] * size.row_bytes
+                last += 1
+            if last == first:
+                least = self.budget - self.capacity + self.grams + rows[first] * size.row_bytes
+                raise BudgetError(
+                    f"{size.label}: {size.dimensions:,} values a sample need at least "
+                    f"{least:,} bytes; {self.budget:,} are given"
+                )
+            parts.append(Hold(node, first, last, whole=False))
+            first = last
+        return parts

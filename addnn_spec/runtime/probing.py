@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -14,13 +14,16 @@ from torch import Tensor, nn
 
 from addnn_spec.indices.errors import IndicesError
 from addnn_spec.indices.geometry import Scratch
+from addnn_spec.indices.query import CHECKED
+from addnn_spec.indices.space import Fold, Space, Spread
+from addnn_spec.runtime.between import Between, gram_of
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.holding import Part, Running, Whole
-from addnn_spec.runtime.measuring import Measure, measured
+from addnn_spec.runtime.holding import Gauge, Part, Running, Sketched, Whole
+from addnn_spec.runtime.measuring import Measure, Passed, Rows, measured, wants_gram
 from addnn_spec.runtime.plan import Hold, Plan, Size, batch_size, make_plan
-from addnn_spec.runtime.record import IndexRecord, MeasureRecord
+from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
-from addnn_spec.runtime.scoring import Scorer
+from addnn_spec.runtime.scoring import Scorer, checked, drawn_to_check
 from addnn_spec.runtime.shards import Alone, Exchange
 from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
 
@@ -56,6 +59,13 @@ class Settings:
     budget: int = 4 * GIB
     batch: int | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    normalisation: Literal["none", "z-score"] = "none"
+    metric: Literal["euclidean", "whiten"] = "euclidean"
+    sketch: int | None = None
+    seed: int = 0
+    """Draws the sketch."""
+    cka: bool = False
+    """Whether linear CKA is taken between all nodes."""
 
 
 class Measured(BaseModel):
@@ -96,10 +106,12 @@ class Prober:
         found: each probe's shape and size, by label.
         notes: of probes that give nothing to measure.
         plan: of this process.
+        cka: linear CKA between the nodes, after a run that was asked for it; at process 0.
         passes: of all processes together.
 
     Raises:
-        RuntimeRefusal: E0614, a budget that is too small or a network that does not run.
+        RuntimeRefusal: E0614, a budget that is too small or a network that does not run; E0607,
+            options that do not go together.
     """
 
     def __init__(
@@ -112,6 +124,10 @@ class Prober:
         exchange: Exchange | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        if self.settings.sketch is not None and self.settings.metric != "euclidean":
+            raise RuntimeRefusal(
+                "E0607", "a sketch is of Euclidean distances, not of whitened ones"
+            )
         self.exchange = exchange or Alone()
         self.device = torch.device(self.settings.device)
         self.module = _placed(module, self.device, DTYPES[self.settings.precision])
@@ -124,10 +140,12 @@ class Prober:
         self.batch = self.settings.batch or batch_size(sizes, self.settings.budget)
         self.feed = feed.in_batches(self.batch)
         try:
-            self.scorer = Scorer(self.feed, self.settings.order, self.settings.ties)
+            self.scorer = Scorer.of(self.feed, self.settings.order, self.settings.ties)
         except IndicesError as error:
             raise RuntimeRefusal("E0614", str(error)) from error
         self._sizes = sizes
+        self.cka: CkaRecord | None = None
+        self.between = Between()
         self.plan_for(())
 
     def plan_for(self, done: Collection[str]) -> Plan:
@@ -135,7 +153,8 @@ class Prober:
         left = [n for n, probe in enumerate(self.probes) if probe.label not in done]
         self._owner = _owners(left, self._sizes, self.exchange.size)
         rows = [batch.rows for batch in self.feed.batches]
-        budget = self.settings.budget
+        settings, m = self.settings, self.scorer.rows[0]
+        takes_grams = settings.cka or wants_gram(settings.measures)
         try:
             self._plans = [
                 make_plan(
@@ -143,8 +162,11 @@ class Prober:
                     [n for n in left if self._owner[n] == rank],
                     rows,
                     self.scorer.rows,
-                    self.settings.order,
-                    budget,
+                    settings.order,
+                    settings.budget,
+                    normalised=settings.normalisation == "z-score",
+                    grams=8 * m * m if takes_grams else 0,
+                    lasting=4 * m * m * (len(self.probes) + 6) if settings.cka else 0,
                 )
                 for rank in range(self.exchange.size)
             ]
@@ -183,7 +205,7 @@ class Prober:
                 within = 0.5 + 0.5 * place / len(holds)
                 progress(self._share(number, within), f"indices of {self.probes[hold.node].label}")
                 result = self._finish(hold, rows)
-                if isinstance(rows, Whole):
+                if isinstance(rows, Whole | Sketched):
                     rows.parts = ()
                 if result is not None and self.exchange.size == 1:
                     receive(result)
@@ -193,6 +215,9 @@ class Prober:
                 for text in self.exchange.share(_Batch(items=done).model_dump_json()):
                     for item in _Batch.model_validate_json(text).items:
                         receive(item)
+        if self.settings.cka:
+            owners = {probe.label: self._owner[n] for n, probe in enumerate(self.probes)}
+            self.cka = self.between.record(owners, self.scorer.rows[0], self.exchange)
 
     def _share(self, number: int, within: float) -> float:
         """The share of the work done: half a pass is the network's, half the searches'."""
@@ -217,7 +242,11 @@ class Prober:
             except _NotRowsError as error:
                 refused[probe.label] = str(error)
                 return
-            size = Size(probe.label, rows.shape[1], rows.element_size())
+            try:
+                size = self._size(probe.label, rows, feed)
+            except _NotRowsError as error:
+                refused[probe.label] = str(error)
+                return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
 
         trial(Taps(self.module, receive), self._sent(inputs), self.settings.mode)
@@ -226,6 +255,25 @@ class Prober:
                 reason = refused.get(probe.label, "it is not computed in this mode")
                 self.notes.append(f"{probe.label} is not measured: {reason}")
         return found
+
+    def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
+        """What a node's rows take, where distances are taken as asked for.
+
+        Raises `_NotRowsError` where whitening has no meaning: with as many values as samples all
+        are equally far apart.
+        """
+        settings, m, d = self.settings, feed.record.train.m, rows.shape[1]
+        plain = Size(label, d, rows.element_size())
+        if settings.metric == "whiten":
+            if d >= m - 1:
+                raise _NotRowsError(f"whitening {d:,} values takes more than {d + 1:,} samples")
+            return replace(plain, copies=3)
+        if settings.sketch is None or settings.sketch >= d:
+            return plain
+        share = settings.budget // 8 // (len(feed.splits) * plain.row_bytes)
+        if min(m, share) < 2:
+            raise _NotRowsError(f"a sketch is checked on samples of {d:,} values: a larger budget")
+        return replace(plain, width=settings.sketch, checked=min(CHECKED, m, share))
 
     def _sent(self, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         dtype = DTYPES[self.settings.precision]
@@ -248,7 +296,7 @@ class Prober:
 
     def _pass(
         self, number: int, running: dict[int, Running], scratch: Scratch, progress: Progress
-    ) -> dict[Hold, Whole | Part | _Broken]:
+    ) -> dict[Hold, _Held]:
         """One pass over the batches; what this process holds of its nodes."""
         flow = _Flow(self, number, running, scratch)
         with untouched(self.module, self.settings.mode), flow.taps.installed():
@@ -258,7 +306,7 @@ class Prober:
                 flow.step(step)
         return flow.held
 
-    def _finish(self, hold: Hold, rows: Whole | Part | _Broken) -> Measured | None:
+    def _finish(self, hold: Hold, rows: _Held) -> Measured | None:
         """The results of a node after its last part."""
         label = self.probes[hold.node].label
         if hold.last < len(self.feed.batches):
@@ -271,21 +319,12 @@ class Prober:
         except IndicesError as error:
             return Measured(label=label, note=f"{label} has no index: {error}")
 
-    def _results(self, label: str, rows: Whole | Part) -> Measured:
-        scorer, work = self.scorer, self.plan.work
-        records: dict[str, IndexRecord] = {}
-        for split in scorer.splits:
-            if isinstance(rows, Part):
-                records[split] = scorer.record(split, rows.running.result(split))
-                continue
-            found = scorer.search(split, rows.parts, work)
-            mine = rows.parts[0 if split == "train" else 1]
-            records[split] = scorer.record(split, found, scorer.centre(split, mine, work))
+    def _results(self, label: str, rows: Whole | Part | Sketched | Gauge) -> Measured:
+        records = self._records(rows)
         others: dict[str, MeasureRecord] = {}
         note = ""
-        if self.settings.measures:
-            parts = rows.parts if isinstance(rows, Whole) else ()
-            others, note = measured(self.settings.measures, parts, scorer.values, label)
+        if self.settings.measures or self.settings.cka:
+            others, note = self._others(label, rows)
         return Measured(
             label=label,
             train=records.get("train"),
@@ -294,6 +333,44 @@ class Prober:
             measures=others,
             note=note,
         )
+
+    def _records(self, rows: Whole | Part | Sketched | Gauge) -> dict[Split, IndexRecord]:
+        scorer, work = self.scorer, self.plan.work
+        if isinstance(rows, Part):
+            return {s: scorer.record(s, rows.running.result(s)) for s in scorer.splits}
+        assert not isinstance(rows, Gauge)
+        if isinstance(rows, Sketched):
+            found = {s: scorer.record(s, scorer.search(s, rows.parts, work)) for s in scorer.splits}
+            return {s: checked(scorer, rows, s, index, work) for s, index in found.items()}
+        parts, weight = rows.parts, None if rows.gauge is None else rows.gauge.weight()
+        if self.settings.metric == "whiten":
+            space = Space.of(parts[0], metric="whiten")  # scales of features change nothing there
+            parts, weight = tuple(map(space.place, parts)), None
+        records: dict[Split, IndexRecord] = {}
+        for split in scorer.splits:
+            mine = parts[0 if split == "train" else 1]
+            centre = scorer.centre(split, mine, work, weight)
+            records[split] = scorer.record(split, scorer.search(split, parts, work, weight), centre)
+        return records
+
+    def _others(
+        self, label: str, rows: Whole | Part | Sketched | Gauge
+    ) -> tuple[dict[str, MeasureRecord], str]:
+        """The other measures of a node, and a note about those that it does not have."""
+        values = self.scorer.values
+        if isinstance(rows, Whole):
+            if self.settings.cka:
+                self.between.keep(label, gram_of(rows.parts[0]))
+            test, labels = (rows.parts[1], values[1]) if len(values) > 1 else (None, None)
+            seen = Rows(rows.parts[0], values[0], test, labels, label)
+            return measured(self.settings.measures, seen, label)
+        if isinstance(rows, Part):
+            gram = rows.running.gram
+            if self.settings.cka and gram is not None:
+                self.between.keep(label, gram)
+            passed = Passed(gram, rows.running.result("train"), values[0])
+            return measured(self.settings.measures, passed, label)
+        return {}, f"{label} has no other measures: its values are sketched"
 
     def _rows(self, probe: Probe, value: Tensor, batch: Batch, feed: Feed) -> Tensor:
         """A node's value as rows (n, d).
@@ -328,7 +405,7 @@ class _Flow:
         self.running, self.scratch = running, scratch
         self.wanted: dict[tuple[str, int], tuple[int, int]] = {}
         self.holds: dict[int, Hold] = {}
-        self.held: dict[Hold, Whole | Part | _Broken] = {}
+        self.held: dict[Hold, _Held] = {}
         for rank, plan in enumerate(prober._plans):  # noqa: SLF001
             for hold in plan.passes[number] if number < len(plan.passes) else ():
                 probe = prober.probes[hold.node]
@@ -378,17 +455,29 @@ class _Flow:
                 held.take(number, self.batches[number], rows)
         except IndicesError as error:
             self.held[hold] = _Broken(str(error))
-            if isinstance(held, Part):
-                held.running.broken = str(error)
+            if node in self.running:
+                self.running[node].broken = str(error)
 
-    def _begin(self, hold: Hold, rows: Tensor) -> Whole | Part | _Broken:
-        scorer = self.prober.scorer
-        if hold.whole:
-            return Whole(scorer, rows.shape[1], rows)
-        running = self.running.setdefault(hold.node, Running(scorer, self.scratch))
+    def _begin(self, hold: Hold, rows: Tensor) -> _Held:
+        prober = self.prober
+        scorer, settings = prober.scorer, prober.settings
+        size = prober._sizes[hold.node]  # noqa: SLF001
+        normalised = settings.normalisation == "z-score"
+        if hold.whole and not size.sketched:
+            gauge = Spread(rows.shape[1], rows.device) if normalised else None
+            return Whole(scorer.rows, rows, gauge)
+        keeps = settings.cka or wants_gram(settings.measures)
+        fresh = Running(scorer, self.scratch, keeps_gram=keeps)
+        running = self.running.setdefault(hold.node, fresh)
         if running.broken:
             return _Broken(running.broken)
-        return Part(running, self.batches, hold.first, hold.last, rows, self.prober.plan.work)
+        if hold.gauges:
+            return Gauge(running)
+        if size.sketched:
+            fold = Fold(size.searched, settings.seed)
+            picks = drawn_to_check(scorer.rows, size.checked, settings.seed)
+            return Sketched(running, fold, scorer.rows, picks, rows)
+        return Part(running, prober.feed.batches, hold.first, hold.last, rows, prober.plan.work)
 
 
 @dataclass(frozen=True)
@@ -396,6 +485,9 @@ class _Broken:
     """A node that cannot be measured, and why."""
 
     reason: str
+
+
+_Held: TypeAlias = Whole | Part | Sketched | Gauge | _Broken
 
 
 class _NotRowsError(ValueError):

@@ -80,8 +80,9 @@ class OptionsRecord(_Record):
     order: int = 2
     reduction: Literal["flatten", "gap"] = "flatten"
     sequence: Literal["flatten", "last", "mean"] = "flatten"
-    normalisation: Literal["none"] = "none"
-    metric: Literal["euclidean"] = "euclidean"
+    normalisation: Literal["none", "z-score"] = "none"
+    metric: Literal["euclidean", "whiten"] = "euclidean"
+    sketch: int | None = None
     ties: Literal["lowest", "all", "any"] = "lowest"
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     mode: Literal["eval", "train"] = "eval"
@@ -104,12 +105,29 @@ class PlanRecord(_Record):
     forward_operations: float | None = None
 
 
+class SketchRecord(_Record):
+    """How far a sketch was off where it was checked: the first index of `samples` of the same
+    samples, without and with it."""
+
+    width: int
+    seed: int
+    samples: int
+    exact: float
+    sketched: float
+
+    @property
+    def error(self) -> float:
+        """Sketched minus exact."""
+        return self.sketched - self.exact
+
+
 class IndexRecord(_Record):
     """The indices of one node on one split.
 
     `values`: for labels `hard1`, and for each order j from 2 `hardj`, `softj`, `antij`, then
     `centre` and `centre_loo` (train and test, where the node fitted into the budget whole); for
-    targets `linear1`, `exponential1` and so on (hard kind). `per_sample` is that of the first of
+    targets `linear1`, `exponential1`, and for each order j from 2 `linearj`, `linear_softj`,
+    `linear_antij` and the same of the exponential form. `per_sample` is that of the first of
     them: m values whose mean, undefined ones left out, it is.
     """
 
@@ -121,6 +139,8 @@ class IndexRecord(_Record):
     tied: int = 0
     undefined: int = 0
     exact: bool = True
+    sketch: SketchRecord | None = None
+    """Where the index is not exact: how far it was off."""
     classes: tuple[float | None, ...] = ()
     """The Separation Index of each class; None where it has no sample."""
     per_sample: str
@@ -194,6 +214,14 @@ class NodeRecord(_Record):
         return found
 
 
+class CkaRecord(_Record):
+    """Linear CKA between nodes, on train: `values[i][j]` of `nodes[i]` and `nodes[j]`; None where
+    a node's samples are all equal."""
+
+    nodes: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+
+
 class RunRecord(_Record):
     """A whole run."""
 
@@ -208,6 +236,7 @@ class RunRecord(_Record):
     chance: dict[Split, float]
     """What neighbours drawn at random would give, on each split (order 1)."""
     nodes: tuple[NodeRecord, ...]
+    cka: CkaRecord | None = None
     notes: tuple[str, ...] = ()
 
     @property

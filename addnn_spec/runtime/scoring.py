@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,20 +11,26 @@ from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
 from addnn_spec.indices.neighbours import Neighbours, search
-from addnn_spec.indices.separation import agreement, center_separation_index
+from addnn_spec.indices.separation import KINDS, agreement, center_separation_index
 from addnn_spec.indices.smoothness import FORMS, TargetSpread
-from addnn_spec.runtime.record import IndexRecord, Split, pack, standard_error
+from addnn_spec.runtime.record import IndexRecord, SketchRecord, Split, pack, standard_error
 from addnn_spec.runtime.samples import Feed
+
+if TYPE_CHECKING:
+    from addnn_spec.runtime.holding import Sketched
 
 
 class Scorer:
-    """The labels or targets of a feed, and the indices that neighbours have with them."""
+    """Labels (m,), as codes of `classes` classes, or targets (m, q), of train and perhaps test, and
+    the indices that neighbours have with them."""
 
-    def __init__(self, feed: Feed, order: int, ties: str = "lowest") -> None:
+    def __init__(
+        self, values: Sequence[Tensor], classes: int, order: int, ties: str = "lowest"
+    ) -> None:
         self.order = order
         self.ties = ties
-        self.classes = len(feed.record.classes)
-        self.values = tuple(torch.from_numpy(split.values) for split in feed.splits)
+        self.classes = classes
+        self.values = tuple(values)
         self.rows = tuple(len(values) for values in self.values)
         if min(self.rows) <= order:
             raise UndefinedIndexError(f"order {order} needs more than {min(self.rows)} samples")
@@ -36,6 +43,12 @@ class Scorer:
                 references = others if split == "cross" else None
                 self._spreads[split] = TargetSpread.of(mine, order, references=references)
 
+    @classmethod
+    def of(cls, feed: Feed, order: int, ties: str) -> Scorer:
+        """That of the samples of a feed."""
+        values = [torch.from_numpy(split.values) for split in feed.splits]
+        return cls(values, len(feed.record.classes), order, ties)
+
     def _sides(self, split: Split) -> tuple[Tensor, Tensor]:
         """The labels or targets of the samples of a split, and of those they are searched among."""
         train, test = self.values[0], self.values[-1]
@@ -45,8 +58,13 @@ class Scorer:
         """Codes for the search: of the samples, and of their references; None for targets."""
         return self._sides(split) if self.classes else (None, None)
 
-    def search(self, split: Split, parts: tuple[Tensor, ...], work: int) -> Neighbours:
-        """The neighbours of a split among rows held whole, one tensor for train and test each."""
+    def search(
+        self, split: Split, parts: tuple[Tensor, ...], work: int, weight: Tensor | None = None
+    ) -> Neighbours:
+        """The neighbours of a split among rows held whole, one tensor for train and test each.
+
+        `weight` (d,) multiplies features first.
+        """
         mine, others = self.labels(split)
         return search(
             parts[0 if split == "train" else 1],
@@ -54,9 +72,15 @@ class Scorer:
             references=parts[0] if split == "cross" else None,
             labels=mine,
             reference_labels=others,
+            weight=weight,
             budget=work,
             distances=False,
         )
+
+    def at(self, picks: Sequence[Tensor]) -> Scorer:
+        """That of some of the samples, at order 1: `picks` (n,) are their places in each split."""
+        values = [part[pick.cpu()] for part, pick in zip(self.values, picks, strict=True)]
+        return Scorer(values, self.classes, 1, self.ties)
 
     def record(
         self, split: Split, found: Neighbours, extra: Mapping[str, float] | None = None
@@ -91,9 +115,11 @@ class Scorer:
         first: Tensor | None = None
         for order in range(1, self.order + 1):
             for form in FORMS:
-                each = spread.values(found, order, "hard", form)
-                first = each if first is None else first
-                values[f"{form}{order}"] = float(each.nanmean())
+                for kind in KINDS if order > 1 else KINDS[:1]:
+                    each = spread.values(found, order, kind, form)
+                    first = each if first is None else first
+                    name = form if kind == "hard" else f"{form}_{kind}"
+                    values[f"{name}{order}"] = float(each.nanmean())
         assert first is not None
         tied = int((found.surplus > 0).sum())
         return self._index("smoothness", first.cpu(), {**values, **extra}, tied, ())
@@ -120,12 +146,17 @@ class Scorer:
             encoding=encoding,
         )
 
-    def centre(self, split: Split, rows: Tensor, work: int) -> dict[str, float]:
-        """The centre index with and without the sample itself, where class means fit into `work`;
-        left out where it is not defined."""
+    def centre(
+        self, split: Split, rows: Tensor, work: int, weight: Tensor | None = None
+    ) -> dict[str, float]:
+        """The centre index with and without the sample itself, where class means (and the rows,
+        if weighted) fit into `work`; left out where it is not defined."""
         d = rows.shape[1]
-        if split == "cross" or not self.classes or d * (2048 + 24 * self.classes) > work:
+        needed = d * (2048 + 24 * self.classes) + (0 if weight is None else 8 * rows.numel())
+        if split == "cross" or not self.classes or needed > work:
             return {}
+        if weight is not None:
+            rows = rows * weight
         codes, _ = self._sides(split)
         values = {}
         for name, out in (("centre", False), ("centre_loo", True)):
@@ -150,3 +181,26 @@ class Scorer:
         mean = spread.mean * len(others) / (len(others) - itself)
         room = spread.largest - spread.nearest[:, 0]
         return float(((spread.largest - mean) / room)[room > 0].mean())
+
+
+def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
+    """Places of `count` samples in each split of so many `rows`, ascending, drawn by `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randperm(n, generator=generator)[:count].sort().values for n in rows]
+
+
+def checked(
+    scorer: Scorer, rows: Sketched, split: Split, index: IndexRecord, work: int
+) -> IndexRecord:
+    """A sketched index with what the same sketch is off by on the samples held with all values."""
+    some = scorer.at(rows.picks)
+    folded = tuple(
+        part[pick.to(part.device)] for part, pick in zip(rows.parts, rows.picks, strict=True)
+    )
+    exact = some.record(split, some.search(split, rows.checked, work, rows.weight)).value
+    sketched = some.record(split, some.search(split, folded, work)).value
+    count = len(rows.picks[0])
+    found = SketchRecord(
+        width=rows.fold.width, seed=rows.fold.seed, samples=count, exact=exact, sketched=sketched
+    )
+    return index.model_copy(update={"exact": False, "sketch": found})

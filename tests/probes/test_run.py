@@ -144,6 +144,9 @@ def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
         ({"reduction": "gap"}, "reduction is flatten and gap"),
         ({"precision": "bf16"}, "precision is float32 and bf16"),
         ({"order": 3}, "order is 2 and 3"),
+        ({"normalize": True}, "normalisation is none and z-score"),
+        ({"metric": "whiten", "nodes": "fc2"}, "metric is euclidean and whiten"),
+        ({"sketch": 4}, "sketch is None and 4"),
     ],
 )
 def test_unequal_runs_are_refused(other: dict[str, Any], told: str) -> None:

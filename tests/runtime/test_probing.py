@@ -17,11 +17,19 @@ from addnn_spec.indices import (
     separation_index,
     smoothness_index,
 )
+from addnn_spec.indices.measures import (
+    effective_rank,
+    linear_cka,
+    neural_collapse,
+    two_nn_dimension,
+)
+from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.measuring import MEASURES, Rows
+from addnn_spec.runtime.measuring import MEASURES, Rows, measures_named
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
 from addnn_spec.runtime.samples import IGNORED, Expected, Feed, make_feed
+from addnn_spec.runtime.scoring import drawn_to_check
 from addnn_spec.runtime.taps import Taps, untouched
 
 PROBES = [Probe("0", "0"), Probe("1", "1"), Probe("3", "3")]
@@ -118,6 +126,9 @@ def test_smoothness_as_the_plain_functions_have_it(budget: int) -> None:
             for order in (1, 2):
                 plain = smoothness_index(x, y, order, form=form)
                 assert item.train.values[f"{form}{order}"] == float(plain)
+                for kind in ("soft", "anti") if order > 1 else ():
+                    other = smoothness_index(x, y, order, kind, form)
+                    assert item.train.values[f"{form}_{kind}{order}"] == float(other)
                 cross = cross_smoothness_index(x, y, x_test, y_test, order, form=form)
                 assert item.cross.values[f"{form}{order}"] == float(cross)
 
@@ -257,3 +268,105 @@ def test_other_measures_ride_along() -> None:
     assert item.measures["std"].value == float(x.std())
     assert set(item.measures) == set(measures)
     assert item.measures["linear_probe"].train is not None
+
+
+@pytest.mark.parametrize(
+    ("space", "plain"),
+    [
+        ({"normalisation": "z-score"}, {"normalize": True}),
+        ({"metric": "whiten"}, {"metric": "whiten"}),
+    ],
+)
+@pytest.mark.parametrize("budget", [2**28, 3_600_000])
+def test_spaces_are_those_of_the_plain_functions(
+    budget: int, space: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    module = network()
+    prober = Prober(module, PROBES, digits(), Settings(budget=budget, batch=32, **space))
+    assert prober.plan.bytes <= budget
+    found = run(prober)
+    y, y_test = (split.values for split in prober.feed.splits)
+    if "metric" in space:
+        assert set(found) == {"3"}  # 120 samples of 512 values are all equally far apart
+        assert "0 is not measured: whitening 512 values takes more than 513 samples" in prober.notes
+    for key, item in found.items():
+        x, x_test = stored(module, prober.feed, key)
+        assert item.train is not None and item.test is not None and item.cross is not None
+        assert item.train.value == float(separation_index(x, y, **plain))
+        cross = cross_separation_index(x, y, x_test, y_test, **plain)
+        assert item.cross.value == float(cross)
+        # test samples among themselves, in the space of train
+        space_of = Space.of(x, "normalisation" in space, plain.get("metric", "euclidean"))
+        placed = space_of.place(x_test).double()
+        placed = placed if space_of.weight is None else placed * space_of.weight
+        assert item.test.value == float(separation_index(placed, y_test))
+        if key == "3":
+            centre = float(center_separation_index(x, y, **plain))
+            assert item.train.values["centre"] == centre
+
+
+@pytest.mark.parametrize("normalisation", ["none", "z-score"])
+def test_a_sketch_says_what_it_is_off_by(normalisation: Any) -> None:
+    module = network()
+    settings = Settings(batch=32, sketch=16, seed=3, normalisation=normalisation, budget=2**23)
+    prober = Prober(module, PROBES, digits(), settings)
+    assert prober.plan.bytes <= 2**23
+    found = run(prober)
+    y, _ = (split.values for split in prober.feed.splits)
+    x, _ = stored(module, prober.feed, "0")
+    wide, narrow = found["0"].train, found["3"].train
+    assert wide is not None and narrow is not None
+    assert narrow.exact and narrow.sketch is None  # 10 values are not folded to 16
+    assert not wide.exact and wide.sketch is not None
+    plain = separation_index(x, y, sketch=16, seed=3, normalize=normalisation == "z-score")
+    assert wide.value == float(plain)
+    (picks, _) = drawn_to_check(prober.scorer.rows, wide.sketch.samples, 3)
+    weight = None if normalisation == "none" else Space.of(x, True).weight
+    some = x[picks].double() if weight is None else x[picks].double() * weight
+    assert wide.sketch.exact == float(separation_index(some, y[picks]))
+    folded = fold_all(16, 3, weight, x)[0][picks]
+    assert wide.sketch.sketched == float(separation_index(folded, y[picks]))
+    assert wide.sketch.error == wide.sketch.sketched - wide.sketch.exact
+    assert 64 < wide.sketch.samples <= 120
+
+
+def test_a_sketch_of_whitened_distances_is_refused() -> None:
+    with pytest.raises(RuntimeRefusal, match="not of whitened"):
+        Prober(network(), PROBES, digits(), Settings(sketch=16, metric="whiten"))
+
+
+@pytest.mark.parametrize("budget", [2**28, 4_600_000])
+def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None:
+    module = network()
+    wanted = measures_named(["nc1", "effective_rank", "two_nn", "classification_rate"])
+    settings = Settings(budget=budget, batch=32, measures=wanted, cka=True)
+    prober = Prober(module, PROBES, digits(), settings)
+    assert prober.plan.bytes <= budget
+    whole = all(hold.whole for holds in prober.plan.passes for hold in holds if hold.node == 0)
+    assert whole == (budget == 2**28)
+    found = run(prober)
+    values = {key: stored(module, prober.feed, key)[0] for key in found}
+    x, y = values["0"], prober.feed.splits[0].values
+    item = found["0"]
+    assert item.measures["nc1"].value == pytest.approx(neural_collapse(x, y), rel=1e-6)
+    # inner products lose singular values below √(m ε) of the largest: here 56 of rounding, 1.6e-7
+    assert item.measures["effective_rank"].value == pytest.approx(effective_rank(x), rel=1e-4)
+    assert item.measures["two_nn"].value == pytest.approx(two_nn_dimension(x), rel=1e-6)
+    assert ("classification_rate" in item.measures) == whole
+    assert whole or "classification_rate: it takes all values at once" in item.note
+    assert prober.cka is not None and prober.cka.nodes == ("0", "1", "3")
+    for left, row in zip(prober.cka.nodes, prober.cka.values, strict=True):
+        for right, value in zip(prober.cka.nodes, row, strict=True):
+            expected = linear_cka(values[left], values[right])
+            assert value == pytest.approx(expected, abs=1e-6)
+
+
+def test_cka_beyond_the_budget_is_refused() -> None:
+    with pytest.raises(RuntimeRefusal, match="cka holds"):
+        Prober(network(), PROBES, digits(), Settings(budget=3_800_000, batch=32, cka=True))
+
+
+def test_a_measure_that_there_is_not() -> None:
+    with pytest.raises(RuntimeRefusal, match="there is no measure colour") as caught:
+        measures_named(["nc1", "colour"])
+    assert caught.value.code == "E0607"
