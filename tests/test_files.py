@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -100,7 +99,7 @@ except DiagnosticError as error:
 """
 
 
-@pytest.mark.parametrize("limit", [0, 4096, 8192, 16384, 19_999, 20_000])
+@pytest.mark.parametrize("limit", [*range(0, 20_000, 4096), 19_999, 20_000])
 def test_a_file_size_limit_leaves_the_old_file_or_the_new(tmp_path: Path, limit: int) -> None:
     path = tmp_path / "model.py"
     path.write_text("old")
@@ -115,43 +114,88 @@ def test_a_file_size_limit_leaves_the_old_file_or_the_new(tmp_path: Path, limit:
     assert os.listdir(tmp_path) == ["model.py"]
 
 
-WRITER = """
-import sys
+KILLS = """
+import os, random, signal, sys, time
 from pathlib import Path
 from addnn_spec.files import write_atomic
-contents = ["a" * 300_000, "b" * 300_000]
-print("ready", flush=True)
-try:
-    while True:
-        for content in contents:
-            write_atomic(Path(sys.argv[1]), content)
-except KeyboardInterrupt:
-    sys.exit(3)
+path, count, number = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+contents = [letter * 300_000 for letter in "ab"]
+path.write_text("old")
+for seed in range(count):
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 4
+        try:
+            while True:
+                for content in contents:
+                    write_atomic(path, content)
+                    os.write(told, b".") if told else None
+                    told = 0
+        except KeyboardInterrupt:
+            code = 3
+        finally:
+            os._exit(code)
+    os.close(told)
+    os.read(ready, 1)
+    os.close(ready)
+    time.sleep(random.Random(seed).random() * 0.01)
+    os.kill(child, number)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == (3 if number == signal.SIGINT else -number), status
+    assert path.read_text() in contents, seed
+    left = [name for name in os.listdir(path.parent) if name != path.name]
+    assert number == signal.SIGKILL or not left, (seed, left)
+    for name in left:
+        (path.parent / name).unlink()
 """
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.003, 0.011, 0.023, 0.05])
-def test_an_interrupt_leaves_a_whole_file_and_no_other(tmp_path: Path, delay: float) -> None:
-    path = tmp_path / "model.py"
-    path.write_text("old")
-    command = [sys.executable, "-c", WRITER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as writer:
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        time.sleep(delay)
-        writer.send_signal(signal.SIGINT)
-        writer.wait(timeout=30)
-    assert path.read_text() in {"old", "a" * 300_000, "b" * 300_000}
-    assert os.listdir(tmp_path) == ["model.py"]
+def _killed(path: Path, count: int, number: signal.Signals) -> None:
+    """Writers, each killed at another instant: the file is whole, and after an interrupt alone."""
+    command = [sys.executable, "-c", KILLS, str(path), str(count), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
-def test_two_writers_never_mix(tmp_path: Path) -> None:
-    path = tmp_path / "model.py"
-    one = "from pathlib import Path; from addnn_spec.files import write_atomic as w; import sys\n"
-    loop = "for _ in range(50): w(Path(sys.argv[1]), sys.argv[2] * 50_000)"
-    writers = [
-        subprocess.Popen([sys.executable, "-c", one + loop, str(path), letter]) for letter in "abcd"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_write_leaves_a_whole_file(tmp_path: Path, number: signal.Signals) -> None:
+    _killed(tmp_path / "model.py", 20, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_500_killed_writes_leave_a_whole_file(tmp_path: Path, number: signal.Signals) -> None:
+    _killed(tmp_path / "model.py", 500, number)
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from addnn_spec.files import write_atomic
+for _ in range(int(sys.argv[3])):
+    write_atomic(Path(sys.argv[1]), sys.argv[2] * 50_000)
+"""
+
+
+def _written_at_once(path: Path, writers: str, count: int) -> None:
+    """One process a letter, each writing its own content `count` times, and a reader meanwhile."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITES, str(path), letter, str(count)])
+        for letter in writers
     ]
-    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
-    assert path.read_text() in {letter * 50_000 for letter in "abcd"}
-    assert os.listdir(tmp_path) == ["model.py"]
+    whole = {letter * 50_000 for letter in writers}
+    while any(process.poll() is None for process in processes):
+        assert not path.exists() or path.read_text() in whole
+    assert [process.returncode for process in processes] == [0] * len(writers)
+    assert path.read_text() in whole
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_writers_never_mix(tmp_path: Path) -> None:
+    _written_at_once(tmp_path / "model.py", "abcd", 50)
+
+
+@pytest.mark.slow
+def test_32_writers_never_mix(tmp_path: Path) -> None:
+    _written_at_once(tmp_path / "model.py", "abcdefghijklmnopqrstuvwxyzABCDEF", 100)
