@@ -25,6 +25,8 @@ from addnn_spec.ops.checks import (
 )
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Finite, NonNegativeFloat, PositiveFloat, PositiveInt
+from addnn_spec.ops.init import Init
+from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
 
 _MAP = TensorType("float", (2, 3, 4, 5))
@@ -81,11 +83,11 @@ class LeakyReLU(_Elementwise):
         return (Example(cls(negative_slope=0.2), (_MAP,)), Example(cls(), (_VECTOR,)))
 
 
-class PReLU(_Elementwise):
+class PReLU(Initialized):
     """`x` if positive, else `a · x`, `a` learned. `[N, C, *]` → the same. He et al. 2015.
 
     `num_parameters` is 1 (one `a` for all), or the number of channels (one each), which
-    "channels" takes from the input. `init` is `a` at the start.
+    "channels" takes from the input. `init` is `a` at the start, where `weight_init` does not say.
     """
 
     num_parameters: PositiveInt | Literal["channels"] = 1
@@ -104,10 +106,14 @@ class PReLU(_Elementwise):
                     note=f"its input here is {x}",
                     help='write "channels" to have one for each, or leave it out to have one',
                 )
+        self.check_options(x)
         return x
 
     def _count(self, x: TensorType) -> Size:
         return x.shape[1] if self.num_parameters == "channels" else self.num_parameters
+
+    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+        return {"elementwise": inputs[0].numel}
 
     def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
         return {"weight": Weight((self._count(inputs[0]),))}
@@ -122,6 +128,7 @@ class PReLU(_Elementwise):
             Example(cls(), (_MAP,)),
             Example(cls(num_parameters="channels"), (_MAP,)),
             Example(cls(num_parameters=8, init=0.1), (_VECTOR,)),
+            Example(cls(weight_init=Init("uniform")), (_VECTOR,)),
         )
 
 

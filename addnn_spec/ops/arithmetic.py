@@ -313,28 +313,49 @@ class Neg(_Elementwise):
 
 
 class Where(_Elementwise):
-    """The second input where the first is true, else the third: `(mask, a, b) -> Where`.
+    """One value where a mask is true, another where it is not: `(mask, a, b) -> Where`.
 
-    bool `[*]`, `[*]`, `[*]` → `[*]`, all broadcast.
+    bool `[*]`, `[*]`, `[*]` → `[*]`, all broadcast. Either may be a number: `(mask, a) ->
+    Where(right = 0)`, `(mask, b) -> Where(left = 1)`, `mask -> Where(1, 0)`.
     """
 
     input_names = ("condition", "input", "other")
+    optional_inputs = ("input", "other")
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        condition, first, second = inputs
+    left: Scalar | None = None
+    right: Scalar | None = None
+
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        condition, *values = (x for x in inputs if x is not None)
         check_dtype(self, condition, "bool")
-        shape = broadcast(self, *(x.shape for x in inputs))
-        return TensorType(promote(first.dtype, second.dtype), shape)
+        numbers = [number for number in (self.left, self.right) if number is not None]
+        if len(values) + len(numbers) != 2:
+            raise OperatorError(
+                "E0202" if len(values) + len(numbers) < 2 else "E0201",
+                f"Where takes two values, tensors or numbers, not {len(values) + len(numbers)}",
+                input=0,
+            )
+        dtypes = (*(dtype_of(number) for number in numbers), *(x.dtype for x in values))
+        shape = broadcast(self, condition.shape, *(x.shape for x in values))
+        return TensorType(promote(*dtypes), shape)
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        return Call("torch.where", (Arg(In(0)), Arg(In(1)), Arg(In(2))))
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        tensors = iter(In(index) for index, x in enumerate(inputs) if x is not None)
+        condition = next(tensors)
+        values = (
+            Arg(next(tensors) if number is None else number) for number in (self.left, self.right)
+        )
+        return Call("torch.where", (Arg(condition), *values))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         float_row = TensorType("float", (4,))
         return (
-            Example(cls(), (_M, TensorType("float", (2, 1)), float_row)),
-            Example(cls(), (_M, _I, float_row)),
+            Example(cls(), (_M, TensorType("float", (2, 1)), float_row), "torch.where"),
+            Example(cls(), (_M, _I, float_row), "torch.where"),
+            Example(cls(right=0.5), (_M, float_row, None)),
+            Example(cls(left=1), (_M, float_row, None)),
+            Example(cls(left=1, right=-1), (_M, None, None)),
         )
 
 

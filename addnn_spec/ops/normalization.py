@@ -129,6 +129,23 @@ class BatchNorm3d(_Channelwise):
         return (Example(cls(), (TensorType("float", (2, 3, 2, 4, 5)),)),)
 
 
+class SyncBatchNorm(_Channelwise):
+    """Batch normalisation by the statistics of all processes' batches. `[N, C, *]` → the same.
+
+    Where training is not distributed it is `BatchNorm2d`, and the like. In training on several
+    devices the processes of the default group wait for one another.
+    """
+
+    layouts = ("N, C", "N, C, L", "N, C, H, W", "N, C, D, H, W")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), (TensorType("float", (2, 6, 4, 5)),)),
+            Example(cls(momentum=None, bias=False), (TensorType("float", (4, 6)),)),
+        )
+
+
 class _InstanceNorm(_Channelwise):
     """Statistics of each channel of each item."""
 
@@ -337,7 +354,7 @@ class LocalResponseNorm(Operator):
     def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"norm": 2 * inputs[0].numel}
 
-    def functional(self, *inputs: TensorType) -> Code:
+    def functional(self, *inputs: TensorType) -> Code | None:
         options = (
             Arg(self.alpha, "alpha", 1e-4),
             Arg(self.beta, "beta", 0.75),
@@ -351,3 +368,22 @@ class LocalResponseNorm(Operator):
             Example(cls(size=5), (TensorType("float", (2, 7, 4, 5)),)),
             Example(cls(size=2, alpha=0.1, beta=0.5, k=2.0), (TensorType("float", (2, 7, 4)),)),
         )
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """Division by the energy of neighbouring channels, as Lua Torch did. `[N, C, H, W]` → the same.
+
+    For its old weights: `LocalResponseNorm` is the same formula, and faster.
+    """
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        check_rank(self, inputs[0], "N, C, H, W")
+        return super().infer(*inputs)
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return None
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        x = TensorType("float", (2, 7, 4, 5))
+        return (Example(cls(size=5), (x,)), Example(cls(size=3, alpha=0.1, beta=0.5, k=2.0), (x,)))
