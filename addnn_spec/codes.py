@@ -92,6 +92,7 @@ CODES: dict[str, str] = {
     "E0608": "the compiled file is not up to date",
     "E0609": "no engine that can draw",
     "E0610": "an unknown code",
+    "E0611": "a package is missing",
     "E0612": "data that do not fit",
     "E0613": "runs that cannot be compared",
     "E0614": "probing cannot be carried out",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.packages import require
 from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options, subject
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK
@@ -49,6 +50,7 @@ def confidence(
     at that node. Without test data the guarantee is for every sample that is as near to its class,
     and as far from the others, as the training samples are.
     """
+    require("confidence", "torch", "safetensors", extra="torch")
     from addnn_spec.cli.rank import request
     from addnn_spec.ranking.certainty import certainty
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ from addnn_spec.backends.drawing import draw
 from addnn_spec.backends.source import torch_source
 from addnn_spec.backends.table import View, plain_table
 from addnn_spec.catalogue import locate
-from addnn_spec.cli.report import FOUND, OK, USAGE, exit_code, report
+from addnn_spec.cli.packages import require
+from addnn_spec.cli.report import FOUND, OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NETWORK = "Digits"
-_NEEDED = {
-    "torch": "torch",
-    "safetensors": "safetensors",
-    "sklearn": "scikit-learn",
-    "jinja2": "jinja2",
-}
 
 
 @click.command()
@@ -54,12 +48,8 @@ def demo(output: Path, epochs: int) -> int:
     The network is `Digits`, of the packaged digits.net; the data are scikit-learn's handwritten
     digits of 8×8 pixels.
     """
-    missing = [name for package, name in _NEEDED.items() if find_spec(package) is None]
-    if missing:
-        click.echo(f"error: the demo needs {' and '.join(missing)}", err=True)
-        click.echo("  = help: pip install 'addnn-spec[demo]'", err=True)
-        return USAGE
     try:
+        require("the demo", "torch", "safetensors", "sklearn", "jinja2", extra="demo")
         return _demo(output, epochs)
     except DiagnosticError as error:
         report(error.diagnostics)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from addnn_spec.cli.packages import require
 from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK, exit_code, report
@@ -58,6 +59,7 @@ def rank(
     Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
     """
     try:
+        require("ranking", "torch", "safetensors", extra="torch")
         source = click.get_current_context().get_parameter_source
         _refuse(name for name in _PREPARED if source(name) is ParameterSource.COMMANDLINE)
         with shown_progress() as (announce, progress):

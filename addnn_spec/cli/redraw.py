@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from addnn_spec.cli.packages import require
 from addnn_spec.cli.report import OK, exit_code
 from addnn_spec.cli.report import report as show
 from addnn_spec.cli.specs import OutputFile
@@ -42,6 +43,7 @@ def _redraw(
     pdf: Path | None,
     depth: int | None,
 ) -> int:
+    require("a report", "numpy", extra="report")
     from addnn_spec.report.verdicts import verdicts
     from addnn_spec.runtime.errors import RuntimeRefusal
     from addnn_spec.runtime.record import read_run
@@ -55,7 +57,7 @@ def _redraw(
         for run in runs:
             click.echo("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
     if html is not None:
-        _needs("jinja2", "a page")
+        require("a page", "jinja2", extra="report")
         from addnn_spec.report.page import page
 
         write_atomic(html, page(runs, depth))
@@ -64,16 +66,8 @@ def _redraw(
 
         write_atomic(svg, report_svg(runs, depth))
     if pdf is not None:
-        _needs("matplotlib", "a PDF")
+        require("a PDF", "matplotlib", extra="report")
         from addnn_spec.report.paper import pdf as pdf_of
 
         write_atomic(pdf, pdf_of(runs, depth))
     return OK
-
-
-def _needs(package: str, what: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
-        help = "pip install 'addnn-spec[report]'"
-        raise DiagnosticError(Diagnostic("E0602", f"{what} needs {package}", help=help))

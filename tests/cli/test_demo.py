@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from importlib import util
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -44,24 +43,6 @@ def test_the_demo_trains_what_it_compiled(
     first, last = (probed.node(label).train for label in ("image", "fc2"))
     assert first is not None and last is not None and last.value > first.value
     assert "<h1>Digits</h1>" in (folder / "report.html").read_text()
-
-
-@pytest.mark.parametrize("package", ["torch", "sklearn", "safetensors", "jinja2"])
-def test_what_is_missing_is_named(
-    package: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
-    found = util.find_spec
-    monkeypatch.setattr(
-        "addnn_spec.cli.demo.find_spec", lambda name: None if name == package else found(name)
-    )
-    assert run(["demo", "-o", str(tmp_path / "demo")]) == 2
-    shown = capsys.readouterr()
-    assert {"sklearn": "scikit-learn"}.get(package, package) in shown.err
-    assert "pip install 'addnn-spec[demo]'" in shown.err
-    assert not (tmp_path / "demo").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

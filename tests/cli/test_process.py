@@ -57,6 +57,30 @@ def test_no_command_loads_what_it_does_not_need(arguments: tuple[str, ...], tmp_
     assert loaded(MAIN, *arguments, cwd=tmp_path) == set()
 
 
+LARGE = ("jinja2", "matplotlib", "numpy", "pandas", "safetensors", "sklearn", "torch")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo",),
+        ("probe", "Digits", "--data", "digits"),
+        ("compare", "a.json", "b.json"),
+        ("report", "a.json"),
+        ("rank", "models.toml", "--data", "digits"),
+        ("confidence", "Digits", "--data", "digits", "--gamma", "1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_package_that_is_missing_is_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    without = f"import sys; sys.modules.update(dict.fromkeys({LARGE!r})); "
+    ended = process(*arguments, code=without + MAIN, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error[E0611]: ")
+    assert "pip install 'addnn-spec[" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_package_runs_as_a_module() -> None:
     run = [sys.executable, "-m", "addnn_spec", "list", "--family", "spatial"]
     assert "LeNet5" in subprocess.run(run, capture_output=True, text=True, check=True).stdout
