@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.zoo.emitted import Parameters, assert_equations, emitted, random
+from tests.zoo.emitted import Parameters, assert_equations, emitted, emitted_text, random
 
 
 def embedded(w: Parameters, image: Tensor, prefix: str = "embed.") -> Tensor:
@@ -60,6 +60,28 @@ def test_a_triplet_has_a_margin() -> None:
         return a, (near - far + 0.2).clamp(min=0).mean()
 
     assert_equations(small("Triplet"), equations, anchor, positive, negative)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("margin", [0.3, 2.0])
+def test_a_triplet_loss_of_any_distance(swap: bool, margin: float) -> None:
+    """As torch's, with the city-block distance."""
+    module = emitted_text(
+        f"""from "losses.net" import TripletMarginWithDistanceLoss
+        network Loss {{
+          input a: float[N, D]
+          input p: float[N, D]
+          input n: float[N, D]
+          output loss = (a, p, n) -> TripletMarginWithDistanceLoss(
+            PairwiseDistance(1, eps = 0.0), {margin}, swap = {str(swap).lower()},
+          )
+        }}"""
+    )
+    a, p, n = (random(6, 3, seed=seed) for seed in (1, 2, 3))
+    reference = nn.TripletMarginWithDistanceLoss(
+        distance_function=lambda x, y: (x - y).abs().sum(1), margin=margin, swap=swap
+    )
+    torch.testing.assert_close(module(a, p, n), reference(a, p, n), rtol=1e-12, atol=0)
 
 
 def test_the_hardest_of_a_batch() -> None:
