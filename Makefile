@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all bench demo docs clean
+.PHONY: help venv lint format grammar test test-all bench demo docs notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ docs: $(READY) ## write the generated pages of docs/ anew
 	$(BIN)/python -m addnn_spec.backends.reference docs
 	rm -rf docs/drawings
 	$(BIN)/python -m addnn_spec.cli.zoo_page docs
+
+notebooks: $(READY) ## run the notebooks of docs/ anew, with their outputs
+	$(BIN)/python -m tests.docs.notebooks
 
 clean: ## remove caches and the virtual environment
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
