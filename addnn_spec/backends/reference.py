@@ -21,6 +21,22 @@ from addnn_spec.ops.init import Init
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.values import show
 
+NOT_OPERATORS = {
+    "Transformer, TransformerEncoder, TransformerDecoder": "library blocks: `from "
+    '"encoder_decoder.net" import Transformer`',
+    "TripletMarginWithDistanceLoss": "a library block, its distance a layer: `from "
+    '"losses.net" import TripletMarginWithDistanceLoss`',
+    "LinearCrossEntropyLoss": "`Linear` and `CrossEntropyLoss`",
+    "NLLLoss2d": "torch's old name for `NLLLoss`",
+    "LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d, LazyConv1d, LazyConv2d, LazyConv3d, "
+    "LazyConvTranspose1d, LazyConvTranspose2d, LazyConvTranspose3d, LazyInstanceNorm1d, "
+    "LazyInstanceNorm2d, LazyInstanceNorm3d, LazyLinear": "each layer infers the size of its input",
+    "Container, Module, ModuleDict, ModuleList, ParameterDict, ParameterList, RNNBase, "
+    "RNNCellBase, Sequential": "they hold or found layers: chains, braces, blocks",
+    "DataParallel": "how a module runs, not what it computes",
+}
+"""What `torch.nn` has that is no operator, and what stands for it; a test holds the list whole."""
+
 
 def pages() -> dict[str, str]:
     """The pages of the reference by file name, `README.md` the list of all."""
@@ -48,6 +64,8 @@ def _contents(families: dict[str, list[type[Operator]]]) -> str:
         links = (f"[{name}]({family}.md#{name.lower()})" for name in linked)
         names = ", ".join(links)
         lines.append(f"| [{family}]({family}.md) | {names} |")
+    lines += ["", "What else `torch.nn` has:", "", "| torch.nn | here |", "| --- | --- |"]
+    lines += [f"| {names} | {here} |" for names, here in NOT_OPERATORS.items()]
     return "\n".join(lines) + "\n"
 
 

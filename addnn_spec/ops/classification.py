@@ -10,11 +10,13 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank
 from addnn_spec.ops.criterion import Criterion, Reduction, WeightedCriterion, check_shape
 from addnn_spec.ops.fields import Finite, PositiveFloat, PositiveInt, Probability
+from addnn_spec.ops.init import Init
 from addnn_spec.ops.shapes import Listed, broadcast
+from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
 
 _MATRIX = TensorType("float", (4, 5))
@@ -208,7 +210,7 @@ class MultiLabelSoftMarginLoss(WeightedCriterion):
         )
 
 
-class AdaptiveLogSoftmaxWithLoss(Operator):
+class AdaptiveLogSoftmaxWithLoss(Initialized):
     """A softmax over many classes, the rarer ones in clusters that are looked into when needed.
 
     `[N, D]`, int `[N]` → the labels' log probabilities `[N]`, and their negative mean `[]`. The
@@ -245,6 +247,7 @@ class AdaptiveLogSoftmaxWithLoss(Operator):
                 f"AdaptiveLogSoftmaxWithLoss's {x.shape[1]} features leave none for a cluster",
                 argument="div_value",
             )
+        self.check_options(x)
         return TensorType("float", x.shape[:1]), TensorType("float", ())
 
     def _clusters(self, x: TensorType) -> list[tuple[int, int]]:
@@ -290,5 +293,8 @@ class AdaptiveLogSoftmaxWithLoss(Operator):
         x = TensorType("float", (4, 8))
         return (
             Example(cls(n_classes=12, cutoffs=(1, 4), div_value=2.0), (x, _LABELS)),
-            Example(cls(n_classes=9, cutoffs=(2,), head_bias=True), (x, _LABELS)),
+            Example(
+                cls(n_classes=9, cutoffs=(2,), head_bias=True, weight_init=Init("ones")),
+                (x, _LABELS),
+            ),
         )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, Operator, TensorType, Weight
+from addnn_spec.ops.base import Example, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Support
 from addnn_spec.ops.fields import NonNegativeFloat, PositiveFloat, PositiveInt
+from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
 
 _HEAD = Support(
@@ -116,7 +117,7 @@ class ASoftmax(AngularHead):
 )
 
 
-class _Angular(Operator):
+class _Angular(Initialized):
     input_names: ClassVar[tuple[str, ...]] = ("input", "target")
     optional_inputs: ClassVar[tuple[str, ...]] = ("target",)
     head: ClassVar[Support]
@@ -131,6 +132,7 @@ class _Angular(Operator):
             check_rank(self, target, "N", input=1)
             check_dtype(self, target, "int", input=1)
             check_equal(self, "number of labels", target.shape[0], x.shape[0], input=1)
+        self.check_options(*inputs)
         return x.with_shape(x.shape[0], self.out_features)
 
     def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
@@ -160,7 +162,9 @@ class _Angular(Operator):
         x, labels = TensorType("float", (4, 6)), TensorType("int", (4,))
         head = cls.model_validate({"out_features": 5})
         tight = cls.model_validate({"out_features": 5, "margin": 1})
-        return (Example(head, (x, labels)), Example(head, (x, None)), Example(tight, (x, labels)))
+        drawn = cls.model_validate({"out_features": 5, "weight_init": "orthogonal"})
+        examples = ((head, labels), (head, None), (tight, labels), (drawn, labels))
+        return tuple(Example(operator, (x, target)) for operator, target in examples)
 
 
 class CosFace(_Angular):
