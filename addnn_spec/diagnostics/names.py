@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _LONGEST = 64  # a longer name is nobody's slip of the pen, and the distance is quadratic in it
+_DIGITS = "0123456789"
 _MOST = 2_000  # among more names, only those with the same first letter
 
 
@@ -12,7 +13,7 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
 
     Case and underscores count little; beyond them a third of the letters may differ, none in a
-    name of one or two.
+    name of one or two. A name that differs in its last number only is near, by how much it differs.
     """
     if not 0 < len(name) <= _LONGEST:
         return []
@@ -20,13 +21,15 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     limit = len(folded) // 3
     found = []
     for candidate in _plausible(name, candidates, limit + 2):
-        distance = _distance(folded, _fold(candidate), limit)
-        if distance <= limit:
-            found.append((distance, _distance(name, candidate, _LONGEST), candidate))
+        apart = _numbers_apart(folded, _fold(candidate))
+        distance = _distance(folded, _fold(candidate), limit if apart is None else _LONGEST)
+        if distance <= limit or apart is not None:
+            order = (distance, apart is None, apart or 0)
+            found.append((order, _distance(name, candidate, _LONGEST), candidate))
     if not found:
         return []
-    best = min(found)[0]
-    return [candidate for distance, _, candidate in sorted(found) if distance <= best + 1][:n]
+    best = min(found)[0][0]
+    return [candidate for order, _, candidate in sorted(found) if order[0] <= best + 1][:n]
 
 
 def _plausible(name: str, candidates: Iterable[str], longer: int) -> list[str]:
@@ -48,6 +51,17 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
 
 def _fold(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def _numbers_apart(a: str, b: str) -> int | None:
+    """How far the last numbers of two names are apart, `resnet49` and `resnet50`: 1.
+
+    None if not only their numbers differ, or there are hardly letters before them.
+    """
+    stem = a.rstrip(_DIGITS)
+    if len(stem) < 3 or stem in (a, b) or b.rstrip(_DIGITS) != stem:
+        return None
+    return abs(int(a[len(stem) :]) - int(b[len(stem) :]))
 
 
 def _distance(a: str, b: str, limit: int) -> int:

@@ -346,7 +346,7 @@ def _warn_constant(item: _Definition, survey: _Survey, collector: Collector) -> 
             if names_read(let.value) & varying:
                 varying |= {target.name for target in _targets(let.targets)}
     for found in branches:
-        if not names_read(found.condition) & varying:
+        if not names_read(found.condition) & varying and not _is_no_condition(found.condition):
             collector.add(
                 Diagnostic(
                     "W0104",
@@ -355,6 +355,15 @@ def _warn_constant(item: _Definition, survey: _Survey, collector: Collector) -> 
                     help="keep the arm that is taken",
                 )
             )
+
+
+def _is_no_condition(expr: ast.Expr) -> bool:
+    """Whether it is plain that an expression is neither true nor false: that is an error."""
+    if isinstance(expr, ast.Paren):
+        return _is_no_condition(expr.inner)
+    if isinstance(expr, ast.Constant):
+        return expr.value is None
+    return isinstance(expr, ast.Number | ast.Text | ast.ListExpr | ast.TupleExpr)
 
 
 # --- cycles and unused blocks -------------------------------------------------------------------

@@ -312,7 +312,9 @@ class Expressions(Elaborator):
                 "E0107",
                 f"the weights of {module.name} are not known before data flows into it",
                 expr.span,
-                help=f"use -> {module.name} before reading {module.name}.{expr.name}",
+                labels=(Label(module.span, "what first flows into it decides their sizes"),),
+                help=f"let data flow first: … -> {module.name}, and read "
+                f"{module.name}.{expr.name} below that",
             )
         weights = (
             dict(operator_weights(first.op, first.inputs)) if isinstance(first.op, Operator) else {}

@@ -50,6 +50,7 @@ _GOES_ON = frozenset(
         "FOR",
     ]
 )
+_ONE_VALUE = ("LET", "OUTPUT", "PARAMETER", "BUFFER")
 _CLOSING = frozenset(OPENING.values())
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
@@ -227,6 +228,29 @@ def _augmented(at: Situation) -> Finding | None:
     )
 
 
+def _several_values(at: Situation) -> Finding | None:
+    """`let a, b = 1, 2`."""
+    statement = next((kind for kind in _ONE_VALUE if at.inside(kind)), None)
+    in_brackets = at.opener is not None and at.opener.kind != "LBRACE"
+    if at.found.kind != "COMMA" or in_brackets or statement is None or not at.inside("EQUAL"):
+        return None
+    word = statement.lower()
+    names = "a, b" if statement == "LET" else "…"
+    help_ = f"put the values in brackets: `{word} {names} = (…, …)`"
+    return Finding(
+        "E0003", f"`{word}` takes one value, or a list in brackets", at.found, help=help_
+    )
+
+
+def _chain_as_arm(at: Situation) -> Finding | None:
+    """`if c then x -> Layer else x`."""
+    if at.found.kind != "ARROW" or not at.allows("ELSE") or not at.inside("THEN"):
+        return None
+    message = "`->` binds looser than `then`: a chain as an arm stands in brackets"
+    help_ = "write `if … then (x -> …) else …`"
+    return Finding("E0003", message, at.found, help=help_)
+
+
 def _equality(at: Situation) -> Finding | None:
     found = at.found
     if found.kind == "EQUAL" and at.allows("CMP") and at.inside("IF", "ASSERT"):
@@ -352,6 +376,8 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _unclosed,
     _stray,
     _augmented,
+    _several_values,
+    _chain_as_arm,
     _equality,
     _colon,
     _reserved_name,

@@ -48,6 +48,13 @@ def test_at_most_n_the_nearest_first_then_by_name() -> None:
     assert near("Conv4d", reversed(OPERATORS), n=2) == ["Conv1d", "Conv2d"]
 
 
+def test_another_number_is_near_by_how_much_it_differs() -> None:
+    networks = ["ResNet", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152", "LeNet5"]
+    assert near("ResNet49", networks) == ["ResNet50", "ResNet34", "ResNet18"]
+    assert near("resnet151", networks) == ["ResNet152", "ResNet101", "ResNet50"]
+    assert near("x7", ["x6", "x8"]) == []
+
+
 def test_the_sentence() -> None:
     assert did_you_mean("relu", ["ReLU", "Tanh"]) == 'did you mean "ReLU"?'
     assert did_you_mean("Conv4d", OPERATORS) == 'did you mean "Conv1d", "Conv2d" or "Conv3d"?'
