@@ -571,9 +571,14 @@ class Expressions(Elaborator):
             self.ctx.depth += 1
             try:
                 self.ctx.memo[memo_key] = self._run_function(function, given, expr)
+            except Failed:
+                self.ctx.memo[memo_key] = POISON
             finally:
                 self.ctx.depth -= 1
-        return self.ctx.memo[memo_key]
+        value = self.ctx.memo[memo_key]
+        if isinstance(value, Poison):
+            raise Failed
+        return value
 
     def _run_function(self, function: Function, given: dict[str, Any], expr: ast.Call) -> Value:
         inner = Frame(None, Env(function.env))
