@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import pytest
 import torch
@@ -98,6 +101,42 @@ def test_the_hardest_of_a_batch() -> None:
         return code, torch.stack(losses).clamp(min=0).mean()
 
     assert_equations(small("TripletBatchHard"), equations, image, labels)
+
+
+def mined() -> tuple[Any, Any]:
+    """pytorch-metric-learning's hard miner and triplet loss, over plain distances."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it imports
+        library = import_module("pytorch_metric_learning")
+        names = ("distances", "losses", "miners", "reducers")
+        distances, losses, miners, reducers = (
+            import_module(f"{library.__name__}.{name}") for name in names
+        )
+    plain = distances.LpDistance(normalize_embeddings=False)
+    loss = losses.TripletMarginLoss(margin=0.2, distance=plain, reducer=reducers.MeanReducer())
+    return miners.BatchHardMiner(distance=plain), loss
+
+
+def test_hard_triplets_are_the_librarys() -> None:
+    image, labels = images(1, 6), torch.tensor([0, 1, 0, 1, 1, 0])
+    code, loss = small("TripletBatchHard")(image, labels)
+    miner, theirs = mined()
+    expected = theirs(code, labels, miner(code, labels))
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=0)
+
+
+def test_given_triplets_are_the_librarys() -> None:
+    code, loss = small("Triplet")(*(images(seed) for seed in (1, 2, 3)))
+    near, far = (small("Triplet").eval()(images(seed)) for seed in (2, 3))
+    near, far = (one if isinstance(one, Tensor) else one.code for one in (near, far))
+    places = torch.arange(4)
+    _, theirs = mined()
+    expected = theirs(
+        torch.cat((code, near, far)),
+        torch.cat((places, places, places + 4)),
+        (places, places + 4, places + 8),
+    )
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)  # torch adds 1e-6 to differences
 
 
 def test_a_softmax_over_directions() -> None:
