@@ -36,6 +36,8 @@ class Given:
 
     arguments: tuple[tuple[str, Any], ...]
     inputs: tuple[tuple[str, TensorType], ...]
+    count: int = 1
+    """How often the network has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Column:
     vector: Vector
     rank: tuple[int, int]
     """Its place in the signature: inputs' sizes, block parameters, new ones."""
+    counts: tuple[int, ...]
+    """How often the network has each use."""
 
 
 @dataclass
@@ -69,6 +73,7 @@ class Columns:
         self._names = Namespace(self.reserved)
         self._candidates: list[Candidate] = []
         self._known: dict[str, Column] = {}
+        self._counts = tuple(use.count for use in self.uses)
         if len(self.uses) > 1:
             self._candidates = [*self._block_parameters(), *self._sizes()]
 
@@ -82,7 +87,7 @@ class Columns:
             if not all(map(is_literal, vector)) or is_constant(vector):
                 continue
             own = self._names.unique(name)
-            self._known[own] = Column(own, vector, (1, place))
+            self._known[own] = Column(own, vector, (1, place), self._counts)
             yield Candidate(Name(own), vector, own)
             if all(isinstance(value, tuple) for value in vector):
                 for item in range(min(map(len, vector))):
@@ -100,7 +105,7 @@ class Columns:
                 if all(isinstance(size, int) for size in vector) and not is_constant(vector):
                     prefix = "in" if slot == 0 else identifier(input_name)
                     own = self._names.unique(f"{prefix}_{_dimension(dim, first.rank)}")
-                    self._known[own] = Column(own, vector, (0, slot * 8 + dim))
+                    self._known[own] = Column(own, vector, (0, slot * 8 + dim), self._counts)
                     yield Candidate(Name(own), vector, own)
 
     # --- resolution ------------------------------------------------------------------------------
@@ -152,7 +157,7 @@ class Columns:
         """A new parameter."""
         name = self._names.unique(hint)
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
-        column = Column(name, vector, (2, len(self.parameters)))
+        column = Column(name, vector, (2, len(self.parameters)), self._counts)
         self._known[name] = column
         candidate = Candidate(Name(name), vector, name)
         self._candidates.append(candidate)
@@ -161,7 +166,7 @@ class Columns:
     def flag(self, name: str, vector: Vector) -> str:
         """A keyword that says which arm of an `if` a use takes."""
         own = self._names.unique(name)
-        self.parameters[own] = Column(own, vector, (3, len(self.parameters)))
+        self.parameters[own] = Column(own, vector, (3, len(self.parameters)), self._counts)
         return own
 
     def _use(self, candidate: Candidate, tree: Tree) -> Tree:
@@ -183,13 +188,22 @@ def default_of(column: Column) -> Any:
         return False
     if column.rank[0] == 0:
         return NO_DEFAULT
-    for value in column.vector[: len(column.vector) // 2 + 1]:
-        if isinstance(value, int) and value not in (0, 1):
-            continue  # a size: a reader wants to see it
-        count = sum(same(value, other) for other in column.vector)
-        if 2 * count > len(column.vector):
-            return value
-    return NO_DEFAULT
+    uses = list(zip(column.vector, column.counts, strict=True))
+    most = _majority(uses)
+    if isinstance(most, int) and most not in (0, 1):
+        return NO_DEFAULT  # a size: a reader wants to see it
+    count = sum(count for value, count in uses if same(value, most))
+    return most if 2 * count > sum(column.counts) else NO_DEFAULT
+
+
+def _majority(uses: Sequence[tuple[Any, int]]) -> Any:
+    """The only value that more than half of the uses may have (R. Boyer, J Moore, 1981)."""
+    most, lead = uses[0][0], 0
+    for value, count in uses:
+        lead += count if same(value, most) else -count
+        if lead < 0:
+            most, lead = value, -lead
+    return most
 
 
 def _dimension(dim: int, rank: int) -> str:

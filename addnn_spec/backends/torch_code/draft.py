@@ -7,12 +7,15 @@ so that drafts of one block can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.higher import higher_call
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
+from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
@@ -41,7 +44,6 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Item, Own, Seq, Support
 from addnn_spec.ops.init import init_code
-from addnn_spec.ops.weighted import Initialized
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
@@ -117,22 +119,6 @@ class Draft:
     """The module ports, with the class that each is annotated with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How a graph is made where it is used: the constructor call, its literals as leaves."""
-
-    constructor: Tree
-    ports: Mapping[str, str] = field(default_factory=dict)
-    lists: tuple[ListInput, ...] = ()
-    """Its inputs that are lists."""
-    listed: bool = False
-    """It is an `nn.ModuleList`: what uses it goes through it in a loop."""
-
-
-Forms = Mapping[int, Form]
-"""By `id` of the graph."""
-
-
 @dataclass
 class Emission:
     """The options, and what the whole file needs."""
@@ -174,23 +160,22 @@ class _Drafter:
         self._emission = emission
         self._draft = Draft(graph)
         self._trees: dict[Ref, Tree] = {}
-        self._used = {ref for node in graph.nodes() for ref in node.inputs if ref is not None}
-        self._used |= {ref for output in graph.outputs for ref in output.refs}
+        self._reads = Counter(ref for node in graph.nodes() for ref in node.inputs if ref)
+        self._reads.update(ref for output in graph.outputs for ref in output.refs)
 
     def draft(self) -> Draft:
         graph, draft = self._graph, self._draft
         self._add_inputs()
         for module in graph.modules:
             self._declare(module)
-        for node in graph.nodes():
-            first, *rest = _turns(node)
-            self._add(first)
-            if len(rest) > _FEW and _can_loop(node):
-                self._add(rest[0])
-                self._repeat_last(node)
-            else:
-                for turn in rest:
+        for turns in runs(graph, self._forms, self._reads):
+            if not can_loop(turns):
+                for turn in turns:
                     self._add(turn)
+                continue
+            self._add(turns[0])
+            self._add(replace(turns[1], value_names=turns[-1].value_names))
+            self._repeat_last(turns)
         draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
         draft.ports = {port: draft.ports.get(port, "nn.Module") for port in graph.module_ports}
         return draft
@@ -234,10 +219,11 @@ class _Drafter:
         else:
             self._add_operator(node, op)
 
-    def _repeat_last(self, node: Node) -> None:
+    def _repeat_last(self, turns: Sequence[Node]) -> None:
         """Make of the second turn, which was added last, all but the first."""
-        head, first = run_name(node.name)
-        run, second = Run(head, first + 1, first + node.times), f"{head}{first + 1}"
+        head, first = run_name(turns[0].name)
+        run, second = Run(head, first + 1, first + len(turns)), f"{head}{first + 1}"
+        self._trees[Ref(turns[-1].id)] = self._trees[Ref(turns[1].id)]
         draft = self._draft
         if draft.children and draft.children[-1].path == second:
             draft.children[-1] = replace(draft.children[-1], run=run)
@@ -288,7 +274,7 @@ class _Drafter:
         if node.module is not None and node.module.port:
             made_call = op.constructor(*inputs)
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
-        call = _with_unused(op, op.call(*inputs), node, self._used)
+        call = _with_unused(op, op.call(*inputs), node, self._reads)
         bound_call = _bind(call, operands, self._own(node))
         bound_call = rewrite(
             bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
@@ -415,30 +401,6 @@ def _element(node: Node) -> str:
     return word if len(word) > 2 and word.isidentifier() else "layer"
 
 
-_FEW = 2
-"""As many turns after the first are written out."""
-
-
-def _can_loop(node: Node) -> bool:
-    """Whether a run can be a loop: one tensor flows, and nothing is to be initialised."""
-    if len(node.outputs) != 1 or "." in node.name or node.inputs[0] in node.inputs[1:]:
-        return False
-    filled = isinstance(node.op, Initialized) and (node.op.weight_init or node.op.bias_init)
-    return node.module is None and not filled
-
-
-def _turns(node: Node) -> Iterator[Node]:
-    """A run written out: each turn a node that reads the one before."""
-    if node.times == 1:
-        yield node
-        return
-    count = len(node.outputs)
-    inputs = node.inputs
-    for name in node.names():
-        yield replace(node, name=name, times=1, inputs=inputs)
-        inputs = (*(Ref(node.id, port) for port in range(count)), *node.inputs[count:])
-
-
 def operator_child(path: str, op: Operator, inputs: tuple[Any, ...], span: Span) -> ChildDraft:
     """The module of an operator, with the statements that initialise it."""
     made = operator_module(op, inputs)
@@ -503,6 +465,6 @@ def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
     return rewrite(code, change)
 
 
-def _with_unused(op: Operator, call: Tree, node: Node, used: set[Ref]) -> Tree:
-    extra = tuple(arg for port, arg in op.unused_outputs.items() if Ref(node.id, port) not in used)
+def _with_unused(op: Operator, call: Tree, node: Node, reads: Counter[Ref]) -> Tree:
+    extra = tuple(arg for port, arg in op.unused_outputs.items() if not reads[Ref(node.id, port)])
     return Invoke((*call.args, *extra)) if extra and isinstance(call, Invoke) else call

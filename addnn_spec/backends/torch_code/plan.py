@@ -22,7 +22,8 @@ from addnn_spec.backends.torch_code.columns import (
     Given,
     default_of,
 )
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, Form, draft_of
+from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
+from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.higher import HIGHER
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
@@ -97,10 +98,12 @@ class Planner:
         self._names.reserve(f"{self._network_name}Output")
 
     def _count_calls(self, graphs: Sequence[Graph]) -> None:
+        """How often the network has each graph, in all; graphs come callers first."""
+        self._calls[id(self._network)] = 1
         for graph in graphs:
             for node in graph.nodes():
                 for label, called in _called(node):
-                    self._calls[id(called)] += node.times
+                    self._calls[id(called)] += self._calls[id(graph)] * node.times
                     self._labels.setdefault(id(called), self._label(graph, label))
             for module in graph.modules:
                 if isinstance(module.op, Graph):
@@ -175,7 +178,10 @@ class Planner:
 
     def _add_class(self, body: Body, base: str) -> None:
         graph = body.drafts[0].graph
-        given = [Given(_arguments(draft.graph), _tensors(draft)) for draft in body.drafts]
+        given = [
+            Given(_arguments(draft.graph), _tensors(draft), self._calls[id(draft.graph)])
+            for draft in body.drafts
+        ]
         plan = ClassPlan(
             name=self._class_name(graph),
             base=base,

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
 from addnn_spec.backends.torch_code.draft import (
     Emission,
-    Forms,
     is_fresh,
     operator_module,
 )
+from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.text import quoted
@@ -33,6 +33,7 @@ from addnn_spec.backends.torch_code.tree import (
     Star,
     Template,
     Tree,
+    identity,
     rewrite,
     split,
     walk,
@@ -280,20 +281,14 @@ def _runs(children: Sequence[Element]) -> Iterator[list[Element]]:
 def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
     known: dict[int, tuple[Tree, str]] = {}  # the turns of a run share one tree
 
-    def identity(child: Element) -> tuple[Tree, str]:
+    def key(child: Element) -> tuple[Tree, str]:
         if id(child.tree) not in known:
-            known[id(child.tree)] = _identity(child.tree)
+            known[id(child.tree)] = identity(child.tree)
         return known[id(child.tree)]
 
-    for _, found in groupby(children, key=identity):
+    for _, found in groupby(children, key=key):
         group = list(found)
         yield len(group) > 1, group
-
-
-def _identity(tree: Tree) -> tuple[Tree, str]:
-    leaves: list[Leaf] = []
-    skeleton = split(tree, leaves)
-    return skeleton, repr([leaf.value for leaf in leaves])
 
 
 def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:

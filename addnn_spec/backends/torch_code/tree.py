@@ -244,6 +244,13 @@ def split(tree: Tree, leaves: list[Leaf]) -> Tree:
     return rewrite(tree, take)
 
 
+def identity(tree: Tree) -> tuple[Tree, str]:
+    """What only equal trees have in common: 1, True and 1.0 are not equal."""
+    leaves: list[Leaf] = []
+    skeleton = split(tree, leaves)
+    return skeleton, repr([leaf.value for leaf in leaves])
+
+
 _SLICE = tuple(field.name for field in fields(Slice))
 
 

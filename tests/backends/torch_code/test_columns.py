@@ -82,11 +82,16 @@ def test_unused_parameters_vanish_and_sizes_come_first() -> None:
 
 
 def test_what_most_uses_give_is_the_default() -> None:
-    assert default_of(Column("stride", (1, 2, 1, 1), (1, 0))) == 1
-    assert default_of(Column("stride", (1, 2, 1, 2), (1, 0))) is NO_DEFAULT
-    assert default_of(Column("in_channels", (1, 1, 2), (0, 0))) is NO_DEFAULT
-    assert default_of(Column("width", (64, 64, 128), (1, 0))) is NO_DEFAULT
-    assert default_of(Column("downsample", (True, True, False), (3, 0))) is False
+    def default(name: str, vector: tuple[Any, ...], rank: int, *counts: int) -> Any:
+        return default_of(Column(name, vector, (rank, 0), counts or (1,) * len(vector)))
+
+    assert default("stride", (1, 2, 1, 1), 1) == 1
+    assert default("stride", (1, 2, 1, 2), 1) is NO_DEFAULT
+    assert default("stride", (2, 1, 3), 1, 2, 5, 2) == 1
+    assert default("stride", (1, 2, 1), 1, 1, 9, 1) is NO_DEFAULT
+    assert default("in_channels", (1, 1, 2), 0) is NO_DEFAULT
+    assert default("width", (64, 64, 128), 1) is NO_DEFAULT
+    assert default("downsample", (True, True, False), 3) is False
 
 
 @pytest.mark.parametrize(

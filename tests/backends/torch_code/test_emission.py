@@ -454,6 +454,35 @@ def test_a_list_of_any_length_is_one_argument() -> None:
     assert tapped(torch.zeros(2, 8)).shape == (2, 40)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "output y = x -> Linear(8) -> repeat 6 { Unit }",
+        "y = x\n  for i in 0..6 { y = y -> Unit }\n  output z = y",
+        "output y = x -> units: repeat 6 { Unit } -> repeat 5 { Linear(8) } -> repeat 6 { Unit }",
+    ],
+)
+def test_what_is_elaborated_once_or_often_is_the_same_code(body: str) -> None:
+    text = "block Unit { return x + (x -> fc: Linear(8)) }\n" + in_network(body)
+    source = emit(graph_of(text)).text
+    assert source == emit(graph_of(text, memoise=False)).text
+    assert "range(2, " in source and source.count("Unit()") <= 4
+
+
+def test_a_turn_that_is_read_elsewhere_is_written_out() -> None:
+    text = "block Unit { return x + (x -> fc: Linear(8)) }\n" + in_network(
+        "y = x\n  ys = []\n  for i in 0..6 {\n    y = y -> Unit\n    ys = ys + [y]\n  }\n"
+        "  output z = ys -> Concat"
+    )
+    graph = graph_of(text)
+    module, x = built(graph), torch.randn(2, 8)
+    assert "range(" not in emit(graph).text
+    made = [x]
+    for name in ("unit", *(f"unit_{i}" for i in range(2, 7))):
+        made.append(getattr(module, name)(made[-1]))
+    assert torch.equal(module(x), torch.cat(made[1:], 1))
+
+
 def test_an_unlabelled_repeat_is_a_loop_too() -> None:
     text = "block Unit { return x + (x -> fc: Linear(8)) }\n" + in_network(
         "z = x * 2\n  y = x -> repeat 9 { ReLU } -> repeat 50 { Unit } -> repeat 3 { Linear(8) }\n"

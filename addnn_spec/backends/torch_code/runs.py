@@ -1,0 +1,82 @@
+"""Runs: nodes in a row that do the same, each with what the one before made.
+
+The graph has runs of its own (`times`), where the elaborator saw at once that turns are equal.
+Those that it wrote out are found here: the code does not depend on what the elaborator shared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from addnn_spec.backends.torch_code.forms import Forms
+from addnn_spec.backends.torch_code.tree import identity
+from addnn_spec.graph import Graph, Node, Ref, run_name
+from addnn_spec.ops.weighted import Initialized
+
+FEW = 2
+"""As many turns after the first are written out."""
+
+
+def runs(graph: Graph, forms: Forms, reads: Counter[Ref]) -> Iterator[list[Node]]:
+    """All nodes in order, as the turns of runs: each a node that reads the one before."""
+    run: list[Node] = []
+    for node in graph.nodes():
+        if run and not _continues(graph, run[-1], node, forms, reads):
+            yield _turns(run)
+            run = []
+        run.append(node)
+    if run:
+        yield _turns(run)
+
+
+def _continues(graph: Graph, before: Node, node: Node, forms: Forms, reads: Counter[Ref]) -> bool:
+    if before.calls is None or node.calls is None or before.span != node.span:
+        return False
+    if before.named or node.named or before.module or node.module:
+        return False
+    head, first = run_name(before.name)
+    made = Ref(before.id)
+    if node.name != f"{head}{first + before.times}" or len(before.outputs) != 1:
+        return False
+    if node.inputs != (made, *before.inputs[1:]) or reads[made] != 1:
+        return False
+    flowing = before.inputs[0]
+    return (
+        flowing is not None
+        and graph.type_of(flowing) == before.outputs[0] == node.outputs[0]
+        and node.bound_modules == before.bound_modules
+        and node.training == before.training
+        and (node.calls is before.calls or _alike(node.calls, before.calls, forms))
+    )
+
+
+def _alike(graph: Graph, other: Graph, forms: Forms) -> bool:
+    one, two = forms[id(graph)], forms[id(other)]
+    return (one.ports, one.lists, one.listed) == (two.ports, two.lists, two.listed) and (
+        identity(one.constructor) == identity(two.constructor)
+    )
+
+
+def _turns(run: list[Node]) -> list[Node]:
+    """The turns of nodes that continue one another; the text's name for the value is the last's."""
+    if len(run) == 1 and run[0].times == 1:
+        return run
+    turns: list[Node] = []
+    for node in run:
+        count, inputs = len(node.outputs), node.inputs
+        for name in node.names():
+            turns.append(replace(node, name=name, times=1, inputs=inputs, value_names=()))
+            inputs = (*(Ref(node.id, port) for port in range(count)), *node.inputs[count:])
+    turns[-1] = replace(turns[-1], value_names=run[-1].value_names)
+    return turns
+
+
+def can_loop(turns: list[Node]) -> bool:
+    """Whether a run can be a loop: one tensor flows, and nothing is to be initialised."""
+    node = turns[0]
+    if len(turns) <= 1 + FEW or len(node.outputs) != 1 or "." in node.name:
+        return False
+    filled = isinstance(node.op, Initialized) and (node.op.weight_init or node.op.bias_init)
+    return node.module is None and not filled and node.inputs[0] not in node.inputs[1:]
