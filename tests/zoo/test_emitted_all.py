@@ -102,19 +102,24 @@ def test_it_compiles_without_a_break(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize(
-    ("name", "size"),
+    ("name", "dims"),
     [
-        ("LeNet5", None),
-        pytest.param("ShuffleNetV1_g3", 64, marks=pytest.mark.slow),
-        pytest.param("UNet_padded", 32, marks=pytest.mark.slow),
+        ("LeNet5", {}),
+        ("ResNet18", {"H": 32, "W": 32}),
+        ("LSTMTagger", {}),
+        pytest.param("MobileNetV3_Small", {"H": 32, "W": 32}, marks=pytest.mark.slow),
+        pytest.param("ShuffleNetV1_g3", {"H": 64, "W": 64}, marks=pytest.mark.slow),
+        pytest.param("UNet_padded", {"H": 32, "W": 32}, marks=pytest.mark.slow),
+        pytest.param("Seq2Seq_Luong", {"S": 6, "T": 5}, marks=pytest.mark.slow),
+        pytest.param("ViT_B_16", {}, marks=pytest.mark.slow),
     ],
 )
-def test_onnxruntime_gives_the_same(name: str, size: int | None, tmp_path: Path) -> None:
+def test_onnxruntime_gives_the_same(name: str, dims: dict[str, int], tmp_path: Path) -> None:
     onnxruntime = import_module("onnxruntime")
     network = load(name)
     torch.manual_seed(0)
     module = build(emit(network.graph).text, network.graph.name)
-    random = inputs_of(network, Reference(name, lambda: module, size=size, batch=2), 0)
+    random = inputs_of(network, Reference(name, lambda: module, dims=dims, batch=2), 0)
     inputs = tuple(t.float() if t.is_floating_point() else t for t in random)
     file = tmp_path / f"{name}.onnx"
     export_onnx(module, inputs, file)
