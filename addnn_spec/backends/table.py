@@ -197,7 +197,7 @@ def _totals(summary: Summary, view: View) -> list[str]:
             for name, count in [("2 × MACs", 2 * total.macs), *sorted(total.flops.items())]
         ]
     extra = summary.training
-    if extra.params or extra.macs:
+    if extra.params != 0 or extra.macs != 0:
         macs = f"{at(extra.macs, dims):,} MACs"
         rows.append(("training adds", f"{extra.params:,} parameters, {macs}"))
     rows.append(("activations", _bytes(summary.memory.peak) + " at the peak"))

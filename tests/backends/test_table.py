@@ -46,6 +46,23 @@ def names(text: str) -> list[str]:
     return [line.split()[0] for line in body[: body.index("")]]
 
 
+def test_what_training_adds() -> None:
+    """MACs without parameters are those of a module that training uses once more."""
+    assert "training adds  51 parameters, 48 MACs" in table()
+    text = """
+    network Twice {
+      input a: float[N, 8]
+      input b: float[N, 8] when training
+      module m = Linear(4)
+      output y = a -> m
+      output z = b -> m when training
+    }
+    """
+    graph = graph_of(text)
+    table_of = plain_table(graph, summarize(graph, {"N": 3}), View())
+    assert "training adds  0 parameters, 96 MACs" in table_of
+
+
 def test_columns_by_hand() -> None:
     text = table()
     assert row(text, "stem") == ["stem", "Linear", "[1,", "16]", "16", "144", "128"]
