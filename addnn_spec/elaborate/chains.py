@@ -18,6 +18,7 @@ from addnn_spec.elaborate.base import (
 )
 from addnn_spec.elaborate.blocks import Blocks, Built
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.expansion import elements, refuse_bomb
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.unlabelled import warn_unlabelled
@@ -283,7 +284,7 @@ class Chains(Blocks):
         """The turns, written out in the graph at hand."""
         builder = frame.builder
         assert builder is not None
-        self._check_expansion(core, len(turns), builder)
+        refuse_bomb(core, len(turns), frame.env, self.ctx)
         first = len(builder.entries)
         flow = self._written_turns(core, turns, flow, frame, placed)
         if isinstance(core, ast.Repeat) and len(turns) > 1 and not (placed or frame.repeated):
@@ -308,18 +309,6 @@ class Chains(Blocks):
                     return self._remaining(builder, len(turns) - k - 1, result)
             flow = result
         return flow
-
-    def _check_expansion(self, core: ast.Repeat | ast.For, turns: int, builder: Builder) -> None:
-        """Refuse by arithmetic what would be too much to build."""
-        least = turns * _least_elements(core.body)
-        if _least_elements(core.body) > 1 and self.ctx.nodes + least > self.ctx.limits.nodes:
-            self.ctx.fail(
-                "E0503",
-                f"this loop writes out {least:,} nodes; "
-                f"{self.ctx.limits.nodes:,} distinct ones are allowed",
-                core.span,
-                help="label it, so that equal turns are built once: name: repeat n { … }",
-            )
 
     @staticmethod
     def _of_last(builder: Builder, result: Value) -> Value:
@@ -455,40 +444,3 @@ class Chains(Blocks):
             for output in graph.outputs
         )
         return rebuild(built.shape, outputs)
-
-
-def elements(body: ast.Body) -> tuple[ast.Element, ...]:
-    """The elements of a brace that is a chain; a lone `if` or `for` is one."""
-    if body.kind == "lone":
-        return tuple(
-            ast.Element(None, item, item.span)  # type: ignore[arg-type]
-            for item in body.items
-        )
-    return body.items  # type: ignore[return-value]
-
-
-def _least_elements(body: ast.Body) -> int:
-    """At least how many nodes a brace writes out in a turn, by what can be read without values."""
-    if body.kind == "statements":
-        return 1
-    total = 0
-    for element in elements(body):
-        core = element.core
-        if element.label is not None or isinstance(core, ast.Layer):
-            total += 1
-        elif isinstance(core, ast.Body):
-            total += _least_elements(core)
-        elif isinstance(core, ast.Repeat | ast.For):
-            total += _least_turns(core) * _least_elements(core.body)
-    return total
-
-
-def _least_turns(core: ast.Repeat | ast.For) -> int:
-    """At least how often a loop turns, as far as its numbers stand there."""
-    if isinstance(core, ast.Repeat):
-        return int(core.count.value) if isinstance(core.count, ast.Number) else 0
-    if isinstance(core.iterable, ast.Range):
-        start, stop = core.iterable.start, core.iterable.stop
-        if isinstance(start, ast.Number) and isinstance(stop, ast.Number):
-            return max(0, int(stop.value - start.value))
-    return 0

@@ -19,6 +19,7 @@ from addnn_spec.elaborate.base import (
     is_partial,
 )
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.expansion import refuse_bomb
 from addnn_spec.elaborate.numbers import ValueProblem
 from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.graph import WeightOf
@@ -412,7 +413,10 @@ class Expressions(Elaborator):
             made.append(self.evaluate(expr.item, frame))
             return
         clause = expr.clauses[depth]
-        for item in self.turns(clause.iterable, frame):
+        turns = self.turns(clause.iterable, frame)
+        if depth == 0 and clause.condition is None:
+            refuse_bomb(expr, len(turns), frame.env, self.ctx)
+        for item in turns:
             inner = frame.inner()
             self.bind(clause.targets, item, inner, "loop")
             if clause.condition is None or self.truth(

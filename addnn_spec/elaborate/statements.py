@@ -11,6 +11,7 @@ from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flatten, is_flow
 from addnn_spec.elaborate.builder import ModuleValue, Tensor
 from addnn_spec.elaborate.declarations import Declarations
+from addnn_spec.elaborate.expansion import refuse_bomb
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
@@ -400,7 +401,9 @@ class Statements(Declarations):
         return None if body is None else self._nested(body, frame)
 
     def _for(self, statement: ast.For, frame: Frame) -> Value:
-        for item in self.turns(statement.iterable, frame):
+        turns = self.turns(statement.iterable, frame)
+        refuse_bomb(statement, len(turns), frame.env, self.ctx)
+        for item in turns:
             self.bind(statement.targets, item, frame, "loop")
             value = self._nested(statement.body, frame)
             if value is not None:

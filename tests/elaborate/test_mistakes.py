@@ -91,3 +91,23 @@ def test_very_many_mistakes_end_soon(body: str) -> None:
     start = process_time()
     assert check_text(in_network(f"for i in 0..900000 {{ {body} }}\n output z = x"))
     assert process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for i in 0..1000 { if i < 0 { for j in 0..1000 { y = x -> ReLU } } }",
+        "for i in 0..3 { let n = 10 * i\n for j in 0..n { y = x -> ReLU } }",
+        "for v in [0] * 100000 { for w in [] { y = x -> ReLU } }",
+        "let n = 30000\n y = x -> for i in 0..n { if i < 0 { ReLU -> Tanh } }",
+        "let n = 30000\n let act = none\n y = x -> repeat n { act -> act }",
+    ],
+)
+def test_no_loop_is_taken_for_a_bomb(body: str) -> None:
+    errors = [f for f in check_text(in_network(f"{body}\n output z = x")) if f.severity == "error"]
+    assert errors == []
+
+
+def test_a_return_ends_a_loop() -> None:
+    block = "block B { for i in 0..1000 { for j in 0..1000 { y = x -> ReLU\n return y } } }\n"
+    assert check_text(block + in_network("output y = x -> B")) == []

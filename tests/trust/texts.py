@@ -30,6 +30,19 @@ _LET = "let {new} = "
 BOMBS: dict[str, tuple[str, set[str]]] = {
     "nested repeats": (net(f"output y = x -> {nested(10, 'ReLU', 'repeat 10')}"), {"E0503"}),
     "nested loops": (net(f"output y = x -> {nested(10, 'ReLU', 'for i in 0..10')}"), {"E0503"}),
+    "nested statements": (
+        net("let n = 1000\n" + "for i in 0..n { " * 4 + "x = x -> Linear(8)" + " }" * 4
+            + "\noutput y = x"),
+        {"E0503"},
+    ),
+    "nested values": (
+        net("for i in 0..1000 { for j in range(1000) { for k in 0..1000 { let a = i } } }\n"
+            "output y = x"),
+        {"E0504"},
+    ),
+    "nested clauses": (
+        "let n = 1000\nlet a = [i for i in 0..n for j in 0..n for k in 0..n]\n", {"E0504"},
+    ),
     "labelled repeats": (net(f"output y = x -> {labelled(10, 'ReLU', 'repeat 10')}"), {"E0507"}),
     "weights": (net(f"output y = x -> {labelled(9, 'Conv2d(3, 1)', 'repeat 10')}"), {"E0507"}),
     "a long repeat": (net("output y = x -> a: repeat 1000000000 { ReLU }"), {"E0507"}),

@@ -1,0 +1,190 @@
+"""How much a loop will take at least, by arithmetic: what is too much is refused before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from addnn_spec.elaborate.builder import ModuleValue
+from addnn_spec.elaborate.context import Context
+from addnn_spec.elaborate.scope import Env
+from addnn_spec.ops import known
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import walk
+from addnn_spec.values import LayerValue
+
+Loop = ast.For | ast.Repeat | ast.Comprehension
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Nodes that are written out, and compile-time steps."""
+
+    nodes: int = 0
+    steps: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.nodes + other.nodes, self.steps + other.steps)
+
+    def times(self, turns: int) -> Work:
+        return Work(turns * self.nodes, turns * self.steps)
+
+
+_STEP = Work(steps=1)
+
+
+def elements(body: ast.Body) -> tuple[ast.Element, ...]:
+    """The elements of a brace that is a chain; a lone `if` or `for` is one."""
+    if body.kind == "lone":
+        return tuple(
+            ast.Element(None, item, item.span)  # type: ignore[arg-type]
+            for item in body.items
+        )
+    return body.items  # type: ignore[return-value]
+
+
+def refuse_bomb(loop: Loop, turns: int, env: Env, ctx: Context) -> None:
+    """E0503 or E0504 for a loop that certainly takes more than the limits; its turns themselves are
+    charged already."""
+    turn = Forecast(loop, env, ctx).turn()
+    least = turn.times(turns)
+    runs = isinstance(loop, ast.For | ast.Repeat) and loop.body.kind != "statements"
+    joined = runs and turn.nodes == 1  # equal turns of one element may become one node
+    if not joined and ctx.nodes + least.nodes > ctx.limits.nodes:
+        ctx.fail(
+            "E0503",
+            f"this loop writes out {least.nodes:,} nodes; "
+            f"{ctx.limits.nodes:,} distinct ones are allowed",
+            loop.span,
+            help="label it, so that equal turns are built once: name: repeat n { … }"
+            if runs
+            else "make the loops smaller, or raise the limit with --limit-nodes",
+        )
+    if ctx.steps + least.steps > ctx.limits.steps:
+        ctx.fail(
+            "E0504",
+            f"this takes at least {least.steps:,} compile-time steps; "
+            f"{ctx.limits.steps:,} are allowed",
+            loop.span,
+            help="make the loops smaller, or raise the limit with --limit-steps",
+        )
+
+
+class Forecast:
+    """Lower bounds on what a turn of a loop takes, as far as the text and known values tell.
+
+    What may be skipped counts nothing (an `if`) or once (a loop that a `return` may end). A name
+    that the loop gives is not known.
+    """
+
+    def __init__(self, loop: Loop, env: Env, ctx: Context) -> None:
+        self.loop = loop
+        self.env = env
+        self.memo = ctx.memo
+
+    def turn(self) -> Work:
+        if isinstance(self.loop, ast.Comprehension):
+            return self._clauses(self.loop, 1)
+        return self._body(self.loop.body)
+
+    def _body(self, body: ast.Body) -> Work:
+        if body.kind == "statements":
+            return sum(map(self._statement, body.items), Work())
+        return sum(map(self._element, elements(body)), Work())
+
+    def _statement(self, statement: Any) -> Work:
+        if isinstance(statement, ast.Bind | ast.Return):
+            return sum(map(self._expr, statement.values), Work())
+        if isinstance(statement, ast.Let | ast.Typed | ast.Output):
+            return self._expr(statement.value)
+        return self._loop(statement) if isinstance(statement, ast.For) else Work()
+
+    def _element(self, element: ast.Element) -> Work:
+        core, label = element.core, element.label
+        if isinstance(core, ast.If):
+            return Work()
+        if isinstance(core, ast.Layer):
+            return Work(nodes=int(self._makes_node(core.name)))
+        if label is not None and label.parts != ("_",):
+            return Work(nodes=1)
+        return self._body(core) if isinstance(core, ast.Body) else self._loop(core)
+
+    def _expr(self, expr: Any) -> Work:
+        if isinstance(expr, ast.Chain):
+            return sum(map(self._element, expr.elements), self._expr(expr.head))
+        if isinstance(expr, ast.Paren):
+            return self._expr(expr.inner)
+        if isinstance(expr, ast.ListExpr | ast.TupleExpr):
+            return sum(map(self._expr, expr.items), Work())
+        if isinstance(expr, ast.Comprehension):
+            return self._clauses(expr, 0)
+        return Work()
+
+    def _loop(self, core: ast.For | ast.Repeat) -> Work:
+        if isinstance(core, ast.Repeat):
+            turns = self._number(core.count)
+        else:
+            turns = self._length(core.iterable)
+        if self._may_return(core):
+            turns = min(turns, 1)
+        return (self._body(core.body) + _STEP).times(turns)
+
+    def _clauses(self, expr: ast.Comprehension, first: int) -> Work:
+        if any(clause.condition is not None for clause in expr.clauses):
+            return Work()
+        work = self._expr(expr.item) + _STEP
+        for clause in reversed(expr.clauses[first:]):
+            work = (work + _STEP).times(self._length(clause.iterable))
+        return work
+
+    # --- what is known --------------------------------------------------------------------------
+    def _length(self, iterable: Any) -> int:
+        if isinstance(iterable, ast.Range):
+            if not self._is_number(iterable.start):
+                return 0
+            return max(0, self._number(iterable.stop) - self._number(iterable.start))
+        if isinstance(iterable, ast.Call) and isinstance(iterable.callee, ast.Name):
+            args = iterable.args or ()
+            if iterable.callee.name == "range" and len(args) == 1 and self._value("range") is None:
+                return self._number(args[0].value)
+        value = self._value(iterable.name) if isinstance(iterable, ast.Name) else None
+        return len(value) if isinstance(value, tuple) else 0
+
+    def _is_number(self, expr: Any) -> bool:
+        value = self._value(expr.name) if isinstance(expr, ast.Name) else None
+        return isinstance(expr, ast.Number) or isinstance(value, int)
+
+    def _number(self, expr: Any) -> int:
+        """The value of a whole number, at least 0; 0 where it is not known."""
+        value = expr.value if isinstance(expr, ast.Number) else None
+        if isinstance(expr, ast.Name):
+            value = self._value(expr.name)
+        return max(0, value) if isinstance(value, int) else 0
+
+    def _makes_node(self, name: str) -> bool:
+        value = self._value(name)
+        if value is None:
+            return known(name) and self.env.find(name) is None and name not in self._given()
+        return isinstance(value, LayerValue | ModuleValue)
+
+    def _value(self, name: str) -> Any:
+        found = self.env.find(name)
+        return None if found is None or name in self._given() else found.value
+
+    def _given(self) -> frozenset[str]:
+        """The names that are given inside of the loop."""
+        key = ("given", id(self.loop))
+        if key not in self.memo:
+            targets = (node for node in walk(self.loop) if isinstance(node, ast.Target))
+            self.memo[key] = frozenset(target.name for target in targets)
+        found: frozenset[str] = self.memo[key]
+        return found
+
+    def _may_return(self, core: ast.For | ast.Repeat) -> bool:
+        key = ("returns", id(core))
+        if key not in self.memo:
+            self.memo[key] = any(isinstance(node, ast.Return) for node in walk(core.body))
+        return bool(self.memo[key])
+
+
+__all__ = ["elements", "refuse_bomb"]
