@@ -196,7 +196,7 @@ def noise() -> Tensor:
 
 def drawn(module: nn.Module, inputs: Inputs) -> Tensor:
     """Each noise becomes one of the digits. P. Bojanowski et al., 2017, arXiv:1707.05776."""
-    return functional.mse_loss(module(*inputs), 2 * enlarged(64) - 1)
+    return functional.mse_loss(module(*inputs), 2 * enlarged(16) - 1)
 
 
 def told_apart(module: nn.Module, inputs: Inputs) -> Tensor:
@@ -206,7 +206,7 @@ def told_apart(module: nn.Module, inputs: Inputs) -> Tensor:
 
 
 def half_noise() -> Inputs:
-    image = 2 * enlarged(64) - 1
+    image = 2 * enlarged(16) - 1
     generator = torch.Generator().manual_seed(1)
     image[BATCH // 2 :] = torch.rand(image[BATCH // 2 :].shape, generator=generator) * 2 - 1
     return (image,)
@@ -267,6 +267,8 @@ def metric(
 
 ENCODER = {"vocabulary": VOCABULARY, "context": LENGTH, "width": 32, "depth": 2, "heads": 4}
 
+GAME = {"width": 8, "channels": 1, "size": 16}
+
 LESSONS: dict[str, Lesson] = {
     "RNNTagger": tagger(),
     "LSTMTagger": tagger(),
@@ -322,16 +324,9 @@ LESSONS: dict[str, Lesson] = {
         reconstructed,
         {"visible": 64, "hidden1": 48, "hidden2": 32, "steps": 3},
     ),
-    "DCGAN_Generator": Lesson(
-        lambda: (noise(),), drawn, {"latent": 10, "width": 4, "channels": 1}, slow=True
-    ),
-    "DCGAN_Discriminator": Lesson(half_noise, told_apart, {"width": 4, "channels": 1}),
-    "DCGAN": Lesson(
-        lambda: (noise(), 2 * enlarged(64) - 1),
-        discriminated,
-        {"latent": 10, "width": 4, "channels": 1},
-        slow=True,
-    ),
+    "DCGAN_Generator": Lesson(lambda: (noise(),), drawn, {"latent": 10, **GAME}),
+    "DCGAN_Discriminator": Lesson(half_noise, told_apart, GAME),
+    "DCGAN": Lesson(lambda: (noise(), 2 * enlarged(16) - 1), discriminated, {"latent": 10, **GAME}),
     "GCN": of_a_graph(hidden=16),
     "GAT": of_a_graph(hidden=8, heads=4),
     "GraphSAGE": of_a_graph(hidden=16),
