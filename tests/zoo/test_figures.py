@@ -10,11 +10,13 @@ that the network is held against, or `by its equations`.
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from addnn_spec.catalogue import entries
 from addnn_spec.compiler import Session
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.summary import summarize
@@ -80,3 +82,29 @@ def test_references_are_named(file: str) -> None:
     for name, reference in stated(SPECS / file)[1].items():
         known = REFERENCES.get(name)
         assert reference == (known.name if known else ELSEWHERE.get(name)), name
+
+
+PRINTED = re.compile(r"^(?P<number>[\d.,]+)(?P<unit> [MB])?(?P<macs> MACs)?$")
+DOCS = Path(__file__).parents[2] / "docs"
+UNITS = {None: 1, " M": 10**6, " B": 10**9}
+
+
+def test_gaps_to_the_papers_are_told() -> None:
+    """Where a paper is off by over 2 % and not by rounding, docs/zoo_figures.toml has a note."""
+    figures = tomllib.loads((DOCS / "zoo_figures.toml").read_text(encoding="utf-8"))
+    ours = {entry.name: entry for entry in entries()}
+    untold, compared = [], 0
+    for name, row in figures["networks"].items():
+        for printed in row.get("paper", "").split(", "):
+            found = PRINTED.match(printed)
+            if found is None:
+                continue
+            compared += 1
+            built = ours[name].macs if found["macs"] else ours[name].params
+            assert built is not None
+            theirs = float(found["number"].replace(",", "")) * UNITS[found["unit"]]
+            rounding = 0.5 * UNITS[found["unit"]] / 10 ** len(found["number"].partition(".")[2])
+            if abs(built - theirs) > max(0.02 * theirs, rounding) and "note" not in row:
+                untold.append(f"{name}: {printed}, not {built:,}")
+    assert untold == []
+    assert compared > 60
