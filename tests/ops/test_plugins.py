@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from addnn_spec.backends.torch_code import emit
 from addnn_spec.ops import _registered, register
+from addnn_spec.passes.summary import summarize
 from tests.support import codes, graph_of, in_network
 
 MODULE = '''
@@ -33,6 +35,23 @@ def test_a_registered_operator_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     assert codes(text) == []
     assert graph_of(text).instances == 3
     sys.modules.pop("mine_ops")
+
+
+def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One class, and the whole way to the emitted code works."""
+    page = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
+    code = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "softsign2.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("addnn_spec.ops._registered", {})
+    assert register("softsign2") == ("Softsign2",)
+    graph = graph_of(in_network("output y = x -> s: Softsign2(eps = 0.1, weight_init = 0.5)"))
+    text = emit(graph).text
+    assert "self.s = nn.Softsign2(8, eps=0.1)" in text
+    assert "nn.init.constant_(self.s.weight, 0.5)" in text
+    assert summarize(graph).total.params == 8
+    assert codes(in_network("output y = x[0] -> Softsign2")) == ["E0302"]
+    sys.modules.pop("softsign2")
 
 
 def test_a_module_without_operators_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 from torch import nn
@@ -45,3 +46,32 @@ def test_all_weights_can_begin_otherwise() -> None:
         if not kind.layers and not issubclass(kind, Initialized):
             for example in kind.examples():
                 assert not example.operator.weights(*example.inputs), name  # type: ignore[arg-type]
+
+
+INFERRED = {
+    *("in_channels", "in_features", "in1_features", "in2_features", "num_features"),
+    *("num_channels", "normalized_shape", "embed_dim", "kdim", "vdim", "input_size", "d_model"),
+}
+NO_ATTRIBUTES = {"self", "args", "kwargs", "device", "dtype", "inplace", "size_average", "reduce"}
+"""`device` and `dtype` are the caller's; the emitter chooses `inplace`; the last are old."""
+OTHERWISE = {
+    "batch_first": "always",
+    "process_group": "the default group",
+    "include_last_offset": "bags are rows",
+    "_weight": "an input, `weight`",
+    "_freeze": "`.build(freeze = …)`",
+    "_random_samples": "torch's own tests",
+    "min_value": "torch's old name for `min_val`",
+    "max_value": "torch's old name for `max_val`",
+}
+
+
+def test_all_arguments_are_attributes_or_inputs() -> None:
+    missing = {}
+    for name in index():
+        kind, module = find(name), getattr(nn, name, None)
+        assert kind is not None
+        if module is not None:
+            known = {*kind.model_fields, *kind.input_names, *INFERRED, *NO_ATTRIBUTES, *OTHERWISE}
+            missing[name] = set(inspect.signature(module.__init__).parameters) - known
+    assert {name: arguments for name, arguments in missing.items() if arguments} == {}
