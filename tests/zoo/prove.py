@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec import Network, load
@@ -195,7 +196,9 @@ def _copied(weights: Mapping[str, Tensor]) -> Weights:
 
 def _prepared(reference: Reference, inputs: Inputs) -> nn.Module:
     """The reference with random weights, measured statistics, and no dropout."""
-    module = _uninitialised(reference)
+    with _Uninitialised():
+        module = reference.build()
+    module = module.double()
     _without_chance(module)
     norms = {id(p) for m in module.modules() if not list(m.children()) for p in _scales(m)}
     with torch.no_grad():
@@ -211,18 +214,17 @@ def _prepared(reference: Reference, inputs: Inputs) -> nn.Module:
     return module.eval()
 
 
-def _uninitialised(reference: Reference) -> nn.Module:
-    """The reference in float64 without its own initialisation, which takes longer than the proof.
+class _Uninitialised(TorchFunctionMode):
+    """Draws no numbers for parameters: it takes longer than the proof, and they are set anew."""
 
-    Only where BatchNorm's statistics, which are reset, are all that is not a parameter.
-    """
-    with torch.device("meta"):
-        module = reference.build().double()
-    norms = (part for part in module.modules() if isinstance(part, _BatchNorm))
-    statistics = {id(buffer) for norm in norms for buffer in norm.buffers()}
-    if all(id(buffer) in statistics for buffer in module.buffers()):
-        return module.to_empty(device="cpu")
-    return reference.build().double()
+    DRAWS = (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in self.DRAWS and isinstance(args[0], nn.Parameter):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _scales(module: nn.Module) -> Iterator[Tensor]:
