@@ -6,14 +6,15 @@ does from `tests/numpy_operators.py`. Neither emitted code nor torch is used. Ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from addnn_spec.graph import Buffer, Graph, ModuleRef, Node, Parameter, Placeholder, Ref, WeightOf
-from addnn_spec.ops.base import Operator
+from addnn_spec.ops.base import HigherOperator, Operator
+from addnn_spec.ops.higher import Scan
 from addnn_spec.ops.indexing import IndexSlice
 from addnn_spec.sizes import SymbolicSize, symbols
 from addnn_spec.sizes import evaluate as evaluate_size
@@ -87,17 +88,10 @@ class _Run:
         home = scope.home_of(node.module) if node.module else f"{scope.home}{name}"
         match node.op:
             case Graph() as called:
-                ports = dict(
-                    zip(called.module_ports, map(scope.home_of, node.bound_modules), strict=True)
-                )
-                inner = _Scope(f"{scope.path}{name}.", f"{home}.", ports)
-                given = {
-                    id: value
-                    for id, value in zip(called.inputs, flow, strict=True)
-                    if value is not None
-                }
-                values = self.graph(called, inner, given)
-                return tuple(values[ref] for output in called.outputs for ref in output.refs)
+                inner = _Scope(f"{scope.path}{name}.", f"{home}.", self._ports(called, node, scope))
+                return self._call(called, inner, flow)
+            case HigherOperator() as operator:
+                return self._over_time(operator, node, home, scope, flow)
             case Operator() as operator:
                 return self._operator(operator, home, flow)
             case Parameter():
@@ -107,6 +101,47 @@ class _Run:
             case WeightOf(weight):
                 return (self.weights[f"{home}.{weight}"],)
         raise UnsupportedError(f"a node of kind {type(node.op).__name__}")
+
+    @staticmethod
+    def _ports(called: Graph, node: Node, scope: _Scope) -> dict[str, str]:
+        return dict(zip(called.module_ports, map(scope.home_of, node.bound_modules), strict=True))
+
+    def _call(
+        self, called: Graph, scope: _Scope, flow: Sequence[Array | None]
+    ) -> tuple[Array, ...]:
+        pairs = zip(called.inputs, flow, strict=True)
+        values = self.graph(called, scope, {id: v for id, v in pairs if v is not None})
+        return tuple(values[ref] for output in called.outputs for ref in output.refs)
+
+    def _over_time(
+        self,
+        operator: HigherOperator,
+        node: Node,
+        home: str,
+        scope: _Scope,
+        flow: list[Array | None],
+    ) -> tuple[Array, ...]:
+        """What the operator's layer makes of each step `x[:, t]`; the results are stacked."""
+        if getattr(operator, "steps", None) is not None or getattr(operator, "dim", 1) != 1:
+            raise UnsupportedError(f"{type(operator).__name__} with options")
+        ((argument, layer),) = node.layers
+        inner = _Scope(
+            f"{home}.{argument}.", f"{home}.{argument}.", self._ports(layer, node, scope)
+        )
+        sequence, *others = flow
+        assert sequence is not None
+        count = len(node.outputs) - 1 if isinstance(operator, Scan) else 0
+        states: Sequence[Array | None] = others[:count]
+        fixed = others[count:]
+        steps = list(range(sequence.shape[1]))
+        if getattr(operator, "reverse", False):
+            steps.reverse()
+        made: dict[int, Array] = {}
+        for step in steps:
+            outputs = self._call(layer, inner, [sequence[:, step], *states, *fixed])
+            made[step], states = outputs[0], outputs[1:]
+        stacked = np.stack([made[step] for step in sorted(made)], 1)
+        return stacked, *(state for state in states if state is not None)
 
     def _operator(
         self, operator: Operator, home: str, flow: list[Array | None]

@@ -38,7 +38,7 @@ class Higher(Statements):
             self._check_layer(inner, argument, frame, span)
             self.check_arguments(layer, target, span)
         fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
-        op = self.construct(layer, target, fields | {argument: inner}, span)
+        op = self.construct(layer, target, fields | {argument: _attribute(inner)}, span)
         assert isinstance(op, HigherOperator)
         flowing = self._tensors(layer, flow, span)
         try:
@@ -195,3 +195,9 @@ class Higher(Statements):
         inner: LayerValue = dict(layer.given)[argument]
         named = [tensor for _, value in inner.given for tensor in flatten(value)]
         return [*named, *built.captured]
+
+
+def _attribute(inner: LayerValue) -> LayerValue:
+    """The layer as the operator keeps it: its tensors are inputs of the node."""
+    given = tuple((name, value) for name, value in inner.given if not tuple(flatten(value)))
+    return LayerValue(inner.target, given, inner.spans)

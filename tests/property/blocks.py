@@ -89,6 +89,27 @@ block Twice(out) {
   return (a, x -> left: Linear(4)) -> merge: Merge(out, ReLU)
 }"""
 
+CELLS = {
+    "Cell": """\
+block Cell(n)(x, h = Zeros([x.shape[0], n]), c = Zeros([x.shape[0], n])) {
+  gate = (x -> inner: Linear(n)) + (h -> outer: Linear(n, bias = false)) -> Sigmoid
+  c = gate * c + (1 - gate) * h
+  h = c -> Tanh
+  return h + c, h, c
+}""",
+    "Reads": """\
+block Reads(n)(x, h = Zeros([x.shape[0], n]), memory) {
+  y = (x -> step: Linear(n)) + h * memory
+  return y -> Tanh, y
+}""",
+}
+"""Cells for `Scan`: with two states; with one, and a tensor that is the same at each step."""
+TURNS = """\
+block Turns(layer, n) {
+  y = x -> repeat n { layer }
+  return y + x
+}"""
+
 
 def conv_bn(rng: Random, x: Type) -> tuple[str, Type]:
     out, kernel, stride = rng.choice([2, 4, 6]), rng.choice([1, 3]), rng.choice([1, 2])

@@ -84,7 +84,7 @@ def check_run(
 ) -> None:
     """One run with probes: each node's shapes and MACs, and the sum of MACs."""
     taps, _ = record(network, inputs)
-    wanted = expected_taps(graph, training=training)
+    wanted = expected_taps(graph, sizes, training=training)
     assert sorted(taps) == sorted(item.tap for item in wanted)
     total = 0
     for item in wanted:
@@ -95,7 +95,7 @@ def check_run(
             shapes = shapes[: len(theirs)]  # attention does not compute what nobody reads
         assert theirs == shapes, item.path
         macs = 0
-        if isinstance(item.node.op, Operator):
+        if isinstance(item.node.op, Operator) and not item.node.layers:  # each layer has its taps
             cost = operator_cost(item.node, input_types(item.graph, item.node))
             macs = evaluate(cost.macs, sizes)
         assert tap.macs == macs, f"{item.path}: {macs} MACs, torch counts {tap.macs}"
@@ -160,7 +160,7 @@ def _run(network: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
 
 
 def check_memo(spec: Spec, rng: Random) -> None:
-    """Elaborating every use anew gives the same nodes, figures and findings."""
+    """Elaborating every use anew gives the same nodes, figures, findings and code."""
     text = spec.text()
     found = []
     for memoise in (True, False):
@@ -171,6 +171,7 @@ def check_memo(spec: Spec, rng: Random) -> None:
                 list(flat.nodes(data=True)),
                 list(flat.edges(data=True)),
                 [d.message for d in made.collector.diagnostics],
+                *(torch_source(made, graph, probes=probes).text for probes in (False, True)),
             )
         )
     assert found[0] == found[1]

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec.graph import Buffer, Graph, ModuleRef, Node, Parameter, Placeholder, WeightOf
+from addnn_spec.ops.base import HigherOperator
+from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import evaluate
 
 _numbers = count()
@@ -91,8 +93,13 @@ class Expected(NamedTuple):
     node: Node
 
 
-def expected_taps(graph: Graph, *, training: bool = False) -> list[Expected]:
-    """The nodes that run, calls included, in the graph's order. In no layer argument."""
+def expected_taps(
+    graph: Graph, sizes: Mapping[str, int] | None = None, *, training: bool = False
+) -> list[Expected]:
+    """The nodes that run, calls included, in the graph's order.
+
+    With sizes, those in layer arguments, too: they run at each of the layer's turns.
+    """
     found: list[Expected] = []
     calls: dict[str, int] = {}
 
@@ -112,6 +119,14 @@ def expected_taps(graph: Graph, *, training: bool = False) -> list[Expected]:
                 if isinstance(node.op, Graph):
                     inner = zip(node.op.module_ports, map(home_of, node.bound_modules), strict=True)
                     walk(node.op, f"{path}{name}.", f"{lives}.", dict(inner), outer=False)
+                if isinstance(node.op, HigherOperator) and sizes is not None:
+                    ((argument, layer),) = node.layers
+                    inner = zip(layer.module_ports, map(home_of, node.bound_modules), strict=True)
+                    bound = dict(inner)
+                    types = [type for type in input_types(graph, node) if type is not None]
+                    for _ in range(evaluate(node.op.turns(*types), sizes)):
+                        around = f"{lives}.{argument}."
+                        walk(layer, f"{path}{name}.{argument}.", around, bound, outer=False)
                 tap = f"{home}{name}"
                 use = calls.get(tap, 0)
                 calls[tap] = use + 1

@@ -4,7 +4,8 @@
     spec.text()               sizes symbolic, as generated
     spec.text({"H": 19})      the same with a size fixed
 
-`core` keeps to what the interpreter in numpy knows.
+`core` keeps to what the interpreter in numpy knows; `layers` adds layers that are arguments: of
+`Scan`, of `TimeDistributed`, of blocks, reading tensors, parameters and modules from around them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.property import elements
-from tests.property.blocks import BLOCKS, Template
+from tests.property.blocks import BLOCKS, CELLS, TURNS, Template
 from tests.property.types import Sym, Type
 
 
@@ -57,9 +58,10 @@ class Local:
 class Maker:
     """Makes one network, statement after statement."""
 
-    def __init__(self, rng: Random, *, core: bool) -> None:
+    def __init__(self, rng: Random, *, core: bool, layers: bool = False) -> None:
         self.rng = rng
         self.core = core
+        self.layers = layers
         self.spec = Spec([], [], [], {"N": 2})
         self.locals: list[Local] = []
         self.count = 0
@@ -102,6 +104,8 @@ class Maker:
                   self._repeat, self._for, self._if, self._module, self._parameter, self._capture,
                   self._block, self._block, self._brace, self._several, self._comprehension,
                   self._arithmetic]  # fmt: skip
+        if self.layers:
+            makers += [self._scan, self._scan, self._time_distributed, self._layer_argument]
         for _ in range(self.rng.randint(1, 7)):
             self.rng.choice(makers)()
         self._outputs()
@@ -333,6 +337,74 @@ class Maker:
             text = f"repeat {self.rng.randint(1, 3)} {{ {text} }}"
         self.bind(f"{local.name} -> {self.label()}{text}", type, over=local)
 
+    # --- layers that are arguments ---------------------------------------------------------------
+    def _sequence(self) -> Local | None:
+        """A sequence [N, T, F] whose F is a number, where there is one."""
+        found = [t for t in self.locals if t.type.rank == 3 and isinstance(t.type.shape[2], int)]
+        if not found:
+            return None
+        local = self.rng.choice(found)
+        local.read = True
+        return local
+
+    def _around(self, width: int) -> str:
+        """Something of a layer's surroundings that it can read: a factor, or a module."""
+        name = self.fresh("around")
+        if self.rng.random() < 0.5:
+            self.spec.body.append(f"parameter {name}: [{width}] = normal(0.5)")
+            return f"return y * {name}"
+        self.spec.body.append(f"module {name} = Linear({width})")
+        return f"return y -> {name}"
+
+    def _scan(self) -> None:
+        """A cell over a sequence: a block with states, or a brace without."""
+        local, rng, made = self._sequence(), self.rng, elements.channels(self.rng)
+        if local is None:
+            return
+        backwards = rng.random() < 0.3
+        label, name = self.label(), self.fresh("v")
+        type = local.type.at(2, made)
+        if rng.random() < 0.3:
+            brace = f"{{ y = x -> Linear({made}) -> Tanh {self._around(made)} }}"
+            options = "(reverse = true)" if backwards else ""
+            self.bind(f"{local.name} -> {label}Scan{options} {brace}", type)
+            return
+        cell, first = rng.choice([("Cell", ""), ("Reads", ", memory = {}")])
+        if CELLS[cell] not in self.spec.blocks:
+            self.spec.blocks.append(CELLS[cell])
+        if first:
+            memory = self.fresh("v")
+            self.spec.body.append(f"{memory} = {local.name} -> Mean(1) -> Linear({made})")
+            first = first.format(memory)
+        states = ["_"] * (2 if cell == "Cell" else 1)
+        if rng.random() < 0.4:
+            states[0] = self.fresh("v")
+            self.locals.append(Local(states[0], Type((local.type.shape[0], made))))
+        text = f"{local.name} -> {label}Scan({cell}({made}{first}){', reverse = true' * backwards})"
+        self.spec.body.append(f"{name}, {', '.join(states)} = {text}")
+        self.locals.append(Local(name, type))
+
+    def _time_distributed(self) -> None:
+        local, made = self._sequence(), elements.channels(self.rng)
+        if local is None:
+            return
+        layer = f"(Linear({made}))"
+        if self.rng.random() < 0.8:
+            layer = f" {{ y = x -> Linear({made}) -> ReLU {self._around(made)} }}"
+        text = f"{local.name} -> {self.label()}TimeDistributed{layer}"
+        self.bind(text, local.type.at(2, made))
+
+    def _layer_argument(self) -> None:
+        """A brace that reads a tensor from around itself, as an argument of a block."""
+        local, other = self.take(), self.take()
+        if other.type != local.type:
+            return
+        if TURNS not in self.spec.blocks:
+            self.spec.blocks.append(TURNS)
+        brace = f"{{ h = x -> {self._bare(local.type, 1)} return h * {other.name} }}"
+        turns = self.rng.randint(1, 3)
+        self.bind(f"{local.name} -> {self.label()}Turns(n = {turns}) {brace}", local.type)
+
     # --- the end --------------------------------------------------------------------------------
     def _outputs(self) -> None:
         unread = [local for local in self.locals if not local.read]
@@ -350,6 +422,6 @@ class Maker:
             self.spec.body.append(text + (" when training" if last else ""))
 
 
-def random_network(rng: Random, *, core: bool = False) -> Spec:
+def random_network(rng: Random, *, core: bool = False, layers: bool = False) -> Spec:
     """A well-typed network."""
-    return Maker(rng, core=core).network()
+    return Maker(rng, core=core, layers=layers).network()
