@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -176,66 +178,60 @@ def test_bahdanau_looks_before_each_step() -> None:
     assert_equations(emitted("Seq2Seq_Bahdanau", **TRANSLATION), equations, source, given)
 
 
-def luong(w: Parameters, source: Tensor, given: Tensor, window: int, general: bool) -> Tensor:
+Read = Callable[[Parameters, int, Tensor, Tensor], Tensor]
+"""What step t with its state `[N, D]` reads of the memory `[N, S, D]`."""
+
+
+def luong(w: Parameters, source: Tensor, given: Tensor, read: Read) -> Tensor:
     memory, h, x = encoded(w, source, given)
     labels = []
     for t in range(x.shape[1]):
         h = gru(w, "decoder.cell", x[:, t], h)
-        query = h @ w["attention.score.w.weight"].T if general else h
-        near = range(max(0, t - window), min(source.shape[1], t + window + 1))
-        seen = memory[:, near]
-        weights = torch.softmax((seen * query[:, None]).sum(2), 1)
-        context = (weights[:, :, None] * seen).sum(1)
+        context = read(w, t, h, memory)
         combined = torch.tanh(torch.cat((context, h), 1) @ w["combine.weight"].T)
         labels.append(combined @ w["fc.weight"].T + w["fc.bias"])
     return torch.stack(labels, 1)
 
 
-def test_luong_looks_after_the_steps() -> None:
-    source, given = words(2, 6), words(2, 4, below=6)
-    module = emitted("Seq2Seq_Luong", **TRANSLATION)
-    assert_equations(module, lambda w: luong(w, source, given, 100, True), source, given)
-    module = emitted("Seq2Seq_LuongDot", **TRANSLATION)
-    assert_equations(module, lambda w: luong(w, source, given, 100, False), source, given)
+def along(window: int, general: bool = True) -> Read:
+    """The places around the step's own."""
+
+    def read(w: Parameters, t: int, h: Tensor, memory: Tensor) -> Tensor:
+        query = h @ w["attention.score.w.weight"].T if general else h
+        seen = memory[:, max(0, t - window) : t + window + 1]
+        weights = torch.softmax((seen * query[:, None]).sum(2), 1)
+        return (weights[:, :, None] * seen).sum(1)
+
+    return read
 
 
-def test_local_attention_has_a_window() -> None:
-    source, given = words(2, 26), words(2, 14, below=6)
-    module = emitted("Seq2Seq_LuongLocal", **TRANSLATION)
-    assert_equations(module, lambda w: luong(w, source, given, 10, True), source, given)
-
-
-PREDICTIVE = """
-from "attention.net" import PredictiveAttention
-network Predictive {
-  input query: float[N, L, 4]
-  input memory: float[N, S, 4]
-  output y = (query, memory) -> attention: PredictiveAttention(2)
-}
-"""
-
-
-def test_local_attention_foretells_where_to_look() -> None:
+def foretold(w: Parameters, _: int, h: Tensor, memory: Tensor) -> Tensor:
     """Luong's equations 9 and 10: a window around S · σ(vᵀ tanh(W h)), and a Gaussian in it."""
-    query, memory = random(2, 3, 4), random(2, 9, 4, seed=2)
+    contexts = []
+    for state, places in zip(h, memory, strict=True):
+        hidden = torch.tanh(w["attention.place.weight"] @ state)
+        center = len(places) * torch.sigmoid(w["attention.v.weight"][0] @ hidden)
+        near = [s for s in range(len(places)) if abs(s - center.item()) <= 10]
+        query = w["attention.score.w.weight"] @ state
+        align = torch.softmax(torch.stack([query @ places[s] for s in near]), 0)
+        gauss = torch.stack([torch.exp(-((s - center) ** 2) / (2 * (10 / 2) ** 2)) for s in near])
+        contexts.append((align * gauss) @ places[near])
+    return torch.stack(contexts)
 
-    def equations(w: Parameters) -> Tensor:
-        rows = []
-        for q, h in ((q, n) for n in range(2) for q in query[n]):
-            hidden = torch.tanh(w["attention.place.weight"] @ q)
-            center = 9 * torch.sigmoid(w["attention.v.weight"][0] @ hidden)
-            near = [s for s in range(9) if center.item() - 2 <= s <= center.item() + 2]
-            align = torch.softmax(torch.stack([q @ memory[h, s] for s in near]), 0)
-            weights = [
-                a * torch.exp(-((s - center) ** 2) / (2 * (2 / 2) ** 2))
-                for a, s in zip(align, near, strict=True)
-            ]
-            rows.append(
-                torch.stack([a * memory[h, s] for a, s in zip(weights, near, strict=True)]).sum(0)
-            )
-        return torch.stack(rows).view(2, 3, 4)
 
-    assert_equations(emitted_text(PREDICTIVE), equations, query, memory)
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("Seq2Seq_Luong", along(100)),
+        ("Seq2Seq_LuongDot", along(100, general=False)),
+        ("Seq2Seq_LuongLocal", along(10)),
+        ("Seq2Seq_LuongPredictive", foretold),
+    ],
+)
+def test_luong_looks_after_the_steps(name: str, read: Read) -> None:
+    source, given = words(2, 26), words(2, 14, below=6)
+    module = emitted(name, **TRANSLATION)
+    assert_equations(module, lambda w: luong(w, source, given, read), source, given)
 
 
 HARD = """

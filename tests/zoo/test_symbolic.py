@@ -22,7 +22,7 @@ from tests.zoo.lessons import LESSONS
 from tests.zoo.prove import build, counted
 
 IMAGES = {
-    "attention": "SCSEUNet",
+    "attention": "CBAMResNet50",
     "depth": "InceptionV3",
     "featuremap": "SEResNet50",
     "mobile": "MobileNetV2",
