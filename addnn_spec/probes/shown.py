@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from addnn_spec.files import write_atomic
-from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split
+from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split, sketched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,18 @@ class ProbeRun:
 
         return plot(self.record, ax)
 
+    def cka(self) -> pd.DataFrame:
+        """Linear CKA between the nodes, on train, as a square pandas table.
+
+        Raises `ValueError` where the run did not measure it.
+        """
+        import pandas as pd
+
+        found = self.record.cka
+        if found is None:
+            raise ValueError("this run has no cka: ask for it with measures=['cka']")
+        return pd.DataFrame(found.values, index=found.nodes, columns=found.nodes, dtype=float)
+
     def to_latex(self) -> str:
         """The first index of each node as a LaTeX table (booktabs), with standard errors."""
         splits = [s for s in _SPLITS if any(node.on(s) for node in self.record.nodes)]
@@ -72,10 +84,12 @@ class ProbeRun:
         record = self.record
         options = record.options
         index = "Separation" if record.data.task == "classification" else "Smoothness"
+        sketch = "" if options.sketch is None else f", {sketched(record)}"
         return (
             f"{index} Index of {record.network.name}, m = {record.m}, seed {options.seed}, "
             f"reduction {options.reduction}, normalisation {options.normalisation}, "
-            f"ties {options.ties}, {options.precision}, {options.mode} mode"
+            f"metric {options.metric}, ties {options.ties}, {options.precision}, "
+            f"{options.mode} mode{sketch}"
         )
 
     def cite(self) -> str:
@@ -152,7 +166,8 @@ def plain(record: RunRecord) -> str:
     ]
     name = _NAMES[indices[0].index] if indices else "index"
     chance = ", ".join(f"{split} {value:.4f}" for split, value in record.chance.items())
-    return "\n".join([*lines, f"{name}; by chance: {chance}", *record.notes, ""])
+    sketch = [] if record.options.sketch is None else [sketched(record)]
+    return "\n".join([*lines, f"{name}; by chance: {chance}", *sketch, *record.notes, ""])
 
 
 def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addnn_spec.runtime.record import RunRecord
+from addnn_spec.runtime.record import RunRecord, sketched
 
 
 def facts(run: RunRecord) -> list[tuple[str, str]]:
@@ -10,10 +10,12 @@ def facts(run: RunRecord) -> list[tuple[str, str]]:
     network, data, options = run.network, run.data, run.options
     macs = "" if network.macs is None else f", {network.macs:,} MACs a sample"
     found = [
+        ("state", "" if run.complete else "unfinished"),
         ("m", f"{run.m:,} samples of each split"),
         ("seed", str(options.seed)),
         ("normalisation", options.normalisation),
         ("metric, ties", f"{options.metric}, {options.ties}"),
+        ("sketch", "" if options.sketch is None else sketched(run)),
         ("reduction", f"{options.reduction}; sequences: {options.sequence}"),
         ("mode", f"{options.mode}, batches of {options.batch}"),
         ("precision", f"{options.precision}, on {options.device}"),

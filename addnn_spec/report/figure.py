@@ -40,8 +40,8 @@ STYLE = (
 
 def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
     """The picture as an SVG document of its own, for a paper, one run below the other: head,
-    drawing and indices, and the class separation on train. Closed blocks are one row; `depth` says
-    how many levels are open."""
+    drawing and indices, and the class separation on each split. Closed blocks are one row; `depth`
+    says how many levels are open."""
     parts: list[str] = []
     top = 8.0
     for run in runs:
@@ -55,12 +55,14 @@ def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
         top += 14 * len(lines) + 16
         parts.append(tag("g", body, transform=f"translate(0,{number(top)})"))
         top += height
-        heat = heat_body(run, "train")
-        if heat is not None:
-            title = f"Class separation on train; white is {heat_low(run, 'train'):.1f}, darkest 1"
-            parts.append(text(8, top + 16, title, class_="head"))
-            parts.append(tag("g", heat[0], transform=f"translate(0,{number(top + 12)})"))
-            top += heat[2] + 28
+        for split in SPLITS:
+            heat = heat_body(run, split)
+            if heat is not None:
+                low = heat_low(run, split)
+                title = f"Class separation, {LEGEND[split]}; white is {low:.1f}, darkest 1"
+                parts.append(text(8, top + 16, title, class_="head"))
+                parts.append(tag("g", heat[0], transform=f"translate(0,{number(top + 12)})"))
+                top += heat[2] + 28
     names = ", ".join(run.network.name for run in runs)
     style = tag("style", quoted(STYLE))
     return element(WIDTH, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"

@@ -274,6 +274,23 @@ def standard_error(values: NDArray[np.float64]) -> float:
     return float(defined.std(ddof=1) / math.sqrt(len(defined)))
 
 
+def sketched(run: RunRecord) -> str:
+    """What a run's sketch is off by, in words: the largest measured error of all nodes."""
+    found = [
+        index.sketch
+        for node in run.nodes
+        for index in (node.train, node.test, node.cross)
+        if index is not None and index.sketch is not None
+    ]
+    if not found:
+        return f"sketch of {run.options.sketch}: no node is wider, all are exact"
+    worst = max(found, key=lambda one: abs(one.error))
+    return (
+        f"sketch of {worst.width} values: off by {worst.error:+.4f} at most, measured on "
+        f"{worst.samples:,} samples a split"
+    )
+
+
 def read_run(path: str | Path) -> RunRecord:
     """A run from its file.
 

@@ -120,6 +120,29 @@ def test_a_run_is_drawn_on_an_axis() -> None:
     assert [label.get_text().split()[0] for label in axis.get_yticklabels()] == ["fc1", "fc2"]
 
 
+def test_cka_between_nodes_and_the_error_of_a_sketch() -> None:
+    run = small(measures=["cka"], sketch=8)
+    assert any("its values are sketched" in note for note in run.record.notes)
+    assert "sketch of 8 values: off by " in str(run) and "on 100 samples a split" in run.caption()
+    worst = max(
+        (index.sketch for node in run.record.nodes for s in ("train", "test", "cross")
+         if (index := node.on(s)) is not None and index.sketch is not None),
+        key=lambda sketch: abs(sketch.error),
+    )  # fmt: skip
+    assert f"off by {worst.error:+.4f}" in str(run)
+    frame = small(measures=["cka"]).cka()
+    assert list(frame.columns) == ["fc1", "fc2"]
+    assert frame.loc["fc1", "fc2"] == frame.loc["fc2", "fc1"]
+    assert 0 < frame.loc["fc1", "fc2"] < frame.loc["fc1", "fc1"] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="no cka"):
+        small().cka()
+
+
+def test_what_is_no_measure_is_refused() -> None:
+    with pytest.raises(DiagnosticError, match="no measure colour"):
+        small(measures=["colour"])
+
+
 def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
     a, b = small().record, small(weights).record
     found = {(item.first.label, item.split): item for item in compare_runs(a, b)}

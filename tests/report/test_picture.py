@@ -221,3 +221,15 @@ def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "error[E0607]" in capsys.readouterr().err
     assert command(["report", str(tmp_path / "none.json")]) == 2
     assert "error[E0601]" in capsys.readouterr().err
+
+
+def test_class_separation_of_each_split_for_a_paper() -> None:
+    shown = report_svg([sample()])
+    for legend in ("train", "test, same m", "cross"):
+        assert f"Class separation, {legend}; white is" in shown
+
+
+def test_an_unfinished_run_says_so() -> None:
+    stopped = sample().model_copy(update={"complete": False})
+    assert "state: unfinished" in report_svg([stopped])
+    assert "state: unfinished" not in report_svg([sample()])
