@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from addnn_spec.backends.torch_code.body import Body, Guard
+from addnn_spec.backends.torch_code.body import Body, Branch, Guard
 from addnn_spec.backends.torch_code.columns import (
     ABSENT,
     NO_DEFAULT,
@@ -91,15 +91,14 @@ class _Resolver:
         code, body = self._code, self._body
         code.children = [(self._child(child), guard) for child, guard in body.children]
         for flag, (name, values) in enumerate(body.flags):
-            alone = optional_child(code.children, flag) is not None
-            wish = identifier(name.rpartition(".")[2])
-            code.flags.append(self._columns.flag(wish if alone else f"with_{wish}", values))
+            code.flags.append(self._columns.flag(self._flag_wish(flag, name), values))
         code.paths = Paths(child for child, _ in code.children)
         self._steps()
         if not self._probes:
             steps_in_place(body.items, use_counts(body))
         code.ports = body.drafts[0].ports
-        flags = [self._condition(flag, name) for flag, name in enumerate(code.flags)]
+        asked = {item.flag for item in body.items if isinstance(item, Branch)}
+        flags = {flag: self._condition(flag, code.flags[flag]) for flag in sorted(asked)}
         found = statements(body, flags, code.paths.written, self._probes)
         code.statements = sorted(found, key=lambda statement: statement.training)
         variables = Variables(
@@ -107,6 +106,7 @@ class _Resolver:
             code.statements,
             [code.paths.written(output) for output in body.outputs],
             [*code.ports, *_loop_variables(body)],
+            [output.name for output in code.graph.outputs] if code.network else (),
         )
         code.inputs = variables.inputs
         first = body.drafts[0].inputs
@@ -139,6 +139,14 @@ class _Resolver:
             return _literal(self._columns.resolve(vector, hint))
 
         return with_loop_names(without_defaults(rewrite(tree, put)))
+
+    def _flag_wish(self, flag: int, name: str) -> str:
+        """`downsample` for one optional child, `other_block` for one made in two ways."""
+        wish, children = identifier(name.rpartition(".")[2]), self._code.children
+        if optional_child(children, flag) is not None:
+            return wish
+        ways = [c for c, guard in children if c.path == name and guard and guard.flag == flag]
+        return f"other_{wish}" if len(ways) == 2 else f"with_{wish}"
 
     def _condition(self, flag: int, name: str) -> str:
         """What `forward` asks: is the one optional child there, or the stored flag."""

@@ -8,7 +8,7 @@ and what calls a block is a statement of its own. With taps nothing is put toget
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from addnn_spec.backends.torch_code.body import Body, Branch, Join
@@ -101,7 +101,7 @@ def _trees(item: Step | Branch) -> Iterable[Tree]:
 
 
 def statements(
-    body: Body, flags: Sequence[str], composite: Callable[[Tree], Tree], probes: bool
+    body: Body, flags: Mapping[int, str], composite: Callable[[Tree], Tree], probes: bool
 ) -> list[Statement]:
     """The items as statements; `composite` turns children into the text that calls them."""
     counts = use_counts(body)

@@ -311,11 +311,18 @@ class _Merger:
                     read |= {join.then.index, join.orelse.index}
             read |= {value.index for step in steps for value in _values(step.tree)}
 
+    def _named_by_child(self, flag: int) -> str | None:
+        """A child that only the flag brings, else one that it makes in another way."""
+        paths = {
+            present: [c.path for c, guard in self._body.children if guard == Guard(flag, present)]
+            for present in (True, False)
+        }
+        alone = [path for path in paths[True] if path not in paths[False]]
+        return next(iter([*alone, *paths[True]]), None)
+
     def _name_flags(self) -> None:
         for flag, present in enumerate(self._flag_sets):
-            name = next(
-                (c.path for c, guard in self._body.children if guard == Guard(flag, True)), None
-            )
+            name = self._named_by_child(flag)
             if name is None:
                 steps = (
                     step

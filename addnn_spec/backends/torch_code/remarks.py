@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from addnn_spec.backends.torch_code.columns import ABSENT, Columns, is_constant, some
-from addnn_spec.backends.torch_code.names import Namespace
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Size
@@ -19,7 +18,7 @@ class Remarks:
     ) -> None:
         self._columns = columns
         self._types = types
-        self._names = Namespace(columns.parameters)
+        self._taken = set(columns.parameters)
         self._known: list[tuple[tuple[object, ...], str]] = []
         self._texts: dict[int, str] = {}
         for value in sorted(types):
@@ -48,11 +47,18 @@ class Remarks:
                 return text
         tree = self._columns.known(vector)
         if tree is None:
-            text = self._names.unique(_letter(dim, rank), joint="")
+            text = self._new(_letter(dim, rank))
         else:
             text = flat(tree)
         self._known.append((vector, text))
         return text
+
+    def _new(self, letter: str) -> str:
+        """H, and for other sizes H', H'', …"""
+        while letter in self._taken:
+            letter += "'"
+        self._taken.add(letter)
+        return letter
 
 
 def _letter(dim: int, rank: int) -> str:

@@ -234,10 +234,20 @@ def layout(
         rows = _table(tree, indent + 1, spans)
         return [Line(f"{pad}{prefix}(", spans), *rows, Line(f"{pad}){suffix}", spans)]
     head, parts, tail = _exploded(tree, prefix, suffix)
+    if isinstance(tree, Call | Method) and all(_is_plain(arg.value) for arg in tree.args):
+        inner = INDENT * (indent + 1) + _flat_args(tree.args)
+        if len(inner) <= WIDTH:
+            pad = INDENT * indent
+            return [Line(pad + head, spans), Line(inner, spans), Line(pad + tail, spans)]
     lines = [Line(INDENT * indent + head, spans)]
     for part_prefix, part, part_suffix in parts:
         lines += layout(part, indent + 1, part_prefix, part_suffix, spans)
     return [*lines, Line(INDENT * indent + tail, spans)]
+
+
+def _is_plain(value: Tree) -> bool:
+    """An argument that may stand beside others on a line."""
+    return isinstance(value, (Name, Key, Infix, Prefix, Attribute, Dimension, *LITERALS))
 
 
 _Part = tuple[str, Tree, str]

@@ -1,13 +1,13 @@
 """Local variables of `forward`: the text's own names first, and a name again once it is free.
 
-A value without a name takes that of the value that it flows into; else that of its first operand,
-if this is read for the last time; else its label.
+A value without a name takes that of the value that it flows into, or `x` where that is an output of
+the network; else that of its first operand, if this is read for the last time; else its label.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
@@ -26,10 +26,12 @@ class Variables:
         statements: Sequence[Statement],
         outputs: Sequence[Tree],
         reserved: Sequence[str],
+        results: Container[str] = (),
     ) -> None:
         self._names = Namespace(reserved)
         self._statements = statements
         self._outputs = outputs
+        self._results = results
         self._wishes: dict[int, str] = {}
         self._last: dict[int, int] = {}
         self._holds: dict[str, int] = {}
@@ -38,6 +40,8 @@ class Variables:
         """By wish, the numbers that were not tried yet."""
         self._numbered: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         """By wish, a heap of its numbered variables: where each is read last, and its number."""
+        self._freed: defaultdict[str, list[int]] = defaultdict(list)
+        """By wish, a heap of the numbers that were read for the last time."""
         self._variable: dict[int, str] = {}
         self.inputs = [self._names.unique(name) for name in inputs]
         for value, name in enumerate(self.inputs):
@@ -123,7 +127,7 @@ class Variables:
         wish = self._wishes.get(step.outputs[0]) if len(step.outputs) == 1 else None
         first = next(iter(_read(assign.tree)), None)
         if wish and first is not None and counts[first] == 1:
-            self._wishes.setdefault(first, wish)
+            self._wishes.setdefault(first, "x" if wish in self._results else wish)
 
     def _wish_join(self, value: int, then: Tree, orelse: Tree, counts: Counter[int]) -> None:
         wish = self._wishes.get(value)
@@ -172,10 +176,12 @@ class Variables:
         return self._bind(value, f"{wish}_{number}")
 
     def _free_number(self, wish: str, position: int) -> int:
-        """The number that has been free for longest, else a new one."""
-        held = self._numbered[wish]
+        """The lowest number that is free."""
+        held, freed = self._numbered[wish], self._freed[wish]
         while held and held[0][0] <= position:
-            _, number = heappop(held)
+            heappush(freed, heappop(held)[1])
+        while freed:
+            number = heappop(freed)
             name = f"{wish}_{number}"
             if self._available(name, position):
                 return number
