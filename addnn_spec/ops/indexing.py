@@ -362,7 +362,7 @@ _REDUCE_SLICES = Support(
 def reduce_slices(x: Tensor, dim: int, index: Tensor, size: int, reduce: str) -> Tensor:
     """The slices of a dimension that have the same index as one; 0 where no slice has it."""
     places = index.view(-1, *(1 for _ in x.shape[dim + 1 :])).expand_as(x)
-    reduced = x.new_zeros(x.shape[:dim] + (size,) + x.shape[dim + 1 :])
+    reduced = x.new_zeros((*x.shape[:dim], size, *x.shape[dim + 1 :]))
     return reduced.scatter_reduce(dim, places, x, reduce, include_self=False)
 ''',
 )
