@@ -29,7 +29,8 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     if not found:
         return []
     best = min(found)[0][0]
-    return [candidate for order, _, candidate in sorted(found) if order[0] <= best + 1][:n]
+    further = best + 1 if best else 0
+    return [candidate for order, _, candidate in sorted(found) if order[0] <= further][:n]
 
 
 def _plausible(name: str, candidates: Iterable[str], longer: int) -> list[str]:

@@ -17,10 +17,24 @@ _INFERRED = {
 }  # fmt: skip
 _OMITTED = {
     "batch_first": "sequences are always batch-first: leave it out",
+    "activation": "an activation is a layer of its own: … -> ReLU",
     "inplace": "leave it out: emitted code is never in place where it matters",
     "device": "leave it out: emitted modules move with .to(device)",
     "dtype": "leave it out: the input's element type is declared with the input",
 }
+
+
+_ELSEWHERE = {
+    "filters": "out_channels", "units": "out_features", "rate": "p", "alpha": "negative_slope",
+    "axis": "dim", "epsilon": "eps", "size": "kernel_size", "use_bias": "bias",
+}  # fmt: skip
+"""What other libraries call torch's arguments."""
+
+
+def _akin(name: str, known: list[str]) -> list[str]:
+    """The arguments that a name is the beginning of, or another library's name for."""
+    begins = [other for other in known if len(name) > 2 and other.startswith(name)]
+    return begins or [other for other in known if _ELSEWHERE.get(name) == other]
 
 
 class Arguments(Expressions):
@@ -129,7 +143,7 @@ class Arguments(Expressions):
             known += layer.target.keyword_only
         if name in known or (isinstance(layer.target, type) and arg.name in _INFERRED):
             return
-        close = near(name, known) or [other for other in known if other.startswith(f"{name}_")]
+        close = near(name, known) or _akin(name, known)
         renamed = _OMITTED.get(name)
         self.ctx.fail(
             "E0203",

@@ -94,7 +94,7 @@ def check_file(
             continue
         if sound:
             _warn_unused(item, survey, collector)
-        _warn_constant(item, survey, collector)
+            _warn_constant(item, survey, collector)
         _warn_loose_arms(survey, collector)
     _check_cycles(surveys, env, collector)
     if notes and not damage:
@@ -203,6 +203,7 @@ _FOREIGN = {
     "True": "write true", "False": "write false", "None": "write none",
     "Swish": "torch calls it SiLU", "Add": "write a + b", "Dense": "torch calls it Linear",
     "Input": "an input is declared: input x: float[N, 3, H = 224, W = 224]",
+    "same": 'a string has quotes: "same"', "valid": 'a string has quotes: "valid"',
     "Conv2D": "torch calls it Conv2d", "BatchNorm": "torch calls it BatchNorm2d",
     "Concatenate": "it is called Concat", "Cat": "it is called Concat",
     "cat": "it is called Concat",

@@ -49,12 +49,7 @@ class Operators(Arguments):
             ref = frame.builder.module_ref(module)
             self.remember(module, FirstUse(op, types, (), span))
         tensors = frame.builder.add(op, inputs, outputs, span, naming, module=ref)
-        return tensors[0] if len(tensors) == 1 and not self._many(op) else tensors
-
-    @staticmethod
-    def _many(op: Operator) -> bool:
-        """Whether an operator's outputs are a list, also when there is one (`Chunk(1)`)."""
-        return bool(getattr(op, "lists_outputs", False))
+        return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
 
     def normal(self, type: TensorType) -> TensorType:
         """A type with the stated facts about its sizes put in."""
@@ -219,14 +214,15 @@ class Operators(Arguments):
         partial: bool,
     ) -> NoReturn:
         spans = dict(layer.spans)
-        told: set[str] = set()
+        found: dict[str, list[Any]] = {}
         for detail in error.errors(include_url=False, include_context=True):
-            name = str(detail["loc"][0]) if detail["loc"] else ""
-            if name in told or (partial and name not in fields):
+            found.setdefault(str(detail["loc"][0]) if detail["loc"] else "", []).append(detail)
+        for name, details in found.items():
+            if partial and name not in fields:
                 continue
-            told.add(name)
+            detail = _nearest(details, fields.get(name))
             place = spans.get(name, span)
-            if detail["type"] == "missing":
+            if name not in fields and detail["type"] == "missing":
                 self.ctx.report("E0202", f"{layer.name} needs {name}", span, help=self._form(layer))
             elif isinstance(fields.get(name), SymbolicSize):
                 self.ctx.report(
@@ -238,7 +234,7 @@ class Operators(Arguments):
             else:
                 self.ctx.report(
                     "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
-                    _in_words(str(detail["msg"])), help=_torch_habit(name, fields),
+                    _in_words(detail), help=_torch_habit(name, fields, place),
                 )  # fmt: skip
         raise Failed
 
@@ -261,6 +257,7 @@ class Operators(Arguments):
         if sign is not None and layer.name not in span.source.text[span.start : span.end]:
             message = message.replace(layer.name, sign, 1)
         help = error.help or _other_rank(layer.name, error, given)
+        help = help or _channels_first(layer, error, given)
         self.ctx.fail(error.code, message, place, note, help=help)
 
     @staticmethod
@@ -408,9 +405,22 @@ def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str
     return f"for {given[0]} there is {other}" if other in index() else None
 
 
-def _torch_habit(name: str, fields: dict[str, Any]) -> str | None:
+def _channels_first(layer: LayerValue, error: OperatorError, given: list[TensorType]) -> str | None:
+    """`Conv2d(3, 64, 3)`, as in torch, for an input of 3 channels."""
+    written = dict(layer.given)
+    width = written.get("out_channels")
+    if error.argument != "kernel_size" or "stride" not in written or not given:
+        return None
+    if width is None or given[0].rank < 2 or width != given[0].shape[1]:
+        return None
+    return f"the channels of the input are inferred, and not given: leave the {width} out"
+
+
+def _torch_habit(name: str, fields: dict[str, Any], place: Span) -> str | None:
     """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
     value = fields.get(name)
+    if place.text.startswith(name):
+        return None
     if name == "eps" and isinstance(value, int):
         return "the size of the input is inferred: leave it out"
     if name != "bias" or not isinstance(value, int):
@@ -418,9 +428,40 @@ def _torch_habit(name: str, fields: dict[str, Any]) -> str | None:
     return f"the size of the input is inferred, and not given: write {value} alone"
 
 
-def _in_words(message: str) -> str:
+def _nearest(details: list[Any], value: Any) -> Any:
+    """What pydantic finds wrong by the type that fits a value best, of those it could have."""
+    for detail in details:
+        if isinstance(value, str) and detail["type"] == "literal_error":
+            return detail
+        if isinstance(value, tuple) and len(detail["loc"]) > 2:
+            return detail
+    return details[0]
+
+
+_WORDS = {
+    "Input should": "it should",
+    "Value error, ": "",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "a string",
+    "a valid tuple": "a list",
+}
+
+
+def _in_words(detail: Any) -> str:
     """What pydantic says of a value, as a note beside it."""
-    return message.replace("Input should", "it should").replace("Value error, ", "")
+    *_, last = detail["loc"] or ("",)
+    if detail["type"] == "missing":
+        return f"it has only {last} number{'s' if last != 1 else ''}"
+    message = str(detail["msg"])
+    if detail["type"] == "literal_error":
+        message = message.replace("'", '"')
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    if isinstance(last, int) and message.startswith("it "):
+        return f"item {last} {message.removeprefix('it ')}"
+    return message
 
 
 def _shape(shape: tuple[Any, ...] | None) -> str:

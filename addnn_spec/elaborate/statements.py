@@ -195,7 +195,9 @@ class Statements(Declarations):
                 "E0206",
                 f"= names a tensor or a list of tensors, and this is {kind_of(value)}",
                 span,
-                help="name a compile-time value with let: let n = …",
+                help=f"data flows in with an arrow: x -> {value.name}(…)"
+                if isinstance(value, LayerValue)
+                else "name a compile-time value with let: let n = …",
             )
 
     def _typed(self, statement: ast.Typed, frame: Frame) -> None:

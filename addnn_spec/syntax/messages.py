@@ -309,6 +309,33 @@ def _dtype(at: Situation) -> Finding | None:
     return Finding("E0003", message, at.found, help=help_, repair=repair)
 
 
+def _shape(at: Situation) -> Finding | None:
+    """`input x: float(N, 3)`, `input x: int`, `input x [N, 3]`."""
+    if at.reads("INPUT", "NAME") and at.found.kind == "LSQB":
+        help_ = f"write `input {at.previous.text}: float[…]`"
+        return Finding("E0003", "the type of the elements is missing", at.found, help=help_)
+    if at.expected != {"LSQB"} or not at.reads("INPUT", "NAME", "COLON", "NAME"):
+        return None
+    dtype = at.previous.text
+    message = f"a shape in `[ ]` is missing after `{dtype}`"
+    help_ = f"write `{dtype}[N, …]`; a tensor without dimensions is `{dtype}[]`"
+    return Finding("E0003", message, at.previous, help=help_)
+
+
+def _lone_name(at: Situation) -> Finding | None:
+    """A name that is a statement: `-> Conv2d(8, 3) ReLU`, or a last line `y`, as Python's shell."""
+    name = at.previous
+    in_body = at.opener is not None and at.opener.kind == "LBRACE"
+    if not (in_body and at.reads("NAME") and at.allows("EQUAL") and at.allows("COLON")):
+        return None
+    if at.found.kind != "RBRACE" and not at.begins_line:
+        return None
+    if not at.begins_line_at(-1):
+        return Finding("E0012", f"`->` is missing before `{short(name.text)}`", name)
+    help_ = f"say what becomes of it: `output {name.text}`, or `return {name.text}` in a block"
+    return Finding("E0008", f"`{short(name.text)}` alone does nothing", name, help=help_)
+
+
 def _compared_twice(at: Situation) -> Finding | None:
     if at.found.kind != "CMP" or not at.allows("AND"):
         return None
@@ -332,7 +359,9 @@ def _mixed_body(at: Situation) -> Finding | None:
             help_ = "name what the chain makes: `y = x -> …`, or `return x -> …`"
             message = "a statement cannot follow a bare chain of elements"
             return Finding("E0008", message, found, help=help_)
-    if found.kind in ("ARROW", "LPAR", "DOT", "LSQB") and at.reads("NAME") and at.allows("EQUAL"):
+    in_body = at.opener is not None and at.opener.kind == "LBRACE"
+    chained = found.kind in ("ARROW", "LPAR", "DOT", "LSQB") and in_body
+    if chained and at.reads("NAME") and at.allows("EQUAL"):
         help_ = "name what it makes: `y = x -> …`, or `return x -> …`"
         message = "a chain among statements needs a name"
         if at.reads("OUTPUT", "NAME"):
@@ -382,6 +411,8 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _colon,
     _reserved_name,
     _dtype,
+    _shape,
+    _lone_name,
     _compared_twice,
     _mixed_body,
     _comma,
