@@ -133,6 +133,8 @@ class Operator(BaseModel):
     """The one input is a list of tensors of any length (`Concat`)."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     """Names of the outputs, in order; for documentation and messages."""
+    lists_outputs: ClassVar[bool] = False
+    """The outputs are a list, also where there is one (`Chunk(1)`)."""
     layers: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer (`Scan`'s `cell`); see `ops/higher.py`."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
-from addnn_spec.ops.code import Arg, Call, Code, In, Method, Seq
+from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq
 from addnn_spec.ops.fields import Dim, PositiveInt
 from addnn_spec.ops.shapes import AnySize, promote, show
 from addnn_spec.sizes import Facts, Size, SizeError, source
@@ -118,6 +118,19 @@ class _Parts(Operator):
     view = True
     reshapes = True
     output_names = ("parts",)
+    lists_outputs = True
+
+    def functional(self, *inputs: TensorType) -> Code | None:
+        return Item(self._cut(), (0,)) if self._is_single(inputs[0]) else self._cut()
+
+    def _is_single(self, x: TensorType) -> bool:
+        """Whether there is one part, which is taken out of torch's tuple."""
+        parts = self.infer(x)
+        return isinstance(parts, tuple) and len(parts) == 1
+
+    def _cut(self) -> Code:
+        """The expression that gives the tuple of all parts."""
+        raise TypeError(f"{type(self).__name__} has no code")
 
     def _parts(self, x: TensorType, dim: int, sizes: Sequence[Size]) -> tuple[TensorType, ...]:
         return tuple(x.with_shape(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in sizes)
@@ -188,7 +201,7 @@ class Split(_Parts):
         self._check_count(count, "split_size_or_sections")
         return [part] * count
 
-    def functional(self, *inputs: TensorType) -> Code | None:
+    def _cut(self) -> Code:
         given = self.split_size_or_sections
         return Call("torch.split", (Arg(In(0)), Arg(given), Arg(self.dim, "dim", 0)))
 
@@ -240,13 +253,17 @@ class Chunk(_Parts):
                 help=f"if it does, state it first: assert ({source(size)}) % {self.chunks} == 0",
             ) from None
 
-    def functional(self, *inputs: TensorType) -> Code | None:
+    def _is_single(self, x: TensorType) -> bool:
+        return self.chunks == 1
+
+    def _cut(self) -> Code:
         return Method(In(0), "chunk", (Arg(self.chunks), Arg(self.dim, "dim", 0)))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls(chunks=3), (_X,)),
+            Example(cls(chunks=1), (_X,)),
             Example(cls(chunks=2, dim=-1), (TensorType("int", (2, 5)),)),
         )
 
@@ -273,7 +290,7 @@ class Unbind(_Parts):
         self._check_count(size, "dim")
         return (x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :]),) * size
 
-    def functional(self, *inputs: TensorType) -> Code | None:
+    def _cut(self) -> Code:
         return Method(In(0), "unbind", (Arg(self.dim, None, 0),))
 
     @classmethod

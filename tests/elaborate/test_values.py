@@ -51,6 +51,13 @@ def test_expressions(expression: str, expected: int) -> None:
     assert size_of(expression) == expected
 
 
+@pytest.mark.parametrize("layer", ["Chunk(1)", "Split(8)", "Unbind(1)"])
+def test_parts_are_a_list_also_where_there_is_one(layer: str) -> None:
+    graph = graph_of(in_network(f"parts = x -> {layer}\n output y = parts[0]", "float[N, 1, 8]"))
+    (node,) = [node for node in graph.nodes() if node.inputs]
+    assert f"{type(node.op).__name__}" == layer.partition("(")[0]
+
+
 def test_functions_have_defaults_and_call_one_another() -> None:
     before = (
         "fn nudge(n, v, by) = if n < 0.9 * v then n + by else n\n"
