@@ -274,10 +274,10 @@ class Builder:
                 graph.add(self._node(entry, renumber, old, names[old], training=old not in main))
         graph.instances = instances
         self._finish(graph, outputs, renumber)
+        self._measure_paths(graph)
         return self._spread_prefixes(graph)
 
     def _node(
-        self._measure_paths(graph)
         self, entry: Entry, renumber: dict[int, int], old: int, name: str, training: bool
     ) -> Node:
         return Node(
@@ -340,9 +340,6 @@ class Builder:
                 )
         return total
 
-    def _is_captured(self, id: int) -> bool:
-        op = self.entries[id].op
-        return isinstance(op, Placeholder) and op.captured
     def _measure_paths(self, graph: Graph) -> None:
         """Note how long a node's path gets; what lists all nodes writes it for each."""
         for node in graph.nodes():
@@ -357,6 +354,9 @@ class Builder:
                     help="give shorter labels",
                 )
 
+    def _is_captured(self, id: int) -> bool:
+        op = self.entries[id].op
+        return isinstance(op, Placeholder) and op.captured
 
     def _reach(self, outputs: tuple[Output, ...]) -> set[int]:
         """The entries that the outputs need, and every placeholder that is not captured."""
