@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests import oracles
 from tests.zoo.elsewhere import EQUATIONS
 from tests.zoo.genotype import AmoebaNetD
 from tests.zoo.prove import Reference, renamed
@@ -244,12 +245,99 @@ class SCSEUNet(nn.Module):
         return cast(Tensor, self.head(x))
 
 
+class _Competitive(nn.Module):
+    """Hu et al. 2018: a pre-activation block whose residual competes with the skip."""
+
+    def __init__(self, width: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.bn1, self.bn2 = nn.BatchNorm2d(width), nn.BatchNorm2d(out)
+        self.conv1 = nn.Conv2d(width, out, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.downsample = nn.Conv2d(width, out, 1, stride, bias=False) if width != out else None
+        few = out // 16
+        parts = {
+            "conv": nn.Conv2d(1, few, 1, bias=False),
+            "bn": nn.BatchNorm2d(few),
+            "fc1": nn.Linear(2 * out, few, bias=False),
+            "fc2": nn.Linear(few, out, bias=False),
+        }
+        self.se = nn.ModuleDict(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.bn1(x).relu()
+        residual = self.conv2(self.bn2(self.conv1(active)).relu())
+        skip = x if self.downsample is None else self.downsample(active)
+        means = torch.stack([t.mean(dim=(2, 3)) for t in (residual, skip)], dim=2)[:, None]
+        seen = self.se["bn"](self.se["conv"](means)).mean(dim=1).flatten(1)
+        gate = self.se["fc2"](self.se["fc1"](seen).relu()).sigmoid()
+        return cast(Tensor, residual * gate[:, :, None, None] + skip)
+
+
+class CompetitiveWRN(nn.Module):
+    """WRN-28-10 of such blocks, on images normalised by their batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn0, self.conv1 = (
+            nn.BatchNorm2d(3, affine=False),
+            nn.Conv2d(3, 16, 3, 1, 1, bias=False),
+        )
+        self.bn1 = nn.BatchNorm2d(16)
+        widths = [16, 160, 320, 640]
+        for i, (width, out) in enumerate(pairwise(widths), 1):
+            blocks = [_Competitive(width, out, 1 if i == 1 else 2)]
+            blocks += [_Competitive(out, out, 1) for _ in range(3)]
+            self.add_module(f"layer{i}", nn.Sequential(*blocks))
+        self.bn, self.fc = nn.BatchNorm2d(640), nn.Linear(640, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn1(self.conv1(self.bn0(x)))
+        for i in range(1, 4):
+            x = self.get_submodule(f"layer{i}")(x)
+        return cast(Tensor, self.fc(self.bn(x).relu().mean(dim=(2, 3))))
+
+
+class ChannelBoosted(nn.Module):
+    """A ResNet-18 on the image and on what two auto-encoders, one and two halvings deep, make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        conv, back = nn.Conv2d, nn.ConvTranspose2d
+        one: dict[str, list[nn.Module]] = {
+            "encoder": [conv(3, 32, 3, 2, 1)],
+            "decoder": [back(32, 16, 2, 2)],
+        }
+        two: dict[str, list[nn.Module]] = {
+            "encoder": [conv(3, 32, 3, 2, 1), conv(32, 64, 3, 2, 1)],
+            "decoder": [back(64, 32, 2, 2), back(32, 16, 2, 2)],
+        }
+        for i, parts in enumerate((one, two), 1):
+            chains = {name: nn.ModuleList(layers) for name, layers in parts.items()}
+            self.add_module(f"auxiliary{i}", nn.ModuleDict(chains))
+            self.add_module(f"restore{i}", nn.Conv2d(16, 3, 1))
+        self.body = oracles.torchvision().models.resnet18()
+        self.body.conv1 = nn.Conv2d(3 + 16 + 16, 64, 7, 2, 3, bias=False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        boosted, restored = [image], []
+        for i in (1, 2):
+            x = image
+            for chain in cast(nn.ModuleDict, self.get_submodule(f"auxiliary{i}")).values():
+                for layer in cast(nn.ModuleList, chain):
+                    x = layer(x).relu()
+            boosted.append(x)
+            if self.training:
+                restored.append(self.get_submodule(f"restore{i}")(x))
+        return [self.body(torch.cat(boosted, dim=1)), *restored]
+
+
 def _by_hand(build: Callable[[], nn.Module], **how: Any) -> Reference:
     return Reference(EQUATIONS, build, **how)
 
 
 _UNET = renamed((r"\.0\.(weight|bias)", r".conv1.\1"), (r"\.2\.(weight|bias)", r".conv2.\1"))
 _GOOGLENET = renamed((r"((?:inception|aux)\w+\.[crp]\w+|conv\d|reduce2)\.(\w+)$", r"\1.conv2d.\2"))
+_BOOSTED = renamed((r"^body\.", ""), (r"coder\.1\.", "coder.2."))
 _AMOEBANET = renamed(
     (r"\.reduce2\.(conv|bn)\.", r".reduce2.actconvbn.\1."),
     (r"\.reduce2\.(path_\d|final_path_bn)\.", r".reduce2.halve.\1."),
@@ -258,6 +346,8 @@ _AMOEBANET = renamed(
 REFERENCES: dict[str, Reference] = {
     "AlexNet_two_groups": _by_hand(AlexNetOnTwoGPUs),
     "GoogLeNet_paper": _by_hand(GoogLeNet, weights=_GOOGLENET, batch=2),
+    "CMPE_SE_WRN28_10": _by_hand(CompetitiveWRN, size=8),
+    "ChannelBoostedCNN": _by_hand(ChannelBoosted, weights=_BOOSTED, size=36),
     "Highway19": _by_hand(Highway, size=16),
     "UNet": _by_hand(lambda: UNet(4), settings={"width": 4}, full=UNet, weights=_UNET, batch=1),
     "UNet_padded": _by_hand(
