@@ -373,7 +373,8 @@ class LocalResponseNorm(Operator):
 class CrossMapLRN2d(LocalResponseNorm):
     """Division by the energy of neighbouring channels, as Lua Torch did. `[N, C, H, W]` → the same.
 
-    For its old weights: `LocalResponseNorm` is the same formula, and faster.
+    For networks that were trained with it. Its window lets go of a channel one step later than that
+    of `LocalResponseNorm`, so that their values differ; new networks take the latter.
     """
 
     def infer(self, *inputs: TensorType) -> TensorType:
