@@ -1,8 +1,9 @@
 """What the parts of the elaborator share. The parts build on one another in this order:
 
-`Expressions` (values and arithmetic) → `Arguments` (what layers are given) → `Operators` → `Blocks`
-(and modules) → `Chains` (elements, braces, loops) → `Declarations` (weights) → `Statements`
-(bodies) → `Higher` (operators with a layer for an argument).
+`Terms` (names, literals, operators) → `Parts` (attributes, items) → `Expressions` (lists, calls)
+→ `Arguments` (what layers are given) → `Operators` → `Blocks` (and modules) → `Chains` (elements,
+braces, loops) → `Declarations` (weights) → `Statements` (bodies) → `Higher` (operators with a layer
+for an argument).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from addnn_spec.elaborate.arguments import Arguments
 from addnn_spec.elaborate.base import Failed, Frame, Poison, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
-from addnn_spec.elaborate.expressions import SIGNS
 from addnn_spec.elaborate.origin import Origin, size_origin
+from addnn_spec.elaborate.terms import SIGNS
 from addnn_spec.graph import Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
