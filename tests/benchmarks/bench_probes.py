@@ -1,0 +1,201 @@
+"""What probing ResNet-18 costs, against the forward passes and the arithmetic of its own plan.
+
+Run ``python -m tests.benchmarks.bench_probes``. One thread, CPU seconds, each part in a process of
+its own:
+
+* ``small``: all values at 32×32 of 2,000 images within 256 MiB, to the end;
+* ``large``: the first passes at 224×224, a twentieth of them, beside what the plan says of them;
+* ``plan``: what is printed for 50,000 images at 224×224, before the start; nothing is run.
+
+Images are made up, or those of the file or folder in ``ADDNN_IMAGES`` (of 32×32, in colour).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from copy import deepcopy
+from statistics import mean
+
+import numpy as np
+import psutil
+import torch
+
+from addnn_spec import load
+from addnn_spec.probes.run import Request, run_probe
+from addnn_spec.probes.shown import plan_text
+from addnn_spec.runtime.data import Array, Source, open_data
+from addnn_spec.runtime.probing import GIB, Prober, Settings
+from addnn_spec.runtime.record import PlanRecord
+from addnn_spec.runtime.samples import Preparation
+from tests.benchmarks.bench_indices import cpu_seconds, peak_mib
+
+MIB = 2**20
+SMALL = Settings(order=1, budget=256 * MIB, device="cpu")
+LARGE = Settings(order=1, budget=GIB, device="cpu")
+WHOLE = Settings(order=1, budget=4 * GIB, device="cpu")
+
+
+class Stopped(Exception):
+    """Enough of a run was seen."""
+
+
+def images(count: int) -> Source:
+    """`count` images of 32×32 in colour: those that are given, or one blurred for each class with
+    noise over it."""
+    where = os.environ.get("ADDNN_IMAGES")
+    if where is not None:
+        return open_data(where).train
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % 10
+    coarse = generator.integers(40, 216, (10, 3, 8, 8)).repeat(4, axis=2).repeat(4, axis=3)
+
+    def read(indices: Array) -> tuple[Array, ...]:
+        noise = np.random.default_rng(indices[0]).integers(-40, 40, (len(indices), 3, 32, 32))
+        return ((coarse[labels[indices]] + noise).astype(np.uint8),)
+
+    return Source("images", labels, read)
+
+
+class Watch:
+    """Sees a run's plan and, if it is to, stops it behind some of its passes.
+
+    At the start of each pass one plain batch of the network and one plain product are timed, so
+    that what a run is set against is of the same minutes; that time is not the run's.
+
+    Attributes:
+        prober: the run's, from the announcement on.
+        seconds: CPU seconds from the announcement to the end, or to the stop.
+        before: MiB resident at the announcement: the network, the data, the libraries.
+    """
+
+    prober: Prober
+
+    def __init__(self, share: float) -> None:
+        self.wanted = share
+        self.start = self.seconds = self.before = 0.0
+        self.passes = 0
+        self.forward: list[float] = []
+        self.product: list[float] = []
+
+    def announce(self, prober: Prober, plan: PlanRecord) -> None:
+        widths = [found.size.dimensions for found in prober.found.values()]
+        print("  " + plan_text(plan, len(widths), sum(widths), 1), flush=True)
+        if not self.wanted:
+            raise Stopped
+        self.prober = prober
+        self.passes = max(1, round(self.wanted * prober.passes))
+        self.plain = deepcopy(prober.module).eval()
+        self.batch = torch.rand(prober.batch, *prober.feed.first()[0].shape[1:])
+        self.factors = torch.rand(1024, 8192), torch.rand(8192, 1024)
+        self.time_plain()
+        self.forward, self.product = [], []
+        self.before = psutil.Process().memory_info().rss / MIB
+        self.start = time.process_time()
+
+    def progress(self, share: float, what: str) -> None:
+        self.seconds = time.process_time() - self.start
+        done = share * self.prober.passes
+        if self.passes < self.prober.passes and done >= self.passes:
+            raise Stopped
+        if done >= len(self.forward):
+            self.time_plain()
+            self.start = time.process_time() - self.seconds
+
+    def time_plain(self) -> None:
+        """One batch without probing, one product."""
+        with torch.inference_mode():
+            self.forward.append(cpu_seconds(lambda: self.plain(self.batch)))
+            self.product.append(cpu_seconds(lambda: torch.mm(*self.factors)))
+
+    def counted(self) -> tuple[int, float]:
+        """Samples sent through the network, and operations of the searches, of the passes seen.
+
+        Rows that are held meet each other and all that come after them.
+        """
+        prober = self.prober
+        rows = [batch.rows for batch in prober.feed.batches]
+        samples, operations = 0, 0.0
+        for holds in prober.plan.passes[: self.passes]:
+            samples += sum(rows[min(hold.first for hold in holds) :])
+            for hold in holds:
+                held, after = sum(rows[hold.first : hold.last]), sum(rows[hold.last :])
+                d = prober.found[prober.probes[hold.node].label].size.dimensions
+                operations += float(d) * held * (held + 2 * after)
+        return samples, operations
+
+    def expected(self) -> tuple[float, float]:
+        """CPU seconds of those at the rates of `time_plain`: network, searches."""
+        samples, operations = self.counted()
+        rate = 2 * 1024 * 8192 * 1024 / mean(self.product)
+        return samples * mean(self.forward) / len(self.batch), operations / rate
+
+
+def watched(count: int, share: float, settings: Settings, size: int | None) -> tuple[Watch, float]:
+    """A run of all nodes of ResNet-18 on `count` images, or the given share of its passes, with the
+    MiB that it took over what was there before."""
+    watch = Watch(share)
+    request = Request(
+        nodes=("all",),
+        samples=count,
+        preparation=Preparation(resize=size),
+        settings=settings,
+        announce=watch.announce,
+        progress=watch.progress,
+    )
+    with suppress(Stopped):
+        run_probe(load("ResNet18"), images(count), None, None, request)
+    return watch, peak_mib() - watch.before
+
+
+def small() -> bool:
+    """All values at 32×32; whether time and memory are within their goals."""
+    print("ResNet18 at 32×32, 2,000 images, 256 MiB:")
+    watch, mib = watched(2000, 1.0, SMALL, None)
+    network, search = watch.expected()
+    ratio = watch.seconds / (network + search)
+    print(f"  {watch.seconds:.0f} s; counted {network:.0f} s network + {search:.0f} s searches")
+    print(f"  time / counted   {ratio:.2f}  goal ≤ 1.3")
+    print(f"  memory over what was there   {mib:.0f} MiB  goal ≤ 256")
+    return ratio <= 1.3 and mib <= 256
+
+
+def large() -> bool:
+    """A twentieth of the passes at 224×224; whether they take what the plan says."""
+    print("ResNet18 at 224×224, 500 images, 1 GiB:")
+    watch, _ = watched(500, 0.05, LARGE, 224)
+    network, search = watch.expected()
+    ratio = watch.seconds / (network + search)
+    print(f"  {watch.passes} of {watch.prober.passes} passes: {watch.seconds:.0f} s; ", end="")
+    print(f"expected {network:.0f} s network + {search:.0f} s searches")
+    print(f"  time / expected  {ratio:.2f}  goal 0.75 to 1.25")
+    return 0.75 <= ratio <= 1.25
+
+
+def plan() -> bool:
+    """What is printed for 50,000 images at 224×224."""
+    print("ResNet18 at 224×224, 50,000 images, 4 GiB, the plan alone:")
+    start = time.process_time()
+    watched(50_000, 0.0, WHOLE, 224)
+    print(f"  {time.process_time() - start:.0f} s to plan it")
+    return True
+
+
+PARTS = {"small": small, "large": large, "plan": plan}
+
+
+def main() -> int:
+    """The parts that are named, or each in its own process; 1 if a goal is missed."""
+    torch.set_num_threads(1)
+    names = sys.argv[1:]
+    if len(names) == 1:
+        return 0 if PARTS[names[0]]() else 1
+    command = [sys.executable, "-m", __spec__.name]
+    return max(subprocess.run([*command, name]).returncode for name in names or PARTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
