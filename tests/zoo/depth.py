@@ -92,6 +92,12 @@ def _preresnet(blocks: str, **how: Any) -> Reference:
     return _changed(reference, _any_size)
 
 
+def _stride_first(module: Any) -> None:
+    for name in ("stage2", "stage3"):
+        body = module.features.get_submodule(f"{name}.unit1.body")
+        body.conv1.conv.stride, body.conv2.conv.stride = (2, 2), (1, 1)
+
+
 def _resnet_v1(depth: int, **how: Any) -> Reference:
     reference = pytorchcv(f"resnet{depth}", size=33, weights=_resnet_weights, **how)
     return _changed(reference, _any_size)
@@ -145,6 +151,8 @@ REFERENCES: dict[str, Reference] = {
     "PreActResNet110": _preresnet("110"),
     "PreActResNet164": _preresnet("164bn"),
     "PreActResNet1001": _preresnet("1001", slow=True),
+    "PreActResNet164_v1": _changed(_preresnet("164bn"), _stride_first),
+    "PreActResNet1001_v1": _changed(_preresnet("1001", slow=True), _stride_first),
     "InceptionV3": torchvision(
         "inception_v3", {"init_weights": False}, size=75, training_size=299, batch=2
     ),

@@ -21,7 +21,8 @@ WANTED = {
     },
     "depth": {
         32: "ResNet20_cifar ResNet32_cifar ResNet44_cifar ResNet56_cifar ResNet110_cifar "
-        "ResNet1202_cifar PreActResNet110 PreActResNet164 PreActResNet1001 Highway19",
+        "ResNet1202_cifar PreActResNet110 PreActResNet164 PreActResNet1001 PreActResNet164_v1 "
+        "PreActResNet1001_v1 Highway19",
         224: "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 ResNet50_v1 ResNet101_v1 ResNet152_v1",
         299: "InceptionV3 InceptionV4 InceptionResNetV1 InceptionResNetV2",
     },
