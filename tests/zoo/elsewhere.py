@@ -8,7 +8,7 @@ BY_EQUATIONS = {
     "regions": "SegNet",
     "sequences": "LSTMTagger_equations GRUTagger_equations ConvLSTM DCBiLSTM CNNLSTM Seq2Seq "
     "Seq2Seq_Bahdanau Seq2Seq_Luong Seq2Seq_LuongDot Seq2Seq_LuongLocal "
-    "Seq2Seq_LuongPredictive",
+    "Seq2Seq_LuongPredictive Seq2Seq_LuongHard",
     "generative": "AutoEncoder DenoisingAutoEncoder VAE DCGAN DCGAN_Generator DCGAN_Discriminator "
     "RBM DBM",
     "metric": "Siamese Triplet TripletBatchHard SoftmaxEmbedding CosFaceEmbedding "

@@ -219,6 +219,18 @@ def foretold(w: Parameters, _: int, h: Tensor, memory: Tensor) -> Tensor:
     return torch.stack(contexts)
 
 
+def drawn(noise: Tensor) -> Read:
+    """One place, by Gumbel's noise `[N, T, S]`; the gradient is the relaxed choice's."""
+
+    def read(w: Parameters, t: int, h: Tensor, memory: Tensor) -> Tensor:
+        query = h @ w["attention.score.w.weight"].T
+        soft = torch.softmax((memory * query[:, None]).sum(2) + noise[:, t], 1)
+        one = functional.one_hot(soft.argmax(1), soft.shape[1])
+        return ((one + soft - soft.detach())[:, :, None] * memory).sum(1)
+
+    return read
+
+
 @pytest.mark.parametrize(
     ("name", "read"),
     [
@@ -232,6 +244,18 @@ def test_luong_looks_after_the_steps(name: str, read: Read) -> None:
     source, given = words(2, 26), words(2, 14, below=6)
     module = emitted(name, **TRANSLATION)
     assert_equations(module, lambda w: luong(w, source, given, read), source, given)
+
+
+def test_luong_draws_the_place_where_to_look() -> None:
+    source, given = words(2, 26), words(2, 14, below=6)
+    module = emitted("Seq2Seq_LuongHard", **TRANSLATION)
+    torch.manual_seed(3)
+    noise = -torch.empty(2, 14, 26, dtype=torch.float64).exponential_().log()  # Gumbel's
+    torch.manual_seed(3)  # for the module to draw the same
+    in_training = partial(luong, source=source, given=given, read=drawn(noise))
+    assert_equations(module.train(), in_training, source, given)
+    best = luong(dict(module.named_parameters()), source, given, drawn(0 * noise))
+    torch.testing.assert_close(module.eval()(source, given), best, rtol=1e-9, atol=1e-11)
 
 
 HARD = """
