@@ -54,7 +54,7 @@ def confidence(
     from addnn_spec.cli.rank import request
     from addnn_spec.ranking.certainty import certainty
 
-    network = subject(spec, options)
+    network = subject(spec, options, given["seed"])
     with shown_progress() as (announce, progress):
         asked = request(device, precision, budget, given, announce, progress)
         try:

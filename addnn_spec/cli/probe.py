@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,9 @@ import click
 
 from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import OK, USAGE
+from addnn_spec.cli.report import OK
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
@@ -192,15 +192,11 @@ def probe(
     folder of images by class; or module:name of a Dataset. NAME[a:b] takes some of the samples.
     Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there.
     """
-    missing = [n for n in ("torch", "safetensors") if find_spec(n) is None]
-    if missing:
-        click.echo(f"error: probing needs {' and '.join(missing)}", err=True)
-        click.echo("  = help: pip install 'addnn-spec[torch]'", err=True)
-        return USAGE
+    require("probing", "torch", "safetensors", extra="torch")
     from addnn_spec.probes.run import run_probe
     from addnn_spec.runtime.shards import leave, rank
 
-    network = subject(spec, options)
+    network = subject(spec, options, given["seed"])
     with shown_progress() as (announce, progress):
         request = _request(device, precision, budget, output, given, announce, progress)
         try:
@@ -264,19 +260,20 @@ def _request(
     )
 
 
-def subject(spec: str, options: Options) -> Network | nn.Module:
-    """The network of a spec, or the module of `FILE.py:Class`."""
+def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
+    """The network of a spec, or the module of `FILE.py:Class`, initialised by `seed`."""
     python = _PYTHON.fullmatch(spec)
     if python is not None:
-        return _imported(Path(python["file"]), python["name"])
+        return _imported(Path(python["file"]), python["name"], seed)
     from addnn_spec.network import Network
 
     found = elaborate(spec, options)
     return Network(found.session, found.graph.name, found.graph)
 
 
-def _imported(path: Path, name: str) -> nn.Module:
+def _imported(path: Path, name: str, seed: int) -> nn.Module:
     """The module of a Python file: the user's own, which is run."""
+    import torch
     from torch import nn
 
     from addnn_spec.runtime.build import import_source
@@ -286,7 +283,7 @@ def _imported(path: Path, name: str) -> nn.Module:
     except (OSError, ValueError) as error:
         raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {error}")) from error
     made = getattr(import_source(source, name), name, None)
-    module = made() if isinstance(made, type) and issubclass(made, nn.Module) else None
-    if module is None:
+    if not (isinstance(made, type) and issubclass(made, nn.Module)):
         raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
-    return module
+    torch.manual_seed(seed)
+    return made()

@@ -6,6 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +47,7 @@ from addnn_spec.runtime.record import (
 from addnn_spec.runtime.samples import Expected, Feed, Preparation, make_feed
 from addnn_spec.runtime.shards import Exchange, join
 from addnn_spec.runtime.taps import is_probed
+from addnn_spec.runtime.weights import load_weights
 from addnn_spec.sizes import symbols
 
 _EVERY = 30.0  # seconds between saves of what is done
@@ -213,7 +215,7 @@ class _Runner:
                 self.network.graph, self._dims(self.network), request.settings.mode
             )
         else:
-            self.module = self.network
+            self.module = self._loaded(self.network, weights)
             self.nodes = module_nodes(self.module, self.feed.first(), request.settings.mode)
         self.named = self._network_record(weights, settings, live)
         self.chosen = select(self.nodes, request.nodes)
@@ -235,6 +237,16 @@ class _Runner:
         with torch.random.fork_rng():
             torch.manual_seed(self.request.seed)
             return network.build(weights, probes=True)
+
+    def _loaded(
+        self, module: nn.Module, weights: str | Path | Mapping[str, Any] | None
+    ) -> nn.Module:
+        """A live module, or a copy of it with other weights."""
+        if weights is None:
+            return module
+        copied = deepcopy(module)
+        load_weights(copied, weights)
+        return copied
 
     def _feed(self, train: Any, test: Any) -> Feed:
         opened = open_data(train)
@@ -277,7 +289,8 @@ class _Runner:
     ) -> NetworkRecord:
         network = self.network
         name = network.name if isinstance(network, Network) else type(network).__name__
-        given = "as initialised" if weights is None else "as given"
+        network_alone = isinstance(network, Network) and weights is None
+        given = "as initialised" if network_alone else "as given"
         common: dict[str, Any] = {
             "name": name,
             "settings": settings,
@@ -286,8 +299,8 @@ class _Runner:
             "parameters": sum(p.numel() for p in self.module.parameters()),
         }
         if not isinstance(network, Network):
-            origin = "probes" if is_probed(self.module) else "module"
-            return NetworkRecord(**{**common, "origin": origin, "weights": "as given"})
+            origin: Literal["probes", "module"] = "probes" if is_probed(self.module) else "module"
+            return NetworkRecord(**common, origin=origin)
         assert network.session.file is not None and not live
         source = network.session.file.source
         return NetworkRecord(

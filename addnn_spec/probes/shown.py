@@ -174,7 +174,7 @@ def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:
     """The plan in a line."""
     forward = plan.forward_operations
     return (
-        f"{nodes} nodes with {values:,} values a sample; m = {plan.m:,}"
+        f"{nodes} node{'' if nodes == 1 else 's'} with {values:,} values a sample; m = {plan.m:,}"
         f"{' of train and of test' if splits > 1 else ''}; {plan.passes} "
         f"pass{'' if plan.passes == 1 else 'es'}; at most {plan.bytes / 2**20:,.0f} MiB; "
         f"{plan.operations:.2g} operations to search"

@@ -141,15 +141,15 @@ def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
     searches = [(max(splits), size.searched, order)]
     if size.sketched:
         searches.append((size.checked, size.dimensions, 1))
+    reason = ""
     for allowed in (usual, budget // 2, budget * 7 // 8):
         try:
             plans = [search_plan(*search, budget=allowed) for search in searches]
-        except BudgetError:
+        except BudgetError as error:
+            reason = str(error)
             continue
         return max(usual, *(plan.bytes for plan in plans))
-    raise BudgetError(
-        f"{size.label}: {budget:,} bytes do not serve a search of {size.searched:,} values"
-    )
+    raise BudgetError(f"{size.label}, 7/8 of it for one search: {reason}")
 
 
 def _state(splits: tuple[int, ...], order: int) -> int:

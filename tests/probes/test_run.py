@@ -251,6 +251,28 @@ def test_an_emitted_module_is_probed_by_its_taps() -> None:
     assert "stage1.0.relu" in {node.label for node in record.nodes}
 
 
+def test_a_live_module_takes_weights_into_a_copy(tmp_path: Path, weights: Path) -> None:
+    module = load("Digits").build()
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    record = probe(module, train=TRAIN, samples=60, nodes="fc2", weights=weights).record
+    assert record.network.weights == "digits.safetensors"
+    spec = probe("Digits", train=TRAIN, samples=60, nodes="fc2", weights=weights).record
+    assert record.nodes[0].train == spec.nodes[0].train
+    assert record.network.weights_sha256 == spec.network.weights_sha256
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+    path, outputs = tmp_path / "net.py", []
+    path.write_text(load("Digits").source(probes=True))
+    for _ in range(2):  # without weights by the seed, each time alike
+        done = CliRunner().invoke(
+            probe_command,
+            [f"{path}:Digits", "--data", TRAIN, "--samples", "60", "--nodes", "fc2"],
+            standalone_mode=False,
+        )
+        assert done.return_value == 0, done.output
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1]
+
+
 def test_inputs_by_name_in_evaluation_alone(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     images = generator.random((40, 2, 28, 28)).astype(np.float32)
@@ -294,13 +316,13 @@ torch.set_num_threads(1)
 from addnn_spec import probe
 from addnn_spec.runtime.shards import leave
 probe("Digits", train="digits[:900]", test="digits[900:]", samples=120, batch=32, nodes="all",
-      budget=int(sys.argv[2]), output=sys.argv[1])
+      budget=int(sys.argv[2]), output=sys.argv[1], normalize=True, measures=["cka", "nc1"])
 leave()
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", [2**28, 6_000_000])
+@pytest.mark.parametrize("budget", [2**28, 8_000_000])
 def test_two_processes_give_what_one_gives(tmp_path: Path, budget: int) -> None:
     path, script = tmp_path / "run.json", tmp_path / "worker.py"
     script.write_text(_WORKER)
@@ -320,6 +342,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, budget: int) -> None:
     assert several.options.processes == 2
     assert (one.plan.passes > 2) == (budget < 2**23)
     assert several.nodes == one.nodes
+    assert several.cka == one.cka and one.cka is not None
 
 
 _LOST = """
