@@ -42,6 +42,19 @@ class Frame:
         return Frame(self.builder, Env(self.env), self.repeated or repeated)
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a layer is applied: in which frame, as a node of what name, at which place of the text.
+
+    `module` owns the weights; where there is none, the node has its own.
+    """
+
+    frame: Frame
+    naming: Naming
+    span: Span
+    module: ModuleValue | None = None
+
+
 class Poison:
     """What a name stands for when its value could not be made: reading it fails in silence."""
 
@@ -80,38 +93,14 @@ class Elaborator(ABC):
         """A layer with more of its arguments given."""
 
     @abstractmethod
-    def apply(
-        self,
-        layer: LayerValue,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None = None,
-    ) -> Value: ...
+    def apply(self, layer: LayerValue, flow: Value, site: Site) -> Value: ...
 
     @abstractmethod
-    def apply_higher(
-        self,
-        layer: LayerValue,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
-    ) -> Value:
+    def apply_higher(self, layer: LayerValue, flow: Value, site: Site) -> Value:
         """Apply an operator that has a layer for an argument."""
 
     @abstractmethod
-    def apply_brace_value(
-        self,
-        brace: Brace,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
-    ) -> Value:
+    def apply_brace_value(self, brace: Brace, flow: Value, site: Site) -> Value:
         """Apply a brace that was given as a layer."""
 
     @abstractmethod
@@ -167,6 +156,7 @@ __all__ = [
     "Failed",
     "Frame",
     "Poison",
+    "Site",
     "Structure",
     "Value",
     "flatten",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from addnn_spec.diagnostics import Label
@@ -12,6 +12,7 @@ from addnn_spec.elaborate.base import (
     Failed,
     Frame,
     Poison,
+    Site,
     Structure,
     Value,
     flatten,
@@ -50,57 +51,40 @@ class Built:
 class Blocks(Operators):
     """Applies layers of every kind."""
 
-    def apply(
-        self,
-        layer: LayerValue,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None = None,
-    ) -> Value:
-        if frame.builder is None:
-            self.ctx.fail("E0206", "tensors exist in networks and blocks only", span)
+    def apply(self, layer: LayerValue, flow: Value, site: Site) -> Value:
+        if site.frame.builder is None:
+            self.ctx.fail("E0206", "tensors exist in networks and blocks only", site.span)
         if is_partial(layer):
             flow = POISON
         if isinstance(layer.target, Brace):
-            return self.apply_brace_value(layer.target, flow, frame, naming, span, module)
+            return self.apply_brace_value(layer.target, flow, site)
         if isinstance(layer.target, Definition):
-            return self._apply_definition(layer, layer.target, flow, frame, naming, span, module)
+            return self._apply_definition(layer, layer.target, flow, site)
         if layer.target.layers:
-            return self.apply_higher(layer, flow, frame, naming, span, module)
-        return self.apply_operator(layer, layer.target, flow, frame, naming, span, module)
+            return self.apply_higher(layer, flow, site)
+        return self.apply_operator(layer, layer.target, flow, site)
 
     # --- modules --------------------------------------------------------------------------------
-    def apply_module(
-        self, module: ModuleValue, flow: Value, frame: Frame, naming: Naming, span: Span
-    ) -> Value:
+    def apply_module(self, module: ModuleValue, flow: Value, site: Site) -> Value:
         """One more use of a module's weights."""
         try:
-            return self.apply(module.layer, flow, frame, naming, span, module)
+            return self.apply(module.layer, flow, replace(site, module=module))
         except Failed:
             module.unknown = True
             raise
 
     # --- blocks ---------------------------------------------------------------------------------
     def _apply_definition(
-        self,
-        layer: LayerValue,
-        target: Definition,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
+        self, layer: LayerValue, target: Definition, flow: Value, site: Site
     ) -> Value:
         if not isinstance(flow, Poison) and not is_flow(flow):
-            self.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", span)
-        self._check_depth(target, span)
-        inputs = self._block_inputs(layer, target, flow, span)
-        if naming.label == "_":
-            return self._written_out(layer, target, inputs, frame, span)
-        built = self._build_block(layer, target, inputs, naming, span)
-        return self.call_graph(built, list(inputs.values()), frame, naming, span, module)
+            self.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", site.span)
+        self._check_depth(target, site.span)
+        inputs = self._block_inputs(layer, target, flow, site.span)
+        if site.naming.label == "_":
+            return self._written_out(layer, target, inputs, site.frame, site.span)
+        built = self._build_block(layer, target, inputs, site.naming, site.span)
+        return self.call_graph(built, list(inputs.values()), site)
 
     def _check_depth(self, target: Definition, span: Span) -> None:
         if len(self.ctx.uses) >= self.ctx.limits.calls:
@@ -286,28 +270,22 @@ class Blocks(Operators):
             graph, structure(value), builder.kept_captures(graph), tuple(builder.ported), single
         )
 
-    def call_graph(
-        self,
-        built: Built,
-        inputs: list[Value],
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None = None,
-    ) -> Value:
+    def call_graph(self, built: Built, inputs: list[Value], site: Site) -> Value:
         """Add the node that calls a graph."""
         if built.graph is None or built.shape is None:
             raise Failed
-        assert frame.builder is not None
+        builder = site.frame.builder
+        assert builder is not None
         tensors = [*flatten(tuple(inputs)), *built.captured]
         outputs = tuple(built.graph.type_of(output.refs[0]) for output in built.graph.outputs)
         ref = None
-        if module is not None:
-            ref = frame.builder.module_ref(module)
-            self.remember(module, FirstUse(built.graph, tuple(t.type for t in tensors), (), span))
-        bound = tuple(frame.builder.module_ref(m) for m in built.ported)
-        made = frame.builder.add(
-            built.graph, tensors, outputs, span, naming, module=ref, bound_modules=bound
+        if site.module is not None:
+            ref = builder.module_ref(site.module)
+            types = tuple(t.type for t in tensors)
+            self.remember(site.module, FirstUse(built.graph, types, (), site.span))
+        bound = tuple(builder.module_ref(m) for m in built.ported)
+        made = builder.add(
+            built.graph, tensors, outputs, site.span, site.naming, module=ref, bound_modules=bound
         )
         return rebuild(built.shape, made)
 

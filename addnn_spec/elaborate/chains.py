@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from addnn_spec.diagnostics import Label
@@ -10,6 +11,7 @@ from addnn_spec.elaborate.base import (
     Failed,
     Frame,
     Poison,
+    Site,
     Value,
     flatten,
     is_flow,
@@ -75,7 +77,7 @@ class Chains(Blocks):
         if isinstance(core, ast.Layer):
             return self._run_layer(core, label, flow, frame, placed)
         if isinstance(core, ast.Body):
-            return self.apply_brace(core, flow, frame, Naming(label, "", placed), core.span)
+            return self.apply_brace(core, flow, Site(frame, Naming(label, "", placed), core.span))
         if isinstance(core, ast.If):
             return self._run_if(core, label, flow, frame, placed)
         turns = self._turns(core, frame)
@@ -125,7 +127,7 @@ class Chains(Blocks):
                     help=f"write -> {core.name} alone",
                 )
             return self.apply_module(
-                value, flow, frame, Naming(label, core.name, placed), core.span
+                value, flow, Site(frame, Naming(label, core.name, placed), core.span)
             )
         if value is None:
             return flow
@@ -134,7 +136,8 @@ class Chains(Blocks):
         base = core.name if self._is_parameter(core.name, frame.env) else value.name
         if core.args is not None or core.body is not None:
             value = self.give(value, core.args or (), core.body, frame, core.span)
-        return self.apply(value, flow, frame, Naming(label, base or core.name, placed), core.span)
+        naming = Naming(label, base or core.name, placed)
+        return self.apply(value, flow, Site(frame, naming, core.span))
 
     @staticmethod
     def _is_parameter(name: str, env: Env) -> bool:
@@ -152,15 +155,14 @@ class Chains(Blocks):
         )
 
     # --- braces ---------------------------------------------------------------------------------
-    def apply_brace(
-        self, body: ast.Body, flow: Value, frame: Frame, naming: Naming, span: Span
-    ) -> Value:
+    def apply_brace(self, body: ast.Body, flow: Value, site: Site) -> Value:
         """A brace: written out where it has no label, else a scope of its own."""
+        frame, naming = site.frame, site.naming
         scoped = naming.label not in (None, "_")
         numbered = naming.placed and frame.builder is not None and frame.builder.numbered
         if scoped or (body.kind == "statements" and numbered):
-            built = self.build_brace(body, flow, frame.env, naming.label or "", span)
-            return self.call_graph(built, [flow], frame, naming, span)
+            built = self.build_brace(body, flow, frame.env, naming.label or "", site.span)
+            return self.call_graph(built, [flow], site)
         return self.run_brace(body, flow, frame, naming.placed)
 
     def run_brace(self, body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
@@ -220,18 +222,11 @@ class Chains(Blocks):
                 return Built(None, None)
         return self.finish(builder, value)
 
-    def apply_brace_value(
-        self,
-        brace: Brace,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
-    ) -> Value:
-        naming = Naming(naming.label, naming.base or "layer", naming.placed)
-        built = self.build_brace(brace.body, flow, brace.env, naming.label or naming.base, span)
-        return self.call_graph(built, [flow], frame, naming, span, module)
+    def apply_brace_value(self, brace: Brace, flow: Value, site: Site) -> Value:
+        naming = replace(site.naming, base=site.naming.base or "layer")
+        label = naming.label or naming.base
+        built = self.build_brace(brace.body, flow, brace.env, label, site.span)
+        return self.call_graph(built, [flow], replace(site, naming=naming))
 
     # --- if -------------------------------------------------------------------------------------
     def choose(self, statement: ast.If, frame: Frame) -> ast.Body | None:
@@ -248,7 +243,7 @@ class Chains(Blocks):
         body = self.choose(core, frame)
         if body is None:
             return flow
-        return self.apply_brace(body, flow, frame, Naming(label, "", placed), core.span)
+        return self.apply_brace(body, flow, Site(frame, Naming(label, "", placed), core.span))
 
     # --- repeat and for -------------------------------------------------------------------------
     def _turns(self, core: ast.Repeat | ast.For, frame: Frame) -> Any:
@@ -373,7 +368,7 @@ class Chains(Blocks):
         built = self.memoised(
             memo_key, lambda: self._elaborate_loop(core, turns, flow, frame.env, naming.label or "")
         )
-        return self.call_graph(built, [flow], frame, naming, core.span)
+        return self.call_graph(built, [flow], Site(frame, naming, core.span))
 
     def _elaborate_loop(
         self, core: ast.Repeat | ast.For, turns: Any, flow: Value, env: Env, label: str
@@ -413,7 +408,7 @@ class Chains(Blocks):
         built = self.build_brace(core.body, flow, frame.env, str(k), core.span)
         if built.single:
             return self._hoist(built, flow, frame)
-        return self.call_graph(built, [flow], frame, Naming(None, "turn", True), core.span)
+        return self.call_graph(built, [flow], Site(frame, Naming(None, "turn", True), core.span))
 
     def _hoist(self, built: Built, flow: Value, frame: Frame) -> Value:
         """Put the only node of a turn's graph into the graph of the loop."""

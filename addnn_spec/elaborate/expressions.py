@@ -11,6 +11,7 @@ from addnn_spec.elaborate.base import (
     Failed,
     Frame,
     Poison,
+    Site,
     Value,
     flatten,
     is_flow,
@@ -126,7 +127,7 @@ class Expressions(Parts):
         if isinstance(target, type) and not target.input_names and not target.variadic:
             if frame.builder is None:
                 self.ctx.fail("E0206", f"{layer.name} makes a tensor: use it in a network", span)
-            return self.apply(layer, (), frame, Naming(None, layer.name), span)
+            return self.apply(layer, (), Site(frame, Naming(None, layer.name), span))
         return layer
 
     def arguments(self, expr: ast.Call, frame: Frame) -> tuple[list[Any], dict[str, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flatten
+from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Site, Value, flatten
 from addnn_spec.elaborate.blocks import Built
-from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.builder import Builder, FirstUse, Naming, Tensor
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Statements
 from addnn_spec.graph import Graph, Ref
@@ -21,16 +21,8 @@ _STAND_IN = Ref(-1)
 class Higher(Statements):
     """Applies operators that have a layer for an argument (`Scan`, `TimeDistributed`)."""
 
-    def apply_higher(
-        self,
-        layer: LayerValue,
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
-    ) -> Value:
-        target = layer.target
+    def apply_higher(self, layer: LayerValue, flow: Value, site: Site) -> Value:
+        target, frame, span = layer.target, site.frame, site.span
         assert isinstance(target, type) and issubclass(target, HigherOperator)
         argument = target.layers[0]
         inner = self._layer_argument(layer, argument, span)
@@ -48,9 +40,7 @@ class Higher(Statements):
         states = self._initial_states(op, inner, given, flowing, frame, span)
         types = [*given, *(self.normal(t.type) for t in states)]
         built = self._build_layer(inner, argument, self._stand_ins(types, frame), frame, span)
-        return self._add(
-            layer, op, argument, [*flowing, *states], built, frame, naming, span, module
-        )
+        return self._add(layer, op, argument, [*flowing, *states], built, site)
 
     def _check_layer(self, inner: LayerValue, argument: str, frame: Frame, span: Span) -> None:
         """Tell what is wrong within the layer, where what flows into it is not known."""
@@ -150,7 +140,9 @@ class Higher(Statements):
         """A lone operator as the layer: a graph of one node, which takes the argument's scope."""
         builder = Builder(self.ctx, "chain", "", span)
         inside = self.place(builder, "x", flow, span)
-        value = self.apply(inner, inside, Frame(builder, Env()), Naming(None, inner.name), span)
+        value = self.apply(
+            inner, inside, Site(Frame(builder, Env()), Naming(None, inner.name), span)
+        )
         return self.finish(builder, value)
 
     def _add(
@@ -160,14 +152,11 @@ class Higher(Statements):
         argument: str,
         inputs: list[Tensor],
         built: Built,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
+        site: Site,
     ) -> Value:
         if built.graph is None or built.shape is None:
             raise Failed
-        builder = frame.builder
+        builder, span = site.frame.builder, site.span
         assert builder is not None
         graph = built.graph
         tensors = [*inputs, *self._besides(layer, argument, built)]
@@ -180,12 +169,12 @@ class Higher(Statements):
         outputs = tuple(self.normal(type) for type in result)
         layers: tuple[tuple[str, Graph], ...] = ((argument, graph),)
         ref = None
-        if module is not None:
-            ref = builder.module_ref(module)
-            self.remember(module, FirstUse(op, types, layers, span))
+        if site.module is not None:
+            ref = builder.module_ref(site.module)
+            self.remember(site.module, FirstUse(op, types, layers, span))
         bound = tuple(builder.module_ref(m) for m in built.ported)
         made = builder.add(
-            op, tensors, outputs, span, naming, module=ref, bound_modules=bound, layers=layers
+            op, tensors, outputs, span, site.naming, module=ref, bound_modules=bound, layers=layers
         )
         return made[0] if len(made) == 1 else made
 

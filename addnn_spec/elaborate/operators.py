@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import Arguments
-from addnn_spec.elaborate.base import Failed, Frame, Poison, Value, is_partial
-from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.base import Failed, Poison, Site, Value, is_partial
+from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.elaborate.terms import SIGNS
@@ -29,26 +29,20 @@ class Operators(Arguments):
         return list(flow) if isinstance(flow, tuple) else [flow]
 
     def apply_operator(
-        self,
-        layer: LayerValue,
-        target: type[Operator],
-        flow: Value,
-        frame: Frame,
-        naming: Naming,
-        span: Span,
-        module: ModuleValue | None,
+        self, layer: LayerValue, target: type[Operator], flow: Value, site: Site
     ) -> Value:
-        assert frame.builder is not None
+        builder, span = site.frame.builder, site.span
+        assert builder is not None
         if isinstance(flow, Poison):
             self.check_arguments(layer, target, span)
         inputs = self.operator_inputs(layer, target, flow, span)
         types = tuple(None if t is None else self.normal(t.type) for t in inputs)
         op, outputs = self._operator(layer, target, inputs, types, span)
         ref = None
-        if module is not None:
-            ref = frame.builder.module_ref(module)
-            self.remember(module, FirstUse(op, types, (), span))
-        tensors = frame.builder.add(op, inputs, outputs, span, naming, module=ref)
+        if site.module is not None:
+            ref = builder.module_ref(site.module)
+            self.remember(site.module, FirstUse(op, types, (), span))
+        tensors = builder.add(op, inputs, outputs, span, site.naming, module=ref)
         return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
 
     def normal(self, type: TensorType) -> TensorType:

@@ -11,6 +11,7 @@ from addnn_spec.elaborate.base import (
     Failed,
     Frame,
     Poison,
+    Site,
     Value,
 )
 from addnn_spec.elaborate.builder import Naming, Tensor
@@ -210,7 +211,7 @@ class Terms(Elaborator):
         assert operator is not None, name
         layer = LayerValue(operator, tuple(given.items()))
         flow = tensors[0] if len(tensors) == 1 else tensors
-        return self.apply(layer, flow, frame, Naming(None, name), span)
+        return self.apply(layer, flow, Site(frame, Naming(None, name), span))
 
     def _compare(self, expr: ast.Binary, left: Value, right: Value) -> bool:
         if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
