@@ -21,7 +21,7 @@ class Limits:
     text_bytes: int = 1_000_000
     nesting: int = 100
     calls: int = 100
-    nodes: int = 20_000
+    nodes: int = 10_000
     """Distinct nodes: what is really built; equal turns and equal uses count once."""
     instances: int = 1_000_000
     """Nodes counted as often as they run."""

@@ -50,6 +50,21 @@ def test_heavy_texts_come_to_an_end(confined: Confined, name: str) -> None:
     held(confined, HEAVY[name])
 
 
+EMITTED = {
+    "a list": net(f"output y = [{', '.join(['x -> Conv2d(3, 1)'] * 3000)}] -> Concat"),
+    "a loop": net("y = x\nfor i in 0..4900 { y = y -> Conv2d(i + 1, 1) -> ReLU }\noutput z = y"),
+}
+"""Large texts that are right."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EMITTED)
+def test_large_networks_are_compiled(confined: Confined, name: str) -> None:
+    outcome = confined.run("compile", "-", text=EMITTED[name])
+    assert outcome.code == 0, (outcome.code, outcome.err[-2000:])
+    assert outcome.growth < MEMORY and outcome.out.count("self.conv2d") >= 6000
+
+
 @pytest.mark.parametrize("depth", [98, 99, 100, 101, 102])
 @pytest.mark.parametrize(
     ("opening", "closing", "inner"), [("(", ")", "1"), ("[", "]", "1"), ("-", "", "1")]
@@ -61,6 +76,21 @@ def test_nesting_is_taken_to_100(
     outcome = confined.check(text + net("output y = x"))
     errors = {code for code in outcome.codes if code.startswith("E")}
     assert errors <= {"E0502", "E0210"} and bool(errors) is (depth > 100)
+
+
+LONG = {
+    "a chain": net(f"output y = x{' -> Conv2d(3, 1)' * 9_900}"),
+    "a loop": net("y = x\nfor i in 0..9900 { y = y -> Conv2d(i + 1, 1) }\noutput y"),
+}
+"""About as many nodes as are taken."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["summary", "compile"])
+@pytest.mark.parametrize("name", LONG)
+def test_as_many_nodes_as_are_taken(confined: Confined, name: str, command: str) -> None:
+    outcome = confined.run(command, "-", text=LONG[name])
+    assert outcome.code == 0, (outcome.code, outcome.err[-500:])
 
 
 DEEP = {
