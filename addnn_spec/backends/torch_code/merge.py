@@ -7,7 +7,7 @@ reads this in one use and that in another, the branch ends in a `Join` of the tw
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -22,8 +22,11 @@ from addnn_spec.backends.torch_code.body import (
     moved,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
-from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value, rewrite, walk
+from addnn_spec.backends.torch_code.names import snake_case
+from addnn_spec.backends.torch_code.sequences import function_of, parts_of, with_parts
+from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value, When, rewrite, walk
 from addnn_spec.ops.base import TensorType
+from addnn_spec.ops.code import Call
 
 MOST_FLAGS = 2
 """Structures that differ in more `if`s than this are separate classes."""
@@ -43,6 +46,8 @@ class _Slot:
 
     key: Hashable
     of: dict[int, Any]
+    elements: list[_Slot] = field(default_factory=list)
+    """Of Sequentials that differ in what some lack: their elements."""
 
 
 class _Merger:
@@ -67,9 +72,8 @@ class _Merger:
         children = self._aligned(
             [[c for c, _ in g[0].children] for g in self._groups], self._child_key
         )
-        if steps is None or children is None or not self._find_flags(steps, children):
-            return None
-        if not self._one_at_a_path(children):
+        children = self._with_sequences(children)
+        if not self._find_flags(steps, children) or not self._one_at_a_path(children):
             return None
         self._add_children(children)
         if not self._add_steps(steps):
@@ -105,7 +109,7 @@ class _Merger:
     def _child_key(self, child: ChildDraft) -> Hashable:
         return (child.path, child.tree, child.inits, child.tensor, child.run)
 
-    def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot] | None:
+    def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot]:
         """The rows laid over one another in one order, equal keys in one slot."""
         slots = [_Slot(key_of(part), {0: i}) for i, part in enumerate(rows[0])]
         for variant, row in enumerate(rows[1:], 1):
@@ -124,13 +128,42 @@ class _Merger:
             slots = merged
         return slots
 
+    def _with_sequences(self, slots: Sequence[_Slot]) -> list[_Slot]:
+        """The slots, with one for a child that is a Sequential in all, if some elements agree."""
+        at_path: dict[str, list[_Slot]] = {}
+        for slot in slots:
+            at_path.setdefault(self._child(slot).path, []).append(slot)
+        return [slot for same in at_path.values() for slot in self._as_sequence(same)]
+
+    def _as_sequence(self, same: list[_Slot]) -> list[_Slot]:
+        of = {variant: index for slot in same for variant, index in slot.of.items()}
+        made = [self._groups[v][0].children[i][0] for v, i in sorted(of.items())]
+        functions = {function_of(child) for child in made}
+        if len(same) < 2 or frozenset(of) != self._all or len(functions) > 1 or None in functions:
+            return same
+        elements = self._aligned([parts_of(child) for child in made], lambda part: part.tree)
+        if all(len(element.of) < len(self._all) for element in elements):
+            return same
+        return [_Slot(("sequence", made[0].path), of, elements)]
+
+    def _child(self, slot: _Slot) -> ChildDraft:
+        variant, index = next(iter(slot.of.items()))
+        child: ChildDraft = self._groups[variant][0].children[index][0]
+        return child
+
     def _find_flags(self, steps: Sequence[_Slot], children: Sequence[_Slot]) -> bool:
-        for slot in [*steps, *children]:
+        """Whether few flags tell the structures apart; those of elements are not in `forward`."""
+        self._add_flags([*steps, *children])
+        asked = len(self._flag_sets)
+        self._add_flags([element for slot in children for element in slot.elements])
+        few = asked <= MOST_FLAGS and len(self._flag_sets) - asked <= MOST_FLAGS
+        return few and not self._turns_differ(steps)
+
+    def _add_flags(self, slots: Sequence[_Slot]) -> None:
+        for slot in slots:
             present = frozenset(slot.of)
-            if present == self._all or self._flag(present) is not None:
-                continue
-            self._flag_sets.append(present)
-        return len(self._flag_sets) <= MOST_FLAGS and not self._turns_differ(steps)
+            if present != self._all and self._flag(present) is None:
+                self._flag_sets.append(present)
 
     def _turns_differ(self, steps: Sequence[_Slot]) -> bool:
         """Whether a step that some lack is a turn of a loop that all have: no arm of an `if`."""
@@ -148,12 +181,15 @@ class _Merger:
         """Whether every structure has at most one child at a path, of at most two in all."""
         paths: dict[str, list[_Slot]] = {}
         for slot in children:
-            variant, index = next(iter(slot.of.items()))
-            path = self._groups[variant][0].children[index][0].path
-            paths.setdefault(path, []).append(slot)
+            paths.setdefault(self._child(slot).path, []).append(slot)
         return all(
             len(slots) == 1
-            or (len(slots) == 2 and "." not in path and {*slots[0].of, *slots[1].of} == self._all)
+            or (
+                len(slots) == 2
+                and path
+                and "." not in path
+                and {*slots[0].of, *slots[1].of} == self._all
+            )
             for path, slots in paths.items()
         )
 
@@ -173,14 +209,33 @@ class _Merger:
 
     def _add_children(self, slots: Sequence[_Slot]) -> None:
         for slot in slots:
-            variant, index = next(iter(slot.of.items()))
-            child = self._groups[variant][0].children[index][0]
+            child = self._child(slot)
+            if slot.elements:
+                tree = with_parts(child, [self._element(slot, item) for item in slot.elements])
+                self._body.children.append((replace(child, tree=tree), None))
+                continue
             base = self._columns("child", slot, child.path)
             inits = tuple(moved(code, base) for code in child.inits)
             child = replace(child, tree=moved(child.tree, base), inits=inits)
             present = frozenset(slot.of)
             guard = None if present == self._all else self._flag(present)
             self._body.children.append((child, guard))
+
+    def _element(self, slot: _Slot, element: _Slot) -> Tree:
+        """An element of Sequentials laid over one another, with its columns."""
+        parts = {
+            v: parts_of(self._groups[v][0].children[slot.of[v]][0])[i]
+            for v, i in element.of.items()
+        }
+        rows = [
+            parts[v].leaves(apart.children[slot.of[v]][1]) if v in parts else None
+            for v, apart in self._uses
+        ]
+        base = add_columns(self._body, rows, self._child(slot).path)
+        tree = moved(next(iter(parts.values())).tree, base)
+        present = frozenset(element.of)
+        guard = None if present == self._all else self._flag(present)
+        return tree if guard is None else When(guard.flag, guard.present, tree)
 
     def _add_steps(self, slots: Sequence[_Slot]) -> bool:
         for slot in slots:
@@ -320,9 +375,18 @@ class _Merger:
         alone = [path for path in paths[True] if path not in paths[False]]
         return next(iter([*alone, *paths[True]]), None)
 
+    def _named_by_element(self, flag: int) -> str | None:
+        """The class of the first element that only the flag brings."""
+        for child, _ in self._body.children:
+            for node in walk(child.tree):
+                if isinstance(node, When) and node.flag == flag and node.present:
+                    made = next(inner.fn for inner in walk(node.value) if isinstance(inner, Call))
+                    return snake_case(made.rpartition(".")[2])
+        return None
+
     def _name_flags(self) -> None:
         for flag, present in enumerate(self._flag_sets):
-            name = self._named_by_child(flag)
+            name = self._named_by_child(flag) or self._named_by_element(flag)
             if name is None:
                 steps = (
                     step

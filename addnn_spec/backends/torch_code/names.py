@@ -69,6 +69,11 @@ def class_name(label: str) -> str:
     return identifier(name) if name else "Block"
 
 
+def snake_case(name: str) -> str:
+    """A class's name as that of a variable: `ConvNormAct` → `conv_norm_act`, `ReLU` → `relu`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
+
+
 def is_plain(name: str) -> bool:
     """Whether `self.<name>` can be written."""
     return name.isidentifier() and not keyword.iskeyword(name)

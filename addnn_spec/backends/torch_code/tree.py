@@ -139,6 +139,15 @@ class Spanned(BackendNode):
 
 
 @dataclass(frozen=True, slots=True)
+class When(BackendNode):
+    """An element of a Sequential that is there only if the `flag`-th flag is `present`."""
+
+    flag: int
+    present: bool
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Submodule(BackendNode):
     """A child of this class by its path, or a tensor of it: `self.encoder["layer"].weight`."""
 
@@ -275,6 +284,9 @@ def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = (
 
     def _argument(arg: Arg, place: int) -> Arg:
         name = arg.name or (positional[place] if place < len(positional) else hint)
+        value: Tree = arg.value
+        if type(value) in LITERALS:
+            return Arg(Leaf(value, name), arg.name, arg.default)
         inner = positional if isinstance(arg.value, Call) else ()
         return Arg(with_leaves(arg.value, name, inner), arg.name, arg.default)
 
@@ -291,7 +303,12 @@ def without_defaults(tree: Tree) -> Tree:
     def change(node: Tree) -> Tree | None:
         if not isinstance(node, Call | Method | Invoke | Child):
             return None
-        args = _needed([Arg(without_defaults(a.value), a.name, a.default) for a in node.args])
+        args = _needed(
+            [
+                a if type(a.value) in _ATOMS else Arg(without_defaults(a.value), a.name, a.default)
+                for a in node.args
+            ]
+        )
         if isinstance(node, Method):
             return Method(without_defaults(node.value), node.name, args)
         return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)

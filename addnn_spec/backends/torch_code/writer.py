@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
 from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
+from addnn_spec.backends.torch_code.names import Namespace
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
 from addnn_spec.backends.torch_code.text import (
@@ -19,9 +22,9 @@ from addnn_spec.backends.torch_code.text import (
     layout_statement,
     quoted,
 )
-from addnn_spec.backends.torch_code.tree import Key, Name, Template, Tree
+from addnn_spec.backends.torch_code.tree import Key, Name, Spanned, Star, Template, Tree, When
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Arg, Call
+from addnn_spec.ops.code import Arg, Call, Seq
 from addnn_spec.sizes import SymbolicSize, source, symbols
 from addnn_spec.source import Span
 
@@ -50,6 +53,8 @@ class ClassWriter:
         self._code = code
         self._probes = probes
         self._returns = Returns(code)
+        self._locals = Namespace(text.partition(":")[0] for text in code.parameters)
+        """The variables of the constructor."""
 
     def lines(self) -> list[Line]:
         """The class, and the named tuple of a network with several outputs before it."""
@@ -91,7 +96,7 @@ class ClassWriter:
         lines = _signature("__init__", ["self", *code.parameters], "None", (code.graph.span,))
         if code.base:
             (child, _), *_rest = code.children
-            return lines + layout_statement(child.tree, 2)
+            return lines + self._made("", child.tree, 2, "", ())
         lines.append(Line(f"{INDENT * 2}super().__init__({'{}' if self._scope() else ''})"))
         lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
@@ -169,8 +174,34 @@ class ClassWriter:
                 call = Call("self.add_module", (Arg(Key(name)), Arg(entry.tree)))
                 lines = layout(call, indent, spans=(entry.span,))
             else:
-                lines = layout_statement(entry.tree, indent, f"{target} = ", spans=(entry.span,))
+                lines = self._made(name, entry.tree, indent, f"{target} = ", (entry.span,))
         return lines + list(self._fills(entry, indent))
+
+    def _made(
+        self, path: str, tree: Tree, indent: int, prefix: str, spans: tuple[Span, ...]
+    ) -> list[Line]:
+        """A child made; a Sequential with elements that some uses lack, by way of a list."""
+        call = tree.value if isinstance(tree, Spanned) else tree
+        if not isinstance(call, Call) or not any(isinstance(a.value, When) for a in call.args):
+            return layout_statement(tree, indent, prefix, spans)
+        name = self._locals.unique(path if path and not path.isdigit() else "layers")
+        lines: list[Line] = []
+        before: When | None = None
+        for when, group in groupby((arg.value for arg in call.args), key=_condition):
+            items = tuple(item.value if isinstance(item, When) else item for item in group)
+            if when is None:
+                lines += _added(name, items, indent, first=not lines)
+            else:
+                if not lines:
+                    lines.append(Line(f"{INDENT * indent}{name}: list[nn.Module] = []"))
+                flag = self._code.flags[when.flag]
+                other = before is not None and before == replace(when, present=not when.present)
+                test = "else" if other else f"if {'' if when.present else 'not '}{flag}"
+                lines.append(Line(f"{INDENT * indent}{test}:"))
+                lines += _added(name, items, indent + 1)
+            before = when
+        last = Call(call.fn, (Arg(Star(Name(name))),))
+        return lines + layout(last, indent, prefix, spans=spans)
 
     def _inside(self, container: Container, path: str, access: str, indent: int) -> Iterator[Line]:
         """Tensors in a container, and the initialisation of what it holds."""
@@ -311,6 +342,20 @@ class ClassWriter:
             values = values[:1] if not names.startswith("_") else ()
         shapes = dict.fromkeys(remarks.of(value) for value in values)
         return comment(", ".join(shapes))
+
+
+def _condition(element: Tree) -> When | None:
+    """On what an element depends, the element itself left out."""
+    return replace(element, value=None) if isinstance(element, When) else None
+
+
+def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = False) -> list[Line]:
+    """Elements put into a list of layers."""
+    if first:
+        return layout(Seq(items, brackets=True), indent, f"{name}: list[nn.Module] = ")
+    if len(items) == 1 and not isinstance(items[0], Star):
+        return layout(Call(f"{name}.append", (Arg(items[0]),)), indent)
+    return layout(Seq(items, brackets=True), indent, f"{name} += ")
 
 
 def _copied(copy: Copy, indent: int) -> Line:

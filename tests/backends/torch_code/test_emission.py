@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from addnn_spec.backends.torch_code import Header, TorchCodeError, emit
 from tests.backends.torch_code.emitted import (
@@ -129,6 +130,41 @@ def test_two_ifs_and_their_order() -> None:
     expected = torch.tanh(u.h(torch.relu(u.g(u.first(x)))))
     expected = torch.relu(v.g(v.first(expected)))
     expected = z.first(torch.tanh(w.h(w.first(expected))))
+    assert torch.allclose(module(x), expected)
+
+
+OPTIONAL_ELEMENTS = (
+    "block Own(n, a) { return x -> "
+    '"0": Linear(n) -> if a { "1": Tanh -> "2": Linear(n) } }\n'
+    "block Inner(n, a, b) { return x -> s: { if a { Linear(n) -> Tanh } -> Linear(n)"
+    " -> if b { Sigmoid } else { ReLU -> Linear(n) } -> repeat 3 { Tanh } } }\n"
+    + in_network(
+        "output y = x -> a: Own(6, true) -> b: Own(5, false) -> c: Own(4, true)\n"
+        "    -> d: Inner(8, true, false) -> e: Inner(7, false, true) -> f: Inner(6, true, true)"
+    )
+)
+
+
+@pytest.mark.parametrize("probes", [False, True])
+def test_elements_that_some_uses_lack_are_appended(probes: bool, tmp_path: Path) -> None:
+    graph = graph_of(OPTIONAL_ELEMENTS)
+    source = emit(graph, probes=probes).text
+    check_style(tmp_path, source, types=True)
+    assert [name for name in classes(source) if name not in ("Probed", "Tapped")] == [
+        "Inner", "Own", "Test",
+    ]  # fmt: skip
+    assert "layers: list[nn.Module] = [nn.Linear(" in source
+    assert "s: list[nn.Module] = []" in source and "s += [" in source
+    module, x = built(graph, probes=probes), torch.randn(2, 8)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    linear = {path: part for path, part in module.named_modules() if isinstance(part, nn.Linear)}
+    expected = linear["a.2"](torch.tanh(linear["a.0"](x)))
+    expected = linear["c.2"](torch.tanh(linear["c.0"](linear["b.0"](expected))))
+    expected = linear["d.s.2"](torch.tanh(linear["d.s.0"](expected)))
+    expected = linear["d.s.4"](torch.relu(expected)).tanh().tanh().tanh()
+    expected = torch.sigmoid(linear["e.s.0"](expected)).tanh().tanh().tanh()
+    expected = linear["f.s.2"](torch.tanh(linear["f.s.0"](expected)))
+    expected = torch.sigmoid(expected).tanh().tanh().tanh()
     assert torch.allclose(module(x), expected)
 
 

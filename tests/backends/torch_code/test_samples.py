@@ -247,6 +247,23 @@ def _far(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max() / b.abs().max().clamp_min(1e-30))
 
 
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch warns of itself
+def test_the_operators_are_torchvisions() -> None:
+    """One for one, but for the sums: torchvision's are in place; functionalised, all are equal."""
+    models = built(sample_graph("resnet.net", "ResNet18")), torchvision().models.resnet18()
+    image = torch.rand(2, 3, 64, 64)
+    exported = [torch.export.export(model.eval(), (image,)) for model in models]
+    ours, theirs = map(_operators, exported)
+    assert theirs - ours == {"aten.add_.Tensor": 8} and ours - theirs == {"aten.add.Tensor": 8}
+    ours, theirs = (_operators(program.run_decompositions({})) for program in exported)
+    assert ours == theirs
+
+
+def _operators(program: torch.export.ExportedProgram) -> Counter[str]:
+    nodes = program.graph_module.graph.nodes
+    return Counter(str(node.target) for node in nodes if node.op == "call_function")
+
+
 def test_a_mutant_is_caught() -> None:
     """The proof above can fail: another padding of the first convolution shows."""
     image = torch.randn(3, 3, 64, 64, dtype=torch.float64)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addnn_spec.backends.torch_code.names import Namespace, class_name, identifier
+from addnn_spec.backends.torch_code.names import Namespace, class_name, identifier, snake_case
 from addnn_spec.backends.torch_code.text import WIDTH, flat, layout, literal
 from addnn_spec.backends.torch_code.tree import Dimension, Each, Formula, Name, Star, formula_part
 from addnn_spec.backends.torch_code.writer import comment, docstring
@@ -104,6 +104,8 @@ def test_names_are_free_and_valid() -> None:
     assert class_name("mask_head") == "MaskHead"
     assert class_name("transition2") == "Transition"
     assert class_name("0") == "Block"
+    assert snake_case("SqueezeExcitation") == "squeeze_excitation"
+    assert snake_case("ReLU") == "relu"
 
 
 @given(st.text())

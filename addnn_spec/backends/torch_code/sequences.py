@@ -1,0 +1,61 @@
+"""Sequentials of one child that differ in elements that some uses lack.
+
+The elements are laid over one another like steps: what some lack stands in a `When`, and the
+constructor appends it to a list of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from addnn_spec.backends.torch_code.body import moved
+from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.tree import Column, Leaf, Spanned, Tree, walk
+from addnn_spec.ops.code import Arg, Call
+
+_SEQUENTIAL = frozenset({"nn.Sequential", "Tapped", "super().__init__"})
+
+
+class Part(NamedTuple):
+    """An element of a Sequential: its skeleton, columns from 0 on, and which leaves it has."""
+
+    tree: Tree
+    first: int
+    stop: int
+
+    def leaves(self, whole: Sequence[Leaf]) -> tuple[Leaf, ...]:
+        """Its own leaves, of those of the Sequential."""
+        return tuple(whole[self.first : self.stop])
+
+
+def function_of(child: ChildDraft) -> str | None:
+    """What makes the child, if that is a Sequential of numbered elements in one constructor."""
+    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
+    if not isinstance(made, Call) or made.fn not in _SEQUENTIAL or "." in child.path:
+        return None
+    named = any(arg.name or _is_ordered(arg) for arg in made.args)
+    return None if named or child.inits or child.tensor or child.run else made.fn
+
+
+def _is_ordered(arg: Arg) -> bool:
+    return isinstance(arg.value, Call) and arg.value.fn == "OrderedDict"
+
+
+def parts_of(child: ChildDraft) -> list[Part]:
+    """The elements of a Sequential that was taken apart."""
+    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
+    parts = []
+    stop = 0
+    for arg in made.args:
+        columns = [node.index for node in walk(arg.value) if isinstance(node, Column)]
+        first, stop = stop, stop + len(columns)
+        parts.append(Part(moved(arg.value, -first), first, stop))
+    return parts
+
+
+def with_parts(child: ChildDraft, elements: Sequence[Tree]) -> Tree:
+    """The child's constructor with these elements."""
+    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
+    call = Call(made.fn, tuple(Arg(element) for element in elements))
+    return Spanned(call, child.tree.span) if isinstance(child.tree, Spanned) else call
