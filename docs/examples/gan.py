@@ -44,7 +44,7 @@ def trained(steps: int) -> nn.Module:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the game, and draws what the generator makes of noise."""
-    chosen = options("A GAN of digits.", 3000, arguments)
+    chosen = options("A GAN of digits.", 7000, arguments)
     game = trained(chosen.steps)
     with torch.no_grad():
         fake: Tensor = game.get_submodule("generator")(torch.randn(60, LATENT, 1, 1))
