@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d, max_pool2d, relu
 
 from addnn_spec import load
 from addnn_spec.backends.torch_code import emit
-from tests.zoo.emitted import random
+from tests.zoo.emitted import Parameters, assert_equations, emitted_text, random
 from tests.zoo.prove import build, difference
 
 
@@ -40,6 +40,31 @@ def image(channels: int) -> Tensor:
 
 def check(found: Tensor, expected: Tensor) -> None:
     assert difference([expected], [found]) < 1e-12
+
+
+FULLY_CONNECTED = """
+from "layers.net" import FullyConnected
+network Connected {{ input x: float[N, 6] output y = x -> mlp: FullyConnected({arguments}) }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "act", "depth"),
+    [("[3]", relu, 1), ("[5, 3]", relu, 2), ("[5, 4, 3], Tanh", torch.tanh, 3)],
+)
+def test_fully_connected_layers_have_an_activation_between_them(
+    arguments: str, act: Callable[[Tensor], Tensor], depth: int
+) -> None:
+    x = random(2, 6)
+
+    def equations(w: Parameters) -> Tensor:
+        y = x
+        for k in range(1, depth + 1):
+            y = y @ w[f"mlp.fc{k}.weight"].T + w[f"mlp.fc{k}.bias"]
+            y = act(y) if k < depth else y
+        return y
+
+    assert_equations(emitted_text(FULLY_CONNECTED.format(arguments=arguments)), equations, x)
 
 
 Layer = Callable[[Tensor], Tensor]

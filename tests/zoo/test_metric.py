@@ -27,7 +27,8 @@ def embedded(w: Parameters, image: Tensor, prefix: str = "embed.") -> Tensor:
 
 
 def images(seed: int, n: int = 4) -> Tensor:
-    return random(n, 1, 28, 28, seed=seed)
+    """Bright and dark ones, so that embeddings lie on both sides of the margins."""
+    return random(n, 1, 28, 28, seed=seed) + 4 * random(n, 1, 1, 1, seed=10 * seed)
 
 
 def small(name: str) -> nn.Module:
