@@ -92,9 +92,11 @@ from pathlib import Path
 import addnn_spec.compiler, addnn_spec.backends.source, addnn_spec.passes.summary
 from addnn_spec.compiler import Session
 opened = []
-sys.addaudithook(lambda event, given: opened.append((event, str(given[0])[:200]))
-                 if event in ("open", "import", "socket.connect", "subprocess.Popen", "os.system")
-                 else None)
+def hook(event, given):
+    if event in ("open", "import", "socket.connect", "subprocess.Popen", "os.system"):
+        if not (event == "open" and isinstance(given[0], int)):  # a handle that is open already
+            opened.append((event, str(given[0])[:200]))
+sys.addaudithook(hook)
 session = Session(Path(sys.argv[1]))
 graph = session.graph("Net")
 addnn_spec.backends.source.torch_source(session, graph)
