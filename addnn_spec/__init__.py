@@ -15,7 +15,7 @@ __all__ = ["Network", "__version__", "load", "probe", "rank"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, `Network`, `probe` and `rank`, imported when first asked for: the package imports nothing."""
+    """`load`, `Network`, `probe`, `rank`, imported when first asked for: the package imports none."""
     if name in ("Network", "load"):
         from addnn_spec import network
 
