@@ -15,7 +15,7 @@ __all__ = ["Network", "__version__", "load", "probe", "rank"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, `Network`, `probe`, `rank`, imported when first asked for: the package imports none."""
+    """`load`, `Network`, `probe`, `rank`: imported when first asked for, torch not before."""
     if name in ("Network", "load"):
         from addnn_spec import network
 
