@@ -26,8 +26,13 @@ def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
     """An operator's name, or the sign that it has in formulas, and its main attributes.
 
     Required attributes stand without their names; those that hardly change a picture are left out.
+    A number stands on its side of the sign: `0.5 ×`.
     """
     kind = type(op)
+    if sign := _SIGNS.get(kind.__name__):
+        given = {name: _value(value, dims) for name, value in op.given().items()}
+        sides = (given.get("left"), sign, given.get("right"))
+        return " ".join(side for side in sides if side), ""
     fields = kind.model_fields
     words = []
     for name, value in op.given().items():
@@ -35,7 +40,7 @@ def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
             continue
         text = _value(value, dims)
         words.append(text if fields[name].is_required() else f"{name}={text}")
-    return _SIGNS.get(kind.__name__, kind.__name__), shortened(", ".join(words))
+    return kind.__name__, shortened(", ".join(words))
 
 
 def given_arguments(graph: Graph) -> str:

@@ -60,6 +60,12 @@ def test_lenet_is_its_chain_with_every_shape() -> None:
     assert boxes(shown)[1] == Box(2, "convolution", "Conv2d", "8, 5", "conv1", "conv1", 608)
 
 
+def test_a_number_stands_on_its_side_of_the_sign() -> None:
+    text = "network Net { input x: float[N, 4] output y = 0.5 * x ** 2 - x }"
+    shown = picture(graph_of(text))
+    assert [box.title for box in boxes(shown) if box.kind == "arithmetic"] == ["^ 2", "0.5 ×", "−"]
+
+
 def test_equal_turns_are_one() -> None:
     shown = picture(sample("resnet.net", "ResNet50"), DrawOptions(depth=1))
     layers = {name: layer for name, layer in clusters(shown).items() if name.startswith("layer")}
