@@ -21,7 +21,12 @@ from addnn_spec.backends.torch_code.columns import (
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.errors import TorchCodeError
-from addnn_spec.backends.torch_code.forward import Statement, statements, use_counts
+from addnn_spec.backends.torch_code.forward import (
+    Statement,
+    statements,
+    use_counts,
+    without_copies,
+)
 from addnn_spec.backends.torch_code.inplace import steps_in_place
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.paths import Paths
@@ -99,12 +104,15 @@ class _Resolver:
         code.ports = body.drafts[0].ports
         asked = {item.flag for item in body.items if isinstance(item, Branch)}
         flags = {flag: self._condition(flag, code.flags[flag]) for flag in sorted(asked)}
-        found = statements(body, flags, code.paths.written, self._probes)
+        found, outputs = without_copies(
+            statements(body, flags, code.paths.written, self._probes),
+            map(code.paths.written, body.outputs),
+        )
         code.statements = sorted(found, key=lambda statement: statement.training)
         variables = Variables(
             [name for name, _ in body.drafts[0].inputs],
             code.statements,
-            [code.paths.written(output) for output in body.outputs],
+            outputs,
             [*code.ports, *_loop_variables(body)],
             [output.name for output in code.graph.outputs] if code.network else (),
         )

@@ -124,6 +124,33 @@ def statements(
     return [*made, *_fused(straight, counts, composite, probes)]
 
 
+def without_copies(
+    made: Iterable[Statement], outputs: Iterable[Tree]
+) -> tuple[list[Statement], list[Tree]]:
+    """The statements without those of the form `y = x`, x in place of y in all others."""
+    same: dict[int, Tree] = {}
+
+    def put(tree: Tree) -> Tree:
+        return rewrite(tree, lambda t: same.get(t.index) if isinstance(t, Value) else None)
+
+    kept: list[Statement] = []
+    for statement in made:
+        if isinstance(statement, Assign):
+            statement.tree = put(statement.tree)
+            if isinstance(statement.tree, Value):
+                same[statement.step.outputs[0]] = statement.tree
+                continue
+        else:
+            for inner in (*statement.then, *statement.orelse):
+                inner.tree = put(inner.tree)
+            statement.joins = [
+                replace(join, then=put(join.then), orelse=put(join.orelse))
+                for join in statement.joins
+            ]
+        kept.append(statement)
+    return kept, [put(output) for output in outputs]
+
+
 def _fused(
     steps: Sequence[Step], counts: Counter[int], called: Callable[[Tree], Tree], probes: bool
 ) -> list[Assign]:

@@ -519,6 +519,15 @@ def test_a_turn_that_is_read_elsewhere_is_written_out() -> None:
     assert torch.equal(module(x), torch.cat(made[1:], 1))
 
 
+def test_what_changes_nothing_is_not_written() -> None:
+    body = "y = x -> Identity\n  z = (x -> fc: Linear(8)) + y -> Identity\n"
+    graph = graph_of(in_network(body + "  output a = z -> Identity\n  output b = z * y"))
+    source, module, x = emit(graph).text, built(graph), torch.randn(2, 8)
+    assert source.count(" = ") == 3  # fc, z, and b
+    expected = module.get_submodule("fc")(x) + x
+    assert torch.equal(module(x)[0], expected) and torch.equal(module(x)[1], expected * x)
+
+
 def test_an_unlabelled_repeat_is_a_loop_too() -> None:
     text = "block Unit { return x + (x -> fc: Linear(8)) }\n" + in_network(
         "z = x * 2\n  y = x -> repeat 9 { ReLU } -> repeat 50 { Unit } -> repeat 3 { Linear(8) }\n"
