@@ -81,6 +81,7 @@ class Operators(Arguments):
                     "E0206",
                     f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
                     dict(layer.spans)[name],
+                    help=_as_buffer(name, value),
                 )
         return given
 
@@ -456,6 +457,18 @@ def _in_words(detail: Any) -> str:
     if isinstance(last, int) and message.startswith("it "):
         return f"item {last} {message.removeprefix('it ')}"
     return message
+
+
+def _as_buffer(name: str, value: Value) -> str | None:
+    """How a list of numbers becomes the tensor that it was meant for."""
+    if not isinstance(value, tuple) or not all(isinstance(v, int | float) for v in value):
+        return None
+    numbers = show(value) if len(value) <= _SHOWN else "[…]"
+    return f"a fixed tensor is declared: buffer {name}: float[{len(value)}] = {numbers}"
+
+
+_SHOWN = 8
+"""Numbers of a list that a message repeats."""
 
 
 def _shape(shape: tuple[Any, ...] | None) -> str:

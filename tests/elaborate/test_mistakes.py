@@ -76,6 +76,15 @@ def test_a_misspelt_argument_is_not_missing_too() -> None:
     ]
 
 
+def test_a_list_is_not_a_tensor_but_a_buffer_of_it_is() -> None:
+    loss = "output y = (x, x -> ReLU) -> BCEWithLogitsLoss(pos_weight = "
+    (found,) = check_text(in_network(f"{loss}[1, 2.5])"))
+    declared = "buffer pos_weight: float[2] = [1, 2.5]"
+    assert (found.code, found.help) == ("E0206", f"a fixed tensor is declared: {declared}")
+    sized = f"input x: float[N, 2]\n {declared}\n {loss}pos_weight)"
+    assert check_text(f"network Net {{ {sized} }}") == []
+
+
 def test_mistakes_in_blocks_within_blocks_are_found_once() -> None:
     blocks = ["block B0 { return x -> Dropout(7) }"]
     blocks += [f"block B{n} {{ return (x -> B{n - 1}) + (x -> B{n - 1}) }}" for n in range(1, 60)]
