@@ -3,11 +3,13 @@
     python -m addnn_spec.backends.reference docs
 
 A page a family, an entry an operator: its attributes with types and defaults, what flows in and
-out, its docstring, and an example with the shapes and parameters that the compiler gives it.
+out, its docstring, and an example with the shapes and parameters that the compiler gives it. The
+contents list the library's blocks, too.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +20,7 @@ from addnn_spec.files import write_atomic
 from addnn_spec.ops import find, index
 from addnn_spec.ops.base import Example, HigherOperator, Operator, TensorType
 from addnn_spec.ops.init import Init
+from addnn_spec.resources import folder
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.values import show
 
@@ -64,9 +67,28 @@ def _contents(families: dict[str, list[type[Operator]]]) -> str:
         links = (f"[{name}]({family}.md#{name.lower()})" for name in linked)
         names = ", ".join(links)
         lines.append(f"| [{family}]({family}.md) | {names} |")
-    lines += ["", "What else `torch.nn` has:", "", "| torch.nn | here |", "| --- | --- |"]
+    lines += ["", "## Library blocks", "", *_LIBRARY, *_library()]
+    lines += ["", "## What else `torch.nn` has", "", "| torch.nn | here |", "| --- | --- |"]
     lines += [f"| {names} | {here} |" for names, here in NOT_OPERATORS.items()]
     return "\n".join(lines) + "\n"
+
+
+_LIBRARY = (
+    'Made of operators, and imported where they are used: `from "pooling.net" import RowMaxPool`.',
+    "What each kind is for: [kinds](../kinds.md).",
+    "",
+    "| file | blocks |",
+    "| --- | --- |",
+)
+_BLOCK = re.compile(r"^block (\w+)", re.MULTILINE)
+
+
+def _library() -> list[str]:
+    rows = []
+    for path in sorted((folder("specs") / "blocks").glob("*.net")):
+        names = _BLOCK.findall(path.read_text(encoding="utf-8"))
+        rows.append(f"| [{path.name}](../../specs/blocks/{path.name}) | {', '.join(names)} |")
+    return rows
 
 
 def _page(family: str, operators: list[type[Operator]]) -> str:
