@@ -7,13 +7,15 @@ nearest-neighbour rule (Ho and Basu 2002).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
+from addnn_spec.indices.geometry import check_finite
+from addnn_spec.indices.geometry import strips
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_codes,
@@ -22,7 +24,7 @@ from addnn_spec.indices.inputs import (
     check_lengths,
     check_order,
 )
-from addnn_spec.indices.neighbours import Neighbours
+from addnn_spec.indices.neighbours import Neighbours, Side, search_plan, search_sides
 from addnn_spec.indices.query import Query, SearchOptions, sketched
 from addnn_spec.indices.results import (
     ClassSeparation,
@@ -147,39 +149,86 @@ def center_separation_index(
     samples, codes, classes = labelled(X, y)
     check_order(1, len(samples) - 1)
     query = Query.of(samples, **options)
-    codes = codes.to(query.samples.device)
-    centres, counts = _class_means(query.samples, codes, len(classes))
-    query = replace(query, references=centres)
-    own = torch.arange(len(classes), device=codes.device)
-    if leave_one_out:
-        values, tied = _without_self(query, codes, own, counts)
-    else:
-        found = query.search(1, distances=False)
-        values, tied = (found.indices[:, 0] == codes).double(), int((found.surplus > 0).sum())
+    rows = query.samples
+    plan = search_plan(len(rows), rows.shape[1], 2, references=len(classes), budget=query.budget)
+    hits = centre_hits(Side.of(rows, plan, query.space.weight), codes)
+    values, tied = (hits.without, hits.without_tied) if leave_one_out else (hits.values, hits.tied)
     if bool(torch.isnan(values).all()):
         raise UndefinedIndexError("every class has one sample: no mean without it")
     name = "centre separation index" + (", leave-one-out" if leave_one_out else "")
     return replace(query.record(name, values), tied=tied, n_classes=len(classes))
 
 
-def _class_means(samples: Tensor, codes: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    total = torch.zeros(classes, samples.shape[1], dtype=torch.float64, device=samples.device)
-    for start in range(0, len(samples), 256):
-        total.index_add_(0, codes[start : start + 256], samples[start : start + 256].double())
-    counts = torch.bincount(codes, minlength=classes)
-    return total / counts[:, None], counts
+@dataclass(frozen=True)
+class CentreHits:
+    """Whether each sample's nearest class mean is its own class's.
+
+    Attributes:
+        values: (m,), 1 or 0.
+        tied: how many samples have another mean equally near.
+        without, without_tied: the same with the sample taken out of its mean; NaN where it is alone.
+    """
+
+    values: Tensor
+    tied: int
+    without: Tensor
+    without_tied: int
 
 
-def _without_self(query: Query, codes: Tensor, own: Tensor, counts: Tensor) -> tuple[Tensor, int]:
-    mine = query.search(1, codes, own, "same").distances[:, 0]
+def centre_hits(side: Side, codes: Tensor) -> CentreHits:
+    """Both forms of the centre index from one search of ``side`` (m, d) among the class means."""
+    codes = codes.unique(return_inverse=True)[1].to(side.rows.device)
+    centres, counts = _class_means(side.rows, codes)
     size = counts[codes].double()
-    mine = mine * size / (size - 1)
-    if len(own) == 1:
-        return torch.where(size > 1, 1.0, torch.nan), 0
-    other = query.search(1, codes, own, "other")
-    rival, index = other.distances[:, 0], other.indices[:, 0]
-    wins = (mine < rival) | ((mine == rival) & (codes < index))
-    return torch.where(size > 1, wins.double(), torch.nan), int((mine == rival).sum())
+    alone = torch.where(size > 1, 0.0, torch.nan)
+    if len(counts) == 1:
+        return CentreHits(torch.ones_like(size), 0, 1 + alone, 0)
+    means = Side.of(centres, side.plan, frame=side.frame)
+    found = search_sides(side, 2, references=means, distances=False)
+    first, second = found.indices.T
+    own = first == codes
+    hits, level = _hits_without(side, means, codes, size / (size - 1), found)
+    tied = int((found.distances[:, 0] == found.distances[:, 1]).sum())
+    return CentreHits(own.double(), tied, hits.double() + alone, int(level.sum()))
+
+
+def _hits_without(
+    side: Side, means: Side, codes: Tensor, growth: Tensor, found: Neighbours
+) -> tuple[Tensor, Tensor]:
+    """Whether the own mean, ``growth`` (m,) times farther, is still the nearest, and whether
+    another is then equally near (m,): exact distances only where float32 leaves it open."""
+    frame = side.frame
+    near = (found.distances[:, 0] * growth * frame.scale).square()
+    far = (found.distances[:, 1] * frame.scale).square()
+    slack = torch.cat([block.slack for block in side.blocks]).double()
+    margin = frame.doubt(near, slack) * growth.square() + frame.doubt(far, slack)
+    first, second = found.indices.T
+    own = first == codes
+    hits = own & (near < far)
+    level = torch.zeros_like(own)
+    still = growth.isfinite() & (own | (found.distances[:, 0] == 0))
+    (rows,) = torch.nonzero(still & ((near - far).abs() <= margin), as_tuple=True)
+    rival = torch.where(own, second, first)[rows]
+    mine, others = (
+        frame.distances(frame.squared(side.rows, rows, means.rows, means_of))
+        for means_of in (codes[rows], rival)
+    )
+    mine = mine * growth[rows]
+    hits[rows] = (mine < others) | ((mine == others) & (codes[rows] < rival))
+    level[rows] = mine == others
+    return hits, level
+
+
+def _class_means(samples: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Means (C, d) in float64 and sizes (C,) of the classes 0 to C - 1."""
+    counts = torch.bincount(codes)
+    shape = len(counts), samples.shape[1]
+    total = torch.zeros(shape, dtype=torch.float64, device=samples.device)
+    for start in range(0, len(samples), 128):
+        part = slice(start, start + 128)
+        for columns in strips(128, samples.shape[1]):
+            total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
+    return total.div_(counts[:, None]), counts
 
 
 def cross_separation_index(

@@ -36,6 +36,7 @@ from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
 from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
 from addnn_spec.runtime.record import (
+    DataRecord,
     NetworkRecord,
     NodeRecord,
     OptionsRecord,
@@ -252,7 +253,8 @@ class _Runner:
         opened = open_data(train)
         tested = open_data(test).train if test is not None else opened.test
         request = self.request
-        expected = _expected(self.network) if isinstance(self.network, Network) else None
+        network = self.network if isinstance(self.network, Network) else None
+        alone = network is not None and _alone(network.graph)
         return make_feed(
             opened.train,
             tested,
@@ -260,16 +262,17 @@ class _Runner:
             seed=request.seed,
             task=request.task,
             preparation=request.preparation,
-            expected=expected,
+            expected=None if network is None else _expected(network.graph, alone),
+            alone=alone,
         )
 
     def _dims(self, network: Network) -> dict[str, int]:
         """The symbolic sizes that the samples give; 1 for the batch's."""
         dims: dict[str, int] = {}
-        graph = network.graph
+        graph, own = network.graph, 0 if self.feed.alone else 1
         for id, values in zip(_inputs(graph), self.feed.first(), strict=True):
             shape = graph.node(id).outputs[0].shape
-            for size, given in zip(shape[1:], values.shape[1:], strict=True):
+            for size, given in zip(shape[own:], values.shape[own:], strict=True):
                 named = symbols(size)
                 if len(named) == 1 and str(size) == named[0].name:
                     if dims.setdefault(named[0].name, given) != given:
@@ -320,6 +323,7 @@ class _Runner:
             self.notes.append("read by hooks: functional values between submodules are unseen")
         if self.named.weights == "as initialised":
             self.notes.append("no weights were given: the network is as initialised")
+        self.notes += _short_classes(self.feed.record, self.request.settings.order)
         self.plan = self._plan()
         self._resume()
         if self.exchange.rank == 0:
@@ -455,12 +459,37 @@ class _Runner:
         return records
 
 
-def _expected(network: Network) -> list[Expected]:
+def _short_classes(data: DataRecord, order: int) -> list[str]:
+    """What a reader must know of classes that are too small, or alone."""
+    if len(data.classes) == 1:
+        return ["there is one class: the Separation Index is 1 whatever the values"]
+    notes = []
+    for name, split in (("train", data.train), ("test", data.test)):
+        short = sum(0 < count <= order for count in split.counts) if split is not None else 0
+        if short:
+            notes.append(
+                f"{short} classes of {name} have {order} samples or fewer: "
+                f"no sample of theirs has {order} neighbours of its class"
+            )
+    return notes
+
+
+def _alone(graph: Graph) -> bool:
+    """Whether the inputs have no dimension for samples: they begin with different sizes, or with a
+    symbol that stands again behind it (a graph's nodes, and its adjacency)."""
+    shapes = [graph.node(id).outputs[0].shape for id in _inputs(graph)]
+    firsts = {str(shape[0]) if shape else "" for shape in shapes}
+    again = (str(size) for shape in shapes for size in shape[1:] if not isinstance(size, int))
+    return len(firsts) > 1 or any(size in firsts for size in again)
+
+
+def _expected(graph: Graph, alone: bool) -> list[Expected]:
     wanted = []
-    for id in _inputs(network.graph):
-        node = network.graph.node(id)
+    for id in _inputs(graph):
+        node = graph.node(id)
         kind = node.outputs[0]
-        shape = tuple(size if isinstance(size, int) else None for size in kind.shape[1:])
+        sample = kind.shape if alone else kind.shape[1:]
+        shape = tuple(size if isinstance(size, int) else None for size in sample)
         wanted.append(Expected(node.name, shape, kind.dtype))
     return wanted
 

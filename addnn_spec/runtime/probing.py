@@ -137,8 +137,8 @@ class Prober:
         if not self.probes:
             raise RuntimeRefusal("E0614", "no node can be measured", notes=tuple(self.notes))
         sizes = [self.found[probe.label].size for probe in self.probes]
-        self.batch = self.settings.batch or batch_size(sizes, self.settings.budget)
-        self.feed = feed.in_batches(self.batch)
+        self.feed = feed.in_batches(self.settings.batch or batch_size(sizes, self.settings.budget))
+        self.batch = self.feed.batch
         try:
             self.scorer = Scorer.of(self.feed, self.settings.order, self.settings.ties)
         except IndicesError as error:
@@ -226,10 +226,10 @@ class Prober:
     def _trial(self, probes: Sequence[Probe], feed: Feed) -> dict[str, Found]:
         inputs = feed.first()
         wanted = {(probe.key, probe.call): probe for probe in probes}
-        batch = Batch(0, 0, len(inputs[0]), 0, len(inputs[0]))
+        count = len(feed.lifted(inputs[0]))
+        batch = Batch(0, 0, count, 0, count)
         if feed.splits[0].positions is not None:
-            picks = torch.zeros(len(inputs[0]), 2, dtype=torch.int64)
-            batch = Batch(0, 0, len(inputs[0]), 0, len(picks), picks)
+            batch = replace(batch, picks=torch.zeros(count, 2, dtype=torch.int64))
         found: dict[str, Found] = {}
         refused: dict[str, str] = {}
 
@@ -237,6 +237,7 @@ class Prober:
             probe = wanted.get((key, call))
             if probe is None:
                 return
+            value = feed.lifted(value)
             try:
                 rows = self._rows(probe, value, batch, feed)
             except _NotRowsError as error:
@@ -436,6 +437,7 @@ class _Flow:
             return
         node, owner = known
         prober = self.prober
+        value = prober.feed.lifted(value)
         rows = prober._rows(prober.probes[node], value, self.mine, prober.feed)  # noqa: SLF001
         numbers = range(self.at, min(self.at + self.size, len(self.batches)))
         counts = [self.batches[n].rows for n in numbers] + [0] * (self.size - len(numbers))

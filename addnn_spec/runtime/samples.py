@@ -76,7 +76,14 @@ class Preparation:
         Raises `DataError` where that is not possible.
         """
         if raw.dtype == object:
-            return torch.cat([self.apply(image[None], expected) for image in raw])
+            images = [self.apply(image[None], expected) for image in raw]
+            sizes = sorted({tuple(image.shape[1:]) for image in images})
+            if len(sizes) > 1:
+                raise DataError(
+                    f"images differ in size: {_sizes(sizes[0])}, and {_sizes(sizes[-1])}",
+                    help="--resize, --crop and --channels make them alike",
+                )
+            return torch.cat(images)
         if expected is not None and expected.dtype != "float":
             return _integers(raw, expected)
         values = torch.from_numpy(np.ascontiguousarray(raw)).float()
@@ -262,7 +269,11 @@ class Batch:
 
 
 class Feed:
-    """Batches of the training samples, then of the test samples; the same in every pass."""
+    """Batches of the training samples, then of the test samples; the same in every pass.
+
+    `alone` says that the network takes one sample at a time (a graph), and its inputs have no
+    dimension for samples: batches are of one, given without that dimension; `lifted` puts it back.
+    """
 
     def __init__(
         self,
@@ -271,11 +282,15 @@ class Feed:
         preparation: Preparation,
         expected: Sequence[Expected] | None,
         batch: int,
+        *,
+        alone: bool = False,
     ) -> None:
         self.splits = tuple(splits)
         self.record = record
         self.preparation = preparation
         self.expected = expected
+        self.alone = alone
+        batch = self.batch = 1 if alone else batch
         self.batches = tuple(
             _batch(number, split, start, min(start + batch, len(split.indices)))
             for number, split in enumerate(self.splits)
@@ -283,17 +298,27 @@ class Feed:
         )
 
     def in_batches(self, batch: int) -> Feed:
-        """The same samples in batches of another size."""
-        return Feed(self.splits, self.record, self.preparation, self.expected, batch)
+        """The same samples in batches of another size, if the network takes more than one."""
+        common = (self.splits, self.record, self.preparation, self.expected)
+        return Feed(*common, batch, alone=self.alone)
 
     def load(self, batch: Batch) -> tuple[Tensor, ...]:
         """The network's inputs for a batch, on the CPU."""
         split = self.splits[batch.split]
-        return self._prepared(split.source, split.indices[batch.start : batch.stop])
+        return self._given(split.source, split.indices[batch.start : batch.stop])
 
-    def first(self, count: int = 2) -> tuple[Tensor, ...]:
-        """The inputs for a few samples: what a trial run takes."""
-        return self._prepared(self.splits[0].source, self.splits[0].indices[:count])
+    def first(self) -> tuple[Tensor, ...]:
+        """The inputs for the first samples, two or one: what a trial run takes."""
+        split = self.splits[0]
+        return self._given(split.source, split.indices[: 1 if self.alone else 2])
+
+    def lifted(self, value: Tensor) -> Tensor:
+        """A node's value, the samples its first dimension."""
+        return value[None] if self.alone else value
+
+    def _given(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
+        values = self._prepared(source, indices)
+        return tuple(part[0] for part in values) if self.alone else values
 
     def _prepared(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
         raw = source.read(indices)
@@ -321,8 +346,11 @@ def make_feed(
     preparation: Preparation | None = None,
     expected: Sequence[Expected] | None = None,
     batch: int = 256,
+    alone: bool = False,
 ) -> Feed:
     """Draw samples, the same number of train and test, and check them against the network's inputs.
+
+    `alone`: see `Feed`.
 
     Raises `DataError` (E0612) where the data do not fit the network, or each other.
     """
@@ -332,7 +360,10 @@ def make_feed(
         sources = [_ordered(source, expected) for source in sources]
     kind = task_of(train.labels, task)
     if test is not None and task_of(test.labels, task) != kind:
-        raise DataError("the labels of train are classes and those of test targets, or so")
+        raise DataError(
+            f"of {train.name} and {test.name} one has classes for labels, one has targets",
+            help="--task says what they are",
+        )
     m = min(samples, *(len(source) for source in sources))
     chosen = [drawn(source.labels, kind, m, seed) for source in sources]
     labels = [source.labels[places] for source, places in zip(sources, chosen, strict=True)]
@@ -353,7 +384,7 @@ def make_feed(
         train=splits[0].record,
         test=splits[1].record if len(splits) > 1 else None,
     )
-    feed = Feed(splits, record, preparation, expected, batch)
+    feed = Feed(splits, record, preparation, expected, batch, alone=alone)
     _check(feed)
     return feed
 
@@ -428,6 +459,9 @@ def _digest(source: Source, indices: Array, values: Array, positions: Array | No
         for raw in source.read(indices[start : start + 256]):
             for part in raw if raw.dtype == object else (raw,):
                 _add(digest, part)
+            if raw.dtype.kind == "f" and bool(np.isnan(raw).any()):
+                first = int(np.argwhere(np.isnan(raw))[0, 0])
+                raise DataError(f"sample {indices[start + first]} of {source.name} holds NaN")
     for part in (values,) if positions is None else (values, positions):
         _add(digest, part)
     return digest.hexdigest()

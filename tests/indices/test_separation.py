@@ -282,6 +282,13 @@ def test_what_has_no_value_is_refused(
     assert isinstance(raised.value, ValueError)
 
 
+def test_the_centre_index_names_the_sample_that_holds_nan() -> None:
+    X = np.random.default_rng(0).random((50, 4))
+    X[7, 2] = np.nan
+    with pytest.raises(ValueError, match="sample 7 holds NaN"):
+        center_separation_index(X, np.arange(50) % 5)
+
+
 def test_centre_and_triplets_without_partners_are_refused() -> None:
     X = [[0.0], [1.0], [2.0]]
     with pytest.raises(UndefinedIndexError):

@@ -384,3 +384,40 @@ def test_nothing_is_written_or_warned_of_without_need(recwarn: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small()
+
+
+@pytest.mark.parametrize("name", ["GCN", "SparseGCN"])
+def test_a_graphs_nodes_are_the_samples_of_a_network_without_a_batch(
+    name: str, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, (2, 30))
+    x = (generator.random((2, 30, 8)) + labels[..., None] * 0.4).astype(np.float32)
+    adjacency = (generator.random((2, 30, 30)) < 0.1).astype(np.float32)
+    edges = np.stack([np.argwhere(each)[:60].T[::-1] for each in adjacency])
+    masked = np.where(np.arange(30) < 10, -100, labels)
+    second = {"adjacency": adjacency} if name == "GCN" else {"edges": edges}
+    data = tmp_path / "graphs.npz"
+    np.savez(data, x=x, y=masked, **second)
+    network = load(name, features=8)
+    module = network.build().eval()
+    run = probe(network, train=data, weights=module.state_dict(), samples=25, nodes="output")
+    split = run.record.data.train
+    assert (split.m, split.available, run.record.options.batch) == (25, 2, 1)
+    (node,) = run.record.nodes
+    with torch.no_grad():
+        parts = [[torch.from_numpy(part[n]) for part in (x, *second.values())] for n in (0, 1)]
+        rows = torch.stack([module(*part) for part in parts])
+    assert node.shape == (30, 7)
+    places = np.random.default_rng(0).permutation(40)[:25]
+    kept = tuple(np.argwhere(masked != -100)[np.sort(places)].T)
+    assert node.train is not None
+    assert node.train.value == float(separation_index(rows[kept], labels[kept]))
+
+
+def test_classes_too_small_to_say_anything_are_noted() -> None:
+    x, y = np.random.default_rng(0).random((50, 1, 8, 8)), np.arange(50) % 5
+    one = probe("Digits", train=(x, np.zeros(50, int)), nodes="output")
+    assert any("there is one class" in note for note in one.record.notes)
+    few = probe("Digits", train=(x, np.where(y == 0, np.arange(50), y)), nodes="output")
+    assert any(note.startswith("10 classes of train have 2 samples") for note in few.record.notes)

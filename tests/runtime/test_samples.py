@@ -138,3 +138,16 @@ def test_labels_per_position_leave_masked_ones_out() -> None:
     assert (labels[places, split.positions[:, 1]] != IGNORED).all()
     assert split.values.tolist() == labels[places, split.positions[:, 1]].tolist()
     assert [(b.first_row, b.last_row) for b in feed.batches][-1][1] == 5
+
+
+def test_samples_that_hold_nan_and_images_of_several_sizes_are_refused() -> None:
+    source = arrays(30, 4)
+    values = source.read(np.arange(30))[0].copy()
+    values[7, 2] = np.nan
+    with pytest.raises(DataError, match="sample 7 of broken holds NaN"):
+        make_feed(from_arrays("broken", values, source.labels), None)
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [np.zeros((3, 40, 50), np.uint8), np.zeros((3, 41, 50), np.uint8)]
+    with pytest.raises(DataError, match="differ in size: 3 x 40 x 50, and 3 x 41 x 50"):
+        Preparation().apply(ragged, None)
+    assert Preparation(crop=32).apply(ragged, None).shape == (2, 3, 32, 32)
