@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from addnn_spec.report.facts import facts
-from addnn_spec.report.flow import SPLITS
-from addnn_spec.report.heat import heat_body, heat_low
+from addnn_spec.report.flow import LEGEND, SPLITS
+from addnn_spec.report.heat import heat_body, heats
 from addnn_spec.report.rows import Row, Table, table
 from addnn_spec.report.scale import RATE, Scale, scale
 from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
@@ -26,7 +26,6 @@ STROKES: dict[Split, tuple[str, str | None]] = {
     "test": ("#b3541e", "6 3"),
     "cross": ("#2e7d4f", "1.5 3"),
 }
-LEGEND: dict[Split, str] = {"train": "train", "test": "test, same m", "cross": "cross"}
 GREY, ZONE = "#9a9a9a", "#efece4"
 STYLE = (
     ".picture text{font:11px Helvetica,Arial,'Liberation Sans',sans-serif;fill:#1c1c1c}"
@@ -40,7 +39,7 @@ STYLE = (
 
 def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
     """The picture as an SVG document of its own, for a paper, one run below the other: head,
-    drawing and indices, and the class separation on each split. Closed blocks are one row; `depth`
+    drawing and indices, and the heat maps. Closed blocks are one row; `depth`
     says how many levels are open."""
     parts: list[str] = []
     top = 8.0
@@ -55,14 +54,11 @@ def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
         top += 14 * len(lines) + 16
         parts.append(tag("g", body, transform=f"translate(0,{number(top)})"))
         top += height
-        for split in SPLITS:
-            heat = heat_body(run, split)
-            if heat is not None:
-                low = heat_low(run, split)
-                title = f"Class separation, {LEGEND[split]}; white is {low:.1f}, darkest 1"
-                parts.append(text(8, top + 16, title, class_="head"))
-                parts.append(tag("g", heat[0], transform=f"translate(0,{number(top + 12)})"))
-                top += heat[2] + 28
+        for heat in heats(run):
+            body, _, height = heat_body(heat)
+            parts.append(text(8, top + 16, f"{heat.title}; {heat.note}", class_="head"))
+            parts.append(tag("g", body, transform=f"translate(0,{number(top + 12)})"))
+            top += height + 28
     names = ", ".join(run.network.name for run in runs)
     style = tag("style", quoted(STYLE))
     return element(WIDTH, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"

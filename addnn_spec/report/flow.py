@@ -5,6 +5,7 @@ from __future__ import annotations
 from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
 
 SPLITS: tuple[Split, ...] = ("train", "test", "cross")
+LEGEND: dict[Split, str] = {"train": "train", "test": "test, same m", "cross": "cross"}
 
 
 def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:

@@ -1,79 +1,95 @@
-"""The heat map of class separation: a row a class, a column a node."""
+"""Heat maps: class separation, a row a class and a column a node; CKA between nodes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from addnn_spec.report.flow import LEGEND, SPLITS
 from addnn_spec.report.svg import element, quoted, shortened, tag, text
-from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
+from addnn_spec.runtime.record import RunRecord, Split
 
 _LEFT, _TOP, _NUMBERED = 130.0, 96.0, 24
 
 
-def heat_nodes(run: RunRecord, split: Split) -> list[NodeRecord]:
-    """The nodes that have a Separation Index of each class on a split."""
-    return [n for n in run.nodes if (found := n.on(split)) is not None and found.classes]
+@dataclass(frozen=True)
+class Heat:
+    """Values by row and column; None where there is none. Darker is larger, and `low` is white."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def low(self) -> float:
+        """The value that is white: the lowest there is, rounded down to a tenth, at most 0.9."""
+        lowest = min((v for row in self.values for v in row if v is not None), default=0.0)
+        return min(math.floor(max(lowest, 0.0) * 10 + 1e-9) / 10, 0.9)
+
+    @property
+    def note(self) -> str:
+        """What the shades mean."""
+        return f"white is {self.low:.1f}, darkest 1"
 
 
-def heat_low(run: RunRecord, split: Split) -> float:
-    """The value that is white: the lowest there is, rounded down to a tenth, at most 0.9."""
-    found = [node.on(split) for node in heat_nodes(run, split)]
-    values = [value for index in found if index for value in index.classes if value is not None]
-    return min(math.floor(max(min(values, default=0.0), 0.0) * 10 + 1e-9) / 10, 0.9)
+def heats(run: RunRecord) -> tuple[Heat, ...]:
+    """The heat maps of a run: class separation on each split, and CKA where it was asked for."""
+    return (*(heat for split in SPLITS for heat in _classes(run, split)), *_cka(run))
 
 
-def heat_svg(run: RunRecord, split: Split) -> str:
-    """The heat map as an `<svg>` element; empty without classes."""
-    found = heat_body(run, split)
-    if found is None:
-        return ""
-    body, width, height = found
-    return element(width, height, body, f"Class separation on {split}")
+def _classes(run: RunRecord, split: Split) -> Iterator[Heat]:
+    found = [(node.label, index) for node in run.nodes if (index := node.on(split)) is not None]
+    known = {label: index.classes for label, index in found if index.classes}
+    if known and run.data.classes:
+        values = tuple(zip(*known.values(), strict=True))
+        title = f"Class separation, {LEGEND[split]}"
+        yield Heat(title, tuple(known), run.data.classes, values)
 
 
-def heat_body(run: RunRecord, split: Split) -> tuple[str, float, float] | None:
-    """The heat map's elements, its width and its height; None without classes. Darker is better
-    separated, white is `heat_low`; where a class has no sample the cell is crossed."""
-    nodes, classes = heat_nodes(run, split), run.data.classes
-    if not nodes or not classes:
-        return None
-    wide = min(46.0, max(7.0, 760.0 / len(nodes)))
-    high = 16.0 if len(classes) <= 60 else 5.0
-    low = heat_low(run, split)
+def _cka(run: RunRecord) -> Iterator[Heat]:
+    if run.cka is not None and run.cka.nodes:
+        yield Heat("Linear CKA, train", run.cka.nodes, run.cka.nodes, run.cka.values)
+
+
+def heat_svg(heat: Heat) -> str:
+    """A heat map as an `<svg>` element."""
+    body, width, height = heat_body(heat)
+    return element(width, height, body, heat.title)
+
+
+def heat_body(heat: Heat) -> tuple[str, float, float]:
+    """A heat map's elements, its width and its height; a cell without a value is crossed."""
+    wide = min(46.0, max(7.0, 760.0 / len(heat.columns)))
+    high = 16.0 if len(heat.rows) <= 60 else 5.0
     parts = []
-    for column, node in enumerate(nodes):
+    for column, label in enumerate(heat.columns):
         x = _LEFT + wide * (column + 0.5)
-        name = shortened(node.label, 20)
         if wide >= 9 or column % 3 == 0:
             turn = f"translate({x + 3:.2f},{_TOP - 6:g}) rotate(-50)"
-            parts.append(tag("text", quoted(name), class_="small", transform=turn))
-        parts += _column(node, split, classes, (x - wide / 2, wide, high), low)
+            name = quoted(shortened(label, 20))
+            parts.append(tag("text", name, class_="small", transform=turn))
+        parts += _column(heat, column, (x - wide / 2, wide, high))
     step = 1 if high > 8 else 3
-    for row, name in list(enumerate(classes))[::step]:
+    for row, name in list(enumerate(heat.rows))[::step]:
         y = _TOP + high * row + high / 2 + 3.5
         shown = shortened(name, 20)
         parts.append(text(_LEFT - 6, y, shown, class_="small", style="text-anchor:end"))
-    width = _LEFT + wide * len(nodes) + 90
-    height = _TOP + high * len(classes) + 12
+    width = _LEFT + wide * len(heat.columns) + 90
+    height = _TOP + high * len(heat.rows) + 12
     return "".join(parts), width, height
 
 
-def _column(
-    node: NodeRecord,
-    split: Split,
-    classes: tuple[str, ...],
-    cell: tuple[float, float, float],
-    low: float,
-) -> list[str]:
+def _column(heat: Heat, column: int, cell: tuple[float, float, float]) -> list[str]:
     x, wide, high = cell
-    found = node.on(split)
-    assert found is not None
     parts = []
-    for row, (name, value) in enumerate(zip(classes, found.classes, strict=False)):
-        y = _TOP + high * row
-        known = "no sample" if value is None else f"{value:.4f}"
-        title = tag("title", quoted(f"{name} at {node.label}: {known}"))
-        level = 255 if value is None else round(255 - 205 * (value - low) / (1 - low))
+    for row, (name, values) in enumerate(zip(heat.rows, heat.values, strict=True)):
+        y, value = _TOP + high * row, values[column]
+        known = "no value" if value is None else f"{value:.4f}"
+        title = tag("title", quoted(f"{name} at {heat.columns[column]}: {known}"))
+        share = 0.0 if value is None else (value - heat.low) / (1 - heat.low)
+        level = 255 - round(205 * min(max(share, 0.0), 1.0))
         fill = f"#{level:02x}{level:02x}{min(level + 12, 255):02x}"
         parts.append(
             tag(

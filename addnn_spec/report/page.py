@@ -13,8 +13,7 @@ from markupsafe import Markup
 
 from addnn_spec.report.facts import facts
 from addnn_spec.report.figure import STYLE, page_figure
-from addnn_spec.report.flow import SPLITS
-from addnn_spec.report.heat import heat_low, heat_svg
+from addnn_spec.report.heat import Heat, heat_svg, heats
 from addnn_spec.report.svg import clean
 from addnn_spec.report.verdicts import Verdict, verdicts
 from addnn_spec.runtime.record import RunRecord
@@ -31,7 +30,7 @@ class _Section:
     complete: bool
     facts: tuple[tuple[str, str], ...]
     figure: Markup
-    heats: tuple[tuple[str, float, Markup], ...]
+    heats: tuple[tuple[Heat, Markup], ...]
     overall: tuple[Verdict, ...]
     changes: tuple[Verdict, ...]
     unchanged: tuple[Verdict, ...]
@@ -63,13 +62,12 @@ def _section(run: RunRecord, depth: int | None) -> _Section:
     last = run.nodes[-1].label if run.nodes else ""
     count = _overall(said, clean(last))
     steps = said[count:]
-    heats = [(split, heat_low(run, split), heat_svg(run, split)) for split in SPLITS]
     return _Section(
         name=clean(run.network.name),
         complete=run.complete,
         facts=tuple((name, clean(value)) for name, value in facts(run) if value),
         figure=Markup(page_figure(run, depth)),  # noqa: S704 - escapes all that it is given
-        heats=tuple((s, low, Markup(svg)) for s, low, svg in heats if svg),  # noqa: S704
+        heats=tuple((heat, Markup(heat_svg(heat))) for heat in heats(run)),  # noqa: S704
         overall=tuple(said[:count]),
         changes=tuple(v for v in steps if v.word in _SHOWN),
         unchanged=tuple(v for v in steps if v.word not in _SHOWN),

@@ -6,9 +6,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from addnn_spec.report.facts import facts
-from addnn_spec.report.figure import GREY, LEGEND, SPINE, STROKES, ZONE, axis_title
-from addnn_spec.report.flow import SPLITS
-from addnn_spec.report.heat import heat_low, heat_nodes
+from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
+from addnn_spec.report.flow import LEGEND, SPLITS
+from addnn_spec.report.heat import Heat, heats
 from addnn_spec.report.rows import Row, Table, table
 from addnn_spec.report.scale import RATE, scale
 from addnn_spec.report.svg import clean, shortened
@@ -57,10 +57,10 @@ def _figure(run: RunRecord, depth: int | None) -> Figure:
     from matplotlib.figure import Figure
 
     view = _View(run, depth)
-    heats = [split for split in SPLITS if heat_nodes(run, split)]
+    maps = heats(run)
     rows = _INCH * max(len(view.shown), 1)
-    cells = 0.17 * min(len(run.data.classes), 60)
-    height = 2.2 + rows + 0.8 + (cells + 1.5) * len(heats)
+    cells = [0.17 * min(len(heat.rows), 60) for heat in maps]
+    height = 2.2 + rows + 0.8 + sum(cells) + 1.5 * len(maps)
     figure = Figure(figsize=(9.0, height))
     # Places in inches, by hand: a layout engine's last digits, and so the bytes, change by chance.
     figure.text(0.01, 1 - 0.1 / height, _head(run), va="top", fontsize=7)
@@ -76,15 +76,12 @@ def _figure(run: RunRecord, depth: int | None) -> Figure:
     for ax in axes:
         ax.set_ylim(max(len(view.shown), 1) - 0.5, -0.5)
         ax.tick_params(left=False, labelleft=False, labelsize=7)
-    for number, split in enumerate(heats, 1):
-        place = (
-            1.1 / 9,
-            (below - 0.4 - (cells + 1.5) * number + 1.1) / height,
-            6.9 / 9,
-            cells / height,
-        )
+    top = below - 0.4
+    for heat, high in zip(maps, cells, strict=True):
+        place = (1.1 / 9, (top - high - 0.4) / height, 6.9 / 9, high / height)
         key = figure.add_axes((8.2 / 9, place[1], 0.1 / 9, place[3]))
-        _heat(run, split, figure.add_axes(place), key)
+        _heat(heat, figure.add_axes(place), key)
+        top -= high + 1.5
     return figure
 
 
@@ -241,18 +238,16 @@ def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
     return along(xs), along(ys)
 
 
-def _heat(run: RunRecord, split: Split, ax: Axes, key: Axes) -> None:
-    nodes = heat_nodes(run, split)
-    found = [index.classes for node in nodes if (index := node.on(split)) is not None]
-    cells = [[float("nan") if v is None else v for v in row] for row in zip(*found, strict=True)]
-    low = heat_low(run, split)
+def _heat(heat: Heat, ax: Axes, key: Axes) -> None:
+    cells = [[float("nan") if v is None else v for v in row] for row in heat.values]
+    low = heat.low
     ax.imshow(cells, cmap="Greys", vmin=low, vmax=1.0, aspect="auto")
-    ax.set_xticks(range(len(nodes)), [_plain(shortened(n.label, 20)) for n in nodes])
+    ax.set_xticks(range(len(heat.columns)), [_plain(shortened(n, 20)) for n in heat.columns])
     ax.tick_params(axis="x", rotation=60, labelsize=6)
-    step = max(1, len(run.data.classes) // 60)
-    names = [_plain(shortened(name, 16)) for name in run.data.classes]
+    step = max(1, len(heat.rows) // 60)
+    names = [_plain(shortened(name, 16)) for name in heat.rows]
     ax.set_yticks(range(0, len(names), step), names[::step], fontsize=6)
-    ax.set_title(f"Class separation, {LEGEND[split]}", fontsize=8)
+    ax.set_title(heat.title, fontsize=8)
     key.imshow([[1 - n / 99 * (1 - low)] for n in range(100)], cmap="Greys", vmin=low, vmax=1.0,
                aspect="auto", extent=(0, 1, low, 1))  # fmt: skip
     key.set_xticks([])
