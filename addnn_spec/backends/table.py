@@ -202,11 +202,19 @@ def _totals(summary: Summary, view: View) -> list[str]:
         rows.append(("training adds", f"{extra.params:,} parameters, {macs}"))
     rows.append(("activations", _bytes(summary.memory.peak) + " at the peak"))
     rows.append(("", _bytes(summary.memory.total) + " in all, kept for training"))
-    if summary.minimum:
-        least = ", ".join(f"{name} ≥ {value:,}" for name, value in summary.minimum.items())
-        rows.append(("smallest sizes", least))
+    if summary.training_minimum:
+        rows.append(("smallest sizes", _least(summary)))
     width = max(len(name) for name, _ in rows)
     return [f"{name.ljust(width)}  {value}".rstrip() for name, value in rows]
+
+
+def _least(summary: Summary) -> str:
+    """The smallest sizes, and those of training where they are others."""
+    least, training = (
+        ", ".join(f"{name} ≥ {value:,}" for name, value in sizes.items())
+        for sizes in (summary.minimum, summary.training_minimum)
+    )
+    return least if training == least else "; ".join(filter(None, [least, f"training {training}"]))
 
 
 def _flops(total: Cost, dims: Mapping[str, int]) -> str:

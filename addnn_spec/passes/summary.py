@@ -10,7 +10,7 @@ from typing import Any
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
-from addnn_spec.passes.dims import check_dims
+from addnn_spec.passes.dims import check_dims, symbolic_sizes
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
@@ -83,6 +83,8 @@ class Summary:
     dims: Mapping[str, int]
     minimum: Mapping[str, int]
     """The smallest value of each symbolic size at which every size in the network is 1 or more."""
+    training_minimum: Mapping[str, int]
+    """The same, of what only training needs, too."""
     frozen: int = 0
     """Learned values that are kept as they are."""
 
@@ -90,21 +92,31 @@ class Summary:
 def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str = "") -> Summary:
     """The summary of a network at its default sizes, or at `dims`.
 
-    `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as frozen. Raises
-    `DiagnosticError` where the network cannot have these sizes.
+    What only training needs is left out at sizes that are too small for it. `freeze` is a pattern
+    of paths (`layer[1-3].*`) whose parameters are counted as frozen. Raises `DiagnosticError` where
+    the network cannot have these sizes.
     """
     check_dims(graph, dims or {})
     costs = count_costs(graph)
+    trains = _trains(graph, dims or {})
     return Summary(
         graph.name,
-        tuple(_rows(graph, "", 0, costs)),
+        tuple(row for row in _rows(graph, "", 0, costs) if trains or not row.training),
         costs.main.total,
-        costs.main.training,
+        costs.main.training if trains else Cost(),
         activation_memory(graph, dims),
         dict(dims or {}),
         minimum_sizes(graph),
+        minimum_sizes(graph, training=True),
         frozen_parameters(graph, freeze) if freeze else 0,
     )
+
+
+def _trains(graph: Graph, dims: Mapping[str, int]) -> bool:
+    """Whether the sizes are large enough for what only training needs."""
+    least = minimum_sizes(graph, training=True)
+    sizes = {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
+    return all(sizes[name] >= value for name, value in least.items())
 
 
 def frozen_parameters(graph: Graph, pattern: str) -> int:
@@ -164,7 +176,7 @@ def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost) -> Row:
 def to_json(
     graph: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
 ) -> dict[str, Any]:
-    """The summary as plain data, every node listed.
+    """The summary as plain data, every node listed; of training as `summarize` has it.
 
     Raises `TooManyNodesError` where the network has more than `limit` nodes, `DiagnosticError`
     where it cannot have these sizes.
@@ -173,8 +185,10 @@ def to_json(
     costs = count_costs(graph)
     unfolded = unfold(graph, limit=limit)
     memory = activation_memory(graph, dims)
-    nodes = [_node_json(item, unfolded.nodes, dims) for item in unfolded.nodes]
-    total, training = costs.main.total, costs.main.training
+    trains = _trains(graph, dims or {})
+    shown = [item for item in unfolded.nodes if trains or not item.training]
+    nodes = [_node_json(item, unfolded.nodes, dims) for item in shown]
+    total, training = costs.main.total, costs.main.training if trains else Cost()
     return {
         "network": graph.name,
         "nodes": nodes,
@@ -186,6 +200,7 @@ def to_json(
         "activation_bytes": memory.peak,
         "activation_bytes_sum": memory.total,
         "minimum_sizes": minimum_sizes(graph),
+        "training_minimum_sizes": minimum_sizes(graph, training=True),
     }
 
 

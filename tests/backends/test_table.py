@@ -8,7 +8,7 @@ import pytest
 
 from addnn_spec.backends.table import View, plain_table, rich_table
 from addnn_spec.network import load
-from addnn_spec.passes.summary import Summary, summarize
+from addnn_spec.passes.summary import Summary, summarize, to_json
 from addnn_spec.passes.unfold import TooManyNodesError
 from tests.support import graph_of
 
@@ -106,7 +106,22 @@ def test_totals() -> None:
 def test_minimum_sizes() -> None:
     graph = load("AlexNet").graph
     text = plain_table(graph, summarize(graph), View())
-    assert "smallest sizes  H ≥ 63, W ≥ 63" in text
+    assert "smallest sizes  H ≥ 63, W ≥ 63\n" in text
+
+
+def test_what_only_training_needs_is_left_out_where_it_is_too_small() -> None:
+    graph = load("InceptionV3").graph
+    least = "smallest sizes  H ≥ 75, W ≥ 75; training H ≥ 299, W ≥ 299\n"
+    for size, trains in (299, True), (298, False):
+        dims = {"H": size, "W": size}
+        text = plain_table(graph, summarize(graph, dims), View())
+        assert text.endswith(least)
+        assert ("AuxLogits" in text) is ("training adds" in text) is trains
+        written = to_json(graph, dims)
+        assert any(node["training"] for node in written["nodes"]) is trains
+        assert (written["training_params"], written["training_macs"]) == (
+            (3_326_696, 5_683_200) if trains else (0, 0)
+        )
 
 
 def test_frozen_and_trainable() -> None:

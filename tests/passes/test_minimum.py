@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from addnn_spec.compiler import check_text
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.network import load
+from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.sizes import defaults
 from tests.support import graph_of
 
 LAYERS: list[tuple[str, nn.Module]] = [
@@ -61,10 +64,47 @@ def test_where_every_size_does_there_is_none() -> None:
     assert minimum_sizes(load("ResNet18").graph) == {}
 
 
+def test_inception_v3() -> None:
+    # torchvision's documentation: 75 is its min_size; in training it expects 299, for its
+    # auxiliary classifier
+    graph = load("InceptionV3").graph
+    assert minimum_sizes(graph) == {"H": 75, "W": 75}
+    assert minimum_sizes(graph, training=True) == {"H": 299, "W": 299}
+
+
 def test_what_only_training_needs_sets_no_minimum() -> None:
     text = """network Test {
       input x: float[N, 1, H = 32]
       output y = x -> Conv1d(1, 5)
       output aux = x -> Conv1d(1, 9) when training
     }"""
-    assert minimum_sizes(graph_of(text)) == {"H": 5}
+    graph = graph_of(text)
+    assert minimum_sizes(graph) == {"H": 5}
+    assert minimum_sizes(graph, training=True) == {"H": 9}
+
+
+def total_macs(text: str) -> int:
+    return defaults(count_costs(graph_of(text)).main.total.macs)
+
+
+def test_costs_are_counted_where_the_network_works() -> None:
+    # by hand: without a default 7 rows make one output of 3 * 7 * 7 * 16 products in each column
+    text = "network Net {{ input x: float[N, 3, {}, W = 9] output y = x -> Conv2d(16, 7) }}"
+    assert total_macs(text.format("H")) == 3 * 7 * 7 * 16 * 3
+    assert total_macs(text.format("H = 8")) == 3 * 7 * 7 * 16 * 2 * 3
+    (found,) = check_text(text.format("H = 6"))
+    assert (found.code, found.message) == ("E0304", "H = 6 is too small: it must be 7 or more")
+    assert found.primary is not None
+    assert found.primary.span.text == "H = 6"
+
+
+def test_without_a_default_an_asserted_congruence_is_kept() -> None:
+    text = """network Net {
+      input x: float[N, 3, H, W = 9]
+      assert H % 2 == 1
+      output y = x -> Conv2d(4, 5, 2) -> MaxPool2d(2)
+    }"""
+    graph = graph_of(text)  # (H - 5) // 2 + 1 >= 2, H odd
+    assert minimum_sizes(graph) == {"H": 7, "W": 7}
+    last = graph.node(graph.outputs[0].refs[0].node).outputs[0]
+    assert [defaults(size) for size in last.shape] == [1, 4, 1, 1]
