@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.extent import Extents
-from addnn_spec.sizes import Facts
+from addnn_spec.sizes import Facts, Symbol
 from addnn_spec.source import Source, Span
 from addnn_spec.values import key
 
@@ -72,6 +72,8 @@ class Context:
     live_spans: set[Span] = field(default_factory=set)
     dead: dict[Span, str] = field(default_factory=dict)
     asserts: list[Any] = field(default_factory=list)
+    sizes: dict[Symbol, Span] = field(default_factory=dict)
+    """The symbolic sizes of the network's inputs, and where they are declared."""
 
     def step(self, span: Span, count: int = 1) -> None:
         """Charge `count` compile-time steps."""

@@ -13,6 +13,7 @@ from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Given, Interface, Stated
 from addnn_spec.graph import Graph, Output
+from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.sizes import defaults, symbols
 from addnn_spec.values import Definition, LayerValue
 
@@ -23,13 +24,15 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     What is wrong is in `ctx.collector`.
     """
     ctx.network = name
-    errors = len(ctx.collector.errors)
+    failures = ctx.collector.failures
     try:
         graph = _elaborate(layer, ctx)
+        if graph is not None:
+            _settle_defaults(graph, ctx)
         _check_defaults(ctx)
     except Stopped:
         return None
-    if graph is None or len(ctx.collector.errors) > errors:
+    if graph is None or ctx.collector.failures > failures:
         return None
     graph.facts = tuple(ctx.asserts)
     _warn_dead(ctx)
@@ -86,6 +89,18 @@ def _output(given: Given, builder: Builder, ctx: Context) -> Output:
             help="say `when training` of the output, too, or not of the input",
         )
     return output
+
+
+def _settle_defaults(graph: Graph, ctx: Context) -> None:
+    """Costs are counted where the network works: where nothing is said, at its smallest sizes."""
+    least = minimum_sizes(graph)
+    for symbol, span in ctx.sizes.items():
+        minimum = least.get(symbol.name, 1)
+        if symbol.default == 1:
+            symbol.default = minimum
+        elif symbol.default < minimum:
+            message = f"{symbol.name} = {symbol.default} is too small: it must be {minimum} or more"
+            ctx.report("E0304", message, span, "costs are counted here")
 
 
 def _check_defaults(ctx: Context) -> None:

@@ -276,7 +276,9 @@ class Statements(Declarations):
                 f"the default of a size is a whole number from 1, not {show(default)}",
                 dim.span,
             )
-        size = SymbolicSize.of(Symbol(dim.value.name, default))
+        symbol = Symbol(dim.value.name, default)
+        self.ctx.sizes[symbol] = dim.span
+        size = SymbolicSize.of(symbol)
         frame.env.bind(dim.value.name, size, dim.value.span, "parameter")
         return size
 

@@ -343,7 +343,6 @@ class Facts:
         name = symbol.user.name
         inner = Symbol(
             name=f"({name} - {offset})/{scale}" if offset else f"{name}/{scale}",
-            default=(symbol.default - residue) // divisor,
             minimum=low,
             base=symbol.user,
             divisor=scale,

@@ -38,12 +38,13 @@ class SizeError(ValueError):
     """A size that cannot be, or cannot be known; the message is in the user's terms."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Symbol:
     """A size that is known only when the network runs; two symbols of one name are equal.
 
-    `default` is its value where costs are counted, `minimum` the least value it takes. An inner
-    symbol stands for `(base - offset)/divisor`, where a fact makes that whole; it shows as that.
+    `default` is the value that was given it for counting costs, `minimum` the least value it takes.
+    An inner symbol stands for `(base - offset)/divisor`, where a fact makes that whole; it shows as
+    that. Where no default was given, it is known only when the whole network is.
     """
 
     name: str
@@ -63,6 +64,11 @@ class Symbol:
     def key(self) -> tuple[object, ...]:
         """Where the symbol stands among atoms: before every floor, in order of name."""
         return (0, self.name)
+
+    @property
+    def counted(self) -> int:
+        """Its value where costs are counted."""
+        return (self.user.default - self.offset) // self.divisor
 
     @property
     def user(self) -> Symbol:
@@ -318,7 +324,7 @@ def evaluate(size: Size, values: Mapping[str, int]) -> int:
 
 def defaults(size: Size) -> int:
     """The size where each symbol has its default."""
-    return evaluate_symbols(size, lambda symbol: symbol.default)
+    return evaluate_symbols(size, lambda symbol: symbol.counted)
 
 
 def evaluate_loosely(size: Size, values: Mapping[str, int]) -> int:

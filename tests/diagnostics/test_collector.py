@@ -43,6 +43,19 @@ def test_code_place_and_message_tell_findings_apart() -> None:
     assert set(collector.diagnostics) == set(different)
 
 
+def test_of_many_findings_of_one_code_at_one_place_the_first_three_are_told() -> None:
+    collector = Collector()
+    for turn in range(12):
+        collector.add(finding("E0301", 0, f"{turn}", "in network N"))
+    collector.add(finding("E0302"))
+    first, second, third, other = collector.diagnostics
+    assert [first.message, second.message, third.message] == ["0", "1", "2"]
+    assert third.notes == ("in network N", "and 9 more of this kind here")
+    assert first.notes == second.notes == ("in network N",)
+    assert other.code == "E0302"
+    assert collector.failures == 13
+
+
 def test_the_order_is_by_file_place_and_code_whatever_came_first() -> None:
     later = Label(Span(Source("b.net", "x"), 0, 1))
     expected = [
