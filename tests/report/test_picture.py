@@ -18,7 +18,7 @@ from addnn_spec.report.page import page
 from addnn_spec.report.paper import pdf, plot
 from addnn_spec.report.rows import table
 from addnn_spec.report.scale import scale
-from addnn_spec.runtime.record import MeasureRecord, RunRecord
+from addnn_spec.runtime.record import CkaRecord, MeasureRecord, RunRecord
 from tests.report.runs import hits, index, node, run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -227,6 +227,17 @@ def test_class_separation_of_each_split_for_a_paper() -> None:
     shown = report_svg([sample()])
     for legend in ("train", "test, same m", "cross"):
         assert f"Class separation, {legend}; white is" in shown
+
+
+def test_cka_is_a_heat_map_where_it_was_measured() -> None:
+    nodes = ("x", "b.conv")
+    values = ((1.0, 0.75), (0.75, None))
+    measured = sample().model_copy(update={"cka": CkaRecord(nodes=nodes, values=values)})
+    assert "Linear CKA, train; white is 0.7" in report_svg([measured])
+    shown = page([measured])
+    assert "b.conv at x: 0.7500" in shown and "b.conv at b.conv: no value" in shown
+    assert len(pdf([measured])) > len(pdf([sample()]))
+    assert "CKA" not in page([sample()])
 
 
 def test_an_unfinished_run_says_so() -> None:
