@@ -9,7 +9,7 @@ from itertools import groupby
 import click
 
 from addnn_spec.catalogue import Entry, UsageError, entries
-from addnn_spec.cli.report import OK
+from addnn_spec.cli.report import OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, near
 
 
@@ -24,7 +24,11 @@ def list_(family: str | None, as_json: bool) -> int:
     """
     networks = list(entries())
     if family is not None:
-        networks = _of(family, networks)
+        try:
+            networks = _of(family, networks)
+        except UsageError as error:
+            report(error.diagnostics)
+            return exit_code(error.diagnostics)
     if as_json:
         click.echo(json.dumps([_record(network) for network in networks], indent=2))
         return OK

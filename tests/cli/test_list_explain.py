@@ -34,7 +34,9 @@ def test_list_of_one_family(addnn: Addnn) -> None:
 def test_list_of_an_unknown_family(addnn: Addnn) -> None:
     ended = addnn("list", "--family", "spacial")
     assert (ended.code, ended.out) == (2, "")
-    assert "did you mean spatial?" in ended.err
+    assert ended.err == (
+        "error[E0601]: there is no family spacial\n  = help: did you mean spatial?\n"
+    )
 
 
 def test_list_as_json(addnn: Addnn) -> None:
