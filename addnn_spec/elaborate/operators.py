@@ -464,7 +464,8 @@ def _as_buffer(name: str, value: Value) -> str | None:
     if not isinstance(value, tuple) or not all(isinstance(v, int | float) for v in value):
         return None
     numbers = show(value) if len(value) <= _SHOWN else "[…]"
-    return f"a fixed tensor is declared: buffer {name}: float[{len(value)}] = {numbers}"
+    whole = f" (or int[{len(value)}])" if all(isinstance(v, int) for v in value) else ""
+    return f"a fixed tensor is declared: buffer {name}: float[{len(value)}]{whole} = {numbers}"
 
 
 _SHOWN = 8
