@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,9 @@ def _resnext29(groups: int, slow: bool = False) -> Reference:
     return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
 
 
-def _pyramid(model: str, last: str, slow: bool = False) -> Reference:
+def _pyramid(model: str, last: str, size: int = 9, **how: Any) -> Reference:
     weights = staged((r"^post_activ\.bn", "bn_final"), (r"(layer\d\.\d+)\.bn\.", rf"\1.{last}."))
-    return any_size(pytorchcv(model, size=9, weights=weights, slow=slow))
+    return any_size(pytorchcv(model, size=size, weights=weights, **how))
 
 
 def _pyramid200(alpha: int) -> Reference:
@@ -77,6 +77,13 @@ REFERENCES: dict[str, Reference] = {
     "WideResNet101_2": torchvision("wide_resnet101_2", size=33),
     "PyramidNet110_a270": _pyramid("pyramidnet110_a270_cifar10", "bn3"),
     "PyramidNet164_a270": _pyramid("pyramidnet164_a270_bn_cifar10", "bn4", slow=True),
+    "PyramidNet": _pyramid(
+        "pyramidnet101_a360",
+        "bn4",
+        size=33,
+        settings={"depths": [3, 4, 23, 3], "alpha": 360, "nearest": True},
+        slow=True,
+    ),
     "PyramidNet200_a300": _pyramid200(300),
     "PyramidNet200_a450": _pyramid200(450),
     "Xception": timm("legacy_xception", size=37),
