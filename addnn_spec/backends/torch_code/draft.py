@@ -266,7 +266,7 @@ class _Drafter:
         if functional is not None:
             code = with_leaves(collapsed(_bind(functional, operands, None), self._lengths))
             if op.creates:
-                code = self._placed(code, node.outputs[0])
+                code = self._placed(code, node)
             self._step(node, code, op.result, heavy=_heavy(op, inputs))
             return
         if node.module is None:
@@ -341,12 +341,14 @@ class _Drafter:
             )
         )
 
-    def _placed(self, call: Tree, type: TensorType) -> Tree:
+    def _placed(self, call: Tree, node: Node) -> Tree:
         """A created tensor on the device, and with the element type, of one that is in scope."""
+        type = node.outputs[0]
         inputs = [(Value(i), own) for i, (_, own) in enumerate(self._draft.inputs) if own]
         made = [
             (Value(value), own)
             for step in reversed(self._draft.steps)
+            if node.training or not step.training  # what evaluation computes is always there
             for value, own in zip(step.outputs, step.types, strict=True)
         ]
         floats = [value for value, own in (*inputs, *made) if own.dtype == "float"]

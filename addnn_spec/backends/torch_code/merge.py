@@ -104,7 +104,8 @@ class _Merger:
     def _step_key(self, step: Step) -> Hashable:
         blank = rewrite(step.tree, lambda t: Value(0) if isinstance(t, Value) else None)
         name = step.name if self._probes else ""
-        return (step.span, blank, len(step.outputs), step.pattern, step.run, name)
+        form = (len(step.outputs), step.pattern, step.training, step.loop, step.run)
+        return (step.span, blank, form, name)
 
     def _child_key(self, child: ChildDraft) -> Hashable:
         return (child.path, child.tree, child.inits, child.tensor, child.run)
@@ -183,15 +184,17 @@ class _Merger:
         for slot in children:
             paths.setdefault(self._child(slot).path, []).append(slot)
         return all(
-            len(slots) == 1
+            frozenset(slots[0].of) == self._all
             or (
-                len(slots) == 2
-                and path
+                path
                 and "." not in path
-                and {*slots[0].of, *slots[1].of} == self._all
+                and (len(slots) == 1 or (len(slots) == 2 and self._complete(slots)))
             )
             for path, slots in paths.items()
         )
+
+    def _complete(self, slots: Sequence[_Slot]) -> bool:
+        return frozenset(variant for slot in slots for variant in slot.of) == self._all
 
     def _flag(self, present: Variants) -> Guard | None:
         for flag, set_ in enumerate(self._flag_sets):

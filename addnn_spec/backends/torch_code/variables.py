@@ -221,9 +221,16 @@ class Variables:
             self._arm(fork.orelse, orelse, position + len(fork.then))
             for join in fork.joins:
                 self._copy(joined[join.value], join.orelse, fork.else_copies)
-        for value, name in joined.items():
-            self._bind(value, name)
+        for join in fork.joins:
+            self._bind_join(join, joined[join.value])
         return end + 1
+
+    def _bind_join(self, join: Join, name: str) -> None:
+        """The variable is held for as long as one of the values that are in it is read."""
+        self._bind(join.value, name)
+        for value in (join.then.index, join.orelse.index):
+            if self._variable[value] == name:
+                self._last[join.value] = max(self._last[join.value], self._last[value])
 
     def _copy(self, name: str, tree: Tree, copies: list[Copy]) -> None:
         if self._variable[tree.index] != name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
 from addnn_spec.backends.torch_code.body import Guard
@@ -44,6 +43,29 @@ def docstring(text: str, indent: int) -> list[Line]:
     if len(rows) == 1 and len(pad) + len(rows[0]) + 6 <= WIDTH:
         return [Line(f'{pad}"""{rows[0]}"""')]
     return [Line(f'{pad}"""{rows[0]}'), *(Line(pad + row) for row in rows[1:]), Line(f'{pad}"""')]
+
+
+class Arms:
+    """The arms of the `if` that the constructor is in."""
+
+    def __init__(self, flags: Sequence[str]) -> None:
+        self._flags = flags
+        self._written: list[Guard] = []
+
+    def close(self) -> None:
+        """Something was written that depends on nothing."""
+        self._written = []
+
+    def opened(self, guard: Guard, indent: int) -> list[Line]:
+        """The line that begins an arm; none if that is the open one."""
+        if self._written[-1:] == [guard]:
+            return []
+        if self._written == [Guard(guard.flag, not guard.present)]:
+            self._written.append(guard)
+            return [Line(f"{INDENT * indent}else:")]
+        self._written = [guard]
+        test = f"{'' if guard.present else 'not '}{self._flags[guard.flag]}"
+        return [Line(f"{INDENT * indent}if {test}:")]
 
 
 class ClassWriter:
@@ -111,41 +133,31 @@ class ClassWriter:
         for child, guard in self._code.children:
             if guard is not None:
                 guarded.setdefault(child.path, []).append((child, guard))
-        before: Guard | None = None
+        arms = Arms(self._code.flags)
         for name, entry in self._code.paths.root.entries.items():
             if isinstance(entry, ChildDraft) and entry.path in guarded:
-                lines += self._guarded(guarded[entry.path], before)
-                before = guarded[entry.path][-1][1]
+                lines += self._guarded(guarded[entry.path], arms)
             else:
                 lines += self._child(name, entry, 2)
-                before = None
+                arms.close()
         return lines
 
-    def _guarded(
-        self, made: Sequence[tuple[ChildDraft, Guard]], before: Guard | None
-    ) -> list[Line]:
+    def _guarded(self, made: Sequence[tuple[ChildDraft, Guard]], arms: Arms) -> list[Line]:
         """A child that some uses lack, or that is made in one of two ways."""
-        (child, guard), flag = made[0], self._code.flags[made[0][1].flag]
+        child, guard = made[0]
+        if len(made) == 1 and optional_child(self._code.children, guard.flag) is child:
+            return self._optional(child.path, child.tree, self._code.flags[guard.flag])
+        lines: list[Line] = []
         if len(made) == 2:
-            orelse = made[1][0]
-            return self._alternatives(
-                *((child, orelse) if guard.present else (orelse, child)), flag
-            )
-        if optional_child(self._code.children, guard.flag) is child:
-            return self._optional(child.path, child.tree, flag)
-        lines = self._child(child.path, child, 3)
-        if guard == before:
-            return lines
-        if before == Guard(guard.flag, not guard.present):
-            return [Line(f"{INDENT * 2}else:"), *lines]
-        return [Line(f"{INDENT * 2}if {'' if guard.present else 'not '}{flag}:"), *lines]
+            arms.close()
+            lines += self._declared(child.path)
+        for one, own in sorted(made, key=lambda pair: not pair[1].present):
+            lines += [*arms.opened(own, 2), *self._child(one.path, one, 3)]
+        return lines
 
-    def _alternatives(self, then: ChildDraft, orelse: ChildDraft, flag: str) -> list[Line]:
-        """One child that is made in one of two ways."""
-        name, pad = then.path, INDENT * 2
-        declared = [] if name.isdigit() else [Line(f"{pad}self.{name}: nn.Module")]
-        lines = [*declared, Line(f"{pad}if {flag}:"), *self._child(name, then, 3)]
-        return [*lines, Line(f"{pad}else:"), *self._child(name, orelse, 3)]
+    def _declared(self, name: str) -> list[Line]:
+        """A child that is made in one of two ways, for type checkers."""
+        return [] if name.isdigit() else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
 
     def _optional(self, name: str, tree: Tree, flag: str) -> list[Line]:
         one = layout(tree, 2, f"self.{name} = ", f" if {flag} else None")
@@ -186,20 +198,16 @@ class ClassWriter:
             return layout_statement(tree, indent, prefix, spans)
         name = self._locals.unique(path if path and not path.isdigit() else "layers")
         lines: list[Line] = []
-        before: When | None = None
-        for when, group in groupby((arg.value for arg in call.args), key=_condition):
+        arms = Arms(self._code.flags)
+        for guard, group in groupby((arg.value for arg in call.args), key=_condition):
             items = tuple(item.value if isinstance(item, When) else item for item in group)
-            if when is None:
+            if guard is None:
                 lines += _added(name, items, indent, first=not lines)
-            else:
-                if not lines:
-                    lines.append(Line(f"{INDENT * indent}{name}: list[nn.Module] = []"))
-                flag = self._code.flags[when.flag]
-                other = before is not None and before == replace(when, present=not when.present)
-                test = "else" if other else f"if {'' if when.present else 'not '}{flag}"
-                lines.append(Line(f"{INDENT * indent}{test}:"))
-                lines += _added(name, items, indent + 1)
-            before = when
+                arms.close()
+                continue
+            if not lines:
+                lines.append(Line(f"{INDENT * indent}{name}: list[nn.Module] = []"))
+            lines += [*arms.opened(guard, indent), *_added(name, items, indent + 1)]
         last = Call(call.fn, (Arg(Star(Name(name))),))
         return lines + layout(last, indent, prefix, spans=spans)
 
@@ -276,10 +284,12 @@ class ClassWriter:
             return self._assign(statement, indent)
         pad = INDENT * indent
         lines = [_copied(copy, indent) for copy in statement.before]
-        lines.append(Line(f"{pad}if {statement.flag}:"))
-        lines += self._arm(statement.then, statement.then_copies, indent + 1)
+        then = self._arm(statement.then, statement.then_copies, indent + 1)
         orelse = self._arm(statement.orelse, statement.else_copies, indent + 1)
-        return lines + ([Line(f"{pad}else:"), *orelse] if orelse else [])
+        if then and orelse:
+            return [*lines, Line(f"{pad}if {statement.flag}:"), *then, Line(f"{pad}else:"), *orelse]
+        test = statement.flag if then else _negated(statement.flag)
+        return [*lines, Line(f"{pad}if {test}:"), *(then or orelse)] if then or orelse else lines
 
     def _arm(self, assigns: Iterable[Assign], copies: Sequence[Copy], indent: int) -> list[Line]:
         lines = [line for assign in assigns for line in self._assign(assign, indent)]
@@ -344,9 +354,9 @@ class ClassWriter:
         return comment(", ".join(shapes))
 
 
-def _condition(element: Tree) -> When | None:
-    """On what an element depends, the element itself left out."""
-    return replace(element, value=None) if isinstance(element, When) else None
+def _condition(element: Tree) -> Guard | None:
+    """On what an element depends."""
+    return Guard(element.flag, element.present) if isinstance(element, When) else None
 
 
 def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = False) -> list[Line]:
@@ -356,6 +366,12 @@ def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = Fal
     if len(items) == 1 and not isinstance(items[0], Star):
         return layout(Call(f"{name}.append", (Arg(items[0]),)), indent)
     return layout(Seq(items, brackets=True), indent, f"{name} += ")
+
+
+def _negated(test: str) -> str:
+    """What is true where the test is not."""
+    there = test.removesuffix(" is not None")
+    return f"not {test}" if there == test else f"{there} is None"
 
 
 def _copied(copy: Copy, indent: int) -> Line:

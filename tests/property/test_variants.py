@@ -1,0 +1,77 @@
+"""Blocks whose uses differ share a class, or do not: each use computes what is its own.
+
+`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones as in `test_networks`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from random import Random
+
+import pytest
+
+from tests.property.checks import CHECKS
+from tests.property.networks import Spec
+from tests.property.test_networks import COUNT, FIRST
+from tests.property.types import Sym, Type
+from tests.property.variants import random_variants
+
+NAMES = ("torch", "outputs", "probes", "memo")
+FEW = 15
+
+COMPILED_WRONGLY = {
+    "a tensor that outlives the branch it is from": (
+        "v = x if q { v = x + x -> Linear(6) } h = v -> c: { y = x -> Tanh return y + v } "
+        "return v + h"
+    ),
+    "an arm that only the uses without the flag have": (
+        "return x -> if q { Tanh } -> a: Linear(6) -> if not q { Sigmoid }"
+    ),
+    "arms that take turns in the constructor": (
+        "return x -> if q { a: Linear(6) } else { b: LayerNorm } -> if q { c: Linear(6) } "
+        "-> if not q { d: LayerNorm }"
+    ),
+    "arms that take turns in a Sequential": (
+        "return x -> s: { if q { Linear(6) } else { LayerNorm } -> if q { Tanh } "
+        "-> if not q { ReLU } -> Linear(6) }"
+    ),
+    "a child made in two ways, and one after it that only some have": (
+        "if q { y = x -> part: Linear(6) } else { y = x -> part: LayerNorm } "
+        "return y -> if q { tail: Linear(6) }"
+    ),
+    "a label with dots that only some have": 'return x -> if q { "deep.a": Linear(6) } -> Tanh',
+}
+
+
+def check(name: str, spec: Spec, seed: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has opinions on small inputs
+        CHECKS[name](spec, Random(seed))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("body", COMPILED_WRONGLY.values(), ids=COMPILED_WRONGLY.keys())
+def test_variants_that_were_compiled_wrongly(name: str, body: str) -> None:
+    for uses in ("First -> First(true) -> First", "First(true) -> First -> First(true)"):
+        inputs = [("x", Type((Sym("N", 2), 6)))]
+        block = f"block First(q = false) {{ {body} }}"
+        check(name, Spec([block], inputs, [f"output y = x -> {uses}"], {"N": 2}), 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_variants(name: str) -> None:
+    for seed in range(FEW):
+        check(name, random_variants(Random(seed)), seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_seeded_variants(name: str) -> None:
+    """All seeds are tried; those that fail are told."""
+    failures = {}
+    for seed in range(FIRST, FIRST + COUNT):
+        try:
+            check(name, random_variants(Random(seed)), seed)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
+            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
+    assert not failures
