@@ -37,6 +37,7 @@ from addnn_spec.graph import (
 )
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.costs import Costs, count_costs
+from addnn_spec.passes.dims import trainable
 from addnn_spec.passes.unfold import TooManyNodesError, op_name
 
 SMALL = 120
@@ -103,7 +104,10 @@ def is_open(path: str, patterns: Sequence[str]) -> bool:
 
 
 class _Painter:
-    """Walks the hierarchical graph once; `depth` levels are open, `once` each kind of block."""
+    """Walks the hierarchical graph once; `depth` levels are open, `once` each kind of block.
+
+    What only training needs is left out at sizes that are too small for it.
+    """
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class _Painter:
         self.depth = depth
         self.shown: set[int] | None = set() if once else None
         self.shared = _shared_modules(graph)
+        self.trains = trainable(graph, options.dims)
         self.last_id = 0
         self.count = 0
         self.arrows: list[Arrow] = []
@@ -130,9 +135,13 @@ class _Painter:
         items: list[Box | Cluster] = []
         values: dict[Ref, _Tap] = {}
         for id in self.main.inputs:
-            self._input(self.main, self.main.node(id), "", items, values)
+            node = self.main.node(id)
+            if self.trains or not node.training:
+                self._input(self.main, node, "", items, values)
         self._nodes(self.main, "", items, values, 0, training=False)
         for output in self.main.outputs:
+            if output.training and not self.trains:
+                continue
             box = self._box("output", output.name, path=output.name, training=output.training)
             items.append(box)
             for ref in output.refs:
@@ -206,7 +215,8 @@ class _Painter:
         training: bool,
     ) -> None:
         for run in runs(graph, self.alike):
-            self._run(graph, run, prefix, items, values, depth, training)
+            if self.trains or not run[0].training:
+                self._run(graph, run, prefix, items, values, depth, training)
 
     def _run(
         self,

@@ -57,6 +57,13 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
         raise DiagnosticError(*found)
 
 
+def trainable(graph: Graph, dims: Mapping[str, int]) -> bool:
+    """Whether the sizes are large enough for what only training needs."""
+    least = minimum_sizes(graph, training=True)
+    sizes = {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
+    return all(sizes[name] >= value for name, value in least.items())
+
+
 def _unknown(graph: Graph, name: str, known: Mapping[str, Symbol]) -> Diagnostic:
     close = near(name, known)
     has = f"its symbolic sizes are {', '.join(known)}" if known else "it has none"

@@ -10,7 +10,7 @@ from typing import Any
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
-from addnn_spec.passes.dims import check_dims, symbolic_sizes
+from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
@@ -98,7 +98,7 @@ def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str =
     """
     check_dims(graph, dims or {})
     costs = count_costs(graph)
-    trains = _trains(graph, dims or {})
+    trains = trainable(graph, dims or {})
     return Summary(
         graph.name,
         tuple(row for row in _rows(graph, "", 0, costs) if trains or not row.training),
@@ -110,13 +110,6 @@ def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str =
         minimum_sizes(graph, training=True),
         frozen_parameters(graph, freeze) if freeze else 0,
     )
-
-
-def _trains(graph: Graph, dims: Mapping[str, int]) -> bool:
-    """Whether the sizes are large enough for what only training needs."""
-    least = minimum_sizes(graph, training=True)
-    sizes = {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
-    return all(sizes[name] >= value for name, value in least.items())
 
 
 def frozen_parameters(graph: Graph, pattern: str) -> int:
@@ -185,7 +178,7 @@ def to_json(
     costs = count_costs(graph)
     unfolded = unfold(graph, limit=limit)
     memory = activation_memory(graph, dims)
-    trains = _trains(graph, dims or {})
+    trains = trainable(graph, dims or {})
     shown = [item for item in unfolded.nodes if trains or not item.training]
     nodes = [_node_json(item, unfolded.nodes, dims) for item in shown]
     total, training = costs.main.total, costs.main.training if trains else Cost()

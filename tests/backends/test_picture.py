@@ -250,3 +250,20 @@ def test_nested_repeats_stay_small() -> None:
     assert picture(graph).boxes < 120
     with pytest.raises(TooManyNodesError):
         picture(graph, DrawOptions(depth=100))
+
+
+def test_what_only_training_needs_is_left_out_where_it_is_too_small() -> None:
+    graph = graph_of("""network Net {
+      input x: float[N, 1, H = 32]
+      input label: int[N] when training
+      output y = x -> Conv1d(1, 5) -> Mean(-1)
+      output loss = (x -> Conv1d(4, 9) -> Mean(-1), label) -> CrossEntropyLoss when training
+    }""")
+    for height, trains in (9, True), (8, False):
+        found = picture(graph, DrawOptions(dims={"H": height}))
+        titles = {box.title for box in boxes(found)}
+        assert {"x", "y"} <= titles
+        assert titles & {"label", "loss", "CrossEntropyLoss"} == (
+            {"label", "loss", "CrossEntropyLoss"} if trains else set()
+        )
+        assert not any("-" in label for label in labels(found))
