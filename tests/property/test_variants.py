@@ -24,16 +24,8 @@ COMPILED_WRONGLY = {
         "v = x if q { v = x + x -> Linear(6) } h = v -> c: { y = x -> Tanh return y + v } "
         "return v + h"
     ),
-    "an arm that only the uses without the flag have": (
-        "return x -> if q { Tanh } -> a: Linear(6) -> if not q { Sigmoid }"
-    ),
-    "arms that take turns in the constructor": (
-        "return x -> if q { a: Linear(6) } else { b: LayerNorm } -> if q { c: Linear(6) } "
-        "-> if not q { d: LayerNorm }"
-    ),
-    "arms that take turns in a Sequential": (
-        "return x -> s: { if q { Linear(6) } else { LayerNorm } -> if q { Tanh } "
-        "-> if not q { ReLU } -> Linear(6) }"
+    "a variable that the arm reads before it is written": (
+        "v = if q then x else (x * 3) w = if p then v else (v * 3) return w + x"
     ),
     "a child made in two ways, and one after it that only some have": (
         "if q { y = x -> part: Linear(6) } else { y = x -> part: LayerNorm } "
@@ -52,9 +44,12 @@ def check(name: str, spec: Spec, seed: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("body", COMPILED_WRONGLY.values(), ids=COMPILED_WRONGLY.keys())
 def test_variants_that_were_compiled_wrongly(name: str, body: str) -> None:
-    for uses in ("First -> First(true) -> First", "First(true) -> First -> First(true)"):
+    for uses in (
+        "First -> First(true) -> First(true, false)",
+        "First(true) -> First -> First(true, false)",
+    ):
         inputs = [("x", Type((Sym("N", 2), 6)))]
-        block = f"block First(q = false) {{ {body} }}"
+        block = f"block First(q = false, p = q) {{ {body} }}"
         check(name, Spec([block], inputs, [f"output y = x -> {uses}"], {"N": 2}), 0)
 
 

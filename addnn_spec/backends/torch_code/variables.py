@@ -209,7 +209,10 @@ class Variables:
         joined = self._name_joins(fork, end)
         if not fork.orelse:
             for join in fork.joins:
-                self._copy(joined[join.value], join.orelse, fork.before)
+                name = joined[join.value]
+                unread = self._available(name, position - 1)  # by the arm, too
+                copies = fork.before if unread else fork.else_copies
+                self._copy(name, join.orelse, copies)
         for join in fork.joins:
             self._holds[joined[join.value]] = join.value
         then = {join.then.index: joined[join.value] for join in reversed(fork.joins)}
