@@ -2,9 +2,10 @@
 
 The float32 bound of a pair is the Gram expansion ``n_i + n_j - 2 g_ij`` of centred rows, lowered
 by all the rounding it can hold (Higham, Accuracy and Stability of Numerical Algorithms, chapter
-3): ``|error| <= c (n_i + n_j)``, ``c = gamma_n + 20 u``, ``n`` the additions behind one sum.
-Products are summed ``CHUNK`` columns at a time, so ``n`` is about ``CHUNK`` however wide the rows
-are. What the bound leaves open is settled by direct differences in float64.
+3): ``|error| <= c (n_i + n_j)``, ``c = gamma_n + (20 + RUN) u``, ``n`` the additions behind one
+sum. Products are summed ``CHUNK`` columns at a time, so ``n`` is about ``CHUNK`` however wide the
+rows are; norms are summed ``RUN`` squares at a time in float32, the sums of those in float64. What
+the bound leaves open is settled by direct differences in float64.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from torch import Tensor
 from addnn_spec.indices.errors import NotFiniteError, ShapeError
 
 CHUNK = 1024  # columns summed at a time: fixed, so that a result never depends on the budget
+RUN = 64  # squares of a norm that are summed in float32
+STRIP = 2**16  # values worked on at a time: so many stay in a core's cache
 PADDING = 256  # rows and columns of a block of bounds are padded to this, for whole vectors
 PAIRS = 64  # pairs whose float64 differences are held at a time
 _UNIT = 2.0**-24
@@ -48,6 +51,13 @@ def column_chunks(width: int) -> Iterator[slice]:
     """The columns, ``CHUNK`` at a time."""
     for start in range(0, width, CHUNK):
         yield slice(start, min(start + CHUNK, width))
+
+
+def strips(rows: int, width: int) -> Iterator[slice]:
+    """The columns in whole chunks, so many at a time that ``rows`` of them are about ``STRIP``."""
+    step = CHUNK * max(1, STRIP // (CHUNK * max(rows, 1)))
+    for start in range(0, width, step):
+        yield slice(start, min(start + step, width))
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -133,7 +143,9 @@ class Frame:
     scratch: Scratch = field(default_factory=Scratch, compare=False, repr=False)
 
     @classmethod
-    def around(cls, rows: Tensor, weight: Tensor | None = None) -> Frame:
+    def around(
+        cls, rows: Tensor, weight: Tensor | None = None, scratch: Scratch | None = None
+    ) -> Frame:
         """The frame for ``rows`` (m, d): centred on the mean of up to 1024 of them.
 
         Raises:
@@ -141,14 +153,14 @@ class Frame:
         """
         largest = check_finite(rows)
         dtype = working_dtype(rows.dtype)
-        some = rows[:: max(1, len(rows) // 1024)]
+        some = rows[:: -(-len(rows) // 1024)]
         shift = torch.empty(rows.shape[1], dtype=dtype, device=rows.device)
-        for columns in column_chunks(rows.shape[1]):
+        for columns in strips(len(some), rows.shape[1]):
             shift[columns] = _mean(some[:, columns]).to(dtype)
         scale = 1.0
         if weight is None and largest > 0 and not 1 / _SAFE <= largest <= _SAFE:
             scale = 2.0 ** -math.frexp(largest)[1]
-        return cls(shift, weight, scale)
+        return cls(shift, weight, scale, scratch or Scratch())
 
     @property
     def width(self) -> int:
@@ -159,21 +171,34 @@ class Frame:
         """``c`` of the module's text."""
         additions = min(self.width, CHUNK) + math.ceil(self.width / CHUNK) + 1
         gamma = additions * _UNIT / (1 - additions * _UNIT)
-        return 1.01 * (gamma + 20 * _UNIT)
+        return 1.01 * (gamma + (20 + RUN) * _UNIT)
 
     @property
     def underflow(self) -> float:
         """More than all products that may have been flushed to zero."""
         return max(self.width, 1) * 2.0**-90
 
-    def centre(self, rows: Tensor, columns: slice, name: str, *, twice: bool = False) -> Tensor:
-        """Columns of ``rows`` in this frame, float32 (n, CHUNK); times -2 (exactly) if ``twice``.
+    def centre(
+        self,
+        rows: Tensor,
+        columns: slice,
+        name: str,
+        *,
+        twice: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Columns of ``rows`` in this frame, float32; times -2 (exactly) if ``twice``.
 
-        It lies in the scratch buffer ``name`` until that is taken again.
+        Without a place to put it ``into`` it lies in the scratch buffer ``name`` until that is
+        taken again.
         """
-        part, shift = rows[:, columns].to(self.shift.dtype), self.shift[columns]
+        dtype = torch.promote_types(working_dtype(rows.dtype), self.shift.dtype)
+        part, shift = rows[:, columns].to(dtype), self.shift[columns].to(dtype)
         shape = (len(part), part.shape[1])
-        out = self.scratch.take(name, shape, part, shift.dtype)
+        if into is None:
+            into = self.scratch.take(name, shape, part, torch.float32)
+        narrow = dtype == torch.float32
+        out = into if narrow else self.scratch.take(name, shape, part, dtype)
         if twice:
             torch.sub(shift * 2, part, alpha=2, out=out)
         else:
@@ -182,19 +207,19 @@ class Frame:
             out *= self.scale
         if self.weight is not None:
             out *= self.weight[columns].to(out.dtype)
-        if out.dtype == torch.float32:
-            return out
-        return self.scratch.take(name, shape, part, torch.float32).copy_(out)
+        return out if narrow else into.copy_(out)
 
     def block(self, start: int, rows: Tensor) -> Block:
         """``rows`` (n, d), the first of them sample ``start``, with their bounds."""
         norms = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
         for first in range(0, len(rows), 128):
             part = rows[first : first + 128]
-            for columns in column_chunks(self.width):
-                centred = self.centre(part, columns, "norms")
-                wide = self.scratch.take("wide", tuple(centred.shape), part, torch.float64)
-                norms[first : first + 128] += wide.copy_(centred).square_().sum(dim=1)
+            for columns in strips(len(part), self.width):
+                squares = self.centre(part, columns, "norms").square_()
+                even = squares.shape[1] // RUN * RUN
+                runs = squares[:, :even].view(len(part), even // RUN, RUN).sum(dim=2)
+                norms[first : first + 128] += runs.sum(dim=1, dtype=torch.float64)
+                norms[first : first + 128] += squares[:, even:].sum(dim=1)
         lowered = norms * (1 - self.rounding) - self.underflow
         slack = norms * (6.1 * self.rounding) + 4 * self.underflow
         return Block(start, rows, lowered.float(), slack.float())
@@ -203,8 +228,8 @@ class Frame:
         """The block with its centred rows held, for many visits, until another block is."""
         shape = (len(block), self.width)
         held = self.scratch.take("held", shape, block.rows, torch.float32)
-        for columns in column_chunks(self.width):
-            held[:, columns] = self.centre(block.rows, columns, "left")
+        for columns in strips(len(block), self.width):
+            self.centre(block.rows, columns, "left", into=held[:, columns])
         return replace(block, centred=held)
 
     def lower_bounds(self, queries: Block, references: Block) -> Tensor:
@@ -219,17 +244,31 @@ class Frame:
         bounds[rows:] = math.inf
         bounds[:, columns:] = math.inf
         inner = bounds[:rows, :columns]
-        for index, part in enumerate(column_chunks(self.width)):
+        itself = queries.rows is references.rows
+        halves = [(slice(None), slice(None))]
+        if itself:  # what lies below the diagonal is above it as well
+            halves = [(slice(rows // 2), slice(None)), (slice(rows // 2, None),) * 2]
+        for strip in strips(max(rows, columns), self.width):
             held = queries.centred
-            left = self.centre(queries.rows, part, "left") if held is None else held[:, part]
-            right = self.centre(references.rows, part, "right", twice=True)
-            if index == 0:
-                torch.mm(left, right.T, out=inner)
-            else:  # apart, then added: the sum inside a product has CHUNK terms at most
-                product = self.scratch.take("product", (rows, columns), left, torch.float32)
-                inner += torch.mm(left, right.T, out=product)
+            left = self.centre(queries.rows, strip, "left") if held is None else held[:, strip]
+            right = self.centre(references.rows, strip, "right", twice=True)
+            for part in column_chunks(left.shape[1]):
+                first = strip.start == part.start == 0
+                for a, b in halves:
+                    self._multiply(left[a, part], right[b, part], inner[a, b], first=first)
+        if itself:
+            inner[rows // 2 :, : rows // 2] = inner[: rows // 2, rows // 2 :].T
         inner.add_(queries.norms[:, None]).add_(references.norms)
         return bounds
+
+    def _multiply(self, left: Tensor, right: Tensor, out: Tensor, *, first: bool) -> None:
+        """Take a chunk's product into ``out``, apart, then added: no sum inside a product has more
+        than ``CHUNK`` terms."""
+        if first:
+            torch.mm(left, right.T, out=out)
+            return
+        product = self.scratch.take("product", tuple(out.shape), left, torch.float32)
+        out += torch.mm(left, right.T, out=product)
 
     def upper_bounds(self, lower: Tensor, slack: Tensor) -> Tensor:
         """Certain upper bounds of squared distances, from lower bounds and the rows' slack.
@@ -239,6 +278,10 @@ class Frame:
         high = torch.finfo(torch.float32).max
         bound = (lower.clamp_min(0) + slack) * (1 + 5 * self.rounding)
         return bound.clamp_max(high)
+
+    def doubt(self, squares: Tensor, slack: Tensor) -> Tensor:
+        """More than ``squares``, the middle of a row's lower and upper bound, can be off by."""
+        return slack * (1 + 5 * self.rounding) + squares * (5 * self.rounding)
 
     def squared(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
         """Squared distances of rows ``left[i]`` and ``right[j]`` (p,), float64, by differences.
@@ -258,14 +301,16 @@ class Frame:
         pairs = PAIRS * max(1, CHUNK // max(self.width, 1))
         for start in range(0, len(i), pairs):
             part = slice(start, start + pairs)
-            for columns in column_chunks(self.width):
+            for columns in strips(len(i[part]), self.width):
                 a = self._wide("a", left[:, columns], i[part])
                 a -= self._wide("b", right[:, columns], j[part])
                 if self.scale != 1.0:
                     a *= self.scale
                 if self.weight is not None:
                     a *= self.weight[columns]
-                out[part] += a.square_().sum(dim=1)
+                a.square_()
+                for chunk in column_chunks(a.shape[1]):
+                    out[part] += a[:, chunk].sum(dim=1)
         return out
 
     def _wide(self, name: str, rows: Tensor, index: Tensor) -> Tensor:
@@ -293,15 +338,20 @@ def equal_rows(rows: Tensor) -> Tensor:
     dtype = working_dtype(rows.dtype)
     bits = torch.int64 if dtype == torch.float64 else torch.int32
     for columns in column_chunks(rows.shape[1]):
-        words = (rows[:, columns].to(dtype) + 0.0).view(bits).to(torch.int64)  # -0.0 becomes 0.0
-        odd = torch.randint(-(2**62), 2**62, (words.shape[1],), generator=generator) * 2 + 1
-        code += (words * odd.to(rows.device)).sum(dim=1)
+        width = columns.stop - columns.start
+        odd = torch.randint(-(2**62), 2**62, (width,), generator=generator) * 2 + 1
+        odd = odd.to(rows.device)
+        for start in range(0, len(rows), 128):
+            part = slice(start, start + 128)
+            words = (rows[part, columns].to(dtype) + 0.0).view(bits)  # -0.0 becomes 0.0
+            code[part] += (words * odd).sum(dim=1)
     _, inverse = torch.unique(code, return_inverse=True)
     index = torch.arange(len(rows), device=rows.device)
     first = torch.full((int(inverse.max()) + 1,), len(rows), device=rows.device)
     first = first.scatter_reduce(0, inverse, index, "amin")[inverse]
-    for start in range(0, len(rows), 256):
-        part = slice(start, start + 256)
+    step = max(1, STRIP // max(rows.shape[1], 1))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
         same = (rows[part] == rows[first[part]]).all(dim=1)
         first[part] = torch.where(same, first[part], index[part])
     return first

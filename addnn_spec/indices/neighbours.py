@@ -16,10 +16,19 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import BudgetError, OptionError, ShapeError, UndefinedIndexError
-from addnn_spec.indices.geometry import CHUNK, PAIRS, Block, Frame, full_precision
+from addnn_spec.indices.geometry import (
+    CHUNK,
+    STRIP,
+    Block,
+    Frame,
+    Scratch,
+    check_finite,
+    full_precision,
+)
 
 DEFAULT_BUDGET = 110 * 2**20
 _BLOCKS = (1024, 768, 512, 256, 128, 64, 32, 16)
+_PARTS = 4  # wide samples are cut into at least so many: pairs on the diagonal are met twice
 _GROUP = 16  # bounds are first reduced to minima of so many
 AMONG = ("all", "same", "other")
 
@@ -75,6 +84,8 @@ def search_plan(
     least = 0
     for rows in _BLOCKS:
         size = min(rows, max(m, other))
+        if d > CHUNK and size > 256:
+            size = max(256, min(size, math.ceil(m / _PARTS)))
         for keep in (True, False):
             least = _working_bytes(size, m, other, d, order, keep)
             if least <= budget:
@@ -85,9 +96,9 @@ def search_plan(
 def _working_bytes(block: int, m: int, references: int, d: int, order: int, keep: bool) -> int:
     width = min(d, CHUNK)
     bounds = 4 * block * block * (3 if d > CHUNK else 2)
-    columns = 4 * block * width * (3 if keep else 4) + 8 * block * width  # the norms' float64 copy
+    columns = 24 * block * width  # two in float32, and in float64 where samples are
     centred = 4 * block * d if keep else 0
-    pairs = 2 * PAIRS * max(CHUNK // max(d, 1), 1) * (4 * d + 16 * width)
+    pairs = 24 * STRIP  # two in their type and in float64
     state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
     return bounds + columns + centred + pairs + state
 
@@ -325,11 +336,45 @@ def block_pairs(
 ) -> Iterator[tuple[Block, Block]]:
     """All pairs of blocks; each unordered pair once where ``references`` is None."""
     for index, block in enumerate(queries):
-        held = frame.keep_centred(block) if keep_centred else block
-        if references is None:
-            yield held, held
-        for other in queries[index + 1 :] if references is None else references:
+        others = queries[index:] if references is None else references
+        held = frame.keep_centred(block) if keep_centred and len(others) > 1 else block
+        for other in others:
             yield held, other
+
+
+@dataclass(frozen=True)
+class Side:
+    """Samples (m, d) ready for any number of searches: cut into blocks, with their bounds."""
+
+    rows: Tensor
+    frame: Frame
+    blocks: list[Block]
+    plan: SearchPlan
+
+    @classmethod
+    def of(
+        cls,
+        rows: Tensor,
+        plan: SearchPlan,
+        weight: Tensor | None = None,
+        *,
+        frame: Frame | None = None,
+        scratch: Scratch | None = None,
+    ) -> Side:
+        """In ``frame``, or in one around the rows, with features multiplied by ``weight`` (d,).
+
+        Raises:
+            NotFiniteError: a value is NaN or infinite.
+        """
+        with full_precision(rows.device):
+            if frame is None:
+                frame = Frame.around(rows, weight, scratch)
+            else:
+                check_finite(rows)
+            return cls(rows, frame, blocks_of(rows, frame, plan.block), plan)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def search(
@@ -360,19 +405,40 @@ def search(
         raise OptionError(f"the order is 1 or more, not {order}")
     if others < order:
         raise UndefinedIndexError(f"{order} neighbours are asked for, but there are {others}")
-    cross = references is not None
-    target = queries if references is None else references
     plan = search_plan(
         len(queries),
-        target.shape[1],
+        queries.shape[1],
         order,
-        references=len(target) if cross else None,
+        references=None if references is None else len(references),
         budget=budget,
     )
-    with full_precision(target.device):
-        frame = Frame.around(target, weight)
-        left = blocks_of(queries, frame, plan.block)
-        right = None if references is None else blocks_of(references, frame, plan.block)
+    target = Side.of(queries if references is None else references, plan, weight)
+    side = target if references is None else Side.of(queries, plan, frame=target.frame)
+    return search_sides(
+        side,
+        order,
+        references=None if references is None else target,
+        labels=labels,
+        reference_labels=reference_labels,
+        among=among,
+        distances=distances,
+    )
+
+
+def search_sides(
+    queries: Side,
+    order: int = 1,
+    *,
+    references: Side | None = None,
+    labels: Tensor | None = None,
+    reference_labels: Tensor | None = None,
+    among: str = "all",
+    distances: bool = True,
+) -> Neighbours:
+    """``search`` among samples that are ready; both sides are of one frame."""
+    cross = references is not None
+    target = queries if references is None else references
+    frame = queries.frame
     run = RunningNeighbours(
         len(queries),
         order,
@@ -384,10 +450,11 @@ def search(
     )
 
     def measure(rows: Tensor, columns: Tensor) -> Tensor:
-        return frame.squared(queries, rows, target, columns)
+        return frame.squared(queries.rows, rows, target.rows, columns)
 
     limit = 3 * len(queries) * (order + 3)
-    for query, reference in block_pairs(left, right, frame, plan.keep_centred):
+    others = None if references is None else references.blocks
+    for query, reference in block_pairs(queries.blocks, others, frame, queries.plan.keep_centred):
         run.visit(query, reference, both=not cross and query.start != reference.start)
         if run.pending > limit:
             run.prune()

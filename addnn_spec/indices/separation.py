@@ -1,6 +1,6 @@
 """The Separation Index and its kin: is a sample's nearest neighbour of its own class?
 
-Sources: A. Kalhor's reference classes and course; M. Kalhor et al., "Evaluation of dataflow through
+Sources: A. Kalhor's reference classes and course; A. Kalhor et al., "Evaluation of dataflow through
 layers of deep neural networks..." (arXiv 1906.05156). SI is 1 - N3, the leave-one-out error of the
 nearest-neighbour rule (Ho and Basu 2002).
 """
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
-from addnn_spec.indices.geometry import check_finite
 from addnn_spec.indices.geometry import strips
 from addnn_spec.indices.inputs import (
     ArrayLike,
@@ -166,7 +165,8 @@ class CentreHits:
     Attributes:
         values: (m,), 1 or 0.
         tied: how many samples have another mean equally near.
-        without, without_tied: the same with the sample taken out of its mean; NaN where it is alone.
+        without, without_tied: the same with each sample taken out of its mean; NaN where it is
+            alone.
     """
 
     values: Tensor
@@ -177,7 +177,7 @@ class CentreHits:
 
 def centre_hits(side: Side, codes: Tensor) -> CentreHits:
     """Both forms of the centre index from one search of ``side`` (m, d) among the class means."""
-    codes = codes.unique(return_inverse=True)[1].to(side.rows.device)
+    codes = torch.unique(codes, return_inverse=True)[1].to(side.rows.device)
     centres, counts = _class_means(side.rows, codes)
     size = counts[codes].double()
     alone = torch.where(size > 1, 0.0, torch.nan)
@@ -185,8 +185,7 @@ def centre_hits(side: Side, codes: Tensor) -> CentreHits:
         return CentreHits(torch.ones_like(size), 0, 1 + alone, 0)
     means = Side.of(centres, side.plan, frame=side.frame)
     found = search_sides(side, 2, references=means, distances=False)
-    first, second = found.indices.T
-    own = first == codes
+    own = found.indices[:, 0] == codes
     hits, level = _hits_without(side, means, codes, size / (size - 1), found)
     tied = int((found.distances[:, 0] == found.distances[:, 1]).sum())
     return CentreHits(own.double(), tied, hits.double() + alone, int(level.sum()))

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import NotFiniteError
-from addnn_spec.indices.geometry import Block, Frame, Scratch, check_finite, column_chunks
+from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_finite, column_chunks
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import Fold, Spread
 from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.plan import ALIGNED
 from addnn_spec.runtime.record import Split
 from addnn_spec.runtime.samples import Batch
 from addnn_spec.runtime.scoring import Scorer
@@ -23,18 +24,37 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products
 
 
+class Room:
+    """The bytes that rows are held in, pass after pass: taken once, for the allocator does not give
+    all of them back between passes."""
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        with torch.inference_mode(False):
+            self._bytes = torch.empty(size, dtype=torch.uint8, device=device)
+        self._taken = 0
+
+    def clear(self) -> None:
+        """All may be taken again."""
+        self._taken = 0
+
+    def take(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+        """Room for (rows, width) values."""
+        first = self._taken
+        last = first + rows * width * dtype.itemsize
+        self._taken = -(-last // ALIGNED) * ALIGNED
+        return self._bytes[first:last].view(dtype).view(rows, width)
+
+
 class Whole:
     """All rows of a node: one tensor for train, one for test.
 
     `gauge`: its features' deviations on train are taken as the rows come.
     """
 
-    def __init__(self, rows: Sequence[int], like: Tensor, gauge: Spread | None = None) -> None:
-        with torch.inference_mode(False):
-            self.parts = tuple(
-                torch.empty(count, like.shape[1], dtype=like.dtype, device=like.device)
-                for count in rows
-            )
+    def __init__(
+        self, rows: Sequence[int], like: Tensor, room: Room, gauge: Spread | None = None
+    ) -> None:
+        self.parts = tuple(room.take(count, like.shape[1], like.dtype) for count in rows)
         self.gauge = gauge
 
     def take(self, number: int, batch: Batch, rows: Tensor) -> None:
@@ -68,12 +88,13 @@ class Sketched:
         rows: Sequence[int],
         picks: Sequence[Tensor],
         like: Tensor,
+        room: Room,
     ) -> None:
         self.fold, self.picks = fold, tuple(picks)
         self.weight = running.weight()
         self.shift = like.double().mean(dim=0)
-        self.parts = Whole(rows, like.new_empty(1, fold.width, dtype=torch.float32)).parts
-        self.checked = Whole([len(pick) for pick in picks], like).parts
+        self.parts = tuple(room.take(count, fold.width, torch.float32) for count in rows)
+        self.checked = tuple(room.take(len(pick), like.shape[1], like.dtype) for pick in picks)
         self.running = running
 
     def take(self, number: int, batch: Batch, rows: Tensor) -> None:
@@ -159,8 +180,10 @@ class Running:
 
         Raises `RuntimeRefusal` (E0614) where it does not.
         """
-        words = rows.contiguous().view(_BITS[rows.element_size()])
-        total = int(words.sum(dtype=torch.int64))
+        words = rows.contiguous().view(_BITS[rows.element_size()]).view(-1)
+        total = 0
+        for part in torch.split(words, STRIP):
+            total += int(part.sum(dtype=torch.int64))
         if self.seen.setdefault(number, total) != total:
             raise RuntimeRefusal(
                 "E0614",
@@ -203,19 +226,15 @@ class Part:
         first: int,
         last: int,
         like: Tensor,
+        room: Room,
         work: int,
     ) -> None:
         self.running = running
         self.block = max(64, min(_BLOCK, work // _ROW_BYTES))
         self.first, self.last = first, last
         self.batches = batches[first:last]
-        with torch.inference_mode(False):
-            self.rows = torch.empty(
-                sum(batch.rows for batch in self.batches),
-                like.shape[1],
-                dtype=like.dtype,
-                device=like.device,
-            )
+        count = sum(batch.rows for batch in self.batches)
+        self.rows = room.take(count, like.shape[1], like.dtype)
         self.filled = 0
         self.held: list[_Placed] = []
 

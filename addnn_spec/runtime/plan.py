@@ -14,6 +14,8 @@ from addnn_spec.indices.errors import BudgetError
 from addnn_spec.indices.neighbours import DEFAULT_BUDGET, search_plan
 
 _LARGEST_BATCH = 256
+_USUAL_BATCH = 64  # on a CPU larger ones are no faster
+ALIGNED = 64  # bytes
 _GAUGED = 32  # bytes a feature: mean, squares, weight, and one to work with
 _COPIES = 3  # of the largest value of a batch: the network's own, its input, a flattened copy
 
@@ -48,10 +50,14 @@ class Size:
         return self.width if self.width is not None and self.sketched else self.dimensions
 
     @property
+    def kept_bytes(self) -> int:
+        """Of one row that is held, its copies apart."""
+        return 4 * self.searched if self.sketched else self.row_bytes
+
+    @property
     def held_bytes(self) -> int:
         """Of one row that is held."""
-        own = 4 * self.searched if self.sketched else self.row_bytes
-        return own + 8 * self.copies * self.dimensions
+        return self.kept_bytes + 8 * self.copies * self.dimensions
 
 
 @dataclass(frozen=True)
@@ -79,23 +85,25 @@ class Plan:
     Attributes:
         passes: the holds of each.
         bytes: the most that is held at a time, the network and the data apart.
+        room: bytes of that for the rows that are held.
         work: bytes of that for one search.
         operations: of all searches.
     """
 
     passes: tuple[tuple[Hold, ...], ...]
     bytes: int
+    room: int
     work: int
     operations: float
 
 
 def batch_size(sizes: Sequence[Size], budget: int) -> int:
-    """The samples of a batch: 256, or what a quarter of the budget holds, a power of two."""
-    widest = max(size.row_bytes for size in sizes)
-    batch = _LARGEST_BATCH
-    while batch > 1 and _COPIES * batch * widest > budget // 4:
-        batch //= 2
-    return batch
+    """The samples of a batch, a power of two: up to 64 in a quarter of the budget, or up to 256 in
+    a sixteenth of it."""
+    row = _COPIES * max(size.row_bytes for size in sizes)
+    usual = min(_USUAL_BATCH, budget // 4 // row)
+    large = min(_LARGEST_BATCH, budget // 16 // row)
+    return 1 << max(usual, large, 1).bit_length() - 1
 
 
 def make_plan(
@@ -132,13 +140,14 @@ def make_plan(
     passes = packed.passes(mine)
     held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
     operations = sum(_operations(sizes[node].searched, splits) for node in mine)
-    return Plan(passes, streamed + work + results + held, work, operations)
+    room = max((sum(map(packed.kept, holds)) for holds in passes), default=0)
+    return Plan(passes, streamed + work + results + held, room, work, operations)
 
 
 def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
     """Bytes for the searches of one node: the usual, or the least that it needs."""
     usual = min(DEFAULT_BUDGET, budget // 4)
-    searches = [(max(splits), size.searched, order)]
+    searches = [(max(splits), size.searched, max(order, 2))]  # two class means, at the least
     if size.sketched:
         searches.append((size.checked, size.dimensions, 1))
     reason = ""
@@ -174,6 +183,13 @@ class _Packing:
     budget: int
     normalised: bool
     grams: int
+
+    def kept(self, hold: Hold) -> int:
+        """What the rows of a hold take, with what aligns them."""
+        size = self.sizes[hold.node]
+        rows = sum(self.rows[hold.first : hold.last])
+        checked = size.checked * self.splits * size.row_bytes
+        return size.kept_bytes * rows + checked + 2 * self.splits * ALIGNED
 
     def bytes(self, hold: Hold) -> int:
         """What a hold takes."""

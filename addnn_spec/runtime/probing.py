@@ -18,7 +18,7 @@ from addnn_spec.indices.query import CHECKED
 from addnn_spec.indices.space import Fold, Space, Spread
 from addnn_spec.runtime.between import Between, gram_of
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.holding import Gauge, Part, Running, Sketched, Whole
+from addnn_spec.runtime.holding import Gauge, Part, Room, Running, Sketched, Whole
 from addnn_spec.runtime.measuring import Measure, Passed, Rows, measured, wants_gram
 from addnn_spec.runtime.plan import Hold, Plan, Size, batch_size, make_plan
 from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
@@ -144,6 +144,7 @@ class Prober:
         except IndicesError as error:
             raise RuntimeRefusal("E0614", str(error)) from error
         self._sizes = sizes
+        self.scratch = Scratch()
         self.cka: CkaRecord | None = None
         self.between = Between()
         self.plan_for(())
@@ -197,9 +198,10 @@ class Prober:
             RuntimeRefusal: E0614, another value when a batch is computed again; a lost worker.
         """
         running: dict[int, Running] = {}
-        scratch = Scratch()
+        room = Room(self.plan.room, self.device)
         for number in range(self.passes):
-            holds = self._pass(number, running, scratch, progress)
+            room.clear()
+            holds = self._pass(number, running, room, progress)
             done = []
             for place, (hold, rows) in enumerate(holds.items()):
                 within = 0.5 + 0.5 * place / len(holds)
@@ -296,10 +298,10 @@ class Prober:
         )
 
     def _pass(
-        self, number: int, running: dict[int, Running], scratch: Scratch, progress: Progress
+        self, number: int, running: dict[int, Running], room: Room, progress: Progress
     ) -> dict[Hold, _Held]:
         """One pass over the batches; what this process holds of its nodes."""
-        flow = _Flow(self, number, running, scratch)
+        flow = _Flow(self, number, running, room)
         with untouched(self.module, self.settings.mode), flow.taps.installed():
             for step in range(flow.steps):
                 told = f"pass {number + 1} of {self.passes}"
@@ -336,23 +338,25 @@ class Prober:
         )
 
     def _records(self, rows: Whole | Part | Sketched | Gauge) -> dict[Split, IndexRecord]:
-        scorer, work = self.scorer, self.plan.work
+        scorer, work, scratch = self.scorer, self.plan.work, self.scratch
         if isinstance(rows, Part):
             return {s: scorer.record(s, rows.running.result(s)) for s in scorer.splits}
         assert not isinstance(rows, Gauge)
         if isinstance(rows, Sketched):
-            found = {s: scorer.record(s, scorer.search(s, rows.parts, work)) for s in scorer.splits}
-            return {s: checked(scorer, rows, s, index, work) for s, index in found.items()}
+            sides = scorer.sides(rows.parts, work, scratch=scratch)
+            found = {s: scorer.record(s, scorer.search(s, sides)) for s in scorer.splits}
+            return {s: checked(scorer, rows, s, index, work, scratch) for s, index in found.items()}
         parts, weight = rows.parts, None if rows.gauge is None else rows.gauge.weight()
         if self.settings.metric == "whiten":
             space = Space.of(parts[0], metric="whiten")  # scales of features change nothing there
             parts, weight = tuple(map(space.place, parts)), None
-        records: dict[Split, IndexRecord] = {}
-        for split in scorer.splits:
-            mine = parts[0 if split == "train" else 1]
-            centre = scorer.centre(split, mine, work, weight)
-            records[split] = scorer.record(split, scorer.search(split, parts, work, weight), centre)
-        return records
+        sides = scorer.sides(parts, work, weight, scratch)
+        return {
+            split: scorer.record(
+                split, scorer.search(split, sides), scorer.centre(split, sides, work)
+            )
+            for split in scorer.splits
+        }
 
     def _others(
         self, label: str, rows: Whole | Part | Sketched | Gauge
@@ -396,14 +400,14 @@ class _Flow:
     """One pass: batches in steps of one a process, each node's rows sent to their owner."""
 
     def __init__(
-        self, prober: Prober, number: int, running: dict[int, Running], scratch: Scratch
+        self, prober: Prober, number: int, running: dict[int, Running], room: Room
     ) -> None:
         self.prober = prober
         self.first = prober._first(number)  # noqa: SLF001
         self.batches = prober.feed.batches
         self.size = prober.exchange.size
         self.steps = -(-(len(self.batches) - self.first) // self.size)
-        self.running, self.scratch = running, scratch
+        self.running, self.room = running, room
         self.wanted: dict[tuple[str, int], tuple[int, int]] = {}
         self.holds: dict[int, Hold] = {}
         self.held: dict[Hold, _Held] = {}
@@ -467,9 +471,9 @@ class _Flow:
         normalised = settings.normalisation == "z-score"
         if hold.whole and not size.sketched:
             gauge = Spread(rows.shape[1], rows.device) if normalised else None
-            return Whole(scorer.rows, rows, gauge)
+            return Whole(scorer.rows, rows, self.room, gauge)
         keeps = settings.cka or wants_gram(settings.measures)
-        fresh = Running(scorer, self.scratch, keeps_gram=keeps)
+        fresh = Running(scorer, prober.scratch, keeps_gram=keeps)
         running = self.running.setdefault(hold.node, fresh)
         if running.broken:
             return _Broken(running.broken)
@@ -478,8 +482,9 @@ class _Flow:
         if size.sketched:
             fold = Fold(size.searched, settings.seed)
             picks = drawn_to_check(scorer.rows, size.checked, settings.seed)
-            return Sketched(running, fold, scorer.rows, picks, rows)
-        return Part(running, prober.feed.batches, hold.first, hold.last, rows, prober.plan.work)
+            return Sketched(running, fold, scorer.rows, picks, rows, self.room)
+        batches, work = prober.feed.batches, prober.plan.work
+        return Part(running, batches, hold.first, hold.last, rows, self.room, work)
 
 
 @dataclass(frozen=True)

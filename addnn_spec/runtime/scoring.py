@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
-from addnn_spec.indices.neighbours import Neighbours, search
-from addnn_spec.indices.separation import KINDS, agreement, center_separation_index
+from addnn_spec.indices.geometry import Scratch
+from addnn_spec.indices.neighbours import Neighbours, Side, search_plan, search_sides
+from addnn_spec.indices.separation import KINDS, agreement, centre_hits
 from addnn_spec.indices.smoothness import FORMS, TargetSpread
 from addnn_spec.runtime.record import IndexRecord, SketchRecord, Split, pack, standard_error
 from addnn_spec.runtime.samples import Feed
@@ -58,22 +59,28 @@ class Scorer:
         """Codes for the search: of the samples, and of their references; None for targets."""
         return self._sides(split) if self.classes else (None, None)
 
-    def search(
-        self, split: Split, parts: tuple[Tensor, ...], work: int, weight: Tensor | None = None
-    ) -> Neighbours:
-        """The neighbours of a split among rows held whole, one tensor for train and test each.
+    def sides(
+        self,
+        parts: Sequence[Tensor],
+        work: int,
+        weight: Tensor | None = None,
+        scratch: Scratch | None = None,
+    ) -> tuple[Side, ...]:
+        """Rows held whole, one tensor for train and test each, ready for the searches in `work`
+        bytes; `weight` (d,) multiplies features first."""
+        plan = search_plan(max(self.rows), parts[0].shape[1], max(self.order, 2), budget=work)
+        train = Side.of(parts[0], plan, weight, scratch=scratch)
+        return train, *(Side.of(part, plan, frame=train.frame) for part in parts[1:])
 
-        `weight` (d,) multiplies features first.
-        """
+    def search(self, split: Split, sides: Sequence[Side]) -> Neighbours:
+        """The neighbours of a split."""
         mine, others = self.labels(split)
-        return search(
-            parts[0 if split == "train" else 1],
+        return search_sides(
+            sides[0 if split == "train" else 1],
             self.order,
-            references=parts[0] if split == "cross" else None,
+            references=sides[0] if split == "cross" else None,
             labels=mine,
             reference_labels=others,
-            weight=weight,
-            budget=work,
             distances=False,
         )
 
@@ -146,25 +153,16 @@ class Scorer:
             encoding=encoding,
         )
 
-    def centre(
-        self, split: Split, rows: Tensor, work: int, weight: Tensor | None = None
-    ) -> dict[str, float]:
-        """The centre index with and without the sample itself, where class means (and the rows,
-        if weighted) fit into `work`; left out where it is not defined."""
-        d = rows.shape[1]
-        needed = d * (2048 + 24 * self.classes) + (0 if weight is None else 8 * rows.numel())
-        if split == "cross" or not self.classes or needed > work:
+    def centre(self, split: Split, sides: Sequence[Side], work: int) -> dict[str, float]:
+        """The centre index with and without the sample itself, where class means fit into `work`;
+        left out where it is not defined."""
+        side = sides[0 if split == "train" else 1]
+        if split == "cross" or not self.classes or 16 * self.classes * side.rows.shape[1] > work:
             return {}
-        if weight is not None:
-            rows = rows * weight
-        codes, _ = self._sides(split)
-        values = {}
-        for name, out in (("centre", False), ("centre_loo", True)):
-            try:
-                result = center_separation_index(rows, codes, leave_one_out=out, budget=work)
-            except UndefinedIndexError:
-                continue
-            values[name] = result.value
+        found = centre_hits(side, self._sides(split)[0])
+        values = {"centre": float(found.values.mean())}
+        if not bool(found.without.isnan().all()):
+            values["centre_loo"] = float(found.without.nanmean())
         return values
 
     def chance(self) -> dict[Split, float]:
@@ -190,15 +188,17 @@ def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
 
 
 def checked(
-    scorer: Scorer, rows: Sketched, split: Split, index: IndexRecord, work: int
+    scorer: Scorer, rows: Sketched, split: Split, index: IndexRecord, work: int, scratch: Scratch
 ) -> IndexRecord:
     """A sketched index with what the same sketch is off by on the samples held with all values."""
     some = scorer.at(rows.picks)
     folded = tuple(
         part[pick.to(part.device)] for part, pick in zip(rows.parts, rows.picks, strict=True)
     )
-    exact = some.record(split, some.search(split, rows.checked, work, rows.weight)).value
-    sketched = some.record(split, some.search(split, folded, work)).value
+    exact, sketched = (
+        some.record(split, some.search(split, some.sides(parts, work, weight, scratch))).value
+        for parts, weight in ((rows.checked, rows.weight), (folded, None))
+    )
     count = len(rows.picks[0])
     found = SketchRecord(
         width=rows.fold.width, seed=rows.fold.seed, samples=count, exact=exact, sketched=sketched

@@ -12,6 +12,7 @@ Images are made up, or those of the file or folder in ``ADDNN_IMAGES`` (of 32×3
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -87,7 +88,7 @@ class Watch:
         if not self.wanted:
             raise Stopped
         self.prober = prober
-        self.passes = max(1, round(self.wanted * prober.passes))
+        self.passes = math.ceil(self.wanted * prober.passes)
         self.plain = deepcopy(prober.module).eval()
         self.batch = torch.rand(prober.batch, *prober.feed.first()[0].shape[1:])
         self.factors = torch.rand(1024, 8192), torch.rand(8192, 1024)

@@ -185,7 +185,7 @@ def test_a_stopped_run_is_kept_and_gone_on_with(
 ) -> None:
     path = tmp_path / "run.json"
     options: dict[str, Any] = {
-        "budget": 5_000_000,
+        "budget": 3_500_000,
         "batch": 32,
         "nodes": ["stage1.0.conv", "fc2"],
         "samples": 120,
