@@ -102,6 +102,14 @@ device_options = _all(
 )  # fmt: skip
 """Options of a command that runs a network."""
 
+normalisation_option = click.option(
+    "--normalisation",
+    type=click.Choice(["none", "z-score"]),
+    default="none",
+    show_default=True,
+    help="z-score: each feature over its standard deviation on train.",
+)
+
 
 @click.command("probe")
 @click.argument("spec", type=Spec())
@@ -150,13 +158,7 @@ device_options = _all(
     metavar="NAME",
     help="classification_rate, linear_probe, nc1, effective_rank, two_nn, cka; repeatable.",
 )
-@click.option(
-    "--normalisation",
-    type=click.Choice(["none", "z-score"]),
-    default="none",
-    show_default=True,
-    help="z-score: each feature over its standard deviation on train.",
-)
+@normalisation_option
 @click.option(
     "--metric",
     type=click.Choice(["euclidean", "whiten"]),

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options
+from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options, normalisation_option
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.report import OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
@@ -34,6 +34,7 @@ _PREPARED = {"layout", "channels", "resize", "crop", "mean", "std"}
     metavar="N",
     help="Choose up to N features greedily on train, and score them on test.",
 )
+@normalisation_option
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The ranks.json to write.")
@@ -98,7 +99,12 @@ def request(
     from addnn_spec.probes.run import Request, pick_device
     from addnn_spec.runtime.probing import Settings
 
-    settings = Settings(precision=precision, device=pick_device(device), budget=budget)  # type: ignore[arg-type]  # click has checked it
+    settings = Settings(
+        precision=precision,  # type: ignore[arg-type]  # click has checked it
+        device=pick_device(device),
+        budget=budget,
+        normalisation=given.get("normalisation", "none"),
+    )
     return Request(
         samples=given["samples"],
         seed=given["seed"],

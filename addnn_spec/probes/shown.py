@@ -97,8 +97,9 @@ class ProbeRun:
         version = self.record.versions["addnn_spec"]
         return (
             "@misc{kalhor2019evaluation,\n"
-            "  author = {Kalhor, Mohsen and others},\n"
-            "  title  = {Evaluation of dataflow through layers of deep neural networks},\n"
+            "  author = {Kalhor, Ahmad and others},\n"
+            "  title  = {Evaluation of dataflow through layers of deep neural networks in "
+            "classification and regression problems},\n"
             "  year   = {2019},\n"
             "  note   = {arXiv:1906.05156},\n"
             "}\n"

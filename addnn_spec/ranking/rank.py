@@ -25,6 +25,7 @@ def rank(
     train: Any,
     test: Any = None,
     subset: int = 0,
+    normalize: bool = False,
     samples: int = 2000,
     seed: int = 0,
     task: Task | None = None,
@@ -37,12 +38,18 @@ def rank(
 
     `models` is a `models.toml`, or a list of `Model`s or of their fields, where `net` can also be
     a loaded `Network` or a live `nn.Module`. `subset` is the most features to choose greedily on
-    train and to score on test. `output` is a file for the ranking: networks that stand there,
-    measured on the same data in the same way, are not measured again. The rest is as in `probe`.
+    train and to score on test. `normalize` is as in `probe`, and for the subset, too. `output` is a
+    file for the ranking: networks that stand there, measured on the same data in the same way, are
+    not measured again. The rest is as in `probe`.
 
     Raises `DiagnosticError` as `probe` does, and E0612 for a subset without test data.
     """
-    settings = Settings(precision=precision, device=pick_device(device), budget=budget)
+    settings = Settings(
+        precision=precision,
+        device=pick_device(device),
+        budget=budget,
+        normalisation="z-score" if normalize else "none",
+    )
     request = Request(
         samples=samples,
         seed=seed,
@@ -116,6 +123,13 @@ def _train(ranked: Ranked) -> IndexRecord:
     return found
 
 
+def _scaled(rows: Rows) -> Rows:
+    """Each feature over its standard deviation on train, as in `normalize=True`."""
+    weight = 1 / (rows.train.double().std(dim=0) + 1e-10)
+    test = None if rows.test is None else rows.test * weight
+    return replace(rows, train=rows.train * weight, test=test)
+
+
 def _measured(
     model: Model, train: Any, test: Any, request: Request, limit: int, before: Ranked | None
 ) -> Ranked:
@@ -126,7 +140,8 @@ def _measured(
         if rows.test is None:
             message = "a subset is chosen on train and scored on test: give --test"
             raise DiagnosticError(Diagnostic("E0612", message))
-        chosen.append(greedy_subset(rows, limit))
+        scaled = request.settings.normalisation == "z-score"
+        chosen.append(greedy_subset(_scaled(rows) if scaled else rows, limit))
         return chosen[-1].chosen[chosen[-1].best - 1]
 
     measures = {f"subset of {limit}": choose} if limit else {}

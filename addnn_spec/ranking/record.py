@@ -118,8 +118,9 @@ class Ranking(BaseModel):
         subsets = [_subset_line(ranked) for ranked in self.models if ranked.subset is not None]
         run = self.models[0].run
         note = (
-            f"m = {run.m}, seed {run.options.seed}, ± one standard error; one place: no difference "
-            "measured on train from the first there, by paired differences"
+            f"m = {run.m}, seed {run.options.seed}, normalisation {run.options.normalisation}, "
+            "± one standard error; one place: no difference measured on train from the first "
+            "there, by paired differences"
         )
         return "\n".join([*tables, *subsets, note])
 

@@ -129,6 +129,24 @@ def test_rank_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "raw: " in shown.out and "(chosen on it), test" in shown.out
 
 
+def test_normalised_features_have_the_published_index(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wine, z-scored: docs/indices.md, "Golden values"; all features chosen are the whole."""
+    spec = tmp_path / "wine.net"
+    spec.write_text("network Wine() { input x: float[N, 13] output y = x -> Linear(3) }")
+    path = models(tmp_path, '[[model]]\nnet = "wine.net"\nnode = "x"\n')
+    (found,) = rank(path, train="wine", test="wine", subset=13, normalize=True).models
+    index = found.on("train")
+    assert index is not None and found.subset is not None
+    assert round(index.value, 6) == 0.955056
+    assert index.values["centre"] == pytest.approx(0.977528, abs=5e-7)
+    assert round(found.subset.chosen[-1], 6) == round(found.subset.scored[-1], 6) == 0.955056
+    assert command(["rank", str(path), "--data", "wine", "--normalisation", "z-score"]) == 0
+    shown = capsys.readouterr().out
+    assert "0.9551" in shown and "normalisation z-score" in shown
+
+
 def test_a_stopped_ranking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[[model]]\nnet = "Digits"\n[[model]]\nnet = "Digits"\nname = "raw"\nnode = "image"\n'
     path, output = models(tmp_path, text), tmp_path / "ranks.json"
