@@ -256,6 +256,7 @@ class Blocks(Operators):
     ) -> Built:
         """Seal a builder whose value is known."""
         if isinstance(value, Poison):
+            builder.check_labels()
             return Built(None, None)
         refs = tuple(Output("", (builder.use(tensor),)) for tensor in flatten(value))
         graph = builder.seal(refs, arguments)

@@ -427,6 +427,10 @@ class Builder:
             )
         return names
 
+    def check_labels(self) -> None:
+        """Tell the labels that clash, where other mistakes leave no graph to seal."""
+        self._names(set(range(len(self.entries))))
+
     def _auto(self, entry: Entry, taken: dict[str, Span], following: dict[str, int]) -> str:
         base = (
             entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)

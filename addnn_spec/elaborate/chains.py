@@ -85,6 +85,7 @@ class Chains(Blocks):
             turns = turns[:1]
         if label is None or label == "_":
             return self._run_turns(core, turns, flow, frame, placed)
+        refuse_bomb(core, len(turns), frame.env, self.ctx, labelled=True)
         return self._run_labelled(core, turns, flow, frame, Naming(label, "", placed))
 
     def label(self, text: ast.Text, frame: Frame) -> str:

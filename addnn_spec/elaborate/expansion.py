@@ -18,16 +18,21 @@ Loop = ast.For | ast.Repeat | ast.Comprehension
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Nodes that are written out, and compile-time steps."""
+    """Nodes that are written out, nodes as often as they run, and compile-time steps."""
 
     nodes: int = 0
+    instances: int = 0
     steps: int = 0
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.nodes + other.nodes, self.steps + other.steps)
+        return Work(
+            self.nodes + other.nodes,
+            self.instances + other.instances,
+            self.steps + other.steps,
+        )
 
     def times(self, turns: int) -> Work:
-        return Work(turns * self.nodes, turns * self.steps)
+        return Work(turns * self.nodes, turns * self.instances, turns * self.steps)
 
 
 _STEP = Work(steps=1)
@@ -43,14 +48,14 @@ def elements(body: ast.Body) -> tuple[ast.Element, ...]:
     return body.items  # type: ignore[return-value]
 
 
-def refuse_bomb(loop: Loop, turns: int, env: Env, ctx: Context) -> None:
-    """E0503 or E0504 for a loop that certainly takes more than the limits; its turns themselves are
-    charged already."""
+def refuse_bomb(loop: Loop, turns: int, env: Env, ctx: Context, *, labelled: bool = False) -> None:
+    """E0503, E0504 or E0507 for a loop that certainly takes more than the limits; its turns
+    themselves are charged already. Equal turns of a labelled one are built once."""
     turn = Forecast(loop, env, ctx).turn()
     least = turn.times(turns)
     runs = isinstance(loop, ast.For | ast.Repeat) and loop.body.kind != "statements"
     joined = runs and turn.nodes == 1  # equal turns of one element may become one node
-    if not joined and ctx.nodes + least.nodes > ctx.limits.nodes:
+    if not (joined or labelled) and ctx.nodes + least.nodes > ctx.limits.nodes:
         ctx.fail(
             "E0503",
             f"this loop writes out {least.nodes:,} nodes; "
@@ -60,13 +65,21 @@ def refuse_bomb(loop: Loop, turns: int, env: Env, ctx: Context) -> None:
             if runs
             else "make the loops smaller, or raise the limit with --limit-nodes",
         )
-    if ctx.steps + least.steps > ctx.limits.steps:
+    if not labelled and ctx.steps + least.steps > ctx.limits.steps:
         ctx.fail(
             "E0504",
             f"this takes at least {least.steps:,} compile-time steps; "
             f"{ctx.limits.steps:,} are allowed",
             loop.span,
             help="make the loops smaller, or raise the limit with --limit-steps",
+        )
+    if least.instances > ctx.limits.instances:
+        ctx.fail(
+            "E0507",
+            f"this unfolds to at least {least.instances:,} nodes; "
+            f"{ctx.limits.instances:,} are allowed",
+            loop.span,
+            help="make the loops smaller, or raise the limit with --limit-instances",
         )
 
 
@@ -104,10 +117,11 @@ class Forecast:
         if isinstance(core, ast.If):
             return Work()
         if isinstance(core, ast.Layer):
-            return Work(nodes=int(self._makes_node(core.name)))
-        if label is not None and label.parts != ("_",):
-            return Work(nodes=1)
-        return self._body(core) if isinstance(core, ast.Body) else self._loop(core)
+            made = int(self._makes_node(core.name))
+            return Work(nodes=made, instances=made)
+        inner = self._body(core) if isinstance(core, ast.Body) else self._loop(core)
+        labelled = label is not None and label.parts != ("_",)
+        return Work(nodes=1, instances=inner.instances) if labelled else inner
 
     def _expr(self, expr: Any) -> Work:
         if isinstance(expr, ast.Chain):

@@ -54,7 +54,10 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
     elaborator.run_statements(target.node.body, frame)
     outputs = _outputs(elaborator, builder, target)
-    return None if outputs is None else builder.seal(outputs, arguments)
+    if outputs is None:
+        builder.check_labels()
+        return None
+    return builder.seal(outputs, arguments)
 
 
 def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[Output, ...] | None:

@@ -44,6 +44,11 @@ BOMBS: dict[str, tuple[str, set[str]]] = {
         "let n = 1000\nlet a = [i for i in 0..n for j in 0..n for k in 0..n]\n", {"E0504"},
     ),
     "labelled repeats": (net(f"output y = x -> {labelled(10, 'ReLU', 'repeat 10')}"), {"E0507"}),
+    "labelled loops": (
+        net("output y = x -> a: for i in 0..1000 { b: for j in range(1000) { c: for k in 0..1000 "
+            "{ Linear(i + j + k + 1) } } }"),
+        {"E0507"},
+    ),
     "weights": (net(f"output y = x -> {labelled(9, 'Conv2d(3, 1)', 'repeat 10')}"), {"E0507"}),
     "a long repeat": (net("output y = x -> a: repeat 1000000000 { ReLU }"), {"E0507"}),
     "doubling blocks": (
