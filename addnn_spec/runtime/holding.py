@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -144,15 +144,15 @@ class Running:
         """What features are multiplied by; None without normalisation."""
         return None if self.spread is None else self.spread.weight()
 
-    def block(self, batch: Batch, rows: Tensor) -> Block:
-        """The rows as a block; the first ones set the frame."""
-        largest = check_finite(rows, batch.first_row)
+    def block(self, first: int, rows: Tensor) -> Block:
+        """The rows from `first` on as a block; the first ones set the frame."""
+        largest = check_finite(rows, first)
         if self.frame is None:
             self._begin(rows)
         assert self.frame is not None
         if largest * self.heaviest > _FARTHEST:
             raise NotFiniteError("values of some samples are larger than others' by 2^20 or more")
-        return self.frame.block(batch.first_row, rows)
+        return self.frame.block(first, rows)
 
     def _begin(self, rows: Tensor) -> None:
         scorer = self.scorer
@@ -245,32 +245,26 @@ class Part:
         running = self.running
         running.check_twin(number, rows)
         if number >= self.last:
-            streamed = _Placed(batch.split, running.block(batch, rows))
+            streamed = _Placed(batch.split, running.block(batch.first_row, rows))
             for placed in self.held:
                 running.meet(placed, streamed)
             return
-        kept = self.rows[self.filled : self.filled + batch.rows]
-        kept.copy_(rows)
+        self.rows[self.filled : self.filled + batch.rows] = rows
         self.filled += batch.rows
-        mine = _Placed(batch.split, running.block(batch, kept))
-        for placed in [*self.held, mine]:
-            running.meet(placed, mine)
-        self.held.append(mine)
-        if number == self.last - 1:
-            self.held = self._joined()
+        if self.filled == len(self.rows):
+            for mine in self._blocks():
+                self.held.append(mine)
+                for placed in self.held:
+                    running.meet(placed, mine)
 
-    def _joined(self) -> list[_Placed]:
-        """The held rows in larger blocks, for the many visits to come."""
-        frame = self.running.frame
-        assert frame is not None
-        joined: list[_Placed] = []
+    def _blocks(self) -> Iterator[_Placed]:
+        """The held rows in few blocks: each visit reads both of its blocks anew."""
         offset = 0
         for split in sorted({batch.split for batch in self.batches}):
             mine = [batch for batch in self.batches if batch.split == split]
             count = sum(batch.rows for batch in mine)
             for start in range(0, count, self.block):
                 rows = self.rows[offset + start : offset + min(start + self.block, count)]
-                block = frame.block(mine[0].first_row + start, rows)
-                joined.append(_Placed(split, block))
+                block = self.running.block(mine[0].first_row + start, rows)
+                yield _Placed(split, block)
             offset += count
-        return joined

@@ -1,4 +1,4 @@
-"""``make bench`` prints what bench_probes measures, and fails where a goal is missed."""
+"""``make bench`` prints what bench_probes measures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.benchmarks.bench_probes import PARTS
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize("part", PARTS)
-def test_probing_reaches_its_goals(part: str) -> None:
+def test_probing_benchmark_runs(part: str) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.bench_probes", part]
-    assert subprocess.run(command).returncode == 0
+    subprocess.run(command, check=True)
