@@ -468,8 +468,8 @@ def _short_classes(data: DataRecord, order: int) -> list[str]:
         short = sum(0 < count <= order for count in split.counts) if split is not None else 0
         if short:
             notes.append(
-                f"{short} classes of {name} have {order} samples or fewer: "
-                f"no sample of theirs has {order} neighbours of its class"
+                f"{name}: of {short} of {len(data.classes)} classes there are {order} samples or "
+                f"fewer: none of these has {order} neighbours of its class"
             )
     return notes
 

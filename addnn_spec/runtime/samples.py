@@ -398,9 +398,8 @@ def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
     names = [wanted.name for wanted in expected]
     given = source.inputs or names[:1]
     if sorted(given) != sorted(names):
-        raise DataError(
-            f"the network takes {', '.join(names)}, and {source.name} holds {', '.join(given)}"
-        )
+        held = ", ".join(source.inputs) or "one input"
+        raise DataError(f"the network takes {', '.join(names)}, and {source.name} holds {held}")
     order = [list(given).index(name) for name in names]
     read = source.read
 

@@ -420,4 +420,7 @@ def test_classes_too_small_to_say_anything_are_noted() -> None:
     one = probe("Digits", train=(x, np.zeros(50, int)), nodes="output")
     assert any("there is one class" in note for note in one.record.notes)
     few = probe("Digits", train=(x, np.where(y == 0, np.arange(50), y)), nodes="output")
-    assert any(note.startswith("10 classes of train have 2 samples") for note in few.record.notes)
+    assert any(
+        note.startswith("train: of 10 of 14 classes there are 2 samples")
+        for note in few.record.notes
+    )
