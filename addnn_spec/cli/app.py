@@ -47,8 +47,9 @@ class LazyGroup(click.Group):
             return None
         module, function = COMMANDS[name][0].split(":")
         command = getattr(import_module(f"addnn_spec.cli.{module}"), function)
-        gc.freeze()  # modules live to the end: no collection needs to look at them
-        gc.enable()
+        if not gc.isenabled():  # the first command of this process
+            gc.freeze()  # modules live to the end: no collection needs to look at them
+            gc.enable()
         assert isinstance(command, click.Command)
         return command
 
