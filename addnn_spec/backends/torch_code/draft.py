@@ -263,6 +263,9 @@ class _Drafter:
             return
         self._emission.need(*op.support)
         functional = None if node.module else functional_form(node, inputs)
+        if isinstance(functional, In) and not self._emission.probes:
+            self._pass_on(node, operands[functional.index])
+            return
         if functional is not None:
             code = with_leaves(collapsed(_bind(functional, operands, None), self._lengths))
             if op.creates:
@@ -281,6 +284,14 @@ class _Drafter:
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
         self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=is_fresh(op))
+
+    def _pass_on(self, node: Node, operand: Tree) -> None:
+        """The input itself: no statement, and the text's name for what was made last."""
+        self._trees[Ref(node.id)] = operand
+        made = self._draft.steps[-1] if self._draft.steps else None
+        if made and node.value_names and not any(made.names):
+            if [Value(value) for value in made.outputs] == [operand]:
+                self._draft.steps[-1] = replace(made, names=node.value_names)
 
     def _grouped(self, node: Node, form: Form) -> Iterator[Tree]:
         """The arguments of a call, those of a list input as a list."""

@@ -586,6 +586,15 @@ def test_an_activation_overwrites_only_what_nobody_else_reads() -> None:
         assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
+def test_an_identity_is_no_statement() -> None:
+    text = in_network("h = x -> Identity -> Tanh -> Identity\n  output y = h + x -> Identity")
+    assert body_of(source_of(text), "Test") == [
+        "h = torch.tanh(x)", "y: Tensor = h + x", "return y",
+    ]  # fmt: skip
+    assert source_of(text, probes=True).count("self.tap('identity") == 0
+    assert source_of(text, probes=True).count('self.tap("identity') == 3
+
+
 def test_a_buffer_of_one_number_has_its_whole_shape() -> None:
     body = "buffer b: float[8] = 2.5\n buffer c: int[2, 8] = 3\n output y = x * b + c[0]"
     buffers = dict(built(graph_of(in_network(body))).named_buffers())
