@@ -59,7 +59,7 @@ def load_weights(
     _note_conversions(given, wanted, notes)
     module.load_state_dict(given, strict=False)
     for note in notes:
-        warnings.warn(f"{name}: {note}", WeightsNote, stacklevel=3)
+        warnings.warn(f"{name}: {note}", WeightsNote, stacklevel=4)  # of `Network.build`
 
 
 def _unwrapped(found: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:

@@ -25,8 +25,9 @@ def test_transfer_learning(tmp_path: Path) -> None:
     pretrained = load("ResNet18").build()
     save_file(pretrained.state_dict(), path)
 
-    with pytest.warns(WeightsNote, match="new, as initialised: fc$"):
+    with pytest.warns(WeightsNote, match="new, as initialised: fc$") as noted:
         module: Any = load("ResNet18", classes=10).build(path, freeze="layer[1-4].*", new_head=True)
+    assert noted[0].filename == __file__  # the line that built it, none of ours
     assert module.fc.out_features == 10
     kept = pretrained.get_parameter("layer1.0.conv1.weight")
     assert torch.equal(module.layer1[0].conv1.weight, kept)
