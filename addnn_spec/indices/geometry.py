@@ -24,6 +24,7 @@ from addnn_spec.indices.errors import NotFiniteError, ShapeError
 CHUNK = 1024  # columns summed at a time: fixed, so that a result never depends on the budget
 RUN = 64  # squares of a norm that are summed in float32
 STRIP = 2**16  # values worked on at a time: so many stay in a core's cache
+STAIR = 256  # rows at a time of a block with itself
 PADDING = 256  # rows and columns of a block of bounds are padded to this, for whole vectors
 PAIRS = 64  # pairs whose float64 differences are held at a time
 _UNIT = 2.0**-24
@@ -244,20 +245,21 @@ class Frame:
         bounds[rows:] = math.inf
         bounds[:, columns:] = math.inf
         inner = bounds[:rows, :columns]
+        tiles = [(slice(None), slice(None))]
         itself = queries.rows is references.rows
-        halves = [(slice(None), slice(None))]
         if itself:  # what lies below the diagonal is above it as well
-            halves = [(slice(rows // 2), slice(None)), (slice(rows // 2, None),) * 2]
+            steps = range(0, rows, STAIR)
+            tiles = [(slice(step, step + STAIR), slice(step, None)) for step in steps]
         for strip in strips(max(rows, columns), self.width):
             held = queries.centred
             left = self.centre(queries.rows, strip, "left") if held is None else held[:, strip]
             right = self.centre(references.rows, strip, "right", twice=True)
             for part in column_chunks(left.shape[1]):
                 first = strip.start == part.start == 0
-                for a, b in halves:
+                for a, b in tiles:
                     self._multiply(left[a, part], right[b, part], inner[a, b], first=first)
-        if itself:
-            inner[rows // 2 :, : rows // 2] = inner[: rows // 2, rows // 2 :].T
+        for a, _ in tiles if itself else ():
+            inner[a.stop :, a] = inner[a, a.stop :].T
         inner.add_(queries.norms[:, None]).add_(references.norms)
         return bounds
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from addnn_spec.indices.errors import BudgetError, OptionError, ShapeError, UndefinedIndexError
 from addnn_spec.indices.geometry import (
     CHUNK,
+    STAIR,
     STRIP,
     Block,
     Frame,
@@ -28,7 +29,6 @@ from addnn_spec.indices.geometry import (
 
 DEFAULT_BUDGET = 110 * 2**20
 _BLOCKS = (1024, 768, 512, 256, 128, 64, 32, 16)
-_PARTS = 4  # wide samples are cut into at least so many: pairs on the diagonal are met twice
 _GROUP = 16  # bounds are first reduced to minima of so many
 AMONG = ("all", "same", "other")
 
@@ -84,8 +84,6 @@ def search_plan(
     least = 0
     for rows in _BLOCKS:
         size = min(rows, max(m, other))
-        if d > CHUNK and size > 256:
-            size = max(256, min(size, math.ceil(m / _PARTS)))
         for keep in (True, False):
             least = _working_bytes(size, m, other, d, order, keep)
             if least <= budget:
@@ -106,8 +104,7 @@ def _working_bytes(block: int, m: int, references: int, d: int, order: int, keep
 def _operations(m: int, references: int | None, d: int, block: int) -> int:
     if references is not None:
         return 2 * m * references * d
-    count = math.ceil(m / block)
-    return d * m * m * (count + 1) // count
+    return d * m * (m + min(block, STAIR))  # of a block on the diagonal, a staircase
 
 
 class RunningNeighbours:
