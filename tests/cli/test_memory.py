@@ -19,7 +19,7 @@ network Net {{
 def _alive() -> Counter[str]:
     gc.collect()
     kinds = (type(found) for found in gc.get_objects())
-    return Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("addnn_spec"))
+    return Counter(kind.__name__ for kind in kinds if str(kind.__module__).startswith("addnn_spec"))
 
 
 def _run(addnn: Addnn, first: int, last: int) -> None:
