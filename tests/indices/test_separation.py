@@ -297,3 +297,20 @@ def test_centre_and_triplets_without_partners_are_refused() -> None:
         local_triplets(X, [0, 1, 2])
     with pytest.raises(UndefinedIndexError):
         local_triplets(X, [0, 0, 0])
+
+
+@pytest.mark.parametrize(("m", "d", "offset"), [(60, 3, 0.0), (80, 2100, 1e4), (33, 700, -50.0)])
+def test_both_centre_indices_are_those_of_float64_distances(m: int, d: int, offset: float) -> None:
+    generator = torch.Generator().manual_seed(m)
+    X = torch.randn(m, d, generator=generator) + offset
+    codes = torch.randint(0, 5, (m,), generator=generator)
+    rows, size = X.double(), torch.bincount(codes)[codes]
+    means = torch.stack([rows[codes == k].mean(dim=0) for k in range(5)])
+    distances = (rows[:, None] - means).square().sum(dim=2).sqrt()
+    plain = (distances.argmin(dim=1) == codes).double().mean()
+    distances[torch.arange(m), codes] *= size / (size - 1)
+    without = (distances.argmin(dim=1) == codes).double().mean()
+    assert float(center_separation_index(X, codes)) == pytest.approx(float(plain))
+    assert float(center_separation_index(X, codes, leave_one_out=True)) == pytest.approx(
+        float(without)
+    )
