@@ -40,13 +40,16 @@ grammar: $(READY) ## the parse table, from grammar/net.lark
 	$(BIN)/python -m addnn_spec.syntax.generate
 
 test: lint ## lint, then the quick tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-test-all: lint ## lint, then all tests but the benchmarks
-	$(BIN)/python -m pytest -q -n 2 -m "not benchmark"
+test-all: lint ## lint, then all tests
+	$(BIN)/python -m pytest -q -n 2
 
 bench: $(READY) ## measure, and print the figures
-	$(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks
+	$(BIN)/python -m tests.benchmarks.bench_compiler
+	$(BIN)/python -m tests.benchmarks.bench_indices
+	$(BIN)/python -m tests.benchmarks.bench_probes
+	$(BIN)/python -m tests.benchmarks.bench_sequences
 
 demo: $(READY) ## check, summarise, draw, compile and train a small network
 	$(BIN)/addnn demo

@@ -1,10 +1,10 @@
 """The hierarchical graph of a network: what elaboration builds and every later stage reads.
 
-A `Graph` is a networkx `MultiDiGraph` whose vertices are integers, each with one frozen `Node`
-under the attribute `"node"`; an edge per tensor that flows (two for `x + x`), with `port` (which
-output of the source) and `slot` (which input of the target). A use of a block, and a labelled
-brace, is a node that *calls* a sub-`Graph`; equal uses share one. Vertices are numbered in
-topological order.
+A `Graph` holds frozen `Node`s, numbered in topological order; each names the tensors that it reads.
+Its `nx` is the same as a networkx `MultiDiGraph`, made when first asked for: a vertex for each
+number with its node under the attribute `"node"`, an edge per tensor that flows (two for `x + x`),
+with `port` (which output of the source) and `slot` (which input of the target). A use of a block,
+and a labelled brace, is a node that *calls* a sub-`Graph`; equal uses share one.
 
 A node may stand for a run of `times` equal nodes in a row, each fed by the one before: turn after
 turn of a `repeat`. Their names count up from the node's (`0`, `1`, …; `block`, `block_2`, …). In a
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.init import Init
 from addnn_spec.source import Span
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
 
 
 class Ref(NamedTuple):
@@ -177,23 +178,35 @@ class Graph:
     """How many characters a node's path has at most, below this graph."""
     facts: tuple[Any, ...] = ()
     """In a network, what `assert` states about symbolic sizes, in order."""
-    nx: nx.MultiDiGraph[int] = field(default_factory=lambda: nx.MultiDiGraph(), repr=False)
+    members: dict[int, Node] = field(default_factory=dict, repr=False)
+    """The nodes by their numbers, in topological order."""
+    _nx: MultiDiGraph[int] | None = field(default=None, init=False, repr=False)
 
     def add(self, node: Node) -> None:
         """Append a node; what it reads must be there already."""
-        self.nx.add_node(node.id, node=node)
-        for slot, ref in enumerate(node.inputs):
-            if ref is not None:
-                self.nx.add_edge(ref.node, node.id, port=ref.port, slot=slot)
+        self.members[node.id] = node
+        self._nx = None
+
+    @property
+    def nx(self) -> MultiDiGraph[int]:
+        """The graph as networkx has it. What is changed in it does not change this graph."""
+        if self._nx is None:
+            from networkx import MultiDiGraph  # slow to import, and not needed to read a spec
+
+            self._nx = MultiDiGraph()
+            for node in self.nodes():
+                self._nx.add_node(node.id, node=node)
+                for slot, ref in enumerate(node.inputs):
+                    if ref is not None:
+                        self._nx.add_edge(ref.node, node.id, port=ref.port, slot=slot)
+        return self._nx
 
     def node(self, id: int) -> Node:
-        found: Node = self.nx.nodes[id]["node"]
-        return found
+        return self.members[id]
 
     def nodes(self) -> Iterator[Node]:
         """The nodes in topological order."""
-        for _, attributes in self.nx.nodes(data=True):
-            yield attributes["node"]
+        yield from self.members.values()
 
     def type_of(self, ref: Ref) -> TensorType:
         return self.node(ref.node).outputs[ref.port]

@@ -261,7 +261,7 @@ class _Painter:
     def _opens(self, run: list[Node], prefix: str, depth: int) -> bool:
         node = run[0]
         inner = [node.calls] if node.calls is not None else [graph for _, graph in node.layers]
-        if not any(len(graph.nx) > len(graph.inputs) for graph in inner):
+        if not any(len(graph.members) > len(graph.inputs) for graph in inner):
             return False
         patterns = self.options.opened
         if patterns and any(is_open(f"{prefix}{name}", patterns) for name in _names(run)):

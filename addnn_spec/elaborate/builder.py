@@ -477,7 +477,7 @@ class Builder:
 
 def inline(graph: Graph, chosen: set[int]) -> Graph:
     """The same graph with the chosen calls of braces written out, their names prefixed."""
-    flat = replace(graph, nx=type(graph.nx)(), modules=())
+    flat = replace(graph, members={}, modules=())
     moved: dict[Ref, Ref] = {}
     for node in graph.nodes():
         inputs = tuple(ref if ref is None else moved.get(ref, ref) for ref in node.inputs)
@@ -505,7 +505,7 @@ def inline(graph: Graph, chosen: set[int]) -> Graph:
 
 
 def _append(graph: Graph, node: Node, moved: dict[Ref, Ref]) -> None:
-    new = len(graph.nx)
+    new = len(graph.members)
     for port in range(len(node.outputs)):
         moved[Ref(node.id, port)] = Ref(new, port)
     graph.add(replace(node, id=new))

@@ -50,7 +50,7 @@ class Row:
     @property
     def has_rows(self) -> bool:
         """Whether there are nodes inside."""
-        return any(len(graph.nx) > len(graph.inputs) for _, graph in self._graphs)
+        return any(len(graph.members) > len(graph.inputs) for _, graph in self._graphs)
 
     def rows(self) -> Iterator[Row]:
         """The nodes inside: made when asked for, since there can be very many."""

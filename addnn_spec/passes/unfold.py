@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import networkx as nx
-
 from addnn_spec.graph import Graph, ModuleDecl, ModuleRef, Node, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator, TensorType
 
@@ -183,8 +181,10 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
     `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot`
     and `shape`. Raises `TooManyNodesError` beyond `limit` nodes.
     """
+    from networkx import MultiDiGraph  # slow to import, and not needed to read a spec
+
     unfolded = unfold(graph, limit=limit)
-    flat: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=graph.name)
+    flat: MultiDiGraph[str] = MultiDiGraph(name=graph.name)
     for item in unfolded.nodes:
         extra = attributes(item) if attributes is not None else {}
         line = item.node.span.position[0]

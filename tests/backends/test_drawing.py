@@ -156,7 +156,7 @@ def with_hostile_names(text: str) -> Graph:
     graph = sample("lenet5.net")
     graph.name = text
     for node in list(graph.nodes()):
-        graph.nx.nodes[node.id]["node"] = replace(node, name=f"{text}{node.id}")
+        graph.members[node.id] = replace(node, name=f"{text}{node.id}")
     graph.outputs = tuple(replace(output, name=text) for output in graph.outputs)
     return graph
 
