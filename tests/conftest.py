@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# A shell starts what runs in its background with interrupts ignored, and children inherit that:
+# the tests that interrupt some need them as they are.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before torch is imported: the tests run in parallel, each on one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
