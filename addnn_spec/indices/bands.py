@@ -51,7 +51,7 @@ def bands(
                 same = torch.arange(first, max(first, last), device=lower.device)
                 lower[same - left.start, same - block.start] = math.inf
             maybe = lower <= above[span, None]
-            lower += (left.slack[:, None] + block.slack) / 2  # now upper bounds
+            lower += frame.lift(left.slack[:, None], block.slack)  # now upper bounds
             inside = lower < below[span, None]
             rows, columns = torch.nonzero(maybe & ~inside, as_tuple=True)
             yield Band(left, block, inside, rows + left.start, columns + block.start)

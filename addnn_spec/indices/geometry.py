@@ -272,8 +272,12 @@ class Frame:
         product = self.scratch.take("product", tuple(out.shape), left, torch.float32)
         out += torch.mm(left, right.T, out=product)
 
+    def lift(self, slack: Tensor, other: Tensor) -> Tensor:
+        """What lifts lower bounds of pairs to upper bounds: at least ``2c (n_i + n_j)``."""
+        return (slack + other) / 2
+
     def upper_bounds(self, lower: Tensor, slack: Tensor) -> Tensor:
-        """Certain upper bounds of squared distances, from lower bounds and the rows' slack.
+        """Certain upper bounds of squared distances, whatever the other rows may be.
 
         From ``d^2 <= lower + 2c (n_i + n_j)`` and ``n_j <= 2 n_i + 2 d^2``.
         """

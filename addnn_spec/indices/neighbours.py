@@ -121,7 +121,8 @@ class RunningNeighbours:
         labels, reference_labels: (m,) and (n,) int64; the references' default to the queries'.
         among: neighbours among ``"all"`` references, those of the ``"same"`` or of ``"other"``
             labels.
-        exclude_self: queries and references are the same samples; none is its own neighbour.
+        references: how many other samples the neighbours are taken from; without it they are taken
+            from the queries themselves, and none is its own neighbour.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class RunningNeighbours:
         labels: Tensor | None = None,
         reference_labels: Tensor | None = None,
         among: str = "all",
-        exclude_self: bool = True,
+        references: int | None = None,
     ) -> None:
         if among not in AMONG:
             raise OptionError(f"among is one of {', '.join(AMONG)}, not {among!r}")
@@ -141,7 +142,7 @@ class RunningNeighbours:
             raise OptionError(f"among={among!r} needs labels")
         device = frame.shift.device
         self.frame, self.order, self.among = frame, order, among
-        self.exclude_self = exclude_self
+        self.exclude_self = references is None
         self.labels = None if labels is None else labels.to(device)
         given = labels if reference_labels is None else reference_labels
         self.reference_labels = None if given is None else given.to(device)
@@ -158,6 +159,9 @@ class RunningNeighbours:
             high = torch.finfo(torch.float32).max
             self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
             self._slack = torch.zeros_like(self.radius)
+            self._reference_slack = self._slack
+            if references is not None:
+                self._reference_slack = self._slack.new_zeros(references)
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
         self._settled = True
         self._group = _GROUP if order <= _GROUP else 1
@@ -171,6 +175,8 @@ class RunningNeighbours:
         self, queries: Block, references: Block, *, both: bool = False, settle: bool = False
     ) -> None:
         """Take in all pairs of two blocks; with ``both`` the references' neighbours as well."""
+        self._slack[queries.start : queries.stop] = queries.slack
+        self._reference_slack[references.start : references.stop] = references.slack
         with full_precision(self.frame.shift.device):
             lower = self.frame.lower_bounds(queries, references)
             self._forbid(lower, queries, references)
@@ -200,15 +206,16 @@ class RunningNeighbours:
     def _settle_overlaps(
         self, rows: Tensor, columns: Tensor, keys: Tensor, measure: Measure
     ) -> tuple[Tensor, Tensor, Tensor]:
-        by = torch.argsort(keys, stable=True)
-        by = by[torch.argsort(rows[by], stable=True)]
-        rows, columns, keys = rows[by], columns[by], keys[by]
-        upper = self.frame.upper_bounds(keys, self._slack[rows])
-        meets = (rows[1:] == rows[:-1]) & (keys[1:] <= upper[:-1])
+        keys = keys.clamp_min(0)
+        upper = keys + self.frame.lift(self._slack[rows], self._reference_slack[columns])
+        low, by = torch.sort(_in_order(rows, keys))
+        rows, columns, keys, upper = rows[by], columns[by], keys[by], upper[by]
+        reach = torch.cummax(_in_order(rows, upper), dim=0).values
+        meets = low[1:] <= reach[:-1]  # never past the row's last
         open_pairs = torch.zeros_like(rows, dtype=torch.bool)
         open_pairs[1:] |= meets
         open_pairs[:-1] |= meets
-        squares = (keys.double().clamp_min(0) + upper.double()) / 2  # apart from all others
+        squares = (keys.double() + upper.double()) / 2  # apart from all others
         squares[open_pairs] = measure(rows[open_pairs], columns[open_pairs])
         self._settled = False
         return rows, columns, squares
@@ -217,7 +224,7 @@ class RunningNeighbours:
         """Drop waiting pairs that the radius has overtaken."""
         if self._pending:
             rows, columns, keys = (torch.cat(part) for part in zip(*self._pending, strict=True))
-            keep = keys <= self.radius[rows.long()]
+            keep = torch.nonzero(keys <= self.radius[rows]).squeeze(1)
             self._pending = [(rows[keep], columns[keep], keys[keep])]
 
     def result(self) -> Neighbours:
@@ -253,7 +260,9 @@ class RunningNeighbours:
             members, least = grouped.permute(0, 2, 1), grouped.amin(dim=1)
         least = least[: len(mine)]
         radius = self._shrink(least, mine)
-        hit, group = torch.nonzero(least <= radius[:, None], as_tuple=True)
+        near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
+        hit = near.div(groups, rounding_mode="floor")
+        group = near - hit * groups
         keys = members[hit, group]
         row, member = torch.nonzero(keys <= radius[hit, None], as_tuple=True)
         rows = (hit[row] + mine.start).int()
@@ -266,12 +275,12 @@ class RunningNeighbours:
         if self.order == 1:
             nearest = torch.minimum(self._nearest[span], least.amin(dim=1, keepdim=True))
         else:  # minima of some parts: a little above the r smallest, and much faster found
-            if self.order <= 8:
-                least = least.view(len(least), -1, 8).amin(dim=1)
+            while self.order <= 8 and least.shape[1] >= 16:
+                half = least.shape[1] // 2
+                least = torch.minimum(least[:, :half], least[:, -half:])
             both = torch.cat((self._nearest[span], least), dim=1)
             nearest = both.topk(self.order, dim=1, largest=False).values
         self._nearest[span] = nearest
-        self._slack[span] = mine.slack
         bound = self.frame.upper_bounds(nearest[:, -1], mine.slack)
         radius = torch.minimum(self.radius[span], bound)
         self.radius[span] = radius
@@ -290,16 +299,18 @@ class RunningNeighbours:
 
     def _merge(self, rows: Tensor, columns: Tensor, squares: Tensor) -> None:
         """Merge settled pairs into the r nearest; count those tied with the r-th beyond it."""
-        touched = torch.unique(rows)
+        touched = torch.zeros_like(self.surplus, dtype=torch.bool)
+        touched[rows] = True
+        touched = torch.nonzero(touched).squeeze(1)
         before = self.squares[touched, -1]
         old = touched[:, None].expand(-1, self.order)
         held = self.indices[touched] >= 0
         rows = torch.cat((rows, old[held]))
         columns = torch.cat((columns, self.indices[touched][held]))
         squares = torch.cat((squares, self.squares[touched][held]))
-        by = torch.argsort(columns, stable=True)
-        by = by[torch.argsort(squares[by], stable=True)]
-        by = by[torch.argsort(rows[by], stable=True)]  # by row, then distance, then index
+        by = torch.argsort(columns.int(), stable=True)  # integers are sorted much faster
+        by = by[torch.argsort(squares[by].view(torch.int64), stable=True)]
+        by = by[torch.argsort(rows[by].int(), stable=True)]  # by row, then distance, then index
         rows, columns, squares = rows[by], columns[by], squares[by]
         rank = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
         kept = rank < self.order
@@ -319,6 +330,12 @@ class RunningNeighbours:
         if self.labels is not None and self.reference_labels is not None:
             same = (self.labels[rows] == self.reference_labels[columns]).long()
             self.surplus_same.index_add_(0, rows, same)
+
+
+def _in_order(rows: Tensor, values: Tensor) -> Tensor:
+    """Integers (p,) that sort, fast, as pairs of a row and a float32 value of at least 0."""
+    bits = (values + 0.0).view(torch.int32)  # 0.0 has smaller bits than -0.0
+    return (rows << 32) | bits
 
 
 def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
@@ -443,7 +460,7 @@ def search_sides(
         labels=labels,
         reference_labels=reference_labels,
         among=among,
-        exclude_self=not cross,
+        references=None if references is None else len(references),
     )
 
     def measure(rows: Tensor, columns: Tensor) -> Tensor:

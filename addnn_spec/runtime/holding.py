@@ -172,7 +172,7 @@ class Running:
                 self.frame,
                 labels=mine,
                 reference_labels=others,
-                exclude_self=split != "cross",
+                references=scorer.rows[0] if split == "cross" else None,
             )
 
     def check_twin(self, number: int, rows: Tensor) -> None:

@@ -57,6 +57,23 @@ def test_equals_scikit_learn_over_many_blocks(offset: float) -> None:
     np.testing.assert_allclose(again.numpy(), found.distances.numpy(), rtol=1e-13)
 
 
+def test_a_far_sample_of_wide_bounds_hides_no_overlap() -> None:
+    """Of three nearest the first by its lower bound may be the last, past one apart from both."""
+    for steps in range(100, 600, 2):
+        near, far = 100 - steps * 5.4e-6, 100 + 1e-6  # squared distances from the first sample
+        some = np.array(
+            [
+                (10, 0),
+                (10 + np.sqrt(far), 0),
+                (10 - np.sqrt(near - 4), 2),
+                (10 - np.sqrt(99), 1),
+            ]
+        )
+        X = torch.from_numpy(np.concatenate((some, -some)))  # the mean is 0
+        found = search(X, 3, distances=False)
+        assert found.indices[0].tolist() == [2, 3, 1]
+
+
 def test_result_does_not_depend_on_the_budget() -> None:
     X = normal(700, 1500)
     least = 2**20
