@@ -387,7 +387,8 @@ class _Runner:
             m=self.feed.record.train.m,
             passes=prober.passes,
             bytes=prober.plan.bytes,
-            operations=float(prober.operations),
+            operations=prober.cost.operations,
+            reads=prober.cost.reads,
             forward_operations=None if macs is None else 2.0 * macs * prober.forwards(),
         )
 

@@ -178,6 +178,6 @@ def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:
         f"{nodes} node{'' if nodes == 1 else 's'} with {values:,} values a sample; m = {plan.m:,}"
         f"{' of train and of test' if splits > 1 else ''}; {plan.passes} "
         f"pass{'' if plan.passes == 1 else 'es'}; at most {plan.bytes / 2**20:,.0f} MiB; "
-        f"{plan.operations:.2g} operations to search"
+        f"{plan.operations:.2g} operations to search, {plan.reads / 2**30:,.2g} GiB to read for it"
         + (f", {forward:.2g} in the network" if forward is not None else "")
     )

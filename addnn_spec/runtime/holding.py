@@ -13,13 +13,11 @@ from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_fini
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import Fold, Spread
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.plan import ALIGNED
+from addnn_spec.runtime.plan import ALIGNED, held_block
 from addnn_spec.runtime.record import Split
 from addnn_spec.runtime.samples import Batch
 from addnn_spec.runtime.scoring import Scorer
 
-_BLOCK = 1024  # rows of a held block, at most
-_ROW_BYTES = 16 * 1024  # what a row of it takes while others stream past
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products
 
@@ -230,7 +228,7 @@ class Part:
         work: int,
     ) -> None:
         self.running = running
-        self.block = max(64, min(_BLOCK, work // _ROW_BYTES))
+        self.block = held_block(work)
         self.first, self.last = first, last
         self.batches = batches[first:last]
         count = sum(batch.rows for batch in self.batches)

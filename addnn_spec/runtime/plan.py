@@ -7,6 +7,7 @@ pair of samples meets once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from addnn_spec.indices.neighbours import DEFAULT_BUDGET, search_plan
 _LARGEST_BATCH = 256
 _USUAL_BATCH = 64  # on a CPU larger ones are no faster
 ALIGNED = 64  # bytes
+_BLOCK = 1024  # rows of a held block, at most
+_ROW_BYTES = 16 * 1024  # what a row of it takes while others stream past
 _GAUGED = 32  # bytes a feature: mean, squares, weight, and one to work with
 _COPIES = 3  # of the largest value of a batch: the network's own, its input, a flattened copy
 
@@ -79,6 +82,17 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What searches do: multiply-adds times 2, and bytes of rows read from memory."""
+
+    operations: float = 0.0
+    reads: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.operations + other.operations, self.reads + other.reads)
+
+
+@dataclass(frozen=True)
 class Plan:
     """The passes of one process, with what they take.
 
@@ -87,14 +101,24 @@ class Plan:
         bytes: the most that is held at a time, the network and the data apart.
         room: bytes of that for the rows that are held.
         work: bytes of that for one search.
-        operations: of all searches.
+        costs: of each pass's searches.
     """
 
     passes: tuple[tuple[Hold, ...], ...]
     bytes: int
     room: int
     work: int
-    operations: float
+    costs: tuple[Cost, ...]
+
+    @property
+    def cost(self) -> Cost:
+        """Of all searches."""
+        return sum(self.costs, Cost())
+
+
+def held_block(work: int) -> int:
+    """Rows of a block of held rows that others stream past, in `work` bytes."""
+    return max(64, min(_BLOCK, work // _ROW_BYTES))
 
 
 def batch_size(sizes: Sequence[Size], budget: int) -> int:
@@ -136,12 +160,12 @@ def make_plan(
     if capacity < 0 and lasting:
         others = budget - capacity - lasting
         raise BudgetError(f"cka holds {lasting:,} bytes beside {others:,}; {budget:,} are given")
-    packed = _Packing(sizes, rows, len(splits), capacity, budget, normalised, grams)
+    packed = _Packing(sizes, rows, splits, order, capacity, budget, work, normalised, grams)
     passes = packed.passes(mine)
     held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
-    operations = sum(_operations(sizes[node].searched, splits) for node in mine)
+    costs = tuple(sum(map(packed.cost, holds), Cost()) for holds in passes)
     room = max((sum(map(packed.kept, holds)) for holds in passes), default=0)
-    return Plan(passes, streamed + work + results + held, room, work, operations)
+    return Plan(passes, streamed + work + results + held, room, work, costs)
 
 
 def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
@@ -166,11 +190,6 @@ def _state(splits: tuple[int, ...], order: int) -> int:
     return sum(splits) * (2 * 20 * order + 120)
 
 
-def _operations(d: int, splits: tuple[int, ...]) -> float:
-    own = sum(float(d) * m * m for m in splits)
-    return own + (2.0 * d * splits[0] * splits[1] if len(splits) > 1 else 0.0)
-
-
 @dataclass(frozen=True)
 class _Packing:
     """Nodes into passes: first fit, in the order of the network; the parts of a large node in
@@ -178,9 +197,11 @@ class _Packing:
 
     sizes: Sequence[Size]
     rows: Sequence[int]
-    splits: int
+    splits: tuple[int, ...]
+    order: int
     capacity: int
     budget: int
+    work: int
     normalised: bool
     grams: int
 
@@ -188,8 +209,9 @@ class _Packing:
         """What the rows of a hold take, with what aligns them."""
         size = self.sizes[hold.node]
         rows = sum(self.rows[hold.first : hold.last])
-        checked = size.checked * self.splits * size.row_bytes
-        return size.kept_bytes * rows + checked + 2 * self.splits * ALIGNED
+        splits = len(self.splits)
+        checked = size.checked * splits * size.row_bytes
+        return size.kept_bytes * rows + checked + 2 * splits * ALIGNED
 
     def bytes(self, hold: Hold) -> int:
         """What a hold takes."""
@@ -198,8 +220,26 @@ class _Packing:
         if hold.gauges:
             return 0
         if hold.whole:
-            return size.held_bytes * rows + size.checked * self.splits * size.row_bytes
+            return size.held_bytes * rows + size.checked * len(self.splits) * size.row_bytes
         return size.row_bytes * rows + self.grams
+
+    def cost(self, hold: Hold) -> Cost:
+        """Of a hold's searches: each pair of rows meets once, in pairs of blocks that are read."""
+        size = self.sizes[hold.node]
+        held, after = self.rows[hold.first : hold.last], self.rows[hold.last :]
+        operations = float(size.searched) * sum(held) * (sum(held) + 2 * sum(after))
+        if hold.whole:
+            order = max(self.order, 2)
+            plan = search_plan(max(self.splits), size.searched, order, budget=self.work)
+            counts = [math.ceil(m / plan.block) for m in self.splits]
+            rows = sum(m * (count + 1) for m, count in zip(self.splits, counts, strict=True))
+            if len(counts) > 1:
+                rows += self.splits[0] * counts[1] + self.splits[1] * counts[0]
+        else:
+            blocks = math.ceil(sum(held) / held_block(self.work))
+            rows = sum(held) * (blocks + 1 + sum(n > 0 for n in after)) + sum(after) * blocks
+        width = size.kept_bytes if hold.whole else size.row_bytes
+        return Cost(operations, float(rows) * width)
 
     def passes(self, mine: Sequence[int]) -> tuple[tuple[Hold, ...], ...]:
         """Those of the nodes `mine`; what must be gauged is so in the first."""

@@ -20,7 +20,7 @@ from addnn_spec.runtime.between import Between, gram_of
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.holding import Gauge, Part, Room, Running, Sketched, Whole
 from addnn_spec.runtime.measuring import Measure, Passed, Rows, measured, wants_gram
-from addnn_spec.runtime.plan import Hold, Plan, Size, batch_size, make_plan
+from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_plan
 from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
 from addnn_spec.runtime.scoring import Scorer, checked, drawn_to_check
@@ -178,9 +178,9 @@ class Prober:
         return self.plan
 
     @property
-    def operations(self) -> float:
+    def cost(self) -> Cost:
         """Of the searches of all processes."""
-        return sum(plan.operations for plan in self._plans)
+        return sum((plan.cost for plan in self._plans), Cost())
 
     def forwards(self) -> int:
         """How many samples go through the network, over all passes."""

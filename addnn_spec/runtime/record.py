@@ -102,6 +102,8 @@ class PlanRecord(_Record):
     """The most that is held beside the network and the data."""
     operations: float
     """Of the searches; multiply-adds count two."""
+    reads: float
+    """Bytes of rows that the searches read from memory."""
     forward_operations: float | None = None
 
 

@@ -75,7 +75,7 @@ def run(*nodes: NodeRecord, **more: Any) -> RunRecord:
             test=samples,
         ),
         options=OptionsRecord(nodes=("all",), budget=1),
-        plan=PlanRecord(m=m, passes=1, bytes=1, operations=1.0),
+        plan=PlanRecord(m=m, passes=1, bytes=1, operations=1.0, reads=1.0),
         chance={"train": 0.5},
         nodes=nodes,
         **more,

@@ -17,6 +17,7 @@ from addnn_spec.indices import (
     separation_index,
     smoothness_index,
 )
+from addnn_spec.indices.geometry import Block, Frame
 from addnn_spec.indices.measures import (
     effective_rank,
     linear_cka,
@@ -149,6 +150,29 @@ def test_the_plan_keeps_the_budget_and_says_what_is_too_little() -> None:
         assert prober.plan.bytes <= budget
     with pytest.raises(RuntimeRefusal, match="budget is too small"):
         Prober(network(), PROBES, digits(), Settings(budget=10_000))
+
+
+@pytest.mark.parametrize("budget", [2**28, 3_300_000])
+def test_the_plan_tells_what_the_searches_do(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = [0, 0]
+    plain = Frame.lower_bounds
+
+    def counted(frame: Frame, queries: Block, references: Block) -> Tensor:
+        if frame.width != 512:  # the targets' own search
+            return plain(frame, queries, references)
+        pairs = len(queries) * len(references)
+        done[0] += (1 if queries.rows is references.rows else 2) * pairs * frame.width
+        done[1] += 4 * (len(queries) + len(references)) * frame.width
+        return plain(frame, queries, references)
+
+    monkeypatch.setattr(Frame, "lower_bounds", counted)
+    images = np.random.default_rng(0).random((240, 1, 8, 8), np.float32)
+    targets = images.mean(axis=(1, 2, 3))  # with classes there would be their means as well
+    feed = make_feed(from_arrays("images", images, targets), None)
+    prober = Prober(network(), PROBES[:1], feed, Settings(budget=budget, batch=32))
+    assert prober.plan.passes[0][0].whole == (budget == 2**28)
+    run(prober)
+    assert [prober.cost.operations, prober.cost.reads] == done
 
 
 def test_half_precision_searches_the_values_that_the_network_gives() -> None:
