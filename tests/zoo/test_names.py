@@ -48,7 +48,8 @@ WANTED = {
         224: "MobileNetV1 MobileNetV1_x0_75 MobileNetV1_x0_5 MobileNetV1_x0_25 MobileNetV2 "
         "MobileNetV3_Large MobileNetV3_Small ShuffleNetV1_g1 ShuffleNetV1_g2 ShuffleNetV1_g3 "
         "ShuffleNetV1_g4 ShuffleNetV1_g8 ShuffleNetV2_x0_5 ShuffleNetV2_x1_0 ShuffleNetV2_x1_5 "
-        "ShuffleNetV2_x2_0 EfficientNetB0",
+        "ShuffleNetV2_x2_0 EfficientNetB0 EfficientNetB0_same MobileNetV2_same "
+        "MobileNetV3_Large_same MobileNetV3_Small_same",
         240: "EfficientNetB1",
         260: "EfficientNetB2",
         300: "EfficientNetB3",
