@@ -1,0 +1,45 @@
+"""What the README shows is what the commands give."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from addnn_spec.cli.app import addnn
+
+TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+WRONG = """network Bad(classes = 10) {
+  input image: float[N, 1, 28, 28]
+  x = image -> conv: Conv2d(8, 3, padding = 1) -> MaxPool2d(2) -> Flatten
+  output logits = x -> fc: Linear(classes, in_features = 400)
+}
+"""
+
+
+def _block(language: str, start: str) -> str:
+    """The first block of a language that begins so."""
+    for text in re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE):
+        if text.startswith(start):
+            return str(text)
+    raise AssertionError(f"no block in {language} begins with {start!r}")
+
+
+def _output(*arguments: str) -> str:
+    return CliRunner().invoke(addnn, arguments).output
+
+
+def test_the_first_spec_gives_the_code_below_it(tmp_path: Path) -> None:
+    spec = tmp_path / "lenet5.net"
+    spec.write_text(_block("", "network LeNet5"), encoding="utf-8")
+    shown = _block("python", "class LeNet5")
+    assert shown in _output("compile", str(spec)) and shown in _output("compile", "LeNet5")
+
+
+def test_the_wrong_size_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.net").write_text(WRONG, encoding="utf-8")
+    shown = _block("console", "$ addnn check wrong.net").split("\n", 1)[1]
+    assert _output("check", "wrong.net").startswith(shown)
