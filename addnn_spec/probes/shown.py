@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from addnn_spec.files import write_atomic
+from addnn_spec.probes.columns import columns
 from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split, sketched
 
 if TYPE_CHECKING:
@@ -60,12 +61,15 @@ class ProbeRun:
         return pd.DataFrame(found.values, index=found.nodes, columns=found.nodes, dtype=float)
 
     def to_latex(self) -> str:
-        """The first index of each node as a LaTeX table (booktabs), with standard errors."""
+        """The first index of each node as a LaTeX table (booktabs), with standard errors, and its
+        other measures."""
         splits = [s for s in _SPLITS if any(node.on(s) for node in self.record.nodes)]
+        measures = columns(self.record)
+        names = (_latex(column.name.replace("_", " ")) for column in measures)
         lines = [
-            rf"\begin{{tabular}}{{ll{'r' * len(splits)}}}",
+            rf"\begin{{tabular}}{{ll{'r' * (len(splits) + len(measures))}}}",
             r"\toprule",
-            " & ".join(["Node", "Operator", *splits]) + r" \\",
+            " & ".join(["Node", "Operator", *splits, *names]) + r" \\",
             r"\midrule",
         ]
         for node in self.record.nodes:
@@ -76,6 +80,7 @@ class ProbeRun:
                 cells.append(
                     "" if found is None else rf"${found.value:.4f} \pm {found.standard_error:.4f}$"
                 )
+            cells += (column.on(known) for column in measures)
             lines.append(" & ".join(cells) + r" \\")
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self.caption()}", ""])
 
@@ -129,7 +134,10 @@ def _row(record: RunRecord, node: NodeRecord) -> dict[str, Any]:
         if found is not None:
             row |= {f"{split}_{name}": value for name, value in found.values.items()}
             row[f"{split}_error"] = found.standard_error
-    row |= {name: measure.value for name, measure in known.measures.items()}
+    for name, measure in known.measures.items():
+        row[name] = measure.value
+        if measure.train is not None:
+            row[f"{name}_train"] = measure.train
     return row
 
 
@@ -141,8 +149,8 @@ def plain(record: RunRecord) -> str:
     """The nodes with their first index on each split, as aligned text."""
     splits = [s for s in _SPLITS if any(node.on(s) for node in record.nodes)]
     indices = [n.train for n in record.nodes if n.train is not None]
-    measures = sorted({name for node in record.nodes for name in node.measures})
-    head = ["node", "operator", "values", *splits, *measures]
+    measures = columns(record)
+    head = ["node", "operator", "values", *splits, *(column.name for column in measures)]
     rows = [head]
     for node in record.nodes:
         cells = [node.label, node.operator]
@@ -153,9 +161,7 @@ def plain(record: RunRecord) -> str:
         for split in splits:
             found = node.on(split)
             cells.append("" if found is None else f"{found.value:.4f} ±{found.standard_error:.4f}")
-        for name in measures:
-            measure = node.measures.get(name)
-            cells.append("" if measure is None else f"{measure.value:.4f}")
+        cells += (column.on(node) for column in measures)
         rows.append(cells)
     widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
     lines = [

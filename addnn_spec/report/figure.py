@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from addnn_spec.probes.columns import columns
+from addnn_spec.report.columns import PITCH, cells, headings
 from addnn_spec.report.facts import facts
 from addnn_spec.report.flow import LEGEND, SPLITS
 from addnn_spec.report.heat import heat_body, heats
-from addnn_spec.report.rows import Row, Table, table
+from addnn_spec.report.rows import Row, Table, described, table
 from addnn_spec.report.scale import RATE, Scale, scale
 from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
-from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
+from addnn_spec.runtime.record import RunRecord, Split
 
 ROW, TOP, BOTTOM = 22.0, 82.0, 14.0
 SPINE = 66.0
 PLOT, PLOT_WIDTH = 352.0, 330.0
 BARS, BAR_WIDTH = 800.0, 64.0
-WIDTH = 970.0
+COLUMNS = 970.0  # of the other measures, where there are any
 STROKES: dict[Split, tuple[str, str | None]] = {
     "train": ("#0b3c6f", None),
     "test": ("#b3541e", "6 3"),
@@ -42,7 +44,7 @@ def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
     drawing and indices, and the heat maps. Closed blocks are one row; `depth`
     says how many levels are open."""
     parts: list[str] = []
-    top = 8.0
+    top, width = 8.0, max(map(figure_width, runs), default=COLUMNS)
     for run in runs:
         rows = table(run)
         body, height = _Figure(run, rows, rows.closed(depth), interactive=False).draw()
@@ -61,14 +63,19 @@ def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
             top += height + 28
     names = ", ".join(run.network.name for run in runs)
     style = tag("style", quoted(STYLE))
-    return element(WIDTH, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"
+    return element(width, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"
 
 
 def page_figure(run: RunRecord, depth: int | None = None) -> str:
     """The picture as an `<svg>` element of a page, with every row that can be opened."""
     rows = table(run)
     body, height = _Figure(run, rows, rows.closed(depth), interactive=True).draw()
-    return element(WIDTH, height, body, _title(run))
+    return element(figure_width(run), height, body, _title(run))
+
+
+def figure_width(run: RunRecord) -> float:
+    """How wide the picture of a run is."""
+    return COLUMNS + PITCH * len(columns(run))
 
 
 def _title(run: RunRecord) -> str:
@@ -95,6 +102,7 @@ class _Figure:
         self.bottom = TOP + ROW * len(self.shown)
         self.shown_edges = rows.visible_edges(closed)
         self.splits = [s for s in SPLITS if any(node.on(s) for node in run.nodes)]
+        self.columns = columns(run)
         self.has_rate = any(RATE in node.measures for node in run.nodes)
         self.most = (
             max((n.dimensions for n in run.nodes), default=0),
@@ -140,7 +148,7 @@ class _Figure:
             if self.most[place]:
                 parts.append(text(x, 36.5, f"max {_short(self.most[place])}", class_="small"))
         parts.append(text(PLOT + PLOT_WIDTH + 94, 36.5, "train", class_="value"))
-        return parts
+        return [*parts, *headings(self.columns, COLUMNS)]
 
     def _shade(self, row: Row) -> str:
         if not row.values.dense and not row.node.dense:
@@ -389,6 +397,7 @@ class _Figure:
         elif values.train is not None:
             shown = f"{values.train.value:.4f} ± {values.train.standard_error:.4f}"
             parts.append(text(right, 3.5, shown, class_="value"))
+            parts += cells(self.columns, values, COLUMNS)
         amounts = (0 if row.above else values.dimensions, row.macs)
         for place, (amount, most) in enumerate(zip(amounts, self.most, strict=True)):
             if amount and most:
@@ -401,25 +410,6 @@ class _Figure:
         return PLOT + PLOT_WIDTH * self.scale.place(value)
 
 
-def described(row: Row) -> str:
-    """A row in words: what a pointer held over it shows."""
-    node, values = row.node, row.values
-    size = " × ".join(map(str, node.shape))
-    lines = [f"{row.label}: {node.operator}" + (f", {size}" if size else "")]
-    if row.is_group:
-        lines = [f"{row.label}, to {node.label}"]
-    if node.as_above is not None:
-        lines.append(f"the values of {node.as_above}, passed on or reshaped")
-    for split in SPLITS:
-        found = values.on(split)
-        if found is not None:
-            others = ", ".join(f"{name} {value:.4f}" for name, value in found.values.items())
-            lines.append(f"{split}: {others}; standard error {found.standard_error:.4f}")
-    lines += [f"{name}: {one.value:.4f} {one.recipe}" for name, one in values.measures.items()]
-    lines.append(f"{values.dimensions:,} values, {_macs(node)}")
-    return "\n".join(lines)
-
-
 def edge_path(y: dict[int, float], glyphs: list[int], a: int, b: int) -> str:
     """An arrow's line: straight to the next row, around to the left past others."""
     distance = abs(glyphs.index(b) - glyphs.index(a))
@@ -427,10 +417,6 @@ def edge_path(y: dict[int, float], glyphs: list[int], a: int, b: int) -> str:
         return _path([(SPINE, y[a] + 5), (SPINE, y[b] - 5)])
     out = SPINE - min(58.0, 12.0 + 5.0 * distance)
     return f"M{SPINE - 5:g},{y[a]:g}C{out:g},{y[a]:g} {out:g},{y[b]:g} {SPINE - 5:g},{y[b]:g}"
-
-
-def _macs(node: NodeRecord) -> str:
-    return "MACs not known" if node.macs is None else f"{node.macs:,} MACs"
 
 
 def _sign(row: Row) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from addnn_spec.probes.columns import Column, columns
 from addnn_spec.report.facts import facts
-from addnn_spec.report.figure import STYLE, page_figure
+from addnn_spec.report.figure import STYLE, figure_width, page_figure
 from addnn_spec.report.heat import Heat, heat_svg, heats
 from addnn_spec.report.svg import clean
 from addnn_spec.report.verdicts import Verdict, verdicts
 from addnn_spec.runtime.record import RunRecord
 
 _HERE = Path(__file__).parent
+_WIDTH, _MARGIN = 1010, 40
 _SHOWN = ("rises", "falls", "settles", "memorises")
 
 
@@ -30,6 +32,7 @@ class _Section:
     complete: bool
     facts: tuple[tuple[str, str], ...]
     figure: Markup
+    measures: tuple[Column, ...]
     heats: tuple[tuple[Heat, Markup], ...]
     overall: tuple[Verdict, ...]
     changes: tuple[Verdict, ...]
@@ -51,6 +54,7 @@ def page(runs: Sequence[RunRecord], depth: int | None = None) -> str:
     return environment.get_template("page.html.j2").render(
         title=clean(", ".join(dict.fromkeys(run.network.name for run in runs))),
         sections=[_section(run, depth) for run in runs],
+        width=max(_WIDTH, *(round(figure_width(run)) + _MARGIN for run in runs)),
         script=Markup(script),  # noqa: S704 - the package's own file
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         style=Markup(STYLE),  # noqa: S704 - a constant
@@ -67,6 +71,7 @@ def _section(run: RunRecord, depth: int | None) -> _Section:
         complete=run.complete,
         facts=tuple((name, clean(value)) for name, value in facts(run) if value),
         figure=Markup(page_figure(run, depth)),  # noqa: S704 - escapes all that it is given
+        measures=tuple(map(_clean_column, columns(run))),
         heats=tuple((heat, Markup(heat_svg(heat))) for heat in heats(run)),  # noqa: S704
         overall=tuple(said[:count]),
         changes=tuple(v for v in steps if v.word in _SHOWN),
@@ -76,15 +81,12 @@ def _section(run: RunRecord, depth: int | None) -> _Section:
 
 
 def _cleaned(verdict: Verdict) -> Verdict:
-    text = clean(verdict.text)
-    return Verdict(
-        verdict.word,
-        clean(verdict.node),
-        clean(verdict.before),
-        verdict.split,
-        text,
-        verdict.difference,
-    )
+    node, before, text = map(clean, (verdict.node, verdict.before, verdict.text))
+    return replace(verdict, node=node, before=before, text=text)
+
+
+def _clean_column(column: Column) -> Column:
+    return replace(column, name=clean(column.name), recipe=clean(column.recipe))
 
 
 def _overall(said: Sequence[Verdict], last: str) -> int:

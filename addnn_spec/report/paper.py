@@ -5,6 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from addnn_spec.probes.columns import columns
+from addnn_spec.report.columns import BAR, heading
 from addnn_spec.report.facts import facts
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
 from addnn_spec.report.flow import LEGEND, SPLITS
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from addnn_spec.probes.columns import Column
+
 _MARKS: dict[Split, tuple[str, str]] = {
     "train": ("o", "-"),
     "test": ("s", "--"),
     "cross": ("^", ":"),
 }
 _INCH = 0.19  # of a row
+_WIDTH, _COLUMN = 9.0, 0.7  # of a figure without other measures, and of one of these
 
 
 def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Axes:
@@ -61,25 +66,32 @@ def _figure(run: RunRecord, depth: int | None) -> Figure:
     rows = _INCH * max(len(view.shown), 1)
     cells = [0.17 * min(len(heat.rows), 60) for heat in maps]
     height = 2.2 + rows + 0.8 + sum(cells) + 1.5 * len(maps)
-    figure = Figure(figsize=(9.0, height))
+    measures = columns(run)
+    wide = _WIDTH + _COLUMN * len(measures)
+    figure = Figure(figsize=(wide, height))
     # Places in inches, by hand: a layout engine's last digits, and so the bytes, change by chance.
     figure.text(0.01, 1 - 0.1 / height, _head(run), va="top", fontsize=7)
     below = height - 2.2 - rows
     axes = [
-        figure.add_axes((left / 9, below / height, width / 9, rows / height))
-        for left, width in ((0.2, 3.3), (3.6, 3.5), (7.3, 0.7), (8.15, 0.7))
+        figure.add_axes((left / wide, below / height, width / wide, rows / height))
+        for left, width in (
+            *((0.2, 3.3), (3.6, 3.5), (7.3, 0.7), (8.15, 0.7)),
+            *((_WIDTH + _COLUMN * place, _COLUMN - 0.1) for place in range(len(measures))),
+        )
     ]
     view.drawing(axes[0])
     view.curves(axes[1])
     view.bars(axes[2], "values", lambda row: 0 if row.above else row.values.dimensions)
     view.bars(axes[3], "MACs", lambda row: row.macs)
+    for column, ax in zip(measures, axes[4:], strict=True):
+        view.numbers(ax, column)
     for ax in axes:
         ax.set_ylim(max(len(view.shown), 1) - 0.5, -0.5)
         ax.tick_params(left=False, labelleft=False, labelsize=7)
     top = below - 0.4
     for heat, high in zip(maps, cells, strict=True):
-        place = (1.1 / 9, (top - high - 0.4) / height, 6.9 / 9, high / height)
-        key = figure.add_axes((8.2 / 9, place[1], 0.1 / 9, place[3]))
+        place = (1.1 / wide, (top - high - 0.4) / height, 6.9 / wide, high / height)
+        key = figure.add_axes((8.2 / wide, place[1], 0.1 / wide, place[3]))
         _heat(heat, figure.add_axes(place), key)
         top -= high + 1.5
     return figure
@@ -205,11 +217,26 @@ class _View:
         ax.barh([self.y[row.number] for row in rows], [amount(row) for row in rows], height=0.3,
                 color="#6f6f6f")  # fmt: skip
         most = max((amount(row) for row in rows), default=0)
-        ax.set_xlabel(f"{name}\nmax {most:,}", fontsize=7)
-        ax.xaxis.set_label_position("top")
-        ax.set_xticks([])
-        for side in ax.spines.values():
-            side.set_visible(False)
+        _bare(ax, f"{name}\nmax {most:,}")
+
+    def numbers(self, ax: Axes, column: Column) -> None:
+        """A measure of each node as a number on its bar."""
+        rows = [row for row in self.shown if self.stands(row) and not row.above]
+        ys = [self.y[row.number] for row in rows]
+        ax.barh(ys, [column.share(row.values) for row in rows], height=0.7, color=BAR)
+        for y, row in zip(ys, rows, strict=True):
+            ax.text(1.0, y, column.on(row.values), fontsize=6.5, va="center", ha="right")
+        ax.set_xlim(0.0, 1.0)
+        _bare(ax, _plain("\n".join(heading(column))))
+
+
+def _bare(ax: Axes, name: str) -> None:
+    """An axis with a name and nothing else."""
+    ax.set_xlabel(name, fontsize=7)
+    ax.xaxis.set_label_position("top")
+    ax.set_xticks([])
+    for side in ax.spines.values():
+        side.set_visible(False)
 
 
 _SIGNS = {

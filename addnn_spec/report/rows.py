@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from addnn_spec.report.flow import flow
+from addnn_spec.report.flow import SPLITS, flow
 from addnn_spec.runtime.record import NodeRecord, RunRecord
 
 COMFORTABLE = 48
@@ -155,3 +155,28 @@ class _Rows:
 def _prefixes(path: str) -> list[str]:
     parts = path.split(".") if path else []
     return [".".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def described(row: Row) -> str:
+    """A row in words: what a pointer held over it shows."""
+    node, values = row.node, row.values
+    size = " × ".join(map(str, node.shape))
+    lines = [f"{row.label}: {node.operator}" + (f", {size}" if size else "")]
+    if row.is_group:
+        lines = [f"{row.label}, to {node.label}"]
+    if node.as_above is not None:
+        lines.append(f"the values of {node.as_above}, passed on or reshaped")
+    for split in SPLITS:
+        found = values.on(split)
+        if found is not None:
+            others = ", ".join(f"{name} {value:.4f}" for name, value in found.values.items())
+            lines.append(f"{split}: {others}; standard error {found.standard_error:.4f}")
+    for name, one in values.measures.items():
+        train = "" if one.train is None else f" (train {one.train:.4f})"
+        lines.append(f"{name}: {one.value:.4f}{train} {one.recipe}")
+    lines.append(f"{values.dimensions:,} values, {_macs(node)}")
+    return "\n".join(lines)
+
+
+def _macs(node: NodeRecord) -> str:
+    return "MACs not known" if node.macs is None else f"{node.macs:,} MACs"

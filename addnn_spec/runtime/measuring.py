@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -61,15 +62,19 @@ Measure = Callable[[Rows], Value]
 
 @dataclass(frozen=True)
 class Streamed:
-    """A measure of rows that can do without: `passed` takes what is left of them; `of_gram` tells
-    that it wants the inner products."""
+    """A measure of the training rows that can do without: `passed` takes what is left of them;
+    `of_gram` tells that it wants the inner products; `recipe` is the record's."""
 
-    rows: Measure
-    passed: Callable[[Passed], Value]
+    rows: Callable[[Rows], float]
+    passed: Callable[[Passed], float]
+    recipe: str
     of_gram: bool = True
 
-    def __call__(self, rows: Rows) -> Value:
-        return self.rows(rows)
+    def __call__(self, rows: Rows) -> MeasureRecord:
+        return MeasureRecord(value=self.rows(rows), recipe=self.recipe)
+
+    def left(self, passed: Passed) -> MeasureRecord:
+        return MeasureRecord(value=self.passed(passed), recipe=self.recipe)
 
 
 def _trained(measure: Callable[..., TrainedRate]) -> Measure:
@@ -92,14 +97,17 @@ MEASURES: dict[str, Measure] = {
     "nc1": Streamed(
         lambda rows: neural_collapse(rows.train, rows.labels),
         lambda passed: neural_collapse_of(_gram(passed), passed.labels),
+        "Tr(S_W pinv(S_B)) / C, train; 0 is collapse",
     ),
     "effective_rank": Streamed(
         lambda rows: effective_rank(rows.train),
         lambda passed: effective_rank_of(_gram(passed)),
+        "exp of the entropy of the singular values' shares, centred, train",
     ),
     "two_nn": Streamed(
         lambda rows: two_nn_dimension(rows.train),
         lambda passed: two_nn_dimension(passed.near),
+        "intrinsic dimension from the ratio of the two nearest distances, train",
         of_gram=False,
     ),
 }
@@ -134,19 +142,27 @@ def measured(
     for name, measure in measures.items():
         try:
             if isinstance(seen, Rows):
-                found[name] = _record(measure(seen))
+                value = measure(seen)
             elif isinstance(measure, Streamed):
-                found[name] = _record(measure.passed(seen))
+                value = measure.left(seen)
             else:
                 missing.append(f"{name}: it takes all values at once, more than the budget holds")
+                continue
         except IndicesError as error:
             missing.append(f"{name}: {error}")
+            continue
+        record = _record(value)
+        if record is None:
+            missing.append(f"{name}: its value is not finite")
+        else:
+            found[name] = record
     return found, f"{label} has no {'; '.join(missing)}" if missing else ""
 
 
-def _record(value: Value) -> MeasureRecord:
+def _record(value: Value) -> MeasureRecord | None:
+    """A measure's value as it is kept; None where it is not finite."""
     if isinstance(value, MeasureRecord):
         return value
     if isinstance(value, TrainedRate):
         return MeasureRecord(value=value.test, train=value.train, recipe=value.recipe)
-    return MeasureRecord(value=float(value))
+    return MeasureRecord(value=float(value)) if math.isfinite(value) else None

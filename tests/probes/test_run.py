@@ -97,7 +97,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, change: dict[str, Any], told:
 
 
 def test_frames_tables_and_citations() -> None:
-    run = small(nodes="all")
+    run = small(nodes="all", measures=["two_nn", "linear_probe"])
     frame = run.to_frame()
     assert frame.loc["flatten", "as_above"] == "adaptiveavgpool2d"
     fc2 = run.record.node("fc2")
@@ -107,7 +107,10 @@ def test_frames_tables_and_citations() -> None:
     latex = run.to_latex()
     assert r"stage1.0.conv & Conv2d" in latex
     assert rf"${fc2.train.value:.4f} \pm" in latex
-    assert "m = 100" in latex
+    assert "m = 100" in latex and "cross & two nn & linear probe" in latex
+    probed = fc2.measures["linear_probe"]
+    assert frame.loc["fc2", "linear_probe_train"] == probed.train
+    assert f"& {fc2.measures['two_nn'].value:.3f} & {probed.value:.4f}" in latex
     assert "1906.05156" in run.cite()
     assert "as above" in str(run)
 

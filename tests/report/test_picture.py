@@ -240,6 +240,32 @@ def test_cka_is_a_heat_map_where_it_was_measured() -> None:
     assert "CKA" not in page([sample()])
 
 
+def test_other_measures_are_columns_beside_the_rows() -> None:
+    """Each to four digits on a bar, its share of the column's largest; no column without one."""
+    name = f"nc1 {HOSTILE}"
+    made = run(
+        node("x", 0, train=hits(range(50)), measures={name: MeasureRecord(value=40.0)}),
+        node("a", 1, ["x"], train=hits(range(60)),
+             measures={name: MeasureRecord(value=10.0, recipe="by hand"),
+                       "linear_probe": MeasureRecord(value=0.5, train=0.75)}),
+    )  # fmt: skip
+    first, second = rows_of(report_svg([made]))
+    texts = ["".join(t.itertext()) for t in second.iter(f"{SVG}text")]
+    assert texts[-3:] == ["10.00", "0.5000", "aLinear"]
+    bars = [g.findall(f"{SVG}rect[@fill='#dcdcdc']") for g in (first, second)]
+    nc1 = [float(row[0].get("width") or 0) for row in bars]
+    assert nc1[1] / nc1[0] == pytest.approx(1 / 4, abs=1e-3)
+    assert [len(row) for row in bars] == [1, 2]
+    shown = page([made])
+    assert "linear_probe: 0.5000 (train 0.7500)" in shown and ": by hand" in shown
+    assert [tag for tag, _ in Parsed(shown).tags].count("script") == 1
+    assert "trained on train, told of test" in shown
+    assert pdf([made]).startswith(b"%PDF")
+    bare = made.model_copy(update={"nodes": tuple(
+        n.model_copy(update={"measures": {}}) for n in made.nodes)})  # fmt: skip
+    assert "other measures" not in page([bare]) and "#dcdcdc" not in report_svg([bare])
+
+
 def test_an_unfinished_run_says_so() -> None:
     stopped = sample().model_copy(update={"complete": False})
     assert "state: unfinished" in report_svg([stopped])
