@@ -125,7 +125,7 @@ class GoogLeNet(nn.Module):
 
 
 class Highway(nn.Module):
-    """Srivastava et al. 2015, equation 2, on the 17 convolutions of FitNet 4."""
+    """Srivastava et al. 2015, what is carried being 1 − T, on the 17 convolutions of FitNet 4."""
 
     STAGES = ((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)
 
@@ -193,7 +193,7 @@ class UNet(nn.Module):
 
 
 class _SCSE(nn.Module):
-    """Roy et al. 2018, equations 2 to 6: channels squeezed to a half, and places; their sum."""
+    """Roy et al. 2018: channels squeezed to a half, and places; their sum."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

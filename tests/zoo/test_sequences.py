@@ -160,22 +160,46 @@ def test_translation_without_attention() -> None:
     assert_equations(emitted("Seq2Seq", **TRANSLATION), equations, source, given)
 
 
+def additive(w: Parameters, name: str, query: Tensor, keys: Tensor) -> Tensor:
+    """Bahdanau's e of one query for each sample: v tanh(W query + keys)."""
+    return torch.tanh((query @ w[f"{name}.w.weight"].T)[:, None] + keys) @ w[f"{name}.v.weight"][0]
+
+
 def test_bahdanau_looks_before_each_step() -> None:
     source, given = words(2, 6), words(2, 4, below=6)
 
     def equations(w: Parameters) -> Tensor:
         memory, h, x = encoded(w, source, given)
-        score = "decoder.cell.attention.score."
         labels = []
         for t in range(4):
-            hidden = (h @ w[score + "w.weight"].T)[:, None] + memory @ w[score + "u.weight"].T
-            e = torch.tanh(hidden + w[score + "u.bias"]) @ w[score + "v.weight"][0]
-            context = (torch.softmax(e, 1)[:, :, None] * memory).sum(1)
+            keys = memory @ w["keys.weight"].T + w["keys.bias"]
+            weights = additive(w, "decoder.cell.attention.score", h, keys).softmax(1)
+            context = (weights[:, :, None] * memory).sum(1)
             h = gru(w, "decoder.cell.cell", torch.cat((x[:, t], context), 1), h)
             labels.append(torch.cat((h, context), 1) @ w["fc.weight"].T + w["fc.bias"])
         return torch.stack(labels, 1)
 
     assert_equations(emitted("Seq2Seq_Bahdanau", **TRANSLATION), equations, source, given)
+
+
+def test_an_additive_score_makes_its_own_keys() -> None:
+    text = """
+from "attention.net" import AdditiveScore, GlobalAttention
+
+network Read {
+  input query: float[N, L, 3]
+  input memory: float[N, S, 5]
+  output y = (query, memory) -> attention: GlobalAttention(AdditiveScore(4))
+}
+"""
+    query, memory = random(2, 1, 3), random(2, 6, 5, seed=2)
+
+    def equations(w: Parameters) -> Tensor:
+        keys = memory @ w["attention.score.u.weight"].T + w["attention.score.u.bias"]
+        weights = additive(w, "attention.score", query[:, 0], keys).softmax(1)
+        return weights[:, None] @ memory
+
+    assert_equations(emitted_text(text), equations, query, memory)
 
 
 Read = Callable[[Parameters, int, Tensor, Tensor], Tensor]
