@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_PYTHON = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")
+_PYTHON = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[A-Za-z_]\w*))?")
 _Command = Callable[..., Any]
 
 
@@ -192,7 +192,8 @@ def probe(
     SPEC is a .net file or a packaged network, or FILE.py:Class, a module that is imported and run.
     DATA is digits, iris, wine, breast_cancer, diabetes or linnerud; an .npz; IDX or CIFAR files; a
     folder of images by class; or module:name of a Dataset. NAME[a:b] takes some of the samples.
-    Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there.
+    Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there (with
+    --measure cka it begins anew).
     """
     require("probing", "torch", "safetensors", extra="torch")
     from addnn_spec.probes.run import run_probe
@@ -204,13 +205,20 @@ def probe(
         try:
             run = run_probe(network, data, test, weights, request, settings=options.settings)
         except KeyboardInterrupt:
-            kept = f"; what is done stands in {output}" if output is not None else ""
-            click.echo(f"stopped{kept}", err=True)
+            click.echo(f"stopped{_kept(output, request)}", err=True)
             return INTERRUPTED
     if rank() == 0:
         click.echo(str(run), nl=False)
     leave()
     return OK
+
+
+def _kept(output: Path | None, request: Request) -> str:
+    """What a stopped run leaves."""
+    if output is None:
+        return ""
+    anew = "; with cka the same command begins anew" if request.settings.cka else ""
+    return f"; what is done stands in {output}{anew}"
 
 
 def preparation(given: dict[str, Any]) -> Any:
@@ -227,7 +235,7 @@ def _request(
     budget: int,
     output: Path | None,
     given: dict[str, Any],
-    announce: Callable[[Prober, PlanRecord], None],
+    announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
     progress: Callable[[float, str], None],
 ) -> Request:
     from addnn_spec.probes.run import Request, pick_device
@@ -257,6 +265,7 @@ def _request(
         preparation=preparation(given),
         settings=settings,
         output=output,
+        fresh=True,
         announce=announce,
         progress=progress,
     )
@@ -273,8 +282,11 @@ def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
     return Network(found.session, found.graph.name, found.graph)
 
 
-def _imported(path: Path, name: str, seed: int) -> nn.Module:
-    """The module of a Python file: the user's own, which is run."""
+def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
+    """The module of a Python file: the user's own, which is run.
+
+    Without `name` it is not: the refusal tells the names of its classes.
+    """
     import torch
     from torch import nn
 
@@ -284,6 +296,12 @@ def _imported(path: Path, name: str, seed: int) -> nn.Module:
         source = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {error}")) from error
+    if name is None:
+        classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
+        help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
+        notes = (f"classes there: {', '.join(classes)}",) if classes else ()
+        message = f"{path} is Python, not a spec"
+        raise UsageError(Diagnostic("E0607", message, notes=notes, help=help))
     made = getattr(import_source(source, name), name, None)
     if not (isinstance(made, type) and issubclass(made, nn.Module)):
         raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))

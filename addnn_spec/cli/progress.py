@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress() -> Iterator[
-    tuple[Callable[[Prober, PlanRecord], None], Callable[[float, str], None]]
+    tuple[Callable[[Prober, PlanRecord, Sequence[str]], None], Callable[[float, str], None]]
 ]:
-    """The plan on stderr before the start, then a bar with the time left."""
+    """The plan and what must be known on stderr before the start, then a bar with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,10 +29,11 @@ def shown_progress() -> Iterator[
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task("probing", total=1.0)
 
-        def announce(prober: Prober, plan: PlanRecord) -> None:
+        def announce(prober: Prober, plan: PlanRecord, notes: Sequence[str]) -> None:
             widths = [found.size.dimensions for found in prober.found.values()]
             text = plan_text(plan, len(widths), sum(widths), len(prober.feed.splits))
-            bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            for line in (text, *(f"note: {note}" for note in notes)):
+                bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         def progress(share: float, what: str) -> None:
             bar.update(task, completed=share, description=what)

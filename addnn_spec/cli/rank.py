@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def request(
     precision: str,
     budget: int,
     given: dict[str, Any],
-    announce: Callable[[Prober, PlanRecord], None],
+    announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
     progress: Callable[[float, str], None],
     output: Path | None = None,
 ) -> Request:
@@ -112,6 +112,7 @@ def request(
         preparation=preparation(given),
         settings=settings,
         output=output,
+        fresh=True,
         announce=announce,
         progress=progress,
     )

@@ -51,7 +51,9 @@ from addnn_spec.runtime.taps import is_probed
 from addnn_spec.runtime.weights import load_weights
 from addnn_spec.sizes import symbols
 
+INITIALISED = "as initialised"
 _EVERY = 30.0  # seconds between saves of what is done
+_ANEW = "cka takes all nodes in one run: stopped, it begins anew, and does not go on"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Request:
     """What is asked of a run beside the network and the data; see `probe`.
 
     `before` is an earlier run: if it was of the same network and data, taken in the same way, what
-    stands in it is not measured again.
+    stands in it is not measured again. `fresh` says of a live module that it has just been made:
+    without weights its parameters are nobody's. `announce` gets the plan, and what must be known
+    of the run, before the start.
     """
 
     nodes: tuple[str, ...] = ("layers",)
@@ -70,7 +74,8 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     output: Path | None = None
     before: RunRecord | None = None
-    announce: Callable[[Prober, PlanRecord], None] = lambda prober, plan: None
+    fresh: bool = False
+    announce: Callable[[Prober, PlanRecord, Sequence[str]], None] = lambda prober, plan, notes: None
     progress: Progress = lambda share, what: None
 
 
@@ -292,8 +297,8 @@ class _Runner:
     ) -> NetworkRecord:
         network = self.network
         name = network.name if isinstance(network, Network) else type(network).__name__
-        network_alone = isinstance(network, Network) and weights is None
-        given = "as initialised" if network_alone else "as given"
+        fresh = isinstance(network, Network) or self.request.fresh
+        given = INITIALISED if fresh and weights is None else "as given"
         common: dict[str, Any] = {
             "name": name,
             "settings": settings,
@@ -318,22 +323,33 @@ class _Runner:
         """Measure what an earlier run has not; save what is done, whatever happens."""
         if self.request.settings.mode == "train":
             warnings.warn("probing in training mode, as asked for", stacklevel=4)
-            self.notes.append("training mode was asked for: norms use each batch's own statistics")
-        if self.named.origin == "module":
-            self.notes.append("read by hooks: functional values between submodules are unseen")
-        if self.named.weights == "as initialised":
-            self.notes.append("no weights were given: the network is as initialised")
-        self.notes += _short_classes(self.feed.record, self.request.settings.order)
+        known = self._known()
+        self.notes += known
         self.plan = self._plan()
         self._resume()
         if self.exchange.rank == 0:
-            self.request.announce(self.prober, self._plan())
+            once = [_ANEW] if self.request.settings.cka and self.request.output is not None else []
+            self.request.announce(self.prober, self._plan(), [*known, *once])
         try:
             self.prober.run(self._receive, self.request.progress)
         except BaseException:
             self._save(complete=False)
             raise
         return ProbeRun(self._save(complete=True))
+
+    def _known(self) -> list[str]:
+        """What a reader must know of the run as a whole, as far as it is known before it."""
+        found = []
+        if self.request.settings.mode == "train":
+            found.append("training mode was asked for: norms use each batch's own statistics")
+        if self.named.origin == "module":
+            found.append("read by hooks: functional values between submodules are unseen")
+        if self.named.weights == INITIALISED and self.named.parameters:
+            own = self.named.origin == "module"
+            unless = f", unless {self.named.name} loads its own" if own else ""
+            drawn = f"drawn by seed {self.request.seed}"
+            found.append(f"no weights were given: fresh random parameters, {drawn}{unless}")
+        return found + _short_classes(self.feed.record, self.request.settings.order)
 
     def _receive(self, item: Measured) -> None:
         self.done[item.label] = item
@@ -427,7 +443,7 @@ class _Runner:
             chance=self.prober.scorer.chance(),
             nodes=tuple(self._nodes()),
             cka=self.prober.cka,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *((_ANEW,) if settings.cka and not complete else ())),
         )
 
     def _nodes(self) -> list[NodeRecord]:

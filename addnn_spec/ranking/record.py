@@ -122,7 +122,8 @@ class Ranking(BaseModel):
             "± one standard error; one place: no difference measured on train from the first "
             "there, by paired differences"
         )
-        return "\n".join([*tables, *subsets, note])
+        others = [f"{ranked.name}: {text}" for ranked in self.models for text in ranked.run.notes]
+        return "\n".join([*tables, *subsets, note, *others])
 
 
 def read_ranking(path: Path) -> Ranking | None:

@@ -8,6 +8,7 @@ from addnn_spec.runtime.record import RunRecord, sketched
 def facts(run: RunRecord) -> list[tuple[str, str]]:
     """What a reader must know to repeat a run, by name; empty where there is no such thing."""
     network, data, options = run.network, run.data, run.options
+    fresh = network.weights == "as initialised" and network.parameters > 0
     macs = "" if network.macs is None else f", {network.macs:,} MACs a sample"
     found = [
         ("state", "" if run.complete else "unfinished"),
@@ -24,7 +25,7 @@ def facts(run: RunRecord) -> list[tuple[str, str]]:
         ("network", f"{network.parameters:,} parameters{macs}; read from {network.origin}"),
         ("spec", " ".join((network.spec, *network.settings)).strip()),
         ("spec SHA-256", network.spec_sha256),
-        ("weights", network.weights),
+        ("weights", network.weights + (", none were given" if fresh else "")),
         ("weights SHA-256", network.weights_sha256),
         ("train", f"{data.train.source}, {data.train.m:,} of {data.train.available:,}"),
         ("train SHA-256", data.train.sha256),

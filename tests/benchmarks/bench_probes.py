@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from statistics import mean
@@ -85,7 +86,7 @@ class Watch:
         self.product: list[float] = []
         self.sum: list[float] = []
 
-    def announce(self, prober: Prober, plan: PlanRecord) -> None:
+    def announce(self, prober: Prober, plan: PlanRecord, notes: Sequence[str]) -> None:
         widths = [found.size.dimensions for found in prober.found.values()]
         print("  " + plan_text(plan, len(widths), sum(widths), 1), flush=True)
         if not self.wanted:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 from addnn_spec import load, probe
 from addnn_spec.cli.compare import compare
@@ -23,6 +24,7 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
 from addnn_spec.probes.comparing import compare_runs
 from addnn_spec.probes.shown import ProbeRun
+from addnn_spec.report.facts import facts
 from addnn_spec.runtime.digits import load_digits, train
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.probing import Prober
@@ -224,6 +226,70 @@ def test_a_stopped_run_is_kept_and_gone_on_with(
     measured.clear()
     small(output=path, **{**options, "seed": 1})
     assert sorted(measured) == ["fc2", "stage1.0.conv"]
+
+
+def test_cka_stopped_begins_anew_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, original = tmp_path / "run.json", Prober._results
+    measured: list[str] = []
+    tried: list[str] = []
+
+    def interrupted(self: Prober, label: str, rows: Any) -> Any:
+        tried.append(label)
+        if tried == ["fc1", "fc2"]:
+            raise KeyboardInterrupt
+        measured.append(label)
+        return original(self, label, rows)
+
+    monkeypatch.setattr(Prober, "_results", interrupted)
+    options = ["--data", TRAIN, "--samples", "60", "--nodes", "fc*", "-o", str(path)]
+    given = ["Digits", *options, "--measure", "cka"]
+    stopped = CliRunner().invoke(probe_command, given, standalone_mode=False)
+    assert stopped.return_value == 130
+    before, after = stopped.stderr.split("stopped; what is done stands in")
+    assert "cka takes all nodes in one run: stopped, it begins anew" in before
+    assert after.endswith("; with cka the same command begins anew\n")
+    assert any("it begins anew" in note for note in read_run(path).notes)
+    assert CliRunner().invoke(probe_command, given, standalone_mode=False).return_value == 0
+    assert measured == ["fc1", "fc1", "fc2"]
+    run = read_run(path)
+    assert run.cka is not None and not any("begins anew" in note for note in run.notes)
+
+
+def test_parameters_that_nobody_gave_are_told_of(tmp_path: Path) -> None:
+    """Before the start, in the notes, and in the report's head; not of a module that is handed
+    over, nor where there are none to give."""
+    spec, taps, own = "Digits", tmp_path / "taps.py", tmp_path / "own.py"
+    taps.write_text(load("Digits").source(probes=True))
+    own.write_text(
+        "from torch import nn\n"
+        "class Own(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    told = "no weights were given: fresh random parameters, drawn by seed 0"
+    output = tmp_path / "run.json"
+    options = ["--data", TRAIN, "--samples", "60", "--nodes", "output", "-o", str(output)]
+    for given, more in ((spec, ""), (f"{taps}:Digits", ""), (f"{own}:Own", ", unless Own loads")):
+        done = CliRunner().invoke(probe_command, [given, *options], standalone_mode=False)
+        assert f"note: {told}{more}" in done.stderr and told in done.stdout
+        record = read_run(output)
+        assert ("weights", "as initialised, none were given") in facts(record)
+    module = load("Digits").build()
+    handed = probe(module, train=TRAIN, samples=60, nodes="fc2").record
+    assert handed.network.weights == "as given"
+    assert not any("no weights" in note for note in handed.notes)
+    bare = probe(nn.Flatten(), train=TRAIN, samples=60, nodes="all").record
+    assert not any("no weights" in note for note in bare.notes)
+
+
+def test_a_python_file_needs_the_name_of_its_class(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(load("Digits").source(probes=True))
+    done = CliRunner().invoke(probe_command, [str(path), "--data", TRAIN], standalone_mode=False)
+    assert done.return_value == 2
+    assert "error[E0607]" in done.stderr and f"{path}:Digits" in done.stderr
 
 
 def test_training_mode_warns_and_stands_in_the_report() -> None:

@@ -127,6 +127,7 @@ def test_rank_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "untrained: 128 features at flatten" in shown.err
     assert "centre SI" in shown.out and "m = 100, seed 0" in shown.out
     assert "raw: " in shown.out and "(chosen on it), test" in shown.out
+    assert "untrained: no weights were given: fresh random parameters" in shown.out
 
 
 def test_normalised_features_have_the_published_index(
