@@ -69,7 +69,8 @@ class Builder:
     # --------------------------------------------------------------------------------------- files
 
     def file(self, span: Span, *items: ast.Item) -> tuple[ast.Item, ...]:
-        return items
+        """The items. One whose name could not be read was read for its mistakes only."""
+        return tuple(item for item in items if isinstance(item, ast.Import | ast.Let) or item.name)
 
     def import_(self, span: Span, path: Token, *names: ast.ImportName) -> ast.Import:
         return ast.Import(path.text[1:-1], names, span, self._span(path))

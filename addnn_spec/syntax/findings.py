@@ -22,7 +22,7 @@ class Findings:
     def __init__(self, source: Source, collector: Collector) -> None:
         self.source = source
         self._collector = collector
-        self._count = 0
+        self._places: set[int] = set()
 
     def error(
         self,
@@ -34,13 +34,15 @@ class Findings:
         help: str | None = None,
         other: Label | None = None,
     ) -> None:
-        """Report an error at the characters `start` … `end - 1`."""
+        """Report an error at the characters `start` … `end - 1`: one at each place, the first."""
+        if start in self._places:
+            return
         primary = Label(self.span(start, end), label)
-        if self._count >= MAX_ERRORS:
+        if len(self._places) >= MAX_ERRORS:
             message = f"there are more than {MAX_ERRORS} errors: the rest of the file is not read"
             self._collector.add(Diagnostic("E0015", message, primary))
             raise StopError
-        self._count += 1
+        self._places.add(start)
         labels = () if other is None else (other,)
         self._collector.add(Diagnostic(code, message, primary, labels, help=help))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from addnn_spec.diagnostics import Label, did_you_mean
+from addnn_spec.diagnostics import Label, did_you_mean, near
 from addnn_spec.source import Span
 from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
@@ -60,9 +60,16 @@ _FOREIGN = {
     "lambda": "a function has a name: `fn name(…) = …`",
     "while": "a loop is `for i in 0..n { … }` or `repeat n { … }`",
     "elif": "write `else if`",
+    "net": "a network is written `network Name(…) { … }`",
+    "model": "a network is written `network Name(…) { … }`",
+    "function": "a function is written `fn name(…) = …`, a block `block Name(…) { … }`",
+    "func": "a function is written `fn name(…) = …`, a block `block Name(…) { … }`",
     "const": "a constant is written `let name = …`",
     "var": "a value is written `let name = …`",
 }
+
+_MEANT = {"def": "BLOCK", "function": "BLOCK", "func": "BLOCK", "class": "NETWORK",
+          "net": "NETWORK", "model": "NETWORK"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +135,16 @@ def _expected(at: Situation) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _near(word: str, kinds: frozenset[str]) -> str | None:
-    """Whether a word is nearly one of these reserved ones."""
-    return did_you_mean(word, (w for w, kind in load_table().keywords.items() if kind in kinds))
+def _near(word: str, kinds: frozenset[str]) -> list[str]:
+    """The reserved words of these kinds that a word nearly is."""
+    return near(word, (w for w, kind in load_table().keywords.items() if kind in kinds))
+
+
+def _as_item(at: Situation, kind: str | None) -> tuple[tuple[Token, ...], int] | None:
+    """The found token read as the word `kind`, if it heads a body as that would."""
+    if at.found.kind != "NAME" or kind not in ("BLOCK", "NETWORK") or not at.heads_body:
+        return None
+    return ((at.found._replace(kind=kind),), 1)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -144,7 +158,8 @@ def _foreign(at: Situation) -> Finding | None:
     for token in (at.found, at.previous):
         if token.kind == "NAME" and token.text in _FOREIGN:
             message = f"`{token.text}` is no word of this language"
-            return Finding("E0013", message, token, help=_FOREIGN[token.text])
+            repair = _as_item(at, _MEANT.get(token.text))
+            return Finding("E0013", message, token, help=_FOREIGN[token.text], repair=repair)
     return None
 
 
@@ -155,11 +170,15 @@ def _misspelt(at: Situation) -> Finding | None:
         word, kinds = found, _ITEM
     elif found.kind not in ("NAME", "STRING") or not at.begins_line_at(-1) or not at.reads("NAME"):
         return None
-    help_ = _near(word.text, kinds)
-    if help_ is None:
+    meant = _near(word.text, kinds)
+    if not meant:
         return None
-    what = "an item of a file" if kinds is _ITEM else "a statement"
-    return Finding("E0003", f"`{short(word.text)}` does not begin {what}", word, help=help_)
+    help_ = did_you_mean(word.text, meant)
+    what, repair = "a statement", None
+    if kinds is _ITEM:
+        what, repair = "an item of a file", _as_item(at, load_table().keywords[meant[0]])
+    message = f"`{short(word.text)}` does not begin {what}"
+    return Finding("E0003", message, word, help=help_, repair=repair)
 
 
 def _missing_value(at: Situation) -> Finding | None:
@@ -189,10 +208,15 @@ def _unclosed(at: Situation) -> Finding | None:
     new_statement = at.begins_line and (
         found.kind in STATEMENTS or (found.kind == "NAME" and at.next.kind == "EQUAL")
     )
-    ends = found.kind == END or new_item or (opener.kind != "LBRACE" and new_statement)
-    if not ends and not (found.kind in _CLOSING and found.kind != closer):
-        return None
-    if not at.allows(closer):
+    new_body = found.kind == "LBRACE" and at.begins_line_at(1) and at.allows(closer, "LBRACE")
+    ends = (
+        found.kind == END
+        or new_item
+        or (opener.kind != "LBRACE" and new_statement)
+        or new_body
+        or (found.kind != closer and at.closes_something)
+    )
+    if not ends or not at.allows(closer):
         return None
     sign = _SIGNS[closer]
     token = Token(closer, sign, found.start, found.start)
@@ -207,9 +231,20 @@ def _unclosed(at: Situation) -> Finding | None:
 
 
 def _stray(at: Situation) -> Finding | None:
-    if at.found.kind not in _CLOSING or at.opener is not None:
+    """A closing bracket that no open one belongs to."""
+    found, opener = at.found, at.opener
+    if found.kind not in _CLOSING or at.closes_something:
         return None
-    return Finding("E0004", f"this `{at.found.text}` closes nothing", at.found)
+    if opener is None or (opener.kind == "LBRACE" and at.allows(at.next.kind)):
+        message = f"this `{found.text}` closes nothing"
+        return Finding("E0004", message, found, repair=((), 1))
+    closer = OPENING[opener.kind]
+    if opener.kind == "LBRACE" or not at.allows(closer):
+        return None
+    token = found._replace(kind=closer, text=_SIGNS[closer])
+    message = f"`{opener.text}` is closed by `{token.text}`, not by `{found.text}`"
+    opened = Label(Span(at.source, opener.start, opener.end), "opened here")
+    return Finding("E0004", message, found, other=opened, repair=((token,), 1))
 
 
 def _augmented(at: Situation) -> Finding | None:
@@ -281,6 +316,35 @@ def _colon(at: Situation) -> Finding | None:
         opens = at.next.kind == "LBRACE"
         return Finding("E0013", message, found, repair=((), 1) if opens else None)
     return None
+
+
+def _body_given(at: Situation) -> Finding | None:
+    """`block Stem = { … }`."""
+    if at.reads("NETWORK", "NAME", "EQUAL") and at.found.kind == "LBRACE":
+        equal, repair = at.previous, None
+    elif at.found.kind == "EQUAL" and at.next.kind == "LBRACE" and at.allows("LBRACE"):
+        equal, repair = at.found, ((), 1)
+    else:
+        return None
+    return Finding("E0013", "a body stands in braces, with no `=`", equal, repair=repair)
+
+
+def _typed_parameter(at: Situation) -> Finding | None:
+    """`network Net(depth: int = 3)`."""
+    in_header = at.opener is not None and at.opener.kind == "LPAR"
+    if not in_header or not at.inside("BLOCK", "NETWORK", "FN") or at.inside("EQUAL", "LBRACE"):
+        return None
+    if at.found.kind != "COLON" or at.next.kind != "NAME":
+        return None
+    message = "a parameter has no type"
+    help_ = f"write `{at.previous.text}`, or `{at.previous.text} = …` with a default"
+    return Finding("E0013", message, at.next, help=help_, repair=((), 2))
+
+
+def _lone_else(at: Situation) -> Finding | None:
+    if at.found.kind != "ELSE" or at.inside("THEN"):
+        return None
+    return Finding("E0003", "this `else` follows no `if`", at.found)
 
 
 def _reserved_name(at: Situation) -> Finding | None:
@@ -408,7 +472,10 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _several_values,
     _chain_as_arm,
     _equality,
+    _body_given,
+    _typed_parameter,
     _colon,
+    _lone_else,
     _reserved_name,
     _dtype,
     _shape,

@@ -2,17 +2,28 @@
 
 A small slip that has one likely remedy (a missing comma, arrow or bracket, `=` for `==`) is
 mended, so nothing is lost. Otherwise the text is skipped up to the next statement or closing brace,
-and the parser's stack is cut back to where that may stand.
+or, where the head of a body is wrong, up to that body; and the parser's stack is cut back to where
+that may stand.
 """
 
 from __future__ import annotations
 
+from addnn_spec.syntax import ast
 from addnn_spec.syntax.findings import Findings
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.messages import explain
 from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.stack import Stack
 from addnn_spec.syntax.table import END, Table
+
+# What a head needs at least, after its first word, before its body may stand.
+_HEADS = {
+    "NETWORK": ("NAME",),
+    "BLOCK": ("NAME",),
+    "IF": ("NAME",),
+    "FOR": ("NAME", "IN", "NAME"),
+    "REPEAT": ("NAME",),
+}
 
 
 class Recovery:
@@ -63,6 +74,8 @@ class Recovery:
                 self._close(position)
                 return position
             if kind == "LBRACE":
+                if not braces and self._begins_body(situation, brackets) and self._enter(position):
+                    return position
                 braces += 1
             elif kind == "RBRACE" and braces:
                 braces -= 1
@@ -84,6 +97,35 @@ class Recovery:
         return kind in ("IF", "FOR") or (
             kind == "NAME" and situation.next.kind in ("EQUAL", "COMMA")
         )
+
+    def _begins_body(self, situation: Situation, brackets: int) -> bool:
+        """Whether a body may begin there: an item's does so too after a bracket left open."""
+        if brackets + self._open_brackets() <= 0:
+            return True
+        return not self._body() and situation.begins_line_at(1)
+
+    def _enter(self, position: int) -> bool:
+        """Cut the stack to where the `{` there may stand, in what is being read, in no brackets.
+
+        What the head of a body lacks is put in: names that stand for nothing.
+        """
+        stack, body = self._stack, self._body()
+        brackets = [place for place, _ in stack.open_brackets() if place >= body]
+        for size in range(min(brackets, default=len(stack.entries)), body, -1):
+            if stack.accepts(("LBRACE",), size):
+                stack.cut(size)
+                return True
+            last = stack.entries[size - 1].value
+            kind = last.kind if isinstance(last, Token) else ""
+            if isinstance(last, ast.Body) or kind == "RBRACE":
+                return False  # a body that is read already: this is another's
+            missing = _HEADS.get(kind)
+            if missing is not None and stack.accepts((*missing, "LBRACE"), size):
+                stack.cut(size)
+                start = self._tokens[position].start
+                self._tokens[position:position] = [Token(m, "", start, start) for m in missing]
+                return True
+        return False
 
     def _body(self) -> int:
         """How many entries stand up to the innermost open `{`, itself included; 0 in none."""

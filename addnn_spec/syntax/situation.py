@@ -8,7 +8,8 @@ from functools import cached_property
 
 from addnn_spec.source import Source
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.stack import Stack
+from addnn_spec.syntax.stack import OPENING, Stack
+from addnn_spec.syntax.table import END
 
 ITEMS = frozenset(["FROM", "FN", "BLOCK", "NETWORK"])
 STATEMENTS = frozenset(
@@ -48,6 +49,12 @@ class Situation:
         return brackets[-1][1] if brackets else None
 
     @property
+    def closes_something(self) -> bool:
+        """Whether a closing bracket was found that belongs to an open one, maybe further out."""
+        brackets = self.stack.open_brackets()
+        return any(OPENING[token.kind] == self.found.kind for _, token in brackets)
+
+    @property
     def next(self) -> Token:
         """The token after the found one."""
         return self.at(1)
@@ -61,6 +68,17 @@ class Situation:
         """The token `distance` further on; one of no kind outside of the text."""
         position = self._position + distance
         return self._tokens[position] if 0 <= position < len(self._tokens) else _NONE
+
+    @property
+    def heads_body(self) -> bool:
+        """Whether a name, nothing or more in brackets, and `{` follow the found token."""
+        depth, distance = 0, 2
+        while self.next.kind == "NAME" and (kind := self.at(distance).kind) not in ("", END):
+            if depth == 0 and kind != "LPAR":
+                return kind == "LBRACE"
+            depth += {"LPAR": 1, "RPAR": -1}.get(kind, 0)
+            distance += 1
+        return False
 
     @property
     def begins_line(self) -> bool:
