@@ -6,6 +6,7 @@ from tests.zoo import (
     attention,
     depth,
     featuremap,
+    kinds,
     mobile,
     multipath,
     papers,
@@ -29,5 +30,6 @@ REFERENCES: dict[str, Reference] = {
     **searched.REFERENCES,
     **sequences.REFERENCES,
     **papers.REFERENCES,
+    **kinds.REFERENCES,
 }
 """The references by the name of the packaged network."""
