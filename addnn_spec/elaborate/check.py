@@ -7,66 +7,22 @@ elaboration stays silent about them. Names that are given and never read are war
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.base import POISON
+from addnn_spec.elaborate.cycles import check_order
 from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.survey import Survey, targets_of
 from addnn_spec.ops import index, known
 from addnn_spec.ops.init import INITS
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import names_read, walk
+from addnn_spec.syntax.walk import names_read
 
 _Definition = ast.Fn | ast.Block | ast.Network
 _MOST_UNKNOWN = 50  # then one more error says that there are more
-
-
-class _Survey:
-    """What a look through an item finds, each once: a text of a megabyte has many nodes."""
-
-    def __init__(self, item: ast.Item) -> None:
-        self.item = item
-
-    @cached_property
-    def nodes(self) -> tuple[Any, ...]:
-        return tuple(walk(self.item))
-
-    @cached_property
-    def read(self) -> frozenset[str]:
-        return frozenset(node.name for node in self.nodes if isinstance(node, ast.Name | ast.Layer))
-
-    @cached_property
-    def given(self) -> tuple[tuple[str, Span, str], ...]:
-        return tuple(_given(self.item, self.nodes))
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """The names that it gives."""
-        return frozenset(name for name, _, _ in self.given)
-
-    @cached_property
-    def local(self) -> frozenset[str]:
-        """The names that can be read inside it, beside the file's."""
-        if isinstance(self.item, ast.Network):
-            return self.names | self.sizes
-        if isinstance(self.item, ast.Fn | ast.Block):
-            return self.names
-        return frozenset(name for name, _, kind in self.given if kind == "loop")
-
-    @cached_property
-    def sizes(self) -> frozenset[str]:
-        """The symbolic sizes that the inputs of a network declare."""
-        return frozenset(
-            dim.value.name
-            for node in self.nodes
-            if isinstance(node, ast.Input)
-            for dim in node.shape.dims
-            if isinstance(dim.value, ast.Name)
-        )
 
 
 def check_file(
@@ -80,10 +36,10 @@ def check_file(
     top = set(env.names)
     for item in file.items:
         if isinstance(item, ast.Let):
-            top |= {target.name for target in _targets(item.targets)}
+            top |= {target.name for target in targets_of(item.targets)}
         elif isinstance(item, ast.Alias):
             top.add(item.name)
-    surveys = [_Survey(item) for item in file.items]
+    surveys = [Survey(item) for item in file.items]
     unknown = _Unknown(top, surveys, env, collector, damage)
     for survey in surveys:
         item = survey.item
@@ -96,7 +52,7 @@ def check_file(
             _warn_unused(item, survey, collector)
             _warn_constant(item, survey, collector)
         _warn_loose_arms(survey, collector)
-    _check_cycles(surveys, env, collector)
+    check_order(surveys, env, collector)
     if notes and not damage:
         _note_unused(surveys, collector)
         _warn_unused_imports(surveys, collector)
@@ -144,7 +100,7 @@ class _Unknown:
     def __init__(
         self,
         top: set[str],
-        surveys: list[_Survey],
+        surveys: list[Survey],
         env: Env,
         collector: Collector,
         damage: Damage,
@@ -156,7 +112,7 @@ class _Unknown:
         self.damage = damage
         self.count = 0
 
-    def report_in(self, survey: _Survey) -> bool:
+    def report_in(self, survey: Survey) -> bool:
         """Whether there was no unknown name in an item."""
         told: set[str] = set()
         local = survey.local
@@ -175,7 +131,7 @@ class _Unknown:
                 self._report(name, span, survey)
         return not told
 
-    def _report(self, name: str, span: Span, survey: _Survey) -> None:
+    def _report(self, name: str, span: Span, survey: Survey) -> None:
         self.count += 1
         if self.count == _MOST_UNKNOWN + 1:
             self.collector.add(
@@ -213,52 +169,10 @@ _FOREIGN = {
 }  # fmt: skip
 
 
-# --- what is given ------------------------------------------------------------------------------
-
-
-def _targets(targets: ast.Targets) -> Iterator[ast.Target]:
-    for item in targets.items:
-        if isinstance(item, ast.Targets):
-            yield from _targets(item)
-        else:
-            yield item
-
-
-def _label_name(label: ast.Text) -> str:
-    return "".join(part for part in label.parts if isinstance(part, str))
-
-
-def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
-    """The names that a definition gives anywhere, with their place and kind."""
-    if isinstance(item, ast.Fn | ast.Block | ast.Network):
-        yield from ((param.name, param.span, "parameter") for param in item.params)
-    if isinstance(item, ast.Block) and item.inputs:
-        yield from ((param.name, param.span, "input") for param in item.inputs)
-    for found in nodes:
-        if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
-            kind = _KINDS[type(found)]
-            if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
-                # What makes a node is warned about where no output needs the node.
-                kind = "tensor" if isinstance(found.values[0], ast.Name) else "node"
-            yield from ((target.name, target.span, kind) for target in _targets(found.targets))
-        elif isinstance(found, ast.Repeat) and found.index is not None:
-            yield (found.index.name, found.index.span, "loop")
-        elif isinstance(found, ast.Typed | ast.Module | ast.Input | ast.Output):
-            yield (found.target.name, found.target.span, _KINDS[type(found)])
-        elif isinstance(found, ast.Parameter | ast.Buffer):
-            yield (_label_name(found.label), found.span, "weight")
-
-
-_KINDS: dict[type, str] = {
-    ast.Let: "value", ast.Bind: "tensor", ast.For: "loop", ast.Clause: "loop",
-    ast.Typed: "tensor", ast.Module: "module", ast.Input: "network input", ast.Output: "output",
-}  # fmt: skip
-
-
 # --- warnings -----------------------------------------------------------------------------------
 
 
-def _warn_unused(item: _Definition, survey: _Survey, collector: Collector) -> None:
+def _warn_unused(item: _Definition, survey: Survey, collector: Collector) -> None:
     if not isinstance(item, ast.Fn) and _gives_nothing(item, survey):
         return  # that is the error, and this would be its consequence
     read = names_read(item.value) if isinstance(item, ast.Fn) else survey.read
@@ -296,14 +210,14 @@ _UNUSED = {
 }
 
 
-def _gives_nothing(item: ast.Block | ast.Network, survey: _Survey) -> bool:
+def _gives_nothing(item: ast.Block | ast.Network, survey: Survey) -> bool:
     """Whether a body of statements has no `return`, and no `output`."""
     return item.body.kind == "statements" and not any(
         isinstance(found, ast.Return | ast.Output) for found in survey.nodes
     )
 
 
-def _warn_loose_arms(survey: _Survey, collector: Collector) -> None:
+def _warn_loose_arms(survey: Survey, collector: Collector) -> None:
     """`if c then a else (b, d) -> Concat` joins whichever arm is chosen."""
     for found in survey.nodes:
         if isinstance(found, ast.Chain) and isinstance(found.head, ast.Conditional):
@@ -317,7 +231,7 @@ def _warn_loose_arms(survey: _Survey, collector: Collector) -> None:
             )
 
 
-def _warn_unused_imports(surveys: list[_Survey], collector: Collector) -> None:
+def _warn_unused_imports(surveys: list[Survey], collector: Collector) -> None:
     imports = [survey.item for survey in surveys if isinstance(survey.item, ast.Import)]
     read = {name for survey in surveys for name in survey.read} if imports else set()
     for item in imports:
@@ -333,7 +247,7 @@ def _warn_unused_imports(surveys: list[_Survey], collector: Collector) -> None:
                 )
 
 
-def _warn_constant(item: _Definition, survey: _Survey, collector: Collector) -> None:
+def _warn_constant(item: _Definition, survey: Survey, collector: Collector) -> None:
     """A branch that always goes one way: its condition reads nothing that can differ."""
     branches = [node for node in survey.nodes if isinstance(node, ast.If | ast.Conditional)]
     if not branches:
@@ -345,7 +259,7 @@ def _warn_constant(item: _Definition, survey: _Survey, collector: Collector) -> 
     for _ in range(2):
         for let in lets:
             if names_read(let.value) & varying:
-                varying |= {target.name for target in _targets(let.targets)}
+                varying |= {target.name for target in targets_of(let.targets)}
     for found in branches:
         if not names_read(found.condition) & varying and not _is_no_condition(found.condition):
             collector.add(
@@ -367,69 +281,10 @@ def _is_no_condition(expr: ast.Expr) -> bool:
     return isinstance(expr, ast.Number | ast.Text | ast.ListExpr | ast.TupleExpr)
 
 
-# --- cycles and unused blocks -------------------------------------------------------------------
+# --- unused blocks ------------------------------------------------------------------------------
 
 
-def _check_cycles(surveys: list[_Survey], env: Env, collector: Collector) -> None:
-    found = {
-        survey.item.name: survey
-        for survey in surveys
-        if isinstance(survey.item, ast.Fn | ast.Block | ast.Network | ast.Alias)
-    }
-    nodes: dict[str, Any] = {name: survey.item for name, survey in found.items()}
-    reads = {
-        name: sorted(other for other in survey.read - survey.local if other in nodes)
-        for name, survey in found.items()
-    }
-    done: set[str] = set()
-    for name in nodes:
-        cycle = _find_cycle(name, reads, done)
-        if cycle:
-            _report_cycle(cycle, nodes, collector)
-            for member in cycle:
-                env.bind(member, POISON, nodes[member].name_span, "file")
-
-
-def _find_cycle(start: str, reads: Mapping[str, list[str]], done: set[str]) -> list[str]:
-    """A cycle reachable from `start`, as a list of names, or nothing. Without recursion.
-
-    What was gone through joins `done`, and is not looked at again: nor are further cycles through
-    the names of one that was found.
-    """
-    if start in done:
-        return []
-    path = {start: iter(reads[start])}  # a dict keeps the order, and finds names fast
-    while path:
-        name = next(reversed(path))
-        following = next(path[name], None)
-        if following is None:
-            del path[name]
-            done.add(name)
-        elif following in path:
-            names = list(path)
-            done.update(names)
-            return names[names.index(following) :]
-        elif following not in done:
-            path[following] = iter(reads[following])
-    return []
-
-
-def _report_cycle(cycle: list[str], nodes: dict[str, Any], collector: Collector) -> None:
-    first = nodes[cycle[0]]
-    itself = len(cycle) == 1
-    path = " → ".join([*cycle[:8], *(["…"] if len(cycle) > 8 else []), cycle[0]])
-    collector.add(
-        Diagnostic(
-            "E0106",
-            f"{cycle[0]} uses itself" if itself else f"these use one another: {path}",
-            Label(first.name_span, "" if itself else "it begins here"),
-            tuple(Label(nodes[name].name_span, "and goes on here") for name in cycle[1:4]),
-            help="there is no recursion: use repeat, or pass the inner layer as a parameter",
-        )
-    )
-
-
-def _note_unused(surveys: list[_Survey], collector: Collector) -> None:
+def _note_unused(surveys: list[Survey], collector: Collector) -> None:
     """Blocks that no network of a file with networks uses are checked by their names only."""
     named = {
         survey.item.name: survey
@@ -460,7 +315,7 @@ def _note_unused(surveys: list[_Survey], collector: Collector) -> None:
             _note_waiting(item, named, collector)
 
 
-def _note_waiting(item: ast.Network, named: Mapping[str, _Survey], collector: Collector) -> None:
+def _note_waiting(item: ast.Network, named: Mapping[str, Survey], collector: Collector) -> None:
     """A network with a parameter that no alias gives cannot be elaborated."""
     needed = [param.name for param in item.params if param.default is None]
     if not needed or any(item.name in other.read for other in named.values()):

@@ -1,0 +1,95 @@
+"""What a look through the tree of an item tells of its names, before anything is elaborated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import walk
+
+
+class Survey:
+    """An item's names. Each is looked for once: a text of a megabyte has many nodes."""
+
+    def __init__(self, item: ast.Item) -> None:
+        self.item = item
+
+    @cached_property
+    def nodes(self) -> tuple[Any, ...]:
+        return tuple(walk(self.item))
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.nodes if isinstance(node, ast.Name | ast.Layer))
+
+    @cached_property
+    def given(self) -> tuple[tuple[str, Span, str], ...]:
+        return tuple(_given(self.item, self.nodes))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that it gives."""
+        return frozenset(name for name, _, _ in self.given)
+
+    @cached_property
+    def local(self) -> frozenset[str]:
+        """The names that can be read inside it, beside the file's."""
+        if isinstance(self.item, ast.Network):
+            return self.names | self.sizes
+        if isinstance(self.item, ast.Fn | ast.Block):
+            return self.names
+        return frozenset(name for name, _, kind in self.given if kind == "loop")
+
+    @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The symbolic sizes that the inputs of a network declare."""
+        return frozenset(
+            dim.value.name
+            for node in self.nodes
+            if isinstance(node, ast.Input)
+            for dim in node.shape.dims
+            if isinstance(dim.value, ast.Name)
+        )
+
+
+def targets_of(targets: ast.Targets) -> Iterator[ast.Target]:
+    """All names of a `let`, a `for` or a binding, those in brackets too."""
+    for item in targets.items:
+        if isinstance(item, ast.Targets):
+            yield from targets_of(item)
+        else:
+            yield item
+
+
+def _label_name(label: ast.Text) -> str:
+    return "".join(part for part in label.parts if isinstance(part, str))
+
+
+def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
+    """The names that a definition gives anywhere, with their place and kind."""
+    if isinstance(item, ast.Fn | ast.Block | ast.Network):
+        yield from ((param.name, param.span, "parameter") for param in item.params)
+    if isinstance(item, ast.Block) and item.inputs:
+        yield from ((param.name, param.span, "input") for param in item.inputs)
+    for found in nodes:
+        if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
+            kind = _KINDS[type(found)]
+            if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
+                # What makes a node is warned about where no output needs the node.
+                kind = "tensor" if isinstance(found.values[0], ast.Name) else "node"
+            yield from ((target.name, target.span, kind) for target in targets_of(found.targets))
+        elif isinstance(found, ast.Repeat) and found.index is not None:
+            yield (found.index.name, found.index.span, "loop")
+        elif isinstance(found, ast.Typed | ast.Module | ast.Input | ast.Output):
+            yield (found.target.name, found.target.span, _KINDS[type(found)])
+        elif isinstance(found, ast.Parameter | ast.Buffer):
+            yield (_label_name(found.label), found.span, "weight")
+
+
+_KINDS: dict[type, str] = {
+    ast.Let: "value", ast.Bind: "tensor", ast.For: "loop", ast.Clause: "loop",
+    ast.Typed: "tensor", ast.Module: "module", ast.Input: "network input", ast.Output: "output",
+}  # fmt: skip
