@@ -22,6 +22,17 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products
 
 
+def first_not_finite(rows: Tensor) -> int | None:
+    """The first of rows (n, d) that holds NaN or an infinite value."""
+    if not rows.is_floating_point():
+        return None
+    for start in range(0, len(rows), 256):
+        part = rows[start : start + 256]
+        if not bool(torch.isfinite(torch.stack(torch.aminmax(part))).all()):
+            return start + int(torch.nonzero(~torch.isfinite(part).all(dim=1))[0])
+    return None
+
+
 class Room:
     """The bytes that rows are held in, pass after pass: taken once, for the allocator does not give
     all of them back between passes."""

@@ -18,7 +18,15 @@ from addnn_spec.indices.query import CHECKED
 from addnn_spec.indices.space import Fold, Space, Spread
 from addnn_spec.runtime.between import Between, gram_of
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.holding import Gauge, Part, Room, Running, Sketched, Whole
+from addnn_spec.runtime.holding import (
+    Gauge,
+    Part,
+    Room,
+    Running,
+    Sketched,
+    Whole,
+    first_not_finite,
+)
 from addnn_spec.runtime.measuring import Measure, Passed, Rows, measured, wants_gram
 from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_plan
 from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
@@ -454,15 +462,25 @@ class _Flow:
         held = self.held.get(hold)
         if isinstance(held, _Broken):
             return
+        batch = self.batches[number]
+        bad = first_not_finite(rows)
+        if bad is not None:
+            sample = self.prober.feed.sample(batch.split, batch.first_row + bad)
+            self._break(hold, f"{sample} gives NaN or an infinite value")
+            return
         try:
             if held is None:
                 held = self.held[hold] = self._begin(hold, rows)
             if not isinstance(held, _Broken):
-                held.take(number, self.batches[number], rows)
+                held.take(number, batch, rows)
         except IndicesError as error:
-            self.held[hold] = _Broken(str(error))
-            if node in self.running:
-                self.running[node].broken = str(error)
+            self._break(hold, str(error))
+
+    def _break(self, hold: Hold, reason: str) -> None:
+        """The node of a hold has no index."""
+        self.held[hold] = _Broken(reason)
+        if hold.node in self.running:
+            self.running[hold.node].broken = reason
 
     def _begin(self, hold: Hold, rows: Tensor) -> _Held:
         prober = self.prober

@@ -18,6 +18,7 @@ from addnn_spec.runtime.record import DataRecord, SamplesRecord, Task
 IGNORED = -100
 """The label of positions that do not count, as in torch's `cross_entropy`."""
 _CHANNELS = (1, 3, 4)
+_SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -316,6 +317,12 @@ class Feed:
         """A node's value, the samples its first dimension."""
         return value[None] if self.alone else value
 
+    def sample(self, split: int, row: int) -> str:
+        """The sample that gives a row, by its place in the source."""
+        part = self.splits[split]
+        place = row if part.positions is None else part.positions[row, 0]
+        return f"{_SPLITS[split]} sample {part.indices[place]}"
+
     def _given(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
         values = self._prepared(source, indices)
         return tuple(part[0] for part in values) if self.alone else values
@@ -367,14 +374,19 @@ def make_feed(
     m = min(samples, *(len(source) for source in sources))
     chosen = [drawn(source.labels, kind, m, seed) for source in sources]
     labels = [source.labels[places] for source, places in zip(sources, chosen, strict=True)]
+    for number, (source, places) in enumerate(zip(sources, chosen, strict=True)):
+        what = "target" if kind == "regression" else "label"
+        _check_finite(source, number, places, labels[number], what)
     positions = _positions(labels, kind, samples, seed)
     if positions is not None:
         labels = [part[tuple(rows.T)] for part, rows in zip(_flat(labels), positions, strict=True)]
     classes, values = _codes(labels, kind)
     picked: Sequence[Array | None] = positions or [None] * len(sources)
     splits = [
-        _split(source, places, coded, rows, len(classes))
-        for source, places, coded, rows in zip(sources, chosen, values, picked, strict=True)
+        _split(source, number, places, coded, rows, len(classes))
+        for number, (source, places, coded, rows) in enumerate(
+            zip(sources, chosen, values, picked, strict=True)
+        )
     ]
     words = preparation.words(sources[0].read(chosen[0][:1])[0], _dtype(expected))
     record = DataRecord(
@@ -438,7 +450,12 @@ def _codes(labels: Sequence[Array], task: Task) -> tuple[tuple[str, ...], list[A
 
 
 def _split(
-    source: Source, indices: Array, values: Array, positions: Array | None, classes: int
+    source: Source,
+    split: int,
+    indices: Array,
+    values: Array,
+    positions: Array | None,
+    classes: int,
 ) -> Split:
     counts = tuple(np.bincount(values, minlength=classes).tolist()) if classes else ()
     record = SamplesRecord(
@@ -446,24 +463,46 @@ def _split(
         available=len(source),
         m=len(values),
         indices=tuple(indices.tolist()),
-        sha256=_digest(source, indices, values, positions),
+        sha256=_digest(source, split, indices, values, positions),
         counts=counts,
     )
     return Split(source, indices, values, positions, record)
 
 
-def _digest(source: Source, indices: Array, values: Array, positions: Array | None) -> str:
+def _digest(
+    source: Source, split: int, indices: Array, values: Array, positions: Array | None
+) -> str:
     digest = sha256()
     for start in range(0, len(indices), 256):
-        for raw in source.read(indices[start : start + 256]):
+        places = indices[start : start + 256]
+        for number, raw in enumerate(source.read(places)):
             for part in raw if raw.dtype == object else (raw,):
                 _add(digest, part)
-            if raw.dtype.kind == "f" and bool(np.isnan(raw).any()):
-                first = int(np.argwhere(np.isnan(raw))[0, 0])
-                raise DataError(f"sample {indices[start + first]} of {source.name} holds NaN")
+            what = source.inputs[number] if source.inputs else ""
+            _check_finite(source, split, places, raw, what)
     for part in (values,) if positions is None else (values, positions):
         _add(digest, part)
     return digest.hexdigest()
+
+
+def _check_finite(source: Source, split: int, places: Array, values: Array, what: str) -> None:
+    """Refuse values (k, …) of the samples `places` that are NaN, infinite, or too large for
+    float32; `what` says which of their values they are."""
+    if values.dtype == object:
+        for place, image in zip(places, values, strict=True):
+            _check_finite(source, split, np.array([place]), image[None], what)
+    if values.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(values.astype(np.float32, copy=False))
+    if bool(bad.any()):
+        first = np.argwhere(bad)[0]
+        sample = f"{_SPLITS[split]} sample {places[first[0]]} of {source.name}"
+        role = f" as its {what}" if what else ""
+        raise DataError(
+            f"{sample} holds {values[tuple(first)]:g}{role}",
+            help="leave it out, or mend it: values are finite, and float32 holds them",
+        )
 
 
 def _add(digest: Any, values: Array) -> None:

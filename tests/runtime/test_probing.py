@@ -254,14 +254,26 @@ def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
 
 
 @pytest.mark.parametrize("budget", [2**28, 3_300_000])
-def test_values_that_are_not_finite_have_no_index(budget: int) -> None:
-    module = network()
-    with torch.no_grad():
-        module.get_parameter("0.bias").fill_(float("inf"))
-    found = run(Prober(module, PROBES[:1], digits(), Settings(budget=budget, batch=32)))
-    assert list(found) == ["0"]
+@pytest.mark.parametrize(("split", "normalisation"), [(0, "none"), (1, "none"), (1, "z-score")])
+def test_values_that_are_not_finite_have_no_index(
+    budget: int, split: int, normalisation: Literal["none", "z-score"]
+) -> None:
+    """The node, and its node alone, with the first sample of either split that gives such."""
+    feed = digits()
+    picked = feed.load(feed.batches[split])[0][40]
+
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            same = (x == picked).flatten(1).all(dim=1)
+            return x.flatten(1).repeat(1, 8) - torch.where(same[:, None], torch.inf, 0.0)
+
+    settings = Settings(budget=budget, batch=32, normalisation=normalisation)
+    found = run(Prober(nn.Sequential(Broken(), nn.ReLU()), PROBES[:2], feed, settings))
+    place, name = feed.splits[split].indices[40], ("train", "test")[split]
+    assert found["1"].train is not None
     assert found["0"].train is None
-    assert "NaN or an infinite value" in found["0"].note
+    told = f"{name} sample {place} gives NaN or an infinite value"
+    assert found["0"].note == f"0 has no index: {told}"
 
 
 def test_a_batch_that_is_not_its_own_twin_ends_the_run() -> None:

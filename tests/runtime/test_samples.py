@@ -140,12 +140,26 @@ def test_labels_per_position_leave_masked_ones_out() -> None:
     assert [(b.first_row, b.last_row) for b in feed.batches][-1][1] == 5
 
 
-def test_samples_that_hold_nan_and_images_of_several_sizes_are_refused() -> None:
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "nan"), (-np.inf, "-inf"), (1e39, "1e\\+39")])
+def test_values_that_float32_cannot_hold_are_refused(value: float, told: str) -> None:
+    """Located by split, the sample's place in the source, and input: of inputs, and of targets."""
     source = arrays(30, 4)
-    values = source.read(np.arange(30))[0].copy()
-    values[7, 2] = np.nan
-    with pytest.raises(DataError, match="sample 7 of broken holds NaN"):
-        make_feed(from_arrays("broken", values, source.labels), None)
+    values = source.read(np.arange(30))[0].astype(np.float64)
+    labels = source.labels
+    values[7, 2] = value
+    broken = from_arrays("broken{x}", values, labels)
+    with pytest.raises(DataError, match=rf" train sample 7 of broken\{{x\}} holds {told}\n"):
+        make_feed(broken, None)
+    with pytest.raises(DataError, match=f" test sample 7 of .* holds {told}\n"):
+        make_feed(source, broken)
+    assert make_feed(broken.part(8, 30, "rest"), None).record.train.m == 22
+    targets = np.zeros((30, 2))
+    targets[9, 1] = value
+    with pytest.raises(DataError, match=f" train sample 9 of t holds {told} as its target\n"):
+        make_feed(from_arrays("t", np.ones((30, 4)), targets), None)
+
+
+def test_images_of_several_sizes_are_refused() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((3, 40, 50), np.uint8), np.zeros((3, 41, 50), np.uint8)]
     with pytest.raises(DataError, match="differ in size: 3 x 40 x 50, and 3 x 41 x 50"):
