@@ -292,8 +292,8 @@ class Frame:
     def squared(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
         """Squared distances of rows ``left[i]`` and ``right[j]`` (p,), float64, by differences.
 
-        The order of summation is fixed by ``CHUNK`` alone, so equal pairs have equal values. Where
-        there are very many pairs, those of bitwise equal rows are computed once.
+        The order of summation is fixed by ``CHUNK`` alone, so equal pairs have equal values, on any
+        device. Where there are very many pairs, those of bitwise equal rows are computed once.
         """
         if len(i) > 8 * (len(left) + len(right)):
             first, second = equal_rows(left)[i], equal_rows(right)[j]
@@ -314,9 +314,7 @@ class Frame:
                     a *= self.scale
                 if self.weight is not None:
                     a *= self.weight[columns]
-                a.square_()
-                for chunk in column_chunks(a.shape[1]):
-                    out[part] += a[:, chunk].sum(dim=1)
+                add_squares(out[part], a)
         return out
 
     def _wide(self, name: str, rows: Tensor, index: Tensor) -> Tensor:
@@ -328,6 +326,22 @@ class Frame:
     def distances(self, squared: Tensor) -> Tensor:
         """Distances in the data's units, from squared ones in the frame's."""
         return squared.sqrt() / self.scale
+
+
+def add_squares(total: Tensor, differences: Tensor) -> None:
+    """Add to ``total`` (...,) the sums of squares of ``differences`` (..., d), which are lost.
+
+    Each ``CHUNK`` is summed by halves: on a GPU the order of ``sum`` depends on how many rows there
+    are, and equal rows would not have equal sums.
+    """
+    differences.square_()
+    for chunk in column_chunks(differences.shape[-1]):
+        part = differences[..., chunk]
+        while (width := part.shape[-1]) > 1:
+            half = width // 2
+            part[..., :half].add_(part[..., width - half :])
+            part = part[..., : width - half]
+        total += part[..., 0]
 
 
 def _mean(rows: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
         ShapeError: the samples differ in number.
         UndefinedIndexError: a node's samples are all equal.
     """
-    left, right = _centred(X), _centred(Y)
+    left = _centred(X)
+    right = _centred(Y).to(left.device)
     check_lengths(left, right, "samples at the other node")
     if max(left.shape[1], right.shape[1]) <= len(left):
         cross = (right.T @ left).square().sum()

@@ -92,7 +92,7 @@ class Query:
         defined = ~torch.isnan(per_sample)
         return IndexResult(
             name=name,
-            value=float(per_sample[defined].double().mean()),
+            value=float(per_sample[defined].double().cpu().mean()),  # one order on any device
             m=len(per_sample),
             dimensions=self.space.dimensions,
             order=order,

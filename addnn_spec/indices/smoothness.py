@@ -14,7 +14,7 @@ from torch import Tensor
 
 from addnn_spec.indices.bands import bands
 from addnn_spec.indices.errors import NotFiniteError, OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import Frame, check_finite
+from addnn_spec.indices.geometry import Frame, add_squares, check_finite
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_samples,
@@ -93,7 +93,8 @@ def cross_smoothness_index(
     """
     _check_options(kind, form, gain)
     train, test = as_samples(X), as_samples(X_test, "X_test")
-    targets, test_targets = _targets(Y), _targets(Y_test)
+    targets = _targets(Y)
+    test_targets = _targets(Y_test).to(targets.device)
     check_lengths(train, targets, "targets")
     check_lengths(test, test_targets, "test targets")
     check_widths(targets, test_targets)
@@ -148,8 +149,9 @@ class TargetSpread:
     ) -> Tensor:
         """Each sample's value (m,), NaN where undefined, from its input neighbours."""
         indices = found.indices[:, :order].to(self.targets.device)
-        apart = self.references[indices] - self.targets[:, None]
-        error, nearest = apart.square_().sum(dim=2).sqrt(), self.nearest[:, :order]
+        error = self.targets.new_zeros(indices.shape)
+        add_squares(error, self.references[indices] - self.targets[:, None])
+        error, nearest = error.sqrt_(), self.nearest[:, :order]
         if form == "linear":
             largest = self.largest[:, None]
             spread = largest - nearest
