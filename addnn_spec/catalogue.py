@@ -15,6 +15,7 @@ from addnn_spec.resources import folder
 from addnn_spec.source import Source
 
 _NETWORK = re.compile(r"^network ([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+_OF_FILE = re.compile(r"(?P<file>.+\.net):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _FIGURES = re.compile(
     r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
     r"(?:; in training (?P<training_params>[\d,]+) and (?P<training_macs>[\d,]+) more)?"
@@ -100,34 +101,50 @@ def locate(
 ) -> tuple[Session, str]:
     """The session and the network's name that a user means by `spec` and `network`.
 
-    A file of that name wins over a packaged network. `source` is a text at hand (standard input).
+    `spec` is a file, `file.net:Name` or a packaged network; a file of that name wins. `source` is
+    a text at hand (standard input).
+
     Raises `UsageError` where it is not clear which network is meant, or there is none.
     """
     session, named = open_spec(spec, source=source, limits=limits)
-    network = network or named
+    if named is not None and network not in (None, named):
+        raise UsageError(_two_networks(spec, named, str(network)))
+    return session, choose(session, network or named)
+
+
+def choose(session: Session, network: str | None) -> str:
+    """The name of the network that is meant in a file; None stands for its only one.
+
+    Raises `UsageError` where that is not clear, or there is none; `DiagnosticError` with what is
+    wrong in a file where the network could not be found for that.
+    """
     if session.file is None:
         raise DiagnosticError(*session.collector.diagnostics)
-    if network is not None:
-        if network not in session.networks:
-            raise UsageError(_unknown_network(session, network))
-        return session, network
     ready = [name for name in session.networks if not session.needs(name)] or list(session.networks)
-    if len(ready) == 1:
-        return session, ready[0]
-    if not ready and session.collector.has_errors:
+    if network is None and len(ready) == 1:
+        return ready[0]
+    if network is not None and network in session.networks:
+        return network
+    if session.collector.has_errors and (network is not None or not ready):
         raise DiagnosticError(*session.collector.diagnostics)
+    if network is not None:
+        raise UsageError(_unknown_network(session, network))
     raise UsageError(_which_network(session, ready))
 
 
 def open_spec(
     spec: str, *, source: Source | None = None, limits: Limits | None = None
 ) -> tuple[Session, str | None]:
-    """The session of a file, a text at hand, or a packaged network with its name."""
+    """The session of a file or a text at hand, and the name of the network that `spec` says."""
     if source is not None:
         return Session(source, folder=Path.cwd(), limits=limits), None
+    named = None
+    of_file = _OF_FILE.fullmatch(spec)
+    if of_file is not None and not Path(spec).is_file():
+        spec, named = of_file["file"], of_file["name"]
     path = Path(spec)
     if path.is_file():
-        return Session(path, name=spec, limits=limits), None
+        return Session(path, name=spec, limits=limits), named
     home = packaged().get(spec)
     if home is not None:
         return Session(home, name=home.name, limits=limits), spec
@@ -142,6 +159,11 @@ def open_spec(
             help=f"did you mean {' or '.join(close)}?" if close else "addnn list shows them",
         )
     )
+
+
+def _two_networks(spec: str, named: str, network: str) -> Diagnostic:
+    message = f"{spec} is network {named}, and --network says {network}"
+    return Diagnostic("E0410", message, None, help="name one of them")
 
 
 def _unknown_network(session: Session, network: str) -> Diagnostic:

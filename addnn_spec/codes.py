@@ -73,7 +73,7 @@ CODES: dict[str, str] = {
     "E0407": "one module, used with inputs that want other weights",
     "E0408": "evaluation needs an input that exists in training only",
     "E0409": "the file has no network",
-    "E0410": "several networks, and none is chosen",
+    "E0410": "several networks, and not one of them is chosen",
     # E05: limits
     "E0501": "the text is too large",
     "E0502": "nesting is too deep",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from addnn_spec.catalogue import open_spec, packaged
+from addnn_spec.catalogue import choose, open_spec
 from addnn_spec.cli.options import Options, file_options
 from addnn_spec.cli.report import exit_code, report
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
@@ -21,8 +21,9 @@ _FOR_PROGRAMS = ("json", "github", "sarif")
 def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
     """Find everything that is wrong in SPECS.
 
-    Each is a file, a folder (all .net files below it), the name of a packaged network, or - for
-    standard input. Every network of a file is checked that needs no further arguments.
+    Each is a file, one network of it (net.net:Name), a folder (all .net files below it), the name
+    of a packaged network, or - for standard input. Every network of a file is checked that needs no
+    further arguments.
 
     Formats for people go to standard error, those for programs (json, github, sarif) to standard
     output.
@@ -49,12 +50,12 @@ def _check(spec: str, options: Options) -> tuple[list[Diagnostic], int]:
     try:
         source = read_stdin(options) if spec == STDIN else None
         session, network = open_spec(spec, source=source, limits=options.limits)
+        if network is None:
+            return session.check(), len(session.networks)
+        session.graph(choose(session, network))
     except DiagnosticError as error:
         return list(error.diagnostics), 0
-    if network is not None and network in packaged():
-        session.graph(network)
-        return list(session.collector.diagnostics), 1
-    return session.check(), len(session.networks)
+    return list(session.collector.diagnostics), 1
 
 
 def _passed(files: int, networks: int) -> str:

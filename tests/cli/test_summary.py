@@ -70,6 +70,24 @@ def test_several_networks_and_none_chosen(addnn: Addnn, nets: str) -> None:
     assert figures(addnn, nets, "--network", "Two")["network"] == "Two"
 
 
+def test_a_network_of_a_file_by_one_word(addnn: Addnn, nets: str) -> None:
+    assert figures(addnn, f"{nets}:Two") == figures(addnn, nets, "--network", "Two")
+    assert addnn("compile", f"{nets}:Two").out == addnn("compile", nets, "--network", "Two").out
+    assert addnn("check", f"{nets}:Two").out == "no errors: 1 network in 1 file\n"
+    assert "E0110" in addnn("check", f"{nets}:Tow").err
+    ended = addnn("summary", f"{nets}:Two", "--network", "One")
+    assert ended.code == 2 and "E0410" in ended.err
+    assert "there is no file missing.net\n" in addnn("summary", "missing.net:Two").err
+    Path(f"{nets}:Two").write_text(Path(nets).read_text())
+    assert "E0410" in addnn("summary", f"{nets}:Two").err  # a file of that name wins
+
+
+def test_a_file_in_which_the_network_was_not_found_for_its_mistakes(addnn: Addnn) -> None:
+    text = "network { input x: float[N, 3] output y = x }"
+    ended = addnn("summary", "-", "--network", "Two", text=text)
+    assert ended.code == 1 and "E0003" in ended.err and "E0110" not in ended.err
+
+
 def test_an_unknown_network(addnn: Addnn, nets: str) -> None:
     ended = addnn("summary", nets, "--network", "Tow")
     assert ended.code == 2
