@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.init import Init
+from addnn_spec.sizes import Fact
 from addnn_spec.source import Span
 
 if TYPE_CHECKING:
@@ -142,6 +143,16 @@ class Output:
     training: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What an `assert` states about symbolic sizes: it is checked at their defaults, at the sizes
+    that are asked for, and in the emitted `forward`. `message` is empty where none was written."""
+
+    fact: Fact
+    message: str
+    span: Span
+
+
 Kind = Literal["network", "block", "chain", "body", "repeat"]
 
 
@@ -176,7 +187,7 @@ class Graph:
     """How many nodes run: each as often as it is called."""
     longest_path: int = 0
     """How many characters a node's path has at most, below this graph."""
-    facts: tuple[Any, ...] = ()
+    assertions: tuple[Assertion, ...] = ()
     """In a network, what `assert` states about symbolic sizes, in order."""
     members: dict[int, Node] = field(default_factory=dict, repr=False)
     """The nodes by their numbers, in topological order."""

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.extent import Extents
+from addnn_spec.graph import Assertion
 from addnn_spec.sizes import Facts, Symbol
 from addnn_spec.source import Source, Span
 from addnn_spec.values import key
@@ -71,7 +72,7 @@ class Context:
     """How many failed elements and statements were passed over."""
     live_spans: set[Span] = field(default_factory=set)
     dead: dict[Span, str] = field(default_factory=dict)
-    asserts: list[Any] = field(default_factory=list)
+    assertions: list[Assertion] = field(default_factory=list)
     sizes: dict[Symbol, Span] = field(default_factory=dict)
     """The symbolic sizes of the network's inputs, and where they are declared."""
 

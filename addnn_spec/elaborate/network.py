@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import Frame, Poison, flatten
 from addnn_spec.elaborate.builder import Builder
@@ -11,10 +9,10 @@ from addnn_spec.elaborate.context import Context, Stopped
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.statements import Given, Interface, Stated
-from addnn_spec.graph import Graph, Output
+from addnn_spec.elaborate.statements import Given, Interface
+from addnn_spec.graph import Assertion, Graph, Output
 from addnn_spec.passes.minimum import minimum_sizes
-from addnn_spec.sizes import defaults, symbols
+from addnn_spec.sizes import symbols
 from addnn_spec.values import Definition, LayerValue
 
 
@@ -34,7 +32,7 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
         return None
     if graph is None or ctx.collector.failures > failures:
         return None
-    graph.facts = tuple(ctx.asserts)
+    graph.assertions = tuple(ctx.assertions)
     _warn_dead(ctx)
     return graph
 
@@ -108,35 +106,26 @@ def _settle_defaults(graph: Graph, ctx: Context) -> None:
 
 def _check_defaults(ctx: Context) -> None:
     """What is asserted about sizes must hold at their defaults, which costs are counted at."""
-    for stated in ctx.asserts:
-        values: list[Any] = [
-            side if isinstance(side, int) else defaults(side)
-            for side in (stated.left, stated.right)
-        ]
-        if not _holds(values[0], stated.op, values[1]):
+    for stated in ctx.assertions:
+        if not stated.fact.holds(_defaults(stated)):
             why = f": {stated.message}" if stated.message else ""
             ctx.report(
                 "E0314",
                 f"this does not hold at the default sizes{why}",
                 stated.span,
-                _at_defaults(stated, values[0]),
+                _at_defaults(stated),
             )
 
 
-def _at_defaults(stated: Stated, left: int) -> str:
-    given = ", ".join(f"{size.name} = {size.default}" for size in symbols(stated.left))
-    return f"{stated.left} is {left} for {given}" if given else ""
+def _at_defaults(stated: Assertion) -> str:
+    fact = stated.fact
+    left, _ = fact.sides(_defaults(stated))
+    given = ", ".join(f"{size.name} = {size.default}" for size in symbols(fact.left))
+    return f"{fact.left} is {left} for {given}" if given else ""
 
 
-def _holds(left: int, op: str, right: int) -> bool:
-    return {
-        "==": left == right,
-        "!=": left != right,
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-    }[op]
+def _defaults(stated: Assertion) -> dict[str, int]:
+    return {symbol.name: symbol.default for symbol in stated.fact.symbols}
 
 
 def _warn_dead(ctx: Context) -> None:

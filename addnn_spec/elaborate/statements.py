@@ -12,22 +12,12 @@ from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flat
 from addnn_spec.elaborate.builder import ModuleValue, Tensor
 from addnn_spec.elaborate.declarations import Declarations
 from addnn_spec.elaborate.expansion import refuse_bomb
+from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
-from addnn_spec.sizes import SizeError, Symbol, SymbolicSize, source
+from addnn_spec.sizes import Fact, SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, Function, LayerValue, kind_of, show
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """An assertion about symbolic sizes: checked at the defaults and in the emitted `forward`."""
-
-    left: Any
-    op: str
-    right: Any
-    message: str
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,7 +446,8 @@ class Statements(Declarations):
         except SizeError as error:
             self.ctx.fail("E0212", str(error), statement.span)
         if answer is None:
-            self.ctx.asserts.append(Stated(left, op, right, message, statement.span))
+            fact = Fact(left, op, right)
+            self.ctx.assertions.append(Assertion(fact, message, statement.span))
 
     _RUN: ClassVar[dict[type, Callable[..., Value]]] = {
         ast.Let: _let,

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label, near
 from addnn_spec.graph import Graph
-from addnn_spec.passes.memory import at
 from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.sizes import Symbol, symbols
-
-_HOLDS: dict[str, Callable[[int, int], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 def symbolic_sizes(graph: Graph) -> dict[str, Symbol]:
@@ -52,7 +41,7 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
                 f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
             )
             found.append(Diagnostic("E0304", message))
-    found += _broken_facts(graph, dims)
+    found += _broken_assertions(graph, dims)
     if found:
         raise DiagnosticError(*found)
 
@@ -74,13 +63,15 @@ def _unknown(graph: Graph, name: str, known: Mapping[str, Symbol]) -> Diagnostic
     )
 
 
-def _broken_facts(graph: Graph, dims: Mapping[str, int]) -> list[Diagnostic]:
+def _broken_assertions(graph: Graph, dims: Mapping[str, int]) -> list[Diagnostic]:
     found = []
-    for fact in graph.facts:
-        left, right = at(fact.left, dims), at(fact.right, dims)
-        if not _HOLDS[fact.op](left, right):
+    for stated in graph.assertions:
+        fact = stated.fact
+        values = {symbol.name: dims.get(symbol.name, symbol.default) for symbol in fact.symbols}
+        if not fact.holds(values):
+            left, right = fact.sides(values)
             given = ", ".join(f"{name} = {value}" for name, value in dims.items())
-            why = f": {fact.message}" if fact.message else ""
-            label = Label(fact.span, f"{left} {fact.op} {right}")
+            why = f": {stated.message}" if stated.message else ""
+            label = Label(stated.span, f"{left} {fact.op} {right}")
             found.append(Diagnostic("E0314", f"this does not hold at {given}{why}", label))
     return found

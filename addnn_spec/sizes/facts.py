@@ -64,10 +64,17 @@ class Fact:
         """The fact as an expression, the same in Python and in a spec; `names` as in `source`."""
         return f"{source(self.left, names)} {self.op} {source(self.right, names)}"
 
+    def sides(self, values: Mapping[str, int]) -> tuple[int, int]:
+        """Left and right where the symbols, by name, have these values.
+
+        A side that other facts have simplified is rounded down where they do not hold. Raises
+        SizeError where a value is missing.
+        """
+        return evaluate_loosely(self.left, values), evaluate_loosely(self.right, values)
+
     def holds(self, values: Mapping[str, int]) -> bool:
-        """Whether it holds where the symbols, by name, have these values."""
-        left, right = evaluate_loosely(self.left, values), evaluate_loosely(self.right, values)
-        return _OPERATORS[self.op](left, right)
+        """Whether it holds where the symbols, by name, have these values; raises as `sides`."""
+        return _OPERATORS[self.op](*self.sides(values))
 
 
 class Facts:
@@ -212,18 +219,6 @@ class Facts:
                 return None
             least |= {name: max(value, least.get(name, value)) for name, value in values.items()}
         return least
-
-    def violations(self, values: Mapping[str, int]) -> list[str]:
-        """The stated facts that do not hold where the symbols, by name, have these values.
-
-        Raises SizeError where a value is missing.
-        """
-        found = []
-        for fact in self.stated:
-            if not fact.holds(values):
-                at = " and ".join(sorted(f"{s.name} = {values[s.name]}" for s in fact.symbols))
-                found.append(f"{fact.source()} does not hold at {at}")
-        return found
 
     def _smaller(self, a: Size, b: Size, name: str) -> tuple[Size, Size]:
         if self.compare(a, "<=", b) is True:

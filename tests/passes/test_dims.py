@@ -52,6 +52,24 @@ def test_assertions_hold() -> None:
         check_dims(graph_of(TEXT), {"H": 33})
 
 
+def test_an_assertion_behind_another_that_is_broken() -> None:
+    """The second is about 16 of 32nds of H: at H = 65 there is no such number."""
+    text = TEXT.replace(
+        "output y = x -> Conv2d(4, 3, padding = 1)",
+        "y = x -> Conv2d(4, 3, stride = 2, padding = 1)\n"
+        "  assert y.shape[2] <= 100\n"
+        "  output z = y",
+    )
+    graph = graph_of(text)
+    check_dims(graph, {"H": 192})
+    with pytest.raises(DiagnosticError, match="five halvings") as raised:
+        check_dims(graph, {"H": 65})
+    assert [found.code for found in raised.value.diagnostics] == ["E0314"]
+    with pytest.raises(DiagnosticError, match="H = 224") as raised:
+        check_dims(graph, {"H": 224})
+    assert [found.code for found in raised.value.diagnostics] == ["E0314"]
+
+
 def test_the_python_interface_checks_them_too() -> None:
     with pytest.raises(DiagnosticError, match="no symbolic size"):
         load("ResNet18").summary(height=3)

@@ -24,8 +24,12 @@ from addnn_spec.backends.torch_code.text import (
 from addnn_spec.backends.torch_code.tree import Key, Name, Spanned, Star, Template, Tree, When
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call, Seq
-from addnn_spec.sizes import SymbolicSize, source, symbols
+from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
+
+
+_FAILS = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+"""What holds of two whole numbers where a comparison does not."""
 
 
 def comment(text: str) -> str:
@@ -260,14 +264,13 @@ class ClassWriter:
                     whole = SymbolicSize.of(symbol) * symbol.divisor + symbol.offset
                     if size == whole:
                         names.setdefault(symbol.user.name, f"{name}.shape[{dim}]")
-        for fact in self._code.graph.facts:
-            found = (*symbols(fact.left), *symbols(fact.right))
-            if all(symbol.user.name in names for symbol in found):
-                stated = f"{source(fact.left, names)} {fact.op} {source(fact.right, names)}"
-                text = fact.message or f"{fact.left} {fact.op} {fact.right} does not hold"
-                yield Line(f"{INDENT * 2}if not ({stated}):", (fact.span,))
+        for stated in self._code.graph.assertions:
+            fact = stated.fact
+            if all(symbol.name in names for symbol in fact.symbols):
+                text = stated.message or f"{fact} does not hold"
+                yield Line(f"{INDENT * 2}if not ({fact.source(names)}):", (stated.span,))
                 message = Call("ValueError", (Arg(comment(text)),))
-                yield from layout(message, 3, "raise ", spans=(fact.span,))
+                yield from layout(message, 3, "raise ", spans=(stated.span,))
 
     def _input_types(self) -> list[TensorType]:
         graph = self._code.graph
