@@ -171,7 +171,8 @@ def _freely(
             drawn = torch.Generator().manual_seed(others)
             first = first.index_select(dim, torch.randperm(first.shape[dim], generator=drawn))
         return (first, *args[1:]), kwargs
-    if name in ("index_add_", "index_add"):
+    fixed = torch.are_deterministic_algorithms_enabled()
+    if name in ("index_add_", "index_add") and not fixed:
         dim, index, source = args[1:4]
         order = torch.randperm(len(index), generator=_order[-1])
         return (first, dim, index[order], source.index_select(dim, order), *args[4:]), kwargs

@@ -37,15 +37,43 @@ def full_precision(device: torch.device) -> Iterator[None]:
     """True float32 products: no TF32, bfloat16 or autocast inside; all settings restored after."""
     every: Any = torch.backends
     backends = (every.cuda.matmul, every.mkldnn.matmul)
+    legacy = _legacy_precision()
     before = [backend.fp32_precision for backend in backends]
     try:
+        if legacy is not None:
+            torch.set_float32_matmul_precision("highest")
         for backend in backends:
             backend.fp32_precision = "ieee"
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             yield
     finally:
+        if legacy is not None:
+            torch.set_float32_matmul_precision(legacy)
         for backend, precision in zip(backends, before, strict=True):
             backend.fp32_precision = precision
+
+
+def _legacy_precision() -> str | None:
+    """What torch's older setting says, which is an error to read where the two disagree; None where
+    they already do."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return None
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Sums by index in one order, where torch has a way: on CUDA they come in any otherwise."""
+    filled: Any = torch.utils.deterministic
+    mode, fills = torch.get_deterministic_debug_mode(), filled.fill_uninitialized_memory
+    try:
+        torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn where there is no way
+        filled.fill_uninitialized_memory = False
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        filled.fill_uninitialized_memory = fills
 
 
 def column_chunks(width: int) -> Iterator[slice]:
@@ -359,7 +387,7 @@ def equal_rows(rows: Tensor) -> Tensor:
     bits = torch.int64 if dtype == torch.float64 else torch.int32
     for columns in column_chunks(rows.shape[1]):
         width = columns.stop - columns.start
-        odd = torch.randint(-(2**62), 2**62, (width,), generator=generator) * 2 + 1
+        odd = torch.randint(-(2**62), 2**62, (width,), generator=generator, device="cpu") * 2 + 1
         odd = odd.to(rows.device)
         for start in range(0, len(rows), 128):
             part = slice(start, start + 128)

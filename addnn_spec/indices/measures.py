@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addnn_spec.indices.errors import OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import check_finite
+from addnn_spec.indices.geometry import check_finite, deterministic, full_precision
 from addnn_spec.indices.inputs import ArrayLike, as_codes, as_samples, check_lengths, check_widths
 from addnn_spec.indices.neighbours import Neighbours
 from addnn_spec.indices.query import neighbours
@@ -153,7 +153,9 @@ def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
         raise UndefinedIndexError("neural collapse needs two classes")
     codes, rows = codes.to(samples.device), samples.double()
     sums = torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device)
-    means = sums.index_add_(0, codes, rows) / torch.bincount(codes, minlength=count)[:, None]
+    with deterministic():
+        sums.index_add_(0, codes, rows)
+    means = sums / torch.bincount(codes, minlength=count)[:, None]
     _, singular, right = torch.linalg.svd(means - means.mean(dim=0), full_matrices=False)
     tolerance = float(singular[0]) * max(means.shape) * torch.finfo(torch.float64).eps
     kept = singular > tolerance
@@ -251,30 +253,31 @@ def classification_rate(
     data = _Split.of(X, y, X_test, y_test, scale=False)
     train, test = data.train.float(), data.test.float()
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode(False), torch.enable_grad():
+    with full_precision(train.device), torch.inference_mode(False), torch.enable_grad():
         model = _head(train.shape[1], hidden, data.classes, generator).to(train.device)
         goals = functional.one_hot(data.labels, data.classes).float()
         solver = torch.optim.Adam(model.parameters(), lr=rate)
         model.train()
         for _ in range(epochs):
-            order = torch.randperm(len(train), generator=generator).to(train.device)
-            for part in torch.split(order, batch):
+            order = torch.randperm(len(train), generator=generator, device="cpu")
+            for part in torch.split(order.to(train.device), batch):
                 if len(part) < 2:  # batch normalisation has no variance of one sample
                     continue
                 solver.zero_grad()
                 error = functional.mse_loss(model(train[part]).softmax(dim=1), goals[part])
                 error.backward()  # type: ignore[no-untyped-call]
                 solver.step()
-    model.eval()
     recipe = f"dense {hidden}, batch normalisation, ReLU, dense, softmax, squared error, Adam"
-    with torch.no_grad():
+    with full_precision(train.device):
+        model.eval()
         return data.rate(model(train), model(test), f"{recipe} {rate:g}, {epochs} epochs")
 
 
 def _head(width: int, hidden: int, classes: int, generator: torch.Generator) -> nn.Module:
     """The recipe's layers, drawn from ``generator`` as torch draws them from the global one."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+    seed = int(torch.randint(2**31, (1,), generator=generator, device="cpu"))
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` seeds GPUs as well
         return nn.Sequential(
             nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, classes)
         ).float()

@@ -145,7 +145,8 @@ def sketched(
     fold = (sketch, seed)
     result = compute(samples, others, fold)
     count = max(min(CHECKED, len(samples)), order + 1)
-    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(samples), generator=generator, device="cpu")[:count]
     some = samples[drawn.to(samples.device)], others[drawn.to(others.device)]
     exact, approximate = compute(*some, None), compute(*some, fold)
     error = SketchError(sketch, seed, count, exact.value, approximate.value)

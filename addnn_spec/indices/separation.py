@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
-from addnn_spec.indices.geometry import strips
+from addnn_spec.indices.geometry import deterministic, strips
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_codes,
@@ -223,10 +223,11 @@ def _class_means(samples: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     counts = torch.bincount(codes)
     shape = len(counts), samples.shape[1]
     total = torch.zeros(shape, dtype=torch.float64, device=samples.device)
-    for start in range(0, len(samples), 128):
-        part = slice(start, start + 128)
-        for columns in strips(128, samples.shape[1]):
-            total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
+    with deterministic():
+        for start in range(0, len(samples), 128):
+            part = slice(start, start + 128)
+            for columns in strips(128, samples.shape[1]):
+                total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
     return total.div_(counts[:, None]), counts
 
 

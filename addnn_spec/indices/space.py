@@ -165,8 +165,9 @@ class Fold:
         """``samples`` (m, d) minus ``shift`` (d,), weighted, folded: (m, width) float32."""
         d = samples.shape[1]
         generator = torch.Generator().manual_seed(self.seed)
-        order = torch.randperm(d, generator=generator).to(samples.device)
-        signs = torch.randint(0, 2, (d,), generator=generator).to(samples.device).double() * 2 - 1
+        order = torch.randperm(d, generator=generator, device="cpu").to(samples.device)
+        signs = torch.randint(0, 2, (d,), generator=generator, device="cpu").double() * 2 - 1
+        signs = signs.to(samples.device)
         factor = signs if weight is None else signs * weight
         folds = math.ceil(d / self.width)
         out = torch.empty(len(samples), self.width, dtype=torch.float32, device=samples.device)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec import indices
+from addnn_spec.indices.geometry import full_precision
 from addnn_spec.indices.measures import (
     classification_rate,
     effective_rank,
@@ -127,7 +128,9 @@ def same(left: Any, right: Any, relative: float = 0.0) -> None:
         for field in fields(left):
             same(getattr(left, field.name), getattr(right, field.name), relative)
     elif isinstance(left, Tensor):
-        torch.testing.assert_close(right.cpu(), left, rtol=relative, atol=relative, equal_nan=True)
+        torch.testing.assert_close(
+            right.cpu(), left.cpu(), rtol=relative, atol=relative, equal_nan=True
+        )
     elif isinstance(left, float):
         assert math.isclose(left, right, rel_tol=relative, abs_tol=relative)
     else:
@@ -156,3 +159,50 @@ def test_samples_labels_and_targets_of_several_devices(moved: str) -> None:
     with elsewhere():
         for index in {**OF_LABELS, **OTHERS}.values():
             same(index(given), index(given.on(GPU, *moved.split())))
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "centre", "centre of equal means"])
+def test_the_same_bits_when_taken_again(name: str) -> None:
+    given = data()
+    if name == "centre of equal means":  # rounding alone decides which of them is nearer
+        given.x, given.y = torch.cat((given.x, given.x.flip(0))), torch.arange(240) // 120
+    index = {**OF_LABELS, **OTHERS}[name.removesuffix(" of equal means")]
+    with elsewhere(free=True):
+        given = given.on(GPU)
+        first = index(given)
+        for _ in range(3):
+            same(first, index(given))
+
+
+def test_where_the_default_device_is_another() -> None:
+    given = data()
+    for index in {**OF_LABELS, **OTHERS}.values():
+        expected = index(given)
+        with elsewhere(), GPU:
+            same(expected, index(given))
+
+
+def test_training_is_in_full_precision_and_leaves_all_random_states() -> None:
+    given = data(width=9)
+    expected = OTHERS["classification rate"](given)
+    with elsewhere() as states, torch.autocast("cpu", torch.bfloat16):
+        before = {number: state.clone() for number, state in states.items()}
+        same(expected, OTHERS["classification rate"](given))
+        same(expected, OTHERS["classification rate"](given.on(GPU)))
+        assert all(torch.equal(states[number], before[number]) for number in states)
+
+
+@pytest.mark.parametrize("legacy", ["highest", "high", "medium"])
+def test_full_precision_agrees_with_both_of_torchs_ways_to_set_it(legacy: str) -> None:
+    matmul: Any = torch.backends.cuda.matmul
+    first = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(legacy)
+    before = matmul.fp32_precision
+    try:
+        with full_precision(torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert (matmul.fp32_precision, matmul.allow_tf32) == ("ieee", False)
+        assert torch.get_float32_matmul_precision() == legacy
+        assert matmul.fp32_precision == before
+    finally:
+        torch.set_float32_matmul_precision(first)
