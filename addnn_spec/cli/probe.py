@@ -223,7 +223,7 @@ def _kept(output: Path | None, request: Request) -> str:
 
 def preparation(given: dict[str, Any]) -> Any:
     """What is done to samples, from the values of `data_options`."""
-    from addnn_spec.runtime.samples import Preparation
+    from addnn_spec.runtime.preparing import Preparation
 
     names = ("layout", "channels", "resize", "crop", "mean", "std")
     return Preparation(**{name: given[name] for name in names})

@@ -34,6 +34,7 @@ from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
+from addnn_spec.runtime.preparing import Expected, Preparation
 from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
 from addnn_spec.runtime.record import (
     DataRecord,
@@ -45,7 +46,7 @@ from addnn_spec.runtime.record import (
     Task,
     read_run,
 )
-from addnn_spec.runtime.samples import Expected, Feed, Preparation, make_feed
+from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.shards import Exchange, join
 from addnn_spec.runtime.taps import is_probed
 from addnn_spec.runtime.weights import load_weights
@@ -507,7 +508,8 @@ def _expected(graph: Graph, alone: bool) -> list[Expected]:
         kind = node.outputs[0]
         sample = kind.shape if alone else kind.shape[1:]
         shape = tuple(size if isinstance(size, int) else None for size in sample)
-        wanted.append(Expected(node.name, shape, kind.dtype))
+        of_one = alone and len(shape) == 4 and shape[0] in (None, 1) and kind.dtype == "float"
+        wanted.append(Expected(node.name, shape, kind.dtype, of_one))
     return wanted
 
 

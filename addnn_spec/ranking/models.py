@@ -12,7 +12,7 @@ from torch import nn
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.network import Network
-from addnn_spec.runtime.samples import Preparation
+from addnn_spec.runtime.preparing import Preparation
 
 _LARGEST = 2**20
 

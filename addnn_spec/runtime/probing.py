@@ -399,8 +399,10 @@ class Prober:
         settings = self.settings
         if probe.sequence and value.ndim == 3 and settings.sequence != "flatten":
             value = value[:, -1] if settings.sequence == "last" else value.mean(dim=1)
-        elif settings.reduction == "gap" and value.ndim > 2 and value.is_floating_point():
-            value = value.flatten(2).float().mean(dim=2)
+        elif settings.reduction == "gap" and value.is_floating_point():
+            first = 3 if feed.alone else 2  # of the positions, behind the channels
+            if value.ndim > first:
+                value = value.flatten(first).float().mean(dim=first)
         return value.reshape(samples, -1)
 
 

@@ -5,191 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from addnn_spec.runtime.data import Array, DataError, Source
+from addnn_spec.runtime.preparing import Expected, Preparation, agree, sizes
 from addnn_spec.runtime.record import DataRecord, SamplesRecord, Task
 
 IGNORED = -100
 """The label of positions that do not count, as in torch's `cross_entropy`."""
-_CHANNELS = (1, 3, 4)
 _SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What an input of the network takes: one sample's sizes, None where any; `dtype` as there."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: Literal["float", "int", "bool"] = "float"
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to each sample, in this order; images only but for the last.
-
-    Attributes:
-        layout: how images are stored; "auto" tells NHWC from NCHW by the 1, 3 or 4 channels.
-        channels: 1 takes the luminance of colours (ITU-R 601), 3 repeats a grey.
-        resize: the shorter side, bilinear, antialiased.
-        crop: the middle square.
-        mean, std: of each channel, after bytes are scaled to 0 … 1.
-    """
-
-    layout: Literal["auto", "NHWC", "NCHW"] = "auto"
-    channels: int | None = None
-    resize: int | None = None
-    crop: int | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    def words(self, raw: Array, dtype: str) -> tuple[str, ...]:
-        """The steps that are taken on samples like `raw` (k, …), for the record."""
-        if dtype != "float":
-            return ()
-        steps = []
-        if raw.dtype == object or raw.ndim == 4:
-            steps.append(f"layout {self.layout}")
-        if self.channels is not None:
-            steps.append(f"{self.channels} channels")
-        if self.resize is not None:
-            steps.append(f"shorter side to {self.resize}, bilinear, antialiased")
-        if self.crop is not None:
-            steps.append(f"middle {self.crop} x {self.crop}")
-        if _is_bytes(raw):
-            steps.append("bytes / 255")
-        if self.mean or self.std:
-            steps.append(
-                f"minus {list(self.mean or (0.0,))}, divided by {list(self.std or (1.0,))}"
-            )
-        return tuple(steps)
-
-    def apply(self, raw: Array, expected: Expected | None) -> Tensor:
-        """Samples (k, …) as the network takes them; images of several sizes come as an object
-        array of (C, H, W).
-
-        Raises `DataError` where that is not possible.
-        """
-        if raw.dtype == object:
-            images = [self.apply(image[None], expected) for image in raw]
-            sizes = sorted({tuple(image.shape[1:]) for image in images})
-            if len(sizes) > 1:
-                raise DataError(
-                    f"images differ in size: {_sizes(sizes[0])}, and {_sizes(sizes[-1])}",
-                    help="--resize, --crop and --channels make them alike",
-                )
-            return torch.cat(images)
-        if expected is not None and expected.dtype != "float":
-            return _integers(raw, expected)
-        values = torch.from_numpy(np.ascontiguousarray(raw)).float()
-        wanted = None if expected is None else expected.shape
-        if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
-            values = values[:, None]
-        is_image = values.ndim == 4
-        if is_image:
-            values = self._image(self._channels_first(values, wanted))
-        elif self.channels or self.resize or self.crop:
-            raise DataError("channels, resize and crop are for images")
-        if _is_bytes(raw):
-            values = values / 255
-        return _fitted(self._normalised(values, is_image), wanted)
-
-    def _channels_first(self, values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
-        first, last = (values.shape[dim] in _CHANNELS for dim in (1, 3))
-        if self.layout != "auto":
-            return values if self.layout == "NCHW" else values.permute(0, 3, 1, 2)
-        if first != last:
-            return values if first else values.permute(0, 3, 1, 2)
-        if wanted is not None and len(wanted) == 3:
-            if _agree(values.shape[1:], wanted) or not last:
-                return values
-            if _agree((values.shape[3], *values.shape[1:3]), wanted):
-                return values.permute(0, 3, 1, 2)
-        raise DataError(
-            f"images of {_sizes(values.shape[1:])} could be NHWC or NCHW", help="give --layout"
-        )
-
-    def _image(self, values: Tensor) -> Tensor:
-        if self.channels is not None and values.shape[1] != self.channels:
-            if values.shape[1] == 1:
-                values = values.expand(-1, self.channels, -1, -1)
-            elif self.channels == 1 and values.shape[1] == 3:
-                weights = torch.tensor([0.299, 0.587, 0.114])
-                values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
-            else:
-                raise DataError(f"{values.shape[1]} channels cannot become {self.channels}")
-        if self.resize is not None:
-            height, width = values.shape[2:]
-            short = min(height, width)
-            size = tuple(round(side * self.resize / short) for side in (height, width))
-            if size != (height, width):
-                values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
-        if self.crop is not None:
-            height, width = values.shape[2:]
-            if min(height, width) < self.crop:
-                raise DataError(f"a crop of {self.crop} does not fit into {height} x {width}")
-            top, left = (height - self.crop) // 2, (width - self.crop) // 2
-            values = values[:, :, top : top + self.crop, left : left + self.crop]
-        return values
-
-    def _normalised(self, values: Tensor, is_image: bool) -> Tensor:
-        for statistics, name in ((self.mean, "mean"), (self.std, "std")):
-            if len(statistics) not in (0, 1, values.shape[1]):
-                raise DataError(
-                    f"{len(statistics)} values of {name}, but {values.shape[1]} channels"
-                )
-        if any(not value > 0 for value in self.std):
-            raise DataError("a standard deviation is above 0")
-        shape = (-1, 1, 1) if is_image else (-1,)
-        if self.mean:
-            values = values - torch.tensor(self.mean).view(shape)
-        if self.std:
-            values = values / torch.tensor(self.std).view(shape)
-        return values
-
-
-def _is_bytes(raw: Array) -> bool:
-    first: Array = raw[0] if raw.dtype == object else raw
-    return bool(first.dtype == np.uint8)
-
-
-def _integers(raw: Array, expected: Expected) -> Tensor:
-    if raw.dtype.kind == "f" and not bool((raw == np.floor(raw)).all()):
-        raise DataError(f"{expected.name} takes whole numbers, and the data hold others")
-    values = torch.from_numpy(np.ascontiguousarray(raw.astype(np.int64)))
-    return _fitted(values.bool() if expected.dtype == "bool" else values, expected.shape)
-
-
-def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
-    """A sample of several dimensions flattened where the network takes one, and a grey image's
-    channel left out where it takes none."""
-    if wanted is None or _agree(values.shape[1:], wanted):
-        return values
-    if len(wanted) == 1 and _agree((values[0].numel(),), wanted):
-        return values.flatten(1)
-    if len(wanted) == 2 and values.shape[1] == 1 and _agree(values.shape[2:], wanted):
-        return values[:, 0]
-    if len(wanted) == 3 and values.ndim == 2 and wanted[0] in _CHANNELS:
-        pixels = [size for size in wanted[1:] if size is not None]
-        if len(pixels) == 2 and values.shape[1] == wanted[0] * pixels[0] * pixels[1]:
-            return values.reshape(-1, wanted[0], *pixels)
-    return values
-
-
-def _agree(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    return len(sizes) == len(wanted) and all(
-        b is None or a == b for a, b in zip(sizes, wanted, strict=True)
-    )
-
-
-def _sizes(shape: Sequence[int | None]) -> str:
-    return " x ".join("any" if size is None else str(size) for size in shape)
 
 
 # --- drawing --------------------------------------------------------------------------------------
@@ -331,8 +159,11 @@ class Feed:
         raw = source.read(indices)
         if self.expected is None:
             return tuple(self.preparation.apply(values, None) for values in raw)
-        pairs = zip(raw, self.expected, strict=True)
-        return tuple(self.preparation.apply(values, wanted) for values, wanted in pairs)
+        images = any(wanted.image for wanted in self.expected)
+        return tuple(
+            (self.preparation if wanted.image or not images else Preparation()).apply(part, wanted)
+            for part, wanted in zip(raw, self.expected, strict=True)
+        )
 
 
 def _batch(number: int, split: Split, start: int, stop: int) -> Batch:
@@ -411,7 +242,11 @@ def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
     given = source.inputs or names[:1]
     if sorted(given) != sorted(names):
         held = ", ".join(source.inputs) or "one input"
-        raise DataError(f"the network takes {', '.join(names)}, and {source.name} holds {held}")
+        arrays = ", ".join(f"{wanted.name} (n x {wanted.stored})" for wanted in expected)
+        raise DataError(
+            f"the network takes {', '.join(names)}, and {source.name} holds {held}",
+            help=f"an .npz holds an array of each by its name: {arrays}, and y",
+        )
     order = [list(given).index(name) for name in names]
     read = source.read
 
@@ -516,12 +351,15 @@ def _check(feed: Feed) -> None:
         raise DataError("an index needs two samples or more")
     ends = [feed._prepared(split.source, split.indices[:1]) for split in feed.splits]  # noqa: SLF001
     if len({tuple(tuple(part.shape) for part in end) for end in ends}) > 1:
-        shapes = " and ".join(_sizes(end[0].shape[1:]) for end in ends)
+        shapes = " and ".join(sizes(end[0].shape[1:]) for end in ends)
         raise DataError(f"samples of train and test differ in size: {shapes}")
     for wanted, found in zip(feed.expected or (), ends[0], strict=False):
-        if not _agree(found.shape[1:], wanted.shape):
+        if not agree(found.shape[1:], wanted.shape):
+            given = found.shape[2 if wanted.of_one else 1 :]
             raise DataError(
-                f"{wanted.name} takes samples of {_sizes(wanted.shape)}, and the data's are of "
-                f"{_sizes(found.shape[1:])}",
-                help="--resize, --crop, --channels and --layout prepare images",
+                f"{wanted.name} takes samples of {wanted.stored}, and the data's are of "
+                f"{sizes(given)}",
+                help="--resize, --crop, --channels and --layout prepare images"
+                if wanted.image
+                else None,
             )

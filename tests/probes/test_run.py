@@ -484,6 +484,54 @@ def test_a_graphs_nodes_are_the_samples_of_a_network_without_a_batch(
     assert node.train.value == float(separation_index(rows[kept], labels[kept]))
 
 
+def test_a_detector_takes_one_image_and_its_regions_at_a_time(tmp_path: Path) -> None:
+    """Stored images have no batch; they alone are prepared; labels are an image's or a region's."""
+    spec, data = tmp_path / "tiny.net", tmp_path / "regions.npz"
+    spec.write_text(
+        "network Tiny() {\n"
+        "  input image: float[N, 3, H, W]\n"
+        "  input boxes: float[R, 5]\n"
+        "  map = image -> maps: Conv2d(4, 3, padding = 1)\n"
+        "  output y = map -> RoIAlign(2, spatial_scale = 1, boxes = boxes)\n"
+        "}\n"
+    )
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)  # NHWC bytes
+    corner = generator.random((12, 6, 2)) * 8
+    boxes = np.concatenate([np.zeros((12, 6, 1)), corner, corner + 6], axis=2).astype(np.float32)
+    labels = {"image": np.arange(12) % 2, "region": generator.integers(0, 2, (12, 6))}
+    network = load(spec)
+    module = network.build().eval()
+    options: dict[str, Any] = {"weights": module.state_dict(), "mean": [0.5], "std": [0.25]}
+    prepared = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        maps = module.get_submodule("maps")(prepared)
+        regions = [module(prepared[n : n + 1], torch.from_numpy(boxes[n])) for n in range(12)]
+    seen = torch.stack(regions)
+    np.savez(data, image=images, boxes=boxes, y=labels["image"])
+    run = probe(network, train=data, nodes=["inputs", "maps", "output"], **options)
+    rows = {"image": prepared, "boxes": boxes, "maps": maps, "roialign": seen}
+    assert [node.label for node in run.record.nodes] == list(rows)
+    for label, values in rows.items():
+        found = run.record.node(label).train
+        assert found is not None
+        assert found.value == float(separation_index(values, labels["image"]))
+    gap = probe(network, train=data, nodes=["maps", "output"], reduction="gap", **options)
+    assert [node.dimensions for node in gap.record.nodes] == [4, 6 * 4]
+    np.savez(data, image=images, boxes=boxes, y=labels["region"])
+    run = probe(network, train=data, nodes="output", **options)
+    found = run.record.nodes[0].train
+    assert found is not None and found.m == 72
+    assert found.value == float(separation_index(seen.flatten(0, 1), labels["region"].flatten()))
+    np.savez(data, x=images, y=labels["image"])
+    told = r"image \(n x 3 x any x any\), boxes \(n x any x 5\), and y"
+    with pytest.raises(DiagnosticError, match=told):
+        probe(network, train=data, **options)
+    np.savez(data, image=images[..., :1], boxes=boxes, y=labels["image"])
+    with pytest.raises(DiagnosticError, match=r"takes samples of 3 x any x any, .* of 1 x 16 x 16"):
+        probe(network, train=data, **options)
+
+
 def test_classes_too_small_to_say_anything_are_noted() -> None:
     x, y = np.random.default_rng(0).random((50, 1, 8, 8)), np.arange(50) % 5
     one = probe("Digits", train=(x, np.zeros(50, int)), nodes="output")

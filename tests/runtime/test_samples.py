@@ -8,14 +8,8 @@ import torch
 from PIL import Image
 
 from addnn_spec.runtime.data import DataError, Source, from_arrays, open_data
-from addnn_spec.runtime.samples import (
-    IGNORED,
-    Expected,
-    Preparation,
-    balanced,
-    make_feed,
-    task_of,
-)
+from addnn_spec.runtime.preparing import Expected, Preparation
+from addnn_spec.runtime.samples import IGNORED, balanced, make_feed, task_of
 
 GENERATOR = np.random.default_rng(0)
 

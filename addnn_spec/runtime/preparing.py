@@ -1,0 +1,208 @@
+"""What is done to stored samples before a network takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from addnn_spec.runtime.data import Array, DataError
+
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an input of the network takes: one sample's sizes, None where any; `dtype` as there.
+
+    `of_one` says that the first of four sizes is that of a batch, of one image: data hold images
+    without it, and it is put there.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: Literal["float", "int", "bool"] = "float"
+    of_one: bool = False
+
+    @property
+    def image(self) -> bool:
+        """Whether it has the sizes of an image."""
+        return self.of_one or len(self.shape) == 3
+
+    @property
+    def stored(self) -> str:
+        """The sizes of its samples in the data, in words."""
+        return sizes(self.shape[1:] if self.of_one else self.shape)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to each sample, in this order; images only but for the last. Of several inputs,
+    if some are images, these alone are prepared.
+
+    Attributes:
+        layout: how images are stored; "auto" tells NHWC from NCHW by the 1, 3 or 4 channels.
+        channels: 1 takes the luminance of colours (ITU-R 601), 3 repeats a grey.
+        resize: the shorter side, bilinear, antialiased.
+        crop: the middle square.
+        mean, std: of each channel, after bytes are scaled to 0 … 1.
+    """
+
+    layout: Literal["auto", "NHWC", "NCHW"] = "auto"
+    channels: int | None = None
+    resize: int | None = None
+    crop: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def words(self, raw: Array, dtype: str) -> tuple[str, ...]:
+        """The steps that are taken on samples like `raw` (k, …), for the record."""
+        if dtype != "float":
+            return ()
+        steps = []
+        if raw.dtype == object or raw.ndim == 4:
+            steps.append(f"layout {self.layout}")
+        if self.channels is not None:
+            steps.append(f"{self.channels} channels")
+        if self.resize is not None:
+            steps.append(f"shorter side to {self.resize}, bilinear, antialiased")
+        if self.crop is not None:
+            steps.append(f"middle {self.crop} x {self.crop}")
+        if _is_bytes(raw):
+            steps.append("bytes / 255")
+        if self.mean or self.std:
+            steps.append(
+                f"minus {list(self.mean or (0.0,))}, divided by {list(self.std or (1.0,))}"
+            )
+        return tuple(steps)
+
+    def apply(self, raw: Array, expected: Expected | None) -> Tensor:
+        """Samples (k, …) as the network takes them; images of several sizes come as an object
+        array of (C, H, W).
+
+        Raises `DataError` where that is not possible.
+        """
+        if raw.dtype == object:
+            images = [self.apply(image[None], expected) for image in raw]
+            shapes = sorted({tuple(image.shape[1:]) for image in images})
+            if len(shapes) > 1:
+                raise DataError(
+                    f"images differ in size: {sizes(shapes[0])}, and {sizes(shapes[-1])}",
+                    help="--resize, --crop and --channels make them alike",
+                )
+            return torch.cat(images)
+        if expected is not None and expected.dtype != "float":
+            return _integers(raw, expected)
+        values = torch.from_numpy(np.ascontiguousarray(raw)).float()
+        wanted = None if expected is None else expected.shape
+        if expected is not None and expected.of_one and values.ndim < 5:
+            image = replace(expected, shape=expected.shape[1:], of_one=False)
+            return self.apply(raw, image)[:, None]
+        if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
+            values = values[:, None]
+        is_image = values.ndim == 4
+        if is_image:
+            values = self._image(self._channels_first(values, wanted))
+        elif self.channels or self.resize or self.crop:
+            raise DataError("channels, resize and crop are for images")
+        if _is_bytes(raw):
+            values = values / 255
+        return _fitted(self._normalised(values, is_image), wanted)
+
+    def _channels_first(self, values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
+        first, last = (values.shape[dim] in _CHANNELS for dim in (1, 3))
+        if self.layout != "auto":
+            return values if self.layout == "NCHW" else values.permute(0, 3, 1, 2)
+        if first != last:
+            return values if first else values.permute(0, 3, 1, 2)
+        if wanted is not None and len(wanted) == 3:
+            if agree(values.shape[1:], wanted) or not last:
+                return values
+            if agree((values.shape[3], *values.shape[1:3]), wanted):
+                return values.permute(0, 3, 1, 2)
+        raise DataError(
+            f"images of {sizes(values.shape[1:])} could be NHWC or NCHW", help="give --layout"
+        )
+
+    def _image(self, values: Tensor) -> Tensor:
+        if self.channels is not None and values.shape[1] != self.channels:
+            if values.shape[1] == 1:
+                values = values.expand(-1, self.channels, -1, -1)
+            elif self.channels == 1 and values.shape[1] == 3:
+                weights = torch.tensor([0.299, 0.587, 0.114])
+                values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
+            else:
+                raise DataError(f"{values.shape[1]} channels cannot become {self.channels}")
+        if self.resize is not None:
+            height, width = values.shape[2:]
+            short = min(height, width)
+            size = tuple(round(side * self.resize / short) for side in (height, width))
+            if size != (height, width):
+                values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
+        if self.crop is not None:
+            height, width = values.shape[2:]
+            if min(height, width) < self.crop:
+                raise DataError(f"a crop of {self.crop} does not fit into {height} x {width}")
+            top, left = (height - self.crop) // 2, (width - self.crop) // 2
+            values = values[:, :, top : top + self.crop, left : left + self.crop]
+        return values
+
+    def _normalised(self, values: Tensor, is_image: bool) -> Tensor:
+        for statistics, name in ((self.mean, "mean"), (self.std, "std")):
+            if len(statistics) not in (0, 1, values.shape[1]):
+                raise DataError(
+                    f"{len(statistics)} values of {name}, but {values.shape[1]} channels"
+                )
+        if any(not value > 0 for value in self.std):
+            raise DataError("a standard deviation is above 0")
+        shape = (-1, 1, 1) if is_image else (-1,)
+        if self.mean:
+            values = values - torch.tensor(self.mean).view(shape)
+        if self.std:
+            values = values / torch.tensor(self.std).view(shape)
+        return values
+
+
+def _is_bytes(raw: Array) -> bool:
+    first: Array = raw[0] if raw.dtype == object else raw
+    return bool(first.dtype == np.uint8)
+
+
+def _integers(raw: Array, expected: Expected) -> Tensor:
+    if raw.dtype.kind == "f" and not bool((raw == np.floor(raw)).all()):
+        raise DataError(f"{expected.name} takes whole numbers, and the data hold others")
+    values = torch.from_numpy(np.ascontiguousarray(raw.astype(np.int64)))
+    return _fitted(values.bool() if expected.dtype == "bool" else values, expected.shape)
+
+
+def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
+    """A sample of several dimensions flattened where the network takes one, and a grey image's
+    channel left out where it takes none."""
+    if wanted is None or agree(values.shape[1:], wanted):
+        return values
+    if len(wanted) == 1 and agree((values[0].numel(),), wanted):
+        return values.flatten(1)
+    if len(wanted) == 2 and values.shape[1] == 1 and agree(values.shape[2:], wanted):
+        return values[:, 0]
+    if len(wanted) == 3 and values.ndim == 2 and wanted[0] in _CHANNELS:
+        pixels = [size for size in wanted[1:] if size is not None]
+        if len(pixels) == 2 and values.shape[1] == wanted[0] * pixels[0] * pixels[1]:
+            return values.reshape(-1, wanted[0], *pixels)
+    return values
+
+
+def agree(given: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether sizes are those wanted, None for any."""
+    return len(given) == len(wanted) and all(
+        b is None or a == b for a, b in zip(given, wanted, strict=True)
+    )
+
+
+def sizes(shape: Sequence[int | None]) -> str:
+    """Sizes in words: `3 x any x any`."""
+    return " x ".join("any" if size is None else str(size) for size in shape)
