@@ -223,7 +223,7 @@ class Graph:
         return self.node(ref.node).outputs[ref.port]
 
     def subgraphs(self) -> Iterator[Graph]:
-        """The distinct graphs that this one's nodes and modules call, in order of first use."""
+        """The distinct graphs that this one's nodes call, in order of first use."""
         seen: set[int] = set()
         for node in self.nodes():
             called = ([node.calls] if node.calls else []) + [graph for _, graph in node.layers]

@@ -1,8 +1,8 @@
 """Activation memory: the peak of what must be held at once in evaluation, and the sum for training.
 
 Every node's output counts, in source order, in evaluation mode, without training-only nodes; views
-and what does nothing in evaluation share their input's memory. `float` has 4
-bytes, `int` 8, `bool` 1.
+and what does nothing in evaluation share their input's memory. `float` has 4 bytes, `int` 8, `bool`
+1.
 """
 
 from __future__ import annotations

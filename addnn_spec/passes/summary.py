@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from math import prod
 from typing import Any
 
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
@@ -117,10 +118,7 @@ def frozen_parameters(graph: Graph, pattern: str) -> int:
     total = 0
     for name, entry in weights_of(graph).items():
         if entry.learned and fnmatchcase(name, pattern):
-            count = 1
-            for size in entry.shape:
-                count *= at(size, None)
-            total += count
+            total += prod(at(size, None) for size in entry.shape)
     return total
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from addnn_spec.graph import Graph, ModuleDecl, ModuleRef, Node, Placeholder, Ref, WeightOf
+from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator, TensorType
 
 MAX_FLAT_NODES = 20_000
@@ -156,7 +155,7 @@ def _ports_of(node: Node) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unfolded:
-    """All nodes, and the tensors that are the network's outputs (training ones last marked)."""
+    """All nodes, and the tensors that are the network's outputs, in order."""
 
     nodes: tuple[FlatNode, ...]
     outputs: tuple[Value, ...]
@@ -221,22 +220,5 @@ def op_name(node: Node) -> str:
 
 
 def input_types(graph: Graph, node: Node) -> tuple[TensorType | None, ...]:
-    """The types of what flows into a node of a graph."""
+    """The types of what flows into a node of a graph; None for an optional input not given."""
     return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
-
-
-def modules_by_name(graph: Graph) -> dict[str, ModuleDecl]:
-    return {module.name: module for module in graph.modules}
-
-
-def walk_graphs(graph: Graph) -> Iterator[Graph]:
-    """A graph and all graphs below it, each once, outer ones first."""
-    seen = {id(graph)}
-    waiting = [graph]
-    while waiting:
-        found = waiting.pop()
-        yield found
-        for inner in found.subgraphs():
-            if id(inner) not in seen:
-                seen.add(id(inner))
-                waiting.append(inner)
