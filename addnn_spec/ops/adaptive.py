@@ -345,7 +345,7 @@ class _RandomPool(Operator):
         check_map(self, inputs[0], 2)
         return self._plain().infer(*inputs)
 
-    def window(self, *inputs: TensorType) -> Window | None:
+    def window(self, *inputs: TensorType) -> Window:
         return self._plain().window(*inputs)
 
     def constructor(self, *inputs: TensorType) -> Call | None:

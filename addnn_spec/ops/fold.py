@@ -34,7 +34,7 @@ class Unfold(Operator):
     padding: NonNegative2 = 0
     stride: Positive2 = 1
 
-    def window(self, *inputs: TensorType) -> Window | None:
+    def window(self, *inputs: TensorType) -> Window:
         return self._window
 
     @property

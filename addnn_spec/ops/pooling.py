@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Window
 from addnn_spec.ops.checks import (
@@ -62,7 +62,7 @@ class _Pool(Operator):
         value = getattr(self, name, None)
         return spread(default if value is None else value, self.spatial)
 
-    def window(self, *inputs: TensorType) -> Window | None:
+    def window(self, *inputs: TensorType) -> Window:
         kernel = self._each("kernel_size", 1)
         return Window(
             kernel,
@@ -73,7 +73,7 @@ class _Pool(Operator):
 
     def _output(self, x: TensorType) -> TensorType:
         check_map(self, x, self.spatial)
-        window = cast(Window, self.window(x))
+        window = self.window(x)
         ceil_mode = getattr(self, "ceil_mode", False)
         sizes: list[Size] = []
         for size, kernel, stride, padding, dilation in zip(x.shape[2:], *window, strict=True):
@@ -114,8 +114,7 @@ class _Pool(Operator):
         return output
 
     def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
-        window = cast(Window, self.window(*inputs))
-        return {"pool": self._output(inputs[0]).numel * prod(window.kernel)}
+        return {"pool": self._output(inputs[0]).numel * prod(self.window(*inputs).kernel)}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call(self.function, (Arg(In(0)), *self.arguments()))
