@@ -88,7 +88,7 @@ class Sources:
     test: Source | None = None
 
 
-def open_data(where: Any, *, imports: bool = True) -> Sources:
+def open_data(where: Any) -> Sources:
     """The data that a name, a path or an object stands for.
 
     A name of `BUNDLED`; a file `.npz`, IDX or CIFAR `.bin`; a folder of such files, or with one
@@ -109,12 +109,12 @@ def open_data(where: Any, *, imports: bool = True) -> Sources:
     text = str(where)
     ranged = _RANGE.fullmatch(text)
     if ranged is not None and not Path(text).exists():
-        found = open_data(ranged["name"], imports=imports).train
+        found = open_data(ranged["name"]).train
         start, stop = int(ranged["start"] or 0), int(ranged["stop"] or len(found))
         return Sources(found.part(start, stop, f"{found.name}[{start}:{stop}]"))
     if text in BUNDLED and not Path(text).exists():
         return Sources(_bundled(text))
-    if imports and _IMPORT.fullmatch(text) and not Path(text).exists():
+    if _IMPORT.fullmatch(text) and not Path(text).exists():
         return Sources(_imported(text))
     return _path(Path(text))
 
