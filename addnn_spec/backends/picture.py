@@ -22,8 +22,7 @@ from addnn_spec.backends.scene import (
     Box,
     Cluster,
     Picture,
-    labelled_once,
-    with_main,
+    settled,
 )
 from addnn_spec.graph import (
     Buffer,
@@ -64,7 +63,7 @@ class DrawOptions:
 
 
 class _Tap(NamedTuple):
-    """Where a tensor comes from; `shape` is empty where an arrow has told it already."""
+    """Where a tensor comes from."""
 
     box: int
     port: int
@@ -130,6 +129,7 @@ class _Painter:
         self.last_id = 0
         self.count = 0
         self.arrows: list[Arrow] = []
+        self.junctions: set[int] = set()
 
     def paint(self) -> Picture:
         items: list[Box | Cluster] = []
@@ -147,12 +147,11 @@ class _Painter:
             for ref in output.refs:
                 self._arrow(values[ref], box.id, output.training)
         text = caption(self.main, self.costs.main.total, self.options.dims)
-        arrows = with_main(labelled_once(self.arrows))
         return Picture(
             text,
             self.options.direction,
             tuple(items),
-            tuple(arrows),
+            tuple(settled(self.arrows, self.junctions)),
             self.count,
             self.last_id - self.count,
         )
@@ -247,8 +246,7 @@ class _Painter:
             items.append(box)
             taps = self._outputs(box, given, first, training)
         for port, tap in enumerate(taps):
-            shape = tap.shape and self._shape(last.outputs[port])
-            values[Ref(last.id, port)] = tap._replace(shape=shape)
+            values[Ref(last.id, port)] = tap._replace(shape=self._shape(last.outputs[port]))
 
     def _outputs(
         self, box: Box, given: Sequence[_Tap | None], node: Node, training: bool
@@ -293,7 +291,8 @@ class _Painter:
                 junction = self._box("junction", training=training)
                 cluster.items.append(junction)
                 self._arrow(tap, junction.id, training)
-                tap = _Tap(junction.id, 0, "")
+                self.junctions.add(junction.id)
+                tap = tap._replace(box=junction.id)
             values[Ref(id)] = tap
         for id in graph.inputs:
             if Ref(id) not in values:

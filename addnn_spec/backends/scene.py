@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
+
+_FAR = 4  # boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,29 @@ class Picture:
     clusters: int
 
 
-def labelled_once(arrows: Iterable[Arrow]) -> Iterator[Arrow]:
-    """A tensor's shape at one of its arrows only: the first."""
-    seen: set[tuple[int, str]] = set()
-    for arrow in arrows:
-        known = (arrow.source, arrow.label) in seen
-        seen.add((arrow.source, arrow.label))
-        yield replace(arrow, label="") if known else arrow
+def settled(arrows: Iterable[Arrow], junctions: Container[int]) -> list[Arrow]:
+    """The arrows, the main ones marked, and each tensor's shape at the first of its arrows only.
 
-
-def with_main(arrows: Iterable[Arrow]) -> list[Arrow]:
-    """Mark, of the arrows into each box, the one on the longest way: it is drawn straight."""
+    What comes out of a junction is the tensor that went in.
+    The main arrow into a box is the one on the longest way to it: it is drawn straight. One that
+    skips so much that nobody would look at its beginning tells its shape again, if it is not the
+    main one's.
+    """
     listed = list(arrows)
     length: dict[int, int] = defaultdict(int)
-    best: dict[int, int] = {}
-    for index, arrow in enumerate(listed):
+    best: dict[int, Arrow] = {}
+    for arrow in listed:
         if length[arrow.source] + 1 > length[arrow.target]:
             length[arrow.target] = length[arrow.source] + 1
-            best[arrow.target] = index
-    main = set(best.values())
-    return [replace(arrow, main=index in main) for index, arrow in enumerate(listed)]
+            best[arrow.target] = arrow
+    seen: set[tuple[int, str]] = set()
+    found = []
+    for arrow in listed:
+        main = best[arrow.target]
+        far = length[arrow.target] - length[arrow.source] > _FAR and arrow.label != main.label
+        known = (arrow.source, arrow.label) in seen and not far
+        seen.add((arrow.source, arrow.label))
+        if arrow.target in junctions:
+            seen.add((arrow.target, arrow.label))
+        found.append(replace(arrow, label="" if known else arrow.label, main=arrow is main))
+    return found

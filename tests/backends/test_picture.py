@@ -267,3 +267,31 @@ def test_what_only_training_needs_is_left_out_where_it_is_too_small() -> None:
             {"label", "loss", "CrossEntropyLoss"} if trains else set()
         )
         assert not any("-" in label for label in labels(found))
+
+
+def test_a_long_skip_tells_its_shape_where_it_is_another_than_the_main_ones() -> None:
+    skips = "network Test {{\n  input x: float[N, {}, 8]\n  output y = (x, x -> repeat 2 {{ {} }})"
+    skips += " -> Concat\n}}"
+    chain = "Conv1d(4, 1) -> ReLU -> Conv1d(4, 1)"
+
+    def into_concat(channels: int, body: str) -> list[tuple[str, bool]]:
+        shown = picture(graph_of(skips.format(channels, body)))
+        (concat,) = [box.id for box in boxes(shown) if box.title == "Concat"]
+        return [(arrow.label, arrow.main) for arrow in shown.arrows if arrow.target == concat]
+
+    assert into_concat(3, chain) == [("N×3×8", False), ("N×4×8", True)]
+    assert into_concat(4, chain) == [("", False), ("N×4×8", True)]  # the same as the main one's
+    assert into_concat(3, "Conv1d(4, 1)") == [("", False), ("N×4×8", True)]  # it begins near
+
+
+def test_a_residual_tells_its_shape_where_a_product_broadcasts() -> None:
+    shown = picture(
+        graph_of(
+            "block Gate {\n  gate = x -> AdaptiveAvgPool2d(1) -> Conv2d(2, 1) -> ReLU"
+            " -> Conv2d(8, 1) -> Sigmoid\n  return x * gate\n}\n"
+            "network Test {\n  input x: float[N, 8, 9, 9]\n  output y = x -> Gate\n}"
+        )
+    )
+    (product,) = [box.id for box in boxes(shown) if box.title == "×"]
+    into = [arrow.label for arrow in shown.arrows if arrow.target == product]
+    assert into == ["N×8×9×9", "N×8×1×1"]
