@@ -42,30 +42,28 @@ from addnn_spec.runtime.measuring import Rows
 from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
 
 RATE = "classification_rate"
+SEEDS = 3
+"""How often the course's classifier is trained at each node."""
 
 SPLITS: dict[Split, str] = {"train": "SI train", "test": "SI test", "cross": "cross-SI"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, its data, how it is trained, how many samples are probed, and how often the
-    course's classifier is trained at each node."""
+    """A network, its data, how it is trained, and how many samples are probed."""
 
     spec: str
     data: str | None
     test_share: float
     samples: int
     epochs: int
-    seeds: int
     nodes: tuple[str, ...] = ("image", "*conv*", "*relu*", "*pool*", "fc*")
 
 
 CASES = {
-    "digits": Case("Digits", "digits", 0.2, 360, epochs=12, seeds=3),
-    "mnist": Case("LeNet5_example", None, 0.5, 2000, epochs=10, seeds=1),
-    "cifar": Case(
-        str(Path(__file__).with_name("small_cifar.net")), None, 0.5, 1000, epochs=40, seeds=1
-    ),
+    "digits": Case("Digits", "digits", 0.2, 360, epochs=12),
+    "mnist": Case("LeNet5_example", None, 0.5, 2000, epochs=10),
+    "cifar": Case(str(Path(__file__).with_name("small_cifar.net")), None, 0.5, 1000, epochs=40),
 }
 
 
@@ -145,8 +143,7 @@ def table(run: RunRecord) -> str:
             assert found is not None
             cells.append(f"{found.value:.4f} ± {found.standard_error:.4f}")
         values = rates(node)
-        spread = f" ({min(values):.4f} to {max(values):.4f})" if len(values) > 1 else ""
-        rows.append([*cells, f"{mean(values):.4f}{spread}"])
+        rows.append([*cells, f"{mean(values):.4f} ({min(values):.4f} to {max(values):.4f})"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -205,7 +202,7 @@ def evaluate(case: Case, data: str, output: Path, name: str) -> RunRecord:
         nodes=case.nodes,
         measures={
             RATE if seed == 0 else f"{RATE}_{seed}": partial(rate, seed=seed)
-            for seed in range(case.seeds)
+            for seed in range(SEEDS)
         },
         device="cpu",
         output=output / f"{name}.json",
