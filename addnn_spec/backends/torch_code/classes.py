@@ -36,7 +36,9 @@ from addnn_spec.backends.torch_code.sequential import with_loop_names
 from addnn_spec.backends.torch_code.text import literal
 from addnn_spec.backends.torch_code.tree import (
     NONE,
+    Attribute,
     Column,
+    Dimension,
     Name,
     Tree,
     Value,
@@ -47,7 +49,7 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.backends.torch_code.variables import Variables
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Seq
+from addnn_spec.ops.code import Item, Seq, Slice
 from addnn_spec.source import Span
 
 _NEAR = 40
@@ -211,11 +213,21 @@ class _Resolver:
         length = common_length(vector)
         if length is not None and symbolic:
             items = [tuple(v if v is ABSENT else v[i] for v in vector) for i in range(length)]
-            return Seq(tuple(self._computed(i, hint, operands, scope, span) for i in items))
+            return self._sizes([self._computed(i, hint, operands, scope, span) for i in items])
         if symbolic:
             return self._sized(vector, operands, scope, span)
         tree = self._columns.resolve(vector, hint)
         return self._store(tree)
+
+    def _sizes(self, trees: Sequence[Tree]) -> Tree:
+        """Several sizes as a tuple; the last dimensions of a tensor as `x.shape[2:]`."""
+        first = trees[0]
+        if isinstance(first, Dimension) and isinstance(first.value, Value):
+            types = [type for type in self._body.types[first.value.index] if type is not None]
+            rest = [Dimension(first.value, dim) for dim in range(first.dim, types[0].rank)]
+            if len(rest) > 1 and trees == rest and len({type.rank for type in types}) == 1:
+                return Item(Attribute(first.value, "shape"), (Slice(first.dim, None),))
+        return Seq(tuple(trees))
 
     def _store(self, tree: Tree) -> Tree:
         def own(node: Tree) -> Tree | None:

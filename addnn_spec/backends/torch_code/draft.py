@@ -384,9 +384,9 @@ class _Drafter:
     def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
         shape = tuple(Arg(size) for size in node.outputs[0].shape)
         if isinstance(op, Parameter):
-            empty = Call("torch.zeros" if op.init is None else "torch.empty", shape)
-            inits = () if op.init is None else (init_code(op.init, Own()),)
-            tree: Tree = Call("nn.Parameter", (Arg(empty),))
+            function, filled = _beginning(op)
+            inits = () if op.init is None or filled else (init_code(op.init, Own()),)
+            tree: Tree = Call("nn.Parameter", (Arg(Call(function, shape)),))
             kind = "parameter"
         else:
             dtype = {"float": "torch.float", "int": "torch.long", "bool": "torch.bool"}
@@ -405,6 +405,18 @@ class _Drafter:
                 kind,
             )
         )
+
+
+def _beginning(parameter: Parameter) -> tuple[str, bool]:
+    """The function that makes a parameter's first values, and whether they are the last ones."""
+    if parameter.init is None:
+        return "torch.zeros", True
+    values = [value for _, value in parameter.init.args]
+    for function, number in (("torch.zeros", 0), ("torch.ones", 1)):
+        if parameter.init.name == function[6:] or values == [number]:
+            if parameter.init.name in ("zeros", "ones", "constant"):
+                return function, True
+    return "torch.empty", False
 
 
 def _element(node: Node) -> str:

@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from addnn_spec.backends.torch_code.classes import ClassCode
-from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement
+from addnn_spec.backends.torch_code.forward import Assign, Statement
 from addnn_spec.backends.torch_code.text import INDENT, Line, flat, layout
 from addnn_spec.backends.torch_code.tree import Name, Tree
+from addnn_spec.backends.torch_code.typed import bindings, tensor_variables, untyped
 from addnn_spec.graph import Output
 from addnn_spec.ops.code import Arg, Call, Seq
-
-_TYPED = frozenset({"F.relu", "F.softmax", "F.log_softmax", "F.silu", "F.gelu", "torch.cat"})
-"""Functions that type checkers know to return a tensor, whatever they are given."""
 
 
 class Returns:
@@ -25,6 +23,7 @@ class Returns:
         self.training = code.network and any(output.training for output in self._outputs)
         self.named_tuple = code.network and len(self._outputs) > 1
         self._declared = set(code.inputs)
+        self._inlined: Statement | None = None
 
     # --- types -----------------------------------------------------------------------------------
     @property
@@ -74,15 +73,19 @@ class Returns:
         if self.annotation != "Tensor" or not self._code.outputs:
             return []
         output = self._code.outputs[0]
-        if not isinstance(output, Name) or output.text in self._declared:
+        if not isinstance(output, Name):
+            return []
+        last = self._last_call()
+        known = tensor_variables(self._declared, statements[:-1])
+        unknown = None if last is None else untyped(last.tree, known)
+        if unknown == [] or (unknown and len(unknown) == 1 and _annotated(unknown[0], statements)):
+            self._inlined = last
+            return []
+        known = tensor_variables(self._declared, statements)
+        if output.text in known or _annotated(output.text, statements):
+            self._declared.add(output.text)
             return []
         self._declared.add(output.text)
-        for binding in _bindings(statements):
-            if binding.targets == output.text:
-                binding.annotation = ": Tensor"
-                return []
-            if re.search(rf"\b{output.text}\b", binding.targets):
-                break  # one that a tuple is unpacked to cannot be annotated there
         return [Line(f"{INDENT * 2}{output.text}: Tensor")]
 
     def evaluation(self) -> list[Line]:
@@ -113,17 +116,16 @@ class Returns:
 
     def inlined(self, assign: Statement) -> bool:
         """Whether the last statement is the return statement itself."""
+        return assign is self._inlined
+
+    def _last_call(self) -> Assign | None:
+        """The statement that computes the only output, right before it is returned."""
         outputs = self._code.outputs
-        return (
-            isinstance(assign, Assign)
-            and not self.named_tuple
-            and self.annotation == "Tensor"
-            and len(outputs) == 1
-            and assign is self._code.statements[-1]
-            and isinstance(assign.tree, Call)
-            and assign.tree.fn in _TYPED
-            and assign.targets == flat(outputs[0])
-        )
+        last = self._code.statements[-1] if self._code.statements else None
+        if self.named_tuple or len(outputs) != 1 or not isinstance(last, Assign):
+            return None
+        plain = last.step.pattern is None and not last.step.loop and last.step.run is None
+        return last if plain and last.targets == flat(outputs[0]) else None
 
     def _grouped(self) -> Iterator[tuple[Output, Tree]]:
         trees = iter(self._code.outputs)
@@ -143,14 +145,12 @@ def _type(output: Output) -> str:
     return f"tuple[{', '.join(['Tensor'] * len(output.refs))}]"
 
 
-def _bindings(statements: Sequence[Statement]) -> Iterator[Assign | Copy]:
-    """What gives variables their values, as it stands in the text."""
-    for statement in statements:
-        if isinstance(statement, Fork):
-            yield from statement.before
-            yield from statement.then
-            yield from statement.then_copies
-            yield from statement.orelse
-            yield from statement.else_copies
-        else:
-            yield statement
+def _annotated(name: str, statements: Sequence[Statement]) -> bool:
+    """Annotate the first binding of a variable; False if that cannot be."""
+    for binding in bindings(statements):
+        if binding.targets == name:
+            binding.annotation = ": Tensor"
+            return True
+        if re.search(rf"\b{name}\b", binding.targets):
+            return False  # one that a tuple is unpacked to cannot be annotated there
+    return False

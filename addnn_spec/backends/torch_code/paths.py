@@ -7,16 +7,31 @@ number makes the class an `nn.ModuleDict` itself, and is read `self["0"]`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.sequential import Element, module_list, with_loop_names
 from addnn_spec.backends.torch_code.text import quoted
-from addnn_spec.backends.torch_code.tree import Child, Display, Name, Submodule, Tree, rewrite
+from addnn_spec.backends.torch_code.tree import (
+    Child,
+    Display,
+    Each,
+    Leaf,
+    Name,
+    Submodule,
+    Tree,
+    rewrite,
+    walk,
+    with_leaves,
+)
 from addnn_spec.ops.code import Arg, Call, Seq, Support
 
 DICT_METHODS = frozenset({"clear", "items", "keys", "pop", "update", "values"})
 """What `nn.ModuleDict` has besides a Module's attributes: no entry can be called so."""
+
+_UNNAMED = "positional"
+"""The name of arguments that are given by their place."""
 
 SCOPE = Support(
     "Scope",
@@ -59,9 +74,22 @@ class Container:
             if not (isinstance(entry, ChildDraft) and entry.tensor)
         }
         if self.kind == "nn.ModuleList":
-            return Call(self.kind, (Arg(Seq(tuple(trees.values()), True)),))
+            return _list(trees)
         entries = Display(tuple(trees), tuple(trees.values()))
         return Call(self.kind, (Arg(entries),))
+
+
+def _list(trees: Mapping[str, Tree]) -> Tree:
+    """The list of modules, with those in a row that are alike as a loop."""
+    made = module_list([Element(name, with_leaves(tree, _UNNAMED)) for name, tree in trees.items()])
+    if any(_is_unclear(node) for node in walk(made)):
+        return Call("nn.ModuleList", (Arg(Seq(tuple(trees.values()), True)),))
+    return with_loop_names(rewrite(made, lambda t: t.value if isinstance(t, Leaf) else None))
+
+
+def _is_unclear(node: Tree) -> bool:
+    """A loop over what has no name at its place."""
+    return isinstance(node, Each) and any(_UNNAMED in target for target in node.targets)
 
 
 class Paths:

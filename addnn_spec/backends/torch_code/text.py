@@ -31,6 +31,9 @@ from addnn_spec.source import Span
 WIDTH = 100
 INDENT = "    "
 _TABLE = 24
+_DIGITS = 14
+"""A number that is longer than this is no one's choice: it was computed."""
+_LARGE = 1000
 
 _PRECEDENCE = {"|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
 _PRECEDENCE |= dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 5)
@@ -49,12 +52,24 @@ def literal(value: object) -> str:
     if value is None or isinstance(value, bool | int):
         return repr(value)
     if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else f'float("{value!r}")'
+        if not math.isfinite(value):
+            return f'float("{value!r}")'
+        return _root(value) or repr(value)
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, tuple):
         return _sequence([literal(item) for item in value], brackets=False)
     raise TypeError(f"no literal: {value!r}")
+
+
+def _root(value: float) -> str:
+    """`512**0.5` or `512**-0.5` for a number of many digits that is exactly this; else nothing."""
+    if 1 / _LARGE < value < _LARGE and len(repr(value)) > _DIGITS:
+        for power in (0.5, -0.5):
+            whole = round(value ** (1 / power))
+            if whole > 1 and whole**power == value:
+                return f"{whole}**{power}"
+    return ""
 
 
 def quoted(text: str) -> str:
@@ -92,6 +107,8 @@ def _flat(tree: Tree) -> tuple[str, int]:
         return _index(tree), 0
     if isinstance(tree, LITERALS):
         text = literal(tree)
+        if isinstance(tree, float) and "**" in text:
+            return text, _POWER
         return text, _UNARY if text[0] == "-" else _ATOM
     return _atom(tree), _ATOM
 

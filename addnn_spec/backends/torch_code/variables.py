@@ -1,20 +1,31 @@
 """Local variables of `forward`: the text's own names first, and a name again once it is free.
 
 A value without a name takes that of the value that it flows into, or `x` where that is an output of
-the network; else that of its first operand, if this is read for the last time; else its label.
+the network; else that of its first operand, if this is read for the last time; else its label. An
+input of the network keeps its name, and what has one in the text, other than `x`, hands it on only
+to what is made of it alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
 from addnn_spec.backends.torch_code.body import Join
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement, pattern_text
 from addnn_spec.backends.torch_code.names import Namespace, identifier
-from addnn_spec.backends.torch_code.tree import Name, Tree, Value, rewrite, walk
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Attribute,
+    Dimension,
+    Name,
+    Tree,
+    Value,
+    rewrite,
+    walk,
+)
 
 
 class Variables:
@@ -26,13 +37,16 @@ class Variables:
         statements: Sequence[Statement],
         outputs: Sequence[Tree],
         reserved: Sequence[str],
-        results: Container[str] = (),
+        results: Collection[str] = (),
     ) -> None:
         self._names = Namespace(reserved)
         self._statements = statements
         self._outputs = outputs
         self._results = results
+        self._network = bool(results)
         self._wishes: dict[int, str] = {}
+        self._named: set[int] = set()
+        """The values that have a name in the text."""
         self._last: dict[int, int] = {}
         self._holds: dict[str, int] = {}
         """Which value a variable holds."""
@@ -92,6 +106,7 @@ class Variables:
             for value, name in zip(assign.step.outputs, assign.step.names, strict=True):
                 if name:
                     self._wishes[value] = identifier(name)
+                    self._named.add(value)
         counts: Counter[int] = Counter(
             value for tree in self._all_trees() for value in set(_read(tree))
         )
@@ -125,7 +140,7 @@ class Variables:
     def _wish_back(self, assign: Assign, counts: Counter[int]) -> None:
         step = assign.step
         wish = self._wishes.get(step.outputs[0]) if len(step.outputs) == 1 else None
-        first = next(iter(_read(assign.tree)), None)
+        first = next(_operands(assign.tree), None)
         if wish and first is not None and counts[first] == 1:
             self._wishes.setdefault(first, "x" if wish in self._results else wish)
 
@@ -142,17 +157,17 @@ class Variables:
 
     # --- naming ----------------------------------------------------------------------------------
     def _name(self, assign: Assign, position: int, chosen: Mapping[int, str] | None = None) -> None:
-        reads = list(_read(assign.tree))
+        reads = list(_operands(assign.tree))
         tree, written = assign.tree, self._written(assign.tree)
         names = []
-        for port, value in enumerate(assign.step.outputs):
+        for value in assign.step.outputs:
             if value not in self._last and len(assign.step.outputs) > 1:
                 names.append("_")
             elif chosen and value in chosen:
                 self._variable[value] = chosen[value]
                 names.append(chosen[value])
             else:
-                names.append(self._choose(value, assign, reads if port == 0 else [], position))
+                names.append(self._choose(value, assign, reads, position))
         pattern = assign.step.pattern
         assign.targets = names[0] if pattern is None else pattern_text(pattern, names)
         if assign.step.run is None:
@@ -164,8 +179,8 @@ class Variables:
 
     def _choose(self, value: int, assign: Assign, reads: list[int], position: int) -> str:
         wish = self._wishes.get(value)
-        if wish is None:
-            wish = next((self._variable[r] for r in reads[:1] if self._last[r] <= position), None)
+        if wish is None and len(assign.step.outputs) == 1:
+            wish = self._taken_over(reads, position)
         if wish is None:
             label = assign.step.name.rpartition(".")[2]
             wish = identifier(label) if assign.step.labelled and not label.isdigit() else "y"
@@ -174,6 +189,16 @@ class Variables:
         number = self._free_number(wish, position)
         heappush(self._numbered[wish], (self._last.get(value, -1), number))
         return self._bind(value, f"{wish}_{number}")
+
+    def _taken_over(self, reads: Sequence[int], position: int) -> str | None:
+        """The variable of the first operand, where nobody will miss it."""
+        if not reads or self._last[reads[0]] > position:
+            return None
+        if reads[0] < len(self.inputs) and self._network:
+            return "x"
+        name = self._variable[reads[0]]
+        alone = len(set(reads)) == 1
+        return name if alone or name == "x" or reads[0] not in self._named else None
 
     def _free_number(self, wish: str, position: int) -> int:
         """The lowest number that is free."""
@@ -281,3 +306,14 @@ class Variables:
 
 def _read(tree: Tree) -> Iterator[int]:
     return (node.index for node in walk(tree) if isinstance(node, Value))
+
+
+def _operands(tree: Tree) -> Iterator[int]:
+    """What is read for more than its size or device."""
+    return _read(rewrite(tree, lambda node: NONE if _is_about(node) else None))
+
+
+def _is_about(node: Tree) -> bool:
+    return isinstance(node, Dimension) or (
+        isinstance(node, Attribute) and node.name in ("shape", "device", "dtype")
+    )

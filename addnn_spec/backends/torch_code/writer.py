@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from addnn_spec.backends.torch_code.body import Guard
@@ -26,7 +27,6 @@ from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call, Seq
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
-
 
 _FAILS = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 """What holds of two whole numbers where a comparison does not."""
@@ -268,7 +268,8 @@ class ClassWriter:
             fact = stated.fact
             if all(symbol.name in names for symbol in fact.symbols):
                 text = stated.message or f"{fact} does not hold"
-                yield Line(f"{INDENT * 2}if not ({fact.source(names)}):", (stated.span,))
+                failed = replace(fact, op=_FAILS[fact.op])
+                yield Line(f"{INDENT * 2}if {failed.source(names)}:", (stated.span,))
                 message = Call("ValueError", (Arg(comment(text)),))
                 yield from layout(message, 3, "raise ", spans=(stated.span,))
 

@@ -1,0 +1,112 @@
+"""What someone who writes PyTorch every day would write: names, returns, constants, lists."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from addnn_spec.backends.torch_code.text import literal
+from tests.backends.torch_code.emitted import built, source_of
+from tests.backends.torch_code.test_emission import body_of
+from tests.support import graph_of, in_network
+
+
+@pytest.mark.parametrize(
+    ("block", "forward"),
+    [
+        ("x -> ReLU", ["return F.relu(x)"]),
+        ("x -> Flatten -> Transpose(0, 1)", ["return x.flatten(1).transpose(0, 1)"]),
+        ("x -> Linear(8)", ["x = self.linear(x)", "return x"]),  # a module's output is Any
+        ("x * (x -> Sigmoid)", ["return x * torch.sigmoid(x)"]),
+        ("x + (x -> Linear(8))", ["x = x + self.linear(x)", "return x"]),
+        ("x -> FFT(1)", ["y: Tensor", "y, y_2 = torch.view_as_real(torch.fft.fft(x)).unbind(-1)"]),
+    ],
+)
+def test_what_is_known_to_be_a_tensor_is_returned_at_once(block: str, forward: list[str]) -> None:
+    text = f"block Part {{ return {block} }}\n" + in_network("output y = x -> part: Part")
+    if "FFT" in block:
+        text = text.replace("return x -> FFT(1)", "y, _ = x -> FFT(1)\n  return y")
+        assert body_of(source_of(text), "Part")[-1] == "return y"
+    else:
+        assert body_of(source_of(text), "Part") == forward
+
+
+def test_names_of_the_text_are_not_given_to_something_else() -> None:
+    text = in_network(
+        "q = x -> a: Linear(8)\n  k = x -> b: Linear(8)\n"
+        "  output y = q * k -> c: Linear(8) -> d: Linear(8)"
+    )
+    assert body_of(source_of(text), "Test") == [
+        "q = self.a(x)",
+        "k = self.b(x)",
+        "x = self.c(q * k)",
+        "y: Tensor = self.d(x)",
+        "return y",
+    ]
+
+
+def test_a_tensor_made_of_a_size_has_not_the_name_of_what_is_measured() -> None:
+    text = in_network("z = x -> a: Linear(8)\n  output loss = (z, Ones([N, 8])) -> MSELoss")
+    assert body_of(source_of(text), "Test")[1].startswith("y = torch.ones(x.shape[0], 8")
+
+
+def test_what_an_assertion_forbids_is_what_is_asked() -> None:
+    text = (
+        "network Test {\n  input x: float[N, H = 8, 4]\n  assert H % 2 == 0\n  assert H <= 64\n"
+        "  output y = x -> ReLU\n}"
+    )
+    source = source_of(text)
+    assert "if x.shape[1] % 2 != 0:" in source
+    assert "if x.shape[1] > 64:" in source
+    with pytest.raises(ValueError, match="H <= 64"):
+        built(graph_of(text))(torch.zeros(1, 66, 4))
+
+
+def test_parameters_begin_as_zeros_or_ones() -> None:
+    text = in_network(
+        "parameter a: [8] = 0\n  parameter b: [8] = 1.0\n  parameter c: [8] = constant(1)\n"
+        "  parameter d: [8] = 0.5\n  output y = x * a + b * c + d"
+    )
+    assert body_of(source_of(text), "Test", "__init__")[1:] == [
+        "self.a = nn.Parameter(torch.zeros(8))",
+        "self.b = nn.Parameter(torch.ones(8))",
+        "self.c = nn.Parameter(torch.ones(8))",
+        "self.d = nn.Parameter(torch.empty(8))",
+        "nn.init.constant_(self.d, 0.5)",
+    ]
+
+
+def test_roots_are_written_as_such() -> None:
+    for number in (2, 48, 512, 99_999):
+        assert literal(math.sqrt(number)) == f"{number}**0.5"
+        assert literal(number**-0.5) == f"{number}**-0.5"
+    for value in (math.nextafter(math.sqrt(512), 0), 0.1, 2.0, math.pi, 1e-300, 1e300):
+        assert literal(value) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("size", "written"),
+    [("x.height, x.width", "x.shape[2:]"), ("x.width, x.height", "(x.shape[3], x.shape[2])")],
+)
+def test_the_last_sizes_of_a_tensor_are_a_slice_of_its_shape(size: str, written: str) -> None:
+    text = (
+        "network Test {\n  input x: float[N, 3, H = 8, W = 8]\n  input z: float[N, 3, 4, 4]\n"
+        f"  output y = z -> Interpolate(size = [{size}])\n}}"
+    )
+    assert f"F.interpolate(z, size={written})" in source_of(text)
+
+
+def test_modules_of_a_list_that_are_alike_are_a_loop() -> None:
+    text = in_network(
+        'ys = [x -> "equal.{i}": Linear(8, bias = false) for i in 0..4]\n'
+        '  zs = [x -> "rates.{i}": Dropout(rate) for i, rate in enumerate([0.1, 0.3, 0.7])]\n'
+        '  ws = [x -> "widths.{i}": Linear(w) for i, w in enumerate([2, 3, 5])]\n'
+        "  output y = ys + zs + ws -> Concat"
+    )
+    assert body_of(source_of(text), "Test", "__init__")[1:] == [
+        "self.equal = nn.ModuleList((nn.Linear(8, 8, bias=False) for _ in range(4)))",
+        "self.rates = nn.ModuleList((nn.Dropout(p=p) for p in (0.1, 0.3, 0.7)))",
+        "self.widths = nn.ModuleList([nn.Linear(8, 2), nn.Linear(8, 3), nn.Linear(8, 5)])",
+    ]
