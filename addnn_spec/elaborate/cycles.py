@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
@@ -40,7 +40,7 @@ def check_order(surveys: list[Survey], env: Env, collector: Collector) -> None:
     for survey in surveys:
         if isinstance(survey.item, ast.Fn | ast.Block | ast.Network):
             steps = [_Step({p.name: p.span}, p.default) for p in _parameters(survey.item)]
-            _check_steps(steps, {*told, *env.names}, "a default", env, collector)
+            _check_steps(steps, env.names, "a default", env, collector)
 
 
 def _definitions(surveys: list[Survey]) -> dict[str, _Definition]:
@@ -76,7 +76,7 @@ def _parameters(item: ast.Fn | ast.Block | ast.Network) -> tuple[ast.Param, ...]
 
 
 def _check_steps(
-    steps: Sequence[_Step], known: set[str], what: str, env: Env, collector: Collector
+    steps: Sequence[_Step], known: Container[str], what: str, env: Env, collector: Collector
 ) -> None:
     """Report names of `steps` that a step reads before the one that gives them.
 
