@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -282,20 +283,30 @@ class Chains(Blocks):
         assert builder is not None
         refuse_bomb(core, len(turns), frame.env, self.ctx)
         first = len(builder.entries)
-        flow = self._written_turns(core, turns, flow, frame, placed)
+
+        def turn(_: int, flow: Value, inner: Frame) -> Value:
+            return self.run_brace(core.body, flow, inner, placed)
+
+        flow = self._in_turn(core, turns, flow, frame, turn)
         if isinstance(core, ast.Repeat) and len(turns) > 1 and not (placed or frame.repeated):
             warn_unlabelled(builder, first, self.ctx, core.span)
         return flow
 
-    def _written_turns(
-        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, placed: bool
+    def _in_turn(
+        self,
+        core: ast.Repeat | ast.For,
+        turns: Any,
+        flow: Value,
+        frame: Frame,
+        turn: Callable[[int, Value, Frame], Value],
     ) -> Value:
+        """What comes out of the last turn. Equal turns in a row are one node with `times`."""
         builder = frame.builder
         assert builder is not None
         for k, value in enumerate(turns):
             self.ctx.step(core.span)
             before = len(builder.entries)
-            result = self.run_brace(core.body, flow, self._turn_frame(core, value, frame), placed)
+            result = turn(k, flow, self._turn_frame(core, value, frame))
             one = len(builder.entries) == before + 1
             merged = one and k > 0 and builder.merge_run()
             if merged:
@@ -375,35 +386,21 @@ class Chains(Blocks):
         self, core: ast.Repeat | ast.For, turns: Any, flow: Value, env: Env, label: str
     ) -> Built:
         builder = Builder(self.ctx, "repeat", "", core.span, numbered=True)
+
+        def turn(k: int, flow: Value, inner: Frame) -> Value:
+            builder.place = k
+            return self._turn(core, flow, inner, k)
+
         with self.ctx.use(label, core.span):
             value = self.place(builder, "x", flow, core.span)
             try:
-                value = self._loop(core, turns, value, Frame(builder, env))
+                value = self._in_turn(core, turns, value, Frame(builder, env), turn)
             except Failed:
                 return Built(None, None)
         return self.finish(builder, value)
 
-    def _loop(self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame) -> Value:
-        builder = frame.builder
-        assert builder is not None
-        for k, value in enumerate(turns):
-            self.ctx.step(core.span)
-            before = len(builder.entries)
-            inner = self._turn_frame(core, value, frame)
-            builder.place = k
-            result = self._turn(core, flow, inner, k)
-            one = len(builder.entries) == before + 1
-            merged = one and k > 0 and builder.merge_run()
-            if merged:
-                result = self._of_last(builder, result)
-            if one and (merged or self._feeds_itself(builder, flow, result)):
-                if self._repeats(core, flow, result):
-                    return self._remaining(builder, len(turns) - k - 1, result)
-            flow = result
-        return flow
-
     def _turn(self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:
-        """Turn `k`: the one element that it is, or a scope."""
+        """Turn `k` of a labelled loop: the one element that it is, or a scope."""
         if core.body.kind == "empty":
             return flow
         built = self.build_brace(core.body, flow, frame.env, str(k), core.span)
