@@ -51,6 +51,12 @@ class Operators(Arguments):
             return type
         return TensorType(type.dtype, tuple(self.ctx.facts.normal(size) for size in type.shape))
 
+    def _with_facts(self, value: Any) -> Any:
+        """An argument with the stated facts about its sizes put in."""
+        if isinstance(value, SymbolicSize):
+            return self.ctx.facts.normal(value)
+        return tuple(map(self._with_facts, value)) if isinstance(value, tuple) else value
+
     def operator_inputs(
         self, layer: LayerValue, target: type[Operator], flow: Value, span: Span
     ) -> list[Tensor | None]:
@@ -130,7 +136,11 @@ class Operators(Arguments):
         span: Span,
     ) -> tuple[Operator, tuple[TensorType, ...]]:
         """The operator with its attributes, and the types of its outputs; equal uses share it."""
-        attributes = {name: value for name, value in layer.given if name not in target.input_names}
+        attributes = {
+            name: self._with_facts(value)
+            for name, value in layer.given
+            if name not in target.input_names
+        }
         memo_key = (
             "op",
             target,

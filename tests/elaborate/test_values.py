@@ -189,3 +189,14 @@ def test_doubtful_things_are_warned_about(body: str, code: str) -> None:
 def test_loop_variables_and_shapes_in_conditions_are_no_doubt() -> None:
     body = "for i in 0..2 { if i > 0 { x = x -> ReLU } }\n output y = x -> if x.rank > 1 { Tanh }"
     assert codes(in_network(body)) == []
+
+
+def test_what_is_asserted_of_sizes_holds_in_arguments() -> None:
+    text = in_network(
+        "assert T % 4 == 0\n"
+        "  let steps = T // 4\n"
+        "  output y: [N, steps, 12] = x -> Reshape([N, steps, 4, 3]) -> Flatten(2)",
+        "float[N, T = 8, 3]",
+    )
+    assert codes(text) == []
+    assert codes(text.replace("assert T % 4 == 0", "assert T % 2 == 0")) == ["E0303"]
