@@ -12,8 +12,10 @@ from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Given, Interface
 from addnn_spec.graph import Assertion, Graph, Output
 from addnn_spec.passes.minimum import minimum_sizes
-from addnn_spec.sizes import symbols
+from addnn_spec.sizes import Symbol, symbols
 from addnn_spec.values import Definition, LayerValue
+
+_TRIED = 4_096  # values of a size, for one that agrees with what is asserted of it
 
 
 def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | None:
@@ -98,10 +100,19 @@ def _settle_defaults(graph: Graph, ctx: Context) -> None:
     for symbol, span in ctx.sizes.items():
         minimum = least.get(symbol.name, 1)
         if symbol.default == 1:
-            symbol.default = minimum
+            symbol.default = _least_stated(symbol, minimum, ctx)
         elif symbol.default < minimum:
             message = f"{symbol.name} = {symbol.default} is too small: it must be {minimum} or more"
             ctx.report("E0304", message, span, "costs are counted here")
+
+
+def _least_stated(symbol: Symbol, minimum: int, ctx: Context) -> int:
+    """The least value from `minimum` on that agrees with what is asserted of this size alone."""
+    stated = [each.fact for each in ctx.assertions if each.fact.symbols == {symbol}]
+    for value in range(minimum, minimum + _TRIED):
+        if all(fact.holds({symbol.name: value}) for fact in stated):
+            return value
+    return minimum
 
 
 def _check_defaults(ctx: Context) -> None:

@@ -10,10 +10,10 @@ from addnn_spec.compiler import check_text
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.network import load
 from addnn_spec.passes.costs import count_costs
-from addnn_spec.passes.dims import check_dims
+from addnn_spec.passes.dims import check_dims, symbolic_sizes
 from addnn_spec.passes.minimum import minimum_sizes
 from addnn_spec.sizes import defaults
-from tests.support import graph_of
+from tests.support import codes, graph_of
 
 LAYERS: list[tuple[str, nn.Module]] = [
     ("Conv2d(1, 7)", nn.Conv2d(1, 1, 7)),
@@ -108,3 +108,18 @@ def test_without_a_default_an_asserted_congruence_is_kept() -> None:
     assert minimum_sizes(graph) == {"H": 7, "W": 7}
     last = graph.node(graph.outputs[0].refs[0].node).outputs[0]
     assert [defaults(size) for size in last.shape] == [1, 4, 1, 1]
+
+
+def test_a_size_without_a_default_is_the_least_that_agrees_with_what_is_asserted() -> None:
+    text = """network Test {
+      input x: float[N, 3, H, W, D = 20]
+      assert H % 8 == 0
+      assert H > 20
+      assert W % 32 == 4
+      assert D % 10 == 0
+      output y = x -> Conv3d(4, (1, 5, 1))
+    }"""
+    graph = graph_of(text)
+    found = {symbol.name: symbol.default for symbol in symbolic_sizes(graph).values()}
+    assert found == {"N": 1, "H": 24, "W": 36, "D": 20}  # a kernel of 5 rules out W = 4
+    assert codes(text.replace("D = 20", "D = 15")) == ["E0314"]
