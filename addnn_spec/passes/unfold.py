@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,14 +69,13 @@ class _Unfolder:
                 if Ref(node.id) not in values:
                     path, lives = f"{prefix}{node.name}", f"{owner}{node.name}"
                     only = training or node.training
-                    values[Ref(node.id)] = self._append(graph, node, path, lives, (), only)
+                    values[Ref(node.id)] = self._append(node, path, lives, (), only)
                 continue
-            self._node(graph, node, prefix, owner, values, ports, training)
+            self._node(node, prefix, owner, values, ports, training)
         return [values[ref] for output in graph.outputs for ref in output.refs]
 
     def _node(
         self,
-        graph: Graph,
         node: Node,
         prefix: str,
         owner: str,
@@ -89,22 +89,14 @@ class _Unfolder:
             if self.max_turns is not None and turn >= self.max_turns:
                 break
             path = f"{prefix}{name}"
-            lives = self._owner(node.module, path, f"{owner}{name}", owner, ports)
-            outputs = self._outputs(graph, node, path, lives, inputs, owner, ports, training, turn)
+            lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
+            outputs = self._outputs(node, path, lives, inputs, owner, ports, training, turn)
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
 
-    def _owner(
-        self, module: ModuleRef | None, path: str, own: str, around: str, ports: dict[str, str]
-    ) -> str:
-        if module is None:
-            return own
-        return ports[module.name] if module.port else f"{around}{module.name}"
-
     def _outputs(
         self,
-        graph: Graph,
         node: Node,
         path: str,
         lives: str,
@@ -115,17 +107,16 @@ class _Unfolder:
         turn: int,
     ) -> list[Value]:
         inner = {
-            name: self._owner(ref, path, path, owner, ports)
+            name: weights_owner(ref, path, owner, ports)
             for name, ref in zip(_ports_of(node), node.bound_modules, strict=True)
         }
         if node.calls is not None:
             return self.run(node.calls, f"{path}.", f"{lives}.", inputs, inner, training)
-        value = self._append(graph, node, path, lives, tuple(inputs), training, turn)
+        value = self._append(node, path, lives, tuple(inputs), training, turn)
         return [Value(value.source, port) for port in range(len(node.outputs))]
 
     def _append(
         self,
-        graph: Graph,
         node: Node,
         path: str,
         owner: str,
@@ -145,6 +136,17 @@ class _Unfolder:
             self.uses[owner] = use + 1
         self.flat.append(FlatNode(index, path, node, inputs, types, owner, use, training, turn))
         return Value(index, 0)
+
+
+def weights_owner(module: ModuleRef | None, own: str, around: str, ports: Mapping[str, str]) -> str:
+    """The path where a node's weights live: its `own`, or that of the module that it uses.
+
+    `around` is where those of the graph around begin (`encoder.`), `ports` where the modules live
+    that were handed in to it.
+    """
+    if module is None:
+        return own
+    return ports[module.name] if module.port else f"{around}{module.name}"
 
 
 def _ports_of(node: Node) -> tuple[str, ...]:

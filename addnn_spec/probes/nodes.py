@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from math import prod
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, near
-from addnn_spec.graph import Buffer, Graph, ModuleRef, Node, Parameter, Placeholder, Ref, WeightOf
+from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, input_types, op_name
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, input_types, op_name, weights_owner
 from addnn_spec.runtime.record import Kind
 
 SETS = ("layers", "blocks", "all")
@@ -116,10 +116,10 @@ class _Walk:
                 made = self._add(graph, node, path, owner, inputs, ports)
                 outputs = [made, *[replace(made, root="") for _ in node.outputs[1:]]]
             else:
-                lives = _lives(node.module, f"{owner}{name}", owner, ports)
+                lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
                 names = node.calls.module_ports
                 bound = {
-                    port: _lives(ref, path, owner, ports)
+                    port: weights_owner(ref, path, owner, ports)
                     for port, ref in zip(names, node.bound_modules, strict=True)
                 }
                 outputs = self.run(node.calls, f"{path}.", f"{lives}.", inputs, bound)
@@ -141,7 +141,7 @@ class _Walk:
         key = f"{owner}{name}"
         feeds = [value for value in inputs if value is not None]
         cost = operator_cost(node, input_types(graph, node)) if node.calls is None else None
-        weights = _lives(node.module, key, owner, ports)
+        weights = weights_owner(node.module, key, owner, ports)
         parameters = cost.params if cost is not None else 0
         shape = tuple(at(size, self.dims) for size in node.outputs[0].shape[1:])
         made = ProbeNode(
@@ -175,12 +175,6 @@ def _last(path: str, node: Node) -> str:
     if path == node.name or path.endswith(f".{node.name}"):
         return node.name
     return next(n for n in node.names() if path == n or path.endswith(f".{n}"))
-
-
-def _lives(module: ModuleRef | None, own: str, around: str, ports: Mapping[str, str]) -> str:
-    if module is None:
-        return own
-    return ports[module.name] if module.port else f"{around}{module.name}"
 
 
 def _family(node: Node) -> str:
