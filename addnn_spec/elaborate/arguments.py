@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 from addnn_spec.diagnostics import near
 from addnn_spec.elaborate.base import POISON, Failed, Frame, Value, is_flow
 from addnn_spec.elaborate.expressions import Expressions
-from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, Definition, LayerValue
 
@@ -46,7 +45,6 @@ class Arguments(Expressions):
         args: tuple[ast.Argument, ...],
         body: ast.Body | None,
         frame: Frame,
-        span: Span,
     ) -> LayerValue:
         """The layer with these arguments; one that is wrong is `POISON`, called `""` if it has no
         place."""

@@ -88,7 +88,6 @@ class Elaborator(ABC):
         args: tuple[ast.Argument, ...],
         body: ast.Body | None,
         frame: Frame,
-        span: Span,
     ) -> LayerValue:
         """A layer with more of its arguments given."""
 

@@ -137,7 +137,7 @@ class Chains(Blocks):
             self._not_a_layer(core, value)
         base = core.name if self._is_parameter(core.name, frame.env) else value.name
         if core.args is not None or core.body is not None:
-            value = self.give(value, core.args or (), core.body, frame, core.span)
+            value = self.give(value, core.args or (), core.body, frame)
         naming = Naming(label, base or core.name, placed)
         return self.apply(value, flow, Site(frame, naming, core.span))
 

@@ -59,7 +59,7 @@ class Declarations(Chains):
         elif isinstance(core, ast.Layer):
             layer = self.lookup(core.name, core.name_span, frame.env)
             if isinstance(layer, LayerValue) and (core.args is not None or core.body is not None):
-                layer = self.give(layer, core.args or (), core.body, frame, core.span)
+                layer = self.give(layer, core.args or (), core.body, frame)
         else:
             self.ctx.fail(
                 "E0405", "a module is one layer", core.span,

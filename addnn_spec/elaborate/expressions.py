@@ -112,7 +112,7 @@ class Expressions(Parts):
         if isinstance(callee, Function):
             return self._call_function(callee, expr, frame)
         if isinstance(callee, LayerValue):
-            layer = self.give(callee, expr.args or (), expr.body, frame, expr.span)
+            layer = self.give(callee, expr.args or (), expr.body, frame)
             if is_partial(layer):
                 raise Failed
             return self.source(layer, frame, expr.span)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from addnn_spec.elaborate.numbers import ValueProblem, arithmetic, finite, is_number, is_size
-from addnn_spec.sizes import Facts, SizeError, SymbolicSize
+from addnn_spec.sizes import Facts, SymbolicSize
 from addnn_spec.values import kind_of
 
 NAMES = (
@@ -192,7 +192,7 @@ _FUNCTIONS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "sqrt": _sqrt,
     "zip": _zip,
 }
-_ARITY = {
+_ARITY = dict.fromkeys(NAMES, (1, 1)) | {
     "enumerate": (1, 2),
     "linspace": (3, 3),
     "max": (1, 99),
@@ -200,6 +200,5 @@ _ARITY = {
     "range": (1, 3),
     "zip": (1, 99),
 }
-_ARITY = {name: _ARITY.get(name, (1, 1)) for name in NAMES}
 
-__all__ = ["NAMES", "SizeError", "between", "call"]
+__all__ = ["NAMES", "between", "call"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Site, Value, flatten
 from addnn_spec.elaborate.blocks import Built
 from addnn_spec.elaborate.builder import Builder, FirstUse, Naming, Tensor
@@ -27,7 +25,7 @@ class Higher(Statements):
         argument = target.layers[0]
         inner = self._layer_argument(layer, argument, span)
         if isinstance(flow, Poison):
-            self._check_layer(inner, argument, frame, span)
+            self._check_layer(inner, argument, span)
             self.check_arguments(layer, target, span)
         fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
         op = self.construct(layer, target, fields | {argument: _attribute(inner)}, span)
@@ -39,13 +37,13 @@ class Higher(Statements):
             self.operator_error(layer, error, tuple(t.type for t in flowing), span)
         states = self._initial_states(op, inner, given, flowing, frame, span)
         types = [*given, *(self.normal(t.type) for t in states)]
-        built = self._build_layer(inner, argument, self._stand_ins(types, frame), frame, span)
+        built = self._build_layer(inner, argument, self._stand_ins(types, frame), span)
         return self._add(layer, op, argument, [*flowing, *states], built, site)
 
-    def _check_layer(self, inner: LayerValue, argument: str, frame: Frame, span: Span) -> None:
+    def _check_layer(self, inner: LayerValue, argument: str, span: Span) -> None:
         """Tell what is wrong within the layer, where what flows into it is not known."""
         try:
-            self._build_layer(inner, argument, POISON, frame, span)
+            self._build_layer(inner, argument, POISON, span)
         except Failed:
             self.ctx.pass_over()
 
@@ -121,9 +119,7 @@ class Higher(Statements):
         standing = tuple(Tensor(frame.builder, _STAND_IN, type) for type in types)
         return standing[0] if len(standing) == 1 else standing
 
-    def _build_layer(
-        self, inner: LayerValue, argument: str, flow: Value, frame: Frame, span: Span
-    ) -> Built:
+    def _build_layer(self, inner: LayerValue, argument: str, flow: Value, span: Span) -> Built:
         """The graph of the layer for what flows into it."""
         naming = Naming(argument, argument)
         target = inner.target
@@ -134,9 +130,9 @@ class Higher(Statements):
             besides = {name for name, _ in inner.given}
             ordered = sorted(inputs.items(), key=lambda item: item[0] in besides)
             return self._build_block(inner, target, dict(ordered), naming, span)
-        return self._wrap_operator(inner, flow, argument, span)
+        return self._wrap_operator(inner, flow, span)
 
-    def _wrap_operator(self, inner: LayerValue, flow: Any, argument: str, span: Span) -> Built:
+    def _wrap_operator(self, inner: LayerValue, flow: Value, span: Span) -> Built:
         """A lone operator as the layer: a graph of one node, which takes the argument's scope."""
         builder = Builder(self.ctx, "chain", "", span)
         inside = self.place(builder, "x", flow, span)

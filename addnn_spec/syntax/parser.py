@@ -110,7 +110,7 @@ class _Parser:
         actions, reductions = table.actions, self._reductions
         stack = Stack(table, start)
         states, entries = stack.states, stack.entries
-        recovery = Recovery(self._findings, table, stack, tokens)
+        recovery = Recovery(self._findings, stack, tokens)
         position = 0
         while True:
             token = tokens[position]

@@ -14,7 +14,7 @@ from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.messages import explain
 from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.stack import Stack
-from addnn_spec.syntax.table import END, Table
+from addnn_spec.syntax.table import END
 
 # What a head needs at least, after its first word, before its body may stand.
 _HEADS = {
@@ -29,7 +29,7 @@ _HEADS = {
 class Recovery:
     """Keeps one parse going."""
 
-    def __init__(self, findings: Findings, table: Table, stack: Stack, tokens: list[Token]) -> None:
+    def __init__(self, findings: Findings, stack: Stack, tokens: list[Token]) -> None:
         self._findings = findings
         self._stack = stack
         self._tokens = tokens
