@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from addnn_spec.diagnostics import near
 from addnn_spec.ops.base import OperatorError
 from addnn_spec.ops.code import Arg, Call, Code
 
@@ -101,11 +101,11 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
     """
     signature = INITS.get(name)
     if signature is None:
-        near = get_close_matches(name, INITS, 1)
+        close = near(name, INITS)
         raise OperatorError(
             "E0201",
             f"there is no initialiser {name}",
-            help=f"did you mean {near[0]}?" if near else f"there are {', '.join(INITS)}",
+            help=f"did you mean {close[0]}?" if close else f"there are {', '.join(INITS)}",
         )
     given = _bind(name, signature.parameters, args, kwargs)
     for parameter in signature.parameters:
