@@ -99,13 +99,13 @@ def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[Differe
 def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
     """The standard error of the mean of paired differences; None where pairs are undefined.
 
-    For hits that is √((b + c) − (b − c)²/m)/m with b and c the discordant pairs, but for the
-    divisor m − 1 in place of m.
+    √(Σd² − (Σd)²/m)/m of the m differences d; for hits √((b + c) − (b − c)²/m)/m, b and c the
+    discordant pairs.
     """
     apart = b.samples() - a.samples()
     if len(apart) < 2 or bool(np.isnan(apart).any()):
         return None
-    return float(apart.std(ddof=1) / math.sqrt(len(apart)))
+    return float(apart.std() / math.sqrt(len(apart)))
 
 
 def compared_text(a: RunRecord, b: RunRecord, found: list[Difference]) -> str:
