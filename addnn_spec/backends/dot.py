@@ -31,6 +31,8 @@ class Look:
 _PLAIN = Look("#ffffff")
 _SIGN = Look("#ffffff", "#1a1a1a", "circle", "filled")
 _WEIGHTS = Look("#fff3d6", "#8a6d1a", "note", "filled")
+_POOL = Look("#f2c3b8", "#96463a", style="filled")
+_LOSS = Look("#e8b0b8", "#8a2a3a", "box", "filled")
 _LOOKS: dict[str, Look] = {
     "convolution": Look("#a9c9e8", "#2f5f8f", style="filled"),
     "linear": Look("#8fb3a2", "#2d5a46", style="filled"),
@@ -42,12 +44,14 @@ _LOOKS: dict[str, Look] = {
     "encoding": Look("#e6dcf0", "#5a3f80"),
     "normalization": Look("#e4efe0", "#5c7a52"),
     "activation": Look("#fdf3c8", "#a08a2c"),
-    "pooling": Look("#f2c3b8", "#96463a", style="filled"),
-    "adaptive": Look("#f2c3b8", "#96463a", style="filled"),
+    "pooling": _POOL,
+    "adaptive": _POOL,
+    "region": _POOL,
     "upsampling": Look("#f7d9d0", "#96463a", style="filled"),
     "dropout": Look("#f4f4f4", "#8c8c8c"),
     "sampling": Look("#f5d5e5", "#8a3a64"),
-    "loss": Look("#e8b0b8", "#8a2a3a", "box", "filled"),
+    "loss": _LOSS,
+    "classification": _LOSS,
     "distance": Look("#f0d0d4", "#8a2a3a", "box", "filled"),
     "arithmetic": _PLAIN,
     "merge": Look("#ececec", "#4d4d4d", "box", "filled"),

