@@ -27,8 +27,7 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     failures = ctx.collector.failures
     try:
         graph = _elaborate(layer, ctx)
-        if graph is not None:
-            _settle_defaults(graph, ctx)
+        _settle_defaults(graph, ctx)
         _check_defaults(ctx)
     except Stopped:
         return None
@@ -94,9 +93,9 @@ def _output(given: Given, builder: Builder, ctx: Context) -> Output:
     return output
 
 
-def _settle_defaults(graph: Graph, ctx: Context) -> None:
+def _settle_defaults(graph: Graph | None, ctx: Context) -> None:
     """Costs are counted where the network works: where nothing is said, at its smallest sizes."""
-    least = minimum_sizes(graph)
+    least = {} if graph is None else minimum_sizes(graph)
     for symbol, span in ctx.sizes.items():
         minimum = least.get(symbol.name, 1)
         if symbol.default == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -415,39 +415,38 @@ class Statements(Declarations):
         return self.run_statements(body, frame)
 
     def _assert(self, statement: ast.Assert, frame: Frame) -> None:
-        condition = statement.condition
-        while isinstance(condition, ast.Paren):
-            condition = condition.inner
         message = "" if statement.message is None else self.text(statement.message, frame)
+        parts = list(_conditions(statement.condition))
+        for condition in parts:
+            span = statement.span if len(parts) == 1 else condition.span
+            self._hold(condition, message, span, frame)
+
+    def _hold(self, condition: ast.Expr, message: str, span: Span, frame: Frame) -> None:
+        """Check a condition, or state it of symbolic sizes."""
         if isinstance(condition, ast.Binary) and condition.op in ("==", "!=", "<", "<=", ">", ">="):
             left = self.evaluate(condition.left, frame)
             right = self.evaluate(condition.right, frame)
             if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
-                self._assume(left, condition.op, right, message, statement)
+                self._assume(left, condition.op, right, message, span)
                 return
         value = self.evaluate(condition, frame)
         if not self.truth(value, condition.span):
             shown = f": {message}" if message else ""
-            self.ctx.fail("E0212", f"this does not hold{shown}", statement.span)
+            self.ctx.fail("E0212", f"this does not hold{shown}", span)
 
-    def _assume(
-        self, left: Value, op: str, right: Value, message: str, statement: ast.Assert
-    ) -> None:
+    def _assume(self, left: Value, op: str, right: Value, message: str, span: Span) -> None:
         if not (numbers.is_size(left) and numbers.is_size(right)):
-            self.ctx.fail("E0207", "a size is compared with a whole number", statement.span)
+            self.ctx.fail("E0207", "a size is compared with a whole number", span)
         answer = self.ctx.facts.compare(left, op, right)
         if answer is False:
-            self.ctx.fail(
-                "E0212", f"this never holds{': ' + message if message else ''}", statement.span
-            )
+            self.ctx.fail("E0212", f"this never holds{': ' + message if message else ''}", span)
         try:
             if answer is None:
                 self.ctx.facts.assume(left, op, right)
         except SizeError as error:
-            self.ctx.fail("E0212", str(error), statement.span)
+            self.ctx.fail("E0212", str(error), span)
         if answer is None:
-            fact = Fact(left, op, right)
-            self.ctx.assertions.append(Assertion(fact, message, statement.span))
+            self.ctx.assertions.append(Assertion(Fact(left, op, right), message, span))
 
     _RUN: ClassVar[dict[type, Callable[..., Value]]] = {
         ast.Let: _let,
@@ -463,6 +462,19 @@ class Statements(Declarations):
         ast.For: _for,
         ast.Assert: _assert,
     }
+
+
+def _conditions(condition: ast.Expr) -> Iterator[ast.Expr]:
+    """What `and` joins, and brackets hold, from left to right."""
+    waiting = [condition]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, ast.Paren):
+            waiting.append(expr.inner)
+        elif isinstance(expr, ast.Binary) and expr.op == "and":
+            waiting += [expr.right, expr.left]
+        else:
+            yield expr
 
 
 def _bound_in(statement: ast.If | ast.For) -> set[str]:

@@ -400,6 +400,18 @@ def _lone_name(at: Situation) -> Finding | None:
     return Finding("E0008", f"`{short(name.text)}` alone does nothing", name, help=help_)
 
 
+def _sign_after_element(at: Situation) -> Finding | None:
+    """`y -> Mean(0) * 2`: what flows out of a chain is a value only in brackets."""
+    found = at.found
+    signs = ("PLUS", "MINUS", "MUL", "POW", "CMP", "DOT", "LSQB")
+    if found.kind not in signs or not at.inside("ARROW") or not at.allows("ARROW"):
+        return None
+    message = f"`{found.text}` takes a value, and an element of a chain stands before it"
+    after = {"LSQB": "[…]", "DOT": f".{at.next.text}"}.get(found.kind, f" {found.text} …")
+    help_ = f"put the chain in brackets: `(… -> …){after}`"
+    return Finding("E0003", message, found, help=help_)
+
+
 def _compared_twice(at: Situation) -> Finding | None:
     if at.found.kind != "CMP" or not at.allows("AND"):
         return None
@@ -481,6 +493,7 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _shape,
     _lone_name,
     _compared_twice,
+    _sign_after_element,
     _mixed_body,
     _comma,
     _arrow,

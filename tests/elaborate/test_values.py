@@ -200,3 +200,12 @@ def test_what_is_asserted_of_sizes_holds_in_arguments() -> None:
     )
     assert codes(text) == []
     assert codes(text.replace("assert T % 4 == 0", "assert T % 2 == 0")) == ["E0303"]
+
+
+def test_an_assert_states_all_that_it_joins_by_and() -> None:
+    text = 'network Test {\n  input x: float[N, 3, H, W]\n  assert (%s), "why"\n'
+    text += "  output y: [N, 3, H / 4, W / 2] = x -> MaxPool2d((4, 2))\n}"
+    assert codes(text % "H % 4 == 0 and (3 > 2 and W % 2 == 0)") == []
+    graph = graph_of(text % "H % 4 == 0 and (3 > 2 and W % 2 == 0)")
+    assert [str(stated.fact) for stated in graph.assertions] == ["H % 4 == 0", "W % 2 == 0"]
+    assert codes(text % "H % 4 == 0 and 3 < 2 and W % 2 == 0") == ["E0212"]
