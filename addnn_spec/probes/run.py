@@ -34,6 +34,7 @@ from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
+from addnn_spec.runtime.placing import Place, device_errors, own_device
 from addnn_spec.runtime.preparing import Expected, Preparation
 from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
 from addnn_spec.runtime.record import (
@@ -162,17 +163,16 @@ def probe(
 
 
 def pick_device(name: str) -> str:
-    """`auto` is CUDA's current device where there is one, else the CPU."""
+    """`auto` is CUDA where there is one, else the CPU; any other name as it is.
+
+    Raises `DiagnosticError`: E0607 for a name of no device, E0614 where it is not there.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.device(name)
-    except RuntimeError as error:
-        raise DiagnosticError(
-            Diagnostic("E0607", f"{name} is no device", help="auto, cpu, cuda or cuda:1")
-        ) from error
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DiagnosticError(Diagnostic("E0614", f"there is no {name} here"))
+        own_device(name)
+    except RuntimeRefusal as error:
+        raise _diagnosed(error) from error
     return name
 
 
@@ -190,12 +190,17 @@ def run_probe(
     Raises `DiagnosticError` as `probe` does.
     """
     try:
-        exchange = join(torch.device(request.settings.device))
-        return _Runner(network, train, test, weights, request, settings, exchange).run()
+        with device_errors():
+            exchange = join(own_device(request.settings.device))
+            return _Runner(network, train, test, weights, request, settings, exchange).run()
     except RuntimeRefusal as error:
-        raise DiagnosticError(
-            Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
-        ) from error
+        raise _diagnosed(error) from error
+
+
+def _diagnosed(error: RuntimeRefusal) -> DiagnosticError:
+    return DiagnosticError(
+        Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
+    )
 
 
 class _Runner:
@@ -215,6 +220,7 @@ class _Runner:
         self.network = load(network) if isinstance(network, str | Path) else network
         live = isinstance(self.network, nn.Module)
         self.feed = self._feed(train, test)
+        place = Place.of(request.settings.device, request.settings.precision)
         self.nodes: list[ProbeNode]
         if isinstance(self.network, Network):
             self.module = self._built(self.network, weights)
@@ -223,7 +229,10 @@ class _Runner:
             )
         else:
             self.module = self._loaded(self.network, weights)
-            self.nodes = module_nodes(self.module, self.feed.first(), request.settings.mode)
+        placed = place.network(self.module)
+        if not isinstance(self.network, Network):
+            inputs = place.inputs(self.feed.first())
+            self.nodes = module_nodes(placed, inputs, request.settings.mode)
         self.named = self._network_record(weights, settings, live)
         self.chosen = select(self.nodes, request.nodes)
         exact = request.settings.reduction != "flatten" or request.settings.sequence != "flatten"
@@ -234,15 +243,15 @@ class _Runner:
             if node.label not in self.above
         ]
         asked = replace(request.settings, seed=request.seed)
-        self.prober = Prober(self.module, probes, self.feed, asked, exchange=exchange)
+        self.prober = Prober(placed, probes, self.feed, asked, exchange=exchange)
         self.done: dict[str, Measured] = {}
         self.notes = [*self.prober.notes]
         self.saved = time.monotonic()
 
     def _built(self, network: Network, weights: str | Path | Mapping[str, Any] | None) -> nn.Module:
         """The live module; without weights as `seed` initialises it."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.request.seed)
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(self.request.seed)
             return network.build(weights, probes=True)
 
     def _loaded(
@@ -344,7 +353,8 @@ class _Runner:
         if self.request.settings.mode == "train":
             found.append("training mode was asked for: norms use each batch's own statistics")
         if self.named.origin == "module":
-            found.append("read by hooks: functional values between submodules are unseen")
+            unseen = "read by hooks: functional values between submodules are unseen"
+            found.append(f"{unseen}; emitted with --probes, or from its spec, all are seen")
         if self.named.weights == INITIALISED and self.named.parameters:
             own = self.named.origin == "module"
             unless = f", unless {self.named.name} loads its own" if own else ""

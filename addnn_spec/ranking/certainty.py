@@ -195,5 +195,5 @@ def network_classes(outputs: Tensor | None, classes: Sequence[str]) -> Tensor | 
     highest = outputs.argmax(dim=1).cpu()
     if all(name.isdecimal() for name in classes):
         codes = {int(name): code for code, name in enumerate(classes)}
-        return torch.tensor([codes.get(int(answer), -1) for answer in highest])
+        return torch.tensor([codes.get(int(answer), -1) for answer in highest], device="cpu")
     return highest if outputs.shape[1] == len(classes) else None

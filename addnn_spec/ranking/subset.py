@@ -32,8 +32,8 @@ def greedy_subset(rows: Rows, limit: int) -> Subset:
     if limit < 1 or len(rows.train) < 2:
         raise OptionError("a subset needs a feature, and two samples, at least")
     samples = rows.train.flatten(1).double()
-    score = _scorer(rows.labels)
-    apart = torch.zeros(len(samples), len(samples), dtype=torch.float64)
+    score = _scorer(rows.labels.to(samples.device))
+    apart = samples.new_zeros(len(samples), len(samples))
     order: list[int] = []
     chosen: list[float] = []
     while len(order) < min(limit, samples.shape[1]):
@@ -52,8 +52,8 @@ def _prefixes(rows: Rows, order: list[int]) -> tuple[float, ...]:
     if rows.test is None or rows.test_labels is None:
         return ()
     samples = rows.test.flatten(1).double()
-    score = _scorer(rows.test_labels)
-    apart = torch.zeros(len(samples), len(samples), dtype=torch.float64)
+    score = _scorer(rows.test_labels.to(samples.device))
+    apart = samples.new_zeros(len(samples), len(samples))
     values = []
     for feature in order:
         apart = _with(apart, samples[:, feature])
@@ -78,7 +78,7 @@ def _scorer(labels: Tensor) -> _Score:
     largest = between.amax(dim=1)
     smallest = between.clone().fill_diagonal_(torch.inf).amin(dim=1)
     room = largest - smallest
-    rows = torch.arange(len(targets))
+    rows = torch.arange(len(targets), device=targets.device)
 
     def smoothness(apart: Tensor) -> float:
         each = (largest - between[rows, _nearest(apart)]) / room

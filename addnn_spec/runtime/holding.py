@@ -112,7 +112,7 @@ class Sketched:
         folded = self.fold.apply(rows, self.shift, self.weight)
         self.parts[batch.split][batch.first_row : batch.last_row] = folded
         picks = self.picks[batch.split]
-        first, last = torch.searchsorted(picks, torch.tensor([batch.first_row, batch.last_row]))
+        first, last = torch.searchsorted(picks, picks.new_tensor([batch.first_row, batch.last_row]))
         places = picks[first:last] - batch.first_row
         self.checked[batch.split][first:last] = rows[places.to(rows.device)]
 

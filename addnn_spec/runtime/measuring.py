@@ -21,7 +21,7 @@ from addnn_spec.indices.measures import (
 )
 from addnn_spec.indices.neighbours import Neighbours
 from addnn_spec.runtime.errors import RuntimeRefusal
-from addnn_spec.runtime.record import MeasureRecord
+from addnn_spec.runtime.record import MeasureRecord, Task
 
 CKA = "cka"
 """The measure of each pair of nodes."""
@@ -113,6 +113,21 @@ MEASURES: dict[str, Measure] = {
 }
 """By name; those of training samples alone give one value, trained ones that of the test samples
 (without these, of the training samples) and that of train."""
+
+
+_OF_CLASSES = ("classification_rate", "linear_probe", "nc1")
+
+
+def check_task(measures: Mapping[str, Measure], task: Task) -> None:
+    """Refuse measures of classes where the samples have targets.
+
+    Raises `RuntimeRefusal` (E0607).
+    """
+    named = {MEASURES[name]: name for name in _OF_CLASSES}
+    unfit = [named[measure] for measure in measures.values() if measure in named]
+    if task == "regression" and unfit:
+        message = f"{unfit[0]} is of classes, and these data have targets"
+        raise RuntimeRefusal("E0607", message, help="--task classification takes them for classes")
 
 
 def measures_named(names: Iterable[str]) -> dict[str, Measure]:

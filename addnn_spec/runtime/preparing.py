@@ -134,7 +134,7 @@ class Preparation:
             if values.shape[1] == 1:
                 values = values.expand(-1, self.channels, -1, -1)
             elif self.channels == 1 and values.shape[1] == 3:
-                weights = torch.tensor([0.299, 0.587, 0.114])
+                weights = values.new_tensor([0.299, 0.587, 0.114])
                 values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
             else:
                 raise DataError(f"{values.shape[1]} channels cannot become {self.channels}")
@@ -162,9 +162,9 @@ class Preparation:
             raise DataError("a standard deviation is above 0")
         shape = (-1, 1, 1) if is_image else (-1,)
         if self.mean:
-            values = values - torch.tensor(self.mean).view(shape)
+            values = values - values.new_tensor(self.mean).view(shape)
         if self.std:
-            values = values / torch.tensor(self.std).view(shape)
+            values = values / values.new_tensor(self.std).view(shape)
         return values
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -27,7 +25,15 @@ from addnn_spec.runtime.holding import (
     Whole,
     first_not_finite,
 )
-from addnn_spec.runtime.measuring import Measure, Passed, Rows, measured, wants_gram
+from addnn_spec.runtime.measuring import (
+    Measure,
+    Passed,
+    Rows,
+    check_task,
+    measured,
+    wants_gram,
+)
+from addnn_spec.runtime.placing import Place
 from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_plan
 from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
@@ -36,7 +42,6 @@ from addnn_spec.runtime.shards import Alone, Exchange
 from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
 
 GIB = 2**30
-DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,10 @@ class Prober:
             raise RuntimeRefusal(
                 "E0607", "a sketch is of Euclidean distances, not of whitened ones"
             )
+        check_task(self.settings.measures, feed.record.task)
         self.exchange = exchange or Alone()
-        self.device = torch.device(self.settings.device)
-        self.module = _placed(module, self.device, DTYPES[self.settings.precision])
+        self.place = Place.of(self.settings.device, self.settings.precision)
+        self.module = self.place.network(module)
         self.notes: list[str] = []
         self.found = self._trial(probes, feed)
         self.probes = [probe for probe in probes if probe.label in self.found]
@@ -206,7 +212,7 @@ class Prober:
             RuntimeRefusal: E0614, another value when a batch is computed again; a lost worker.
         """
         running: dict[int, Running] = {}
-        room = Room(self.plan.room, self.device)
+        room = Room(self.plan.room, self.place.device)
         for number in range(self.passes):
             room.clear()
             holds = self._pass(number, running, room, progress)
@@ -260,7 +266,7 @@ class Prober:
                 return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
 
-        trial(Taps(self.module, receive), self._sent(inputs), self.settings.mode)
+        trial(Taps(self.module, receive), self.place.inputs(inputs), self.settings.mode)
         for probe in probes:
             if probe.label not in found:
                 reason = refused.get(probe.label, "it is not computed in this mode")
@@ -286,13 +292,6 @@ class Prober:
             raise _NotRowsError(f"a sketch is checked on samples of {d:,} values: a larger budget")
         return replace(plain, width=settings.sketch, checked=min(CHECKED, m, share))
 
-    def _sent(self, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        dtype = DTYPES[self.settings.precision]
-        return tuple(
-            value.to(self.device, dtype if value.is_floating_point() else value.dtype)
-            for value in values
-        )
-
     def _first(self, number: int) -> int:
         """The first batch that a pass needs."""
         return min(
@@ -310,7 +309,8 @@ class Prober:
     ) -> dict[Hold, _Held]:
         """One pass over the batches; what this process holds of its nodes."""
         flow = _Flow(self, number, running, room)
-        with untouched(self.module, self.settings.mode), flow.taps.installed():
+        device = self.place.device
+        with untouched(self.module, self.settings.mode, device=device), flow.taps.installed():
             for step in range(flow.steps):
                 told = f"pass {number + 1} of {self.passes}"
                 progress(self._share(number, 0.5 * step / flow.steps), told)
@@ -437,7 +437,7 @@ class _Flow:
         self.at = self.first + step * self.size
         place = min(self.at + self.prober.exchange.rank, len(self.batches) - 1)
         self.mine = self.batches[place]
-        values = self.prober._sent(self.prober.feed.load(self.mine))  # noqa: SLF001
+        values = self.prober.place.inputs(self.prober.feed.load(self.mine))
         try:
             self.taps.run(*values)
         except RuntimeRefusal:
@@ -455,7 +455,7 @@ class _Flow:
         rows = prober._rows(prober.probes[node], value, self.mine, prober.feed)  # noqa: SLF001
         numbers = range(self.at, min(self.at + self.size, len(self.batches)))
         counts = [self.batches[n].rows for n in numbers] + [0] * (self.size - len(numbers))
-        parts = prober.exchange.gather(rows, counts, owner)
+        parts = prober.exchange.gather(rows.to(prober.place.device), counts, owner)
         for number, part in zip(numbers, parts, strict=False):
             self.take(node, number, part)
 
@@ -543,16 +543,3 @@ def _owners(nodes: Sequence[int], sizes: Sequence[Size], processes: int) -> dict
         owners[node] = load.index(min(load))
         load[owners[node]] += sizes[node].row_bytes
     return owners
-
-
-def _placed(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The module itself, or a copy on another device or of another precision."""
-    tensors = [*module.parameters(), *module.buffers()]
-    if all(
-        t.device.type == device.type and (t.dtype == dtype or not t.is_floating_point())
-        for t in tensors
-    ):
-        return module
-    with suppress(RuntimeError):
-        return deepcopy(module).to(device, dtype)
-    raise RuntimeRefusal("E0614", f"the network does not go to {device}")

@@ -184,7 +184,9 @@ class Scorer:
 def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
     """Places of `count` samples in each split of so many `rows`, ascending, drawn by `seed`."""
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randperm(n, generator=generator)[:count].sort().values for n in rows]
+    return [
+        torch.randperm(n, generator=generator, device="cpu")[:count].sort().values for n in rows
+    ]
 
 
 def checked(

@@ -60,7 +60,7 @@ class Group:
 
     def gather(self, rows: Tensor, counts: Sequence[int], owner: int) -> list[Tensor]:
         most = max(counts)
-        sent = rows.new_zeros(most, rows.shape[1])
+        sent = torch.zeros(most, rows.shape[1], dtype=rows.dtype, device=self.device)
         sent[: len(rows)] = rows[:most]
         data = sent.view(torch.uint8)
         got = [torch.empty_like(data) for _ in counts] if self.rank == owner else None

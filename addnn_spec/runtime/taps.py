@@ -6,6 +6,7 @@ by hooks at its submodules, which see no functional values.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.indices.geometry import full_precision
+from addnn_spec.indices.geometry import deterministic, full_precision
 from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.placing import refusal
 
 Receive = Callable[[str, int, Tensor], None]
 """Gets a node's key, the number of its call in this forward pass (from 0), and its value."""
@@ -107,23 +109,32 @@ class Taps:
 
 
 @contextmanager
-def untouched(module: nn.Module, mode: str = "eval", *, traced: bool = False) -> Iterator[None]:
+def untouched(
+    module: nn.Module,
+    mode: str = "eval",
+    *,
+    traced: bool = False,
+    device: torch.device | None = None,
+) -> Iterator[None]:
     """A module in evaluation (or `"train"`) mode under `inference_mode`, all put back after.
 
-    `traced` has autograd note instead what each value was made from.
+    `traced` has autograd note instead what each value was made from. `device` is where its inputs
+    lie, if that is not the CPU.
 
     Each submodule's mode, the buffers (running statistics), the random states of torch, and the
-    settings of float32 products and of cuDNN are as before; convolutions are deterministic inside.
+    settings of float32 products, of cuDNN and of deterministic algorithms are as before; inside,
+    what is computed again has the same bits where torch has a way.
     """
     modes = [(part, part.training) for part in module.modules()]
     buffers = [(value, value.clone()) for value in module.buffers()] if mode == "train" else []
-    devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
+    tensors = (*module.parameters(), *module.buffers())
+    devices = {torch.device("cpu"), device or torch.device("cpu"), *(t.device for t in tensors)}
+    numbers = sorted(one.index or 0 for one in devices if one.type == "cuda")
     try:
-        with torch.random.fork_rng(devices=devices), ExitStack() as stack:
+        with torch.random.fork_rng(devices=numbers), ExitStack() as stack:
             stack.enter_context(_repeatable())
-            kinds = {value.device for value in module.parameters()} or {torch.device("cpu")}
-            for device in kinds:
-                stack.enter_context(full_precision(device))
+            for one in devices:
+                stack.enter_context(full_precision(one))
             stack.enter_context(torch.enable_grad() if traced else torch.inference_mode())
             module.train(mode == "train")
             yield
@@ -142,7 +153,8 @@ def trial(
 
     Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
     """
-    with untouched(taps.module, mode, traced=traced), taps.installed():
+    device = next((value.device for value in inputs), None)
+    with untouched(taps.module, mode, traced=traced, device=device), taps.installed():
         try:
             taps.run(*inputs)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -151,13 +163,16 @@ def trial(
 
 def not_run(error: Exception) -> RuntimeRefusal:
     """What to say where a forward pass has failed."""
-    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
-    return RuntimeRefusal("E0614", "the network does not run on these data", notes=(first,))
+    return refusal(error, "the network does not run on these data")
 
 
 @contextmanager
 def _repeatable() -> Iterator[None]:
-    """cuDNN without TF32, without trying out algorithms, deterministic."""
+    """Deterministic algorithms; cuDNN without TF32, and without trying which is the fastest.
+
+    torch warns of what it cannot vouch for: of cuBLAS, which is repeatable on one stream, and of
+    operations without a deterministic form. Whether bits differ is seen where they matter.
+    """
     backend: Any = torch.backends.cudnn
     before = (backend.deterministic, backend.benchmark)
     precisions = [(part, part.fp32_precision) for part in (backend.conv, backend.rnn)]
@@ -165,7 +180,9 @@ def _repeatable() -> Iterator[None]:
         backend.deterministic, backend.benchmark = True, False
         for part, _ in precisions:
             part.fp32_precision = "ieee"
-        yield
+        with deterministic(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"(?s).*[Dd]eterministic (behavior|implementation)")
+            yield
     finally:
         backend.deterministic, backend.benchmark = before
         for part, precision in precisions:

@@ -1,0 +1,93 @@
+"""Where a network runs: on which device, in which precision, and what to say where it cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from addnn_spec.runtime.errors import RuntimeRefusal
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device, and the type of the floats there."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, device: str, precision: str) -> Place:
+        """By their names.
+
+        Raises `RuntimeRefusal` as `own_device` does.
+        """
+        return cls(own_device(device), DTYPES[precision])
+
+    def network(self, module: nn.Module) -> nn.Module:
+        """The module itself, or a copy of it here.
+
+        Raises `RuntimeRefusal` (E0614) where it cannot be copied, or not to this device.
+        """
+        tensors = [*module.parameters(), *module.buffers()]
+        if all(t.device == self.device and self._type(t) == t.dtype for t in tensors):
+            return module
+        try:
+            return deepcopy(module).to(self.device, self.dtype)
+        except RuntimeError as error:
+            raise refusal(error, f"the network does not go to {self.device}") from error
+
+    def inputs(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What the network is given, here."""
+        return tuple(value.to(self.device, self._type(value)) for value in values)
+
+    def _type(self, tensor: Tensor) -> torch.dtype:
+        return self.dtype if tensor.is_floating_point() else tensor.dtype
+
+
+def own_device(name: str) -> torch.device:
+    """The device of a name: `cpu`, `cuda:1`, or `cuda`, which is that of this process's number on
+    its machine under `torchrun`, else torch's current one.
+
+    Raises `RuntimeRefusal`: E0607 for another name, E0614 where there is no such device.
+    """
+    device: torch.device | None = None
+    with suppress(RuntimeError):
+        device = torch.device(name)
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise RuntimeRefusal("E0607", f"{name} is no device", help="auto, cpu, cuda or cuda:1")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        last = f"the last is cuda:{count - 1}" if count else None
+        raise RuntimeRefusal("E0614", f"there is no {name} here", help=last)
+    if ":" in name:
+        return device
+    own = os.environ.get("LOCAL_RANK")
+    return torch.device("cuda", torch.cuda.current_device() if own is None else int(own) % count)
+
+
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """What a device cannot do is a `RuntimeRefusal` (E0614)."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+        raise refusal(error, "the device has failed") from error
+
+
+def refusal(error: Exception, message: str) -> RuntimeRefusal:
+    """E0614 with a message, or with another where memory did not suffice."""
+    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    if isinstance(error, torch.OutOfMemoryError):
+        help = "a smaller budget or batch, or --device cpu"
+        return RuntimeRefusal("E0614", "the device's memory is full", notes=(first,), help=help)
+    return RuntimeRefusal("E0614", message, notes=(first,))

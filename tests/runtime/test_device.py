@@ -1,0 +1,339 @@
+"""Probing on another device: nothing mixes devices, and the indices are the CPU's.
+
+There is no GPU here; see `tests/elsewhere.py` for what stands in for it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import Tensor, distributed, nn
+
+from addnn_spec import load, probe
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.probes.run import Request, pick_device
+from addnn_spec.ranking.certainty import certainty
+from addnn_spec.ranking.rank import rank
+from addnn_spec.runtime.data import from_arrays, open_data
+from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.measuring import MEASURES
+from addnn_spec.runtime.placing import own_device
+from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
+from addnn_spec.runtime.samples import Feed, make_feed
+from addnn_spec.runtime.shards import Group
+from tests.elsewhere import CPU, GPU, OTHER, elsewhere
+
+PROBES = [Probe(name, name) for name in ("input", "0", "1", "2", "5")]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.0),
+        nn.Linear(1024, 10),
+    )
+
+
+def digits() -> Feed:
+    return make_feed(open_data("digits[:900]").train, open_data("digits[900:]").train, samples=80)
+
+
+def numbers() -> Feed:
+    """Images with targets of two values."""
+    draw = torch.Generator().manual_seed(0)
+    images = torch.rand(160, 1, 8, 8, generator=draw)
+    targets = torch.stack((images.mean(dim=(1, 2, 3)), images.amax(dim=(1, 2, 3))), dim=1)
+    x, y = images.numpy(), targets.numpy()
+    train, test = from_arrays("train", x[:80], y[:80]), from_arrays("test", x[80:], y[80:])
+    return make_feed(train, test, samples=80)
+
+
+def run(
+    module: nn.Module, feed: Feed, settings: Settings, probes: Sequence[Probe] = PROBES
+) -> tuple[list[Measured], Any]:
+    prober = Prober(module, probes, feed, settings)
+    found: list[Measured] = []
+    prober.run(found.append)
+    return found, prober.cka
+
+
+def tight(
+    settings: Settings,
+    feed: Feed,
+    module: nn.Module | None = None,
+    probes: Sequence[Probe] = PROBES,
+) -> Settings:
+    """With the least of some budgets, in which some node is held in parts."""
+    for budget in range(2_000_000, 5_000_000, 100_000):
+        tried = replace(settings, budget=budget, batch=16)
+        try:
+            plan = Prober(module or network(), probes, feed, tried).plan
+        except RuntimeRefusal:
+            continue
+        assert not all(hold.whole for holds in plan.passes for hold in holds)
+        return tried
+    raise AssertionError("no budget holds a node in parts")
+
+
+WAYS = {
+    "plain": Settings(),
+    "ties, order 3": Settings(order=3, ties="all"),
+    "z-score": Settings(normalisation="z-score"),
+    "channel means": Settings(reduction="gap"),
+    "bfloat16": Settings(precision="bf16"),
+    "float16": Settings(precision="fp16"),
+    "measures": Settings(measures=MEASURES, cka=True),
+    "whitened": Settings(metric="whiten"),
+    "sketched": Settings(sketch=32),
+    "training mode": Settings(mode="train"),
+}
+WHOLE = ("channel means", "whitened", "sketched", "training mode")
+
+
+@pytest.mark.parametrize("feed", [digits, numbers])
+@pytest.mark.parametrize("way", [*WAYS, *(f"{way}, in parts" for way in WAYS if way not in WHOLE)])
+def test_on_another_device_as_on_the_cpu(way: str, feed: Callable[[], Feed]) -> None:
+    settings = WAYS[way.removesuffix(", in parts")]
+    if feed is numbers and settings.measures:
+        settings = replace(settings, measures={"two_nn": MEASURES["two_nn"]})
+    if way.endswith("in parts"):
+        settings = tight(settings, feed())
+    module = network()
+    expected = run(deepcopy(module), feed(), settings)
+    with elsewhere():
+        assert run(module, feed(), replace(settings, device="cuda:0")) == expected
+    assert all(value.device == CPU for value in module.state_dict().values())
+
+
+def test_a_network_that_lies_on_a_device_already() -> None:
+    expected = run(network(), digits(), Settings())
+    with elsewhere():
+        for place in (GPU, OTHER):
+            module = network().to(place)
+            assert run(module, digits(), Settings(device="cuda")) == expected
+            assert all(value.device == place for value in module.state_dict().values())
+
+
+class Returned(nn.Module):
+    """What passes it comes back to the CPU."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        return value.cpu()
+
+
+def test_values_that_lie_elsewhere_than_the_network() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), Returned())
+    probes = [Probe("0", "0"), Probe("1", "1")]
+    settings = tight(Settings(normalisation="z-score"), digits(), module, probes)
+    expected = run(module, digits(), settings, probes)
+    with elsewhere():
+        assert run(module, digits(), replace(settings, device="cuda"), probes) == expected
+
+
+class Summed(nn.Module):
+    """Sums by index, as graph networks do: CUDA takes them in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.linspace(0.1, 1, 64))
+
+    def forward(self, image: Tensor) -> Tensor:
+        values = (image.flatten(1) * self.scale).repeat(1, 64)
+        place = torch.arange(values.shape[1], device=image.device) % 1021
+        return values.new_zeros(len(values), 1021).index_add_(1, place, values)
+
+
+def test_a_batch_computed_again_gives_the_same_bits() -> None:
+    module, probes = nn.Sequential(Summed()), [Probe("0", "0")]
+    settings = tight(Settings(), digits(), module, probes)
+    expected = run(module, digits(), settings, probes)
+    filled: Any = torch.utils.deterministic
+    with elsewhere(free=True):
+        found = run(module, digits(), replace(settings, device="cuda"), probes)
+    assert [item.train for item in found[0]] == [item.train for item in expected[0]]
+    assert torch.get_deterministic_debug_mode() == 0
+    assert filled.fill_uninitialized_memory
+
+
+class Drawing(nn.Module):
+    """It changes the random state of the GPU, and has no parameters there."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.is_cuda:
+            torch.cuda.set_rng_state(torch.full((4,), 9, dtype=torch.uint8), 1)
+        return image.flatten(1)
+
+
+def test_the_random_state_of_the_device_is_left_as_it_was() -> None:
+    module = nn.Sequential(Drawing())
+    with elsewhere() as states:
+        run(module, digits(), Settings(device="cuda:1", mode="train"), [Probe("0", "0")])
+        assert not any(state.any() for state in states.values())
+
+
+class Asking(nn.Module):
+    """It notes what may change its products, and has no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[bool] = set()
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.seen.add(torch.is_autocast_enabled(image.device.type))
+        self.seen.add(torch.backends.cuda.matmul.allow_tf32)
+        warnings.warn("uses CuBLAS: Deterministic behavior was enabled with", stacklevel=1)
+        return image.flatten(1)
+
+
+def test_full_precision_without_parameters_and_no_warnings_of_what_was_not_asked_for() -> None:
+    module, precision = Asking(), torch.get_float32_matmul_precision()
+    torch.set_autocast_enabled("cuda", True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with elsewhere(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(nn.Sequential(module), digits(), Settings(device="cuda"), [Probe("0", "0")])
+        assert module.seen == {False}
+        assert torch.is_autocast_enabled("cuda")
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+        torch.set_float32_matmul_precision(precision)
+
+
+DIGITS: dict[str, Any] = {"train": "digits[:200]", "test": "digits[200:400]", "samples": 60}
+
+
+def live(kind: str) -> nn.Module:
+    torch.manual_seed(0)
+    return network() if kind == "hooked" else load("Digits").build(probes=True)
+
+
+@pytest.mark.parametrize("place", [CPU, GPU, OTHER])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("kind", ["hooked", "emitted"])
+def test_a_run_with_a_live_module(kind: str, precision: Any, place: torch.device) -> None:
+    expected = probe(live(kind), precision=precision, **DIGITS).record
+    with elsewhere():
+        found = probe(live(kind).to(place), precision=precision, **DIGITS).record
+    assert found.options.device == "cuda"
+    assert found.nodes == expected.nodes
+    assert found.network == expected.network
+
+
+def test_a_run_where_the_default_device_is_another() -> None:
+    given: dict[str, Any] = {**DIGITS, "sketch": 16, "mean": [0.1], "std": [0.5]}
+    expected = probe("Digits", **given).record
+    for device in ("cpu", "cuda"):
+        with elsewhere(), GPU:
+            assert probe("Digits", device=device, **given).record.nodes == expected.nodes
+
+
+def test_ranking_and_certainty_on_another_device() -> None:
+    given: dict[str, Any] = {"train": DIGITS["train"], "test": DIGITS["test"], "samples": 60}
+    model = {"net": live("emitted"), "name": "one", "node": "fc1"}
+    for task in ("classification", "regression"):
+        asked = {**given, "subset": 3, "task": task}
+        expected = rank([model], **asked)
+        with elsewhere():
+            assert rank([model], **asked).models[0].subset == expected.models[0].subset
+    request = Request(samples=60, settings=Settings(device="cuda"))
+    for test in (given["test"], None):
+        sure = certainty(live("emitted"), given["train"], test, None, Request(samples=60), 0.1)
+        with elsewhere():
+            found = certainty(live("emitted"), given["train"], test, None, request, 0.1)
+        assert (found.margins, found.agreement) == (sure.margins, sure.agreement)
+
+
+class Failing(nn.Module):
+    """It runs a few times, then its device fails."""
+
+    def __init__(self, error: Exception, runs: int) -> None:
+        super().__init__()
+        self.error, self.runs = error, runs
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.runs -= 1
+        if self.runs < 0:
+            raise self.error
+        return image.flatten(1)
+
+
+@pytest.mark.parametrize("runs", [0, 1, 2])
+def test_a_full_device_is_an_error_that_says_so(runs: int) -> None:
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    with pytest.raises(DiagnosticError, match="the device's memory is full") as caught:
+        probe(nn.Sequential(Failing(full, runs)), nodes="all", **DIGITS)
+    told = caught.value.diagnostics[0]
+    assert told.code == "E0614"
+    assert "Tried to allocate 2.00 GiB" in told.notes[0]
+    assert told.help is not None and "budget" in told.help
+
+
+def test_a_device_that_fails_outside_the_network_is_an_error_with_a_code() -> None:
+    for error, told in (
+        (torch.OutOfMemoryError("CUDA out of memory"), "memory is full"),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), "has failed"),
+    ):
+        with (
+            patch.object(Prober, "_finish", side_effect=error),
+            pytest.raises(DiagnosticError, match=told),
+        ):
+            probe(network(), **DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("meta", "E0607"), ("mps", "E0607"), ("gpu", "E0607"), ("cuda:2", "E0614")],
+)
+def test_devices_that_are_not_there(name: str, code: str) -> None:
+    with elsewhere():
+        with pytest.raises(DiagnosticError) as caught:
+            pick_device(name)
+        assert caught.value.diagnostics[0].code == code
+        assert [pick_device(known) for known in ("auto", "cuda", "cuda:1")] == [
+            "cuda", "cuda", "cuda:1"
+        ]  # fmt: skip
+    with pytest.raises(DiagnosticError, match="there is no cuda here"):
+        pick_device("cuda")
+    assert pick_device("auto") == "cpu"
+
+
+def test_each_process_takes_the_device_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    with elsewhere():
+        for number, device in (("0", GPU), ("1", OTHER), ("2", GPU)):
+            monkeypatch.setenv("LOCAL_RANK", number)
+            assert own_device("cuda") == device
+            assert own_device("cuda:1") == OTHER
+
+
+def test_processes_exchange_what_lies_on_their_device() -> None:
+    """NCCL takes no tensors of the CPU."""
+    sent: list[torch.device] = []
+
+    def gather(data: Tensor, got: list[Tensor] | None, dst: int) -> None:
+        sent.append(data.device)
+        for part in got or []:
+            part.copy_(data)
+
+    with elsewhere(), ExitStack() as stack:
+        for name, replaced in (
+            ("get_rank", lambda: 0), ("get_world_size", lambda: 2), ("gather", gather)
+        ):  # fmt: skip
+            stack.enter_context(patch.object(distributed, name, replaced))
+        group = Group(OTHER)
+        for place in (CPU, OTHER):
+            parts = group.gather(torch.ones(2, 3, device=place), [2, 1], 0)
+            assert [part.tolist() for part in parts] == [[[1.0] * 3] * 2, [[1.0] * 3]]
+    assert sent == [OTHER, OTHER]
