@@ -123,8 +123,8 @@ def check_task(measures: Mapping[str, Measure], task: Task) -> None:
 
     Raises `RuntimeRefusal` (E0607).
     """
-    named = {MEASURES[name]: name for name in _OF_CLASSES}
-    unfit = [named[measure] for measure in measures.values() if measure in named]
+    asked = list(measures.values())
+    unfit = [name for name in _OF_CLASSES if any(one is MEASURES[name] for one in asked)]
     if task == "regression" and unfit:
         message = f"{unfit[0]} is of classes, and these data have targets"
         raise RuntimeRefusal("E0607", message, help="--task classification takes them for classes")

@@ -148,6 +148,15 @@ def test_what_is_no_measure_is_refused() -> None:
         small(measures=["colour"])
 
 
+@pytest.mark.parametrize("name", ["nc1", "linear_probe", "classification_rate"])
+def test_measures_of_classes_are_refused_for_targets(name: str, tmp_path: Path) -> None:
+    spec = tmp_path / "line.net"
+    spec.write_text("network Line() { input x: float[N, 10] output y = x -> Linear(1) }")
+    with pytest.raises(DiagnosticError, match=f"E0607.*{name} is of classes"):
+        probe(spec, train="diabetes", samples=40, measures=["two_nn", name])
+    assert probe(spec, train="diabetes", samples=40, measures=["two_nn"]).record.complete
+
+
 def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
     a, b = small().record, small(weights).record
     found = {(item.first.label, item.split): item for item in compare_runs(a, b)}
