@@ -1,4 +1,4 @@
-"""What the README shows is what the commands give."""
+"""What the README, and the page on emission, show is what the commands give."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def test_the_first_spec_gives_the_code_below_it(tmp_path: Path) -> None:
     spec.write_text(_block("", "network LeNet5"), encoding="utf-8")
     shown = _block("python", "class LeNet5")
     assert shown in _output("compile", str(spec)) and shown in _output("compile", "LeNet5")
+
+
+def test_the_class_of_the_page_on_emission() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "emission.md").read_text(encoding="utf-8")
+    forward = re.search(r"^    def forward\(.*?(?=^```$)", page, re.DOTALL | re.MULTILINE)
+    assert forward is not None
+    assert forward[0] in _output("compile", "ResNet50")
 
 
 def test_the_wrong_size_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 * A block marked `net`, or `net wrong`, is written to the file that its first line names.
 * Of a block marked `console`, the lines after `$` are run; the lines below one must come out in
   this order, and `…` stands for any number of others.
+* A block marked `python` is a part of the compiled `digits.py`.
 * Blocks marked `python run` are one script, run after all that stands before them.
 """
 
@@ -21,7 +22,9 @@ from click.testing import CliRunner
 from addnn_spec.cli.app import addnn
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
-_BLOCK = re.compile(r"^```(net|net wrong|console|python run)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^```(net|net wrong|console|python|python run)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 def _commands(console: str) -> Iterator[tuple[str, list[str]]]:
@@ -50,6 +53,8 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, text in _BLOCK.findall(TUTORIAL.read_text(encoding="utf-8")):
         if kind.startswith("net"):
             Path(text.split("\n", 1)[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+        elif kind == "python":
+            assert text in Path("digits.py").read_text(encoding="utf-8")
         elif kind == "python run":
             script += text
         else:
