@@ -54,7 +54,7 @@ def literal(value: object) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return f'float("{value!r}")'
-        return _root(value) or repr(value)
+        return _computed(value) or repr(value)
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, tuple):
@@ -62,13 +62,17 @@ def literal(value: object) -> str:
     raise TypeError(f"no literal: {value!r}")
 
 
-def _root(value: float) -> str:
-    """`512**0.5` or `512**-0.5` for a number of many digits that is exactly this; else nothing."""
-    if 1 / _LARGE < value < _LARGE and len(repr(value)) > _DIGITS:
-        for power in (0.5, -0.5):
-            whole = round(value ** (1 / power))
-            if whole > 1 and whole**power == value:
-                return f"{whole}**{power}"
+def _computed(value: float) -> str:
+    """`1 / 3`, `512**0.5` or `512**-0.5` for a number of many digits that is exactly this."""
+    if not (1 / _LARGE < value < _LARGE and len(repr(value)) > _DIGITS):
+        return ""
+    for divisor in range(2, _LARGE):
+        if round(value * divisor) / divisor == value:
+            return f"{round(value * divisor)} / {divisor}"
+    for power in (0.5, -0.5):
+        whole = round(value ** (1 / power))
+        if whole > 1 and whole**power == value:
+            return f"{whole}**{power}"
     return ""
 
 
@@ -109,6 +113,8 @@ def _flat(tree: Tree) -> tuple[str, int]:
         text = literal(tree)
         if isinstance(tree, float) and "**" in text:
             return text, _POWER
+        if isinstance(tree, float) and " / " in text:
+            return text, _PRODUCT
         return text, _UNARY if text[0] == "-" else _ATOM
     return _atom(tree), _ATOM
 
@@ -173,7 +179,7 @@ def _simple(tree: Tree) -> bool:
     """What a formatter writes without spaces around `**`."""
     if isinstance(tree, Prefix):
         return tree.op == "-" and _simple(tree.value)
-    return isinstance(tree, Name | int | float) and "[" not in flat(tree)
+    return isinstance(tree, Name | int | float) and not {"[", "/"} & set(flat(tree))
 
 
 def _index(part: Tree) -> str:

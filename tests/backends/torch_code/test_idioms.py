@@ -78,12 +78,27 @@ def test_parameters_begin_as_zeros_or_ones() -> None:
     ]
 
 
-def test_roots_are_written_as_such() -> None:
+def test_quotients_and_roots_are_written_as_such() -> None:
     for number in (2, 48, 512, 99_999):
         assert literal(math.sqrt(number)) == f"{number}**0.5"
         assert literal(number**-0.5) == f"{number}**-0.5"
-    for value in (math.nextafter(math.sqrt(512), 0), 0.1, 2.0, math.pi, 1e-300, 1e300):
+    for top, bottom in ((1, 3), (2, 3), (1, 255), (22, 7)):
+        assert literal(top / bottom) == f"{top} / {bottom}"
+    for value in (
+        math.nextafter(1 / 3, 0),
+        math.nextafter(math.sqrt(512), 0),
+        0.1,
+        2.0,
+        math.pi,
+        1e-300,
+        1e300,
+    ):
         assert literal(value) == repr(value)
+
+
+def test_a_quotient_is_bracketed_where_a_sign_binds_closer() -> None:
+    text = "network Test {\n  input x: float[N, 8]\n  output y = x / (1 / 3) - x ** (2 / 3)\n}"
+    assert "return x / (1 / 3) - x ** (2 / 3)" in source_of(text)
 
 
 @pytest.mark.parametrize(
