@@ -458,10 +458,14 @@ def test_a_lost_worker_ends_the_run_with_an_error(tmp_path: Path) -> None:
     assert "a worker is lost" in told
 
 
-def test_nothing_is_written_or_warned_of_without_need(recwarn: Any) -> None:
+def test_nothing_is_written_or_warned_of_without_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["GCN", "SparseGCN"])
