@@ -276,10 +276,12 @@ class Prober:
     def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
         """What a node's rows take, where distances are taken as asked for.
 
-        Raises `_NotRowsError` where whitening has no meaning: with as many values as samples all
-        are equally far apart.
+        Raises `_NotRowsError` where there is no value, and where whitening has no meaning: with as
+        many values as samples all are equally far apart.
         """
         settings, m, d = self.settings, feed.record.train.m, rows.shape[1]
+        if not d:
+            raise _NotRowsError("it has no values")
         plain = Size(label, d, rows.element_size())
         if settings.metric == "whiten":
             if d >= m - 1:

@@ -239,18 +239,27 @@ def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.ones(7)
 
+    class Empty(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :0]
+
     class Both(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.constant, self.linear = Constant(), nn.Linear(64, 7)
+            self.empty = Empty()
 
         def forward(self, x: Tensor) -> Tensor:
+            self.empty(x.flatten(1))
             value: Tensor = self.linear(x.flatten(1)) + self.constant(x)
             return value
 
-    probes = [Probe("constant", "constant"), Probe("linear", "linear")]
+    probes = [Probe("constant", "constant"), Probe("empty", "empty"), Probe("linear", "linear")]
     prober = Prober(Both(), probes, digits())
-    assert prober.notes == ["constant is not measured: its value does not depend on the sample"]
+    assert prober.notes == [
+        "constant is not measured: its value does not depend on the sample",
+        "empty is not measured: it has no values",
+    ]
     assert set(run(prober)) == {"linear"}
 
 
