@@ -171,6 +171,8 @@ class Graph:
     span: Span
     arguments: tuple[tuple[str, Any], ...] = ()
     """The block's parameters with their values (of `addnn_spec/values.py`), in order."""
+    lets: tuple[tuple[str, Any], ...] = ()
+    """What the block's body calls its values: names for what a backend makes a parameter of."""
     given: frozenset[str] = frozenset()
     """The parameters that the first use gave; the others have their defaults. For drawings."""
     input_names: tuple[str, ...] = ()
@@ -181,8 +183,6 @@ class Graph:
     modules: tuple[ModuleDecl, ...] = ()
     module_ports: tuple[str, ...] = ()
     """Names of the modules that are handed in from around."""
-    doc: str = ""
-    """The comment that stands before the definition."""
     instances: int = 0
     """How many nodes run: each as often as it is called."""
     longest_path: int = 0
@@ -192,6 +192,18 @@ class Graph:
     members: dict[int, Node] = field(default_factory=dict, repr=False)
     """The nodes by their numbers, in topological order."""
     _nx: MultiDiGraph[int] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def doc(self) -> str:
+        """The comment that stands right before a block's definition, its lines without `#`."""
+        if self.kind != "block":
+            return ""
+        source, (number, _) = self.span.source, self.span.position
+        first = number
+        while first > 1 and source.line(first - 1).startswith("#"):
+            first -= 1
+        rows = (source.line(row).lstrip("#").strip() for row in range(first, number))
+        return "\n".join(rows)
 
     def add(self, node: Node) -> None:
         """Append a node; what it reads must be there already."""

@@ -201,6 +201,7 @@ class Blocks(Operators):
         built = self.finish(builder, value, arguments)
         if built.graph is not None:
             built.graph.given = frozenset(params)
+            built.graph.lets = frame.env.values("let")
         return built
 
     def place(self, builder: Builder, name: str, value: Value, span: Span) -> Value:

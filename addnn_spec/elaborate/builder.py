@@ -257,7 +257,6 @@ class Builder:
         self,
         outputs: tuple[Output, ...],
         arguments: tuple[tuple[str, Any], ...] = (),
-        doc: str = "",
     ) -> Graph:
         """The finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)
@@ -266,7 +265,7 @@ class Builder:
         self._note_dead(needed)
         instances = self._count_instances(needed)
         names = self._names(needed)
-        graph = Graph(self.kind, self.name, self.span, arguments, doc=doc)
+        graph = Graph(self.kind, self.name, self.span, arguments)
         renumber: dict[int, int] = {}
         for old, entry in enumerate(self.entries):
             if old in needed:

@@ -40,3 +40,7 @@ class Env:
     def bind(self, name: str, value: Any, span: Span | None, origin: Origin) -> None:
         if name != "_":
             self.names[name] = Binding(value, span, origin)
+
+    def values(self, origin: Origin) -> tuple[tuple[str, Any], ...]:
+        """The names of this scope that were given by that kind of statement, with their values."""
+        return tuple((n, b.value) for n, b in self.names.items() if b.origin == origin)

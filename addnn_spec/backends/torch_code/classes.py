@@ -110,17 +110,18 @@ class _Resolver:
             statements(body, flags, code.paths.written, self._probes),
             map(code.paths.written, body.outputs),
         )
+        first = body.drafts[0].inputs
+        code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
         code.statements = sorted(found, key=lambda statement: statement.training)
         variables = Variables(
-            [name for name, _ in body.drafts[0].inputs],
+            [name for name, _ in first],
             code.statements,
             outputs,
             [*code.ports, *_loop_variables(body)],
             [output.name for output in code.graph.outputs] if code.network else (),
+            code.lists,
         )
         code.inputs = variables.inputs
-        first = body.drafts[0].inputs
-        code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
         code.outputs = variables.assign()
         code.parameters = [_parameter(column) for column in self._columns.signature()]
         code.stored = {n: self._stored[n] for n in self._columns.parameters if n in self._stored}

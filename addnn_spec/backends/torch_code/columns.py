@@ -3,7 +3,7 @@
 The uses of a class have equal skeletons and each a list of leaves; the n-th leaves of all are a
 column. A column is, first match: a constant · a block parameter or an item of it · an input's
 size · k times or exactly 1/k of one of these, or half of it rounded down · a new
-parameter `<node>_<attribute>`.
+parameter, called as a `let` of the block that has these values, or `<node>_<attribute>`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Given:
     inputs: tuple[tuple[str, TensorType], ...]
     count: int = 1
     """How often the network has it."""
+    lets: tuple[tuple[str, Any], ...] = ()
+    """The values that the block's body has a name for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +156,23 @@ class Columns:
         return Seq(tuple(self.resolve(item, hint) for item in items))
 
     def new(self, vector: Vector, hint: str) -> Tree:
-        """A new parameter."""
-        name = self._names.unique(hint)
+        """A new parameter: called as the block's body calls its values, or after the hint."""
+        name = self._names.unique(self._let(vector) or hint)
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         column = Column(name, vector, (2, len(self.parameters)), self._counts)
         self._known[name] = column
         candidate = Candidate(Name(name), vector, name)
         self._candidates.append(candidate)
         return self._use(candidate, candidate.tree)
+
+    def _let(self, vector: Vector) -> str | None:
+        """What the block's body calls these values, each found in its own use."""
+        lets = [dict(use.lets) for use in self.uses]
+        for name in lets[0]:
+            if all(name in use for use in lets):
+                if agree(tuple(use[name] for use in lets), vector):
+                    return identifier(name)
+        return None
 
     def flag(self, name: str, vector: Vector) -> str:
         """A keyword that says which arm of an `if` a use takes."""

@@ -179,7 +179,12 @@ class Planner:
     def _add_class(self, body: Body, base: str) -> None:
         graph = body.drafts[0].graph
         given = [
-            Given(_arguments(draft.graph), _tensors(draft), self._calls[id(draft.graph)])
+            Given(
+                _arguments(draft.graph),
+                _tensors(draft),
+                self._calls[id(draft.graph)],
+                draft.graph.lets,
+            )
             for draft in body.drafts
         ]
         plan = ClassPlan(

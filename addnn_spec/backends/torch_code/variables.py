@@ -9,7 +9,7 @@ to what is made of it alone.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
@@ -38,12 +38,14 @@ class Variables:
         outputs: Sequence[Tree],
         reserved: Sequence[str],
         results: Collection[str] = (),
+        lists: Container[int] = (),
     ) -> None:
         self._names = Namespace(reserved)
         self._statements = statements
         self._outputs = outputs
         self._results = results
         self._network = bool(results)
+        self._lists = lists
         self._wishes: dict[int, str] = {}
         self._named: set[int] = set()
         """The values that have a name in the text."""
@@ -192,7 +194,7 @@ class Variables:
 
     def _taken_over(self, reads: Sequence[int], position: int) -> str | None:
         """The variable of the first operand, where nobody will miss it."""
-        if not reads or self._last[reads[0]] > position:
+        if not reads or self._last[reads[0]] > position or reads[0] in self._lists:
             return None
         if reads[0] < len(self.inputs) and self._network:
             return "x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from textwrap import wrap
 
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
@@ -38,15 +39,21 @@ def comment(text: str) -> str:
 
 
 def docstring(text: str, indent: int) -> list[Line]:
-    """A docstring of several lines, each without control characters."""
-    rows = [comment(row).replace("\\", "\\\\").replace('"', "'") for row in text.split("\n")]
-    rows = [row for row in rows if row]
+    """A docstring, its lines filled anew; without control characters."""
+    pad = INDENT * indent
+    paragraphs = [comment(part).replace("\\", "\\\\") for part in text.split("\n\n")]
+    rows: list[str] = []
+    for paragraph in filter(None, (part.replace('"', "'") for part in paragraphs)):
+        opening = "" if rows else '"""'
+        rows += [
+            *([""] if rows else []),
+            *wrap(opening + paragraph, WIDTH - len(pad), break_on_hyphens=False),
+        ]
     if not rows:
         return []
-    pad = INDENT * indent
-    if len(rows) == 1 and len(pad) + len(rows[0]) + 6 <= WIDTH:
-        return [Line(f'{pad}"""{rows[0]}"""')]
-    return [Line(f'{pad}"""{rows[0]}'), *(Line(pad + row) for row in rows[1:]), Line(f'{pad}"""')]
+    if len(rows) == 1 and len(pad) + len(rows[0]) + 3 <= WIDTH:
+        return [Line(f'{pad}{rows[0]}"""')]
+    return [Line((pad + row).rstrip()) for row in (*rows, '"""')]
 
 
 class Arms:

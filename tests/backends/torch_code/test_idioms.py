@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 
 import pytest
@@ -125,3 +126,33 @@ def test_modules_of_a_list_that_are_alike_are_a_loop() -> None:
         "self.rates = nn.ModuleList((nn.Dropout(p=p) for p in (0.1, 0.3, 0.7)))",
         "self.widths = nn.ModuleList([nn.Linear(8, 2), nn.Linear(8, 3), nn.Linear(8, 5)])",
     ]
+
+
+def test_the_comment_before_a_block_is_its_docstring() -> None:
+    long = "Adds what " + "a layer computes, " * 12 + "pre-activated."
+    text = (
+        "# About the file.\n\n# Of no block.\n\n"
+        f"# {long}\n#\n# After K. He.\nblock Sum {{ return x + (x -> fc: Linear(8)) }}\n"
+        "block Bare { return x -> fc: Linear(8) }\n# Not of the network.\n"
+        + in_network("output y = x -> Sum -> Bare")
+    )
+    classes = {
+        node.name: ast.get_docstring(node)
+        for node in ast.parse(source_of(text)).body
+        if isinstance(node, ast.ClassDef)
+    }
+    first, _, rest = (classes.pop("Sum") or "").partition("\n\n")
+    assert (" ".join(first.split()), rest) == (long, "After K. He.")
+    assert classes == {"Bare": None, "Test": None}
+    assert max(map(len, source_of(text).splitlines())) <= 100
+
+
+def test_a_new_parameter_has_the_name_that_the_block_gives_its_value() -> None:
+    text = (
+        "block Part(ratio) {\n  let inner = x.features * ratio + 1\n"
+        "  return x -> a: Linear(inner) -> b: Linear(8)\n}\n"
+        + in_network("output y = x -> Part(2) -> Part(3) -> Part(5)")
+    )
+    source = source_of(text)
+    assert "def __init__(self, inner: int) -> None:" in source
+    assert "Part(17)" in source
