@@ -39,6 +39,7 @@ class Certainty(BaseModel):
         agreement: the share that the network's own prediction agrees with; None where its output
             is not one value a class.
         reason: why not everything is guaranteed, or "".
+        notes: what a reader must know, as in a run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +62,7 @@ class Certainty(BaseModel):
     right: float | None = None
     agreement: float | None = None
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The JSON."""
@@ -78,9 +80,11 @@ class Certainty(BaseModel):
         if self.agreement is not None:
             said.append(f"the network predicts the same class for {self.agreement:.4f} of them")
         if self.confidence != 1.0:
-            return "\n".join([*said, f"no guarantee: {self.reason}"])
-        said.append(self._guaranteed() if self.right is not None else self._for_all())
-        return "\n".join([*said, self.reason] if self.reason else said)
+            said.append(f"no guarantee: {self.reason}")
+        else:
+            said.append(self._guaranteed() if self.right is not None else self._for_all())
+            said += [self.reason] if self.reason else []
+        return "\n".join([*said, *self.notes])
 
     def _guaranteed(self) -> str:
         margins = torch.tensor(self.margins, dtype=torch.float64)
@@ -183,6 +187,7 @@ def _certainty(
         right=right,
         agreement=agreement,
         reason=found.reason,
+        notes=run.notes,
     )
 
 

@@ -250,6 +250,7 @@ def test_confidence_without_a_guarantee(tmp_path: Path, capsys: pytest.CaptureFi
     assert command(["confidence", "Digits", "--data", str(path), "--gamma", "0.1"]) == 0
     shown = capsys.readouterr().out
     assert "no guarantee: the Separation Index is" in shown and "guaranteed:" not in shown
+    assert shown.splitlines()[-1].startswith("no weights were given: fresh random parameters")
 
 
 def test_confidence_without_test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
