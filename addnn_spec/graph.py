@@ -156,6 +156,10 @@ class Assertion:
 Kind = Literal["network", "block", "chain", "body", "repeat"]
 
 
+_DOC_LINES, _DOC_WIDTH = 20, 200
+"""What is longer than this says more than a class should repeat."""
+
+
 @dataclass(eq=False)
 class Graph:
     """A network, a block with its arguments given, or a labelled brace.
@@ -195,14 +199,16 @@ class Graph:
 
     @property
     def doc(self) -> str:
-        """The comment that stands right before a block's definition, its lines without `#`."""
+        """The comment right before a block's definition, its lines without `#`; no long one."""
         if self.kind != "block":
             return ""
         source, (number, _) = self.span.source, self.span.position
-        first = number
-        while first > 1 and source.line(first - 1).startswith("#"):
-            first -= 1
-        rows = (source.line(row).lstrip("#").strip() for row in range(first, number))
+        rows: list[str] = []
+        while number > 1 and (row := source.line(number - 1)).startswith("#"):
+            number -= 1
+            rows.insert(0, row.lstrip("#").strip())
+            if len(rows) > _DOC_LINES or len(row) > _DOC_WIDTH:
+                return ""
         return "\n".join(rows)
 
     def add(self, node: Node) -> None:

@@ -75,9 +75,11 @@ class Columns:
         self._names = Namespace(self.reserved)
         self._candidates: list[Candidate] = []
         self._known: dict[str, Column] = {}
+        self._lets: dict[str, Vector] = {}
         self._counts = tuple(use.count for use in self.uses)
         if len(self.uses) > 1:
             self._candidates = [*self._block_parameters(), *self._sizes()]
+            self._lets = dict(self._named_values())
 
     # --- candidates ------------------------------------------------------------------------------
     def _block_parameters(self) -> Iterator[Candidate]:
@@ -109,6 +111,14 @@ class Columns:
                     own = self._names.unique(f"{prefix}_{_dimension(dim, first.rank)}")
                     self._known[own] = Column(own, vector, (0, slot * 8 + dim), self._counts)
                     yield Candidate(Name(own), vector, own)
+
+    def _named_values(self) -> Iterator[tuple[str, Vector]]:
+        """What the block's body has a name for, where it differs between the uses."""
+        lets = [dict(use.lets) for use in self.uses]
+        for name in lets[0]:
+            vector = tuple(use.get(name, ABSENT) for use in lets)
+            if all(map(is_literal, vector)) and not is_constant(vector):
+                yield identifier(name), vector
 
     # --- resolution ------------------------------------------------------------------------------
     def resolve(self, vector: Vector, hint: str) -> Tree:
@@ -157,22 +167,14 @@ class Columns:
 
     def new(self, vector: Vector, hint: str) -> Tree:
         """A new parameter: called as the block's body calls its values, or after the hint."""
-        name = self._names.unique(self._let(vector) or hint)
+        lets = (name for name, values in self._lets.items() if agree(values, vector))
+        name = self._names.unique(next(lets, hint))
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         column = Column(name, vector, (2, len(self.parameters)), self._counts)
         self._known[name] = column
         candidate = Candidate(Name(name), vector, name)
         self._candidates.append(candidate)
         return self._use(candidate, candidate.tree)
-
-    def _let(self, vector: Vector) -> str | None:
-        """What the block's body calls these values, each found in its own use."""
-        lets = [dict(use.lets) for use in self.uses]
-        for name in lets[0]:
-            if all(name in use for use in lets):
-                if agree(tuple(use[name] for use in lets), vector):
-                    return identifier(name)
-        return None
 
     def flag(self, name: str, vector: Vector) -> str:
         """A keyword that says which arm of an `if` a use takes."""

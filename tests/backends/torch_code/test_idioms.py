@@ -129,7 +129,7 @@ def test_modules_of_a_list_that_are_alike_are_a_loop() -> None:
 
 
 def test_the_comment_before_a_block_is_its_docstring() -> None:
-    long = "Adds what " + "a layer computes, " * 12 + "pre-activated."
+    long = "Adds what " + "a layer computes, " * 8 + "pre-activated."
     text = (
         "# About the file.\n\n# Of no block.\n\n"
         f"# {long}\n#\n# After K. He.\nblock Sum {{ return x + (x -> fc: Linear(8)) }}\n"
@@ -145,6 +145,12 @@ def test_the_comment_before_a_block_is_its_docstring() -> None:
     assert (" ".join(first.split()), rest) == (long, "After K. He.")
     assert classes == {"Bare": None, "Test": None}
     assert max(map(len, source_of(text).splitlines())) <= 100
+
+
+@pytest.mark.parametrize("comment", ["# a line\n" * 1000, "# " + "word " * 1000 + "\n"])
+def test_a_comment_that_would_fill_the_file_is_left_out(comment: str) -> None:
+    text = f"{comment}block Part {{ return x -> fc: Linear(8) }}\n"
+    assert len(source_of(text + in_network("output y = x -> Part"))) < 1000
 
 
 def test_a_new_parameter_has_the_name_that_the_block_gives_its_value() -> None:
