@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from addnn_spec.diagnostics import near
 from addnn_spec.elaborate.base import POISON, Failed, Frame, Value, is_flow
 from addnn_spec.elaborate.expressions import Expressions
+from addnn_spec.ops.base import Operator
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, Definition, LayerValue
 
@@ -28,6 +29,9 @@ _ELSEWHERE = {
     "axis": "dim", "epsilon": "eps", "size": "kernel_size", "use_bias": "bias",
 }  # fmt: skip
 """What other libraries call torch's arguments."""
+
+_SHORT = 40
+"""Characters of a value that a help repeats."""
 
 
 def _akin(name: str, known: list[str]) -> list[str]:
@@ -91,15 +95,33 @@ class Arguments(Expressions):
     ) -> str:
         """The name of the parameter that an argument is for; it is taken out of `open_names`."""
         if arg.name is None:
+            target = layer.target
+            if value != () and is_flow(value) and isinstance(target, type):
+                self._no_argument(layer, target, arg, value)
             if open_names:
                 return open_names.pop(0)
-            return self._gather(layer) or self._too_many(layer, arg, value)
+            return self._gather(layer) or self._too_many(layer, arg)
         if arg.name in fresh:
             self.ctx.fail("E0204", f"{arg.name} is given twice", arg.span)
         self._check_name(layer, arg.name, arg)
         if arg.name in open_names:
             open_names.remove(arg.name)
         return arg.name
+
+    def _no_argument(
+        self, layer: LayerValue, target: type[Operator], arg: ast.Argument, value: Value
+    ) -> NoReturn:
+        """`Concat([a, b], dim = 1)`, `Linear(x, 10)`, as functions of torch are called."""
+        listed = isinstance(value, tuple)
+        flow = arg.span.text if len(arg.span.text) < _SHORT else "…"
+        flow = f"(…, {flow})" if target.variadic and not listed else flow
+        self.ctx.fail(
+            "E0206",
+            f"{layer.name} is given {'tensors' if listed else 'a tensor'} as an argument",
+            arg.span,
+            help=f"data flows in with an arrow: {flow} -> {layer.name}"
+            + ("" if target.variadic else "(…)"),
+        )
 
     @staticmethod
     def _gather(layer: LayerValue) -> str | None:
@@ -124,7 +146,7 @@ class Arguments(Expressions):
             return tuple(param.name for param in inputs or ())
         return layer.target.input_names
 
-    def _too_many(self, layer: LayerValue, arg: ast.Argument, value: Value) -> NoReturn:
+    def _too_many(self, layer: LayerValue, arg: ast.Argument) -> NoReturn:
         names = self._positional(layer)
         takes = f"takes {', '.join(names)}" if names else "takes no arguments"
         self.ctx.fail(
@@ -132,7 +154,6 @@ class Arguments(Expressions):
             f"{layer.name or 'a brace'} gets too many arguments",
             arg.span,
             f"it {takes}",
-            help=f"data flows in with an arrow: … -> {layer.name}" if is_flow(value) else None,
         )
 
     def _check_name(self, layer: LayerValue, name: str, arg: ast.Argument) -> None:

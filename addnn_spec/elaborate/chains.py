@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from addnn_spec.diagnostics import Label
+from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.base import (
     POISON,
     Failed,
@@ -26,6 +26,7 @@ from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.unlabelled import warn_unlabelled
 from addnn_spec.graph import Kind, Placeholder, Ref
+from addnn_spec.ops import index
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.findings import MAX_NAME
@@ -152,6 +153,8 @@ class Chains(Blocks):
             help = f"data flows into layers; to combine tensors, write x + {core.name}"
         elif isinstance(value, Function | Builtin):
             help = "a function works on compile-time values; write it as f(x)"
+        elif isinstance(value, str) and (close := near(value, index())):
+            help = f"a layer has no quotes: {close[0]}"
         self.ctx.fail(
             "E0108", f"{core.name} is {kind_of(value)}, not a layer", core.span, help=help
         )

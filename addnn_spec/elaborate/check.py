@@ -162,7 +162,7 @@ _FOREIGN = {
     "same": 'a string has quotes: "same"', "valid": 'a string has quotes: "valid"',
     "Conv2D": "torch calls it Conv2d", "BatchNorm": "torch calls it BatchNorm2d",
     "Concatenate": "it is called Concat", "Cat": "it is called Concat",
-    "cat": "it is called Concat",
+    "cat": "it is called Concat", "View": "it is called Reshape",
     "Sequential": "write { a -> b }", "self": "names stand for themselves: write the name alone",
     "nn": "write the layer's name alone: Conv2d(64, 3)",
     "torch": "write the operator's name alone", "F": "write the operator's name alone",

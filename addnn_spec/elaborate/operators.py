@@ -121,7 +121,9 @@ class Operators(Arguments):
         if count > 1 and need == 1:
             help = "name the outputs and take one: y, _ = …; or join them: (a, b) -> Concat"
         elif need > 1:
-            help = f"give them as ({', '.join(free)}) -> {layer.name}"
+            required = [name for name in free if name not in optional]
+            help = f"give them as ({', '.join(required)}) -> {layer.name}"
+            help += f"; {' and '.join(optional)} may follow" if optional else ""
         tensors = "tensor" if wanted == "1" else "tensors"
         self.ctx.fail(
             "E0205", f"{layer.name} takes {wanted} {tensors}, and {flows}", span, help=help
@@ -411,14 +413,16 @@ def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str
 
 
 def _channels_first(layer: LayerValue, error: OperatorError, given: list[TensorType]) -> str | None:
-    """`Conv2d(3, 64, 3)`, as in torch, for an input of 3 channels."""
-    written = dict(layer.given)
+    """`Conv2d(3, 64, 3)`, as in torch, where 64 is too large a kernel."""
+    written, stride = dict(layer.given), dict(layer.spans).get("stride")
     width = written.get("out_channels")
-    if error.argument != "kernel_size" or "stride" not in written or not given:
+    if error.argument != "kernel_size" or stride is None or not given:
         return None
-    if width is None or given[0].rank < 2 or width != given[0].shape[1]:
+    if given[0].rank > 1 and width == given[0].shape[1]:
+        return f"the channels of the input are inferred, and not given: leave the {width} out"
+    if width is None or "=" in stride.text:
         return None
-    return f"the channels of the input are inferred, and not given: leave the {width} out"
+    return f"if {width} is what the input has, leave it out: its channels are inferred"
 
 
 def _torch_habit(name: str, fields: dict[str, Any], place: Span) -> str | None:

@@ -329,6 +329,30 @@ def _body_given(at: Situation) -> Finding | None:
     return Finding("E0013", "a body stands in braces, with no `=`", equal, repair=repair)
 
 
+def _typed_value(at: Situation) -> Finding | None:
+    """`let width: int = 64`."""
+    if at.found.kind != "COLON" or not at.reads("LET", "NAME") or at.next.kind != "NAME":
+        return None
+    help_ = f"write `let {at.previous.text} = …`"
+    return Finding("E0013", "a value has no type", at.next, help=help_, repair=((), 2))
+
+
+def _other_head(at: Situation) -> Finding | None:
+    """`fn f(x) { … }`, `network A(n) = B(n)`, `for (i = 0; …)`."""
+    found = at.found
+    if found.kind == "LBRACE" and at.inside("FN") and at.expected == {"EQUAL"}:
+        message = "a function is one expression, with no braces"
+        return Finding("E0013", message, found, help="write `fn name(…) = …`")
+    if found.kind == "EQUAL" and at.inside("NETWORK") and at.expected == {"LBRACE"}:
+        message = "an alias has no parameters of its own"
+        help_ = "write `network A = B(…)`; what that leaves open can be given where A is used"
+        return Finding("E0013", message, found, help=help_)
+    if found.kind == "EQUAL" and at.inside("FOR") and not at.inside("IN", "LBRACE"):
+        message = "`for` goes through a range or a list"
+        return Finding("E0013", message, found, help="write `for i in 0..n { … }`")
+    return None
+
+
 def _typed_parameter(at: Situation) -> Finding | None:
     """`network Net(depth: int = 3)`."""
     in_header = at.opener is not None and at.opener.kind == "LPAR"
@@ -375,6 +399,12 @@ def _dtype(at: Situation) -> Finding | None:
 
 def _shape(at: Situation) -> Finding | None:
     """`input x: float(N, 3)`, `input x: int`, `input x [N, 3]`."""
+    for kind in ("PARAMETER", "BUFFER"):
+        if at.inside(kind) and at.found.kind == "EQUAL" and at.expected == {"COLON"}:
+            help_ = f"write `{kind.lower()} {at.previous.text}: […] = …`"
+            return Finding(
+                "E0003", f"the shape of a {kind.lower()} is missing", at.found, help=help_
+            )
     if at.reads("INPUT", "NAME") and at.found.kind == "LSQB":
         help_ = f"write `input {at.previous.text}: float[…]`"
         return Finding("E0003", "the type of the elements is missing", at.found, help=help_)
@@ -410,6 +440,14 @@ def _sign_after_element(at: Situation) -> Finding | None:
     after = {"LSQB": "[…]", "DOT": f".{at.next.text}"}.get(found.kind, f" {found.text} …")
     help_ = f"put the chain in brackets: `(… -> …){after}`"
     return Finding("E0003", message, found, help=help_)
+
+
+def _nested_names(at: Situation) -> Finding | None:
+    """`y, (h, c) = x -> LSTM(8)`, as in torch."""
+    if at.found.kind != "LPAR" or not at.reads("NAME", "COMMA") or "LPAR" in at.expected:
+        return None
+    help_ = "the outputs of a layer are one flat list: write `y, h, c = …`"
+    return Finding("E0013", "names on the left of `=` stand in no brackets", at.found, help=help_)
 
 
 def _compared_twice(at: Situation) -> Finding | None:
@@ -485,6 +523,8 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _chain_as_arm,
     _equality,
     _body_given,
+    _typed_value,
+    _other_head,
     _typed_parameter,
     _colon,
     _lone_else,
@@ -492,6 +532,7 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _dtype,
     _shape,
     _lone_name,
+    _nested_names,
     _compared_twice,
     _sign_after_element,
     _mixed_body,
