@@ -25,6 +25,8 @@ GPU = torch.device("cuda:0")
 OTHER = torch.device("cuda:1")
 _order: list[torch.Generator] = []
 """Draws the order of sums by index, where liberties are taken."""
+_values: list[torch.device] = []
+"""Where values lie really."""
 
 
 class Elsewhere(Tensor):
@@ -63,8 +65,11 @@ class _Mode(TorchFunctionMode):
 
 
 @contextmanager
-def elsewhere(*, free: bool = False) -> Iterator[dict[int, Tensor]]:
-    """Within it there are the devices `GPU` and `OTHER`; yields their random states by number."""
+def elsewhere(*, free: bool = False, values: str = "cpu") -> Iterator[dict[int, Tensor]]:
+    """Within it there are the devices `GPU` and `OTHER`; yields their random states by number.
+
+    With `values="meta"` there are no values, and what is sent there must come from "meta".
+    """
     states = {number: torch.zeros(4, dtype=torch.uint8) for number in (0, 1)}
     cuda: dict[str, Callable[..., Any]] = {
         "is_available": lambda: True,
@@ -80,6 +85,8 @@ def elsewhere(*, free: bool = False) -> Iterator[dict[int, Tensor]]:
         if free:
             _order.append(torch.Generator().manual_seed(0))
             stack.callback(_order.pop)
+        _values.append(torch.device(values))
+        stack.callback(_values.pop)
         stack.enter_context(_Mode())
         yield states
 
@@ -120,10 +127,11 @@ def _sent(
     target = next(filter(None, map(_device, [kwargs.get("device"), *given])), None)
     if target is None:
         return None, args, kwargs
+    real = CPU if target == CPU else _values[-1]
     if "device" in kwargs:
-        kwargs = {**kwargs, "device": CPU}
+        kwargs = {**kwargs, "device": real}
     if name == "to":
-        args = tuple(CPU if isinstance(v, str | torch.device) else v for v in args)
+        args = tuple(real if isinstance(v, str | torch.device) else v for v in args)
         kwargs = {**kwargs, "copy": target != _place(args[0]) or kwargs.get("copy", False)}
     return target, args, kwargs
 

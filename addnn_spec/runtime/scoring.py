@@ -105,7 +105,7 @@ class Scorer:
         for order in range(2, self.order + 1):
             for kind in ("hard", "soft", "anti"):
                 each, _ = agreement(found, mine, others, order, kind, self.ties)
-                values[f"{kind}{order}"] = float(each.mean())
+                values[f"{kind}{order}"] = float(each.cpu().mean())  # one order on any device
         counts = torch.bincount(mine, minlength=self.classes)
         sums = torch.bincount(mine, hits, minlength=self.classes)
         classes = tuple(

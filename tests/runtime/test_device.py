@@ -117,6 +117,15 @@ def test_on_another_device_as_on_the_cpu(way: str, feed: Callable[[], Feed]) -> 
     assert all(value.device == CPU for value in module.state_dict().values())
 
 
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("way", ["plain", "ties, order 3", "float16"])
+def test_exact_whatever_the_order_of_sums(way: str, parts: bool) -> None:
+    settings = tight(WAYS[way], digits()) if parts else WAYS[way]
+    expected = run(network(), digits(), settings)
+    with elsewhere(free=True):
+        assert run(network(), digits(), replace(settings, device="cuda")) == expected
+
+
 def test_a_network_that_lies_on_a_device_already() -> None:
     expected = run(network(), digits(), Settings())
     with elsewhere():

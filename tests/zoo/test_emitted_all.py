@@ -16,12 +16,13 @@ from addnn_spec.backends.torch_code import emit
 from addnn_spec.catalogue import entries
 from addnn_spec.passes.weights import weights_of
 from addnn_spec.runtime.onnx import export_onnx
+from tests.elsewhere import GPU, elsewhere
 from tests.zoo.prove import Reference, build, difference, inputs_of, on_meta, tensors
 
 ROOT = Path(__file__).parents[2]
 NETWORKS = [entry.name for entry in entries() if entry.params is not None]
 EXPORTED = {"LeNet5", "GoogLeNet", "MobileNetV3_Small", "GCN"}
-"""Those that are exported at every run."""
+"""Those that are exported, and moved to another device, at every run."""
 COMPILED = ["LeNet5", "ResNet18", "GoogLeNet", "ShuffleNetV1_g3", "GAT", "LSTMTagger_equations"]
 
 
@@ -91,6 +92,17 @@ def test_it_is_exported(name: str) -> None:
         program = torch.export.export(module, inputs)
         expected = tensors(module(*inputs))
     assert [t.shape for t in tensors(program.module()(*inputs))] == [t.shape for t in expected]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in EXPORTED else pytest.mark.slow) for name in NETWORKS],
+)
+def test_all_of_it_lies_where_its_inputs_do(name: str) -> None:
+    module, inputs = _meta(name)
+    with torch.no_grad(), elsewhere(values="meta"):
+        outputs = tensors(module.to(GPU)(*(value.to(GPU) for value in inputs)))
+        assert all(value.device == GPU for value in outputs)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
