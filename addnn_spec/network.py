@@ -75,16 +75,12 @@ class Network:
 
         Raises `DiagnosticError` where the weights do not fit; both sides are listed.
         """
+        from addnn_spec.refusals import as_diagnostics
         from addnn_spec.runtime.build import build_module
-        from addnn_spec.runtime.errors import RuntimeRefusal
 
         source = self.source(probes=probes)
-        try:
+        with as_diagnostics():
             return build_module(source, self.name, weights, freeze=freeze, new_head=new_head)
-        except RuntimeRefusal as error:
-            raise DiagnosticError(
-                Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
-            ) from error
 
     def draw(self, path: str | Path | None = None) -> str:
         """The drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""

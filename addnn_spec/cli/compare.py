@@ -8,7 +8,7 @@ import click
 
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.report import OK, exit_code, report
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError
 
 
 @click.command("compare")
@@ -30,14 +30,11 @@ def compare(first: Path, second: Path) -> int:
 
 def _compare(first: Path, second: Path) -> int:
     from addnn_spec.probes.comparing import compare_runs, compared_text
-    from addnn_spec.runtime.errors import RuntimeRefusal
+    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.record import read_run
 
-    try:
+    with as_diagnostics():
         runs = [read_run(path) for path in (first, second)]
-        found = compare_runs(runs[0], runs[1])
-    except RuntimeRefusal as error:
-        refused = Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
-        raise DiagnosticError(refused) from error
+    found = compare_runs(runs[0], runs[1])
     click.echo(compared_text(runs[0], runs[1], found), nl=False)
     return OK

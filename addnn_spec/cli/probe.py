@@ -239,14 +239,12 @@ def _request(
     progress: Callable[[float, str], None],
 ) -> Request:
     from addnn_spec.probes.run import Request, pick_device
-    from addnn_spec.runtime.errors import RuntimeRefusal
+    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.measuring import CKA, measures_named
     from addnn_spec.runtime.probing import Settings
 
-    try:
+    with as_diagnostics():
         measures = measures_named(given["measures"])
-    except RuntimeRefusal as error:
-        raise UsageError(Diagnostic(error.code, error.message, help=error.help)) from error
     names = ("order", "ties", "reduction", "sequence", "mode", "batch")
     spaces = ("normalisation", "metric", "sketch")
     settings = Settings(

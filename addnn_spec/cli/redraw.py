@@ -10,7 +10,7 @@ from addnn_spec.cli.packages import require
 from addnn_spec.cli.report import OK, exit_code
 from addnn_spec.cli.report import report as show
 from addnn_spec.cli.specs import OutputFile
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.files import write_atomic
 
 
@@ -44,15 +44,12 @@ def _redraw(
     depth: int | None,
 ) -> int:
     require("a report", "numpy", extra="report")
+    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.report.verdicts import verdicts
-    from addnn_spec.runtime.errors import RuntimeRefusal
     from addnn_spec.runtime.record import read_run
 
-    try:
+    with as_diagnostics():
         runs = [read_run(path) for path in paths]
-    except RuntimeRefusal as error:
-        found = Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
-        raise DiagnosticError(found) from error
     if html is None and svg is None and pdf is None:
         for run in runs:
             click.echo("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))

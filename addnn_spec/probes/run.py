@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from addnn_spec import __version__
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
@@ -31,6 +30,7 @@ from addnn_spec.probes.nodes import (
     sources,
 )
 from addnn_spec.probes.shown import ProbeRun
+from addnn_spec.refusals import as_diagnostics
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
@@ -129,10 +129,8 @@ def probe(
     Raises `DiagnosticError` for a spec, weights, data or options that cannot be used.
     """
     preparation = Preparation(layout, channels, resize, crop, tuple(mean), tuple(std))
-    try:
+    with as_diagnostics():
         chosen = measures_named(measures) if not isinstance(measures, Mapping) else dict(measures)
-    except RuntimeRefusal as error:
-        raise DiagnosticError(Diagnostic(error.code, error.message, help=error.help)) from error
     settings = Settings(
         order=order,
         ties=ties,
@@ -169,10 +167,8 @@ def pick_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
+    with as_diagnostics():
         own_device(name)
-    except RuntimeRefusal as error:
-        raise _diagnosed(error) from error
     return name
 
 
@@ -189,18 +185,9 @@ def run_probe(
 
     Raises `DiagnosticError` as `probe` does.
     """
-    try:
-        with device_errors():
-            exchange = join(own_device(request.settings.device))
-            return _Runner(network, train, test, weights, request, settings, exchange).run()
-    except RuntimeRefusal as error:
-        raise _diagnosed(error) from error
-
-
-def _diagnosed(error: RuntimeRefusal) -> DiagnosticError:
-    return DiagnosticError(
-        Diagnostic(error.code, error.message, notes=error.notes, help=error.help)
-    )
+    with as_diagnostics(), device_errors():
+        exchange = join(own_device(request.settings.device))
+        return _Runner(network, train, test, weights, request, settings, exchange).run()
 
 
 class _Runner:
