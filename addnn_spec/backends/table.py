@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from addnn_spec.alignment import aligned
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
@@ -44,10 +45,9 @@ def plain_table(graph: Graph, summary: Summary, view: View) -> str:
     """The table and the totals as text; raises `TooManyNodesError` as `_visible` does."""
     lines = list(_lines(graph, summary, view))
     header = _header(view)
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-    left = _left_columns(view)
-    text = [_aligned(header, widths, left), "  ".join("-" * width for width in widths)]
-    text += [_aligned(line, widths, left) for line in lines]
+    rule = ["-" * max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    head, *rows = aligned([header, *lines], _left_columns(view))
+    text = [head, "  ".join(rule), *rows]
     return "\n".join([_title(graph, summary), "", *text, "", *_totals(summary, view)]) + "\n"
 
 
@@ -61,8 +61,7 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     left = _left_columns(view)
     for i, name in enumerate(_header(view)):
-        justify = "left" if i in left else "right"
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(name, justify="left" if i in left else "right", no_wrap=True)
     for line in _lines(graph, summary, view):
         table.add_row(*(Text(cell) for cell in line))
     console = Console(force_terminal=True, highlight=False, width=1000)
@@ -72,14 +71,6 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
         for total in _totals(summary, view):
             console.print(Text(total))
     return capture.get()
-
-
-def _aligned(line: Line, widths: list[int], left: frozenset[int]) -> str:
-    cells = (
-        cell.ljust(width) if i in left else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-    )
-    return "  ".join(cells).rstrip()
 
 
 def _header(view: View) -> Line:

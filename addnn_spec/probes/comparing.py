@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from addnn_spec.alignment import aligned
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.runtime.record import IndexRecord, NodeRecord, RunRecord, Split
 
@@ -118,13 +119,5 @@ def compared_text(a: RunRecord, b: RunRecord, found: list[Difference]) -> str:
         change = f"{item.change:+.4f}" + ("" if item.error is None else f" ±{item.error:.4f}")
         mark = "*" if item.clear else ""
         rows.append([label, item.split, f"{item.before:.4f}", f"{item.after:.4f}", change, mark])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
     note = f"m = {a.m}; ± one standard error of paired differences; * more than two"
-    return "\n".join([*lines, note, ""])
+    return "\n".join([*aligned(rows, left=(0, 1)), note, ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from addnn_spec.alignment import aligned
 from addnn_spec.files import write_atomic
 from addnn_spec.probes.columns import columns
 from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split, sketched
@@ -163,14 +164,7 @@ def plain(record: RunRecord) -> str:
             cells.append("" if found is None else f"{found.value:.4f} ±{found.standard_error:.4f}")
         cells += (column.on(node) for column in measures)
         rows.append(cells)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, left=(0, 1))
     name = _NAMES[indices[0].index] if indices else "index"
     chance = ", ".join(f"{split} {value:.4f}" for split, value in record.chance.items())
     sketch = [] if record.options.sketch is None else [sketched(record)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from addnn_spec.alignment import aligned
 from addnn_spec.files import write_atomic
 from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
 
@@ -162,14 +163,7 @@ def _table(models: tuple[Ranked, ...], split: Split) -> str:
     for ranked, each in zip(models, known, strict=True):
         cells = [_interval(each[name]) if name in each else "–" for name in columns]
         rows.append([str(ranked.place), ranked.name, ranked.node, f"{ranked.features:,}", *cells])
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if n in (1, 2) else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [*rows, [""] * len(widths)]
-    )
+    return "\n".join([*aligned(rows, left=(1, 2)), ""])
 
 
 def _interval(value: tuple[float, float]) -> str:
