@@ -116,8 +116,8 @@ def _head(graph: Graph, header: Header) -> list[Line]:
     wrapped = [part for row in rows for part in _wrapped(row)]
     first, *rest = [row.replace("\\", "\\\\").replace('"', "'") for row in wrapped]
     if not rest:
-        return [Line(f'"""{first}"""')]
-    return [Line(f'"""{first}'), Line(""), *(Line(row) for row in rest), Line('"""')]
+        return [Line(f'"""{first}"""', prose=True)]
+    return [Line(row, prose=True) for row in (f'"""{first}', "", *rest, '"""')]
 
 
 def _wrapped(text: str) -> list[str]:
@@ -131,7 +131,7 @@ def _wrapped(text: str) -> list[str]:
 
 def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
     """The definitions that the classes name, each after those that it needs."""
-    words = {word for line in body for word in re.findall(r"\w+", line.text)}
+    words = {word for line in body if not line.prose for word in re.findall(r"\w+", line.text)}
     chosen: dict[str, Support] = {}
 
     def choose(support: Support) -> None:
@@ -151,12 +151,8 @@ def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
 
 def _with_imports(lines: Sequence[Line]) -> list[Line]:
     """The lines with the imports that they use after the docstring."""
-    text = "\n".join(line.text for line in lines)
-    end = 1 + next(
-        place
-        for place, line in enumerate(lines)
-        if line.text.endswith('"""') and (place or line.text.count('"""') == 2)
-    )
+    text = "\n".join(line.text for line in lines if not line.prose)
+    end = next(place for place, line in enumerate(lines) if not line.prose)
 
     def used(name: str) -> bool:
         return re.search(rf"\b{name}\b", text) is not None

@@ -45,6 +45,8 @@ class Line(NamedTuple):
 
     text: str
     spans: tuple[Span, ...] = ()
+    prose: bool = False
+    """Part of a docstring: what it names is not used."""
 
 
 def literal(value: object) -> str:

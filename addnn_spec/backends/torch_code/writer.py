@@ -40,20 +40,17 @@ def comment(text: str) -> str:
 
 def docstring(text: str, indent: int) -> list[Line]:
     """A docstring, its lines filled anew; without control characters."""
-    pad = INDENT * indent
-    paragraphs = [comment(part).replace("\\", "\\\\") for part in text.split("\n\n")]
+    pad, quotes = INDENT * indent, '"""'
+    width = WIDTH - len(pad) - len(quotes)
     rows: list[str] = []
-    for paragraph in filter(None, (part.replace('"', "'") for part in paragraphs)):
-        opening = "" if rows else '"""'
-        rows += [
-            *([""] if rows else []),
-            *wrap(opening + paragraph, WIDTH - len(pad), break_on_hyphens=False),
-        ]
-    if not rows:
-        return []
-    if len(rows) == 1 and len(pad) + len(rows[0]) + 3 <= WIDTH:
-        return [Line(f'{pad}{rows[0]}"""')]
-    return [Line((pad + row).rstrip()) for row in (*rows, '"""')]
+    for paragraph in text.split("\n\n"):
+        words = comment(paragraph).replace('"', "'")
+        if words:
+            rows += [""] if rows else []
+            opening = "" if rows else quotes
+            rows += wrap(words, width, initial_indent=opening, break_on_hyphens=False)
+    rows = [f"{rows[0]}{quotes}"] if len(rows) == 1 else [*rows, quotes] if rows else []
+    return [Line((pad + row.replace("\\", "\\\\")).rstrip(), prose=True) for row in rows]
 
 
 class Arms:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from addnn_spec.backends.torch_code.text import literal
-from tests.backends.torch_code.emitted import built, source_of
+from tests.backends.torch_code.emitted import built, check_style, source_of
 from tests.backends.torch_code.test_emission import body_of
 from tests.support import graph_of, in_network
 
@@ -162,3 +163,17 @@ def test_a_new_parameter_has_the_name_that_the_block_gives_its_value() -> None:
     source = source_of(text)
     assert "def __init__(self, inner: int) -> None:" in source
     assert "Part(17)" in source
+
+
+def test_what_a_docstring_names_is_not_imported(tmp_path: Path) -> None:
+    comments = [
+        "With F. Gers' gate, torch.cat and OrderedDict.",
+        "\\" * 300 + "x",
+        "A " * 48 + "b.",
+    ]
+    blocks = [f"# {text[:190]}\nblock B{i} {{ return x + 1 }}" for i, text in enumerate(comments)]
+    network = in_network("output y = x -> fc: Linear(8) -> B0 -> B1 -> B2")
+    source = source_of("\n".join([*blocks, network]))
+    assert "import" in source
+    assert not {"import torch", "import torch.nn.functional as F"} & set(source.splitlines())
+    check_style(tmp_path, source)
