@@ -48,6 +48,10 @@ def check_file(
         sound = unknown.report_in(survey)
         if isinstance(item, ast.Let | ast.Alias):
             continue
+        misfit = _misfit(item)
+        if misfit is not None:
+            collector.add(misfit)
+            env.bind(item.name, POISON, item.name_span, "file")
         if sound:
             _warn_unused(item, survey, collector)
             _warn_constant(item, survey, collector)
@@ -56,6 +60,28 @@ def check_file(
     if notes and not damage:
         _note_unused(surveys, collector)
         _warn_unused_imports(surveys, collector)
+
+
+def _misfit(item: _Definition) -> Diagnostic | None:
+    """A definition whose form says that something else was meant."""
+    if isinstance(item, ast.Network) and item.body.kind == "chain":
+        return Diagnostic(
+            "E0405",
+            f"network {item.name} has no input and no output",
+            Label(item.body.span, "these elements are a block's"),
+            help="declare them: input x: float[N, …], and output y = x -> …",
+        )
+    if isinstance(item, ast.Block) and item.inputs is None:
+        for param in item.params:
+            if param.name == "x":
+                return Diagnostic(
+                    "E0102",
+                    f"x is what flows into block {item.name}, and no parameter",
+                    Label(param.span),
+                    help="leave it out; inputs of other names stand in brackets of their own: "
+                    f"block {item.name}(…)(a, b)",
+                )
+    return None
 
 
 class Damage:

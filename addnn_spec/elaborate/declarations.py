@@ -85,6 +85,7 @@ class Declarations(Chains):
         self._declare_weight(name, Parameter(init), TensorType("float", shape), statement, frame)
 
     def _init(self, value: Value, statement: ast.Parameter) -> Init | None:
+        value = self.called(value, statement.span)
         if value is None or isinstance(value, Init):
             return value
         if numbers.is_number(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Label
@@ -23,7 +24,7 @@ from addnn_spec.elaborate.parts import Parts
 from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.elaborate.terms import Rule
 from addnn_spec.ops.base import OperatorError
-from addnn_spec.ops.init import INITS, make_init
+from addnn_spec.ops.init import INITS, Init, make_init
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, Function, LayerValue, kind_of
@@ -147,13 +148,25 @@ class Expressions(Parts):
             self.ctx.fail("E0203", "a function takes no braces", expr.body.span)
         return positional, named
 
+    def initialiser(
+        self, name: str, positional: Sequence[Value], named: dict[str, Value], span: Span
+    ) -> Init:
+        """An initialiser of `torch.nn.init` with its arguments."""
+        try:
+            return make_init(name, tuple(positional), named)
+        except OperatorError as error:
+            self.ctx.fail(error.code, error.message, span, help=error.help)
+
+    def called(self, value: Value, span: Span) -> Value:
+        """An initialiser that is only named, `xavier_uniform`, is called without arguments."""
+        if isinstance(value, Builtin) and value.name in INITS:
+            return self.initialiser(value.name, (), {}, span)
+        return value
+
     def _call_builtin(self, name: str, expr: ast.Call, frame: Frame) -> Value:
         positional, named = self.arguments(expr, frame)
         if name in INITS:
-            try:
-                return make_init(name, tuple(positional), named)
-            except OperatorError as error:
-                self.ctx.fail(error.code, error.message, expr.span, help=error.help)
+            return self.initialiser(name, positional, named, expr.span)
         if named:
             self.ctx.fail("E0203", f"{name} takes no arguments by name", expr.span)
         if name == "sum" and len(positional) == 1 and isinstance(positional[0], tuple):

@@ -194,14 +194,18 @@ class Operators(Arguments):
 
         Where the layer is partial, only what is wrong with single attributes is told.
         """
-        partial = is_partial(layer)
-        fields = {name: value for name, value in fields.items() if not isinstance(value, Poison)}
+        partial, places = is_partial(layer), dict(layer.spans)
+        fields = {
+            name: self.called(value, places.get(name, span))
+            for name, value in fields.items()
+            if not isinstance(value, Poison)
+        }
         for name, value in fields.items():
             if isinstance(value, Tensor):
                 self.ctx.fail(
                     "E0206",
                     f"{name} of {layer.name} is a value, and this is a tensor",
-                    dict(layer.spans).get(name, span),
+                    places.get(name, span),
                 )
         try:
             return target(**fields)
@@ -428,6 +432,8 @@ def _channels_first(layer: LayerValue, error: OperatorError, given: list[TensorT
 def _torch_habit(name: str, fields: dict[str, Any], place: Span) -> str | None:
     """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
     value = fields.get(name)
+    if isinstance(value, float) and "/" in place.text.replace("//", ""):
+        return "// divides whole numbers, rounding down"
     if place.text.startswith(name):
         return None
     if name == "eps" and isinstance(value, int):

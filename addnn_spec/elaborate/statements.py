@@ -40,6 +40,7 @@ class Interface:
     def __init__(self, given: list[Value] | None) -> None:
         self.given = given
         self.taken = 0
+        self.inputs: dict[str, Span] = {}
         self.outputs: list[Given] = []
         self.complete = True
         """Whether every statement that may give an output could be read."""
@@ -241,6 +242,12 @@ class Statements(Declarations):
         interface = self._network_only(statement, "input")
         name = statement.target.name
         self.check_field(name, statement.target.span)
+        if name in interface.inputs:
+            self.ctx.fail(
+                "E0403", f"two inputs are called {name}", statement.target.span,
+                labels=(Label(interface.inputs[name], "the first one"),),
+            )  # fmt: skip
+        interface.inputs[name] = statement.span
         if interface.given is not None:
             self._take_input(interface, statement, frame)
             return

@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from addnn_spec.diagnostics import Label, did_you_mean, near
 from addnn_spec.source import Span
+from addnn_spec.syntax.expected import (
+    ELEMENT,
+    ITEM,
+    VALUE,
+    Finding,
+    expected,
+    found_words,
+    reserved,
+    unexpected,
+)
 from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.stack import OPENING
 from addnn_spec.syntax.table import END, load_table
 
-_WORDS = {
-    "NAME": "a name", "NUMBER": "a number", "STRING": "a string", END: "the end of the file",
-    "ARROW": "`->`", "RANGE": "`..`", "COLON": "`:`", "COMMA": "`,`", "DOT": "`.`", "EQUAL": "`=`",
-    "LBRACE": "`{`", "LPAR": "`(`", "LSQB": "`[`", "MINUS": "`-`", "PLUS": "`+`", "RBRACE": "`}`",
-    "RPAR": "`)`", "RSQB": "`]`", "CMP": "a comparison", "MUL": "an operator", "POW": "`**`",
-}  # fmt: skip
-
-_VALUE = frozenset(["NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB"])
-_ELEMENT = frozenset(["NAME", "STRING", "LBRACE", "REPEAT", "IF", "FOR"])
-_STATEMENT = STATEMENTS | {"NAME", "IF", "FOR"}
-_ITEM = ITEMS | {"LET"}
-_GROUPS = (
-    (_STATEMENT, "a statement"),
-    (_ITEM, "`block`, `network`, `fn`, `let` or `from`"),
-    (_VALUE, "a value"),
-    (_ELEMENT, "an element"),
-)
-# What may follow any value: of no help, unless nothing else may.
-_GOES_ON = frozenset(
-    [
-        "PLUS",
-        "MINUS",
-        "MUL",
-        "POW",
-        "CMP",
-        "IN",
-        "NOT",
-        "AND",
-        "OR",
-        "DOT",
-        "LPAR",
-        "LSQB",
-        "ARROW",
-        "LBRACE",
-        "FOR",
-    ]
-)
 _ONE_VALUE = ("LET", "OUTPUT", "PARAMETER", "BUFFER")
 _CLOSING = frozenset(OPENING.values())
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
@@ -72,67 +44,13 @@ _MEANT = {"def": "BLOCK", "function": "BLOCK", "func": "BLOCK", "class": "NETWOR
           "net": "NETWORK", "model": "NETWORK"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A message, and the tokens to read in place of the found one, if that mends it.
-
-    `repair` holds what is inserted and how many tokens it replaces.
-    """
-
-    code: str
-    message: str
-    at: Token
-    label: str = ""
-    help: str | None = None
-    other: Label | None = None
-    repair: tuple[tuple[Token, ...], int] | None = None
-
-
 def explain(situation: Situation) -> Finding:
     """What is wrong: the first explanation that fits, else what was expected."""
     for rule in _RULES:
         finding = rule(situation)
         if finding is not None:
             return finding
-    return _unexpected(situation)
-
-
-def _found(at: Situation) -> str:
-    """The found token in a message."""
-    token = at.found
-    if token.kind == END:
-        return "`}`" if at.in_hole else _WORDS[END]
-    reserved = "the reserved word " if token.kind in _reserved() else ""
-    return f"{reserved}`{short(token.text)}`"
-
-
-def _reserved() -> frozenset[str]:
-    return frozenset(load_table().keywords.values())
-
-
-def _unexpected(at: Situation) -> Finding:
-    message = f"expected {_expected(at)}, found {_found(at)}"
-    return Finding("E0003", message, at.found)
-
-
-def _expected(at: Situation) -> str:
-    """The kinds of token that could have come, in words, always in the same order."""
-    rest = set(at.expected)
-    groups = []
-    for kinds, words in _GROUPS:
-        if rest >= kinds:
-            rest -= kinds
-            groups.append(words)
-    if rest >= {"PLUS", "MUL"}:
-        # An expression may always go on. A brace goes on only where a chain does, after a layer.
-        rest -= _GOES_ON if "ARROW" in rest else _GOES_ON - {"LBRACE"}
-        groups += [] if rest or groups else ["an operator"]
-    if groups:
-        rest -= {END, "COMMA", "MINUS", "NOT", "IF"}
-    keywords = {kind: f"`{word}`" for word, kind in load_table().keywords.items()}
-    said = keywords | _WORDS | ({END: "`}`"} if at.in_hole else {})
-    *first, last = sorted(said[kind] for kind in rest) + groups
-    return f"{', '.join(first)} or {last}" if first else last
+    return unexpected(situation)
 
 
 def _near(word: str, kinds: frozenset[str]) -> list[str]:
@@ -167,7 +85,7 @@ def _misspelt(at: Situation) -> Finding | None:
     """A word that is nearly the one that begins a statement or an item."""
     found, word, kinds = at.found, at.previous, STATEMENTS
     if found.kind == "NAME" and at.allows("BLOCK"):
-        word, kinds = found, _ITEM
+        word, kinds = found, ITEM
     elif found.kind not in ("NAME", "STRING") or not at.begins_line_at(-1) or not at.reads("NAME"):
         return None
     meant = _near(word.text, kinds)
@@ -175,7 +93,7 @@ def _misspelt(at: Situation) -> Finding | None:
         return None
     help_ = did_you_mean(word.text, meant)
     what, repair = "a statement", None
-    if kinds is _ITEM:
+    if kinds is ITEM:
         what, repair = "an item of a file", _as_item(at, load_table().keywords[meant[0]])
     message = f"`{short(word.text)}` does not begin {what}"
     return Finding("E0003", message, word, help=help_, repair=repair)
@@ -365,6 +283,24 @@ def _typed_parameter(at: Situation) -> Finding | None:
     return Finding("E0013", message, at.next, help=help_, repair=((), 2))
 
 
+def _misused_word(at: Situation) -> Finding | None:
+    """`output = x`, `-> for: Conv2d(8, 3)`, a `repeat` that is no element."""
+    found, word = at.found, at.previous
+    if found.kind == "EQUAL" and word.kind in ("INPUT", "OUTPUT") and at.begins_line_at(-1):
+        message = f"an {word.text} has a name"
+        return Finding("E0003", message, found, help=f"write `{word.text} y = …`")
+    if found.kind == "COLON" and word.kind in ("FOR", "IF", "REPEAT") and at.reads(word.kind):
+        help_ = f'as a label, quote it: "{word.text}"'
+        return Finding("E0007", f"`{word.text}` is a reserved word", word, help=help_)
+    if found.kind == "REPEAT" and at.begins_line and at.allows("LET"):
+        help_ = "write `y = x -> repeat n { … }`; as a statement, `for i in 0..n { … }`"
+        return Finding("E0008", "`repeat` is an element of a chain", found, help=help_)
+    if found.kind == "RANGE" and at.next.kind == "DOT" and at.opener is not None:
+        help_ = "write one `:` for each dimension that is kept whole"
+        return Finding("E0013", "`...` is no index of this language", found, help=help_)
+    return None
+
+
 def _lone_else(at: Situation) -> Finding | None:
     if at.found.kind != "ELSE" or at.inside("THEN"):
         return None
@@ -373,10 +309,14 @@ def _lone_else(at: Situation) -> Finding | None:
 
 def _reserved_name(at: Situation) -> Finding | None:
     found = at.found
-    if found.kind not in _reserved() or not at.allows("NAME", at.next.kind):
+    if found.kind not in reserved() or not at.allows("NAME", at.next.kind):
         return None
     if at.begins_line and found.kind in STATEMENTS | ITEMS and at.next.kind != "COLON":
         return None
+    if found.kind == "NONE" and at.next.kind == "RBRACE":
+        message = "`none` is a value, and no element"
+        help_ = "nothing is written `{ }`, or an `if` without `else`"
+        return Finding("E0007", message, found, help=help_, repair=((), 1))
     message = f"`{found.text}` is a reserved word"
     if at.next.kind == "COLON" and at.allows("STRING", "COLON"):
         token = found._replace(kind="STRING", text=f'"{found.text}"')
@@ -391,7 +331,7 @@ def _dtype(at: Situation) -> Finding | None:
     if not at.reads("INPUT", "NAME", "COLON"):
         return None
     token = Token("NAME", "float", at.found.start, at.found.start)
-    message = f"expected float, int or bool, found {_found(at)}"
+    message = f"expected float, int or bool, found {found_words(at)}"
     repair = ((token,), 0) if at.found.kind == "LSQB" else None
     help_ = f"write `input {at.at(-2).text}: float[…]`"
     return Finding("E0003", message, at.found, help=help_, repair=repair)
@@ -488,12 +428,12 @@ def _mixed_body(at: Situation) -> Finding | None:
 def _arrow(at: Situation) -> Finding | None:
     """Two elements side by side."""
     found = at.found
-    if found.kind in _ELEMENT and at.allows("ARROW", found.kind):
+    if found.kind in ELEMENT and at.allows("ARROW", found.kind):
         token = Token("ARROW", "->", found.start, found.start)
-        message = f"`->` is missing before {_found(at)}"
+        message = f"`->` is missing before {found_words(at)}"
         return Finding("E0012", message, found, repair=((token,), 0))
     if at.previous.kind == "COLON" and at.reads("NAME", "COLON") and at.expected == {"LSQB"}:
-        message = f"expected a shape in `[ ]` after `:`, found {_found(at)}"
+        message = f"expected a shape in `[ ]` after `:`, found {found_words(at)}"
         help_ = f"to label an element, write `-> {at.at(-2).text}: …`"
         return Finding("E0012", message, found, help=help_)
     return None
@@ -504,10 +444,10 @@ def _comma(at: Situation) -> Finding | None:
     found, opener = at.found, at.opener
     if opener is None or opener.kind == "LBRACE" or not at.allows("COMMA", found.kind):
         return None
-    if found.kind not in _VALUE:
+    if found.kind not in VALUE:
         return None
     token = Token("COMMA", ",", found.start, found.start)
-    message = f"expected {_expected(at)}, found {_found(at)}"
+    message = f"expected {expected(at)}, found {found_words(at)}"
     return Finding("E0003", message, found, repair=((token,), 0))
 
 
@@ -527,6 +467,7 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _other_head,
     _typed_parameter,
     _colon,
+    _misused_word,
     _lone_else,
     _reserved_name,
     _dtype,
