@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from addnn_spec.cli.data import data_options, device_options, request
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options, subject
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import OK
+from addnn_spec.cli.report import INTERRUPTED, OK
 from addnn_spec.cli.specs import Spec
+from addnn_spec.cli.subject import subject
 from addnn_spec.files import write_atomic
 
 
@@ -51,7 +52,6 @@ def confidence(
     and as far from the others, as the training samples are.
     """
     require("confidence", "torch", "safetensors", extra="torch")
-    from addnn_spec.cli.rank import request
     from addnn_spec.ranking.certainty import certainty
 
     network = subject(spec, options, given["seed"])

@@ -146,7 +146,9 @@ def _gathered(command: _Command) -> _Command:
     return run
 
 
-def _all_of(*decorators: _Decorator) -> _Decorator:
+def all_of(*decorators: _Decorator) -> _Decorator:
+    """Several options as one, in this order in the help."""
+
     def decorate(command: _Command) -> _Command:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -155,10 +157,10 @@ def _all_of(*decorators: _Decorator) -> _Decorator:
     return decorate
 
 
-file_options = _all_of(
+file_options = all_of(
     _ops_option, _strict_option, _stdin_option, format_option, _limit_options, _gathered
 )
 """Options of a command that reads whole files. It gets `options`."""
 
-network_options = _all_of(_network_options, file_options)
+network_options = all_of(_network_options, file_options)
 """Options of a command that looks at one network. It gets `options`."""

@@ -2,113 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from addnn_spec.catalogue import UsageError
+from addnn_spec.cli.data import data_options, device_options, normalisation_option, request
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import OK
-from addnn_spec.cli.specs import Spec, elaborate
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.cli.report import INTERRUPTED, OK
+from addnn_spec.cli.specs import Spec
+from addnn_spec.cli.subject import subject
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from addnn_spec.network import Network
     from addnn_spec.probes.run import Request
     from addnn_spec.runtime.probing import Prober
     from addnn_spec.runtime.record import PlanRecord
-
-INTERRUPTED = 130
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_PYTHON = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[A-Za-z_]\w*))?")
-_Command = Callable[..., Any]
-
-
-class Bytes(click.ParamType[int]):
-    """A number of bytes: 4GiB, 256MiB (the i may be left out; units are of 1024)."""
-
-    name = "bytes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = _BYTES.fullmatch(value.strip())
-        if match is None:
-            self.fail(f"{value} is no number of bytes: 4GiB, 256MiB", param, ctx)
-        return int(float(match[1]) * _UNITS[match[2].upper()])
-
-
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """Numbers with commas between them: one for each channel."""
-
-    name = "numbers"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value} is no list of numbers: 0.485,0.456,0.406", param, ctx)
-
-
-def _all(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-data_options = _all(
-    click.option(
-        "--data", required=True, metavar="TRAIN", help="A bundled set's name, a file or folder."
-    ),
-    click.option("--test", metavar="TEST", help="Test data, where --data holds none."),
-    click.option("--samples", type=click.IntRange(2), default=2000, show_default=True,
-                 help="How many are drawn, of train and of test."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-                 help="Draws the samples."),
-    click.option("--task", type=click.Choice(["classification", "regression"]),
-                 help="What labels are; integers and names are classes, floats targets."),
-    click.option("--layout", type=click.Choice(["auto", "NHWC", "NCHW"]), default="auto",
-                 show_default=True, help="How images are stored."),
-    click.option("--channels", type=click.IntRange(1), help="Images of so many channels."),
-    click.option("--resize", type=click.IntRange(1), help="The shorter side of images."),
-    click.option("--crop", type=click.IntRange(1), help="The middle square of images."),
-    click.option("--mean", type=Numbers(), default=(), help="Of each channel: 0.485,0.456,0.406."),
-    click.option("--std", type=Numbers(), default=(), help="Of each channel: 0.229,0.224,0.225."),
-)  # fmt: skip
-"""Options of a command that reads data; `preparation` takes them."""
-
-device_options = _all(
-    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N",
-                 help="Where the network and the searches run."),
-    click.option("--precision", type=click.Choice(["float32", "bf16", "fp16"]), default="float32",
-                 show_default=True, help="Of the network; the searches are exact for its values."),
-    click.option("--budget", type=Bytes(), default="4GiB", show_default=True,
-                 help="Bytes to hold values in, beside the network and the data."),
-)  # fmt: skip
-"""Options of a command that runs a network."""
-
-normalisation_option = click.option(
-    "--normalisation",
-    type=click.Choice(["none", "z-score"]),
-    default="none",
-    show_default=True,
-    help="z-score: each feature over its standard deviation on train.",
-)
 
 
 @click.command("probe")
@@ -201,11 +113,11 @@ def probe(
 
     network = subject(spec, options, given["seed"])
     with shown_progress() as (announce, progress):
-        request = _request(device, precision, budget, output, given, announce, progress)
+        asked = _asked(device, precision, budget, given, announce, progress, output)
         try:
-            run = run_probe(network, data, test, weights, request, settings=options.settings)
+            run = run_probe(network, data, test, weights, asked, settings=options.settings)
         except KeyboardInterrupt:
-            click.echo(f"stopped{_kept(output, request)}", err=True)
+            click.echo(f"stopped{_kept(output, asked)}", err=True)
             return INTERRUPTED
     if rank() == 0:
         click.echo(str(run), nl=False)
@@ -213,95 +125,31 @@ def probe(
     return OK
 
 
-def _kept(output: Path | None, request: Request) -> str:
+def _kept(output: Path | None, asked: Request) -> str:
     """What a stopped run leaves."""
     if output is None:
         return ""
-    anew = "; with cka the same command begins anew" if request.settings.cka else ""
+    anew = "; with cka the same command begins anew" if asked.settings.cka else ""
     return f"; what is done stands in {output}{anew}"
 
 
-def preparation(given: dict[str, Any]) -> Any:
-    """What is done to samples, from the values of `data_options`."""
-    from addnn_spec.runtime.preparing import Preparation
-
-    names = ("layout", "channels", "resize", "crop", "mean", "std")
-    return Preparation(**{name: given[name] for name in names})
-
-
-def _request(
+def _asked(
     device: str,
     precision: str,
     budget: int,
-    output: Path | None,
     given: dict[str, Any],
     announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
     progress: Callable[[float, str], None],
+    output: Path | None,
 ) -> Request:
-    from addnn_spec.probes.run import Request, pick_device
     from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.measuring import CKA, measures_named
-    from addnn_spec.runtime.probing import Settings
 
     with as_diagnostics():
         measures = measures_named(given["measures"])
-    names = ("order", "ties", "reduction", "sequence", "mode", "batch")
-    spaces = ("normalisation", "metric", "sketch")
-    settings = Settings(
-        **{name: given[name] for name in (*names, *spaces)},
-        precision=precision,  # type: ignore[arg-type]  # click has checked it
-        device=pick_device(device),
-        budget=budget,
-        measures=measures,
-        cka=CKA in given["measures"],
-    )
-    return Request(
-        nodes=tuple(part for text in given["nodes"] for part in text.split(",")),
-        samples=given["samples"],
-        seed=given["seed"],
-        task=given["task"],
-        preparation=preparation(given),
-        settings=settings,
-        output=output,
-        fresh=True,
-        announce=announce,
-        progress=progress,
-    )
-
-
-def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
-    """The network of a spec, or the module of `FILE.py:Class`, initialised by `seed`."""
-    python = _PYTHON.fullmatch(spec)
-    if python is not None:
-        return _imported(Path(python["file"]), python["name"], seed)
-    from addnn_spec.network import Network
-
-    found = elaborate(spec, options)
-    return Network(found.session, found.graph.name, found.graph)
-
-
-def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
-    """The module of a Python file: the user's own, which is run.
-
-    Without `name` it is not: the refusal tells the names of its classes.
-    """
-    import torch
-    from torch import nn
-
-    from addnn_spec.runtime.build import import_source
-
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {error}")) from error
-    if name is None:
-        classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
-        help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
-        notes = (f"classes there: {', '.join(classes)}",) if classes else ()
-        message = f"{path} is Python, not a spec"
-        raise UsageError(Diagnostic("E0607", message, notes=notes, help=help))
-    made = getattr(import_source(source, name), name, None)
-    if not (isinstance(made, type) and issubclass(made, nn.Module)):
-        raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
-    torch.manual_seed(seed)
-    return made()
+    names = ("order", "ties", "reduction", "sequence", "mode", "batch", "metric", "sketch")
+    settings = {name: given[name] for name in names}
+    settings |= {"measures": measures, "cka": CKA in given["measures"]}
+    asked = request(device, precision, budget, given, announce, progress, output, **settings)
+    nodes = tuple(part for text in given["nodes"] for part in text.split(","))
+    return replace(asked, nodes=nodes)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from addnn_spec.cli.data import (
+    PREPARATION,
+    data_options,
+    device_options,
+    normalisation_option,
+    request,
+)
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.probe import INTERRUPTED, data_options, device_options, normalisation_option
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import OK, exit_code, report
+from addnn_spec.cli.report import INTERRUPTED, OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
     from addnn_spec.ranking.record import Ranked, Ranking
-    from addnn_spec.runtime.probing import Prober
-    from addnn_spec.runtime.record import PlanRecord
-
-_PREPARED = {"layout", "channels", "resize", "crop", "mean", "std"}
 
 
 @click.command()
@@ -62,7 +64,7 @@ def rank(
     try:
         require("ranking", "torch", "safetensors", extra="torch")
         source = click.get_current_context().get_parameter_source
-        _refuse(name for name in _PREPARED if source(name) is ParameterSource.COMMANDLINE)
+        _refuse(name for name in PREPARATION if source(name) is ParameterSource.COMMANDLINE)
         with shown_progress() as (announce, progress):
             asked = request(device, precision, budget, given, announce, progress, output)
             found = _ranking(models, data, test, subset, asked)
@@ -83,39 +85,6 @@ def _refuse(names: Iterable[str]) -> None:
         raise DiagnosticError(
             Diagnostic("E0607", message, help="write it in the models' file; size is resize + crop")
         )
-
-
-def request(
-    device: str,
-    precision: str,
-    budget: int,
-    given: dict[str, Any],
-    announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
-    progress: Callable[[float, str], None],
-    output: Path | None = None,
-) -> Request:
-    """What is asked of the probe, from the values of `data_options` and `device_options`."""
-    from addnn_spec.cli.probe import preparation
-    from addnn_spec.probes.run import Request, pick_device
-    from addnn_spec.runtime.probing import Settings
-
-    settings = Settings(
-        precision=precision,  # type: ignore[arg-type]  # click has checked it
-        device=pick_device(device),
-        budget=budget,
-        normalisation=given.get("normalisation", "none"),
-    )
-    return Request(
-        samples=given["samples"],
-        seed=given["seed"],
-        task=given["task"],
-        preparation=preparation(given),
-        settings=settings,
-        output=output,
-        fresh=True,
-        announce=announce,
-        progress=progress,
-    )
 
 
 def _ranking(models: Path, data: str, test: str | None, subset: int, asked: Request) -> Ranking:

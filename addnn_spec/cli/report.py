@@ -12,7 +12,7 @@ import click
 from addnn_spec.diagnostics import Diagnostic
 from addnn_spec.diagnostics.render import Format, render
 
-OK, FOUND, USAGE = 0, 1, 2
+OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 # Codes of the command line itself: no spec is wrong.
 _USAGE_CODES = frozenset(["E0110", "E0217", "E0218", "E0409", "E0410"])

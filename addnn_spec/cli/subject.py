@@ -1,0 +1,57 @@
+"""The network that a command runs: of a spec, or the module of a Python file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from addnn_spec.catalogue import UsageError
+from addnn_spec.cli.options import Options
+from addnn_spec.cli.specs import elaborate
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from addnn_spec.network import Network
+
+_PYTHON = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[A-Za-z_]\w*))?")
+
+
+def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
+    """The network of a spec, or the module of `FILE.py:Class`, initialised by `seed`."""
+    python = _PYTHON.fullmatch(spec)
+    if python is not None:
+        return _imported(Path(python["file"]), python["name"], seed)
+    from addnn_spec.network import Network
+
+    found = elaborate(spec, options)
+    return Network(found.session, found.graph.name, found.graph)
+
+
+def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
+    """The module of a Python file: the user's own, which is run.
+
+    Without `name` it is not: the refusal tells the names of its classes.
+    """
+    import torch
+    from torch import nn
+
+    from addnn_spec.runtime.build import import_source
+
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {error}")) from error
+    if name is None:
+        classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
+        help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
+        notes = (f"classes there: {', '.join(classes)}",) if classes else ()
+        message = f"{path} is Python, not a spec"
+        raise UsageError(Diagnostic("E0607", message, notes=notes, help=help))
+    made = getattr(import_source(source, name), name, None)
+    if not (isinstance(made, type) and issubclass(made, nn.Module)):
+        raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
+    torch.manual_seed(seed)
+    return made()
