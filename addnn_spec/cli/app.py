@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare:compare", "Compare two runs of probe."),
     "list": ("list:list_", "List the packaged networks."),
     "explain": ("explain:explain", "Explain a code such as E0301."),
-    "report": ("redraw:redraw", "Show runs of the probe as a page or a picture."),
+    "report": ("report:report_", "Show runs of the probe as a page or a picture."),
     "rank": ("rank:rank", "Rank networks by their features on one's own data."),
     "confidence": ("confidence:confidence", "Say which predictions an error cannot change."),
     "demo": ("demo:demo", "Compile and train a small network."),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from addnn_spec.cli.outcome import OK, exit_code, report
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.report import OK, exit_code, report
 from addnn_spec.diagnostics import DiagnosticError
 
 

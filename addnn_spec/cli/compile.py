@@ -8,7 +8,7 @@ import click
 
 from addnn_spec.backends.source import torch_source
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.report import FOUND, exit_code, report
+from addnn_spec.cli.outcome import FOUND, exit_code, report
 from addnn_spec.cli.specs import OutputFile, Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic

@@ -12,8 +12,8 @@ from addnn_spec.backends.drawing import draw
 from addnn_spec.backends.source import torch_source
 from addnn_spec.backends.table import View, plain_table
 from addnn_spec.catalogue import locate
+from addnn_spec.cli.outcome import FOUND, OK, exit_code, report
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.report import FOUND, OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph

@@ -10,7 +10,7 @@ import click
 
 from addnn_spec.backends.difference import Difference, compare, difference_text
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.report import FOUND, OK
+from addnn_spec.cli.outcome import FOUND, OK
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.cli.summary import too_many
 from addnn_spec.diagnostics import DiagnosticError

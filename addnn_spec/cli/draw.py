@@ -9,7 +9,7 @@ import click
 from addnn_spec.backends.drawing import draw as draw_graph
 from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.report import exit_code
+from addnn_spec.cli.outcome import exit_code
 from addnn_spec.cli.specs import OutputFile, Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.passes.unfold import TooManyNodesError

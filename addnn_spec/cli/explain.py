@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from addnn_spec.catalogue import UsageError
-from addnn_spec.cli.report import OK, exit_code, report
+from addnn_spec.cli.outcome import OK, exit_code, report
 from addnn_spec.codes import CODES
 from addnn_spec.diagnostics import Diagnostic, near
 from addnn_spec.resources import error_page

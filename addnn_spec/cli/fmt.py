@@ -9,7 +9,7 @@ import click
 
 from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options, file_options
-from addnn_spec.cli.report import FOUND, OK, exit_code, report
+from addnn_spec.cli.outcome import FOUND, OK, exit_code, report
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic

@@ -9,7 +9,7 @@ from itertools import groupby
 import click
 
 from addnn_spec.catalogue import Entry, UsageError, entries
-from addnn_spec.cli.report import OK, exit_code, report
+from addnn_spec.cli.outcome import OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, near
 
 

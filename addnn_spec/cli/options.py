@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.report import exit_code, report
+from addnn_spec.cli.outcome import exit_code, report
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
 from addnn_spec.elaborate.context import Limits

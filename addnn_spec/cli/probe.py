@@ -11,9 +11,9 @@ import click
 
 from addnn_spec.cli.data import data_options, device_options, normalisation_option, request
 from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.outcome import INTERRUPTED, OK
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import INTERRUPTED, OK
 from addnn_spec.cli.specs import Spec
 from addnn_spec.cli.subject import subject
 

@@ -16,9 +16,9 @@ from addnn_spec.cli.data import (
     normalisation_option,
     request,
 )
+from addnn_spec.cli.outcome import INTERRUPTED, OK, exit_code, report
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.cli.report import INTERRUPTED, OK, exit_code, report
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:

@@ -1,45 +1,69 @@
-"""What a command has to say: diagnostics on stderr, and the exit code that they call for."""
+"""`addnn report`: the page or the picture of runs, from their files alone."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from pathlib import Path
 
 import click
 
-from addnn_spec.diagnostics import Diagnostic
-from addnn_spec.diagnostics.render import Format, render
-
-OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-# Codes of the command line itself: no spec is wrong.
-_USAGE_CODES = frozenset(["E0110", "E0217", "E0218", "E0409", "E0410"])
-_NOT_UP_TO_DATE = "E0608"
+from addnn_spec.cli.outcome import OK, exit_code, report
+from addnn_spec.cli.packages import require
+from addnn_spec.cli.specs import OutputFile
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.files import write_atomic
 
 
-def exit_code(diagnostics: Iterable[Diagnostic], *, strict: bool = False) -> int:
-    """0 without errors (with `strict`, without warnings too), 2 if what was asked is at fault."""
-    found = list(diagnostics)
-    errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
-    if errors:
-        return USAGE if any(_is_usage(error.code) for error in errors) else FOUND
-    doubtful = strict and any(diagnostic.severity == "warning" for diagnostic in found)
-    return FOUND if doubtful else OK
+@click.command("report")
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN.json..."
+)
+@click.option("--html", type=OutputFile(), help="Write one self-contained page.")
+@click.option("--svg", type=OutputFile(), help="Write the picture as SVG.")
+@click.option("--pdf", type=OutputFile(), help="Write the picture as PDF, a page a run.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels of blocks.")
+def report_(
+    runs: tuple[Path, ...], html: Path | None, svg: Path | None, pdf: Path | None, depth: int | None
+) -> int:
+    """Show runs of `addnn probe`: the drawing, the indices at its nodes, and what can be said.
+
+    Nothing is computed again. Without a file to write, what can be said goes to standard output.
+    """
+    try:
+        return _report(runs, html, svg, pdf, depth)
+    except DiagnosticError as error:
+        report(error.diagnostics)
+        return exit_code(error.diagnostics)
 
 
-def _is_usage(code: str) -> bool:
-    return code in _USAGE_CODES or (code.startswith("E06") and code != _NOT_UP_TO_DATE)
+def _report(
+    paths: tuple[Path, ...],
+    html: Path | None,
+    svg: Path | None,
+    pdf: Path | None,
+    depth: int | None,
+) -> int:
+    require("a report", "numpy", extra="report")
+    from addnn_spec.refusals import as_diagnostics
+    from addnn_spec.report.verdicts import verdicts
+    from addnn_spec.runtime.record import read_run
 
+    with as_diagnostics():
+        runs = [read_run(path) for path in paths]
+    if html is None and svg is None and pdf is None:
+        for run in runs:
+            click.echo("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
+    if html is not None:
+        require("a page", "jinja2", extra="report")
+        from addnn_spec.report.page import page
 
-def report(diagnostics: Sequence[Diagnostic], output_format: Format = "full") -> None:
-    """Show diagnostics on stderr."""
-    if diagnostics:
-        text = render(diagnostics, output_format, color=has_colour(sys.stderr))
-        click.echo(text, err=True, nl=False)
+        write_atomic(html, page(runs, depth))
+    if svg is not None:
+        from addnn_spec.report.figure import report_svg
 
+        write_atomic(svg, report_svg(runs, depth))
+    if pdf is not None:
+        require("a PDF", "matplotlib", extra="report")
+        from addnn_spec.report.paper import pdf as pdf_of
 
-def has_colour(stream: TextIO) -> bool:
-    """Whether to write colours: on a terminal, unless NO_COLOR (no-color.org) says otherwise."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        write_atomic(pdf, pdf_of(runs, depth))
+    return OK

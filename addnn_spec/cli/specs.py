@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from addnn_spec.catalogue import UsageError, locate, packaged
 from addnn_spec.cli.options import Options
-from addnn_spec.cli.report import report
+from addnn_spec.cli.outcome import report
 from addnn_spec.cli.settings import read_dims, read_settings
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError

@@ -8,7 +8,7 @@ import click
 
 from addnn_spec.backends.table import View, plain_table, rich_table
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.report import exit_code, has_colour
+from addnn_spec.cli.outcome import exit_code, has_colour
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph

@@ -1,0 +1,45 @@
+"""What a command has to say: diagnostics on stderr, and the exit code that they call for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+import click
+
+from addnn_spec.diagnostics import Diagnostic
+from addnn_spec.diagnostics.render import Format, render
+
+OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# Codes of the command line itself: no spec is wrong.
+_USAGE_CODES = frozenset(["E0110", "E0217", "E0218", "E0409", "E0410"])
+_NOT_UP_TO_DATE = "E0608"
+
+
+def exit_code(diagnostics: Iterable[Diagnostic], *, strict: bool = False) -> int:
+    """0 without errors (with `strict`, without warnings too), 2 if what was asked is at fault."""
+    found = list(diagnostics)
+    errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    if errors:
+        return USAGE if any(_is_usage(error.code) for error in errors) else FOUND
+    doubtful = strict and any(diagnostic.severity == "warning" for diagnostic in found)
+    return FOUND if doubtful else OK
+
+
+def _is_usage(code: str) -> bool:
+    return code in _USAGE_CODES or (code.startswith("E06") and code != _NOT_UP_TO_DATE)
+
+
+def report(diagnostics: Sequence[Diagnostic], output_format: Format = "full") -> None:
+    """Show diagnostics on stderr."""
+    if diagnostics:
+        text = render(diagnostics, output_format, color=has_colour(sys.stderr))
+        click.echo(text, err=True, nl=False)
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether to write colours: on a terminal, unless NO_COLOR (no-color.org) says otherwise."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
