@@ -108,6 +108,7 @@ class Higher(Statements):
             value = self.evaluate(param.default, env)
             if not isinstance(value, Tensor):
                 self.ctx.fail("E0206", f"the state {param.name} is a tensor", param.span)
+            value.call(param.name)
             env.env.bind(param.name, value, None, "flow")
             states.append(value)
         return states

@@ -94,6 +94,8 @@ class Statements(Declarations):
                 value = given[param.name]
             elif param.default is not None:
                 value = self.evaluate(param.default, frame)
+                if isinstance(value, Tensor):
+                    value.call(param.name)
             else:
                 self.ctx.fail("E0205", f"{node.name} needs its input {param.name}", param.span)
             frame.env.bind(param.name, value, param.span, "parameter")

@@ -177,3 +177,17 @@ def test_what_a_docstring_names_is_not_imported(tmp_path: Path) -> None:
     assert "import" in source
     assert not {"import torch", "import torch.nn.functional as F"} & set(source.splitlines())
     check_style(tmp_path, source)
+
+
+def test_a_first_state_and_a_default_input_are_called_as_the_block_calls_them() -> None:
+    text = (
+        "block Cell(size)(x, h = Zeros([x.shape[0], size]), c = Ones([x.shape[0], size])) {\n"
+        "  new = (x, h) -> Concat -> gates: Linear(size)\n  return new, new, c\n}\n"
+        "block Scaled()(x, by = Full([4], 0.5)) { return x * by }\n"
+        + in_network(
+            "y, _, _ = x -> rnn: Scan(Cell(4))\n  output z = y -> Scaled", "float[N, T, 8]"
+        )
+    )
+    forward = body_of(source_of(text), "Test", "forward")
+    assert [line.split(" = ")[0] for line in forward[:2]] == ["h", "c"]
+    assert body_of(source_of(text), "Scaled", "forward")[0].startswith("by = torch.full(")
