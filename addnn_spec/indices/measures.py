@@ -53,8 +53,8 @@ def two_nn_dimension(X: ArrayLike | Neighbours, discard: float = 0.1) -> float:
     The slope through the origin of ``-log(1 - F(mu))`` on ``log mu``, mu the ratio of the second to
     the first neighbour's distance, F its empirical distribution i/m, the largest ``discard`` share
     left out (with ``discard=0`` the last F, 1, is taken as ``1 - 1/2m``). Samples with a duplicate
-    (first distance 0) are left out. A search of order 2 or more
-    with settled distances can be passed for the samples.
+    (first distance 0) are left out. A search of order 2 or more with settled distances can be
+    passed for the samples.
 
     Raises:
         UndefinedIndexError: no two ratios are left, or all are 1.
@@ -157,7 +157,7 @@ def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
         sums.index_add_(0, codes, rows)
     means = sums / torch.bincount(codes, minlength=count)[:, None]
     _, singular, right = torch.linalg.svd(means - means.mean(dim=0), full_matrices=False)
-    tolerance = float(singular[0]) * max(means.shape) * torch.finfo(torch.float64).eps
+    tolerance = float(singular[0]) * max(means.shape) * _EPSILON
     kept = singular > tolerance
     if not bool(kept.any()):
         raise UndefinedIndexError("neural collapse needs class means that differ")

@@ -286,8 +286,7 @@ def local_triplets(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions])
     samples, codes, _ = labelled(X, y)
     check_order(1, len(samples) - 1)
     query = Query.of(samples, **options)
-    same = query.search(1, codes, among="same")
-    other = query.search(1, codes, among="other")
+    same, other = nearest_by_label(query, codes)
     defined = (same.indices[:, 0] >= 0) & (other.indices[:, 0] >= 0)
     if not bool(defined.any()):
         raise UndefinedIndexError("no sample has another of its class and one of another class")
@@ -302,11 +301,16 @@ def local_triplets(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions])
 
 
 def nearest_by_label(query: Query, codes: Tensor) -> tuple[Neighbours, Neighbours]:
-    """Nearest of the same and of another class for each sample; inf where there is none."""
+    """Nearest of the same and of another class for each sample; -1 at inf where there is none."""
     return query.search(1, codes, among="same"), query.search(1, codes, among="other")
 
 
 def labelled(X: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor, list[object]]:
+    """Samples (m, d), codes of their classes (m,), and the classes, sorted.
+
+    Raises:
+        ShapeError, NotFiniteError: as ``separation_index``.
+    """
     samples = as_samples(X)
     classes, (codes,) = as_codes(y)
     check_lengths(samples, codes, "labels")
