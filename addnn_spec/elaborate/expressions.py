@@ -78,12 +78,10 @@ class Expressions(Parts):
             return
         if not isinstance(value, tuple) or len(value) != len(items):
             has = f"a list of {len(value)}" if isinstance(value, tuple) else kind_of(value)
-            self.ctx.fail(
-                "E0209",
-                f"{len(items)} names for {has}",
-                targets.span,
-                help="use _ for what is not wanted" if isinstance(value, tuple) else None,
-            )
+            help = "use _ for what is not wanted" if isinstance(value, tuple) else None
+            if help is None and origin == "loop" and len(items) == 2:
+                help = "to number the items, go through enumerate(…)"
+            self.ctx.fail("E0209", f"{len(items)} names for {has}", targets.span, help=help)
         for item, part in zip(items, value, strict=True):
             self._bind_one(item, part, frame, origin)
 

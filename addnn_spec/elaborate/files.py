@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,6 +13,7 @@ from addnn_spec.elaborate.check import Damage, check_file
 from addnn_spec.elaborate.context import Context, Limits, Stopped
 from addnn_spec.elaborate.higher import Higher
 from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.reading import read_source
 from addnn_spec.resources import file_inside, find_spec
 from addnn_spec.resources import folder as specs_folder
@@ -27,12 +28,14 @@ class LoadedFile:
     """A file that was read, with the values of its names.
 
     `names` are what other files can import from it; `networks` what can be compiled, in order.
+    What is given `twice` stands for nothing.
     """
 
     source: Source
     tree: ast.File
     env: Env
     names: dict[str, ast.Item]
+    twice: set[str] = field(default_factory=set)
 
     @property
     def networks(self) -> dict[str, ast.Network | ast.Alias]:
@@ -90,10 +93,11 @@ class Loader:
         check_file(tree, env, self.collector, damage, notes=len(self._loading) <= 1)
         for item in tree.items:
             if isinstance(item, ast.Let):
-                self._let(item, file, item in damage)
+                clash = any(target.name in file.twice for target in targets_of(item.targets))
+                self._let(item, file, clash or item in damage)
         for item in tree.items:
             if isinstance(item, ast.Alias):
-                self._alias(item, file, item in damage)
+                self._alias(item, file, item.name in file.twice or item in damage)
         return file
 
     def _define(self, file: LoadedFile, damage: Damage) -> None:
@@ -102,9 +106,9 @@ class Loader:
             if isinstance(item, ast.Import):
                 continue
             if isinstance(item, ast.Let):
-                for target in item.targets.items:
-                    if isinstance(target, ast.Target):
-                        file.names[target.name] = item
+                for target in targets_of(item.targets):
+                    if not isinstance(file.names.setdefault(target.name, item), ast.Let):
+                        self._twice(target.name, target.span, file)
                 continue
             if item.name in file.names:
                 self._twice(item.name, item.name_span, file)
@@ -121,8 +125,12 @@ class Loader:
         )
 
     def _twice(self, name: str, span: Span, file: LoadedFile) -> None:
-        found = file.env.find(name)
+        found, item = file.env.find(name), file.names.get(name)
         first = found.span if found else None
+        if isinstance(item, ast.Let):
+            first = next(t.span for t in targets_of(item.targets) if t.name == name)
+        file.twice.add(name)
+        file.env.bind(name, POISON, first, "file")
         self.collector.add(
             Diagnostic(
                 "E0102",
@@ -177,7 +185,7 @@ class Loader:
         imported = None if path is None else self._load_import(path, item, file, folder)
         for name in item.names:
             target = name.alias or name.name
-            if target in file.env.names:
+            if target in file.env.names or target in file.names:
                 self._twice(target, name.span, file)
                 continue
             file.names.setdefault(target, item)

@@ -16,6 +16,7 @@ from addnn_spec.elaborate.base import (
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.terms import Rule, Terms
 from addnn_spec.graph import WeightOf
+from addnn_spec.ops import index
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.weights import operator_weights
 from addnn_spec.source import Span
@@ -51,13 +52,8 @@ class Parts(Terms):
                     "E0302", f"a tensor of shape {type} has no {expr.name}", expr.name_span
                 )
             return type.shape[dim]
-        names = ("shape", "rank", *_DIMENSIONS)
-        close = near(expr.name, names)
         self.ctx.fail(
-            "E0109",
-            f"a tensor has no .{expr.name}",
-            expr.name_span,
-            help=f"did you mean {close[0]}?" if close else f"it has {', '.join(names)}",
+            "E0109", f"a tensor has no .{expr.name}", expr.name_span, help=_in_place_of(expr.name)
         )
 
     def _module_weight(self, module: ModuleValue, expr: ast.Attribute, frame: Frame) -> Value:
@@ -160,3 +156,20 @@ class Parts(Terms):
         ast.Attribute: _attribute,
         ast.Subscript: _subscript,
     }
+
+
+def _in_place_of(name: str) -> str:
+    """What is written where a tensor of torch has an attribute or a method."""
+    names = ("shape", "rank", *_DIMENSIONS)
+    known = _METHODS.get(name) or next(iter(near(name, names)), None)
+    if known is not None:
+        return f"did you mean {known}?"
+    plain = name.replace("_", "")
+    layer = next((other for other in index() if other.lower() == plain), None)
+    if layer is not None:
+        return f"a layer stands behind an arrow: … -> {layer}"
+    return f"it has {', '.join(names)}"
+
+
+_METHODS = {"size": "shape[…]", "dim": "rank", "ndim": "rank", "view": "… -> Reshape",
+            "reshape": "… -> Reshape", "T": "… -> Transpose", "cat": "… -> Concat"}  # fmt: skip
