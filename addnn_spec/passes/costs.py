@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
 from addnn_spec.ops.base import HigherOperator, Operator, TensorType
@@ -160,7 +161,7 @@ def _operator(
     layers: tuple[tuple[str, Graph], ...],
     found: dict[int, GraphCosts],
 ) -> Cost:
-    given: tuple[TensorType, ...] = types  # type: ignore[assignment]
+    given: tuple[Any, ...] = types  # its methods say which input may be None
     cost = Cost(macs=op.macs(*given), flops=dict(op.flops(*given)))
     turns = op.turns(*given) if isinstance(op, HigherOperator) else 1
     for _, inner in layers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
 from addnn_spec.ops.base import BYTES, HigherOperator, Operator, TensorType
@@ -87,7 +88,7 @@ def activation_sum(graph: Graph) -> Size:
 
     def inside(graph: Graph, node: Node, op: HigherOperator) -> Size:
         """What the layer holds in all its turns, and, where these are stacked, the outputs."""
-        given: tuple[TensorType, ...] = input_types(graph, node)  # type: ignore[assignment]
+        given: tuple[Any, ...] = input_types(graph, node)
         result = _bytes(node) if op.has_states else 0
         for _, layer in node.layers:
             result = result + op.turns(*given) * total(layer, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
 from addnn_spec.ops.base import DType, Operator, TensorType
@@ -61,7 +61,7 @@ def operator_weights(
     op: Operator, types: tuple[TensorType | None, ...]
 ) -> Iterator[tuple[str, Entry]]:
     """An operator's tensors by their names in its own `state_dict`."""
-    given: tuple[TensorType, ...] = types  # type: ignore[assignment]
+    given: tuple[Any, ...] = types  # its methods say which input may be None
     for name, weight in op.weights(*given).items():
         yield name, Entry(weight.shape, weight.dtype, True)
     for name, weight in op.buffers(*given).items():

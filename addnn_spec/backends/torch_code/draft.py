@@ -44,6 +44,7 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Item, Own, Seq, Support
 from addnn_spec.ops.init import init_code
+from addnn_spec.passes.unfold import input_types
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
@@ -249,7 +250,7 @@ class _Drafter:
         self._step(node, call, None, composite=True, loop=_element(node) if form.listed else "")
 
     def _add_operator(self, node: Node, op: Operator) -> None:
-        inputs = _aligned_types(self._graph, node)
+        inputs: tuple[Any, ...] = input_types(self._graph, node)
         operands = [None if ref is None else self._trees[ref] for ref in node.inputs]
         if node.layers:
             made = higher_call(node, op, [self._forms[id(g)].constructor for _, g in node.layers])
@@ -456,10 +457,6 @@ def functional_form(node: Node, inputs: tuple[Any, ...]) -> Tree | None:
     if node.named and op.constructor(*inputs) is not None:
         return None
     return function
-
-
-def _aligned_types(graph: Graph, node: Node) -> tuple[Any, ...]:
-    return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
 
 
 def is_fresh(op: object) -> bool:
