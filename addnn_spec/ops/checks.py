@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from addnn_spec.ops.base import DType, Operator, OperatorError, TensorType
-from addnn_spec.sizes import Size, source
+from addnn_spec.sizes import Facts, Size, source
 
 SPATIAL = ("L", "H, W", "D, H, W")
 """The names of one, two and three spatial dimensions."""
@@ -11,7 +11,7 @@ SPATIAL = ("L", "H, W", "D, H, W")
 
 def state_equal(a: Size, b: Size) -> str | None:
     """What to assert where two sizes may be equal; None where they never are."""
-    if isinstance(a - b, int):
+    if Facts().equal(a, b) is False:
         return None
     return f"if they are always equal, state it first: assert {source(a)} == {source(b)}"
 

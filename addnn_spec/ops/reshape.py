@@ -96,7 +96,7 @@ class _Sized(_View):
             return
         raise OperatorError(
             "E0303",
-            f"{name_of(self)} gives {given} elements a place, and gets {total}",
+            f"the sizes of {name_of(self)} hold {given} elements, and its input has {total}",
             argument=argument,
             help=state_equal(given, total),
         )
