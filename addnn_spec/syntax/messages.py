@@ -247,6 +247,16 @@ def _body_given(at: Situation) -> Finding | None:
     return Finding("E0013", "a body stands in braces, with no `=`", equal, repair=repair)
 
 
+def _missing_brace(at: Situation) -> Finding | None:
+    """A head, and on the next line the first statement of its body."""
+    found = at.found
+    starts = found.kind in STATEMENTS or (found.kind == "NAME" and at.next.kind == "EQUAL")
+    if not (starts and at.begins_line and at.allows("LBRACE", found.kind) and at.ends_body):
+        return None
+    token = Token("LBRACE", "{", found.start, found.start)
+    return Finding("E0004", "the `{` of this body is missing", found, repair=((token,), 0))
+
+
 def _typed_value(at: Situation) -> Finding | None:
     """`let width: int = 64`."""
     if at.found.kind != "COLON" or not at.reads("LET", "NAME") or at.next.kind != "NAME":
@@ -463,6 +473,7 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _chain_as_arm,
     _equality,
     _body_given,
+    _missing_brace,
     _typed_value,
     _other_head,
     _typed_parameter,

@@ -81,6 +81,19 @@ class Situation:
         return False
 
     @property
+    def ends_body(self) -> bool:
+        """Whether a `}` without its `{` follows, before the next item."""
+        depth = distance = 0
+        while (kind := self.at(distance).kind) not in ("", END):
+            if kind in ITEMS and self.begins_line_at(distance):
+                return False
+            depth += {"LBRACE": 1, "RBRACE": -1}.get(kind, 0)
+            if depth < 0:
+                return True
+            distance += 1
+        return False
+
+    @property
     def begins_line(self) -> bool:
         """Whether nothing but white space and comments stands before it in its line."""
         return self.begins_line_at(0)
