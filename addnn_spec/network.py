@@ -98,7 +98,8 @@ class Network:
 def load(spec: str | Path, network: str | None = None, **settings: Any) -> Network:
     """The network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
 
-    A file with several networks needs `network`; `settings` are the network's parameters.
+    A file with several networks needs `network`, or `nets.net:Name`; `settings` are the network's
+    parameters.
 
     Raises `DiagnosticError` with everything that is wrong.
     """
