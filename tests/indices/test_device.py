@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -137,28 +138,31 @@ def same(left: Any, right: Any, relative: float = 0.0) -> None:
         assert left == right
 
 
+@cache
+def on_the_cpu(name: str) -> Any:
+    return {**OF_LABELS, **OTHERS}[name](data())
+
+
 @pytest.mark.parametrize("name", [*OF_LABELS, *OTHERS])
 def test_on_another_device_as_on_the_cpu(name: str) -> None:
-    index, given = {**OF_LABELS, **OTHERS}[name], data()
-    expected = index(given)
+    expected = on_the_cpu(name)
     with elsewhere():
-        same(expected, index(given.on(GPU)))
+        same(expected, {**OF_LABELS, **OTHERS}[name](data().on(GPU)))
 
 
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_exact_whatever_the_order_of_sums(name: str) -> None:
-    index, given = OF_LABELS[name], data()
-    expected = index(given)
+    expected = on_the_cpu(name)
     with elsewhere(free=True):
-        same(expected, index(given.on(GPU)))
+        same(expected, OF_LABELS[name](data().on(GPU)))
 
 
 @pytest.mark.parametrize("moved", ["x", "x x_test", "x_test", "y t y_test t_test", "t", "t_test"])
 def test_samples_labels_and_targets_of_several_devices(moved: str) -> None:
-    given = data()
-    with elsewhere():
-        for index in {**OF_LABELS, **OTHERS}.values():
-            same(index(given), index(given.on(GPU, *moved.split())))
+    for name, index in {**OF_LABELS, **OTHERS}.items():
+        expected = on_the_cpu(name)
+        with elsewhere():
+            same(expected, index(data().on(GPU, *moved.split())))
 
 
 @pytest.mark.parametrize("name", [*OTHERS, "centre", "centre of equal means"])
@@ -175,9 +179,8 @@ def test_the_same_bits_when_taken_again(name: str) -> None:
 
 
 def test_where_the_default_device_is_another() -> None:
-    given = data()
-    for index in {**OF_LABELS, **OTHERS}.values():
-        expected = index(given)
+    for name, index in {**OF_LABELS, **OTHERS}.items():
+        expected, given = on_the_cpu(name), data()
         with elsewhere(), GPU:
             same(expected, index(given))
 
