@@ -186,13 +186,15 @@ class Terms(Elaborator):
 
     def _on_tensors(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
         name = _TENSOR_OPERATORS.get(expr.op)
-        for side, part in ((left, expr.left), (right, expr.right)):
-            if not isinstance(side, Tensor | SymbolicSize) and not numbers.is_number(side):
+        operator = None if name is None else find(name)
+        if name is None or operator is None:
+            self.ctx.fail("E0207", f"{expr.op} does not work on tensors", expr.op_span)
+        for field, side, part in (("left", left, expr.left), ("right", right, expr.right)):
+            is_number = isinstance(side, SymbolicSize) or numbers.is_number(side)
+            if not isinstance(side, Tensor) and not (is_number and field in operator.model_fields):
                 self.ctx.fail(
                     "E0207", f"{expr.op} does not work on a tensor and {kind_of(side)}", part.span
                 )
-        if name is None:
-            self.ctx.fail("E0207", f"{expr.op} does not work on tensors", expr.op_span)
         given = {} if isinstance(left, Tensor) else {"left": left}
         given |= {} if isinstance(right, Tensor) else {"right": right}
         tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
