@@ -230,6 +230,11 @@ class TestArithmetic:
 
     def test_powers(self) -> None:
         assert (H + 1) ** 2 == H * H + 2 * H + 1
+
+    def test_an_exponent_is_a_whole_number(self) -> None:
+        for base in (2, W):
+            with pytest.raises(SizeError, match="an exponent is a whole number"):
+                base**H
         with pytest.raises(SizeError, match="exponent"):
             H**-1
 

@@ -192,7 +192,9 @@ class SymbolicSize:
 
     __rmul__ = __mul__
 
-    def __pow__(self, exponent: int) -> Size:
+    def __pow__(self, exponent: int | SymbolicSize) -> Size:
+        if isinstance(exponent, SymbolicSize):
+            return exponent.__rpow__(self)
         if not isinstance(exponent, int):
             return NotImplemented
         if exponent < 0:
@@ -203,6 +205,9 @@ class SymbolicSize:
         for _ in range(exponent):
             power = power * self
         return power
+
+    def __rpow__(self, base: Size) -> Size:
+        raise SizeError(f"({base}) ** ({self}): an exponent is a whole number")
 
     def __floordiv__(self, other: int | SymbolicSize) -> Size:
         if isinstance(other, SymbolicSize):
