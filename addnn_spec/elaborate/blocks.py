@@ -228,6 +228,7 @@ class Blocks(Operators):
         """Give a block's parameters their values; a default may read earlier ones."""
         spans = dict(layer.spans)
         partial = is_partial(layer)
+        bound: list[tuple[str, Any]] = []
         for param in target.node.params:
             if param.name in params:
                 value = params[param.name]
@@ -250,7 +251,8 @@ class Blocks(Operators):
                     labels=(Label(param.span, "declared here"),),
                 )
             frame.env.bind(param.name, value, param.span, "parameter")
-        return tuple((p.name, frame.env.names[p.name].value) for p in target.node.params)
+            bound.append((param.name, value))
+        return tuple(bound)
 
     def finish(
         self, builder: Builder, value: Value, arguments: tuple[tuple[str, Any], ...] = ()

@@ -360,6 +360,8 @@ class Statements(Declarations):
         else:
             value, span = self.evaluate(statement.value, frame), statement.value.span
         self._must_flow(value, span)
+        if _has_empty(value):
+            self.ctx.fail("E0206", f"the output {name} is an empty list", span)
         if statement.shape is not None:
             self._check_shape(value, statement.shape, frame, span)
         interface.outputs.append(Given(name, value, statement.training, statement.span))
@@ -471,6 +473,11 @@ class Statements(Declarations):
         ast.For: _for,
         ast.Assert: _assert,
     }
+
+
+def _has_empty(value: Value) -> bool:
+    """Whether a list of tensors is empty, or one in it."""
+    return isinstance(value, tuple) and (not value or any(map(_has_empty, value)))
 
 
 def _conditions(condition: ast.Expr) -> Iterator[ast.Expr]:

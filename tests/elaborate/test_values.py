@@ -209,3 +209,13 @@ def test_an_assert_states_all_that_it_joins_by_and() -> None:
     graph = graph_of(text % "H % 4 == 0 and (3 > 2 and W % 2 == 0)")
     assert [str(stated.fact) for stated in graph.assertions] == ["H % 4 == 0", "W % 2 == 0"]
     assert codes(text % "H % 4 == 0 and 3 < 2 and W % 2 == 0") == ["E0212"]
+
+
+def test_a_parameter_that_is_discarded_is_one_that_nothing_reads() -> None:
+    text = "block B(width, _, rate = 0.5) { return x -> Linear(width) -> Dropout(rate) }\n"
+    assert codes(text + in_network("output y = x -> B(4, 5)")) == []
+
+
+def test_an_empty_list_is_no_output() -> None:
+    assert codes(in_network("ys = [x]\n  output y = ys\n  output z = ys[1:]")) == ["E0206"]
+    assert codes(in_network("ys = [x]\n  output y = (ys, ys[1:])")) == ["E0206"]
