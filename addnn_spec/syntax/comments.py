@@ -124,4 +124,8 @@ def _units(node: Any) -> tuple[Any, ...]:
             return node.dims
         case ast.Call() | ast.Layer():
             return node.args or ()
+        case ast.Fn() | ast.Network():
+            return node.params
+        case ast.Block():
+            return (*node.params, *(node.inputs or ()))
     return ()

@@ -183,11 +183,13 @@ class _Printer(ExpressionPrinter):
     def _params(self, params: tuple[ast.Param, ...]) -> Doc:
         if not params:
             return "()"
-        docs = [
-            concat(p.name, " = ", self.doc(p.default)) if p.default is not None else p.name
-            for p in params
-        ]
-        return group("(", indent(SOFT, *join((",", SPACE), docs), IfBroken(",")), SOFT, ")")
+        docs = [self._part(p, IfBroken(",") if p is params[-1] else ",") for p in params]
+        return group("(", indent(SOFT, *join((SPACE,), docs)), SOFT, ")")
+
+    def _param(self, node: ast.Param) -> Doc:
+        return (
+            node.name if node.default is None else concat(node.name, " = ", self.doc(node.default))
+        )
 
 
 def _has_body(item: ast.Item) -> bool:

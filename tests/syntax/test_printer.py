@@ -108,7 +108,13 @@ def test_comments_stay_where_they_stand() -> None:
 # head
 
 # of the block
-block A(n) {  # opens
+block A(
+  # how many
+  n,
+  same = false,  # a parameter's
+)(
+  a,  # an input's
+) {  # opens
   # before
   y = x  # the input
     -> Conv2d(
