@@ -94,6 +94,8 @@ def test_it_is_exported(name: str) -> None:
     assert [t.shape for t in tensors(program.module()(*inputs))] == [t.shape for t in expected]
 
 
+# recurrent layers ask whether cuDNN would take weights that call themselves a GPU's
+@pytest.mark.filterwarnings("ignore:PyTorch was compiled without cuDNN")
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name in EXPORTED else pytest.mark.slow) for name in NETWORKS],
