@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -148,3 +149,14 @@ def check_style(folder: Path, *sources: str, types: bool = False) -> None:
             [sys.executable, "-m", *command, *files], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def body_of(source: str, cls: str, method: str = "forward") -> list[str]:
+    """The statements of a method, without remarks."""
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == cls:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == method:
+                    return [ast.unparse(statement) for statement in item.body]
+    raise AssertionError(f"no {cls}.{method}")

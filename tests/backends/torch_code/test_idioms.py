@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from addnn_spec.backends.torch_code import emit
 from addnn_spec.backends.torch_code.text import literal
-from tests.backends.torch_code.emitted import built, check_style, source_of
-from tests.backends.torch_code.test_emission import body_of
+from tests.backends.torch_code.emitted import body_of, built, check_style, source_of
 from tests.support import graph_of, in_network
 
 
@@ -191,3 +191,43 @@ def test_a_first_state_and_a_default_input_are_called_as_the_block_calls_them() 
     forward = body_of(source_of(text), "Test", "forward")
     assert [line.split(" = ")[0] for line in forward[:2]] == ["h", "c"]
     assert body_of(source_of(text), "Scaled", "forward")[0].startswith("by = torch.full(")
+
+
+def test_an_activation_overwrites_only_what_nobody_else_reads() -> None:
+    text = (
+        "network Test {\n  input x: float[N, 3, 8, 8]\n"
+        "  a = x -> c1: Conv2d(4, 3) -> ReLU\n"  # the convolution's output is ReLU's alone
+        "  b = a -> c2: Conv2d(4, 3, padding = 1)\n"
+        "  r = b -> ReLU\n"  # b is read again below
+        "  s = a + r -> ReLU\n"  # a sum is a new tensor
+        "  t = s -> Sigmoid -> ReLU\n"  # the sigmoid keeps its output for the backward pass
+        "  u = t -> ReLU -> s: { Conv2d(4, 1) -> ReLU -> BatchNorm2d -> ReLU6 -> Tanh -> ReLU }\n"
+        "  output y = b * u + x[:, :1, :6, :6]\n}"
+    )
+    graph = graph_of(text)
+    body = " ".join(emit(graph).text.split())
+    assert body.count("F.relu(self.c1(x), inplace=True)") == 1
+    assert "F.relu(b)" in body
+    assert "inplace" not in emit(graph, probes=True).text
+    assert "nn.ReLU(inplace=True)" in body
+    assert "nn.ReLU6(inplace=True)" in body
+    assert body.count("inplace=True") == 4
+    plain, tapped = built(graph).double(), built(graph, probes=True).double()
+    tapped.load_state_dict(plain.state_dict())
+    for mode in (True, False):
+        grads = []
+        for module in (plain.train(mode), tapped.train(mode)):
+            x = torch.linspace(-1, 1, 2 * 3 * 64, dtype=torch.float64).reshape(2, 3, 8, 8)
+            x.requires_grad_()
+            value = module(x).square().sum()
+            grads.append(torch.autograd.grad(value, [x, *module.parameters()]))
+        assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_an_identity_is_no_statement() -> None:
+    text = in_network("h = x -> Identity -> Tanh -> Identity\n  output y = h + x -> Identity")
+    assert body_of(source_of(text), "Test") == [
+        "h = torch.tanh(x)", "return h + x",
+    ]  # fmt: skip
+    assert source_of(text, probes=True).count("self.tap('identity") == 0
+    assert source_of(text, probes=True).count('self.tap("identity') == 3
