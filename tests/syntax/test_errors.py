@@ -15,6 +15,7 @@ from addnn_spec.diagnostics.render import render_text
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.parser import parse
+from tests.goldens import Golden
 
 ERRORS = Path(__file__).parents[1] / "errors" / "syntax"
 
@@ -32,11 +33,10 @@ def names(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(ERRORS.glob("*.net")), ids=lambda path: path.stem)
-def test_message(path: Path) -> None:
+def test_message(path: Path, golden: Golden) -> None:
     collector = Collector()
     parse(Source(path.name, path.read_text(encoding="utf-8")), collector)
-    expected = path.with_suffix(".txt").read_text(encoding="utf-8")
-    assert render_text(collector.diagnostics) == expected
+    golden.check(path.with_suffix(".txt"), render_text(collector.diagnostics))
     assert {d.code for d in collector.diagnostics} <= set(CODES)
 
 

@@ -1,0 +1,174 @@
+"""BERT, compiled from bert.net by addnn-spec 0.1.0.
+
+Inputs: tokens: int[N, T], segments: int[N, T], attention_mask: bool[N, T].
+Parameters: 109,482,240.
+Multiply-accumulates: 48,318,971,904.
+SHA-256 of the spec: c7b0a940609ce33b5093afccba15855bdfa60bb9d99ca3cdbbab8fe7e27e7227
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ScaledDotProductAttention(nn.Module):
+    """Scaled dot-product attention as a layer; dropout acts in training only."""
+
+    def __init__(
+        self,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> None:
+        super().__init__()
+        self.dropout_p = dropout_p
+        self.is_causal = is_causal
+        self.scale = scale
+        self.enable_gqa = enable_gqa
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
+    ) -> Tensor:
+        return F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=attn_mask,
+            dropout_p=self.dropout_p if self.training else 0.0,
+            is_causal=self.is_causal,
+            scale=self.scale,
+            enable_gqa=self.enable_gqa,
+        )
+
+
+class Pooler(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(768, 768)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.dense(x[:, 0]))  # [N, 768]
+
+
+class Intermediate(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(768, 3072)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.gelu(self.dense(x))  # [N, T, 3072]
+
+
+class Output(nn.Module):
+    """Added to what was before, and normalised."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_features, 768)
+        self.dropout = nn.Dropout(p=0.1)
+        self.LayerNorm = nn.LayerNorm(768, eps=1e-12)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = self.dropout(self.dense(x))  # [N, T, 768]
+        x = self.LayerNorm(x + skip)  # [N, T, 768]
+        return x
+
+
+class SelfAttention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(768, 768)
+        self.key = nn.Linear(768, 768)
+        self.value = nn.Linear(768, 768)
+        self.attention = ScaledDotProductAttention(dropout_p=0.1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        q = torch.unflatten(self.query(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
+        k = torch.unflatten(self.key(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
+        v = torch.unflatten(self.value(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
+        y: Tensor = self.attention(q, k, v, mask).transpose(1, 2).flatten(2)  # [N, T, 768]
+        return y
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.self = SelfAttention()
+        self.output = Output(768)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        attended = self.self(x, mask)  # [N, T, 768]
+        x = self.output(attended, x)  # [N, T, 768]
+        return x
+
+
+class Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = Attention()
+        self.intermediate = Intermediate()
+        self.output = Output(3072)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.attention(x, mask)  # [N, T, 768]
+        y = self.intermediate(x)  # [N, T, 3072]
+        x = self.output(y, x)  # [N, T, 768]
+        return x
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer() for _ in range(12))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for layer in self.layer:
+            x = layer(x, mask)  # [N, T, 768]
+        return x
+
+
+class Embeddings(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(30522, 768, padding_idx=0)
+        nn.init.normal_(self.word_embeddings.weight, std=0.02)
+        self.position_embeddings = nn.Embedding(512, 768)
+        nn.init.normal_(self.position_embeddings.weight, std=0.02)
+        self.token_type_embeddings = nn.Embedding(2, 768)
+        nn.init.normal_(self.token_type_embeddings.weight, std=0.02)
+        self.LayerNorm = nn.LayerNorm(768, eps=1e-12)
+        self.dropout = nn.Dropout(p=0.1)
+
+    def forward(self, x: Tensor, segments: Tensor) -> Tensor:
+        x = self.word_embeddings(x) + self.token_type_embeddings(segments)  # [N, T, 768]
+        y = self.position_embeddings(torch.arange(x.shape[1], device=x.device))  # [T, 768]
+        x = x + y  # [N, T, 768]
+        x = self.dropout(self.LayerNorm(x))  # [N, T, 768]
+        return x
+
+
+class BERTOutput(NamedTuple):
+    states: Tensor
+    pooled: Tensor
+
+
+class BERT(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embeddings = Embeddings()
+        self.encoder = Encoder()
+        self.pooler = Pooler()
+
+    def forward(self, tokens: Tensor, segments: Tensor, attention_mask: Tensor) -> BERTOutput:
+        if tokens.shape[1] > 512:
+            raise ValueError("there are no more positions than the context has")
+        x = self.embeddings(tokens, segments)  # [N, T, 768]
+        mask = attention_mask.unsqueeze(1).unsqueeze(1)  # [N, 1, 1, T]
+        states = self.encoder(x, mask)  # [N, T, 768]
+        pooled = self.pooler(states)  # [N, 768]
+        return BERTOutput(states, pooled)

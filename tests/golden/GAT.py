@@ -1,0 +1,65 @@
+"""GAT, compiled from gat.net by addnn-spec 0.1.0.
+
+Inputs: x: float[V, 1433], adjacency: float[V, V].
+Parameters: 92,373.
+Multiply-accumulates: 770,231,024.
+SHA-256 of the spec: 6b9e016278f8d703ee184d04475bedf04bc548a3aff0ebd88535a2782bfbbead
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GATConv(nn.Module):
+    """Every node looks at its neighbours and itself, in each head with weights of its own; the
+    heads' results `[V, heads, size]` are joined, or averaged.
+    """
+
+    def __init__(
+        self, in_features: int, size: int, heads: int, bias_size: int, with_flatten: bool = False
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.size = size
+        self.with_flatten = with_flatten
+        self.att_src = nn.Parameter(torch.empty(1, heads, size))
+        nn.init.xavier_uniform_(self.att_src)
+        self.att_dst = nn.Parameter(torch.empty(1, heads, size))
+        nn.init.xavier_uniform_(self.att_dst)
+        self.bias = nn.Parameter(torch.zeros(bias_size))
+        self.lin = nn.Linear(in_features, bias_size, bias=False)
+        self.dropout = nn.Dropout(p=0.6)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        h = self.lin(x).reshape(-1, self.heads, self.size)  # [V, heads, size]
+        source = (h * self.att_src).sum(-1).transpose(0, 1)  # [heads, V]
+        target = (h * self.att_dst).sum(-1).transpose(0, 1)  # [heads, V]
+        scores = F.leaky_relu(target.unsqueeze(2) + source.unsqueeze(1), negative_slope=0.2)
+        adjacency = adjacency + torch.eye(x.shape[0], dtype=x.dtype, device=x.device)  # [V, V]
+        weights = self.dropout(F.softmax(scores.masked_fill(adjacency == 0, -60000.0), dim=-1))
+        y: Tensor = (weights @ h.transpose(0, 1)).transpose(0, 1)  # [V, heads, size]
+        if self.with_flatten:
+            y = y.flatten(1)  # [V, 64]
+        else:
+            y = y.mean(1)  # [V, 7]
+        y = y + self.bias  # [V, bias_size]
+        return y
+
+
+class GAT(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(p=0.6)
+        self.conv1 = GATConv(1433, 8, 8, 64, with_flatten=True)
+        self.dropout_2 = nn.Dropout(p=0.6)
+        self.conv2 = GATConv(64, 7, 1, 7)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        h = self.dropout(x)  # [V, 1433]
+        h = F.elu(self.conv1(h, adjacency))  # [V, 64]
+        x = self.dropout_2(h)  # [V, 64]
+        logits: Tensor = self.conv2(x, adjacency)  # [V, 7]
+        return logits

@@ -1,0 +1,272 @@
+"""NASNetAMobile, compiled from nasnet.net by addnn-spec 0.1.0.
+
+Inputs: image: float[N, 3, 224, 224].
+Parameters: 5,289,978.
+Multiply-accumulates: 563,638,816.
+SHA-256 of the spec: ee97165bea3fc8615d2e3cb9116b04c9e0f1b571f4962a884e007b01cb9a17a7
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Conv2dSame(nn.Conv2d):
+    """A convolution padded as TensorFlow pads: each output size is ceil(input / stride)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        pads: list[int] = []
+        for dim in (1, 0):
+            size, stride = input.shape[2 + dim], self.stride[dim]
+            reach = (self.kernel_size[dim] - 1) * self.dilation[dim] + 1
+            total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(input, pads))
+
+
+class Separable(nn.Module):
+    def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.depthwise_conv2d = Conv2dSame(
+            in_channels, in_channels, kernel, stride=stride, groups=in_channels, bias=False
+        )
+        self.pointwise_conv2d = nn.Conv2d(in_channels, width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.depthwise_conv2d(x)  # [N, in_channels, H', H']
+        x = self.pointwise_conv2d(x)  # [N, width, H', H']
+        return x
+
+
+class Separables(nn.Module):
+    """Every separable convolution is applied twice."""
+
+    def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.separable_1 = Separable(in_channels, width, kernel, stride=stride)
+        self.bn_sep_1 = nn.BatchNorm2d(width, eps=0.001)
+        self.separable_2 = Separable(width, width, kernel)
+        self.bn_sep_2 = nn.BatchNorm2d(width, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)  # [N, in_channels, H, H]
+        x = F.relu(self.bn_sep_1(self.separable_1(x)), inplace=True)  # [N, width, H', H']
+        x = self.bn_sep_2(self.separable_2(x))  # [N, width, H', H']
+        return x
+
+
+class ActConvBn(nn.Module):
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn = nn.BatchNorm2d(width, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.conv(F.relu(x)))  # [N, width, H, H]
+        return x
+
+
+class Normal(nn.Module):
+    def __init__(
+        self, in_channels: int, current_channels: int, width: int, with_path_1: bool = False
+    ) -> None:
+        super().__init__()
+        self.with_path_1 = with_path_1
+        self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        if with_path_1:
+            self.path_1 = nn.Sequential(
+                OrderedDict(
+                    avgpool=nn.AvgPool2d(1, stride=2),
+                    conv=nn.Conv2d(in_channels, width // 2, 1, bias=False),
+                ),
+            )
+            self.path_2 = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("0", nn.ZeroPad2d((-1, 1, -1, 1))),
+                        ("1", nn.AvgPool2d(1, stride=2)),
+                        ("conv", nn.Conv2d(in_channels, width // 2, 1, bias=False)),
+                    ],
+                ),
+            )
+            self.final_path_bn = nn.BatchNorm2d(width, eps=0.001)
+        else:
+            self.conv_prev_1x1 = ActConvBn(in_channels, width)
+        self.conv_1x1 = ActConvBn(current_channels, width)
+        self.comb_iter_0_left = Separables(width, width, 5)
+        self.comb_iter_0_right = Separables(width, width, 3)
+        self.comb_iter_1_left = Separables(width, width, 5)
+        self.comb_iter_1_right = Separables(width, width, 3)
+        self.comb_iter_4_left = Separables(width, width, 3)
+
+    def forward(self, previous: Tensor, current: Tensor) -> Tensor:
+        if self.with_path_1:
+            x = F.relu(previous)  # [N, in_channels, H, H]
+            a = self.path_1(x)  # [N, width // 2, H', H']
+            b = self.path_2(x)  # [N, width // 2, H', H']
+            p = self.final_path_bn(torch.cat((a, b), dim=1))  # [N, width, H', H']
+        else:
+            p = self.conv_prev_1x1(previous)  # [N, width, H, H]
+        h = self.conv_1x1(current)  # [N, width, H', H']
+        a = self.comb_iter_0_left(h) + self.comb_iter_0_right(p)  # [N, width, H', H']
+        b = self.comb_iter_1_left(p) + self.comb_iter_1_right(p)  # [N, width, H', H']
+        c = self.pool(h) + p  # [N, width, H', H']
+        d = self.pool(p) + self.pool(p)  # [N, width, H', H']
+        e = self.comb_iter_4_left(h) + h  # [N, width, H', H']
+        return torch.cat((p, a, b, c, d, e), dim=1)  # [N, 6 * width, H', H']
+
+
+class Same(nn.Module):
+    """TensorFlow's padding for a window that steps: what is odd of it goes to the end."""
+
+    def __init__(self, before: int = 0) -> None:
+        super().__init__()
+        self.before = before
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, (self.before, 1, self.before, 1))  # [N, C, H', H']
+
+
+class MaxPool(nn.Module):
+    def __init__(self, padding: int = 0) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, 3, stride=2, padding=self.padding, ceil_mode=True)  # [N, C, H', H']
+
+
+class Reduction(nn.Module):
+    def __init__(
+        self, in_channels: int, current_channels: int, width: int, with_path_1: bool = False
+    ) -> None:
+        super().__init__()
+        self.with_path_1 = with_path_1
+        self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        if with_path_1:
+            self.path_1 = nn.Sequential(
+                OrderedDict(
+                    avgpool=nn.AvgPool2d(1, stride=2),
+                    conv=nn.Conv2d(32, 11, 1, bias=False),
+                ),
+            )
+            self.path_2 = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("0", nn.ZeroPad2d((-1, 1, -1, 1))),
+                        ("1", nn.AvgPool2d(1, stride=2)),
+                        ("conv", nn.Conv2d(32, 11, 1, bias=False)),
+                    ],
+                ),
+            )
+            self.final_path_bn = nn.BatchNorm2d(22, eps=0.001)
+        else:
+            self.conv_prev_1x1 = ActConvBn(in_channels, width)
+        self.conv_1x1 = ActConvBn(current_channels, width)
+        self.comb_iter_0_left = Separables(width, width, 5, stride=2)
+        self.comb_iter_0_right = Separables(width, width, 7, stride=2)
+        self.maxpool = MaxPool()
+        self.comb_iter_1_right = Separables(width, width, 7, stride=2)
+        self.same = Same()
+        self.comb_iter_2_right = Separables(width, width, 5, stride=2)
+        self.comb_iter_4_left = Separables(width, width, 3)
+        self.maxpool_2 = MaxPool()
+
+    def forward(self, previous: Tensor, current: Tensor) -> Tensor:
+        if self.with_path_1:
+            x = F.relu(previous)  # [N, 32, 111, 111]
+            a = self.path_1(x)  # [N, 11, 56, 56]
+            b = self.path_2(x)  # [N, 11, 56, 56]
+            p = self.final_path_bn(torch.cat((a, b), dim=1))  # [N, 22, 56, 56]
+        else:
+            p = self.conv_prev_1x1(previous)  # [N, width, H, H]
+        h = self.conv_1x1(current)  # [N, width, H', H']
+        a = self.comb_iter_0_left(h) + self.comb_iter_0_right(p)  # [N, width, H'', H'']
+        b = self.maxpool(h) + self.comb_iter_1_right(p)  # [N, width, H'', H'']
+        c = self.same(h)  # [N, width, H''', H''']
+        c = F.avg_pool2d(c, 3, stride=2) + self.comb_iter_2_right(p)  # [N, width, H'', H'']
+        d = self.pool(a) + b  # [N, width, H'', H'']
+        e = self.comb_iter_4_left(a) + self.maxpool_2(h)  # [N, width, H'', H'']
+        return torch.cat((b, c, d, e), dim=1)  # [N, 4 * width, H'', H'']
+
+
+class Stem(nn.Module):
+    """The first cell: there is nothing before what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        self.conv_1x1 = ActConvBn(32, 11)
+        self.comb_iter_0_left = Separables(11, 11, 5, stride=2)
+        self.comb_iter_0_right = Separables(32, 11, 7, stride=2)
+        self.maxpool = MaxPool(padding=1)
+        self.comb_iter_1_right = Separables(32, 11, 7, stride=2)
+        self.same = Same(before=1)
+        self.comb_iter_2_right = Separables(32, 11, 5, stride=2)
+        self.comb_iter_4_left = Separables(11, 11, 3)
+        self.maxpool_2 = MaxPool(padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv_1x1(x)  # [N, 11, 111, 111]
+        a = self.comb_iter_0_left(h) + self.comb_iter_0_right(x)  # [N, 11, 56, 56]
+        b = self.maxpool(h) + self.comb_iter_1_right(x)  # [N, 11, 56, 56]
+        c = self.same(h)  # [N, 11, 113, 113]
+        c = F.avg_pool2d(c, 3, stride=2) + self.comb_iter_2_right(x)  # [N, 11, 56, 56]
+        d = self.pool(a) + b  # [N, 11, 56, 56]
+        e = self.comb_iter_4_left(a) + self.maxpool_2(h)  # [N, 11, 56, 56]
+        return torch.cat((b, c, d, e), dim=1)  # [N, 44, 56, 56]
+
+
+class NASNetAMobile(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv0 = nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv2d(3, 32, 3, stride=2, bias=False),
+                bn=nn.BatchNorm2d(32, eps=0.001),
+            ),
+        )
+        self.cell_stem_0 = Stem()
+        self.cell_stem_1 = Reduction(32, 44, 22, with_path_1=True)
+        self.cell_0 = Normal(44, 88, 44, with_path_1=True)
+        self.cell_1 = Normal(88, 264, 44)
+        self.cell_2 = Normal(264, 264, 44)
+        self.cell_3 = Normal(264, 264, 44)
+        self.reduction_cell_0 = Reduction(264, 264, 88)
+        self.cell_4 = Normal(264, 352, 88, with_path_1=True)
+        self.cell_5 = Normal(352, 528, 88)
+        self.cell_6 = Normal(528, 528, 88)
+        self.cell_7 = Normal(528, 528, 88)
+        self.reduction_cell_1 = Reduction(528, 528, 176)
+        self.cell_8 = Normal(528, 704, 176, with_path_1=True)
+        self.cell_9 = Normal(704, 1056, 176)
+        self.cell_10 = Normal(1056, 1056, 176)
+        self.cell_11 = Normal(1056, 1056, 176)
+        self.dropout = nn.Dropout()
+        self.last_linear = nn.Linear(1056, 1000)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.conv0(image)  # [N, 32, 111, 111]
+        p = self.cell_stem_0(x)  # [N, 44, 56, 56]
+        h = self.cell_stem_1(x, p)  # [N, 88, 28, 28]
+        h_2 = self.cell_0(p, h)  # [N, 264, 28, 28]
+        h = self.cell_1(h, h_2)  # [N, 264, 28, 28]
+        h_2 = self.cell_2(h_2, h)  # [N, 264, 28, 28]
+        h = self.cell_3(h, h_2)  # [N, 264, 28, 28]
+        h = self.reduction_cell_0(h_2, h)  # [N, 352, 14, 14]
+        h_2 = self.cell_4(h_2, h)  # [N, 528, 14, 14]
+        h = self.cell_5(h, h_2)  # [N, 528, 14, 14]
+        h_2 = self.cell_6(h_2, h)  # [N, 528, 14, 14]
+        h = self.cell_7(h, h_2)  # [N, 528, 14, 14]
+        h = self.reduction_cell_1(h_2, h)  # [N, 704, 7, 7]
+        h_2 = self.cell_8(h_2, h)  # [N, 1056, 7, 7]
+        h = self.cell_9(h, h_2)  # [N, 1056, 7, 7]
+        h_2 = self.cell_10(h_2, h)  # [N, 1056, 7, 7]
+        h = self.cell_11(h, h_2)  # [N, 1056, 7, 7]
+        x = F.adaptive_avg_pool2d(F.relu(h), 1).flatten(1)  # [N, 1056]
+        logits: Tensor = self.last_linear(self.dropout(x))  # [N, 1000]
+        return logits

@@ -1,0 +1,78 @@
+"""ResNet50, compiled from resnet.net by addnn-spec 0.1.0.
+
+Inputs: image: float[N, 3, H, W].
+Parameters: 25,557,032.
+Multiply-accumulates: 4,089,184,256.
+SHA-256 of the spec: d1b97e97974306fef76c31a4af9e00c5c24ce37f67fd6c0505f36af0c4b6a501
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Bottleneck(nn.Module):
+    """A 3×3 convolution between two 1×1: one narrows, one widens."""
+
+    def __init__(
+        self, in_channels: int, width: int, stride: int = 1, downsample: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample: nn.Module | None = None
+        if downsample:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, 4 * width, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(4 * width),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        main = F.relu(self.bn1(self.conv1(x)), inplace=True)  # [N, width, H, W]
+        main = F.relu(self.bn2(self.conv2(main)), inplace=True)  # [N, width, H', W']
+        main = self.bn3(self.conv3(main))  # [N, 4 * width, H', W']
+        skip = x
+        if self.downsample is not None:
+            skip = self.downsample(x)  # [N, 4 * width, H', W']
+        return F.relu(main + skip, inplace=True)  # [N, 4 * width, H', W']
+
+
+class ResNet50(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(
+            Bottleneck(64, 64, downsample=True),
+            *(Bottleneck(256, 64) for _ in range(2)),
+        )
+        self.layer2 = nn.Sequential(
+            Bottleneck(256, 128, stride=2, downsample=True),
+            *(Bottleneck(512, 128) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            Bottleneck(512, 256, stride=2, downsample=True),
+            *(Bottleneck(1024, 256) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            Bottleneck(1024, 512, stride=2, downsample=True),
+            *(Bottleneck(2048, 512) for _ in range(2)),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(2048, 1000)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(image)), inplace=True)
+        x = self.maxpool(x)  # [N, 64, floor((H + 3)/4), floor((W + 3)/4)]
+        x = self.layer1(x)  # [N, 256, floor((H + 3)/4), floor((W + 3)/4)]
+        x = self.layer2(x)  # [N, 512, floor((H + 7)/8), floor((W + 7)/8)]
+        x = self.layer3(x)  # [N, 1024, floor((H + 15)/16), floor((W + 15)/16)]
+        x = self.layer4(x)  # [N, 2048, floor((H + 31)/32), floor((W + 31)/32)]
+        logits: Tensor = self.fc(self.avgpool(x).flatten(1))  # [N, 1000]
+        return logits
