@@ -21,9 +21,10 @@ from addnn_spec.elaborate.base import (
 )
 from addnn_spec.elaborate.blocks import Blocks, Built
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
-from addnn_spec.elaborate.expansion import elements, refuse_bomb
+from addnn_spec.elaborate.expansion import elements, is_chain, refuse_bomb
+from addnn_spec.elaborate.hidden import part_of, readings, same
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
-from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.scope import Binding, Env
 from addnn_spec.elaborate.unlabelled import warn_unlabelled
 from addnn_spec.graph import Kind, Placeholder, Ref
 from addnn_spec.ops import index
@@ -31,7 +32,7 @@ from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.findings import MAX_NAME
 from addnn_spec.syntax.walk import names_read
-from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of
+from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of, show
 
 
 class Chains(Blocks):
@@ -172,8 +173,13 @@ class Chains(Blocks):
 
     def run_brace(self, body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
         """The elements or statements of a brace, in the graph at hand; `x` is what flows in."""
+        self._warn_hidden(body, flow, frame.env)
+        return self._run_inside(body, flow, frame, placed)
+
+    def _run_inside(self, body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
         inner = frame.inner()
-        self._bind_flow(inner, flow, body, frame.env)
+        around = frame.env.find("x") if is_chain(body) else None
+        inner.env.names["x"] = Binding(flow, None, "flow", around)
         if body.kind == "empty":
             return flow
         if body.kind == "statements":
@@ -183,21 +189,46 @@ class Chains(Blocks):
             return value
         return self._run_elements(elements(body), flow, inner, placed)
 
-    def _bind_flow(self, inner: Frame, flow: Value, body: ast.Body, around: Env) -> None:
+    def _warn_hidden(self, body: ast.Body, flow: Value, around: Env) -> None:
+        """Warn (W0105) of a brace that reads another `x` than the text around it would."""
         outer = around.find("x")
-        if outer is not None and outer.origin in ("input", "let") and "x" in names_read(body):
-            if outer.span is not None and outer.value is not flow:
-                self.ctx.report(
-                    "W0105",
-                    "x is what flows into this brace, not the x around it",
-                    body.span,
-                    labels=(Label(outer.span, "this x is hidden in the brace"),),
-                    help="give the outer one another name",
-                )
-        inner.env.bind("x", flow, None, "flow")
+        if outer is None:
+            return
+        if outer.origin in ("input", "let"):
+            if outer.span is not None and not same(outer.value, flow) and "x" in names_read(body):
+                self._tell_hidden(body.span, "", outer.span)
+        elif is_chain(body) and not isinstance(flow, Poison):
+            self._warn_readings(body, flow, outer)
+
+    def _warn_readings(self, body: ast.Body, flow: Value, outer: Binding | None) -> None:
+        """The same for elements: all braces of elements around them are looked through."""
+        key = "readings", id(body)
+        if key not in self.ctx.memo:
+            self.ctx.memo[key] = readings(body)
+        while self.ctx.memo[key] and outer is not None:
+            for reading in self.ctx.memo[key]:
+                inside, around = (part_of(value, reading.parts) for value in (flow, outer.value))
+                if not isinstance(outer.value, Poison) and not same(inside, around):
+                    sizes = f"{show(inside)} here, {show(around)} around the brace"
+                    tensors = is_flow(inside) or is_flow(around)
+                    self._tell_hidden(reading.place.span, "" if tensors else sizes, outer.span)
+                    return
+            outer = outer.around
+
+    def _tell_hidden(self, span: Span, note: str, outer: Span | None) -> None:
+        labels: tuple[Label, ...] = ()
+        help = (
+            "if that is meant, say { return x -> … }; if the outer one is, name it before the chain"
+        )
+        if outer is not None:
+            labels = (Label(outer, "this x is hidden in the brace"),)
+            help = "give the outer one another name"
+        message = "x is what flows into this brace, not the x around it"
+        self.ctx.report("W0105", message, span, note, labels=labels, help=help)
 
     def build_brace(self, body: ast.Body, flow: Value, env: Env, label: str, span: Span) -> Built:
         """The graph of a labelled brace, made once for equal surroundings."""
+        self._warn_hidden(body, flow, env)
         kind: Kind = "body" if body.kind == "statements" else "chain"
         memo_key = ("brace", id(body), *self._surroundings(body, flow, env))
         return self.memoised(
@@ -222,7 +253,7 @@ class Chains(Blocks):
         with self.ctx.use(label, span):
             inside = self.place(builder, "x", flow, span)
             try:
-                value = self.run_brace(body, inside, frame, placed=True)
+                value = self._run_inside(body, inside, frame, placed=True)
             except Failed:
                 return Built(None, None)
         return self.finish(builder, value)

@@ -38,6 +38,11 @@ class Work:
 _STEP = Work(steps=1)
 
 
+def is_chain(body: ast.Body) -> bool:
+    """Whether a brace is a chain of elements; a lone `if` or `for` is one."""
+    return body.kind in ("chain", "lone")
+
+
 def elements(body: ast.Body) -> tuple[ast.Element, ...]:
     """The elements of a brace that is a chain; a lone `if` or `for` is one."""
     if body.kind == "lone":

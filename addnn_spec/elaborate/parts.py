@@ -23,7 +23,7 @@ from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import kind_of
 
-_DIMENSIONS = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
+DIMENSIONS = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
 
 
 class Parts(Terms):
@@ -44,8 +44,8 @@ class Parts(Terms):
             return type.shape
         if expr.name == "rank":
             return type.rank
-        if expr.name in _DIMENSIONS:
-            dim = _DIMENSIONS[expr.name]
+        if expr.name in DIMENSIONS:
+            dim = DIMENSIONS[expr.name]
             wanted = dim + 1 if dim >= 0 else -dim
             if type.rank < wanted:
                 self.ctx.fail(
@@ -160,7 +160,7 @@ class Parts(Terms):
 
 def _in_place_of(name: str) -> str:
     """What is written where a tensor of torch has an attribute or a method."""
-    names = ("shape", "rank", *_DIMENSIONS)
+    names = ("shape", "rank", *DIMENSIONS)
     known = _METHODS.get(name) or next(iter(near(name, names)), None)
     if known is not None:
         return f"did you mean {known}?"

@@ -12,11 +12,15 @@ Origin = Literal["let", "parameter", "input", "tensor", "module", "flow", "file"
 
 @dataclass(slots=True)
 class Binding:
-    """What a name stands for now; `origin` says by what kind of statement."""
+    """What a name stands for now; `origin` says by what kind of statement.
+
+    `around` is set for the `x` of a brace of elements: the `x` that they would read without it.
+    """
 
     value: Any
     span: Span | None
     origin: Origin
+    around: Binding | None = None
 
 
 class Env:

@@ -9,17 +9,24 @@ from typing import Any
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 
-_CHILDREN: dict[type, tuple[str, ...] | None] = {}
+_FIELDS: dict[type, tuple[str, ...] | None] = {}
 
 
-def _children(kind: type) -> tuple[str, ...] | None:
+def _fields(kind: type) -> tuple[str, ...] | None:
     """The fields of a kind of node, last first; None for what is no node."""
-    if kind not in _CHILDREN:
+    if kind not in _FIELDS:
         found = None
         if is_dataclass(kind) and kind is not Span:
             found = tuple(f.name for f in reversed(fields(kind)) if not f.name.endswith("span"))
-        _CHILDREN[kind] = found
-    return _CHILDREN[kind]
+        _FIELDS[kind] = found
+    return _FIELDS[kind]
+
+
+def children(node: Any) -> list[Any]:
+    """What a node's fields hold, last first; nothing for what is no node."""
+    if isinstance(node, tuple):
+        return list(reversed(node))
+    return [getattr(node, name) for name in _fields(type(node)) or ()]
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -30,10 +37,10 @@ def walk(node: Any) -> Iterator[Any]:
         if isinstance(found, tuple):
             waiting.extend(reversed(found))
             continue
-        children = _children(type(found))
-        if children is not None:
+        names = _fields(type(found))
+        if names is not None:
             yield found
-            waiting.extend([getattr(found, name) for name in children])
+            waiting.extend([getattr(found, name) for name in names])
 
 
 def names_read(node: Any) -> frozenset[str]:
