@@ -7,7 +7,7 @@ elaboration stays silent about them. Names that are given and never read are war
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate import functions
@@ -201,7 +201,7 @@ _FOREIGN = {
 def _warn_unused(item: _Definition, survey: Survey, collector: Collector) -> None:
     if not isinstance(item, ast.Fn) and _gives_nothing(item, survey):
         return  # that is the error, and this would be its consequence
-    read = names_read(item.value) if isinstance(item, ast.Fn) else survey.read
+    read = survey.read
     shown = {
         found.target.name
         for found in survey.nodes
@@ -312,39 +312,43 @@ def _is_no_condition(expr: ast.Expr) -> bool:
 
 def _note_unused(surveys: list[Survey], collector: Collector) -> None:
     """Blocks that no network of a file with networks uses are checked by their names only."""
-    named = {
-        survey.item.name: survey
-        for survey in surveys
-        if not isinstance(survey.item, ast.Import | ast.Let)
-    }
-    roots = [name for name, s in named.items() if isinstance(s.item, ast.Network | ast.Alias)]
-    if not roots:
+    giving = {name: survey for survey in surveys for name in _names_given(survey.item)}
+    waiting = [s.item.name for s in surveys if isinstance(s.item, ast.Network | ast.Alias)]
+    if not waiting:
         return
     reached: set[str] = set()
-    waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting.extend(other for other in named[name].read if other in named)
-    for name, survey in named.items():
+            waiting.extend(other for other in giving[name].read if other in giving)
+    for survey in surveys:
         item = survey.item
-        if name not in reached and isinstance(item, ast.Block):
+        if isinstance(item, ast.Block) and item.name not in reached:
             collector.add(
                 Diagnostic(
                     "N0101",
-                    f"no network uses block {name}: only its names are checked",
+                    f"no network uses block {item.name}: only its names are checked",
                     Label(item.name_span),
                 )
             )
         elif isinstance(item, ast.Network):
-            _note_waiting(item, named, collector)
+            _note_waiting(item, surveys, collector)
 
 
-def _note_waiting(item: ast.Network, named: Mapping[str, Survey], collector: Collector) -> None:
+def _names_given(item: ast.Item) -> list[str]:
+    """The names of the file that an item defines; those that it imports are another file's."""
+    if isinstance(item, ast.Import):
+        return []
+    if isinstance(item, ast.Let):
+        return [target.name for target in targets_of(item.targets)]
+    return [item.name]
+
+
+def _note_waiting(item: ast.Network, surveys: list[Survey], collector: Collector) -> None:
     """A network with a parameter that no alias gives cannot be elaborated."""
     needed = [param.name for param in item.params if param.default is None]
-    if not needed or any(item.name in other.read for other in named.values()):
+    if not needed or any(item.name in other.read for other in surveys):
         return
     collector.add(
         Diagnostic(

@@ -173,7 +173,7 @@ class Builder:
         return ast.Buffer(self._label(label), self._dtype(dtype), shape, value, span, quoted)
 
     def assert_(self, span: Span, condition: ast.Expr, message: Token | None) -> ast.Assert:
-        text = self._strings.plain(message) if message else None
+        text = self._strings.template(message) if message else None
         return ast.Assert(condition, text, span)
 
     def if_(

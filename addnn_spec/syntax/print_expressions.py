@@ -118,21 +118,22 @@ class ExpressionPrinter(ABC):
 
     # ------------------------------------------------------------------------------------- strings
 
-    def string(self, text: ast.Text, plain: bool = False) -> str:
-        """A string literal; in a plain one, braces mean nothing."""
-        return f'"{self._content(text, plain)}"'
+    def string(self, text: ast.Text) -> str:
+        """A string literal, its braces doubled."""
+        braces = {ord("{"): "{{", ord("}"): "}}"}
+        return f'"{self._content(text, braces)}"'
 
     def label(self, text: ast.Text, quoted: bool) -> str:
         """A label, with quotes if it was written so."""
-        return self.string(text) if quoted else self._content(text, plain=True)
+        return self.string(text) if quoted else self._content(text, {})
 
-    def _content(self, text: ast.Text, plain: bool) -> str:
-        return "".join(self._string_part(part, plain) for part in text.parts)
-
-    def _string_part(self, part: str | ast.Expr, plain: bool) -> str:
-        if not isinstance(part, str):
-            return f"{{{render(self.doc(part), inf)}}}"
-        return part if plain else part.replace("{", "{{").replace("}", "}}")
+    def _content(self, text: ast.Text, replaced: dict[int, str]) -> str:
+        return "".join(
+            part.translate(replaced)
+            if isinstance(part, str)
+            else f"{{{render(self.doc(part), inf)}}}"
+            for part in text.parts
+        )
 
     # --------------------------------------------------------------------------------- expressions
 

@@ -153,7 +153,7 @@ class _Printer(ExpressionPrinter):
         return concat(head, self.doc(node.shape), " = ", self.doc(node.value))
 
     def _assert(self, node: ast.Assert) -> Doc:
-        message = f", {self.string(node.message, plain=True)}" if node.message else ""
+        message = f", {self.string(node.message)}" if node.message else ""
         return concat("assert ", self.doc(node.condition), message)
 
     # --------------------------------------------------------------------------------------- items

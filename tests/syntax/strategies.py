@@ -88,10 +88,6 @@ class _Tree:
         binary = ast.Binary("+", left, right, NOWHERE, NOWHERE)
         return self._draw(st.sampled_from([left, right, calls, binary]))  # type: ignore[no-any-return]
 
-    def plain_text(self) -> ast.Text:
-        text = self._draw(_texts)
-        return ast.Text((text,) if text else (), NOWHERE)
-
     def chain(self) -> Any:
         """Anything that may stand where a value or a tensor is wanted."""
         return self.one(
@@ -271,7 +267,7 @@ class _Tree:
         return ast.Buffer(label, dtype, self.shape(), self.chain(), NOWHERE, quoted)
 
     def _assert(self) -> Any:
-        return ast.Assert(self.expr(), self.maybe(self.plain_text), NOWHERE)
+        return ast.Assert(self.expr(), self.maybe(self.text), NOWHERE)
 
     def shape(self) -> ast.Shape:
         def symbolic() -> Any:
