@@ -56,6 +56,9 @@ class Blocks(Operators):
             self.ctx.fail("E0206", "tensors exist in networks and blocks only", site.span)
         if is_partial(layer):
             flow = POISON
+        whole = site.module is not None or not isinstance(layer.target, Brace | Definition)
+        if site.naming.label == "_" and whole:  # it has no nodes of its own to write out
+            site = replace(site, naming=replace(site.naming, label=None))
         if isinstance(layer.target, Brace):
             return self.apply_brace_value(layer.target, flow, site)
         if isinstance(layer.target, Definition):
@@ -268,6 +271,7 @@ class Blocks(Operators):
             builder.kind == "chain"
             and len(elements) == 1
             and not elements[0].labelled
+            and elements[0].times == 1
             and len(list(graph.nodes())) == len(graph.inputs) + 1
         )
         return Built(

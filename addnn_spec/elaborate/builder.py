@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
@@ -87,6 +88,13 @@ class Naming:
     label: str | None
     base: str
     placed: bool = False
+
+
+class NamedRun(NamedTuple):
+    """`times` names that count up from the first, as `Node.names` has them."""
+
+    first: str
+    times: int
 
 
 @dataclass(eq=False, slots=True)
@@ -195,6 +203,10 @@ class Builder:
             self.captured.append(tensor)
         return self.captures[identity]
 
+    def known(self, tensor: Tensor) -> Ref | None:
+        """The reference to a tensor in this graph, if it has one already."""
+        return tensor.ref if tensor.builder is self else self.captures.get(tensor.identity())
+
     def module_ref(self, module: ModuleValue) -> ModuleRef:
         """How this graph names a module: its own, or a port that it is handed in by."""
         if module.builder is self:
@@ -211,17 +223,22 @@ class Builder:
     def merge_run(self) -> bool:
         """Join the last entry to the one before it, if it is one more turn of the same.
 
-        Only to be asked right after a turn of a loop that added one entry: nothing else can then
-        refer to what flowed between the two.
+        Only to be asked of two turns of one loop: nothing else can then refer to what flowed
+        between them.
         """
-        if len(self.entries) < 2:
-            return False
         last, before = self.entries[-1], self.entries[-2]
         if not self._continues(before, last):
             return False
         before.times += last.times
         self.entries.pop()
         return True
+
+    def lengthen_run(self, turns: int) -> None:
+        """Let the last entry stand for `turns` more."""
+        entry = self.entries[-1]
+        entry.times += turns
+        if entry.placed:
+            self.place += turns
 
     def _continues(self, before: Entry, last: Entry) -> bool:
         if last.labelled or before.labelled or last.placed != before.placed:
@@ -269,35 +286,39 @@ class Builder:
         renumber: dict[int, int] = {}
         for old, entry in enumerate(self.entries):
             if old in needed:
-                renumber[old] = len(renumber)
-                graph.add(self._node(entry, renumber, old, names[old], training=old not in main))
+                for node in self._nodes(entry, names[old], renumber, len(graph.members)):
+                    graph.add(replace(node, training=old not in main))
+                renumber[old] = len(graph.members) - 1
         graph.instances = instances
         self._finish(graph, outputs, renumber)
         self._measure_paths(graph)
         return self._spread_prefixes(graph)
 
-    def _node(
-        self, entry: Entry, renumber: dict[int, int], old: int, name: str, training: bool
-    ) -> Node:
-        return Node(
-            id=renumber[old],
-            name=name,
-            op=entry.op,
-            inputs=tuple(
-                None if ref is None else Ref(renumber[ref.node], ref.port) for ref in entry.inputs
-            ),
-            outputs=entry.outputs,
-            span=entry.span,
-            named=entry.name is not None,
-            times=entry.times,
-            training=training,
-            module=entry.module,
-            bound_modules=entry.bound_modules,
-            layers=entry.layers,
-            value_names=tuple(entry.value_names.get(i, "") for i in range(len(entry.outputs)))
-            if entry.value_names
-            else (),
+    def _nodes(
+        self, entry: Entry, runs: Sequence[NamedRun], renumber: Mapping[int, int], id: int
+    ) -> Iterator[Node]:
+        """The node of an entry; for a run, whose names others stand between, one for each part."""
+        inputs = tuple(
+            None if ref is None else Ref(renumber[ref.node], ref.port) for ref in entry.inputs
         )
+        count = len(entry.outputs)
+        called = tuple(entry.value_names.get(i, "") for i in range(count))
+        for id, (name, times) in enumerate(runs, id):
+            yield Node(
+                id=id,
+                name=name,
+                op=entry.op,
+                inputs=inputs,
+                outputs=entry.outputs,
+                span=entry.span,
+                named=entry.name is not None,
+                times=times,
+                module=entry.module,
+                bound_modules=entry.bound_modules,
+                layers=entry.layers,
+                value_names=called if any(called) else (),
+            )
+            inputs = (*(Ref(id, port) for port in range(count)), *inputs[count:])
 
     def _finish(self, graph: Graph, outputs: tuple[Output, ...], renumber: dict[int, int]) -> None:
         placeholders = [
@@ -403,8 +424,8 @@ class Builder:
                 self.ctx.dead.setdefault(entry.span, entry.name or entry.base)
 
     # --- names ----------------------------------------------------------------------------------
-    def _names(self, needed: set[int]) -> dict[int, str]:
-        """A unique name for each node that is kept. Labels come first; the rest is numbered."""
+    def _names(self, needed: set[int]) -> dict[int, Sequence[NamedRun]]:
+        """Unique names for each node that is kept. Labels come first; the rest is numbered."""
         taken: dict[str, Span] = {module.name: module.span for module in self.modules}
         told: set[str] = set()
         for id in sorted(needed):
@@ -417,31 +438,41 @@ class Builder:
                     told.add(name)
                     self._clash(name, entry.span, taken[name])
                 taken[name] = entry.span
-        names: dict[int, str] = {}
+        names: dict[int, Sequence[NamedRun]] = {}
         following: dict[str, int] = {}
         for id in sorted(needed):
             entry = self.entries[id]
-            names[id] = (
-                entry.name if entry.name is not None else self._auto(entry, taken, following)
-            )
+            if entry.name is not None:
+                names[id] = (NamedRun(entry.name, entry.times),)
+            else:
+                names[id] = list(self._auto(entry, taken, following))
         return names
 
     def check_labels(self) -> None:
         """Tell the labels that clash, where other mistakes leave no graph to seal."""
         self._names(set(range(len(self.entries))))
 
-    def _auto(self, entry: Entry, taken: dict[str, Span], following: dict[str, int]) -> str:
+    def _auto(
+        self, entry: Entry, taken: Mapping[str, Span], following: dict[str, int]
+    ) -> Iterator[NamedRun]:
+        """The next names of the entry's base that nothing else has, as runs that count up."""
         base = (
             entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
         )
         own = entry.module.name if entry.module else None
-        number = following.get(base, 1)
-        others = _numbers_of(base, taken, own)
-        for other in sorted(others):
-            if number <= other < number + entry.times:
-                number = other + 1
-        following[base] = number + entry.times
-        return _number(base, number)
+        number, left = following.get(base, 1), entry.times
+        others = sorted(_numbers_of(base, taken, own))
+        # `act_2` is followed by `act_2_2`, where a run would have `act_3`
+        apart = run_name(base) != (f"{base}_", 1)
+        while left:
+            place = bisect_left(others, number)
+            end = others[place] if place < len(others) else number + left
+            end = min(end, 2) if number == 1 and apart else end
+            length = min(left, end - number)
+            if length:
+                yield NamedRun(_number(base, number), length)
+            number, left = number + (length or 1), left - length
+        following[base] = number
 
     def _clash(self, name: str, here: Span, there: Span) -> None:
         again = here == there

@@ -87,7 +87,8 @@ class Chains(Blocks):
         if isinstance(flow, Poison):
             turns = turns[:1]
         if label is None or label == "_":
-            return self._run_turns(core, turns, flow, frame, placed)
+            naming = Naming(label, "", placed)
+            return self._run_turns(core, turns, flow, frame, naming)
         refuse_bomb(core, len(turns), frame.env, self.ctx, labelled=True)
         return self._run_labelled(core, turns, flow, frame, Naming(label, "", placed))
 
@@ -162,11 +163,12 @@ class Chains(Blocks):
 
     # --- braces ---------------------------------------------------------------------------------
     def apply_brace(self, body: ast.Body, flow: Value, site: Site) -> Value:
-        """A brace: written out where it has no label, else a scope of its own."""
+        """A brace: a scope of its own where it has a label, or statements and a place in a
+        numbered chain; else written out."""
         frame, naming = site.frame, site.naming
-        scoped = naming.label not in (None, "_")
-        numbered = naming.placed and frame.builder is not None and frame.builder.numbered
-        if scoped or (body.kind == "statements" and numbered):
+        labelled = naming.label not in (None, "_")
+        numbered = naming.label is None and naming.placed and body.kind == "statements"
+        if labelled or numbered:
             built = self.build_brace(body, flow, frame.env, naming.label or "", site.span)
             return self.call_graph(built, [flow], site)
         return self.run_brace(body, flow, frame, naming.placed)
@@ -259,6 +261,10 @@ class Chains(Blocks):
         return self.finish(builder, value)
 
     def apply_brace_value(self, brace: Brace, flow: Value, site: Site) -> Value:
+        """A brace that was given as a layer: a scope of its own, unless its label is `_`."""
+        if site.naming.label == "_":
+            around = Frame(site.frame.builder, brace.env)
+            return self.run_brace(brace.body, flow, around, site.naming.placed)
         naming = replace(site.naming, base=site.naming.base or "layer")
         label = naming.label or naming.base
         built = self.build_brace(brace.body, flow, brace.env, label, site.span)
@@ -310,19 +316,19 @@ class Chains(Blocks):
         return core.index is not None and core.index.name in names_read(core.body)
 
     def _run_turns(
-        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, placed: bool
+        self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, naming: Naming
     ) -> Value:
-        """The turns, written out in the graph at hand."""
+        """The turns, written out in the graph at hand: each a brace without a label, or with `_`."""
         builder = frame.builder
         assert builder is not None
         refuse_bomb(core, len(turns), frame.env, self.ctx)
         first = len(builder.entries)
 
         def turn(_: int, flow: Value, inner: Frame) -> Value:
-            return self.run_brace(core.body, flow, inner, placed)
+            return self.apply_brace(core.body, flow, Site(inner, naming, core.span))
 
         flow = self._in_turn(core, turns, flow, frame, turn)
-        if isinstance(core, ast.Repeat) and len(turns) > 1 and not (placed or frame.repeated):
+        if isinstance(core, ast.Repeat) and len(turns) > 1 and not (naming.placed or frame.repeated):
             warn_unlabelled(builder, first, self.ctx, core.span)
         return flow
 
@@ -334,20 +340,25 @@ class Chains(Blocks):
         frame: Frame,
         turn: Callable[[int, Value, Frame], Value],
     ) -> Value:
-        """What comes out of the last turn. Equal turns in a row are one node with `times`."""
+        """What comes out of the last turn. Equal turns in a row are one node with `times`.
+
+        A turn can join a run if it is one node that leads from what flows in to what flows out:
+        then nothing else reads what flows between turns.
+        """
         builder = frame.builder
         assert builder is not None
+        first = len(builder.entries)
         for k, value in enumerate(turns):
             self.ctx.step(core.span)
             before = len(builder.entries)
             result = turn(k, flow, self._turn_frame(core, value, frame))
-            one = len(builder.entries) == before + 1
-            merged = one and k > 0 and builder.merge_run()
-            if merged:
-                result = self._of_last(builder, result)
-            if one and (merged or self._feeds_itself(builder, flow, result)):
+            if len(builder.entries) == before + 1 and self._is_link(builder, flow, result):
+                length = builder.entries[-1].times
+                if before > first and builder.merge_run():
+                    result = self._of_last(builder, result)
                 if self._repeats(core, flow, result):
-                    return self._remaining(builder, len(turns) - k - 1, result)
+                    builder.lengthen_run((len(turns) - k - 1) * length)
+                    return result
             flow = result
         return flow
 
@@ -371,12 +382,12 @@ class Chains(Blocks):
         )
 
     @staticmethod
-    def _feeds_itself(builder: Builder, flow: Value, result: Value) -> bool:
+    def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
         """Whether the last entry takes what flows in as its first inputs, and nowhere else, and
         gives what flows out: only then is a run of it the turns one after another."""
         entry = builder.entries[-1]
         last = len(builder.entries) - 1
-        into = tuple(builder.use(tensor) for tensor in flatten(flow))
+        into = tuple(builder.known(tensor) for tensor in flatten(flow))
         out = tuple(tensor.ref for tensor in flatten(result) if tensor.builder is builder)
         n = len(into)
         return (
@@ -385,15 +396,6 @@ class Chains(Blocks):
             and not set(into) & set(entry.inputs[n:])
             and out == tuple(Ref(last, port) for port in range(len(entry.outputs)))
         )
-
-    @staticmethod
-    def _remaining(builder: Builder, turns: int, result: Value) -> Value:
-        """Let the last entry stand for `turns` more."""
-        entry = builder.entries[-1]
-        entry.times += turns
-        if entry.placed:
-            builder.place += turns
-        return result
 
     def _run_labelled(
         self,
