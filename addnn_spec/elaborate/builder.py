@@ -295,7 +295,7 @@ class Builder:
         return self._spread_prefixes(graph)
 
     def _nodes(
-        self, entry: Entry, runs: Sequence[NamedRun], renumber: Mapping[int, int], id: int
+        self, entry: Entry, runs: Sequence[NamedRun], renumber: Mapping[int, int], first: int
     ) -> Iterator[Node]:
         """The node of an entry; for a run, whose names others stand between, one for each part."""
         inputs = tuple(
@@ -303,9 +303,9 @@ class Builder:
         )
         count = len(entry.outputs)
         called = tuple(entry.value_names.get(i, "") for i in range(count))
-        for id, (name, times) in enumerate(runs, id):
+        for place, (name, times) in enumerate(runs, first):
             yield Node(
-                id=id,
+                id=place,
                 name=name,
                 op=entry.op,
                 inputs=inputs,
@@ -318,7 +318,7 @@ class Builder:
                 layers=entry.layers,
                 value_names=called if any(called) else (),
             )
-            inputs = (*(Ref(id, port) for port in range(count)), *inputs[count:])
+            inputs = (*(Ref(place, port) for port in range(count)), *inputs[count:])
 
     def _finish(self, graph: Graph, outputs: tuple[Output, ...], renumber: dict[int, int]) -> None:
         placeholders = [

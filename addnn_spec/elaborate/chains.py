@@ -318,7 +318,7 @@ class Chains(Blocks):
     def _run_turns(
         self, core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, naming: Naming
     ) -> Value:
-        """The turns, written out in the graph at hand: each a brace without a label, or with `_`."""
+        """The turns, written out in the graph at hand: braces without a label, or with `_`."""
         builder = frame.builder
         assert builder is not None
         refuse_bomb(core, len(turns), frame.env, self.ctx)
@@ -328,7 +328,8 @@ class Chains(Blocks):
             return self.apply_brace(core.body, flow, Site(inner, naming, core.span))
 
         flow = self._in_turn(core, turns, flow, frame, turn)
-        if isinstance(core, ast.Repeat) and len(turns) > 1 and not (naming.placed or frame.repeated):
+        repeats = isinstance(core, ast.Repeat) and len(turns) > 1
+        if repeats and not (naming.placed or frame.repeated):
             warn_unlabelled(builder, first, self.ctx, core.span)
         return flow
 
@@ -437,8 +438,6 @@ class Chains(Blocks):
 
     def _turn(self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:
         """Turn `k` of a labelled loop: the one element that it is, or a scope."""
-        if core.body.kind == "empty":
-            return flow
         built = self.build_brace(core.body, flow, frame.env, str(k), core.span)
         if built.single:
             return self._hoist(built, flow, frame)

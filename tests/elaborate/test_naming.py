@@ -24,9 +24,46 @@ def path_list(chain: str, shape: str = "float[N, 8]", before: str = "") -> list[
         ("a: { { ReLU -> Linear(8) } -> Tanh }", ["a.0", "a.1", "a.2"]),
         ("a: { repeat 2 { ReLU -> Linear(8) } }", ["a.0", "a.1", "a.2", "a.3"]),
         ("a: { for w in [8, 4] { Linear(w) } -> ReLU }", ["a.0", "a.1", "a.2"]),
+        # so do loops in loops, each turn of each
+        (
+            "a: { repeat 2 { repeat 2 { ReLU -> for w in [8, 4] { Linear(w) } } } }",
+            [f"a.{place}" for place in range(12)],
+        ),
+        # a brace with statements is one element, numbered like another; what is in it is a scope
+        ("a: { ReLU -> { h = x -> Tanh return h } -> ReLU }", ["a.0", "a.1.tanh", "a.2"]),
+        ("a: { ReLU -> if true { h = x -> Tanh return h } }", ["a.0", "a.1.tanh"]),
+        ("a: { if true { { h = x -> Tanh return h } } -> ReLU }", ["a.0.tanh", "a.1"]),
+        ("a: { repeat 2 { h = x -> Tanh return h } -> ReLU }", ["a.0.tanh", "a.1.tanh", "a.2"]),
+        (
+            "a: { repeat 2 { ReLU -> { h = x -> Tanh return h } } }",
+            ["a.0", "a.1.tanh", "a.2", "a.3.tanh"],
+        ),
+        (
+            "a: { for w in [4, 8] { h = x -> Linear(w) return h } -> ReLU }",
+            ["a.0.linear", "a.1.linear", "a.2"],
+        ),
+        (
+            "a: { repeat 2 { for w in [4, 8] { h = x -> Linear(w) return h } } }",
+            [f"a.{place}.linear" for place in range(4)],
+        ),
+        # in a body it is written out, like any other
+        (
+            "repeat 2 { h = x -> Tanh return h } -> { h = x -> Tanh return h }",
+            ["tanh", "tanh_2", "tanh_3"],
+        ),
+        # `_` opens no scope and takes no place: statements name in the scope around
+        ("a: { _: { h = x -> Tanh return h } -> ReLU }", ["a.tanh", "a.0"]),
+        ("a: { _: repeat 2 { h = x -> Tanh return h } -> ReLU }", ["a.tanh", "a.tanh_2", "a.0"]),
+        ("a: { _: { Tanh -> ReLU } -> ReLU }", ["a.0", "a.1", "a.2"]),
+        ("a: { _: Linear(8) -> ReLU }", ["a.0", "a.1"]),
+        ("_: Linear(8) -> _: ReLU", ["linear", "relu"]),
         # a turn of a labelled repeat that is one element is that element
         ("a: repeat 3 { Linear(8) }", ["a.0", "a.1", "a.2"]),
+        ("a: repeat 2 { { h = x -> Tanh return h } }", ["a.0.tanh", "a.1.tanh"]),
+        ("a: repeat 2 { repeat 1 { Linear(8) } }", ["a.0", "a.1"]),
         # a turn of several numbers them
+        ("a: repeat 2 { repeat 2 { Linear(8) } }", ["a.0.0", "a.0.1", "a.1.0", "a.1.1"]),
+        ("a: for n in [1, 2] { repeat n { ReLU } }", ["a.0", "a.1.0", "a.1.1"]),
         ("a: repeat 2 { Linear(8) -> ReLU }", ["a.0.0", "a.0.1", "a.1.0", "a.1.1"]),
         ("a: repeat 1 { fc: Linear(8) }", ["a.0.fc"]),
         ("a: for w in [4, 8] { Linear(w) -> ReLU }", ["a.0.0", "a.0.1", "a.1.0", "a.1.1"]),
@@ -41,6 +78,14 @@ def path_list(chain: str, shape: str = "float[N, 8]", before: str = "") -> list[
         # automatic names skip what labels have taken, also later ones
         ("ReLU -> relu: Linear(8)", ["relu_2", "relu"]),
         ("Linear(8) -> linear_2: Linear(8) -> Linear(8)", ["linear", "linear_2", "linear_3"]),
+        (
+            "repeat 3 { Linear(8) } -> linear_2: ReLU",
+            ["linear", "linear_3", "linear_4", "linear_2"],
+        ),
+        (
+            "repeat 2 { repeat 2 { ReLU } } -> relu: Tanh -> relu_4: Tanh",
+            ["relu_2", "relu_3", "relu_5", "relu_6", "relu", "relu_4"],
+        ),
     ],
 )
 def test_paths_of_chains(chain: str, expected: list[str]) -> None:
@@ -60,6 +105,27 @@ def test_blocks_open_scopes_by_their_names() -> None:
 def test_underscore_opens_no_scope() -> None:
     block = "block Twice(n) { return x -> a: Linear(n) -> b: Linear(n) }\n"
     assert path_list("_: Twice(8)", before=block) == ["a", "b"]
+
+
+def test_what_ends_in_a_number_counts_behind_it() -> None:
+    block = "block L_2(act_2) { return x -> repeat 3 { act_2 } }\n"
+    assert path_list("repeat 2 { L_2(ReLU) }", before=block) == [
+        "l_2.act_2", "l_2.act_2_2", "l_2.act_2_3", "l_2_2.act_2", "l_2_2.act_2_2", "l_2_2.act_2_3",
+    ]  # fmt: skip
+    text = in_network("module m_2 = Linear(8)\n output y = x -> repeat 3 { m_2 }")
+    assert paths(graph_of(text)) == ["m_2", "m_2_2", "m_2_3"]
+
+
+def test_a_module_with_an_underscore_is_still_one() -> None:
+    block = "block B { h = x -> fc: Linear(8)\n return h }\n"
+    text = block + in_network("module m = B\n output y = x -> _: m -> _: m")
+    assert _weights(text) == ["m.fc.weight", "m.fc.bias"]
+
+
+def test_a_brace_given_as_a_layer_is_written_out_with_an_underscore() -> None:
+    block = "block B(inner) { return x -> a: { _: inner -> ReLU } }\n"
+    assert path_list("B { Linear(8) -> ReLU }", before=block) == ["b.a.0", "b.a.1", "b.a.2"]
+    assert path_list("B { h = x -> Tanh return h }", before=block) == ["b.a.tanh", "b.a.0"]
 
 
 def test_a_layer_parameter_gives_its_name() -> None:
@@ -85,11 +151,6 @@ def test_parameters_are_named_by_their_key() -> None:
 def test_a_brace_with_statements_names_like_a_body() -> None:
     chain = "a: { h = x -> Linear(8) -> ReLU\n return h + x }"
     assert path_list(chain) == ["a.linear", "a.relu", "a.add"]
-
-
-def test_an_unlabelled_brace_with_statements_is_one_element_of_a_numbered_chain() -> None:
-    chain = "a: { ReLU -> { h = x -> Linear(8)\n return h + x } -> ReLU }"
-    assert path_list(chain) == ["a.0", "a.1.linear", "a.1.add", "a.2"]
 
 
 def test_a_layer_argument_is_a_scope_by_its_argument() -> None:

@@ -20,6 +20,11 @@ LOOPS = [
     "a: repeat 3 { repeat 2 { Linear(8) } -> B(8) }",
     "a: repeat 3 { b: repeat 2 { Linear(8) } }",
     "Linear(4) -> repeat 3 { Linear(6) }",
+    "repeat 3 { repeat 3 { Linear(8) } }",
+    "a: repeat 3 { repeat 3 { Linear(8) } }",
+    "a: for k in [8, 9] { repeat 2 { Linear(k) } }",
+    "a: repeat 2 { if true { repeat 2 { Linear(8) } } }",
+    "repeat 3 { for k in [8, 8] { B(8) } }",
 ]
 BLOCK = "block B(n) { h = x -> fc: Linear(n) -> ReLU\n return h -> Linear(8) }\n"
 
@@ -108,3 +113,53 @@ def test_what_flows_in_may_be_another_input_than_the_first(label: str) -> None:
 def test_a_turn_that_gives_its_input_back_does_nothing() -> None:
     text = in_network("output y = x -> repeat 3 { { h = x -> Linear(8)\n return x } } -> ReLU")
     assert [op for _, op in flatten(graph_of(text)).nodes(data="op")] == ["Input", "ReLU"]
+
+
+@pytest.mark.parametrize(
+    ("chain", "count"),
+    [
+        ("repeat 3 { repeat 3 { Linear(8) } }", 9),
+        ("repeat 3 { for k in [8, 8] { repeat 2 { Linear(k) } } }", 12),
+        ("repeat 2 { { repeat 3 { { Linear(8) } } } }", 6),
+        ("a: repeat 3 { repeat 3 { Linear(8) } }", 9),
+        ("a: for k in [8, 9] { repeat 2 { Linear(k) } }", 4),
+        ("a: repeat 2 { if true { repeat 2 { Linear(8) } } }", 4),
+        ("a: { repeat 3 { repeat 3 { Linear(8) } } -> ReLU }", 9),
+        ("repeat 2 { repeat 2 { repeat 2 { repeat 2 { Linear(8) } } } }", 16),
+    ],
+)
+def test_turns_of_turns_are_all_there(chain: str, count: int) -> None:
+    graph = graph_of(in_network(f"output y = x -> {chain}"))
+    assert [op for _, op in flatten(graph).nodes(data="op")].count("Linear") == count
+
+
+def sources(graph: Graph, output: int) -> int:
+    """How many layers an output is behind."""
+    flat = flatten(graph)
+    path, _ = flat.graph["outputs"][output]
+    count = 0
+    while flat.in_edges(path):
+        count += flat.nodes[path]["op"] == "Linear"
+        ((path, _),) = flat.in_edges(path)
+    return count
+
+
+def test_a_value_between_turns_that_is_kept_is_not_in_a_run() -> None:
+    """`ys` holds what flowed between two layers that are one turn each of an inner loop."""
+    body = (
+        "y = x  ys = []\n"
+        "for i in 0..2 { y = y -> repeat 2 as j { if j > 0 { Linear(8) } }  ys = ys + [y] }\n"
+        "output a = ys[0]  output b = ys[1]"
+    )
+    graph = graph_of(in_network(body))
+    assert [sources(graph, 0), sources(graph, 1)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "lengths"), [("x[0], h", [0, 3]), ("x[1], h", [2, 3]), ("h, x[0]", [2, 1])]
+)
+def test_a_turn_that_passes_something_by_is_not_in_a_run(given: str, lengths: list[int]) -> None:
+    turn = f"h = x[1] -> Linear(8) return {given}"
+    body = f"p = (x, x) -> repeat 3 {{ {turn} }} output a = p[0] output b = p[1]"
+    graph = graph_of(in_network(body))
+    assert [sources(graph, 0), sources(graph, 1)] == lengths
