@@ -11,7 +11,7 @@ from addnn_spec.elaborate.chains import Chains
 from addnn_spec.elaborate.names import forbidden, free_name
 from addnn_spec.graph import Buffer, Parameter
 from addnn_spec.ops.base import OperatorError, TensorType
-from addnn_spec.ops.init import Init, check_fits, make_init
+from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -136,23 +136,46 @@ class Declarations(Chains):
         shape = self.sizes(statement.shape, frame)
         self._known_shape(shape, "buffer", name, statement.shape.span)
         value = self.evaluate(statement.value, frame)
-        if not numbers.is_number(value) and not isinstance(value, bool):
-            self._check_values(value, shape, statement)
+        if isinstance(value, int | float):  # one number for all
+            values = self._element(value, statement)
+        else:
+            values = self._elements(value, shape, statement)
         type = TensorType(statement.dtype, shape)
-        self._declare_weight(name, Buffer(value), type, statement, frame)
+        self._declare_weight(name, Buffer(values), type, statement, frame)
 
-    def _check_values(self, value: Value, shape: tuple[Any, ...], statement: ast.Buffer) -> None:
+    def _elements(self, value: Value, shape: tuple[Any, ...], statement: ast.Buffer) -> Any:
+        """The nested values of a buffer, as many as its shape says."""
         if not shape:
-            if not numbers.is_number(value) and not isinstance(value, bool):
-                self.ctx.fail(
-                    "E0207", f"a buffer holds numbers, not {kind_of(value)}", statement.value.span
-                )
-            return
+            return self._element(value, statement)
         if not isinstance(value, tuple) or len(value) != shape[0]:
             has = f"{len(value)} items" if isinstance(value, tuple) else kind_of(value)
             self.ctx.fail(
                 "E0309", f"the values have {has} where the shape says {shape[0]}",
                 statement.value.span,
             )  # fmt: skip
-        for item in value:
-            self._check_values(item, shape[1:], statement)
+        return tuple(self._elements(item, shape[1:], statement) for item in value)
+
+    def _element(self, value: Value, statement: ast.Buffer) -> float | int | bool:
+        """One value of a buffer, as its element type has it: nothing is rounded or converted."""
+        holds = _HOLDS[statement.dtype]
+        if statement.dtype == "bool":
+            if isinstance(value, bool):
+                return value
+        elif numbers.is_number(value):
+            assert isinstance(value, int | float)
+            if statement.dtype == "float" and is_finite(value):
+                return float(value)
+            if statement.dtype == "int" and value == int(value) and -(2**63) <= value < 2**63:
+                return int(value)
+            shown = show(value)
+            self.ctx.fail("E0207", f"this buffer holds {holds}, not {shown}", statement.value.span)
+        self.ctx.fail(
+            "E0207", f"this buffer holds {holds}, not {kind_of(value)}", statement.value.span
+        )
+
+
+_HOLDS = {
+    "float": "numbers within the range of floats",
+    "int": "whole numbers of 64 bits",
+    "bool": "true and false",
+}

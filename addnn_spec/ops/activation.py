@@ -55,6 +55,7 @@ class ReLU(_Elementwise):
     """Rectified linear unit: `max(0, x)`. `[*]` → `[*]`. Nair & Hinton 2010."""
 
     function = "F.relu"
+    in_place = True
     dtypes = ("float", "int")
 
     @classmethod
@@ -66,6 +67,7 @@ class ReLU6(_Elementwise):
     """ReLU cut off at 6: `min(max(0, x), 6)`. `[*]` → `[*]`."""
 
     function = "F.relu6"
+    in_place = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

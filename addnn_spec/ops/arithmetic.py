@@ -110,6 +110,7 @@ class Add(_Binary):
     """
 
     sign = "+"
+    fresh_output = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -156,6 +156,12 @@ class Operator(BaseModel):
     `need_weights=False`. The backend, which knows the uses, appends them to `Invoke`."""
     view: ClassVar[bool] = False
     """The output shares the input's memory (Flatten, Reshape, Select)."""
+    fresh_output: ClassVar[bool] = False
+    """The output is a new tensor that its backward pass does not need (a convolution's): what
+    comes next may overwrite it. A class that computes something else than its base says so anew."""
+    in_place: ClassVar[bool] = False
+    """An activation whose torch function and module take `inplace=True`, and whose backward pass
+    needs its output only: it overwrites a fresh input that nobody else reads."""
     identity_in_eval: ClassVar[bool] = False
     """In evaluation the output is the input (Dropout)."""
     stateful: ClassVar[bool] = False

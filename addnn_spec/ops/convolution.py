@@ -29,6 +29,7 @@ Amounts = NonNegativeInt | tuple[NonNegativeInt, ...]
 class _Windowed(Weighted):
     """What all convolutions share; `dims` is the number of spatial dimensions."""
 
+    fresh_output = True
     dims: ClassVar[int]
 
     out_channels: PositiveInt

@@ -139,6 +139,14 @@ def _bind(
     return given
 
 
+def is_finite(value: float) -> bool:
+    """Whether a number is within the range of floats: a whole one may be too large."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _check(init: str, parameter: Parameter, value: Any) -> None:
     if parameter.choices:
         right = value in parameter.choices
@@ -147,7 +155,7 @@ def _check(init: str, parameter: Parameter, value: Any) -> None:
         right = type(value) is int and value > 0
         wanted = "an integer above 0"
     else:
-        right = type(value) in (int, float) and math.isfinite(value)
+        right = type(value) in (int, float) and is_finite(value)
         wanted = "a finite number"
     if not right:
         raise OperatorError(
@@ -218,5 +226,6 @@ __all__ = [
     "check_fits",
     "constant",
     "init_code",
+    "is_finite",
     "make_init",
 ]

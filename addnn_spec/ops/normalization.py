@@ -45,6 +45,7 @@ class _Channelwise(_Norm):
     """Statistics of each channel; `layouts` are the shapes that it takes."""
 
     stateful = True
+    fresh_output = True
     keyword_only = (*Initialized.keyword_only, "bias")
     layouts: ClassVar[tuple[str, ...]]
 

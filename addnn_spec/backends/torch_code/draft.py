@@ -42,9 +42,10 @@ from addnn_spec.graph import (
     run_name,
 )
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.ops.code import Arg, Call, In, Invoke, Item, Own, Seq, Support
-from addnn_spec.ops.init import init_code
+from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Item, Literal, Own, Seq, Support
+from addnn_spec.ops.init import Init, init_code
 from addnn_spec.passes.unfold import input_types
+from addnn_spec.sizes import Size
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
@@ -96,6 +97,8 @@ class Step:
     """It has multiply-accumulates: one such a statement."""
     fresh: bool = False
     """Its output is a new tensor that its backward pass does not need."""
+    in_place: bool = False
+    """It is a function that can overwrite its input."""
     composite: bool = False
     """It calls a class or a Sequential: a statement of its own."""
     training: bool = False
@@ -271,7 +274,14 @@ class _Drafter:
             code = with_leaves(collapsed(_bind(functional, operands, None), self._lengths))
             if op.creates:
                 code = self._placed(code, node)
-            self._step(node, code, op.result, heavy=_heavy(op, inputs))
+            self._step(
+                node,
+                code,
+                op.result,
+                heavy=_heavy(op, inputs),
+                fresh=op.fresh_output,
+                in_place=op.in_place,
+            )
             return
         if node.module is None:
             self._draft.children.append(operator_child(node.name, op, inputs, node.span))
@@ -284,7 +294,7 @@ class _Drafter:
             bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
-        self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=is_fresh(op))
+        self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=op.fresh_output)
 
     def _pass_on(self, node: Node, operand: Tree) -> None:
         """The input itself: no statement, and the text's name for what was made last."""
@@ -326,6 +336,7 @@ class _Drafter:
         *,
         heavy: bool = False,
         fresh: bool = False,
+        in_place: bool = False,
         composite: bool = False,
         loop: str = "",
     ) -> None:
@@ -347,6 +358,7 @@ class _Drafter:
                 pattern=pattern,
                 heavy=heavy,
                 fresh=fresh,
+                in_place=in_place,
                 composite=composite,
                 training=node.training,
                 loop=loop,
@@ -383,19 +395,18 @@ class _Drafter:
         self._draft.children.append(operator_child(module.name, module.op, inputs, module.span))
 
     def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
-        shape = tuple(Arg(size) for size in node.outputs[0].shape)
-        if isinstance(op, Parameter):
-            function, filled = _beginning(op)
-            inits = () if op.init is None or filled else (init_code(op.init, Own()),)
-            tree: Tree = Call("nn.Parameter", (Arg(Call(function, shape)),))
-            kind = "parameter"
+        shape = node.outputs[0].shape
+        inits: tuple[Code, ...] = ()
+        if isinstance(op, Buffer):
+            tree: Tree = _filled(shape, op.values)
+            kind = "buffer"
         else:
-            dtype = {"float": "torch.float", "int": "torch.long", "bool": "torch.bool"}
-            last = Arg(Name(dtype[node.outputs[0].dtype]), "dtype")
-            tree, inits, kind = Call("torch.tensor", (Arg(op.values), last)), (), "buffer"
-            if shape and not isinstance(op.values, tuple):  # one number for all
-                sizes = Seq(tuple(arg.value for arg in shape))
-                tree = Call("torch.full", (Arg(sizes), Arg(op.values), last))
+            first = _constant(op.init)
+            values = _made("empty", shape) if first is None else _filled(shape, first)
+            tree = Call("nn.Parameter", (Arg(values),))
+            if op.init is not None and first is None:
+                inits = (init_code(op.init, Own()),)
+            kind = "parameter"
         own = Submodule(node.name)
         self._draft.children.append(
             ChildDraft(
@@ -408,16 +419,27 @@ class _Drafter:
         )
 
 
-def _beginning(parameter: Parameter) -> tuple[str, bool]:
-    """The function that makes a parameter's first values, and whether they are the last ones."""
-    if parameter.init is None:
-        return "torch.zeros", True
-    values = [value for _, value in parameter.init.args]
-    for function, number in (("torch.zeros", 0), ("torch.ones", 1)):
-        if parameter.init.name == function[6:] or values == [number]:
-            if parameter.init.name in ("zeros", "ones", "constant"):
-                return function, True
-    return "torch.empty", False
+def _constant(init: Init | None) -> float | None:
+    """The number that fills a parameter, where it begins as one."""
+    if init is None or init.name == "zeros":
+        return 0.0
+    if init.name == "ones":
+        return 1.0
+    return float(dict(init.args)["val"]) if init.name == "constant" else None
+
+
+def _filled(shape: tuple[Size, ...], values: Literal) -> Call:
+    """A tensor of these values: nested tuples of the shape, or one number for all."""
+    if isinstance(values, tuple) or not shape:
+        return Call("torch.tensor", (Arg(values),))
+    if type(values) is float and values in (0, 1):
+        return _made("ones" if values else "zeros", shape)
+    return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
+
+
+def _made(function: str, shape: tuple[Size, ...]) -> Call:
+    """`torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
+    return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))
 
 
 def _element(node: Node) -> str:
@@ -457,11 +479,6 @@ def functional_form(node: Node, inputs: tuple[Any, ...]) -> Tree | None:
     if node.named and op.constructor(*inputs) is not None:
         return None
     return function
-
-
-def is_fresh(op: object) -> bool:
-    """Whether an operator's output is a new tensor that its backward pass does not need."""
-    return isinstance(op, Operator) and type(op).__name__.startswith(("Conv", "BatchNorm"))
 
 
 def _heavy(op: Operator, inputs: tuple[Any, ...]) -> bool:

@@ -1,8 +1,8 @@
 """Activations that overwrite their input: a pass over memory less, where nobody else can see it.
 
-Only a ReLU that alone reads a tensor which was just made, by a convolution, a batch norm or a
-sum: none of these keeps its output for the backward pass. With probes nothing is overwritten,
-since a tap may have kept the tensor.
+Only an activation that can (`in_place`), and that alone reads a tensor which was just made and that
+its maker needs no more (`fresh_output`): the operators' classes say both. With probes nothing is
+overwritten, since a tap may have kept the tensor.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from dataclasses import replace
 from addnn_spec.backends.torch_code.body import Branch, Item
 from addnn_spec.backends.torch_code.draft import Step
 from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value
-from addnn_spec.ops.code import Arg, Call, Infix
-
-_FUNCTIONS = frozenset({"F.relu", "F.relu6"})
-_MODULES = frozenset({"nn.ReLU", "nn.ReLU6"})
+from addnn_spec.ops.code import Arg, Call
 
 
 def module_in_place(tree: Tree) -> Tree:
     """The constructor of an activation that follows a fresh tensor in a chain."""
-    if isinstance(tree, Call) and tree.fn in _MODULES and not tree.args:
-        return Call(tree.fn, (Arg(Leaf(True, "inplace"), "inplace", False),))
-    return tree
+    assert isinstance(tree, Call)
+    return Call(tree.fn, (*tree.args, Arg(Leaf(True, "inplace"), "inplace", False)))
 
 
 def steps_in_place(items: list[Item], counts: Counter[int]) -> None:
@@ -31,7 +27,7 @@ def steps_in_place(items: list[Item], counts: Counter[int]) -> None:
     fresh: set[int] = set()
     for item in items:
         for step in (*item.then, *item.orelse) if isinstance(item, Branch) else (item,):
-            if step.fresh or _is_sum(step):
+            if step.fresh:
                 fresh.update(step.outputs)
     for place, item in enumerate(items):
         if isinstance(item, Branch):
@@ -41,13 +37,9 @@ def steps_in_place(items: list[Item], counts: Counter[int]) -> None:
             items[place] = _in_place(item, fresh, counts)
 
 
-def _is_sum(step: Step) -> bool:
-    return isinstance(step.tree, Infix) and step.tree.op == "+" and step.run is None
-
-
 def _in_place(step: Step, fresh: set[int], counts: Counter[int]) -> Step:
     tree = step.tree
-    if not isinstance(tree, Call) or tree.fn not in _FUNCTIONS or len(tree.args) != 1 or step.run:
+    if not step.in_place or step.run or not isinstance(tree, Call):
         return step
     read = tree.args[0].value
     if not isinstance(read, Value) or read.index not in fresh or counts[read.index] != 1:

@@ -13,11 +13,7 @@ from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
-from addnn_spec.backends.torch_code.draft import (
-    Emission,
-    is_fresh,
-    operator_module,
-)
+from addnn_spec.backends.torch_code.draft import Emission, operator_module
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.names import is_plain
@@ -88,12 +84,12 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
         fed = node.inputs[:1] == (current,) and not any(node.inputs[1:])
         if not fed or len(node.outputs) != 1 or "." in node.name or node.module:
             return None
-        tree = _module(graph, node, forms, emission)
+        op = node.op
+        overwrites = fresh and not emission.probes and node.times == 1
+        tree = _module(graph, node, forms, emission, overwrites=overwrites)
         if tree is None:
             return None
-        if fresh and not emission.probes and node.times == 1:
-            tree = module_in_place(tree)
-        fresh = is_fresh(node.op)
+        fresh = isinstance(op, Operator) and op.fresh_output
         elements.append(Element(node.name, Spanned(tree, node.span), node.times))
         current = Ref(node.id)
     names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]
@@ -150,7 +146,10 @@ def module_list(elements: Sequence[Element]) -> Tree:
     return Call("nn.ModuleList", (Arg(Seq(items, True)),))
 
 
-def _module(graph: Graph, node: Node, forms: Forms, emission: Emission) -> Tree | None:
+def _module(
+    graph: Graph, node: Node, forms: Forms, emission: Emission, *, overwrites: bool
+) -> Tree | None:
+    """The constructor of a child; `overwrites`: its input is fresh, and nobody else's."""
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
         hidden = form.ports or node.bound_modules or form.listed or form.lists
@@ -163,6 +162,8 @@ def _module(graph: Graph, node: Node, forms: Forms, emission: Emission) -> Tree 
     if tree is None or not plain:
         return None
     emission.need(*node.op.support)
+    if overwrites and node.op.in_place:
+        tree = module_in_place(tree)
     return initialized(tree, node.op, types, emission)
 
 

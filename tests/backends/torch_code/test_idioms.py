@@ -75,8 +75,7 @@ def test_parameters_begin_as_zeros_or_ones() -> None:
         "self.a = nn.Parameter(torch.zeros(8))",
         "self.b = nn.Parameter(torch.ones(8))",
         "self.c = nn.Parameter(torch.ones(8))",
-        "self.d = nn.Parameter(torch.empty(8))",
-        "nn.init.constant_(self.d, 0.5)",
+        "self.d = nn.Parameter(torch.full((8,), 0.5))",
     ]
 
 
