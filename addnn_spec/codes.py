@@ -96,6 +96,7 @@ CODES: dict[str, str] = {
     "E0612": "data that do not fit",
     "E0613": "runs that cannot be compared",
     "E0614": "probing cannot be carried out",
+    "E0615": "a key map that does not fit the weights",
     # E07: emission
     "E0701": "something that has no PyTorch source",
     # E09: the compiler itself

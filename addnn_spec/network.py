@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,9 @@ from addnn_spec.passes.summary import Summary, summarize
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from addnn_spec.runtime.keymap import Keys
+    from addnn_spec.runtime.weights import Weights
 
 
 class Network:
@@ -61,17 +63,21 @@ class Network:
 
     def build(
         self,
-        weights: str | Path | Mapping[str, Any] | None = None,
+        weights: Weights | None = None,
         *,
+        keys: Keys | None = None,
         freeze: str | None = None,
         new_head: bool = False,
         probes: bool = False,
     ) -> nn.Module:
         """The live `torch.nn.Module` of the emitted source.
 
-        `weights` is a `.safetensors` file, a `.pt` or `.pth` state dict, or a mapping. `new_head`
-        leaves a last layer of another size as it was initialised. `freeze` is a pattern of paths
-        (`layer[1-3].*`): their parameters are not trained, and their norms stay in evaluation mode.
+        `weights` is a file (`.safetensors`, or a state dict that torch saved), a folder with one,
+        an index of shards, or a mapping. `keys` maps their names to the network's: patterns and
+        what stands in their place (`{"encoder.*": "layers.*"}`), a file of such, or a packaged
+        map's name. `new_head` leaves a last layer of another size as it was initialised. `freeze`
+        is a pattern of paths (`layer[1-3].*`): their parameters are not trained, and their norms
+        stay in evaluation mode.
 
         Raises `DiagnosticError` where the weights do not fit; both sides are listed.
         """
@@ -80,7 +86,9 @@ class Network:
 
         source = self.source(probes=probes)
         with as_diagnostics():
-            return build_module(source, self.name, weights, freeze=freeze, new_head=new_head)
+            return build_module(
+                source, self.name, weights, keys=keys, freeze=freeze, new_head=new_head
+            )
 
     def draw(self, path: str | Path | None = None) -> str:
         """The drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.data import data_options, device_options, request
+from addnn_spec.cli.data import data_options, device_options, request, weights_options
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import INTERRUPTED, OK
 from addnn_spec.cli.packages import require
@@ -19,7 +19,7 @@ from addnn_spec.files import write_atomic
 
 @click.command()
 @click.argument("spec", type=Spec())
-@click.option("--weights", type=click.Path(path_type=Path), help="A .safetensors, .pt or .pth.")
+@weights_options
 @data_options
 @click.option("--gamma", type=click.FloatRange(0.0), required=True, help="The largest error.")
 @click.option(

@@ -73,6 +73,13 @@ data_options = all_of(
 )  # fmt: skip
 """Options of a command that reads data; `request` takes their values."""
 
+weights_options = all_of(
+    click.option("--weights", type=click.Path(path_type=Path),
+                 help="A .safetensors, .pt, .pth, .bin or .ckpt file; an index; a folder."),
+    click.option("--keys", metavar="MAP", help="A key map: a .toml file, or a packaged one."),
+)  # fmt: skip
+"""Options of a command that takes weights; `request` takes `keys`."""
+
 device_options = all_of(
     click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N",
                  help="Where the network and the searches run."),
@@ -102,7 +109,8 @@ def request(
     output: Path | None = None,
     **settings: Any,
 ) -> Request:
-    """What is asked of the probe, from the values of `data_options` and `device_options`.
+    """What is asked of the probe, from the values of `data_options`, `device_options`
+    and `weights_options`.
 
     `settings` are further ones of `runtime.probing.Settings`.
     """
@@ -124,6 +132,7 @@ def request(
         ),
         output=output,
         fresh=True,
+        keys=given.get("keys"),
         announce=announce,
         progress=progress,
     )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from addnn_spec.cli.data import data_options, device_options, normalisation_option, request
+from addnn_spec.cli.data import (
+    data_options,
+    device_options,
+    normalisation_option,
+    request,
+    weights_options,
+)
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import INTERRUPTED, OK
 from addnn_spec.cli.packages import require
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command("probe")
 @click.argument("spec", type=Spec())
-@click.option("--weights", type=click.Path(path_type=Path), help="A .safetensors, .pt or .pth.")
+@weights_options
 @data_options
 @click.option(
     "--nodes",

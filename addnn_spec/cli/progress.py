@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from addnn_spec.runtime.probing import Prober
     from addnn_spec.runtime.record import PlanRecord
+
+
+@contextmanager
+def _told_notes(console: Console) -> Iterator[None]:
+    """What loading weights has put right, as notes."""
+    from addnn_spec.runtime.errors import WeightsNote
+
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, WeightsNote):
+            console.print(f"note: {message}", highlight=False, markup=False, soft_wrap=True)
+        else:
+            others(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", WeightsNote)
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
@@ -26,7 +48,7 @@ def shown_progress() -> Iterator[
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
     quiet = not console.is_terminal or os.environ.get("RANK", "0") != "0"
-    with Progress(*columns, console=console, disable=quiet) as bar:
+    with Progress(*columns, console=console, disable=quiet) as bar, _told_notes(bar.console):
         task = bar.add_task("probing", total=1.0)
 
         def announce(prober: Prober, plan: PlanRecord, notes: Sequence[str]) -> None:

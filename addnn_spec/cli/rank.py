@@ -54,10 +54,10 @@ def rank(
 ) -> int:
     """Rank networks by the index of their features on train.
 
-    MODELS.toml has one [[model]] for each: net, and perhaps name, network, weights, size, channels,
-    layout, mean, std, node. Features are the input of the last run of Linear, activation, norm and
-    dropout before the main output, unless node says another. Networks of one place do not differ by
-    more than two standard errors of the paired difference.
+    MODELS.toml has one [[model]] for each: net, and perhaps name, network, weights, keys, size,
+    channels, layout, mean, std, node. Features are the input of the last run of Linear, activation,
+    norm and dropout before the main output, unless node says another. Networks of one place do not
+    differ by more than two standard errors of the paired difference.
 
     Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
     """

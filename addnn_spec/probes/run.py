@@ -33,6 +33,7 @@ from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.refusals import as_diagnostics
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.keymap import Keys
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
 from addnn_spec.runtime.placing import Place, device_errors, own_device
 from addnn_spec.runtime.preparing import Expected, Preparation
@@ -50,7 +51,7 @@ from addnn_spec.runtime.record import (
 from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.shards import Exchange, join
 from addnn_spec.runtime.taps import is_probed
-from addnn_spec.runtime.weights import load_weights
+from addnn_spec.runtime.weights import Weights, load_weights
 from addnn_spec.sizes import symbols
 
 INITIALISED = "as initialised"
@@ -64,8 +65,8 @@ class Request:
 
     `before` is an earlier run: if it was of the same network and data, taken in the same way, what
     stands in it is not measured again. `fresh` says of a live module that it has just been made:
-    without weights its parameters are nobody's. `announce` gets the plan, and what must be known
-    of the run, before the start.
+    without weights its parameters are nobody's. `keys` maps the names of weights to those of the
+    network. `announce` gets the plan, and what must be known of the run, before the start.
     """
 
     nodes: tuple[str, ...] = ("layers",)
@@ -77,6 +78,7 @@ class Request:
     output: Path | None = None
     before: RunRecord | None = None
     fresh: bool = False
+    keys: Keys | None = None
     announce: Callable[[Prober, PlanRecord, Sequence[str]], None] = lambda prober, plan, notes: None
     progress: Progress = lambda share, what: None
 
@@ -86,7 +88,8 @@ def probe(
     *,
     train: Any,
     test: Any = None,
-    weights: str | Path | Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
+    keys: Keys | None = None,
     nodes: str | Sequence[str] = "layers",
     samples: int = 2000,
     seed: int = 0,
@@ -117,6 +120,7 @@ def probe(
     `network` is a spec's file or a packaged network's name, a loaded `Network`, or any `nn.Module`:
     there hooks see submodules alone, unless it was emitted with `--probes`. `train` and `test` are
     what `open_data` takes: a bundled set's name, a path, a Dataset, or a pair (x, y) of arrays.
+    `weights` and `keys` are what `Network.build` takes; a live module gets them in a copy.
     `samples` are drawn of each, balanced by class. `nodes` chooses: `layers`, `blocks`, `all`, or
     patterns of paths. `normalize` divides each feature by its standard deviation on train; `sketch`
     folds wider nodes to so many values, and says how far that is off. `budget` is in bytes.
@@ -156,6 +160,7 @@ def probe(
         preparation,
         settings,
         None if output is None else Path(output),
+        keys=keys,
     )
     return run_probe(network, train, test, weights, request)
 
@@ -176,7 +181,7 @@ def run_probe(
     network: Network | nn.Module | str | Path,
     train: Any,
     test: Any,
-    weights: str | Path | Mapping[str, Any] | None,
+    weights: Weights | None,
     request: Request,
     *,
     settings: tuple[str, ...] = (),
@@ -198,7 +203,7 @@ class _Runner:
         network: Network | nn.Module | str | Path,
         train: Any,
         test: Any,
-        weights: str | Path | Mapping[str, Any] | None,
+        weights: Weights | None,
         request: Request,
         settings: tuple[str, ...],
         exchange: Exchange,
@@ -235,20 +240,18 @@ class _Runner:
         self.notes = [*self.prober.notes]
         self.saved = time.monotonic()
 
-    def _built(self, network: Network, weights: str | Path | Mapping[str, Any] | None) -> nn.Module:
+    def _built(self, network: Network, weights: Weights | None) -> nn.Module:
         """The live module; without weights as `seed` initialises it."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(self.request.seed)
-            return network.build(weights, probes=True)
+            return network.build(weights, keys=self.request.keys, probes=True)
 
-    def _loaded(
-        self, module: nn.Module, weights: str | Path | Mapping[str, Any] | None
-    ) -> nn.Module:
+    def _loaded(self, module: nn.Module, weights: Weights | None) -> nn.Module:
         """A live module, or a copy of it with other weights."""
-        if weights is None:
+        if weights is None and self.request.keys is None:
             return module
         copied = deepcopy(module)
-        load_weights(copied, weights)
+        load_weights(copied, weights, keys=self.request.keys)
         return copied
 
     def _feed(self, train: Any, test: Any) -> Feed:
@@ -290,7 +293,7 @@ class _Runner:
         return dims
 
     def _network_record(
-        self, weights: str | Path | Mapping[str, Any] | None, settings: tuple[str, ...], live: bool
+        self, weights: Weights | None, settings: tuple[str, ...], live: bool
     ) -> NetworkRecord:
         network = self.network
         name = network.name if isinstance(network, Network) else type(network).__name__

@@ -21,7 +21,8 @@ class Model(BaseModel):
     """One network: its spec and weights, the images it wants, and the node of its features.
 
     `net` is a packaged network's name or a .net file, in Python also a loaded `Network` or a live
-    `nn.Module`. `size` scales the shorter side of images to it and takes the middle square. `node`
+    `nn.Module`. `keys` maps the names of `weights`: a file, a packaged map's name, or a table.
+    `size` scales the shorter side of images to it and takes the middle square. `node`
     overrides the feature node.
     """
 
@@ -31,6 +32,7 @@ class Model(BaseModel):
     name: str = ""
     network: str | None = None
     weights: str | None = None
+    keys: str | dict[str, str | dict[str, str | bool]] | None = None
     size: int | None = Field(default=None, ge=1)
     channels: int | None = Field(default=None, ge=1)
     layout: Literal["auto", "NHWC", "NCHW"] = "auto"
@@ -99,13 +101,13 @@ def _validated(table: Mapping[str, Any], name: str) -> tuple[Model, ...]:
 
 
 def _no_models(name: str, reason: str) -> DiagnosticError:
-    help = "each [[model]] has net, and may have name, network, weights, size, channels, layout, "
+    help = "each [[model]] has net, and may have name, network, weights, keys, size, channels, "
     return DiagnosticError(
         Diagnostic(
             "E0607",
             f"{name} is no list of models",
             notes=(reason,),
-            help=f"{help}mean, std, node",
+            help=f"{help}layout, mean, std, node",
         )
     )
 
@@ -114,4 +116,7 @@ def _placed(model: Model, folder: Path) -> Model:
     assert isinstance(model.net, str)
     net = str(folder / model.net) if (folder / model.net).is_file() else model.net
     weights = model.weights if model.weights is None else str(folder / model.weights)
-    return model.model_copy(update={"net": net, "weights": weights})
+    keys = model.keys
+    if isinstance(keys, str) and (folder / keys).is_file():
+        keys = str(folder / keys)
+    return model.model_copy(update={"net": net, "weights": weights, "keys": keys})

@@ -149,6 +149,7 @@ def _measured(
         request,
         nodes=(model.node or "features",),
         preparation=model.preparation,
+        keys=model.keys,
         settings=replace(request.settings, order=2, measures=measures),
         output=None,
         before=None if before is None else before.run,

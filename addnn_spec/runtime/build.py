@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from hashlib import sha256
 from importlib.abc import ExecutionLoader
 from importlib.util import module_from_spec, spec_from_loader
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from torch import nn
 
 from addnn_spec.runtime.freeze import freeze_parameters
-from addnn_spec.runtime.weights import load_weights
+from addnn_spec.runtime.keymap import Keys
+from addnn_spec.runtime.weights import Weights, load_weights
 
 
 class SourceLoader(ExecutionLoader):
@@ -55,23 +53,23 @@ def import_source(source: str, network: str) -> ModuleType:
 def build_module(
     source: str,
     network: str,
-    weights: str | Path | Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
     *,
+    keys: Keys | None = None,
     freeze: str | None = None,
     new_head: bool = False,
 ) -> nn.Module:
     """The live module of a network's emitted source, with weights.
 
-    `weights` is a `.safetensors` file, a `.pt` or `.pth` state dict, or a mapping of tensors.
-    `new_head` leaves last layers of another size as they were initialised. `freeze` is a pattern
-    over the parameters' names (`layer[1-3].*`): they are not trained, and norms among them keep
-    their running statistics.
+    `weights` is what `load_weights` takes, and `keys` maps their names. `new_head` leaves last
+    layers of another size as they were initialised. `freeze` is a pattern over the parameters'
+    names (`layer[1-3].*`): they are not trained, and norms among them keep their running
+    statistics.
 
     Raises `RuntimeRefusal`: as `load_weights` and `freeze_parameters` do.
     """
     module: nn.Module = getattr(import_source(source, network), network)()
-    if weights is not None:
-        load_weights(module, weights, new_head=new_head)
+    load_weights(module, weights, keys=keys, new_head=new_head)
     if freeze is not None:
         freeze_parameters(module, freeze)
     return module

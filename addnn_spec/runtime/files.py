@@ -1,56 +1,109 @@
-"""Files of weights, read as data: nothing in them is ever run."""
+"""A file of weights, read as data: nothing in it is ever run.
+
+What a file says of itself is held against its size before anything of it is unpacked: a small file
+cannot ask for much memory or time.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from addnn_spec.runtime.errors import WeightsError
 
-_LONGEST_HEADER = 100_000_000
+_LONGEST_HEADER = 10_000_000
+"""Of safetensors: about 100,000 tensors. One of a large language model has some thousands."""
+_LONGEST_PICKLE = 10_000_000
+_MOST_RECORDS = 100_000
 _SAFE_TORCH = (2, 10)
 _REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 
 
-def read_weights(path: Path) -> Mapping[str, Any]:
-    """What a `.safetensors`, `.pt` or `.pth` file holds, on the CPU.
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds: values by key, and keys that stand for others (tied weights)."""
+
+    values: Mapping[str, Any]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_file(path: Path) -> Stored:
+    """What a `.safetensors` file, or one that torch saved, holds, on the CPU.
+
+    The tensors of a safetensors file are read when they are asked for.
 
     Raises `WeightsError`: E0601 if it cannot be read, E0603 if it is not what its name says, E0606
     if it could run code.
     """
-    readers: dict[str, Callable[[Path], Mapping[str, Any]]] = {
-        ".safetensors": _read_safetensors,
-        ".pt": _read_torch,
-        ".pth": _read_torch,
-    }
-    reader = readers.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise WeightsError(
             "E0603",
             f"{path.name} is no file of weights that can be read",
-            help=f"it can be {', '.join(readers)}",
+            help=f"it can be {', '.join(READERS)}, an index of shards (.index.json), or a folder "
+            "with such files",
         )
     try:
         with path.open("rb") as file:
             file.read(1)
         return reader(path)
-    except OSError as error:
-        raise WeightsError("E0601", f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise unreadable(path, error) from error
 
 
-def _read_safetensors(path: Path) -> Mapping[str, Any]:
+def unreadable(path: Path, error: Exception) -> WeightsError:
+    """The refusal of a file that the system does not give."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return WeightsError("E0601", f"{path} cannot be read: {reason or error}")
+
+
+class _Safetensors(Mapping[str, Tensor]):
+    """The tensors of a safetensors file."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        opened: Any = safe_open
+        self._file = opened(path, framework="pt", device="cpu")
+        self._keys = dict.fromkeys(self._file.keys())
+        self.metadata: Mapping[str, str] = self._file.metadata() or {}
+
+    def __getitem__(self, key: str) -> Tensor:
+        if key not in self._keys:
+            raise KeyError(key)
+        found: Tensor = self._file.get_tensor(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _read_safetensors(path: Path) -> Stored:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     _check_header(path)
     try:
-        return load_file(path, device="cpu")
+        found = _Safetensors(path)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _not(path, "safetensors", str(error)) from error
+        raise not_what(path, "safetensors", str(error)) from error
+    aliases = {
+        alias: kept
+        for alias, kept in found.metadata.items()
+        if alias not in found and kept in found  # of `save_model`: tied weights are kept once
+    }
+    return Stored(found, aliases)
 
 
 def _check_header(path: Path) -> None:
@@ -59,15 +112,17 @@ def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(9)
     if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
-        raise _not(path, "safetensors", "it begins as a pickle does")
+        raise not_what(path, "safetensors", "it begins as a pickle does")
     length = int.from_bytes(start[:8], "little")
     if len(start) < 9 or length > size - 8:
-        raise _not(path, "safetensors", "it is cut off, or states a length that it does not have")
+        raise not_what(
+            path, "safetensors", "it is cut off, or states a length that it does not have"
+        )
     if length > _LONGEST_HEADER:
-        raise _not(path, "safetensors", f"its header has more than {_LONGEST_HEADER:,} bytes")
+        raise not_what(path, "safetensors", f"its header has more than {_LONGEST_HEADER:,} bytes")
 
 
-def _read_torch(path: Path) -> Mapping[str, Any]:
+def _read_torch(path: Path) -> Stored:
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < _SAFE_TORCH:
         raise WeightsError(
@@ -75,6 +130,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
             f"torch {torch.__version__} does not read {path.suffix} files safely",
             help="use torch 2.10 or newer, or a .safetensors file",
         )
+    _check_archive(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -82,8 +138,31 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
     except Exception as error:
         raise _refused(path, str(error)) from error
     if not isinstance(found, Mapping):
-        raise _not(path, "a state dict", f"it holds {type(found).__name__}")
-    return found
+        raise not_what(path, "a state dict", f"it holds {type(found).__name__}")
+    return Stored(found)
+
+
+def _check_archive(path: Path) -> None:
+    """A zip archive must unpack to what it has: torch stores, it does not compress."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return  # the format before torch 1.6: a pickle, and tensors as they are
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise not_what(path, "a state dict", str(error)) from error
+    unpacked = sum(record.file_size for record in records)
+    if unpacked > size:
+        reason = f"it has {size:,} bytes, and would unpack to {unpacked:,}"
+        raise not_what(path, "a state dict", reason)
+    if len(records) > _MOST_RECORDS:
+        reason = f"it has {len(records):,} records: {_MOST_RECORDS:,} are the most"
+        raise not_what(path, "a state dict", reason)
+    if any(r.filename.endswith(".pkl") and r.file_size > _LONGEST_PICKLE for r in records):
+        reason = f"its list of tensors has more than {_LONGEST_PICKLE:,} bytes"
+        raise not_what(path, "a state dict", reason)
 
 
 def _refused(path: Path, reason: str) -> WeightsError:
@@ -96,9 +175,21 @@ def _refused(path: Path, reason: str) -> WeightsError:
             f"{path.name} holds more than tensors: {name[1] if name else 'code'} would be run",
             help="save model.state_dict(), best as .safetensors, and not the module",
         )
-    return _not(path, "a state dict", said)
+    return not_what(path, "a state dict", said)
 
 
-def _not(path: Path, what: str, reason: str) -> WeightsError:
+def not_what(path: Path, what: str, reason: str) -> WeightsError:
+    """The refusal of a file that is not what its name says."""
     first = next(iter(reason.splitlines()), "")[:200]
-    return WeightsError("E0603", f"{path.name} is not {what}: {first}")
+    shown = first if first.isprintable() else ascii(first)
+    return WeightsError("E0603", f"{path.name} is not {what}: {shown}")
+
+
+READERS: dict[str, Callable[[Path], Stored]] = {
+    ".safetensors": _read_safetensors,
+    ".pt": _read_torch,
+    ".pth": _read_torch,
+    ".bin": _read_torch,
+    ".ckpt": _read_torch,
+}
+"""How a file is read, by the end of its name."""

@@ -2,163 +2,272 @@
 
 A file is data here: `.safetensors`, or a state dict that `torch.load(weights_only=True)` reads. Its
 tensors must be those of the network, all of them, with their shapes; what differs is listed from
-both sides.
+both sides. What training and saving put around them (a wrapper, a prefix, a copy of a tied weight)
+is taken off, and told.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from addnn_spec.runtime.checkpoint import read_checkpoint
 from addnn_spec.runtime.errors import WeightsError, WeightsNote
-from addnn_spec.runtime.files import read_weights
+from addnn_spec.runtime.files import Stored
+from addnn_spec.runtime.keymap import KeyMap, Keys, Renamed, read_keymap
+from addnn_spec.runtime.misfit import Difference, compare, misfit, shown
 
-_WRAPPERS = ("state_dict", "model", "model_state_dict")
-_LISTED = 12
-_COMPARED = 500
-_LONGEST = 120
+Weights = str | Path | Mapping[str, Any]
+"""A file or a folder, or a state dict."""
+
+_WRAPPERS = (
+    "state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema",
+    "state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights",
+    "params",
+)  # fmt: skip
+"""What training code calls a state dict in a larger file; averaged weights are taken first."""
+_WRAPPED = ("module.", "_orig_mod.")
+"""What `DataParallel` and `torch.compile` put before every name."""
+_DEEPEST = 8
+_COPIES = 1_000
+_SHOWN_COPIES = 3
+
+
+class Given(Mapping[str, Tensor]):
+    """Weights by the names that they get in the network; read when they are asked for."""
+
+    def __init__(self, stored: Stored, file: str) -> None:
+        names = {**{key: key for key in stored.values}, **stored.aliases}
+        self.placed = {name: Renamed(origin) for name, origin in names.items()}
+        self.file = file
+        self._values = stored.values
+        self._read: dict[str, Tensor] = {}
+        for name in self.placed:
+            named: object = name
+            if not isinstance(named, str):
+                raise _no_state_dict(file, name, "no name")
+
+    def __getitem__(self, key: str) -> Tensor:
+        place = self.placed[key]
+        if place.origin not in self._read:
+            self._read[place.origin] = self._tensor(place.origin)
+        value = self._read[place.origin]
+        if not place.transposed:
+            return value
+        if value.ndim != 2:
+            message = f"the key map transposes {shown(place.origin)}, which is no matrix"
+            raise WeightsError("E0615", f"{message}: it has {value.ndim} dimensions")
+        return value.T
+
+    def _tensor(self, origin: str) -> Tensor:
+        value = self._values[origin]
+        if not isinstance(value, Tensor):
+            raise _no_state_dict(self.file, origin, f"{type(value).__name__}, no tensor")
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise _no_state_dict(self.file, origin, "no plain tensor of values")
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.placed)
+
+    def __len__(self) -> int:
+        return len(self.placed)
+
+    def add(self, key: str, value: Tensor) -> None:
+        """Give a value that the file does not have."""
+        self.placed[key] = Renamed(key)
+        self._read[key] = value
+
+    def drop(self, key: str) -> None:
+        """Leave a value out."""
+        del self.placed[key]
+
+    def without(self, prefix: str) -> None:
+        """Take a prefix off every name."""
+        self.placed = {name.removeprefix(prefix): place for name, place in self.placed.items()}
+
+    def mapped(self, keys: KeyMap) -> None:
+        """Apply a key map."""
+        self.placed = {
+            new: Renamed(self.placed[place.origin].origin, place.transposed)
+            for new, place in keys.applied(self.placed, self.file).items()
+        }
 
 
 def load_weights(
-    module: nn.Module, weights: str | Path | Mapping[str, Any], *, new_head: bool = False
+    module: nn.Module, weights: Weights | None, *, keys: Keys | None = None, new_head: bool = False
 ) -> None:
     """Load weights into a module, strictly.
 
-    A wrapper (`{"state_dict": …}`) and a `module.` prefix are taken off, with a `WeightsNote`. With
-    `new_head`, layers whose tensors differ in the number of outputs alone, nothing behind them
-    being different, stay as they are; a `WeightsNote` names them.
+    `weights` is a file, a folder with one, an index of shards, or a mapping; without any the module
+    stays as it is. `keys` maps the names
+    of the file to those of the module: see `keymap`. A wrapper (`{"state_dict": …}`), a prefix that
+    all names have, and copies of tied weights are taken off, with a `WeightsNote`. With `new_head`,
+    layers whose tensors differ in the number of outputs alone, nothing behind them being different,
+    stay as they are; a `WeightsNote` names them.
 
     Raises `WeightsError`: E0601 for a file that cannot be read, E0603 for one that holds something
-    else, E0606 for one that could run code, E0604 and E0605 for weights that do not fit.
+    else, E0606 for one that could run code, E0604 and E0605 for weights that do not fit, E0615 for
+    a key map that does not.
     """
+    if weights is None:
+        if keys is not None:
+            raise WeightsError("E0615", "there is a key map, and no weights for it")
+        return
     notes: list[str] = []
     if isinstance(weights, Mapping):
-        found, name = weights, "the mapping"
+        stored, name = Stored(weights), "the mapping"
     else:
         path = Path(weights)
-        found, name = read_weights(path), path.name
-    given = _tensors(_unwrapped(found, notes), name)
+        stored, name = read_checkpoint(path), path.name or str(path)
     wanted = module.state_dict()
-    given = _without_prefix(given, wanted, notes)
+    given = Given(_unwrapped(stored, notes), name)
+    _rename(given, wanted, None if keys is None else read_keymap(keys), notes)
     _fill_counters(given, wanted, notes)
-    difference = _compare(given, wanted)
+    difference = compare(given, wanted)
+    _settle_ties(given, difference, notes)
     if new_head and difference.heads and difference.only_heads:
         for key in difference.other_shape:
-            del given[key]
+            given.drop(key)
         notes.append(f"new, as initialised: {', '.join(difference.heads)}")
     elif difference:
-        raise _misfit(difference, name, type(module).__name__)
+        raise misfit(difference, name, type(module).__name__)
     _note_conversions(given, wanted, notes)
-    module.load_state_dict(given, strict=False)
+    module.load_state_dict(dict(given), strict=False)
     for note in notes:
         warnings.warn(f"{name}: {note}", WeightsNote, stacklevel=4)  # of `Network.build`
 
 
-def _unwrapped(found: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    for key in _WRAPPERS:
-        inner = found.get(key)
-        if isinstance(inner, Mapping):
-            notes.append(f"the weights stand in its {key!r}")
-            return inner
-    return found
+def _unwrapped(stored: Stored, notes: list[str]) -> Stored:
+    """The state dict in what training code saved around it."""
+    within: list[str] = []
+    others: list[str] = []
+    while len(within) < _DEEPEST and (
+        found := [k for k in _WRAPPERS if _is_table(stored.values, k)]
+    ):
+        within.append(found[0])
+        others += found[1:]
+        stored = Stored(stored.values[found[0]])
+    if within:
+        beside = f" (it has {', '.join(map(repr, others))}, too)" if others else ""
+        notes.append(f"the weights stand in its {'.'.join(within)!r}{beside}")
+    return stored
 
 
-def _tensors(found: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    for key, value in found.items():
-        named: object = key
-        if not isinstance(named, str) or not isinstance(value, Tensor):
-            raise WeightsError(
-                "E0603",
-                f"{name} is no state dict: {ascii(key)[:80]} is {type(value).__name__}, no tensor",
-                help="save model.state_dict()",
-            )
-    return dict(found)
+def _is_table(values: Mapping[str, Any], key: str) -> bool:
+    """Whether tensors, or again a table of them, stand under a key."""
+    inner = values.get(key)
+    return isinstance(inner, Mapping) and any(
+        isinstance(value, Tensor) or name in _WRAPPERS for name, value in inner.items()
+    )
 
 
-def _without_prefix(
-    given: dict[str, Tensor], wanted: Mapping[str, Tensor], notes: list[str]
-) -> dict[str, Tensor]:
-    """Without the `module.` that a parallel wrapper puts before every name."""
-    prefix = "module."
-    if not given or not all(key.startswith(prefix) for key in given):
-        return given
-    if any(key.startswith(prefix) for key in wanted):
-        return given
-    notes.append(f"its names begin with {prefix!r}: taken off")
-    return {key.removeprefix(prefix): value for key, value in given.items()}
-
-
-def _fill_counters(
-    given: dict[str, Tensor], wanted: Mapping[str, Tensor], notes: list[str]
+def _rename(
+    given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | None, notes: list[str]
 ) -> None:
+    """Give the tensors the names that the network has for them."""
+    prefix = _wrapped_prefix(given, wanted, keys)
+    given.without(prefix)
+    if keys is not None:
+        given.mapped(keys)
+    common = _common_prefix(given, wanted)
+    given.without(common)
+    if prefix or common:
+        notes.append(f"its names begin with {prefix + common!r}: taken off")
+
+
+def _wrapped_prefix(given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | None) -> str:
+    """The `module.` and `_orig_mod.` before every name, which no layer of the network has."""
+    names, prefix = list(given), ""
+    if "n_averaged" in given and "n_averaged" not in wanted:  # of torch's AveragedModel
+        names.remove("n_averaged")
+        if names and all(name.startswith("module.") for name in names):
+            given.drop("n_averaged")
+        else:
+            return ""
+    while names:
+        found = next((p for p in _WRAPPED if all(n.startswith(p, len(prefix)) for n in names)), "")
+        taken = any(key.startswith(found) for key in wanted)
+        if not found or taken or (keys is not None and keys.mentions(found)):
+            break
+        prefix += found
+    return prefix
+
+
+def _common_prefix(given: Given, wanted: Mapping[str, Tensor]) -> str:
+    """Any prefix of all names, dots included, without which more of them are the network's."""
+    parts = next(iter(given), "").split(".")[:-1][:_DEEPEST]
+    best, most = "", sum(name in wanted for name in given)
+    for depth in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:depth]) + "."
+        if not all(name.startswith(prefix) for name in given):
+            break
+        fitting = sum(name[len(prefix) :] in wanted for name in given)
+        if fitting > most:
+            best, most = prefix, fitting
+    return best
+
+
+def _fill_counters(given: Given, wanted: Mapping[str, Tensor], notes: list[str]) -> None:
     """Norms' counters of batches, which old files lack and torch does not insist on."""
-    missing = [k for k in wanted if k.endswith("num_batches_tracked") and k not in given]
-    if missing and any(key.endswith("running_mean") for key in given):
-        for key in missing:
-            if key.replace("num_batches_tracked", "running_mean") in given:
-                given[key] = torch.zeros_like(wanted[key])
+    counter, mean = "num_batches_tracked", "running_mean"
+    missing = [key for key in wanted if key.endswith(counter) and key not in given]
+    filled = [key for key in missing if key.removesuffix(counter) + mean in given]
+    for key in filled:
+        given.add(key, torch.zeros_like(wanted[key]))
+    if filled:
         notes.append("norms' counters of batches are missing: set to 0")
 
 
-@dataclass
-class _Difference:
-    """Where weights and network differ: by key, what is given and what is wanted."""
-
-    missing: dict[str, Tensor] = field(default_factory=dict)
-    unexpected: dict[str, Tensor] = field(default_factory=dict)
-    other_shape: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    other_kind: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.missing or self.unexpected or self.other_shape or self.other_kind)
-
-    @property
-    def only_heads(self) -> bool:
-        """Whether nothing differs but numbers of outputs.
-
-        Any other layer with another number of outputs makes one behind it differ in its inputs.
-        """
-        return not (self.missing or self.unexpected or self.other_kind) and all(
-            given.ndim == wanted.ndim and given.shape[1:] == wanted.shape[1:] and given.ndim > 0
-            for given, wanted in self.other_shape.values()
-        )
-
-    @property
-    def heads(self) -> list[str]:
-        """The layers whose tensors have another shape."""
-        return list(dict.fromkeys(key.rpartition(".")[0] or key for key in self.other_shape))
+def _settle_ties(given: Given, found: Difference, notes: list[str]) -> None:
+    """Tied weights: torch saves them under each of their names, others under one."""
+    shared = {_place(found.wanted[key]) for key in found.wanted if key in given}
+    found.missing = [key for key in found.missing if _place(found.wanted[key]) not in shared]
+    if not found.unexpected or len(found.unexpected) > _COPIES:
+        return
+    kept: dict[tuple[object, ...], dict[str, Tensor]] = {}
+    for key in found.wanted:
+        if key in given:
+            kept.setdefault(_form(given[key]), {})[key] = given[key]
+    copies: dict[str, str] = {}
+    for key in found.unexpected:
+        same = _copied(given[key], kept.get(_form(given[key]), {}))
+        if same is not None:
+            copies[key] = same
+    found.unexpected = [key for key in found.unexpected if key not in copies]
+    for key in copies:
+        given.drop(key)
+    told = [f"{shown(key)} is {shown(same)}" for key, same in copies.items()]
+    more = f" and {len(told) - _SHOWN_COPIES} more" if len(told) > _SHOWN_COPIES else ""
+    if told:
+        notes.append(f"tied: {', '.join(told[:_SHOWN_COPIES])}{more}")
 
 
-def _compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> _Difference:
-    found = _Difference(
-        {key: value for key, value in wanted.items() if key not in given},
-        {key: value for key, value in given.items() if key not in wanted},
-    )
-    for key in wanted.keys() & given.keys():
-        if given[key].shape != wanted[key].shape:
-            found.other_shape[key] = (given[key], wanted[key])
-        elif _kind(given[key]) != _kind(wanted[key]):
-            found.other_kind[key] = (given[key], wanted[key])
-    order = {key: index for index, key in enumerate(wanted)}
-    found.other_shape = dict(sorted(found.other_shape.items(), key=lambda item: order[item[0]]))
-    found.other_kind = dict(sorted(found.other_kind.items(), key=lambda item: order[item[0]]))
-    return found
+def _form(value: Tensor) -> tuple[object, ...]:
+    return (value.shape, value.dtype)
 
 
-def _kind(value: Tensor) -> str:
-    if value.is_complex():
-        return "complex"
-    if value.is_floating_point():
-        return "float"
-    return "bool" if value.dtype is torch.bool else "int"
+def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
+    """The tensor, of those of its form, that is the same, or has the same values."""
+    place = _place(value)
+    for key, other in kept.items():
+        if _place(other) == place:
+            return key
+    if value.numel() < 2 or bool((value == value.flatten()[0]).all()):
+        return None  # zeros and ones say nothing
+    return next((key for key, other in kept.items() if torch.equal(other, value)), None)
+
+
+def _place(value: Tensor) -> tuple[object, ...]:
+    """What two names of one tensor have in common, and nothing else has."""
+    if value.is_meta or value.numel() == 0:
+        return (id(value),)
+    return (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
 
 
 def _note_conversions(
@@ -169,73 +278,9 @@ def _note_conversions(
         notes.append(f"converted from {', '.join(sorted(types))}")
 
 
-def _misfit(found: _Difference, name: str, network: str) -> WeightsError:
-    counts = [
-        (len(found.missing), "missing"),
-        (len(found.unexpected), "left over"),
-        (len(found.other_shape), "of another shape"),
-        (len(found.other_kind), "of another element type"),
-    ]
-    told = ", ".join(f"{count} {what}" for count, what in counts if count)
-    notes = [
-        *_listed(
-            f"missing: {network} has it, {name} does not",
-            (
-                f"{_shown(k)} {_shape(v)}{_near(k, found.unexpected)}"
-                for k, v in found.missing.items()
-            ),
-        ),
-        *_listed(
-            f"left over: {name} has it, {network} does not",
-            (
-                f"{_shown(k)} {_shape(v)}{_near(k, found.missing)}"
-                for k, v in found.unexpected.items()
-            ),
-        ),
-        *_listed(
-            "of another shape",
-            (
-                f"{key}: {_shape(given)} in {name}, {_shape(wanted)} in {network}"
-                for key, (given, wanted) in found.other_shape.items()
-            ),
-        ),
-        *_listed(
-            "of another element type",
-            (
-                f"{key}: {given.dtype} in {name}, {wanted.dtype} in {network}"
-                for key, (given, wanted) in found.other_kind.items()
-            ),
-        ),
-    ]
-    code = "E0604" if found.missing or found.unexpected else "E0605"
-    help = None
-    if found.other_shape and found.only_heads:
-        help = f"new_head=True leaves {', '.join(found.heads)} as initialised"
+def _no_state_dict(file: str, key: object, what: str) -> WeightsError:
     return WeightsError(
-        code, f"{name} does not fit {network}: {told}", notes=tuple(notes), help=help
+        "E0603",
+        f"{file} is no state dict: {ascii(key)[:80]} is {what}",
+        help="save model.state_dict()",
     )
-
-
-def _listed(title: str, lines: Iterable[str]) -> list[str]:
-    listed = list(lines)
-    if not listed:
-        return []
-    shown = [f"  {line}" for line in listed[:_LISTED]]
-    more = len(listed) - _LISTED
-    return [title, *shown, *([f"  and {more} more"] if more > 0 else [])]
-
-
-def _shape(value: Tensor) -> str:
-    return f"[{', '.join(str(size) for size in value.shape)}]"
-
-
-def _near(key: str, others: Mapping[str, Tensor]) -> str:
-    candidates = [other for other in islice(others, _COMPARED) if len(other) <= _LONGEST]
-    close = get_close_matches(key[:_LONGEST], candidates, n=1, cutoff=0.7)
-    return f" (near: {_shown(close[0])})" if close else ""
-
-
-def _shown(key: str) -> str:
-    """A key as it can stand in a message: files may name tensors as they like."""
-    short = key if len(key) <= _LONGEST else f"{key[:_LONGEST]}…"
-    return short if short.isprintable() else ascii(short)

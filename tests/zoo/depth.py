@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tests.zoo.cv import made
 from tests.zoo.libraries import pytorchcv, timm, torchvision
-from tests.zoo.prove import Reference, Weights
+from tests.zoo.prove import Reference, Weights, mapped
 
 
 def _changed(reference: Reference, change: Callable[[Any], None]) -> Reference:
@@ -44,34 +44,8 @@ def _shortcuts_of_the_paper(module: Any) -> None:
     _any_size(module)
 
 
-def _unit(found: re.Match[str]) -> str:
-    return f"layer{found[1]}.{int(found[2]) - 1}."
-
-
-def _resnet_weights(weights: Weights) -> Weights:
-    """From pytorchcv's names of ResNets to torchvision's."""
-    return {_resnet_key(key): value for key, value in weights.items()}
-
-
-def _resnet_key(key: str) -> str:
-    key = re.sub(r"features\.init_block\.(?:conv\.)?(conv|bn)\.", r"\g<1>1.", key)
-    key = re.sub(r"features\.stage(\d)\.unit(\d+)\.", _unit, key)
-    key = re.sub(r"body\.conv(\d)\.(conv|bn)\.", r"\2\1.", key)
-    key = re.sub(r"identity_conv\.conv\.", "downsample.0.", key)
-    key = re.sub(r"identity_conv\.bn\.", "downsample.1.", key)
-    return re.sub(r"^output\.", "fc.", key)
-
-
-def _preresnet_weights(weights: Weights) -> Weights:
-    """The same of those with pre-activation, in which a convolution's norm stands before it."""
-    return {_preresnet_key(key): value for key, value in weights.items()}
-
-
-def _preresnet_key(key: str) -> str:
-    key = re.sub(r"^features\.init_block\.", "conv1.", key)
-    key = re.sub(r"^features\.post_activ\.", "", key)
-    key = re.sub(r"identity_conv\.", "downsample.", key)
-    return _resnet_key(key)
+_resnet_weights = mapped("pytorchcv_resnet")
+_preresnet_weights = mapped("pytorchcv_preresnet")
 
 
 def _cifar(blocks: str, **how: Any) -> Reference:

@@ -27,6 +27,9 @@ from addnn_spec import Network, load
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
+from addnn_spec.runtime.files import Stored
+from addnn_spec.runtime.keymap import read_keymap
+from addnn_spec.runtime.weights import Given
 from tests.zoo.mutants import mutants
 
 Weights = dict[str, Tensor]
@@ -92,6 +95,17 @@ def renamed(*rules: tuple[str, str]) -> Callable[[Weights], Weights]:
             assert key not in found, f"two weights are called {key}"
             found[key] = value
         return found
+
+    return rename
+
+
+def mapped(keys: str) -> Callable[[Weights], Weights]:
+    """The packaged key map `keys`."""
+
+    def rename(weights: Weights) -> Weights:
+        given = Given(Stored(weights), keys)
+        given.mapped(read_keymap(keys))
+        return dict(given)
 
     return rename
 

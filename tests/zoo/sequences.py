@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tests import oracles
 from tests.zoo.libraries import torchvision
-from tests.zoo.prove import Reference, Weights, renamed
+from tests.zoo.prove import Reference, Weights, mapped
 
 
 class _Translation(nn.Module):
@@ -108,12 +108,10 @@ def _call_bert(module: nn.Module, tokens: Tensor, segments: Tensor, mask: Tensor
 
 
 def _gpt2_weights(weights: Weights) -> Weights:
-    """Within `transformer`, its Conv1D weights transposed to a Linear's, the tied head dropped."""
+    """As published; the head is tied to the embedding."""
     tied = weights.pop("lm_head.weight", None)
     assert tied is None or torch.equal(tied, weights["transformer.wte.weight"])
-    inner = renamed((r"^transformer\.", ""))(weights)
-    linear = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
-    return {key: value.T if key.endswith(linear) else value for key, value in inner.items()}
+    return mapped("gpt2")(weights)
 
 
 def _vit(model: str, size: int) -> Reference:
