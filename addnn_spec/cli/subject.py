@@ -45,7 +45,9 @@ def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {reason(error)}")) from error
+        raise DiagnosticError(
+            Diagnostic("E0601", f"{path} cannot be read: {reason(error)}")
+        ) from error
     if name is None:
         classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
         help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
