@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.init import Init
-from addnn_spec.sizes import Fact
+from addnn_spec.sizes import Fact, Facts
 from addnn_spec.source import Span
 
 if TYPE_CHECKING:
@@ -95,11 +96,18 @@ class Node:
     """The graphs of the operator's layer arguments (`Scan`'s cell), by argument name."""
     value_names: tuple[str, ...] = ()
     """What the text first calls each output (`main = x -> …`), "" where it does not; for code."""
+    types: tuple[TensorType | None, ...] = ()
+    """The types of the inputs, with what was asserted of their sizes by then."""
 
     @property
     def calls(self) -> Graph | None:
         """The sub-graph that this node calls, or None for an operator."""
         return self.op if isinstance(self.op, Graph) else None
+
+    @property
+    def applied(self) -> Applied | None:
+        """The operator with its inputs' types, or None where the node is something else."""
+        return Applied(self.op, self.types) if isinstance(self.op, Operator) else None
 
     def names(self) -> Iterator[str]:
         """The names of the run's nodes: one, or `times` counted up."""
@@ -130,6 +138,11 @@ class ModuleDecl:
     inputs: tuple[TensorType | None, ...]
     span: Span
     layers: tuple[tuple[str, Graph], ...] = ()
+
+    @property
+    def applied(self) -> Applied | None:
+        """The operator with its inputs' types, or None where the module is a block."""
+        return Applied(self.op, self.inputs) if isinstance(self.op, Operator) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,8 @@ class Graph:
     """How many characters a node's path has at most, below this graph."""
     assertions: tuple[Assertion, ...] = ()
     """In a network, what `assert` states about symbolic sizes, in order."""
+    facts: Facts = field(default_factory=Facts, repr=False)
+    """In a network, all that is known about its symbolic sizes."""
     members: dict[int, Node] = field(default_factory=dict, repr=False)
     """The nodes by their numbers, in topological order."""
     _nx: MultiDiGraph[int] | None = field(default=None, init=False, repr=False)

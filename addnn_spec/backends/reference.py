@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from addnn_spec.files import write_atomic
 from addnn_spec.ops import find, index
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Example, HigherOperator, Operator, TensorType
 from addnn_spec.ops.init import Init
 from addnn_spec.resources import folder
@@ -195,7 +196,9 @@ def _example(example: Example) -> str:
     outputs = result if isinstance(result, tuple) else (result,)
     flows = _types(tuple(type for type in types if type is not None))
     call = f"{name}({given})" if given else name
-    count = sum(_numel(weight.shape) for weight in operator.weights(*types).values())
+    count = sum(
+        _numel(weight.shape) for _, weight, learned in Applied(operator, types).tensors() if learned
+    )
     weights = f", {count:,} parameters" if count else ""
     return f"Example: {flows} → `{call}` → {_types(outputs)}{weights}"
 

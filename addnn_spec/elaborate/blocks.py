@@ -175,7 +175,7 @@ class Blocks(Operators):
         )
 
     def _types(self, value: Value) -> tuple[TensorType, ...]:
-        return tuple(self.normal(type) for type in types_of(value))
+        return tuple(self.ctx.normal(type) for type in types_of(value))
 
     def memoised(self, memo_key: Hashable, build: Any) -> Built:
         """What `build` gives, made once for each key."""
@@ -214,7 +214,7 @@ class Blocks(Operators):
         tensors = list(flatten(value))
         names = [name] if len(tensors) == 1 else [f"{name}_{i}" for i in range(len(tensors))]
         made = tuple(
-            builder.placeholder(n, self.normal(tensor.type), span)
+            builder.placeholder(n, self.ctx.normal(tensor.type), span)
             for n, tensor in zip(names, tensors, strict=True)
         )
         builder.around |= {new.ref: old for new, old in zip(made, tensors, strict=True)}

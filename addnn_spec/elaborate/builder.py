@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
-from addnn_spec.elaborate.numbering import NamedRun, Numbers, numbered
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -26,14 +26,13 @@ from addnn_spec.graph import (
     WeightOf,
     run_name,
 )
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.source import Span
 
 _serials = count()
 
 _MAX_PATH = 1_000
-_CONNECTIONS = 5
-"""As many tensors may be read, for each node that is allowed."""
 NodeOp = Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
 
 
@@ -65,6 +64,11 @@ class FirstUse:
     layers: tuple[tuple[str, Graph], ...]
     span: Span
 
+    @property
+    def applied(self) -> Applied | None:
+        """The operator with its inputs' types, or None where the module is a block."""
+        return Applied(self.op, self.inputs) if isinstance(self.op, Operator) else None
+
 
 @dataclass(eq=False, slots=True)
 class ModuleValue:
@@ -92,6 +96,13 @@ class Naming:
     placed: bool = False
 
 
+class NamedRun(NamedTuple):
+    """`times` names that count up from the first, as `Node.names` has them."""
+
+    first: str
+    times: int
+
+
 @dataclass(eq=False, slots=True)
 class Entry:
     """A node to be. `name` is None until `seal` gives it one from `base`."""
@@ -111,6 +122,7 @@ class Entry:
     training: bool = False
     """An input that exists in training only."""
     value_names: dict[int, str] = field(default_factory=dict)
+    types: tuple[TensorType | None, ...] = ()
 
 
 @dataclass(eq=False)
@@ -161,6 +173,7 @@ class Builder:
         refs = tuple(None if tensor is None else self.use(tensor) for tensor in inputs)
         entry = Entry(naming.label, naming.base, op, refs, outputs, span, module, bound_modules)
         entry.layers = layers
+        entry.types = self.ctx.types(inputs)
         entry.labelled = naming.label is not None
         if naming.placed and self.numbered:
             entry.placed = True
@@ -173,7 +186,7 @@ class Builder:
         check_ranks(entry.outputs, self.ctx, entry.span)
         read = (self.entries[ref.node].outputs[ref.port] for ref in entry.inputs if ref)
         warn_oversized(entry.outputs, read, self.ctx, entry.span)
-        self.ctx.nodes += _stacked(entry.op)
+        self.ctx.nodes += 1
         if self.ctx.nodes > self.ctx.limits.nodes:
             self.ctx.exhaust(
                 "E0503",
@@ -181,23 +194,9 @@ class Builder:
                 entry.span,
                 help="label the repeat, so that equal turns are built once: name: repeat n { … }",
             )
-        self._connect(entry)
         self.entries.append(entry)
         id = len(self.entries) - 1
         return tuple(Tensor(self, Ref(id, port), type) for port, type in enumerate(entry.outputs))
-
-    def _connect(self, entry: Entry) -> None:
-        """Charge what a node reads: in a loop that reads all of a growing list it is quadratic."""
-        limit = _CONNECTIONS * self.ctx.limits.nodes
-        self.ctx.connections += len(entry.inputs)
-        if self.ctx.connections > limit:
-            self.ctx.exhaust(
-                "E0503",
-                f"the network's nodes read more than {limit:,} tensors in all",
-                entry.span,
-                help=f"join lists as they grow, or raise the limit, {_CONNECTIONS} a node, with "
-                "--limit-nodes",
-            )
 
     def use(self, tensor: Tensor) -> Ref:
         """The reference to a tensor in this graph; one from around becomes a captured input."""
@@ -223,7 +222,7 @@ class Builder:
         if id(module) not in self.ports:
             taken = set(self.ports.values())
             base = module.name.rpartition(".")[2]
-            name = next(n for n in numbered(base) if n not in taken)
+            name = next(n for n in _numbered(base) if n not in taken)
             self.ports[id(module)] = name
             self.ported.append(module)
         return ModuleRef(self.ports[id(module)], port=True)
@@ -268,14 +267,8 @@ class Builder:
             same
             and last.inputs[:n] == fed
             and last.inputs[n:] == before.inputs[n:]
-            and self.input_types(before)[:n] == before.outputs
+            and before.types[:n] == before.outputs
             and (last.name is None or _follows(before, last))
-        )
-
-    def input_types(self, entry: Entry) -> tuple[TensorType | None, ...]:
-        return tuple(
-            None if ref is None else self.entries[ref.node].outputs[ref.port]
-            for ref in entry.inputs
         )
 
     # --- the finished graph ---------------------------------------------------------------------
@@ -326,6 +319,7 @@ class Builder:
                 bound_modules=entry.bound_modules,
                 layers=entry.layers,
                 value_names=called if any(called) else (),
+                types=entry.types,
             )
             inputs = (*(Ref(place, port) for port in range(count)), *inputs[count:])
 
@@ -448,21 +442,40 @@ class Builder:
                     self._clash(name, entry.span, taken[name])
                 taken[name] = entry.span
         names: dict[int, Sequence[NamedRun]] = {}
-        numbers = Numbers(taken)
+        following: dict[str, int] = {}
         for id in sorted(needed):
             entry = self.entries[id]
             if entry.name is not None:
                 names[id] = (NamedRun(entry.name, entry.times),)
             else:
-                module = entry.module
-                base = module.name if module and not module.port else auto_base(entry.base)
-                own = module.name if module else ""
-                names[id] = list(numbers.runs(base, entry.times, own))
+                names[id] = list(self._auto(entry, taken, following))
         return names
 
     def check_labels(self) -> None:
         """Tell the labels that clash, where other mistakes leave no graph to seal."""
         self._names(set(range(len(self.entries))))
+
+    def _auto(
+        self, entry: Entry, taken: Mapping[str, Span], following: dict[str, int]
+    ) -> Iterator[NamedRun]:
+        """The next names of the entry's base that nothing else has, as runs that count up."""
+        base = (
+            entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
+        )
+        own = entry.module.name if entry.module else None
+        number, left = following.get(base, 1), entry.times
+        others = sorted(_numbers_of(base, taken, own))
+        # `act_2` is followed by `act_2_2`, where a run would have `act_3`
+        apart = run_name(base) != (f"{base}_", 1)
+        while left:
+            place = bisect_left(others, number)
+            end = others[place] if place < len(others) else number + left
+            end = min(end, 2) if number == 1 and apart else end
+            length = min(left, end - number)
+            if length:
+                yield NamedRun(_number(base, number), length)
+            number, left = number + (length or 1), left - length
+        following[base] = number
 
     def _clash(self, name: str, here: Span, there: Span) -> None:
         again = here == there
@@ -548,12 +561,29 @@ def _moved(child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, Mo
 def _instances(entry: Entry) -> int:
     inner = entry.op.instances if isinstance(entry.op, Graph) else 0
     inner += sum(graph.instances for _, graph in entry.layers)
-    return entry.times * (_stacked(entry.op) + inner)
+    return entry.times * (1 + inner)
 
 
-def _stacked(op: NodeOp) -> int:
-    """How many nodes it counts as."""
-    return op.stacked if isinstance(op, Operator) else 1
+def _number_in(base: str, name: str) -> int | None:
+    """Which of the automatic names `base`, `base_2`, … a name is, or None."""
+    if name == base:
+        return 1
+    head, _, tail = name.rpartition("_")
+    return int(tail) if head == base and tail.isdigit() and len(tail) < 10 else None
+
+
+def _numbers_of(base: str, taken: Mapping[str, Span], own: str | None) -> set[int]:
+    """The automatic names of `base` that others have taken, by number."""
+    found = {_number_in(base, name) for name in taken if name != own}
+    return {number for number in found if number is not None}
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield from (_number(base, n) for n in count(1))
+
+
+def _number(base: str, n: int) -> str:
+    return base if n == 1 else f"{base}_{n}"
 
 
 def _run(name: str, times: int) -> Iterator[str]:

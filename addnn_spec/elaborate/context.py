@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.extent import Extents
 from addnn_spec.graph import Assertion
+from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Facts, Symbol
 from addnn_spec.source import Source, Span
 from addnn_spec.values import key
@@ -30,6 +31,13 @@ class Limits:
     """Function calls, loop turns, list elements and string characters at compile time."""
     elements: int = 100_000
     """Elements of a list of lists, all together."""
+
+
+class Typed(Protocol):
+    """What has a tensor's type."""
+
+    @property
+    def type(self) -> TensorType: ...
 
 
 class Stopped(Exception):
@@ -68,8 +76,6 @@ class Context:
     depth: int = 0
     """How many functions are being called, one inside another."""
     nodes: int = 0
-    connections: int = 0
-    """How many tensors the nodes read in all."""
     failures: int = 0
     """How many failed elements and statements were passed over."""
     live_spans: set[Span] = field(default_factory=set)
@@ -111,6 +117,16 @@ class Context:
         if extent.depth:
             self.step(span, extent.size)
         return key(value)
+
+    def normal(self, type: TensorType) -> TensorType:
+        """A type with the stated facts about its sizes put in."""
+        if all(isinstance(size, int) for size in type.shape):
+            return type
+        return type.with_shape(*map(self.facts.normal, type.shape))
+
+    def types(self, inputs: Iterable[Typed | None]) -> tuple[TensorType | None, ...]:
+        """The types of tensors, with the stated facts put in; None of an input not given."""
+        return tuple(None if tensor is None else self.normal(tensor.type) for tensor in inputs)
 
     def fail(
         self,

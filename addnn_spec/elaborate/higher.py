@@ -32,11 +32,11 @@ class Higher(Statements):
         assert isinstance(op, HigherOperator)
         flowing = self._tensors(layer, flow, span)
         try:
-            given = op.layer_inputs(*(self.normal(t.type) for t in flowing))
+            given = op.layer_inputs(*(self.ctx.normal(t.type) for t in flowing))
         except OperatorError as error:
             self.operator_error(layer, error, tuple(t.type for t in flowing), span)
         states = self._initial_states(op, inner, given, flowing, frame, span)
-        types = [*given, *(self.normal(t.type) for t in states)]
+        types = [*given, *(self.ctx.normal(t.type) for t in states)]
         built = self._build_layer(inner, argument, self._stand_ins(types, frame), span)
         return self._add(layer, op, argument, [*flowing, *states], built, site)
 
@@ -157,13 +157,13 @@ class Higher(Statements):
         assert builder is not None
         graph = built.graph
         tensors = [*inputs, *self._besides(layer, argument, built)]
-        types = tuple(self.normal(t.type) for t in tensors)
+        types = tuple(self.ctx.normal(t.type) for t in tensors)
         given = tuple(graph.type_of(output.refs[0]) for output in graph.outputs)
         try:
             result = op.infer_layer(given, *types[: len(inputs)])
         except OperatorError as error:
             self.operator_error(layer, error, types, span)
-        outputs = tuple(self.normal(type) for type in result)
+        outputs = tuple(self.ctx.normal(type) for type in result)
         layers: tuple[tuple[str, Graph], ...] = ((argument, graph),)
         ref = None
         if site.module is not None:

@@ -34,6 +34,7 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     if graph is None or ctx.collector.failures > failures:
         return None
     graph.assertions = tuple(ctx.assertions)
+    graph.facts = ctx.facts
     _warn_dead(ctx)
     return graph
 

@@ -15,6 +15,7 @@ from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.elaborate.terms import SIGNS
 from addnn_spec.graph import Graph
 from addnn_spec.ops import index
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
 from addnn_spec.passes.weights import operator_weights, weights_of
 from addnn_spec.sizes import Size, SizeError, SymbolicSize
@@ -36,7 +37,7 @@ class Operators(Arguments):
         if isinstance(flow, Poison):
             self.check_arguments(layer, target, span)
         inputs = self.operator_inputs(layer, target, flow, span)
-        types = tuple(None if t is None else self.normal(t.type) for t in inputs)
+        types = self.ctx.types(inputs)
         op, outputs = self._operator(layer, target, inputs, types, span)
         ref = None
         if site.module is not None:
@@ -44,12 +45,6 @@ class Operators(Arguments):
             self.remember(site.module, FirstUse(op, types, (), span))
         tensors = builder.add(op, inputs, outputs, span, site.naming, module=ref)
         return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
-
-    def normal(self, type: TensorType) -> TensorType:
-        """A type with the stated facts about its sizes put in."""
-        if all(isinstance(size, int) for size in type.shape):
-            return type
-        return TensorType(type.dtype, tuple(self.ctx.facts.normal(size) for size in type.shape))
 
     def _with_facts(self, value: Any) -> Any:
         """An argument with the stated facts about its sizes put in."""
@@ -153,7 +148,7 @@ class Operators(Arguments):
         found = self.ctx.memo.get(memo_key) if self.ctx.memoise else None
         if found is None:
             found = self._make_operator(layer, target, attributes, types, span)
-            self._check_weights(layer, found[0], inputs, types, span)
+            self._check_weights(layer, Applied(found[0], types), inputs, span)
             self.ctx.memo[memo_key] = found
         op, outputs = found
         return op, outputs
@@ -169,17 +164,17 @@ class Operators(Arguments):
         stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
         fields = {k: v for k, v in attributes.items() if k in target.model_fields}
         op = self.construct(layer, target, fields, span)
-        self._check_stacked(layer, op, span)
         try:
             result = op.infer(*types)
             outputs = result if isinstance(result, tuple) else (result,)
-            self._check_stated(layer, op, stated, types, span)
-            self._check_required(layer, op, types, span)
+            applied = Applied(op, types)
+            self._check_stated(layer, applied, stated, span)
+            self._check_required(layer, applied, span)
         except OperatorError as error:
             self.operator_error(layer, error, types, span)
         except SizeError as error:
             self.inexact(error, span)
-        return op, tuple(self.normal(type) for type in outputs)
+        return op, tuple(self.ctx.normal(type) for type in outputs)
 
     def check_arguments(self, layer: LayerValue, target: type[Operator], span: Span) -> NoReturn:
         """Tell what is wrong with an operator's arguments, where its input is not known."""
@@ -288,18 +283,17 @@ class Operators(Arguments):
     def _check_stated(
         self,
         layer: LayerValue,
-        op: Operator,
+        applied: Applied,
         stated: dict[str, Any],
-        types: tuple[Any, ...],
         span: Span,
     ) -> None:
         """Sizes that we infer may be stated; they are checked then."""
-        inferred = op.inferred(*types) if stated else {}
+        inferred = applied.inferred() if stated else {}
         spans = dict(layer.spans)
         for name, value in stated.items():
             place = spans.get(name, span)
             if name not in inferred:
-                close = near(name, [*type(op).model_fields, *inferred])
+                close = near(name, [*type(applied.op).model_fields, *inferred])
                 self.ctx.fail(
                     "E0203", f"{layer.name} has no argument {name}", place,
                     help=f"did you mean {close[0]}?" if close else None,
@@ -311,16 +305,14 @@ class Operators(Arguments):
                     f"{layer.name} gets {show(inferred[name])} {what}, "
                     f"not the {show(value)} that are stated",
                     place,
-                    f"its input here is {types[0]}",
+                    f"its input here is {applied.types[0]}",
                     help=f"leave {name} out: it is inferred",
                 )
 
-    def _check_required(
-        self, layer: LayerValue, op: Operator, types: tuple[Any, ...], span: Span
-    ) -> None:
+    def _check_required(self, layer: LayerValue, applied: Applied, span: Span) -> None:
         """Symbolic sizes that must not be above others: proved, or to be asserted."""
-        for small, large in op.requires(*types):
-            holds = self._is_at_most(small, large, types)
+        for small, large in applied.requires():
+            holds = self._is_at_most(small, large, applied.types)
             if holds is None:
                 self.ctx.fail(
                     "E0211",
@@ -339,41 +331,43 @@ class Operators(Arguments):
             holds = self.ctx.facts.where_positive(sizes).compare(small, "<=", large)
         return holds
 
-    def _check_stacked(self, layer: LayerValue, op: Operator, span: Span) -> None:
-        """Refuse more layers in one operator than there may be nodes, before weights are listed."""
-        if op.stacked > self.ctx.limits.nodes:
-            self.ctx.fail(
-                "E0503",
-                f"{layer.name} would have {op.stacked:,} layers: each is a node, and "
-                f"{self.ctx.limits.nodes:,} distinct ones are allowed",
-                dict(layer.spans).get(op.stacks or "", span),
-                help="give fewer layers, or raise the limit with --limit-nodes",
-            )
-
     def _check_weights(
         self,
         layer: LayerValue,
-        op: Operator,
+        applied: Applied,
         inputs: list[Tensor | None],
-        types: tuple[Any, ...],
         span: Span,
     ) -> None:
         """No size of a weight may be symbolic; else what made it so is shown."""
-        for name, weight in (*op.weights(*types).items(), *op.buffers(*types).items()):
+        for name, weight, _ in applied.tensors():
             warn_oversized_weight(f"the {name} of {layer.name}", *weight, self.ctx, span)
             for size in weight.shape:
                 if isinstance(size, SymbolicSize):
-                    flowing = zip(inputs, types, strict=True)
-                    tensor = next((t for t, type in flowing if t and size in type.shape), None)
-                    origin = None if tensor is None else size_origin(tensor, size)
-                    self.ctx.fail(
-                        "E0310",
-                        f"{layer.name} would need a {name} of size {size}, which is symbolic",
-                        span,
-                        f"its input here is {types[0]}" if types and types[0] else "",
-                        labels=() if origin is None else (Label(origin.span, _said(origin, size)),),
-                        help=_fixed_sizes(layer, origin),
-                    )
+                    self._symbolic_weight(layer, f"a {name} of size", size, applied, inputs, span)
+        for name, size in applied.symbolic().items():
+            if not applied.is_function(labelled=False):
+                self._symbolic_weight(layer, f"{name} =", size, applied, inputs, span)
+
+    def _symbolic_weight(
+        self,
+        layer: LayerValue,
+        what: str,
+        size: SymbolicSize,
+        applied: Applied,
+        inputs: list[Tensor | None],
+        span: Span,
+    ) -> NoReturn:
+        flowing = zip(inputs, applied.types, strict=True)
+        tensor = next((t for t, type in flowing if t and type and size in type.shape), None)
+        origin = None if tensor is None else size_origin(tensor, size)
+        self.ctx.fail(
+            "E0310",
+            f"{layer.name} would need {what} {size}, which is symbolic",
+            span,
+            f"its input here is {applied.types[0]}" if applied.types and applied.types[0] else "",
+            labels=() if origin is None else (Label(origin.span, _said(origin, size)),),
+            help=_fixed_sizes(layer, origin),
+        )
 
     def remember(self, module: ModuleValue, use: FirstUse) -> None:
         """The first use decides the weights; later ones must ask for the same."""
@@ -396,7 +390,7 @@ class Operators(Arguments):
 def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
     """The weights of an operator or graph, by path, with their shapes."""
     if isinstance(use.op, Operator):
-        found = {name: tuple(w.shape) for name, w in operator_weights(use.op, use.inputs)}
+        found = {name: tuple(w.shape) for name, w in operator_weights(use.applied)}
         for argument, graph in use.layers:
             found |= {f"{argument}.{n}": s for n, s in _graph_weights(graph).items()}
         return found

@@ -17,7 +17,7 @@ from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.terms import Rule, Terms
 from addnn_spec.graph import WeightOf
 from addnn_spec.ops import index
-from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.weights import operator_weights
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -69,9 +69,7 @@ class Parts(Terms):
                 help=f"let data flow first: … -> {module.name}, and read "
                 f"{module.name}.{expr.name} below that",
             )
-        weights = (
-            dict(operator_weights(first.op, first.inputs)) if isinstance(first.op, Operator) else {}
-        )
+        weights = dict(operator_weights(first.applied))
         if expr.name not in weights:
             close = ", ".join(weights) or "none of its own"
             self.ctx.fail(

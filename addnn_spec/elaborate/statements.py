@@ -204,7 +204,7 @@ class Statements(Declarations):
     def _check_shape(self, value: Value, shape: ast.Shape, frame: Frame, span: Span) -> None:
         if not isinstance(value, Tensor):
             self.ctx.fail("E0309", "a shape is stated for one tensor, and this is a list", span)
-        type = self.normal(value.type)
+        type = self.ctx.normal(value.type)
         stated = self.sizes(shape, frame)
         if len(stated) != type.rank:
             self.ctx.fail(

@@ -6,15 +6,16 @@ from addnn_spec.elaborate.builder import Builder, Entry
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import Graph
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
-from addnn_spec.passes.weights import node_weights, operator_weights
+from addnn_spec.passes.weights import node_weights
 from addnn_spec.source import Span
 
 
 def warn_unlabelled(builder: Builder, first: int, ctx: Context, span: Span) -> None:
     """Warn (W0110) if a node from `first` on has weights, and no label of its own."""
     for entry in builder.entries[first:]:
-        if not entry.labelled and entry.module is None and _has_weights(builder, entry, ctx):
+        if not entry.labelled and entry.module is None and _has_weights(entry, ctx):
             name = auto_base(entry.base)
             ctx.report(
                 "W0110",
@@ -25,13 +26,13 @@ def warn_unlabelled(builder: Builder, first: int, ctx: Context, span: Span) -> N
             return
 
 
-def _has_weights(builder: Builder, entry: Entry, ctx: Context) -> bool:
+def _has_weights(entry: Entry, ctx: Context) -> bool:
     op = entry.op
     if isinstance(op, Graph):
         return _holds_weights(op, ctx)
     if any(_holds_weights(graph, ctx) for _, graph in entry.layers):
         return True
-    return isinstance(op, Operator) and any(operator_weights(op, builder.input_types(entry)))
+    return isinstance(op, Operator) and any(Applied(op, entry.types).tensors())
 
 
 def _holds_weights(graph: Graph, ctx: Context) -> bool:
@@ -39,7 +40,7 @@ def _holds_weights(graph: Graph, ctx: Context) -> bool:
     key = "weighted", graph
     if key not in ctx.memo:
         ctx.memo[key] = bool(graph.modules) or any(
-            any(node_weights(graph, node))
+            any(node_weights(node))
             or any(_holds_weights(inner, ctx) for _, inner in node.layers)
             or (node.calls is not None and _holds_weights(node.calls, ctx))
             for node in graph.nodes()

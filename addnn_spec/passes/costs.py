@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
-from addnn_spec.ops.base import HigherOperator, Operator, TensorType
-from addnn_spec.passes.unfold import input_types
-from addnn_spec.passes.weights import Entry, node_weights, operator_weights
+from addnn_spec.graph import Graph, ModuleDecl, Node
+from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import Operator
+from addnn_spec.passes.weights import Entry, node_tensors, node_weights, operator_weights
 from addnn_spec.sizes import Size
 
 
@@ -108,7 +107,7 @@ def _graph(graph: Graph, found: dict[int, GraphCosts]) -> GraphCosts:
     total, training = Cost(), Cost()
     weights_at = _first_uses(graph)
     for node in graph.nodes():
-        cost = _node(graph, node, found)
+        cost = _node(node, found)
         if node.module is not None:
             first = weights_at.get(node.module.name) == node.id
             weights = _module(_declared(graph, node.module.name), found) if first else Cost()
@@ -146,26 +145,24 @@ def _declared(graph: Graph, name: str) -> ModuleDecl:
     return next(module for module in graph.modules if module.name == name)
 
 
-def _node(graph: Graph, node: Node, found: dict[int, GraphCosts]) -> Cost:
+def _node(node: Node, found: dict[int, GraphCosts]) -> Cost:
     if node.calls is not None:
         return _graph(node.calls, found).total
-    cost = _weights(entry for _, entry in node_weights(graph, node))
-    if isinstance(node.op, Operator):
-        cost = cost + _operator(node.op, input_types(graph, node), node.layers, found)
-    return cost
+    cost = _weights(entry for _, entry in node_weights(node))
+    return cost + _operator(node.applied, node.layers, found)
 
 
 def _operator(
-    op: Operator,
-    types: tuple[TensorType | None, ...],
+    applied: Applied | None,
     layers: tuple[tuple[str, Graph], ...],
     found: dict[int, GraphCosts],
 ) -> Cost:
-    given: tuple[Any, ...] = types  # its methods say which input may be None
-    cost = Cost(macs=op.macs(*given), flops=dict(op.flops(*given)))
-    turns = op.turns(*given) if isinstance(op, HigherOperator) else 1
+    """What an operator computes, with its layers; nothing where there is none."""
+    if applied is None:
+        return Cost()
+    cost = Cost(macs=applied.macs(), flops=dict(applied.flops()))
     for _, inner in layers:
-        cost = cost + _graph(inner, found).total.times(turns, shared=True)
+        cost = cost + _graph(inner, found).total.times(applied.turns(), shared=True)
     return cost
 
 
@@ -186,26 +183,16 @@ def _weights(entries: Iterator[Entry]) -> Cost:
 def _module(decl: ModuleDecl, found: dict[int, GraphCosts]) -> Cost:
     if isinstance(decl.op, Graph):
         return _graph(decl.op, found).total
-    cost = _weights(entry for _, entry in operator_weights(decl.op, decl.inputs))
+    cost = _weights(entry for _, entry in operator_weights(decl.applied))
     for _, inner in decl.layers:
         total = _graph(inner, found).total
         cost = cost + Cost(total.params, total.buffers)
     return cost
 
 
-def operator_cost(
-    node: Node, types: tuple[TensorType | None, ...], *, counted: bool = True
-) -> Cost:
+def operator_cost(node: Node, *, counted: bool = True) -> Cost:
     """What one node costs that calls no graph; without weights where they are counted elsewhere."""
-    if not isinstance(node.op, Operator):
-        if isinstance(node.op, Parameter | Buffer) and counted:
-            type = node.outputs[0]
-            entry = Entry(type.shape, type.dtype, isinstance(node.op, Parameter))
-            return _weights(iter((entry,)))
-        return Cost()
-    cost = _operator(node.op, types, node.layers, {})
+    cost = _operator(node.applied, node.layers, {})
     if counted:
-        cost = cost + _weights(entry for _, entry in operator_weights(node.op, types))
-    else:
-        cost = replace(cost, params=0, buffers=0)
-    return cost
+        return cost + _weights(entry for _, entry in node_tensors(node))
+    return replace(cost, params=0, buffers=0)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import BYTES, HigherOperator, Operator, TensorType
 from addnn_spec.passes.peak import peak_bytes
-from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import Size, defaults, evaluate, symbols
 
 
@@ -80,18 +79,18 @@ def activation_sum(graph: Graph) -> Size:
             if node.calls is not None:
                 result = result + node.times * total(node.calls, False)
             elif isinstance(node.op, HigherOperator):
-                result = result + node.times * inside(inner, node, node.op)
+                result = result + node.times * inside(node, node.op)
             elif _held(node) and not is_alias(node):
                 result = result + node.times * _bytes(node)
         known[id(inner)] = result
         return result
 
-    def inside(graph: Graph, node: Node, op: HigherOperator) -> Size:
+    def inside(node: Node, op: HigherOperator) -> Size:
         """What the layer holds in all its turns, and, where these are stacked, the outputs."""
-        given: tuple[Any, ...] = input_types(graph, node)
+        turns = Applied(op, node.types).turns()
         result = _bytes(node) if op.has_states else 0
         for _, layer in node.layers:
-            result = result + op.turns(*given) * total(layer, False)
+            result = result + turns * total(layer, False)
         return result
 
     return total(graph, True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from addnn_spec.graph import Graph, Placeholder
-from addnn_spec.ops.base import Operator, Window
+from addnn_spec.ops.base import Window
 from addnn_spec.passes.unfold import FlatNode, unfold
 
 
@@ -54,18 +54,18 @@ def _field(item: FlatNode, fields: list[Field | None]) -> Field | None:
             return None
         return Field((1,) * rank, (1,) * rank, (0,) * rank)
     known = [field for field in fields if field is not None]
-    if not isinstance(node.op, Operator) or len(known) < len(fields):
+    applied = node.applied
+    if applied is None or len(known) < len(fields):
         return None
     widest = _widest(known)
-    types = [type for type in item.input_types if type is not None]
-    window = node.op.window(*types)
+    window = applied.window()
     if window is not None:
         return _through(widest, window)
+    first = next(type for type in node.types if type is not None)
     same_space = all(
-        output.shape[2:] == types[0].shape[2:] and output.rank == types[0].rank
-        for output in node.outputs
+        output.shape[2:] == first.shape[2:] and output.rank == first.rank for output in node.outputs
     )
-    return widest if same_space and node.op.macs(*types) == 0 else None
+    return widest if same_space and applied.macs() == 0 else None
 
 
 def _widest(fields: list[Field]) -> Field:

@@ -219,4 +219,4 @@ def _node_json(
 
 def flat_cost(item: FlatNode) -> Cost:
     """What one node of the unfolded graph costs; a module's weights count at its first use."""
-    return operator_cost(item.node, item.input_types, counted=item.use == 0)
+    return operator_cost(item.node, counted=item.use == 0)

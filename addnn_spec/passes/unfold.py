@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
-from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.base import Operator
 
 MAX_FLAT_NODES = 20_000
 """What lists every node lists no more than this."""
@@ -36,7 +36,6 @@ class FlatNode:
     path: str
     node: Node
     inputs: tuple[Value | None, ...]
-    input_types: tuple[TensorType | None, ...]
     owner: str
     use: int = 0
     training: bool = False
@@ -127,14 +126,10 @@ class _Unfolder:
         index = len(self.flat)
         if index >= self.limit:
             raise TooManyNodesError(f"the network has more than {self.limit:,} nodes to list")
-        types = tuple(
-            None if value is None else self.flat[value.source].node.outputs[value.port]
-            for value in inputs
-        )
         use = self.uses.get(owner, 0)
         if not isinstance(node.op, WeightOf):
             self.uses[owner] = use + 1
-        self.flat.append(FlatNode(index, path, node, inputs, types, owner, use, training, turn))
+        self.flat.append(FlatNode(index, path, node, inputs, owner, use, training, turn))
         return Value(index, 0)
 
 
@@ -219,8 +214,3 @@ def op_name(node: Node) -> str:
     return {"Placeholder": "Input", "WeightOf": "Weight"}.get(
         type(node.op).__name__, type(node.op).__name__
     )
-
-
-def input_types(graph: Graph, node: Node) -> tuple[TensorType | None, ...]:
-    """The types of what flows into a node of a graph; None for an optional input not given."""
-    return tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)

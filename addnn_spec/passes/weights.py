@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
-from addnn_spec.ops.base import DType, Operator, TensorType
-from addnn_spec.passes.unfold import input_types
+from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import DType
 from addnn_spec.sizes import Size
 
 
@@ -30,7 +30,7 @@ def weights_of(graph: Graph) -> dict[str, Entry]:
 
 def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
     for node in graph.nodes():
-        for key, entry in node_weights(graph, node):
+        for key, entry in node_weights(node):
             for name in node.names():
                 yield f"{prefix}{name}{key}", entry
         if node.module is None:
@@ -51,30 +51,27 @@ def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, Entry]]:
     if isinstance(module.op, Graph):
         yield from _entries(module.op, f"{prefix}{module.name}.")
         return
-    for key, entry in operator_weights(module.op, module.inputs):
+    for key, entry in operator_weights(module.applied):
         yield f"{prefix}{module.name}.{key}", entry
     for argument, graph in module.layers:
         yield from _entries(graph, f"{prefix}{module.name}.{argument}.")
 
 
-def operator_weights(
-    op: Operator, types: tuple[TensorType | None, ...]
-) -> Iterator[tuple[str, Entry]]:
-    """An operator's tensors by their names in its own `state_dict`."""
-    given: tuple[Any, ...] = types  # its methods say which input may be None
-    for name, weight in op.weights(*given).items():
-        yield name, Entry(weight.shape, weight.dtype, True)
-    for name, weight in op.buffers(*given).items():
-        yield name, Entry(weight.shape, weight.dtype, False)
+def operator_weights(applied: Applied | None) -> Iterator[tuple[str, Entry]]:
+    """An operator's tensors by their names in its own `state_dict`; none where there is none."""
+    for name, (shape, dtype), learned in () if applied is None else applied.tensors():
+        yield name, Entry(shape, dtype, learned)
 
 
-def node_weights(graph: Graph, node: Node) -> Iterator[tuple[str, Entry]]:
+def node_weights(node: Node) -> Iterator[tuple[str, Entry]]:
     """The tensors that one node owns, by what follows its path; without those of what it calls."""
-    if node.module is not None:
-        return
+    return iter(()) if node.module is not None else node_tensors(node)
+
+
+def node_tensors(node: Node) -> Iterator[tuple[str, Entry]]:
+    """The tensors that one node reads, its own or its module's, as `node_weights` has them."""
     if isinstance(node.op, Parameter | Buffer):
         type = node.outputs[0]
         yield "", Entry(type.shape, type.dtype, isinstance(node.op, Parameter))
-    elif isinstance(node.op, Operator):
-        for name, entry in operator_weights(node.op, input_types(graph, node)):
-            yield f".{name}", entry
+    for name, entry in operator_weights(node.applied):
+        yield f".{name}", entry

@@ -13,7 +13,7 @@ from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, W
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, input_types, op_name, weights_owner
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, op_name, weights_owner
 from addnn_spec.runtime.record import Kind
 
 SETS = ("layers", "blocks", "all")
@@ -94,7 +94,7 @@ class _Walk:
         for node in graph.nodes():
             if isinstance(node.op, Placeholder):
                 if not prefix and not node.training:
-                    values[Ref(node.id)] = self._add(graph, node, node.name, owner, (), ports)
+                    values[Ref(node.id)] = self._add(node, node.name, owner, (), ports)
             elif not isinstance(node.op, _VALUELESS) and not node.training:
                 self._uses(graph, node, prefix, owner, values, ports)
         return [values.get(ref) for output in graph.outputs for ref in output.refs]
@@ -113,7 +113,7 @@ class _Walk:
         for name in node.names():
             path = f"{prefix}{name}"
             if node.calls is None:
-                made = self._add(graph, node, path, owner, inputs, ports)
+                made = self._add(node, path, owner, inputs, ports)
                 outputs = [made, *[replace(made, root="") for _ in node.outputs[1:]]]
             else:
                 lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
@@ -123,14 +123,13 @@ class _Walk:
                     for port, ref in zip(names, node.bound_modules, strict=True)
                 }
                 outputs = self.run(node.calls, f"{path}.", f"{lives}.", inputs, bound)
-                self._add(graph, node, path, owner, outputs[:1], ports)
+                self._add(node, path, owner, outputs[:1], ports)
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
 
     def _add(
         self,
-        graph: Graph,
         node: Node,
         path: str,
         owner: str,
@@ -140,7 +139,7 @@ class _Walk:
         name = _last(path, node)
         key = f"{owner}{name}"
         feeds = [value for value in inputs if value is not None]
-        cost = operator_cost(node, input_types(graph, node)) if node.calls is None else None
+        cost = operator_cost(node) if node.calls is None else None
         weights = weights_owner(node.module, key, owner, ports)
         parameters = cost.params if cost is not None else 0
         shape = tuple(at(size, self.dims) for size in node.outputs[0].shape[1:])

@@ -17,7 +17,6 @@ from addnn_spec.diagnostics import Collector
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import count_costs, operator_cost
-from addnn_spec.passes.unfold import input_types
 from addnn_spec.passes.weights import weights_of
 from addnn_spec.sizes import evaluate
 from addnn_spec.source import Source
@@ -96,7 +95,7 @@ def check_run(
         assert theirs == shapes, item.path
         macs = 0
         if isinstance(item.node.op, Operator) and not item.node.layers:  # each layer has its taps
-            cost = operator_cost(item.node, input_types(item.graph, item.node))
+            cost = operator_cost(item.node)
             macs = evaluate(cost.macs, sizes)
         assert tap.macs == macs, f"{item.path}: {macs} MACs, torch counts {tap.macs}"
         total += macs

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec.graph import Buffer, Graph, ModuleRef, Node, Parameter, Placeholder, WeightOf
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import HigherOperator
-from addnn_spec.passes.unfold import input_types
 from addnn_spec.sizes import evaluate
 
 _numbers = count()
@@ -123,8 +123,7 @@ def expected_taps(
                     ((argument, layer),) = node.layers
                     inner = zip(layer.module_ports, map(home_of, node.bound_modules), strict=True)
                     bound = dict(inner)
-                    types = [type for type in input_types(graph, node) if type is not None]
-                    for _ in range(evaluate(node.op.turns(*types), sizes)):
+                    for _ in range(evaluate(Applied(node.op, node.types).turns(), sizes)):
                         around = f"{lives}.{argument}."
                         walk(layer, f"{path}{name}.{argument}.", around, bound, outer=False)
                 tap = f"{home}{name}"

@@ -19,7 +19,7 @@ from addnn_spec.backends.torch_code.columns import (
     some,
 )
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
-from addnn_spec.backends.torch_code.draft import ChildDraft, Step
+from addnn_spec.backends.torch_code.draft import ChildDraft, Emission, Step
 from addnn_spec.backends.torch_code.errors import TorchCodeError
 from addnn_spec.backends.torch_code.forward import (
     Statement,
@@ -80,17 +80,18 @@ class ClassCode:
     remarks: Remarks | None = None
 
 
-def resolve(plan: ClassPlan, network: bool, probes: bool) -> ClassCode:
+def resolve(plan: ClassPlan, network: bool, emission: Emission) -> ClassCode:
     """The class with each column as a literal, a parameter or a size in scope."""
-    return _Resolver(plan, network, probes).code()
+    return _Resolver(plan, network, emission).code()
 
 
 class _Resolver:
-    def __init__(self, plan: ClassPlan, network: bool, probes: bool) -> None:
+    def __init__(self, plan: ClassPlan, network: bool, emission: Emission) -> None:
         self._plan = plan
         self._body: Body = plan.body
         self._columns: Columns = plan.columns
-        self._probes = probes
+        self._probes = emission.probes
+        self._facts = emission.facts
         self._stored: dict[str, str] = {}
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
 
@@ -242,8 +243,8 @@ class _Resolver:
         uses = [place for place, value in enumerate(vector) if value is not ABSENT]
         wanted = tuple(vector[place] for place in uses)
         around = dict.fromkeys([*operands, *reversed(scope[-_NEAR:]), *scope[:_NEAR]])
-        found = find_size(wanted, self._dims(operands, uses)) or find_size(
-            wanted, self._dims(around, uses)
+        found = find_size(wanted, self._dims(operands, uses), self._facts) or find_size(
+            wanted, self._dims(around, uses), self._facts
         )
         if found is None:
             raise TorchCodeError(

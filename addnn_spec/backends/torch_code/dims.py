@@ -9,8 +9,7 @@ from addnn_spec.backends.torch_code.columns import Vector
 from addnn_spec.backends.torch_code.tree import Dimension, Formula, Tree, Value, formula_part
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Infix
-from addnn_spec.sizes import Size, Symbol, SymbolicSize, source
-from addnn_spec.sizes.symbolic import replace_symbols
+from addnn_spec.sizes import Facts, Size, SymbolicSize, source
 
 
 class Dim(NamedTuple):
@@ -29,20 +28,16 @@ def dims_of(value: int, types: Sequence[TensorType]) -> list[Dim]:
     ]
 
 
-def find_size(wanted: Vector, dims: Iterable[Dim]) -> Tree | None:
+def find_size(wanted: Vector, dims: Iterable[Dim], facts: Facts) -> Tree | None:
     """An expression over the dimensions that is the wanted size in every use, or None.
 
-    Tried in order: a dimension · k times one, or 1/k · one plus or minus a constant, rounded or
-    not · a product of two · a polynomial over the symbols, where each is a dimension itself.
+    Sizes that are equal by the facts are one. Tried in order: a dimension · k times one, or
+    1/k · one plus or minus a constant, rounded or not · a product of two · a polynomial over the
+    symbols, where each is a dimension itself.
     """
     known = [dim for dim in dims if any(isinstance(size, SymbolicSize) for size in dim.vector)]
-    finer = _finer_symbols([wanted, *(dim.vector for dim in known)])
-    if finer:
-        wanted = tuple(replace_symbols(size, finer) for size in wanted)
-        known = [
-            Dim(dim.tree, tuple(replace_symbols(size, finer) for size in dim.vector))
-            for dim in known
-        ]
+    wanted = tuple(map(facts.normal, wanted))
+    known = [Dim(dim.tree, tuple(map(facts.normal, dim.vector))) for dim in known]
     return (
         _exact(wanted, known)
         or _scaled(wanted, known)
@@ -50,20 +45,6 @@ def find_size(wanted: Vector, dims: Iterable[Dim]) -> Tree | None:
         or _product(wanted, known)
         or _polynomial(wanted, known)
     )
-
-
-def _finer_symbols(vectors: Iterable[Vector]) -> dict[Symbol, Size]:
-    """What a fact made of a symbol (H = 2·h), for sizes that were written before it was stated."""
-    found = (symbol for vector in vectors for size in vector for symbol in _symbols(size))
-    return {
-        inner.base: SymbolicSize.of(inner) * inner.divisor + inner.offset
-        for inner in found
-        if inner.base is not None
-    }
-
-
-def _symbols(size: Size) -> frozenset[Symbol]:
-    return size.symbols if isinstance(size, SymbolicSize) else frozenset()
 
 
 def _exact(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:

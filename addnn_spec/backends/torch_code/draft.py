@@ -7,6 +7,7 @@ so that drafts of one block can be compared.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,
+    Key,
     Name,
     Spanned,
     Submodule,
@@ -41,11 +43,23 @@ from addnn_spec.graph import (
     WeightOf,
     run_name,
 )
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Item, Literal, Own, Seq, Support
+from addnn_spec.ops.code import (
+    Arg,
+    Call,
+    Code,
+    In,
+    Invoke,
+    Item,
+    Literal,
+    Method,
+    Own,
+    Seq,
+    Support,
+)
 from addnn_spec.ops.init import Init, init_code
-from addnn_spec.passes.unfold import input_types
-from addnn_spec.sizes import Size
+from addnn_spec.sizes import Facts, Size
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
@@ -128,6 +142,8 @@ class Emission:
     """The options, and what the whole file needs."""
 
     probes: bool = False
+    facts: Facts = field(default_factory=Facts)
+    """What is known about the network's sizes."""
     support: dict[str, Support] = field(default_factory=dict)
     captured: dict[tuple[int, int], str] = field(default_factory=dict)
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
@@ -253,7 +269,7 @@ class _Drafter:
         self._step(node, call, None, composite=True, loop=_element(node) if form.listed else "")
 
     def _add_operator(self, node: Node, op: Operator) -> None:
-        inputs: tuple[Any, ...] = input_types(self._graph, node)
+        applied = Applied(op, node.types)
         operands = [None if ref is None else self._trees[ref] for ref in node.inputs]
         if node.layers:
             made = higher_call(node, op, [self._forms[id(g)].constructor for _, g in node.layers])
@@ -266,7 +282,7 @@ class _Drafter:
             self._step(node, self._called(node, args), made.pattern, composite=True)
             return
         self._emission.need(*op.support)
-        functional = None if node.module else functional_form(node, inputs)
+        functional = None if node.module else functional_form(node, applied)
         if isinstance(functional, In) and not self._emission.probes:
             self._pass_on(node, operands[functional.index])
             return
@@ -278,23 +294,23 @@ class _Drafter:
                 node,
                 code,
                 op.result,
-                heavy=_heavy(op, inputs),
+                heavy=_heavy(applied),
                 fresh=op.fresh_output,
                 in_place=op.in_place,
             )
             return
         if node.module is None:
-            self._draft.children.append(operator_child(node.name, op, inputs, node.span))
+            self._draft.children.append(operator_child(node.name, applied, node.span))
         if node.module is not None and node.module.port:
-            made_call = op.constructor(*inputs)
+            made_call = applied.constructor()
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
-        call = _with_unused(op, op.call(*inputs), node, self._reads)
+        call = _with_unused(op, applied.call(), node, self._reads)
         bound_call = _bind(call, operands, self._own(node))
         bound_call = rewrite(
             bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
-        self._step(node, called, op.result, heavy=_heavy(op, inputs), fresh=op.fresh_output)
+        self._step(node, called, op.result, heavy=_heavy(applied), fresh=op.fresh_output)
 
     def _pass_on(self, node: Node, operand: Tree) -> None:
         """The input itself: no statement, and the text's name for what was made last."""
@@ -391,8 +407,8 @@ class _Drafter:
             self._draft.children.append(ChildDraft(module.name, tree, module.span))
             return
         self._emission.need(*module.op.support)
-        inputs = module.inputs
-        self._draft.children.append(operator_child(module.name, module.op, inputs, module.span))
+        applied = Applied(module.op, module.inputs)
+        self._draft.children.append(operator_child(module.name, applied, module.span))
 
     def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
         shape = node.outputs[0].shape
@@ -449,41 +465,38 @@ def _element(node: Node) -> str:
     return word if len(word) > 2 and word.isidentifier() else "layer"
 
 
-def operator_child(path: str, op: Operator, inputs: tuple[Any, ...], span: Span) -> ChildDraft:
+def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:
     """The module of an operator, with the statements that initialise it."""
-    made = operator_module(op, inputs)
-    assert made is not None, f"{type(op).__name__} has neither a module nor a function"
+    made = operator_module(applied)
+    assert made is not None, f"{type(applied.op).__name__} has neither a module nor a function"
     own = Submodule(path)
-    inits = tuple(with_leaves(_bind(code, [], own)) for code in op.initialize(*inputs))
+    inits = tuple(with_leaves(_bind(code, [], own)) for code in applied.initialize())
     return ChildDraft(path, Spanned(made, span), span, inits)
 
 
-def operator_module(op: Operator, inputs: tuple[Any, ...]) -> Tree | None:
+def operator_module(applied: Applied) -> Tree | None:
     """The call that makes the operator's module, its literals as leaves, or None."""
-    made = op.constructor(*inputs)
+    op, made = applied.op, applied.constructor()
     if made is None:
         return None
     required = [name for name, info in type(op).model_fields.items() if info.is_required()]
     hidden = {*op.hidden_fields, *op.layers}
-    positional = (*op.inferred(*inputs), *(name for name in required if name not in hidden))
+    positional = (*applied.inferred(), *(name for name in required if name not in hidden))
     return with_leaves(made, "value", positional)
 
 
-def functional_form(node: Node, inputs: tuple[Any, ...]) -> Tree | None:
+def functional_form(node: Node, applied: Applied) -> Tree | None:
     """The function that a node is in `forward`; None where it has to be a module."""
-    op = node.op
-    assert isinstance(op, Operator)
-    function = op.functional(*inputs)
-    if function is None or op.stateful or op.weights(*inputs) or op.buffers(*inputs):
-        return None
-    if node.named and op.constructor(*inputs) is not None:
-        return None
-    return function
+    return applied.functional() if applied.is_function(node.named) else None
 
 
-def _heavy(op: Operator, inputs: tuple[Any, ...]) -> bool:
-    macs = op.macs(*inputs)
+def _heavy(applied: Applied) -> bool:
+    macs = applied.macs()
     return not (isinstance(macs, int) and macs == 0)
+
+
+_NUMBERED = re.compile(r"\.\d|_l\d")
+"""A tensor that torch's class does not declare: `tail.0.weight`, `weight_ih_l0`."""
 
 
 def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
@@ -496,6 +509,8 @@ def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
             assert own is not None
             if not tree.name:
                 return own
+            if _NUMBERED.search(tree.name):
+                return Method(own, "get_parameter", (Arg(Key(tree.name)),))
             if isinstance(own, Submodule):
                 return Submodule(own.path, tree.name)
             return Name(f"{own.text}.{tree.name}")

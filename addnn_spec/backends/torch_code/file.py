@@ -76,10 +76,10 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
     Raises:
         TorchCodeError: a weight's size, or a size that no tensor in scope has, would be needed.
     """
-    emission = Emission(probes)
+    emission = Emission(probes, graph.facts)
     emission.need(SCOPE, _PROBED, _TAPPED)
     classes: Sequence[ClassCode] = Planner(
-        graph, emission, lambda plan, network: resolve(plan, network, probes)
+        graph, emission, lambda plan, network: resolve(plan, network, emission)
     ).plan()
     body: list[Line] = []
     for code in classes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
 from addnn_spec.backends.torch_code.draft import Emission, operator_module
@@ -36,6 +36,7 @@ from addnn_spec.backends.torch_code.tree import (
     with_leaves,
 )
 from addnn_spec.graph import Graph, Node, Ref, run_name
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Seq, Support
 
@@ -86,7 +87,7 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
             return None
         op = node.op
         overwrites = fresh and not emission.probes and node.times == 1
-        tree = _module(graph, node, forms, emission, overwrites=overwrites)
+        tree = _module(node, forms, emission, overwrites=overwrites)
         if tree is None:
             return None
         fresh = isinstance(op, Operator) and op.fresh_output
@@ -146,9 +147,7 @@ def module_list(elements: Sequence[Element]) -> Tree:
     return Call("nn.ModuleList", (Arg(Seq(items, True)),))
 
 
-def _module(
-    graph: Graph, node: Node, forms: Forms, emission: Emission, *, overwrites: bool
-) -> Tree | None:
+def _module(node: Node, forms: Forms, emission: Emission, *, overwrites: bool) -> Tree | None:
     """The constructor of a child; `overwrites`: its input is fresh, and nobody else's."""
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
@@ -156,20 +155,20 @@ def _module(
         return None if hidden else form.constructor
     if not isinstance(node.op, Operator) or node.layers:
         return None
-    types = tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
-    tree = operator_module(node.op, types)
-    plain = node.op.call(*types) == Invoke((Arg(In(0)),)) and node.op.result is None
+    applied = Applied(node.op, node.types)
+    tree = operator_module(applied)
+    plain = applied.call() == Invoke((Arg(In(0)),)) and node.op.result is None
     if tree is None or not plain:
         return None
     emission.need(*node.op.support)
     if overwrites and node.op.in_place:
         tree = module_in_place(tree)
-    return initialized(tree, node.op, types, emission)
+    return initialized(tree, applied, emission)
 
 
-def initialized(tree: Tree, op: Operator, types: tuple[Any, ...], emission: Emission) -> Tree:
+def initialized(tree: Tree, applied: Applied, emission: Emission) -> Tree:
     """The module's constructor, with the operator's initialisation around it where it has one."""
-    fills = op.initialize(*types)
+    fills = applied.initialize()
     if not fills:
         return tree
     emission.need(INITIALIZED)

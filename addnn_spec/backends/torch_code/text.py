@@ -56,7 +56,7 @@ def literal(value: object) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return f'float("{value!r}")'
-        return _computed(value) or repr(value)
+        return _computed(value) or repr(value).replace("e+", "e")
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, tuple):
@@ -227,6 +227,11 @@ def _is_table(tree: Tree) -> bool:
     return type(tree) is tuple and len(tree) > _TABLE
 
 
+def _fits(items: tuple[object, ...], indent: int) -> bool:
+    """Whether each item stands on a line."""
+    return all(len(INDENT * indent + literal(item)) < WIDTH for item in items)
+
+
 def _holds_table(tree: Tree) -> bool:
     return type(tree) is tuple and (_is_table(tree) or any(map(_holds_table, tree)))
 
@@ -254,7 +259,7 @@ def layout(
         return [Line(text, (*spans, *_spans(tree)))]
     if isinstance(tree, Each):
         return _each(tree, indent, spans)
-    if _is_table(tree):
+    if _is_table(tree) and _fits(tree, indent + 1):
         pad = INDENT * indent
         rows = _table(tree, indent + 1, spans)
         return [Line(f"{pad}{prefix}(", spans), *rows, Line(f"{pad}){suffix}", spans)]
@@ -280,11 +285,12 @@ _Part = tuple[str, Tree, str]
 
 def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
     element = layout(each.element, indent, "", "", spans)
-    loop = f"for {', '.join(each.targets)} in "
-    turns = layout(each.iterable, indent, loop, "", spans)
-    if len(turns[0].text) <= WIDTH or "(" not in loop:
+    targets = ", ".join(each.targets)
+    turns = layout(each.iterable, indent, f"for {targets} in ", "", spans)
+    if len(turns[0].text) <= WIDTH or "," not in targets:
         return element + turns
-    head, inner = loop.removesuffix(") in ").split("(")
+    outer, _, inner = targets.removesuffix(")").rpartition("(")
+    head = f"for {outer}"
     pad, deep = INDENT * indent, INDENT * (indent + 1)
     names = [Line(f"{deep}{name},", spans) for name in inner.split(", ")]
     rest = layout(each.iterable, indent, ") in ", "", spans)
@@ -307,6 +313,8 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
             return f"{prefix}*(", [("", each, "")], f"){suffix}"
         case Star(value):
             return _exploded(value, f"{prefix}*", suffix)
+        case Lambda(parameter, value):
+            return _exploded(value, f"{prefix}lambda {parameter}: ", suffix)
         case Item(value, index):
             return f"{prefix}{_bound(value, _ATOM)}[", [("", i, ",") for i in index], f"]{suffix}"
         case Infix(op, left, Call() | Method() as right) if not isinstance(left, Infix):
@@ -324,6 +332,8 @@ def _breaks(tree: Tree) -> bool:
             return isinstance(value, Each) or _breaks(value)
         case Seq(items, _) | Display(_, items):
             return bool(items)
+        case Lambda(_, value):
+            return _breaks(value)
         case Item(_, index):
             return len(index) > 1
     return isinstance(tree, Infix | Each) or (isinstance(tree, tuple) and bool(tree))

@@ -50,7 +50,7 @@ class Value(BackendNode):
 class Dimension(BackendNode):
     """`value.shape[dim]`."""
 
-    value: Any
+    value: Tree
     dim: int
 
 
@@ -58,7 +58,7 @@ class Dimension(BackendNode):
 class Attribute(BackendNode):
     """`value.name`: a tensor's device."""
 
-    value: Any
+    value: Tree
     name: str
 
 
@@ -81,15 +81,15 @@ class Column(BackendNode):
 class Star(BackendNode):
     """`*value`."""
 
-    value: Any
+    value: Tree
 
 
 @dataclass(frozen=True, slots=True)
 class Each(BackendNode):
     """`element for targets in iterable`, a generator expression without its parentheses."""
 
-    iterable: Any
-    element: Any
+    iterable: Tree
+    element: Tree
     targets: tuple[str, ...]
 
 
@@ -98,7 +98,7 @@ class Display(BackendNode):
     """`{"key": item, …}`."""
 
     keys: tuple[str, ...]
-    items: tuple[Any, ...]
+    items: tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Lambda(BackendNode):
     """`lambda parameter: value`."""
 
     parameter: str
-    value: Any
+    value: Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Formula(BackendNode):
     """A size as text, with `formula_part(i)` where the i-th part stands."""
 
     text: str
-    parts: tuple[Any, ...]
+    parts: tuple[Tree, ...]
 
 
 def formula_part(index: int) -> str:
@@ -134,7 +134,7 @@ def formula_part(index: int) -> str:
 class Spanned(BackendNode):
     """A tree with the place in the spec that it comes from: for the line map."""
 
-    value: Any
+    value: Tree
     span: Span
 
 
@@ -144,7 +144,7 @@ class When(BackendNode):
 
     flag: int
     present: bool
-    value: Any
+    value: Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,9 @@ Change = Callable[[Tree], Tree | None]
 
 LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize)
 
-_ONE = frozenset({"value", "left", "right", "start", "stop", "iterable", "element"})
-_MANY = frozenset({"args", "index", "items", "parts"})
+_ONE = frozenset({"Tree", "Code", "Code | None"})
+_MANY = frozenset(f"tuple[{one}, ...]" for one in ("Tree", "Code", "Code | Slice", "Arg"))
+"""How the parts of a node that are trees are annotated, one or a tuple of them."""
 _ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Key})
 
 
@@ -186,9 +187,9 @@ def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
     """The fields of a node that are trees, in order: is it a tuple of them. And all fields."""
     found = _FIELDS.get(kind)
     if found is None:
-        names = tuple(f.name for f in fields(kind))
-        parts = tuple((name, name in _MANY) for name in names if name in _ONE | _MANY)
-        found = _FIELDS[kind] = (parts, names)
+        declared = fields(kind)
+        parts = tuple((f.name, f.type in _MANY) for f in declared if f.type in _ONE | _MANY)
+        found = _FIELDS[kind] = (parts, tuple(f.name for f in declared))
     return found
 
 

@@ -1,0 +1,92 @@
+"""An operator with what flows into it: whom every pass and backend asks for an operator's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from addnn_spec.ops.base import HigherOperator, Operator, TensorType, Weight, Window
+from addnn_spec.ops.code import Call, Code
+from addnn_spec.sizes import Size, SymbolicSize
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An operator applied to inputs of these types, None for an optional one that is not given.
+
+    Elaboration makes it where the operator stands, its types with all put in that was asserted of
+    their sizes by then. What the operator accepted there it accepts here, whoever asks and when:
+    sizes that are equal by an assertion only are one size in `types`.
+    """
+
+    op: Operator
+    types: tuple[TensorType | None, ...]
+
+    @property
+    def _given(self) -> tuple[Any, ...]:
+        """The types: the operator's own methods say which of them may be None."""
+        return self.types
+
+    def tensors(self) -> Iterator[tuple[str, Weight, bool]]:
+        """The tensors of the operator's `state_dict`, by name, and whether each is learned."""
+        for name, weight in self.op.weights(*self._given).items():
+            yield name, weight, True
+        for name, buffer in self.op.buffers(*self._given).items():
+            yield name, buffer, False
+
+    def inferred(self) -> Mapping[str, Size | tuple[Size, ...]]:
+        """torch's arguments that are inferred, in torch's order."""
+        return self.op.inferred(*self._given)
+
+    def symbolic(self) -> Mapping[str, SymbolicSize]:
+        """The inferred arguments that are symbolic: only a function can do without them."""
+        return {
+            name: size
+            for name, value in self.inferred().items()
+            for size in (value if isinstance(value, tuple) else (value,))
+            if isinstance(size, SymbolicSize)
+        }
+
+    def is_function(self, labelled: bool) -> bool:
+        """Whether it is called as a function in `forward`, not as a module: what has a label is a
+        module where that can be."""
+        if self.op.stateful or self.functional() is None or any(self.tensors()):
+            return False
+        return not labelled or bool(self.symbolic()) or self.constructor() is None
+
+    def requires(self) -> tuple[tuple[Size, Size], ...]:
+        """Pairs of sizes, the first of which must not be above the second."""
+        return self.op.requires(*self._given)
+
+    def macs(self) -> Size:
+        """Multiply-accumulates of convolutions and matrix products."""
+        return self.op.macs(*self._given)
+
+    def flops(self) -> Mapping[str, Size]:
+        """Operations beside the multiply-accumulates, by class."""
+        return self.op.flops(*self._given)
+
+    def turns(self) -> Size:
+        """How often the operator's layer runs; 1 where it has none."""
+        return self.op.turns(*self._given) if isinstance(self.op, HigherOperator) else 1
+
+    def window(self) -> Window | None:
+        """The sliding window over the spatial dimensions, where there is one."""
+        return self.op.window(*self._given)
+
+    def constructor(self) -> Call | None:
+        """The call that makes the module, or None."""
+        return self.op.constructor(*self._given)
+
+    def functional(self) -> Code | None:
+        """The expression without a module, or None."""
+        return self.op.functional(*self._given)
+
+    def call(self) -> Code:
+        """The expression by which `forward` calls the module."""
+        return self.op.call(*self._given)
+
+    def initialize(self) -> tuple[Code, ...]:
+        """Statements after construction."""
+        return self.op.initialize(*self._given)
