@@ -194,13 +194,20 @@ class _Comparison(_Binary):
         return "bool"
 
 
-class Equal(_Comparison):
+class _Equality(_Comparison):
+    def operands(self) -> tuple[Code, Code]:
+        """The tensor first: to a type checker, `1 == x` is a boolean."""
+        number = self.right if self.left is None else self.left
+        return In(0), In(1) if number is None else number
+
+
+class Equal(_Equality):
     """Where two tensors are equal: `x == y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
 
     sign = "=="
 
 
-class NotEqual(_Comparison):
+class NotEqual(_Equality):
     """Where two tensors differ: `x != y`. `[*]`, `[*]` → bool `[*]`, broadcast."""
 
     sign = "!="

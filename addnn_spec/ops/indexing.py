@@ -164,6 +164,7 @@ class GetItem(_Selection):
             Example(cls(index=(IndexSlice(), IndexSlice(1), IndexSlice(2, -1))), (_X,)),
             Example(cls(index=(IndexSlice(None, 1), -1, IndexSlice(-3))), (_X,)),
             Example(cls(index=(IndexSlice(), IndexSlice(step=2), IndexSlice(1, None, 3))), (_X,)),
+            Example(cls(index=(IndexSlice(), 1, IndexSlice(None, -1, 2))), (_X,)),
         )
 
 
@@ -225,6 +226,8 @@ class Slice(_Selection):
             Example(cls(dim=1, start=0, stop=2), (_X,)),
             Example(cls(dim=-1, start=-4), (_X,)),
             Example(cls(dim=2, start=1, step=3), (_X,)),
+            Example(cls(dim=1, start=0, stop=2, step=2), (_X,)),
+            Example(cls(dim=-1, stop=-1, step=2), (_X,)),
         )
 
 

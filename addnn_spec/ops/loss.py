@@ -113,7 +113,6 @@ class PoissonNLLLoss(Criterion):
     `exp(x) − y·x`, or without `log_input` `x − y·log(x + eps)`; `full` adds Stirling's term.
     """
 
-    input_names = ("log_input", "target")
     function = "poisson_nll_loss"
     log_input: bool = True
     full: bool = False

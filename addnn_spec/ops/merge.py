@@ -202,7 +202,9 @@ class Split(_Parts):
         return [part] * count
 
     def _cut(self) -> Code:
-        given = self.split_size_or_sections
+        given: Code = self.split_size_or_sections
+        if isinstance(given, tuple):  # torch's own annotation wants a list
+            given = Seq(given, brackets=True)
         return Call("torch.split", (Arg(In(0)), Arg(given), Arg(self.dim, "dim", 0)))
 
     @classmethod

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, InstanceOf
 
 from addnn_spec.ops.base import Operator, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import name_of
-from addnn_spec.ops.code import Arg, Call, Code, Own, Support
+from addnn_spec.ops.code import Arg, Call, Code, Method, Own, Support
 from addnn_spec.ops.init import Init, check_fits, constant, init_code, make_init
 
 
@@ -205,10 +205,13 @@ class Weighted(Initialized):
         return Call(f"nn.utils.parametrizations.{name}", (Arg(made),))
 
     def initialize(self, *inputs: Any) -> tuple[Code, ...]:
-        if not (self.parametrized and self.weight_init):
+        if not self.parametrized:
             return super().initialize(*inputs)
-        empty = Call("torch.empty_like", (Arg(Own("weight")),))
+        own = Method(Own(), "get_parameter", (Arg("bias"),))  # what parametrizes tells no class
+        bias = (init_code(self.bias_init, own),) if self.bias_init else ()
+        if not self.weight_init:
+            return bias
+        shape = self.plain_weights(*inputs)["weight"].shape
+        empty = Call("torch.empty", tuple(Arg(size) for size in shape))
         filled = init_code(self.weight_init, empty)
-        weight = Call("set_weight", (Arg(Own()), Arg(filled)))
-        bias = (init_code(self.bias_init, Own("bias")),) if self.bias_init else ()
-        return (weight, *bias)
+        return (Call("set_weight", (Arg(Own()), Arg(filled))), *bias)
