@@ -70,19 +70,28 @@ class _Tap(NamedTuple):
     shape: str
 
 
+class _Known(NamedTuple):
+    """What is the same at every depth; `shapes` are the texts of types, as they are found."""
+
+    costs: Costs
+    alike: Alike
+    trains: bool
+    shapes: dict[TensorType, str]
+
+
 def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
     """The picture of a network.
 
     Raises `TooManyNodesError` where it has more boxes than the options' limit.
     """
     options = options or DrawOptions()
-    costs, alike = count_costs(graph), Alike()
+    known = _Known(count_costs(graph), Alike(), trainable(graph, options.dims), {})
     if options.depth is not None:
-        return _Painter(graph, options, costs, alike, options.depth, once=False).paint()
-    found = _Painter(graph, options, costs, alike, 0, once=True).paint()
+        return _Painter(graph, options, known, options.depth, once=False).paint()
+    found = _Painter(graph, options, known, 0, once=True).paint()
     for depth in range(1, 101):
         try:
-            deeper = _Painter(graph, options, costs, alike, depth, once=True).paint()
+            deeper = _Painter(graph, options, known, depth, once=True).paint()
         except TooManyNodesError:
             break
         if deeper.boxes > max(SMALL, found.boxes) or deeper.clusters == found.clusters:
@@ -112,20 +121,17 @@ class _Painter:
         self,
         graph: Graph,
         options: DrawOptions,
-        costs: Costs,
-        alike: Alike,
+        known: _Known,
         depth: int,
         *,
         once: bool,
     ) -> None:
         self.main = graph
         self.options = options
-        self.costs = costs
-        self.alike = alike
+        self.costs, self.alike, self.trains, self.shapes = known
         self.depth = depth
         self.shown: set[int] | None = set() if once else None
         self.shared = _shared_modules(graph)
-        self.trains = trainable(graph, options.dims)
         self.last_id = 0
         self.count = 0
         self.arrows: list[Arrow] = []
@@ -200,7 +206,9 @@ class _Painter:
         values[Ref(node.id)] = _Tap(box.id, 0, self._shape(node.outputs[0]))
 
     def _shape(self, type: TensorType) -> str:
-        return shape_text(type, self.options.dims)
+        if type not in self.shapes:
+            self.shapes[type] = shape_text(type, self.options.dims)
+        return self.shapes[type]
 
     # --- graphs ----------------------------------------------------------------------------------
     def _nodes(

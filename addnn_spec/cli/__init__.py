@@ -17,8 +17,20 @@ _BUG = "E0900"
 def main() -> None:
     """Run `addnn` with the arguments of the process, and exit."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # they are looked for at length
+    _fill_streams()
     gc.disable()  # what is imported stays: `app` turns the collector on when a command is loaded
     sys.exit(run(sys.argv[1:]))
+
+
+def _fill_streams() -> None:
+    """Give each standard stream that is closed a file that fails when it is used: else the next
+    file to be opened would get its number, and what is said would be written into it."""
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        if getattr(sys, name) is None:
+            # standard error alone takes what is written: nothing could be said of a failure
+            way = os.O_RDONLY if name == "stdout" else os.O_WRONLY
+            os.dup2(os.open(os.devnull, way), number)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def run(arguments: list[str]) -> int:

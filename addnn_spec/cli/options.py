@@ -14,6 +14,7 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
 from addnn_spec.elaborate.context import Limits
 from addnn_spec.passes.unfold import MAX_FLAT_NODES
+from addnn_spec.runtime.errors import reason
 
 _Command = Callable[..., int]
 _Decorator = Callable[[_Command], _Command]
@@ -93,6 +94,8 @@ def _register(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -
             register(module)
         except (ImportError, ValueError) as error:
             raise click.BadParameter(str(error)) from error
+        except (Exception, SystemExit) as error:  # the module's own
+            raise click.BadParameter(f"{module} cannot be imported: {reason(error)}") from error
 
 
 def _ops_option(command: _Command) -> _Command:

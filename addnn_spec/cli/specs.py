@@ -61,8 +61,13 @@ class Elaborated:
 
 
 def read_stdin(options: Options) -> Source:
-    """Standard input as a source; raises `DiagnosticError` as `decode` does."""
-    data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
+    """Standard input as a source; raises `DiagnosticError` as `decode` does, E0601 if it is closed
+    or a folder."""
+    try:
+        data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
+    except OSError as error:
+        message = f"standard input cannot be read: {error.strerror}"
+        raise DiagnosticError(Diagnostic("E0601", message)) from error
     return decode(options.stdin_filename, data, max_bytes=options.limits.text_bytes)
 
 

@@ -38,20 +38,29 @@ def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
     import torch
     from torch import nn
 
+    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.build import import_source
+    from addnn_spec.runtime.errors import outside, reason
 
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {error}")) from error
+        raise DiagnosticError(
+            Diagnostic("E0601", f"{path} cannot be read: {reason(error)}")
+        ) from error
     if name is None:
         classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
         help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
         notes = (f"classes there: {', '.join(classes)}",) if classes else ()
         message = f"{path} is Python, not a spec"
         raise UsageError(Diagnostic("E0607", message, notes=notes, help=help))
-    made = getattr(import_source(source, name), name, None)
+    shown = str(path)
+    with as_diagnostics(), outside(f"{path} cannot be imported", "E0614", file=shown):
+        made = getattr(import_source(source, name, shown), name, None)
     if not (isinstance(made, type) and issubclass(made, nn.Module)):
         raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
     torch.manual_seed(seed)
-    return made()
+    with as_diagnostics(), outside(f"{name}() of {path} raised", "E0614", file=shown):
+        module = made()
+        module.state_dict()  # what lacks the call of super().__init__() has none
+    return module

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from heapq import nsmallest
 
 _LONGEST = 64  # a longer name is nobody's slip of the pen, and the distance is quadratic in it
 _DIGITS = "0123456789"
-_MOST = 2_000  # among more names, only those with the same first letter
+_MOST = 200  # of more names, those whose letters are most alike
 
 
 def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
@@ -37,8 +39,15 @@ def _plausible(name: str, candidates: Iterable[str], longer: int) -> list[str]:
     """The candidates whose distance is worth counting: of about the same length, not too many."""
     close = [c for c in set(candidates) if c != name and abs(len(c) - len(name)) <= longer]
     if len(close) > _MOST:
-        close = [c for c in close if c[:1].lower() == name[:1].lower()]
-    return sorted(close)[:_MOST]
+        letters = _letters(name)
+        ranked = [(len(letters ^ _letters(c)), abs(len(c) - len(name)), c) for c in close]
+        close = [candidate for _, _, candidate in nsmallest(_MOST, ranked)]
+    return sorted(close)
+
+
+@lru_cache(maxsize=100_000)
+def _letters(name: str) -> frozenset[str]:
+    return frozenset(_fold(name))
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

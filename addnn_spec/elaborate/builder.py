@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
+from addnn_spec.elaborate.numbering import NamedRun, Numbers, numbered
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -33,6 +33,8 @@ from addnn_spec.source import Span
 _serials = count()
 
 _MAX_PATH = 1_000
+_CONNECTIONS = 5
+"""As many tensors may be read, for each node that is allowed."""
 NodeOp = Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
 
 
@@ -94,13 +96,6 @@ class Naming:
     label: str | None
     base: str
     placed: bool = False
-
-
-class NamedRun(NamedTuple):
-    """`times` names that count up from the first, as `Node.names` has them."""
-
-    first: str
-    times: int
 
 
 @dataclass(eq=False, slots=True)
@@ -186,7 +181,7 @@ class Builder:
         check_ranks(entry.outputs, self.ctx, entry.span)
         read = (self.entries[ref.node].outputs[ref.port] for ref in entry.inputs if ref)
         warn_oversized(entry.outputs, read, self.ctx, entry.span)
-        self.ctx.nodes += 1
+        self.ctx.nodes += _stacked(entry.op)
         if self.ctx.nodes > self.ctx.limits.nodes:
             self.ctx.exhaust(
                 "E0503",
@@ -194,9 +189,23 @@ class Builder:
                 entry.span,
                 help="label the repeat, so that equal turns are built once: name: repeat n { … }",
             )
+        self._connect(entry)
         self.entries.append(entry)
         id = len(self.entries) - 1
         return tuple(Tensor(self, Ref(id, port), type) for port, type in enumerate(entry.outputs))
+
+    def _connect(self, entry: Entry) -> None:
+        """Charge what a node reads: in a loop that reads all of a growing list it is quadratic."""
+        limit = _CONNECTIONS * self.ctx.limits.nodes
+        self.ctx.connections += len(entry.inputs)
+        if self.ctx.connections > limit:
+            self.ctx.exhaust(
+                "E0503",
+                f"the network's nodes read more than {limit:,} tensors in all",
+                entry.span,
+                help=f"join lists as they grow, or raise the limit, {_CONNECTIONS} a node, with "
+                "--limit-nodes",
+            )
 
     def use(self, tensor: Tensor) -> Ref:
         """The reference to a tensor in this graph; one from around becomes a captured input."""
@@ -222,7 +231,7 @@ class Builder:
         if id(module) not in self.ports:
             taken = set(self.ports.values())
             base = module.name.rpartition(".")[2]
-            name = next(n for n in _numbered(base) if n not in taken)
+            name = next(n for n in numbered(base) if n not in taken)
             self.ports[id(module)] = name
             self.ported.append(module)
         return ModuleRef(self.ports[id(module)], port=True)
@@ -442,40 +451,21 @@ class Builder:
                     self._clash(name, entry.span, taken[name])
                 taken[name] = entry.span
         names: dict[int, Sequence[NamedRun]] = {}
-        following: dict[str, int] = {}
+        numbers = Numbers(taken)
         for id in sorted(needed):
             entry = self.entries[id]
             if entry.name is not None:
                 names[id] = (NamedRun(entry.name, entry.times),)
             else:
-                names[id] = list(self._auto(entry, taken, following))
+                module = entry.module
+                base = module.name if module and not module.port else auto_base(entry.base)
+                own = module.name if module else ""
+                names[id] = list(numbers.runs(base, entry.times, own))
         return names
 
     def check_labels(self) -> None:
         """Tell the labels that clash, where other mistakes leave no graph to seal."""
         self._names(set(range(len(self.entries))))
-
-    def _auto(
-        self, entry: Entry, taken: Mapping[str, Span], following: dict[str, int]
-    ) -> Iterator[NamedRun]:
-        """The next names of the entry's base that nothing else has, as runs that count up."""
-        base = (
-            entry.module.name if entry.module and not entry.module.port else auto_base(entry.base)
-        )
-        own = entry.module.name if entry.module else None
-        number, left = following.get(base, 1), entry.times
-        others = sorted(_numbers_of(base, taken, own))
-        # `act_2` is followed by `act_2_2`, where a run would have `act_3`
-        apart = run_name(base) != (f"{base}_", 1)
-        while left:
-            place = bisect_left(others, number)
-            end = others[place] if place < len(others) else number + left
-            end = min(end, 2) if number == 1 and apart else end
-            length = min(left, end - number)
-            if length:
-                yield NamedRun(_number(base, number), length)
-            number, left = number + (length or 1), left - length
-        following[base] = number
 
     def _clash(self, name: str, here: Span, there: Span) -> None:
         again = here == there
@@ -561,29 +551,12 @@ def _moved(child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, Mo
 def _instances(entry: Entry) -> int:
     inner = entry.op.instances if isinstance(entry.op, Graph) else 0
     inner += sum(graph.instances for _, graph in entry.layers)
-    return entry.times * (1 + inner)
+    return entry.times * (_stacked(entry.op) + inner)
 
 
-def _number_in(base: str, name: str) -> int | None:
-    """Which of the automatic names `base`, `base_2`, … a name is, or None."""
-    if name == base:
-        return 1
-    head, _, tail = name.rpartition("_")
-    return int(tail) if head == base and tail.isdigit() and len(tail) < 10 else None
-
-
-def _numbers_of(base: str, taken: Mapping[str, Span], own: str | None) -> set[int]:
-    """The automatic names of `base` that others have taken, by number."""
-    found = {_number_in(base, name) for name in taken if name != own}
-    return {number for number in found if number is not None}
-
-
-def _numbered(base: str) -> Iterator[str]:
-    yield from (_number(base, n) for n in count(1))
-
-
-def _number(base: str, n: int) -> str:
-    return base if n == 1 else f"{base}_{n}"
+def _stacked(op: NodeOp) -> int:
+    """How many nodes it counts as."""
+    return op.stacked if isinstance(op, Operator) else 1
 
 
 def _run(name: str, times: int) -> Iterator[str]:

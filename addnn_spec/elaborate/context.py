@@ -76,6 +76,8 @@ class Context:
     depth: int = 0
     """How many functions are being called, one inside another."""
     nodes: int = 0
+    connections: int = 0
+    """How many tensors the nodes read in all."""
     failures: int = 0
     """How many failed elements and statements were passed over."""
     live_spans: set[Span] = field(default_factory=set)

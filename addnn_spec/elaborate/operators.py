@@ -164,6 +164,7 @@ class Operators(Arguments):
         stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
         fields = {k: v for k, v in attributes.items() if k in target.model_fields}
         op = self.construct(layer, target, fields, span)
+        self._check_stacked(layer, op, span)
         try:
             result = op.infer(*types)
             outputs = result if isinstance(result, tuple) else (result,)
@@ -330,6 +331,17 @@ class Operators(Arguments):
             sizes = [size for type in types if type is not None for size in type.shape]
             holds = self.ctx.facts.where_positive(sizes).compare(small, "<=", large)
         return holds
+
+    def _check_stacked(self, layer: LayerValue, op: Operator, span: Span) -> None:
+        """Refuse more layers in one operator than there may be nodes, before weights are listed."""
+        if op.stacked > self.ctx.limits.nodes:
+            self.ctx.fail(
+                "E0503",
+                f"{layer.name} would have {op.stacked:,} layers: each is a node, and "
+                f"{self.ctx.limits.nodes:,} distinct ones are allowed",
+                dict(layer.spans).get(op.stacks or "", span),
+                help="give fewer layers, or raise the limit with --limit-nodes",
+            )
 
     def _check_weights(
         self,

@@ -119,6 +119,14 @@ def check_finite(rows: Tensor, first: int = 0) -> float:
     return largest
 
 
+def safe_scale(largest: float) -> float:
+    """A power of two that brings values up to ``largest`` where their squares neither overflow nor
+    vanish; 1 unless they are extreme."""
+    if largest == 0 or 1 / _SAFE <= largest <= _SAFE:
+        return 1.0
+    return 2.0 ** min(-math.frexp(largest)[1], 1023)  # 2**1024 is no float: values of 1e-310 exist
+
+
 class Scratch:
     """Named buffers used over and over: fresh pages cost more than the arithmetic on them."""
 
@@ -186,9 +194,7 @@ class Frame:
         shift = torch.empty(rows.shape[1], dtype=dtype, device=rows.device)
         for columns in strips(len(some), rows.shape[1]):
             shift[columns] = _mean(some[:, columns]).to(dtype)
-        scale = 1.0
-        if weight is None and largest > 0 and not 1 / _SAFE <= largest <= _SAFE:
-            scale = 2.0 ** -math.frexp(largest)[1]
+        scale = safe_scale(largest) if weight is None else 1.0
         return cls(shift, weight, scale, scratch or Scratch())
 
     @property

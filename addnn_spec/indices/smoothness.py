@@ -14,7 +14,7 @@ from torch import Tensor
 
 from addnn_spec.indices.bands import bands
 from addnn_spec.indices.errors import NotFiniteError, OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import Frame, add_squares, check_finite
+from addnn_spec.indices.geometry import Frame, add_squares, check_finite, safe_scale
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_samples,
@@ -110,7 +110,8 @@ class TargetSpread:
     """What the targets alone say; one serves every node of a network.
 
     Attributes:
-        targets, references: (m, q) and (n, q) float64.
+        targets, references: (m, q) and (n, q) float64; extreme ones times a power of two, which no
+            index depends on.
         nearest: (m, r) distances to the r nearest targets.
         largest, mean: (m,) largest and mean distance.
     """
@@ -132,6 +133,10 @@ class TargetSpread:
     ) -> TargetSpread:
         """From targets (m, q), among themselves or against those of the training data (n, q)."""
         other = targets if references is None else references
+        scale = safe_scale(max(check_finite(targets), check_finite(other)))
+        if scale != 1.0:
+            targets, other = targets * scale, other * scale
+            references = None if references is None else other
         nearest = search(targets, order, references=references, budget=budget).distances
         largest = torch.empty(len(targets), dtype=torch.float64, device=targets.device)
         mean = torch.empty_like(largest)
@@ -144,6 +149,11 @@ class TargetSpread:
             largest[part], mean[part] = distances.amax(dim=1), distances.mean(dim=1)
         return cls(targets, other, nearest, largest, mean)
 
+    def defined(self, order: int) -> Tensor:
+        """Of which samples (m,) the linear index of an order has a value."""
+        spread = self.largest[:, None] - self.nearest[:, :order]
+        return (spread > _ROUNDING * self.largest[:, None]).all(dim=1)
+
     def values(
         self, found: Neighbours, order: int, kind: str, form: str, gain: float = 1.0
     ) -> Tensor:
@@ -154,9 +164,8 @@ class TargetSpread:
         error, nearest = error.sqrt_(), self.nearest[:, :order]
         if form == "linear":
             largest = self.largest[:, None]
-            spread = largest - nearest
-            ratio = (largest - error) / spread
-            undefined = (spread <= _ROUNDING * largest).any(dim=1)
+            ratio = (largest - error) / (largest - nearest)
+            undefined = ~self.defined(order)
         else:
             mean = self.mean[:, None]
             ratio = torch.exp(-gain * (error - nearest) / mean)
@@ -196,6 +205,8 @@ def smoothness_error_bound(
     train, test, targets = as_samples(X), as_samples(X_test, "X_test"), _targets(Y)
     index = smoothness_index(train, targets, **options)
     own = Query.of(train, **options).search(1, distances=False).indices[:, 0]
+    scale = safe_scale(check_finite(targets))
+    targets = targets * scale
     alpha = (targets - targets[own.to(targets.device)]).square().sum(dim=1).sqrt()
     query = Query.of(test, train, **options)
     assert query.references is not None
@@ -222,7 +233,7 @@ def smoothness_error_bound(
         worst = torch.where(inside, apart + alpha[theirs], 0.0).amax(dim=1)
         bounds[mine] = torch.maximum(bounds[mine], worst)
         counts[mine] += inside.sum(dim=1)
-    return SmoothnessBound(bounds, counts, gamma, index, index.value == 1.0)
+    return SmoothnessBound(bounds / scale, counts, gamma, index, index.value == 1.0)
 
 
 def _record(

@@ -137,6 +137,9 @@ class Operator(BaseModel):
     """The outputs are a list, also where there is one (`Chunk(1)`)."""
     layers: ClassVar[tuple[str, ...]] = ()
     """Fields that hold a layer (`Scan`'s `cell`); see `ops/higher.py`."""
+    stacks: ClassVar[str | None] = None
+    """The field that says how many layers stand in it, each with weights of its own (`LSTM`'s
+    `num_layers`). Each counts as a node."""
 
     # --- how others treat it ---------------------------------------------------------------------
     torch_name: ClassVar[str | None] = None
@@ -170,6 +173,12 @@ class Operator(BaseModel):
     """It only passes values on, moved or selected: an index probe shows "as above"."""
 
     # --- rules -----------------------------------------------------------------------------------
+    @property
+    def stacked(self) -> int:
+        """How many layers stand in it: as many nodes are counted against the limits."""
+        count: int = getattr(self, self.stacks) if self.stacks else 1
+        return count
+
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         """The types of the outputs. By default: as the first input (elementwise)."""
         return inputs[0]

@@ -80,6 +80,7 @@ class _Recurrent(_Gated):
     """Layers over a sequence. Every layer's input is the output of the one before."""
 
     stateful = True
+    stacks = "num_layers"
 
     num_layers: PositiveInt = 1
 
@@ -172,10 +173,10 @@ class _Recurrent(_Gated):
     def macs(self, *inputs: TensorType | None) -> Size:
         x = sequence(inputs)
         _, _, _, proj_size = self.options
-        each_step: Size = 0
-        for size in self._input_sizes(x):
-            products = self.gates * self.hidden_size * (size + self.out_size)
-            each_step = each_step + products + proj_size * self.hidden_size
+        layers = self.num_layers
+        read = x.shape[-1] + (layers - 1) * self.out_size * self.directions
+        products = self.gates * self.hidden_size * (read + layers * self.out_size)
+        each_step = products + layers * proj_size * self.hidden_size
         return x.shape[0] * x.shape[1] * self.directions * each_step
 
     def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:

@@ -522,7 +522,6 @@ def _digest(module: nn.Module) -> str:
     digest = sha256()
     for name, value in module.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(
-            value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-        )
+        dense = value.detach().cpu().to_dense() if value.layout != torch.strided else value.detach()
+        digest.update(dense.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -88,6 +88,8 @@ def read_models(path: Path) -> tuple[Model, ...]:
         table = tomllib.loads(data.decode())
     except ValueError as error:
         raise _no_models(path.name, str(error)[:200]) from error
+    except RecursionError as error:
+        raise _no_models(path.name, "its values are nested too deeply") from error
     return tuple(_placed(model, path.parent) for model in _validated(table, path.name))
 
 

@@ -30,14 +30,18 @@ class SourceLoader(ExecutionLoader):
         return self.shown
 
 
-def import_source(source: str, network: str) -> ModuleType:
-    """The Python module of an emitted source, imported once for each text."""
+def import_source(source: str, network: str, shown: str | None = None) -> ModuleType:
+    """The Python module of an emitted source, imported once for each text.
+
+    `shown` is the name of the file in tracebacks.
+    """
     digest = sha256(source.encode("utf-8")).hexdigest()[:16]
     name = f"addnn_spec_compiled_{network}_{digest}"
     known = sys.modules.get(name)
     if known is not None:
         return known
-    loader = SourceLoader(name, source, f"{network}.py (compiled by addnn-spec)")
+    shown = shown or f"{network}.py (compiled by addnn-spec)"
+    loader = SourceLoader(name, source, shown)
     spec = spec_from_loader(name, loader)
     assert spec is not None
     module = module_from_spec(spec)

@@ -7,9 +7,12 @@ a `torch.utils.data.Dataset` that the caller names by its import path or hands o
 from __future__ import annotations
 
 import gzip
+import math
 import re
+import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -18,16 +21,22 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.errors import RuntimeRefusal, outside, reason
 
 Array = np.ndarray[Any, Any]
 
 BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Pillow's names of what is read, whatever a file's name says. None of them starts a program, as
+the reader of PostScript does."""
+_PIXELS = 2**26
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _LABELS = ("y", "label", "labels", "target", "targets")
 _RANGE = re.compile(r"(?P<name>.+)\[(?P<start>\d*):(?P<stop>\d*)\]")
 _LARGEST = 64 * 2**30
+_UNPACKED, _RATIO = 2**30, 200  # a larger file that is this many times its packed size is a trap
+_DIMENSIONS = 16
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -128,18 +137,56 @@ def from_arrays(name: str, x: Array, y: Array) -> Source:
 
 
 def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> Source:
-    for key, values in inputs.items():
+    labels = _labels(name, labels)
+    arrays = []
+    for key, given in inputs.items():
         what = f"{name}'s {key}" if key else name
-        if values.dtype.kind not in "biuf":
-            raise DataError(f"{what} holds {values.dtype} values, not numbers")
+        values = _numbers(what, given)
         if values.ndim == 0 or len(values) != len(labels):
             count = len(values) if values.ndim else 1
             raise DataError(f"{what} has {count} samples, and {len(labels)} labels")
-    if not len(labels):
-        raise DataError(f"{name} holds no samples")
-    arrays = tuple(inputs.values())
+        arrays.append(values)
     names = tuple(key for key in inputs if key)
     return Source(name, labels, lambda indices: tuple(part[indices] for part in arrays), names)
+
+
+def _numbers(what: str, values: Array) -> Array:
+    """Numbers as torch takes them: in the machine's byte order, of 64 bits at most.
+
+    Raises `DataError` for what is none, or has nothing in it.
+    """
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{what} holds {_kind(values)} values, not numbers")
+    if values.ndim and len(values) and not values.size:
+        raise DataError(f"{what} has samples of no values: {' x '.join(map(str, values.shape))}")
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # infinite values are told when they are drawn
+            return values.astype(np.float64)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _labels(name: str, values: Array) -> Array:
+    """Labels or targets (n, …): numbers, or names.
+
+    Raises `DataError` for anything else, and where there are none.
+    """
+    if values.ndim == 0:
+        raise DataError(f"{name} has one label for all samples, not one for each")
+    if not len(values):
+        raise DataError(f"{name} holds no samples")
+    if values.dtype == object and all(isinstance(label, str) for label in values.flat):
+        values = values.astype(str)
+    if values.dtype.kind in "US":
+        if values.ndim > 1:
+            raise DataError(f"{name} has names for labels, and several for a sample")
+        return values
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{name} has labels that are neither numbers nor names: {_kind(values)}")
+    return _numbers(f"{name}'s labels", values)
+
+
+def _kind(values: Array) -> str:
+    return "Python" if values.dtype == object else str(values.dtype)[:80]
 
 
 def _bundled(name: str) -> Source:
@@ -155,52 +202,80 @@ def _bundled(name: str) -> Source:
 
 def _imported(text: str) -> Source:
     module, _, attribute = text.partition(":")
-    try:
+    with _of_others(f"{text} cannot be imported"):
         found = getattr(import_module(module), attribute)
         if isinstance(found, type) or (callable(found) and not hasattr(found, "__getitem__")):
             found = found()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise DataError(f"{text} cannot be imported: {error}") from error
     return _dataset(text, found)
+
+
+@contextmanager
+def _of_others(message: str) -> Iterator[None]:
+    """Within it whatever is raised is a `DataError` that says `message`, and why: a file is taken
+    apart by a library, or a Dataset of the user's own is read."""
+    try:
+        with outside(message, "E0612"):
+            yield
+    except DataError:
+        raise
+    except RuntimeRefusal as error:
+        raise DataError(error.message) from error.__cause__
 
 
 def _dataset(name: str, dataset: Any) -> Source:
     """Items are (x, y), or (x1, …, y); the labels are read from `.targets` where there are any."""
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise DataError(f"{name} is no Dataset: it has no length, or no items")
-    if len(dataset) == 0:
-        raise DataError(f"{name} holds no samples")
-    first = dataset[0]
-    if not isinstance(first, tuple | list) or len(first) < 2:
-        raise DataError(f"an item of {name} is no pair of a sample and its label")
-    targets = getattr(dataset, "targets", None)
-    if targets is None or len(targets) != len(dataset):
-        targets = [_as_array(dataset[place][-1]) for place in range(len(dataset))]
+    with _of_others(f"{name} cannot be read"):
+        if len(dataset) == 0:
+            raise DataError(f"{name} holds no samples")
+        first = dataset[0]
+        if not isinstance(first, tuple | list) or len(first) < 2:
+            raise DataError(f"an item of {name} is no pair of a sample and its label")
+        targets = getattr(dataset, "targets", None)
+        if targets is None or len(targets) != len(dataset):
+            targets = [_as_array(dataset[place][-1]) for place in range(len(dataset))]
+        labels = _labels(name, _as_array(targets))
 
     def read(indices: Array) -> tuple[Array, ...]:
-        items = [dataset[int(place)][:-1] for place in indices]
-        return tuple(np.stack([_as_array(x) for x in part]) for part in zip(*items, strict=True))
+        with _of_others(f"{name} cannot be read"):
+            items = [dataset[int(place)][:-1] for place in indices]
+            parts = zip(*items, strict=True)
+            return tuple(_stacked([_numbers(name, _as_array(x)) for x in part]) for part in parts)
 
-    return Source(name, np.asarray(targets), read)
+    return Source(name, labels, read)
 
 
 def _as_array(value: Any) -> Array:
     return value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
+def _stacked(values: Sequence[Array]) -> Array:
+    """Samples (k, …); those of several sizes, as images may be, as an array of arrays."""
+    if len({value.shape for value in values}) == 1:
+        return np.stack(values)
+    ragged = np.empty(len(values), dtype=object)
+    ragged[:] = values
+    return ragged
+
+
 def _path(path: Path) -> Sources:
     try:
         if path.is_dir():
             return _folder(path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise DataError(f"{path} is no file", code="E0601")
         with path.open("rb") as file:
             file.read(1)
         if path.stat().st_size > _LARGEST:
             raise DataError(f"{path.name} is larger than data can be")
         return _file(path)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        if isinstance(error, RuntimeRefusal):
+            raise
         help = f"bundled sets: {', '.join(BUNDLED)}" if not path.suffix else None
-        raise DataError(f"{path} cannot be read: {reason}", code="E0601", help=help) from error
+        said = f"{path} cannot be read: {reason(error)}"
+        raise DataError(said, code="E0601", help=help) from error
 
 
 def _file(path: Path) -> Sources:
@@ -218,11 +293,11 @@ def _file(path: Path) -> Sources:
 
 def _npz(path: Path) -> Sources:
     """`x, y`, or `x_train, y_train` and perhaps `x_test, y_test`; inputs by name beside the y."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, KeyError) as error:
-        raise DataError(f"{path.name} is no .npz of plain arrays: {error}") from error
+    no = f"{path.name} is no .npz of plain arrays"
+    with _of_others(no), zipfile.ZipFile(path) as archive:
+        inside = archive.infolist()
+        _check_unpacked(path, sum(info.file_size for info in inside))
+        arrays = {info.filename.removesuffix(".npy"): _npy(archive, info, no) for info in inside}
     parts = {}
     for end in ("", "_train", "_test"):
         mine = {
@@ -240,6 +315,30 @@ def _npz(path: Path) -> Sources:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise DataError(f"{path.name} has no x and y, or x_train and y_train: it has {found}")
     return Sources(train, parts.get("_test"))
+
+
+def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
+    """An array of an archive, if its header says the size that it has."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise DataError(f"{no}: {info.filename[:80]} is of version {version}")
+        old = version == (1, 0)
+        head = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, by_columns, dtype = head(file)
+        if dtype.hasobject:
+            raise DataError(f"{no}: {info.filename[:80]} holds Python values, not numbers")
+        wanted = math.prod(shape) * dtype.itemsize
+        if wanted != info.file_size - file.tell() or len(shape) > _DIMENSIONS:
+            raise DataError(f"{no}: {info.filename[:80]} states sizes that it does not have")
+        values = np.frombuffer(file.read(), dtype=dtype)
+    return values.reshape(shape, order="F" if by_columns else "C")
+
+
+def _check_unpacked(path: Path, size: int) -> None:
+    """Refuse a packed file that unpacks to a size that no data have."""
+    if size > _LARGEST or size > max(_UNPACKED, _RATIO * path.stat().st_size):
+        raise DataError(f"{path.name} unpacks to {size:,} bytes: more than data can be")
 
 
 def _folder(path: Path) -> Sources:
@@ -273,21 +372,28 @@ def _idx_pair(path: Path) -> Source:
     for name in (f"{stem}.gz", stem):
         labels = path.with_name(name)
         if labels.is_file():
-            return from_arrays(path.name, _idx(path), _idx(labels).astype(np.int64))
+            values = _idx(labels)
+            whole = values.dtype.kind in "iu"
+            return from_arrays(path.name, _idx(path), values.astype(np.int64) if whole else values)
     raise DataError(f"{path.name} has no labels beside it: {stem} is not there")
 
 
 def _idx(path: Path) -> Array:
     """One IDX file: two zeros, a type, the number of dimensions, their sizes, the values."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    packed = path.suffix == ".gz"
+    no = _of_others(f"{path.name} is no IDX file")
+    with no, gzip.open(path) if packed else path.open("rb") as file:
         head = file.read(4)
         kind = _IDX_TYPES.get(head[2]) if len(head) == 4 and head[:2] == b"\0\0" else None
         if kind is None:
             raise DataError(f"{path.name} is no IDX file")
-        sizes = np.frombuffer(file.read(4 * head[3]), dtype=">u4").astype(np.int64)
-        wanted = int(np.prod(sizes, dtype=object)) * np.dtype(kind).itemsize
-        if len(sizes) != head[3] or wanted > _LARGEST:
+        sizes = np.frombuffer(file.read(4 * head[3]), dtype=">u4").tolist()
+        wanted = math.prod(sizes) * np.dtype(kind).itemsize
+        most = _LARGEST if packed else path.stat().st_size
+        if len(sizes) != head[3] or not 0 < head[3] <= _DIMENSIONS or wanted > most:
             raise DataError(f"{path.name} is cut off, or states sizes that it cannot have")
+        if packed:
+            _check_unpacked(path, wanted)
         data = file.read(wanted + 1)
     if len(data) != wanted:
         raise DataError(f"{path.name} holds {len(data)} bytes of values, not {wanted}")
@@ -311,7 +417,7 @@ def _cifar_folder(path: Path, names: set[str]) -> Sources | None:
 
 def _cifar(paths: Sequence[Path], name: str) -> Source:
     """CIFAR-10's records: a label and 3 × 32 × 32 bytes; CIFAR-100's: coarse and fine label."""
-    data = np.concatenate([np.frombuffer(path.read_bytes(), dtype=np.uint8) for path in paths])
+    data = np.concatenate([np.fromfile(path, dtype=np.uint8) for path in paths])
     hundred = any(path.name in ("train.bin", "test.bin") for path in paths)
     labels = 2 if hundred else 1
     record = labels + 3 * 32 * 32
@@ -344,25 +450,22 @@ def _images(path: Path, name: str) -> Source | None:
         return None
 
     def read(indices: Array) -> tuple[Array, ...]:
-        decoded = [_image(files[int(place)][0]) for place in indices]
-        if len({image.shape for image in decoded}) == 1:
-            return (np.stack(decoded),)
-        ragged = np.empty(len(decoded), dtype=object)
-        ragged[:] = decoded
-        return (ragged,)
+        return (_stacked([_image(files[int(place)][0]) for place in indices]),)
 
     return Source(name, np.asarray([label for _, label in files]), read)
 
 
 def _image(path: Path) -> Array:
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise DataError("folders of images need Pillow", help="install pillow") from error
-    try:
-        with Image.open(path) as image:
+    with _of_others(f"{path.name} is no image that can be read"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that is refused below
+        with Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size  # known from the head alone
+            if width * height > _PIXELS:
+                raise DataError(f"{path.name} has {width} x {height} pixels: more than {_PIXELS:,}")
             plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
             values = np.asarray(plain, dtype=np.uint8)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path.name} is no image that can be read: {error}") from error
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.errors import RuntimeRefusal, reason
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -41,7 +41,7 @@ class Place:
             return module
         try:
             return deepcopy(module).to(self.device, self.dtype)
-        except RuntimeError as error:
+        except Exception as error:  # a module's own, of any kind
             raise refusal(error, f"the network does not go to {self.device}") from error
 
     def inputs(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -86,8 +86,8 @@ def device_errors() -> Iterator[None]:
 
 def refusal(error: Exception, message: str) -> RuntimeRefusal:
     """E0614 with a message, or with another where memory did not suffice."""
-    first = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+    notes = (reason(error),)
     if isinstance(error, torch.OutOfMemoryError):
         help = "a smaller budget or batch, or --device cpu"
-        return RuntimeRefusal("E0614", "the device's memory is full", notes=(first,), help=help)
-    return RuntimeRefusal("E0614", message, notes=(first,))
+        return RuntimeRefusal("E0614", "the device's memory is full", notes=notes, help=help)
+    return RuntimeRefusal("E0614", message, notes=notes)

@@ -98,12 +98,14 @@ class Preparation:
             return torch.cat(images)
         if expected is not None and expected.dtype != "float":
             return _integers(raw, expected)
-        values = torch.from_numpy(np.ascontiguousarray(raw)).float()
+        values = torch.from_numpy(np.require(raw, requirements=["C", "W"])).float()
         wanted = None if expected is None else expected.shape
         if expected is not None and expected.of_one and values.ndim < 5:
             image = replace(expected, shape=expected.shape[1:], of_one=False)
             return self.apply(raw, image)[:, None]
         if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
+            values = values[:, None]
+        if values.ndim == 1 and wanted != ():  # one number a sample
             values = values[:, None]
         is_image = values.ndim == 4
         if is_image:
@@ -153,11 +155,10 @@ class Preparation:
         return values
 
     def _normalised(self, values: Tensor, is_image: bool) -> Tensor:
+        channels = values.shape[1] if values.ndim > 1 else 1
         for statistics, name in ((self.mean, "mean"), (self.std, "std")):
-            if len(statistics) not in (0, 1, values.shape[1]):
-                raise DataError(
-                    f"{len(statistics)} values of {name}, but {values.shape[1]} channels"
-                )
+            if len(statistics) not in (0, 1, channels):
+                raise DataError(f"{len(statistics)} values of {name}, but {channels} channels")
         if any(not value > 0 for value in self.std):
             raise DataError("a standard deviation is above 0")
         shape = (-1, 1, 1) if is_image else (-1,)

@@ -444,7 +444,7 @@ class _Flow:
             self.taps.run(*values)
         except RuntimeRefusal:
             raise
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except Exception as error:  # a live module raises what it likes
             raise not_run(error) from error
 
     def receive(self, key: str, call: int, value: Tensor) -> None:

@@ -43,6 +43,14 @@ class Scorer:
                 mine, others = self._sides(split)
                 references = others if split == "cross" else None
                 self._spreads[split] = TargetSpread.of(mine, order, references=references)
+                self._check_defined(split)
+
+    def _check_defined(self, split: Split) -> None:
+        if not bool(self._spreads[split].defined(1).any()):
+            which = "of test from those of train" if split == "cross" else f"of {split}"
+            raise UndefinedIndexError(
+                f"the targets {which} are all equally far apart: no sample has a Smoothness Index"
+            )
 
     @classmethod
     def of(cls, feed: Feed, order: int, ties: str) -> Scorer:
@@ -122,6 +130,8 @@ class Scorer:
         first: Tensor | None = None
         for order in range(1, self.order + 1):
             for form in FORMS:
+                if form == "linear" and not bool(spread.defined(order).any()):
+                    continue  # all targets are equally far from the nearest `order` to the farthest
                 for kind in KINDS if order > 1 else KINDS[:1]:
                     each = spread.values(found, order, kind, form)
                     first = each if first is None else first
@@ -178,7 +188,7 @@ class Scorer:
         spread = self._spreads[split]
         mean = spread.mean * len(others) / (len(others) - itself)
         room = spread.largest - spread.nearest[:, 0]
-        return float(((spread.largest - mean) / room)[room > 0].mean())
+        return float(((spread.largest - mean) / room)[spread.defined(1)].mean())
 
 
 def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:

@@ -168,3 +168,21 @@ def test_gamma_must_be_a_bound(gamma: float) -> None:
 def test_a_target_that_is_not_finite_is_named() -> None:
     with pytest.raises(NotFiniteError, match="the target of sample 1"):
         smoothness_index([[0.0], [1.0], [3.0]], [0.0, float("inf"), 1.0])
+
+
+@pytest.mark.parametrize("power", [-1063, -600, -60, 60, 600, 1000])
+@pytest.mark.parametrize("form", ["linear", "exponential"])
+def test_no_scale_of_the_targets_changes_it(power: int, form: str) -> None:
+    """Powers of two are exact: the smallest targets are denormal, their squares are nothing."""
+    generator = np.random.default_rng(0)
+    X, Y = generator.normal(size=(12, 3)), generator.integers(1, 99, (12, 2)).astype(float)
+    for order in (1, 2):
+        plain, scaled = (
+            smoothness_index(X, goals, order, form=form).value for goals in (Y, np.ldexp(Y, power))
+        )
+        assert scaled == plain == pytest.approx(smoothness(X, Y, order, "hard", form))
+    bound, of_scaled = (
+        smoothness_error_bound(X, goals, X[:4] + 0.1, 0.5).bounds
+        for goals in (Y, np.ldexp(Y, power))
+    )
+    assert np.array_equal(np.ldexp(bound.numpy(), power), of_scaled.numpy())

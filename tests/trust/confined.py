@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from addnn_spec.ops import index
+
 MEMORY = 512 * 2**20
 CPU_SECONDS = 5
 
@@ -82,6 +84,8 @@ def _serve() -> None:
     run = import_module("addnn_spec.cli").run
     for command in _COMMANDS:
         import_module(f"addnn_spec.cli.{command}")
+    for family in set(index().values()):
+        import_module(family)
     _warm_up(run)
     for line in sys.stdin:
         print(json.dumps(_fork(run, **json.loads(line))), flush=True)

@@ -65,6 +65,15 @@ def test_large_networks_are_compiled(confined: Confined, name: str) -> None:
     assert outcome.growth < MEMORY and outcome.out.count("self.conv2d") >= 6000
 
 
+def test_nodes_that_read_very_many_tensors_are_refused(confined: Confined) -> None:
+    """50,000 in all; this loop would read 720,600."""
+    loop = "ys = [x]\nfor i in 0..{} {{ ys = ys + [ys -> Concat -> Conv2d(4, 1)] }}\noutput z = ys"
+    for turns, code in ((1200, 1), (300, 0)):
+        outcome = confined.run("compile", "-", text=net(loop.format(turns)))
+        assert outcome.code == code and outcome.growth < MEMORY
+        assert ("E0503" in outcome.codes) is bool(code)
+
+
 @pytest.mark.parametrize("depth", [98, 99, 100, 101, 102])
 @pytest.mark.parametrize(
     ("opening", "closing", "inner"), [("(", ")", "1"), ("[", "]", "1"), ("-", "", "1")]
