@@ -511,7 +511,7 @@ class Maker:
         if kind < 0.6:
             return [Layer("Linear", label, self.width(scope))]
         if kind < 0.78:
-            return [Layer(rng.choice(["ReLU", "Tanh", "Identity", "LayerNorm", "Dropout"]), label)]
+            return [Layer(rng.choice(KEEPING), label)]
         if kind < 0.86 and scope.flow:
             shared = Layer("m", label, number(8), argument=False)
             return [Layer("Linear", None, number(8)), shared]
@@ -547,6 +547,7 @@ class Maker:
 
 
 MAX_LENGTH = 4_000
+KEEPING = ("ReLU", "Tanh", "Identity", "LayerNorm", "BatchNorm1d", "Dropout")
 START = Place({}, 8, 8)
 TWO = "block Two()(a, b) { h = b -> Linear(8) -> Tanh return h, a + b }"
 

@@ -189,7 +189,7 @@ class _Drafter:
         for module in graph.modules:
             self._declare(module)
         for turns in runs(graph, self._forms, self._reads):
-            if not can_loop(turns):
+            if not can_loop(turns) or self._is_passed_on(turns[0]):
                 for turn in turns:
                     self._add(turn)
                 continue
@@ -283,7 +283,7 @@ class _Drafter:
             return
         self._emission.need(*op.support)
         functional = None if node.module else functional_form(node, applied)
-        if isinstance(functional, In) and not self._emission.probes:
+        if isinstance(functional, In) and self._is_passed_on(node):
             self._pass_on(node, operands[functional.index])
             return
         if functional is not None:
@@ -311,6 +311,13 @@ class _Drafter:
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
         self._step(node, called, op.result, heavy=_heavy(applied), fresh=op.fresh_output)
+
+    def _is_passed_on(self, node: Node) -> bool:
+        """Whether a node gives its input as it is: with probes that is a value to tap."""
+        applied = node.applied
+        if self._emission.probes or node.module or applied is None:
+            return False
+        return isinstance(functional_form(node, applied), In)
 
     def _pass_on(self, node: Node, operand: Tree) -> None:
         """The input itself: no statement, and the text's name for what was made last."""

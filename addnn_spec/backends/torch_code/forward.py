@@ -137,7 +137,7 @@ def without_copies(
     for statement in made:
         if isinstance(statement, Assign):
             statement.tree = put(statement.tree)
-            if isinstance(statement.tree, Value):
+            if isinstance(statement.tree, Value) and not statement.step.loop:  # a loop taps it
                 same[statement.step.outputs[0]] = statement.tree
                 continue
         else:
