@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, ClassVar
 
-from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.elaborate.numbering import NamedRun, Numbers, numbered
+from addnn_spec.elaborate.prefixes import report_clash, share_scopes
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -303,7 +303,7 @@ class Builder:
         graph.instances = instances
         self._finish(graph, outputs, renumber)
         self._measure_paths(graph)
-        return self._spread_prefixes(graph)
+        return share_scopes(graph, self.ctx)
 
     def _nodes(
         self, entry: Entry, runs: Sequence[NamedRun], renumber: Mapping[int, int], first: int
@@ -442,13 +442,13 @@ class Builder:
         told: set[str] = set()
         for id in sorted(needed):
             entry = self.entries[id]
-            if entry.name is None or isinstance(entry.op, Placeholder):
+            if entry.name is None or self._is_inner_input(entry):
                 continue
             for name in _run(entry.name, entry.times):
                 mine = entry.module is not None and name == entry.module.name
                 if name in taken and name not in told and not mine:
                     told.add(name)
-                    self._clash(name, entry.span, taken[name])
+                    report_clash(name, entry.span, taken[name], self.ctx)
                 taken[name] = entry.span
         names: dict[int, Sequence[NamedRun]] = {}
         numbers = Numbers(taken)
@@ -463,89 +463,13 @@ class Builder:
                 names[id] = list(numbers.runs(base, entry.times, own))
         return names
 
+    def _is_inner_input(self, entry: Entry) -> bool:
+        """Whether it is an input of a block or brace: that is no node of its own."""
+        return isinstance(entry.op, Placeholder) and self.kind != "network"
+
     def check_labels(self) -> None:
         """Tell the labels that clash, where other mistakes leave no graph to seal."""
         self._names(set(range(len(self.entries))))
-
-    def _clash(self, name: str, here: Span, there: Span) -> None:
-        again = here == there
-        self.ctx.report(
-            "E0403",
-            f"two nodes are called {name}",
-            here,
-            "it is built more than once" if again else "the second one",
-            labels=() if again else (Label(there, "the first one"),),
-            help='number the label: "name{i}": …'
-            if again
-            else "labels are the keys of the weights: give each its own",
-        )
-
-    def _spread_prefixes(self, graph: Graph) -> Graph:
-        """`a: { b: … }` beside `a.c: …` share the scope `a`: the brace's nodes become `a.b`."""
-        names = [node.name for node in graph.nodes()] + [module.name for module in graph.modules]
-        prefixes = {name[:dot] for name in names for dot in range(len(name)) if name[dot] == "."}
-        shared = [node for node in graph.nodes() if node.name in prefixes]
-        for node in shared:
-            called = node.calls
-            if called is None or called.kind == "block" or node.times > 1 or node.module:
-                self.ctx.report(
-                    "E0403",
-                    f"{node.name} is a node of its own, and other labels put nodes inside it",
-                    node.span,
-                    help=f"choose another prefix than {node.name}.",
-                )
-                return graph
-        return inline(graph, {node.id for node in shared}) if shared else graph
-
-
-def inline(graph: Graph, chosen: set[int]) -> Graph:
-    """The same graph with the chosen calls of braces written out, their names prefixed."""
-    flat = replace(graph, members={}, modules=())
-    moved: dict[Ref, Ref] = {}
-    for node in graph.nodes():
-        inputs = tuple(ref if ref is None else moved.get(ref, ref) for ref in node.inputs)
-        if node.id not in chosen or node.calls is None:
-            _append(flat, replace(node, inputs=inputs), moved)
-            continue
-        inner: dict[Ref, Ref] = {
-            Ref(id): ref for id, ref in zip(node.calls.inputs, inputs, strict=True) if ref
-        }
-        bound = dict(zip(node.calls.module_ports, node.bound_modules, strict=True))
-        for child in node.calls.nodes():
-            if not isinstance(child.op, Placeholder):
-                _append(flat, _moved(child, node, inner, bound), inner)
-        for port, output in enumerate(node.calls.outputs):
-            moved[Ref(node.id, port)] = inner[output.refs[0]]
-        flat.modules += tuple(
-            replace(module, name=f"{node.name}.{module.name}") for module in node.calls.modules
-        )
-    flat.modules += graph.modules
-    flat.inputs = tuple(moved[Ref(id)].node for id in graph.inputs)
-    flat.outputs = tuple(
-        replace(output, refs=tuple(moved[ref] for ref in output.refs)) for output in graph.outputs
-    )
-    return flat
-
-
-def _append(graph: Graph, node: Node, moved: dict[Ref, Ref]) -> None:
-    new = len(graph.members)
-    for port in range(len(node.outputs)):
-        moved[Ref(node.id, port)] = Ref(new, port)
-    graph.add(replace(node, id=new))
-
-
-def _moved(child: Node, around: Node, inner: dict[Ref, Ref], bound: dict[str, ModuleRef]) -> Node:
-    def module(ref: ModuleRef) -> ModuleRef:
-        return bound[ref.name] if ref.port else ModuleRef(f"{around.name}.{ref.name}")
-
-    return replace(
-        child,
-        name=f"{around.name}.{child.name}",
-        inputs=tuple(None if ref is None else inner[ref] for ref in child.inputs),
-        training=around.training or child.training,
-        module=None if child.module is None else module(child.module),
-        bound_modules=tuple(module(ref) for ref in child.bound_modules),
-    )
 
 
 def _instances(entry: Entry) -> int:

@@ -73,6 +73,11 @@ def path_list(chain: str, shape: str = "float[N, 8]", before: str = "") -> list[
         ('"a.b": Linear(8) -> "a.c": ReLU', ["a.b", "a.c"]),
         # a brace and dotted labels share their scope
         ('a: { b: Linear(8) } -> "a.c": ReLU', ["a.b", "a.c"]),
+        ('"a.0.t": Linear(8) -> a: repeat 2 { c: ReLU }', ["a.0.t", "a.0.c", "a.1.c"]),
+        (
+            'a: repeat 3 { c: { ReLU } } -> "a.1.c.t": ReLU',
+            ["a.0.c.0", "a.1.c.0", "a.2.c.0", "a.1.c.t"],
+        ),
         # no turns, nothing
         ("a: repeat 0 { Linear(8) } -> ReLU", ["relu"]),
         # automatic names skip what labels have taken, also later ones
@@ -200,6 +205,16 @@ def test_two_nodes_of_one_path_show_both_places() -> None:
         "a: Linear(8) -> a: { ReLU }",
         'a: Linear(8) -> "a.b": ReLU',
         "repeat 2 { b: Linear(8) }",
+        # where one comes out of a brace or loop that shares its scope
+        'a: { b: Linear(8) } -> "a.b": ReLU',
+        '"a.0": Linear(8) -> a: repeat 2 { Linear(8) }',
+        '"a.1": Linear(8) -> a: repeat 2 { b: { ReLU } }',
+        '"a.1.b": Linear(8) -> a: repeat 2 { Linear(8) }',
+        'a: { "b.c": Linear(8) } -> "a.b": { c: ReLU }',
+        'a: { parameter b: [8] = 1 return x + b } -> "a.b": ReLU',
+        # an input is a node, too
+        "x: Linear(8)",
+        '"x.a": Linear(8)',
     ],
 )
 def test_clashing_paths_are_errors(chain: str) -> None:
@@ -211,3 +226,17 @@ def test_the_inputs_of_a_network_used_as_a_block_keep_their_names() -> None:
     graph = graph_of(inner + in_network("output y = x -> b: Inner"), "Test")
     (called,) = graph.subgraphs()
     assert called.input_names == ("image",)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    ["m -> h: { fc: ReLU }", 'c: { m } -> "h.fc.t": ReLU', "m -> m -> h: { fc_2: ReLU }"],
+)
+def test_what_clashes_with_a_module_is_an_error(chain: str) -> None:
+    text = in_network(f'module m = "h.fc": Linear(8)\n output y = x -> {chain}')
+    assert codes(text) == ["E0403"]
+
+
+def test_automatic_names_leave_those_of_the_inputs() -> None:
+    text = "network Net { input relu: float[N, 8] output y = relu -> ReLU }"
+    assert paths(graph_of(text)) == ["relu_2"]

@@ -128,9 +128,11 @@ class Paths:
             entry = entry.entries[name]
         assert isinstance(container, Container)
         inner = ".".join(rest)
+        if first.isdigit():  # a type checker takes it for any module
+            text, inner = "self", path
         if isinstance(entry, ChildDraft) and entry.tensor:
             return f"{text}.get_{entry.tensor}({quoted(inner)})"
-        if len(rest) > 1:
+        if len(rest) > 1 or first.isdigit():
             return f"{text}.get_submodule({quoted(inner)})"
         return (
             f"{text}[{inner}]" if container.kind == "nn.ModuleList" else f"{text}[{quoted(inner)}]"

@@ -179,8 +179,9 @@ class ClassWriter:
 
     def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[Line]:
         if isinstance(entry, Container):
-            lines = layout_statement(entry.tree(), indent, f"self.{name} = ")
-            return lines + list(self._inside(entry, name, f"self.{name}", indent))
+            lines = self._assigned(name, entry.tree(), indent, ())
+            access = f"self.get_submodule({quoted(name)})" if name.isdigit() else f"self.{name}"
+            return lines + list(self._inside(entry, name, access, indent))
         if entry.run is not None:
             run, call = entry.run, Call("self.add_module", (Arg(entry.run.name), Arg(entry.tree)))
             header = Line(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
@@ -189,13 +190,16 @@ class ClassWriter:
             call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree)))
             lines = layout_statement(call, indent, spans=(entry.span,))
         else:
-            target = f"self[{quoted(name)}]" if name.isdigit() else f"self.{name}"
-            if name.isdigit() and self._scope():
-                call = Call("self.add_module", (Arg(Key(name)), Arg(entry.tree)))
-                lines = layout(call, indent, spans=(entry.span,))
-            else:
-                lines = self._made(name, entry.tree, indent, f"{target} = ", (entry.span,))
+            lines = self._assigned(name, entry.tree, indent, (entry.span,))
         return lines + list(self._fills(entry, indent))
+
+    def _assigned(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+        """A child put where it is read."""
+        if name.isdigit() and self._scope():
+            call = Call("self.add_module", (Arg(Key(name)), Arg(tree)))
+            return layout(call, indent, spans=spans)
+        target = f"self[{quoted(name)}]" if name.isdigit() else f"self.{name}"
+        return self._made(name, tree, indent, f"{target} = ", spans)
 
     def _made(
         self, path: str, tree: Tree, indent: int, prefix: str, spans: tuple[Span, ...]
