@@ -93,9 +93,9 @@ class Summary:
 def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str = "") -> Summary:
     """The summary of a network at its default sizes, or at `dims`.
 
-    What only training needs is left out at sizes that are too small for it. `freeze` is a pattern
-    of paths (`layer[1-3].*`) whose parameters are counted as frozen. Raises `DiagnosticError` where
-    the network cannot have these sizes.
+    Where the sizes are too small for what only training needs, its weights alone are counted, and
+    it has no rows. `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as
+    frozen. Raises `DiagnosticError` where the network cannot have these sizes.
     """
     check_dims(graph, dims or {})
     costs = count_costs(graph)
@@ -104,13 +104,19 @@ def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str =
         graph.name,
         tuple(row for row in _rows(graph, "", 0, costs) if trains or not row.training),
         costs.main.total,
-        costs.main.training if trains else Cost(),
+        _training(costs, trains),
         activation_memory(graph, dims),
         dict(dims or {}),
         minimum_sizes(graph),
         minimum_sizes(graph, training=True),
         frozen_parameters(graph, freeze) if freeze else 0,
     )
+
+
+def _training(costs: Costs, trains: bool) -> Cost:
+    """What training adds: of sizes that it cannot run at, the weights, which all sizes share."""
+    extra = costs.main.training
+    return extra if trains else Cost(extra.params, extra.buffers)
 
 
 def frozen_parameters(graph: Graph, pattern: str) -> int:
@@ -179,7 +185,7 @@ def to_json(
     trains = trainable(graph, dims or {})
     shown = [item for item in unfolded.nodes if trains or not item.training]
     nodes = [_node_json(item, unfolded.nodes, dims) for item in shown]
-    total, training = costs.main.total, costs.main.training if trains else Cost()
+    total, training = costs.main.total, _training(costs, trains)
     return {
         "network": graph.name,
         "nodes": nodes,

@@ -10,10 +10,10 @@ from addnn_spec.graph import Graph
 from addnn_spec.network import load
 from addnn_spec.passes.costs import Cost, count_costs
 from addnn_spec.passes.memory import at
-from addnn_spec.passes.summary import to_json
+from addnn_spec.passes.summary import summarize, to_json
 from addnn_spec.resources import folder
 from tests.passes.graphs import graphs_of_file
-from tests.support import graph_of
+from tests.support import graph_of, in_network
 
 SPECS = sorted(folder("specs").rglob("*.net"))
 
@@ -117,3 +117,19 @@ def test_turns_of_a_repeat_have_weights_of_their_own() -> None:
 def test_inputs_of_training_are_marked() -> None:
     nodes = to_json(load("Siamese").graph)["nodes"]
     assert [node["path"] for node in nodes if node["training"]] == ["same", "contrastiveloss"]
+
+
+def test_a_batch_that_training_cannot_take_has_all_the_parameters() -> None:
+    graph = graph_of(
+        in_network(
+            "output y = x -> Linear(4)\n"
+            "output pairs = (x[1:], x[:-1]) -> Concat(1) -> Linear(16) -> Linear(2) when training"
+        )
+    )
+    head, training = 8 * 4 + 4, 16 * 16 + 16 + 16 * 2 + 2
+    for batch, macs in (1, 0), (2, 16 * 16 + 16 * 2), (3, 2 * (16 * 16 + 16 * 2)):
+        found = summarize(graph, {"N": batch})
+        assert (found.total.params, found.training.params) == (head, training)
+        assert at(found.training.macs, {"N": batch}) == macs
+        written = to_json(graph, {"N": batch})
+        assert (written["training_params"], written["training_macs"]) == (training, macs)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 
 from addnn_spec import load
 from addnn_spec.backends.torch_code import emit
-from addnn_spec.catalogue import packaged
+from addnn_spec.catalogue import entries, packaged
 from addnn_spec.compiler import Session
+from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
+from addnn_spec.passes.weights import weights_of
 from tests.zoo.prove import Reference, build, counted, inputs_of, on_meta
 from tests.zoo.references import REFERENCES
 
@@ -37,3 +41,21 @@ def test_it_has_and_does_what_its_summary_says(name: str) -> None:
     macs = counted(lambda: module(*inputs))
     if not any(layer in text for layer in UNCOUNTED):
         assert macs == at(summary.total.macs, {"N": 1})
+
+
+OFTEN = {"GoogLeNet", "InceptionV3", "LeNet5", "GAT", "VAE", "Transformer"}
+NETWORKS = [entry.name for entry in entries() if entry.params is not None]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in NETWORKS],
+)
+def test_parameters_are_the_same_at_every_batch(name: str) -> None:
+    network = load(name)
+    learned = [entry for entry in weights_of(network.graph).values() if entry.learned]
+    expected = sum(prod(at(size, None) for size in entry.shape) for entry in learned)
+    for batch in ({}, {"N": 1}, {"N": 2}):
+        if symbolic_sizes(network.graph).keys() >= batch.keys():
+            summary = network.summary(**batch)
+            assert summary.total.params + summary.training.params == expected
