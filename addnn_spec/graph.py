@@ -70,6 +70,16 @@ class ModuleRef:
     port: bool = False
 
 
+OWN = "_"
+"""The name of the operator that is its graph's own layer (`_: LayerNorm`): its tensors are called
+as the graph is, without a further name. No label but this begins with `_`."""
+
+
+def scope_of(prefix: str, name: str) -> str:
+    """What the keys below a node begin with: `conv.`; for its graph's own layer `prefix` alone."""
+    return prefix if name == OWN else f"{prefix}{name}."
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One step of the dataflow.
@@ -251,6 +261,11 @@ class Graph:
     def nodes(self) -> Iterator[Node]:
         """The nodes in topological order."""
         yield from self.members.values()
+
+    @property
+    def own(self) -> Node | None:
+        """The operator that is the graph's own layer, or None."""
+        return next((node for node in self.nodes() if node.name == OWN), None)
 
     def type_of(self, ref: Ref) -> TensorType:
         return self.node(ref.node).outputs[ref.port]

@@ -152,7 +152,8 @@ class _Run:
         for option in ("weight_norm", "spectral_norm", "weight_standardization", "return_indices"):
             if getattr(operator, option, False):
                 raise UnsupportedError(f"{name} with {option}")
-        prefix = f"{home}."
+        last = home.rpartition(".")[2]
+        prefix = home[:-1] if last == "_" else f"{home}."  # `_` is its scope's own layer
         own = {
             key[len(prefix) :]: value
             for key, value in self.weights.items()

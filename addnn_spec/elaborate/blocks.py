@@ -25,7 +25,7 @@ from addnn_spec.elaborate.base import (
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.operators import Operators
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.graph import Graph, Output
+from addnn_spec.graph import OWN, Graph, Output
 from addnn_spec.ops.base import TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -56,8 +56,7 @@ class Blocks(Operators):
             self.ctx.fail("E0206", "tensors exist in networks and blocks only", site.span)
         if is_partial(layer):
             flow = POISON
-        whole = site.module is not None or not isinstance(layer.target, Brace | Definition)
-        if site.naming.label == "_" and whole:  # it has no nodes of its own to write out
+        if site.naming.label == OWN and site.module is not None:  # its weights are elsewhere
             site = replace(site, naming=replace(site.naming, label=None))
         if isinstance(layer.target, Brace):
             return self.apply_brace_value(layer.target, flow, site)
@@ -84,7 +83,7 @@ class Blocks(Operators):
             self.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", site.span)
         self._check_depth(target, site.span)
         inputs = self._block_inputs(layer, target, flow, site.span)
-        if site.naming.label == "_":
+        if site.naming.label == OWN:
             return self._written_out(layer, target, inputs, site.frame, site.span)
         built = self._build_block(layer, target, inputs, site.naming, site.span)
         return self.call_graph(built, list(inputs.values()), site)

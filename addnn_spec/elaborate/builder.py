@@ -11,8 +11,10 @@ from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.elaborate.numbering import NamedRun, Numbers, numbered
+from addnn_spec.elaborate.own import check_own
 from addnn_spec.elaborate.prefixes import report_clash, share_scopes
 from addnn_spec.graph import (
+    OWN,
     Buffer,
     Graph,
     Kind,
@@ -450,6 +452,9 @@ class Builder:
                     told.add(name)
                     report_clash(name, entry.span, taken[name], self.ctx)
                 taken[name] = entry.span
+        layer = next((self.entries[id] for id in needed if self.entries[id].name == OWN), None)
+        if layer is not None and isinstance(layer.op, Operator):
+            check_own(Applied(layer.op, layer.types), layer.span, taken, self.ctx)
         names: dict[int, Sequence[NamedRun]] = {}
         numbers = Numbers(taken)
         for id in sorted(needed):

@@ -26,7 +26,7 @@ from addnn_spec.elaborate.hidden import part_of, readings, same
 from addnn_spec.elaborate.names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Binding, Env
 from addnn_spec.elaborate.unlabelled import warn_unlabelled
-from addnn_spec.graph import Kind, Placeholder, Ref
+from addnn_spec.graph import OWN, Kind, Placeholder, Ref
 from addnn_spec.ops import index
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -86,7 +86,7 @@ class Chains(Blocks):
         turns = self._turns(core, frame)
         if isinstance(flow, Poison):
             turns = turns[:1]
-        if label is None or label == "_":
+        if label is None or label == OWN:
             naming = Naming(label, "", placed)
             return self._run_turns(core, turns, flow, frame, naming)
         refuse_bomb(core, len(turns), frame.env, self.ctx, labelled=True)
@@ -95,7 +95,7 @@ class Chains(Blocks):
     def label(self, text: ast.Text, frame: Frame) -> str:
         """A label's text, checked: it becomes an attribute and a key of the weights."""
         label = self.text(text, frame)
-        if label == "_":
+        if label == OWN:
             return label
         if len(label) > MAX_NAME:
             self.ctx.fail(
@@ -166,7 +166,7 @@ class Chains(Blocks):
         """A brace: a scope of its own where it has a label, or statements and a place in a
         numbered chain; else written out."""
         frame, naming = site.frame, site.naming
-        labelled = naming.label not in (None, "_")
+        labelled = naming.label not in (None, OWN)
         numbered = naming.label is None and naming.placed and body.kind == "statements"
         if labelled or numbered:
             built = self.build_brace(body, flow, frame.env, naming.label or "", site.span)
@@ -262,7 +262,7 @@ class Chains(Blocks):
 
     def apply_brace_value(self, brace: Brace, flow: Value, site: Site) -> Value:
         """A brace that was given as a layer: a scope of its own, unless its label is `_`."""
-        if site.naming.label == "_":
+        if site.naming.label == OWN:
             around = Frame(site.frame.builder, brace.env)
             return self.run_brace(brace.body, flow, around, site.naming.placed)
         naming = replace(site.naming, base=site.naming.base or "layer")

@@ -9,7 +9,7 @@ from addnn_spec.elaborate.base import Frame, Value
 from addnn_spec.elaborate.builder import ModuleValue, Naming
 from addnn_spec.elaborate.chains import Chains
 from addnn_spec.elaborate.names import forbidden, free_name
-from addnn_spec.graph import Buffer, Parameter
+from addnn_spec.graph import OWN, Buffer, Parameter
 from addnn_spec.ops.base import OperatorError, TensorType
 from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
 from addnn_spec.sizes import SymbolicSize
@@ -50,7 +50,7 @@ class Declarations(Chains):
         element, builder = statement.element, frame.builder
         assert builder is not None
         name = statement.target.name
-        label = name if element.label is None else self.label(element.label, frame)
+        label = name if element.label is None else self._key(element.label, frame)
         if element.label is None:
             self.check_field(name, statement.target.span)
         core = element.core
@@ -72,7 +72,13 @@ class Declarations(Chains):
         frame.env.bind(name, module, statement.target.span, "module")
 
     def _key(self, label: ast.Text, frame: Frame) -> str:
-        return self.label(label, frame)
+        key = self.label(label, frame)
+        if key == OWN:
+            self.ctx.fail(
+                "E0404", "_ is the label of an element only", label.span,
+                help="give it a name: it is the key of the weights",
+            )  # fmt: skip
+        return key
 
     def declare_parameter(self, statement: ast.Parameter, frame: Frame) -> None:
         name = self._key(statement.label, frame)

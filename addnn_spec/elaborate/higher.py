@@ -7,7 +7,7 @@ from addnn_spec.elaborate.blocks import Built
 from addnn_spec.elaborate.builder import Builder, FirstUse, Naming, Tensor
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Statements
-from addnn_spec.graph import Graph, Ref
+from addnn_spec.graph import OWN, Graph, Ref
 from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -21,6 +21,13 @@ class Higher(Statements):
 
     def apply_higher(self, layer: LayerValue, flow: Value, site: Site) -> Value:
         target, frame, span = layer.target, site.frame, site.span
+        if site.naming.label == OWN:
+            self.ctx.fail(
+                "E0406",
+                f"{layer.name} holds another layer, and cannot be its scope's own",
+                span,
+                help="give it a label, or none",
+            )
         assert isinstance(target, type) and issubclass(target, HigherOperator)
         argument = target.layers[0]
         inner = self._layer_argument(layer, argument, span)

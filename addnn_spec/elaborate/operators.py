@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.elaborate.terms import SIGNS
-from addnn_spec.graph import Graph
+from addnn_spec.graph import OWN, Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, OperatorError, TensorType
@@ -43,7 +44,10 @@ class Operators(Arguments):
         if site.module is not None:
             ref = builder.module_ref(site.module)
             self.remember(site.module, FirstUse(op, types, (), span))
-        tensors = builder.add(op, inputs, outputs, span, site.naming, module=ref)
+        naming = site.naming
+        if naming.label == OWN and not any(Applied(op, types).tensors()):
+            naming = replace(naming, label=None)  # nothing to be named
+        tensors = builder.add(op, inputs, outputs, span, naming, module=ref)
         return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
 
     def _with_facts(self, value: Any) -> Any:

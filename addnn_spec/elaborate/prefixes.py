@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.context import Context
-from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref
+from addnn_spec.elaborate.own import report_second
+from addnn_spec.graph import OWN, Graph, ModuleRef, Node, Placeholder, Ref
 from addnn_spec.source import Span
 
 
@@ -37,6 +38,9 @@ def share_scopes(graph: Graph, ctx: Context) -> Graph:
 
 def report_clash(name: str, here: Span, there: Span, ctx: Context) -> None:
     """Report E0403 for two nodes of one path; of one place, if it is built more than once."""
+    if name == OWN:
+        report_second(here, there, ctx)
+        return
     again = here == there
     ctx.report(
         "E0403",
@@ -66,7 +70,7 @@ def _closed(graph: Graph, prefixes: Container[str]) -> Iterator[tuple[str, Span]
         called = node.calls
         if isinstance(node.op, Placeholder) and graph.kind != "network":
             continue
-        if called is None or called.kind == "block" or node.module:
+        if called is None or called.kind == "block" or called.own or node.module:
             yield from ((name, node.span) for name in node.names() if name in prefixes)
     yield from ((module.name, module.span) for module in graph.modules if module.name in prefixes)
 

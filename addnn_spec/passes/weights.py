@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter
+from addnn_spec.graph import Buffer, Graph, ModuleDecl, Node, Parameter, scope_of
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import DType
 from addnn_spec.sizes import Size
@@ -32,7 +32,7 @@ def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
     for node in graph.nodes():
         for key, entry in node_weights(node):
             for name in node.names():
-                yield f"{prefix}{name}{key}", entry
+                yield f"{scope_of(prefix, name)}{key}" if key else f"{prefix}{name}", entry
         if node.module is None:
             yield from _inner(node, prefix)
     for module in graph.modules:
@@ -42,9 +42,9 @@ def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
 def _inner(node: Node, prefix: str) -> Iterator[tuple[str, Entry]]:
     for name in node.names():
         if node.calls is not None:
-            yield from _entries(node.calls, f"{prefix}{name}.")
+            yield from _entries(node.calls, scope_of(prefix, name))
         for argument, graph in node.layers:
-            yield from _entries(graph, f"{prefix}{name}.{argument}.")
+            yield from _entries(graph, f"{scope_of(prefix, name)}{argument}.")
 
 
 def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, Entry]]:
@@ -64,7 +64,8 @@ def operator_weights(applied: Applied | None) -> Iterator[tuple[str, Entry]]:
 
 
 def node_weights(node: Node) -> Iterator[tuple[str, Entry]]:
-    """The tensors that one node owns, by what follows its path; without those of what it calls."""
+    """The tensors that one node owns, by their names in it: "" is the node
+    itself; without those of what it calls."""
     return iter(()) if node.module is not None else node_tensors(node)
 
 
@@ -73,5 +74,36 @@ def node_tensors(node: Node) -> Iterator[tuple[str, Entry]]:
     if isinstance(node.op, Parameter | Buffer):
         type = node.outputs[0]
         yield "", Entry(type.shape, type.dtype, isinstance(node.op, Parameter))
-    for name, entry in operator_weights(node.applied):
-        yield f".{name}", entry
+    yield from operator_weights(node.applied)
+
+
+_FURTHER = {
+    "": "bias inplace mode output_padding reset_parameters transposed weight",
+    "AdaptiveLog": "head_size log_prob n_clusters predict shortlist_size",
+    "BatchNorm": "num_batches_tracked reset_running_stats running_mean running_var",
+    "Conv2dSame": "padding padding_mode",
+    "Embedding": "from_pretrained include_last_offset",
+    "InstanceNorm": "num_batches_tracked reset_running_stats running_mean running_var",
+    "MixedPool": "avg_pool max_pool",
+    "MultiheadAttention": "batch_first bias_k bias_v head_dim in_proj_bias in_proj_weight "
+    "k_proj_weight merge_masks q_proj_weight v_proj_weight",
+    "SyncBatchNorm": "convert_sync_batchnorm process_group reset_running_stats",
+    "Transformer": "activation_relu_or_gelu dropout1 dropout2 dropout3",
+} | dict.fromkeys(
+    ("ArcFace", "ASoftmax", "CosFace"),
+    "moved scaled",
+) | dict.fromkeys(
+    ("GRU", "LSTM", "RNN"),
+    "all_weights batch_first bias_hh bias_ih check_forward_args check_hidden_size check_input "
+    "flatten_parameters get_expected_cell_size get_expected_hidden_size permute_hidden proj_size",
+)  # fmt: skip
+"""By how its name begins, what an operator's module has besides its arguments and tensors."""
+
+
+def attributes_of(applied: Applied) -> frozenset[str]:
+    """The attributes of an operator's module besides those of every module."""
+    kind = type(applied.op)
+    tensors = (name.partition(".")[0] for name, _, _ in applied.tensors())
+    further = (words for start, words in _FURTHER.items() if kind.__name__.startswith(start))
+    others = " ".join(further).split()
+    return frozenset({*kind.model_fields, *applied.inferred(), *tensors, *others})

@@ -55,8 +55,9 @@ def path_list(chain: str, shape: str = "float[N, 8]", before: str = "") -> list[
         ("a: { _: { h = x -> Tanh return h } -> ReLU }", ["a.tanh", "a.0"]),
         ("a: { _: repeat 2 { h = x -> Tanh return h } -> ReLU }", ["a.tanh", "a.tanh_2", "a.0"]),
         ("a: { _: { Tanh -> ReLU } -> ReLU }", ["a.0", "a.1", "a.2"]),
-        ("a: { _: Linear(8) -> ReLU }", ["a.0", "a.1"]),
-        ("_: Linear(8) -> _: ReLU", ["linear", "relu"]),
+        # a layer with weights is the scope's own; what has none is as without a label
+        ("a: { _: Linear(8) -> ReLU }", ["a._", "a.1"]),
+        ("_: Linear(8) -> _: ReLU", ["_", "relu"]),
         # a turn of a labelled repeat that is one element is that element
         ("a: repeat 3 { Linear(8) }", ["a.0", "a.1", "a.2"]),
         ("a: repeat 2 { { h = x -> Tanh return h } }", ["a.0.tanh", "a.1.tanh"]),

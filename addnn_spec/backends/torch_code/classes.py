@@ -29,6 +29,7 @@ from addnn_spec.backends.torch_code.forward import (
 )
 from addnn_spec.backends.torch_code.inplace import steps_in_place
 from addnn_spec.backends.torch_code.names import identifier
+from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
 from addnn_spec.backends.torch_code.remarks import Remarks
@@ -94,6 +95,7 @@ class _Resolver:
         self._facts = emission.facts
         self._stored: dict[str, str] = {}
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
+        self._own = own_attributes(plan.graph)
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
@@ -169,7 +171,7 @@ class _Resolver:
 
     def _attribute(self, parameter: str) -> str:
         """The attribute that stores a parameter: its name, unless a child is called so."""
-        taken = parameter in self._code.paths.root.entries
+        taken = parameter in self._code.paths.root.entries or parameter in self._own
         self._stored[parameter] = f"{parameter}_value" if taken else parameter
         return self._stored[parameter]
 

@@ -32,6 +32,7 @@ from addnn_spec.backends.torch_code.tree import (
     with_leaves,
 )
 from addnn_spec.graph import (
+    OWN,
     Buffer,
     Graph,
     ModuleDecl,
@@ -135,6 +136,11 @@ class Draft:
     values: int = 0
     ports: dict[str, str] = field(default_factory=dict)
     """The module ports, with the class that each is annotated with."""
+
+    @property
+    def own(self) -> ChildDraft | None:
+        """The graph's own layer, whose class is the base of this one."""
+        return next((child for child in self.children if child.path == OWN), None)
 
 
 @dataclass

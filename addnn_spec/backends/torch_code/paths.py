@@ -25,10 +25,14 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
+from addnn_spec.graph import OWN
 from addnn_spec.ops.code import Arg, Call, Seq, Support
 
 DICT_METHODS = frozenset({"clear", "items", "keys", "pop", "update", "values"})
 """What `nn.ModuleDict` has besides a Module's attributes: no entry can be called so."""
+
+OWN_FORWARD = "super().forward"
+"""The call of the own layer, whose class is the base."""
 
 _UNNAMED = "positional"
 """The name of arguments that are given by their place."""
@@ -97,8 +101,12 @@ class Paths:
 
     def __init__(self, children: Iterable[ChildDraft]) -> None:
         self.root = Container()
+        self.own: ChildDraft | None = None
+        """The layer whose class is the base of this one."""
         for child in children:
-            if child.path:
+            if child.path == OWN:
+                self.own = child
+            elif child.path:
                 self._insert(child)
 
     def _insert(self, child: ChildDraft) -> None:
@@ -117,8 +125,12 @@ class Paths:
 
     def access(self, path: str) -> str:
         """How `self`'s child is read: `self.encoder["layer"]`."""
+        if path == OWN:
+            return "self"
         first, *rest = path.split(".")
-        text = f"self[{quoted(first)}]" if first.isdigit() else f"self.{first}"
+        text = f"self.{first}"
+        if first.isdigit():
+            text = f"self.get_submodule({quoted(first)})" if self.own else f"self[{quoted(first)}]"
         if not rest:
             return text
         container = self.root.entries[first]
@@ -149,7 +161,7 @@ class Paths:
                 return Name(f"{access}.{node.tensor}" if node.tensor else access)
             if isinstance(node, Child):
                 args = tuple(Arg(self.written(a.value), a.name, a.default) for a in node.args)
-                return Call(self.access(node.path), args)
+                return Call(OWN_FORWARD if node.path == OWN else self.access(node.path), args)
             return None
 
         return rewrite(tree, change)

@@ -8,7 +8,7 @@ structures do not go together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ from addnn_spec.backends.torch_code.sequential import (
     sequential,
     sequential_elements,
 )
-from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree
+from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree, split
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import REQUIRED, Arg, Call
@@ -152,7 +152,8 @@ class Planner:
             draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))
             for graph in drafted
         ]
-        self._plan_classes(drafts, "")
+        for alike in _by_base(drafts):
+            self._plan_classes(alike, "")
         base = "Tapped" if self._emission.probes else "nn.Sequential"
         self._plan_classes([_sequential_draft(graph, tree) for graph, tree in subclass], base)
 
@@ -207,6 +208,16 @@ class Planner:
         if graph.kind in ("block", "network"):
             return self._names.unique(graph.name, joint="")
         return self._names.unique(class_name(self._labels.get(id(graph), "block")), joint="")
+
+
+def _by_base(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """The drafts whose own layer is made alike: one base a class."""
+    groups: dict[Hashable, list[Draft]] = {}
+    for draft in drafts:
+        own, leaves = draft.own, list[Leaf]()
+        key = own and (split(own.tree, leaves), *(split(code, leaves) for code in own.inits))
+        groups.setdefault(key, []).append(draft)
+    return list(groups.values())
 
 
 def _constructor(name: str, signature: Sequence[Column], use: int) -> Tree:

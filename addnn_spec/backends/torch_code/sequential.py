@@ -35,7 +35,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
-from addnn_spec.graph import Graph, Node, Ref, run_name
+from addnn_spec.graph import OWN, Graph, Node, Ref, run_name
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Seq, Support
@@ -83,7 +83,8 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
         if node.id == graph.inputs[0]:
             continue
         fed = node.inputs[:1] == (current,) and not any(node.inputs[1:])
-        if not fed or len(node.outputs) != 1 or "." in node.name or node.module:
+        named = "." not in node.name and node.name != OWN
+        if not fed or len(node.outputs) != 1 or not named or node.module:
             return None
         op = node.op
         overwrites = fresh and not emission.probes and node.times == 1

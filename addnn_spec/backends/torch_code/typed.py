@@ -1,7 +1,7 @@
 """What a type checker knows of `forward`: which variables and expressions are tensors.
 
-Calls of modules are `Any` to it; torch's functions, and arithmetic of tensors, are not. A variable
-with an annotation stays a tensor, any other is what it was given last.
+Calls of modules are `Any` to it; torch's functions, the `forward` of a base, and arithmetic of
+tensors are not. A variable with an annotation stays a tensor, any other is what it was given last.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement
+from addnn_spec.backends.torch_code.paths import OWN_FORWARD
 from addnn_spec.backends.torch_code.tree import Name, Tree, walk
 from addnn_spec.ops.code import Call, Infix, Item, Method, Prefix
 
@@ -65,7 +66,7 @@ def _is_tensor(tree: Tree, known: set[str]) -> bool:
         case Name(text):
             return text in known
         case Call(fn, _):
-            return _FUNCTION.fullmatch(fn) is not None
+            return fn == OWN_FORWARD or _FUNCTION.fullmatch(fn) is not None
         case Method(value, _, _) | Item(value, _) | Prefix(_, value):
             return _is_tensor(value, known)
         case Infix(_, left, right):

@@ -13,6 +13,7 @@ from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
 from addnn_spec.backends.torch_code.names import Namespace
 from addnn_spec.backends.torch_code.outputs import Returns
+from addnn_spec.backends.torch_code.own import constructed, overrides
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
 from addnn_spec.backends.torch_code.text import (
     INDENT,
@@ -106,6 +107,9 @@ class ClassWriter:
 
     def _base(self) -> str:
         code = self._code
+        if code.paths.own is not None:
+            base = constructed(code.paths.own)[0].fn
+            return f"Probed, {base}" if self._probes else base
         base = code.base or ("nn.ModuleDict" if code.paths.numbered else "nn.Module")
         if base == "nn.ModuleDict" and not DICT_METHODS.isdisjoint(code.paths.root.entries):
             base = "Scope"
@@ -127,13 +131,26 @@ class ClassWriter:
         if code.base:
             (child, _), *_rest = code.children
             return lines + self._made("", child.tree, 2, "", ())
-        lines.append(Line(f"{INDENT * 2}super().__init__({'{}' if self._scope() else ''})"))
+        if code.paths.own is not None:
+            lines += self._own(code.paths.own)
+        else:
+            arguments = "{}" if self._base().endswith("Scope") else ""
+            lines.append(Line(f"{INDENT * 2}super().__init__({arguments})"))
         lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
         return lines
 
+    def _own(self, own: ChildDraft) -> Iterator[Line]:
+        """The base initialised as the scope's own layer, with what is done to it."""
+        call, around = constructed(own)
+        yield from layout(Call("super().__init__", call.args), 2, spans=(own.span,))
+        for function in around:
+            yield from layout(Call(function.fn, (Arg(Name("self")), *function.args[1:])), 2)
+        yield from self._fills(own, 2)
+
     def _scope(self) -> bool:
-        return self._base().endswith("Scope")
+        """Whether children named by numbers are added, and not set as items."""
+        return self._base().endswith("Scope") or self._code.paths.own is not None
 
     def _children(self) -> list[Line]:
         lines: list[Line] = []
@@ -248,6 +265,8 @@ class ClassWriter:
         params += [f"{port}: {cls}" for port, cls in code.ports.items()]
         spans = (code.graph.span,)
         lines = _signature("forward", params, self._returns.annotation, spans)
+        if code.paths.own is not None and not self._overrides():
+            lines[0] = Line(f"{lines[0].text}  # type: ignore[override]", spans)
         main = [s for s in code.statements if not s.training]
         training = [s for s in code.statements if s.training]
         if code.network:
@@ -262,6 +281,12 @@ class ClassWriter:
             for statement in training:
                 lines += self._statement(statement, 2)
         return lines + self._returns.last()
+
+    def _overrides(self) -> bool:
+        """Whether `forward` can be called as that of the own layer, for type checkers."""
+        code = self._code
+        plain = not (code.ports or code.lists or self._returns.training)
+        return plain and overrides(code.graph, len(code.inputs))
 
     def _stated(self) -> Iterator[Line]:
         """What the spec's `assert`s state about sizes, checked."""

@@ -70,7 +70,8 @@ def keys_of(graph: Graph, prefix: str = "") -> dict[str, tuple[int, ...]]:
         elif isinstance(node.op, Graph | Operator) and not node.module:
             types = tuple(None if ref is None else graph.type_of(ref) for ref in node.inputs)
             for name in node.names():
-                _own(found, prefix + name, node.op, types, node.layers)
+                at = prefix.removesuffix(".") if name == "_" else prefix + name
+                _own(found, at, node.op, types, node.layers)
     return found
 
 
@@ -79,7 +80,7 @@ def _own(found: dict[str, tuple[int, ...]], path: str, op: Any, inputs: Any, lay
         found.update(keys_of(op, f"{path}."))
     elif not layers:
         weights = {**op.weights(*inputs), **op.buffers(*inputs)}
-        found.update({f"{path}.{name}": _sizes(w.shape) for name, w in weights.items()})
+        found.update({f"{path}.{n}".lstrip("."): _sizes(w.shape) for n, w in weights.items()})
     for argument, graph in layers:
         found.update(keys_of(graph, f"{path}.{argument}."))
 
