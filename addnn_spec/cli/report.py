@@ -10,6 +10,7 @@ from addnn_spec.cli.outcome import OK, exit_code, report
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.specs import OutputFile
 from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics.excerpt import safe
 from addnn_spec.files import write_atomic
 
 
@@ -51,7 +52,8 @@ def _report(
         runs = [read_run(path) for path in paths]
     if html is None and svg is None and pdf is None:
         for run in runs:
-            click.echo("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
+            lines = [run.network.name, *(f"  {verdict.text}" for verdict in verdicts(run))]
+            click.echo("\n".join(map(safe, lines)))
     if html is not None:
         require("a page", "jinja2", extra="report")
         from addnn_spec.report.page import page

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from addnn_spec.alignment import aligned
 from addnn_spec.files import write_atomic
+from addnn_spec.runtime.belonging import faults
 from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
 
 if TYPE_CHECKING:
@@ -128,11 +129,20 @@ class Ranking(BaseModel):
 
 
 def read_ranking(path: Path) -> Ranking | None:
-    """A ranking from its file; None where there is none."""
+    """A ranking from its file; None where there is none, or one that contradicts itself."""
     try:
-        return Ranking.model_validate_json(path.read_bytes())
+        ranking = Ranking.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+    return None if any(_broken(ranked) for ranked in ranking.models) else ranking
+
+
+def _broken(ranked: Ranked) -> bool:
+    """Whether parts of a ranked network do not belong together."""
+    subset = ranked.subset
+    if subset is not None and not 0 < len(subset.order) == len(subset.chosen) == len(subset.scored):
+        return True
+    return ranked.node not in ranked.run.by_label or any(faults(ranked.run))
 
 
 def intervals(index: IndexRecord) -> dict[str, tuple[float, float]]:

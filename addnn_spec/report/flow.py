@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
 
 SPLITS: tuple[Split, ...] = ("train", "test", "cross")
@@ -17,22 +19,30 @@ def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:
     """
     known = {node.label: node for node in run.nodes}
     place = {label: number for number, label in enumerate(known)}
-    blocks = [node for node in run.nodes if node.kind == "block"]
+    blocks: dict[str, list[NodeRecord]] = {}  # by what they end with
+    for node in run.nodes:
+        if node.kind == "block":
+            for label in node.inputs:
+                blocks.setdefault(label, []).append(node)
     found: dict[str, tuple[str, ...]] = {}
     for node in run.nodes:
-        labels = {_leaving(known[label], node, blocks) for label in node.inputs if label in known}
+        labels = {
+            _leaving(known[label], node, blocks.get(label, ()))
+            for label in node.inputs
+            if label in known
+        }
         earlier = [label for label in labels if place[label] < place[node.label]]
         found[node.label] = tuple(sorted(earlier, key=place.__getitem__))
     return found
 
 
-def _leaving(source: NodeRecord, reader: NodeRecord, blocks: list[NodeRecord]) -> str:
-    """The outermost block that `source` is the end of and that `reader` stands outside of."""
+def _leaving(source: NodeRecord, reader: NodeRecord, blocks: Iterable[NodeRecord]) -> str:
+    """The outermost of the blocks that `source` is the end of and that `reader` stands outside
+    of."""
     around = [
         block
         for block in blocks
-        if source.label in block.inputs
-        and source.path.startswith(f"{block.path}.")
+        if source.path.startswith(f"{block.path}.")
         and not f"{reader.path}.".startswith(f"{block.path}.")
         and source.depth < block.depth < reader.depth
     ]
@@ -47,10 +57,30 @@ def trunk(run: RunRecord) -> tuple[str, ...]:
     """
     if not run.nodes:
         return ()
-    reads = flow(run)
-    passed: dict[str, tuple[str, ...]] = {}
-    for node in run.nodes:
-        ways = [passed[label] for label in reads[node.label]]
-        common = [x for x in ways[0] if all(x in way for way in ways[1:])] if ways else []
-        passed[node.label] = (*common, node.label)
-    return passed[run.nodes[-1].label]
+    before: dict[str, str | None] = {}  # the last node that every way to a node passes
+    level: dict[str, int] = {}
+    for label, sources in flow(run).items():
+        common: str | None = sources[0] if sources else None
+        for source in sources[1:]:
+            common = _common(common, source, before, level)
+        before[label] = common
+        level[label] = 0 if common is None else level[common] + 1
+    ways: list[str] = []
+    at: str | None = run.nodes[-1].label
+    while at is not None:
+        ways.append(at)
+        at = before[at]
+    return tuple(reversed(ways))
+
+
+def _common(
+    a: str | None, b: str | None, before: Mapping[str, str | None], level: Mapping[str, int]
+) -> str | None:
+    """The last node that all ways to both pass."""
+    while a != b:
+        if a is None or b is None:
+            return None
+        if level[a] < level[b]:
+            a, b = b, a
+        a = before[a]
+    return a

@@ -72,15 +72,12 @@ class Table:
     def closed(self, depth: int | None = None) -> frozenset[int]:
         """The blocks that are closed at first: below `depth` levels; without it, as many levels are
         open as keep the picture small."""
-        groups = [row for row in self.rows if row.is_group]
-        if depth is not None:
-            return frozenset(g.number for g in groups if len(g.groups) >= depth)
-        levels = max((len(g.groups) + 1 for g in groups), default=0)
-        for level in range(levels, 0, -1):
-            closed = self.closed(level)
-            if len(self.visible(closed)) <= COMFORTABLE:
-                return closed
-        return self.closed(0)
+        if depth is None:
+            levels = sorted(len(row.groups) for row in self.rows)  # a row is seen from its level on
+            depth = levels[COMFORTABLE] - 1 if len(levels) > COMFORTABLE else len(self.rows)
+        return frozenset(
+            row.number for row in self.rows if row.is_group and len(row.groups) >= depth
+        )
 
 
 def table(run: RunRecord) -> Table:

@@ -149,4 +149,4 @@ def _settles(run: RunRecord) -> list[Verdict]:
 
 
 def _own(run: RunRecord, label: str) -> bool:
-    return next(node for node in run.nodes if node.label == label).as_above is None
+    return run.by_label[label].as_above is None

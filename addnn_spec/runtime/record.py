@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from addnn_spec.runtime.belonging import faults
 from addnn_spec.runtime.errors import RuntimeRefusal
 
 SCHEMA_VERSION: Final = 1
@@ -251,10 +253,19 @@ class RunRecord(_Record):
 
         Raises `KeyError` where there is none.
         """
-        for node in self.nodes:
-            if node.label == label:
-                return self.node(node.as_above) if node.as_above is not None else node
-        raise KeyError(label)
+        node = self.by_label[label]
+        return node if node.as_above is None else self.by_label[node.as_above]
+
+    @property
+    def by_label(self) -> dict[str, NodeRecord]:
+        """The nodes as recorded."""
+        if self._labelled[0] is not self.nodes:  # those of the run that this is a changed copy of
+            del self.__dict__["_labelled"]
+        return self._labelled[1]
+
+    @cached_property
+    def _labelled(self) -> tuple[tuple[NodeRecord, ...], dict[str, NodeRecord]]:
+        return self.nodes, {node.label: node for node in self.nodes}
 
     def text(self) -> str:
         """The JSON."""
@@ -297,7 +308,7 @@ def read_run(path: str | Path) -> RunRecord:
     """A run from its file.
 
     Raises `RuntimeRefusal`: E0601 if the file cannot be read, E0607 if it is not a run of this
-    schema version.
+    schema version, or says what cannot be.
     """
     path = Path(path)
     try:
@@ -309,10 +320,19 @@ def read_run(path: str | Path) -> RunRecord:
     if len(data) > _LARGEST:
         raise RuntimeRefusal("E0607", f"{path.name} is larger than a run can be")
     try:
-        return RunRecord.model_validate_json(data)
+        run = RunRecord.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:120]
         message = f"{path.name} is no run of schema version {SCHEMA_VERSION}"
         note = f"{place}: {first['msg'][:200]}" if place else first["msg"][:200]
         raise RuntimeRefusal("E0607", message, notes=(note,)) from error
+    fault = next(faults(run), None)
+    if fault is not None:
+        raise RuntimeRefusal(
+            "E0607",
+            f"{path.name} contradicts itself",
+            notes=(fault[:300],),
+            help="it is as addnn probe writes it: what has been edited by hand is not read",
+        )
+    return run

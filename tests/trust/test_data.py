@@ -11,15 +11,20 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.probes.run import Request, probe, run_probe
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.runtime.probing import Settings
 from addnn_spec.runtime.samples import make_feed
 
 X = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
@@ -268,3 +273,39 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     error = refusal(tmp_path / "a.npz")
     assert error is not None
     assert error.code == "E0601"
+
+
+MODULE = torch.nn.Sequential(torch.nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("targets", ["equal", "two samples", "far apart alike", "test equal"])
+def test_targets_without_an_index_are_told_before_the_run(targets: str) -> None:
+    x = np.arange(24.0).reshape(12, 2)
+    y = np.arange(12.0)
+    train: tuple[Any, Any] = (x, y)
+    test: tuple[Any, Any] | None = None
+    if targets == "equal":
+        train = (x, y * 0 + 3)
+    elif targets == "two samples":
+        train = (x[:2], y[:2])
+    elif targets == "far apart alike":
+        train = (x[:3], np.eye(3))
+    else:
+        test = (x, y * 0 + 3)
+    announced: list[object] = []
+    request = Request(
+        settings=Settings(order=1), announce=lambda *plan: announced.append(plan), fresh=True
+    )
+    with pytest.raises(DiagnosticError, match="all equally far apart"):
+        run_probe(MODULE, train, test, None, request)
+    assert not announced
+
+
+def test_values_of_higher_orders_without_meaning_are_left_out() -> None:
+    """Of three samples the second nearest target is the farthest, too."""
+    found = probe(MODULE, train=(np.eye(3, 2), np.array([0.0, 1.0, 3.0])), order=2)
+    index = found.record.nodes[-1].train
+    assert index is not None
+    assert "linear1" in index.values
+    assert not {"linear2", "linear_soft2", "linear_anti2"} & index.values.keys()
+    assert "exponential2" in index.values
