@@ -53,6 +53,8 @@ class Chains(Blocks):
         return self._run_elements(chain.elements, flow, frame, placed=False)
 
     def _no_flow(self, value: Value, span: Span, help: str | None = None) -> None:
+        if isinstance(value, tuple) and any(item is None for item in value):
+            help = "none is no tensor: leave it out, and give the inputs after it by name"
         self.ctx.report("E0206", f"{kind_of(value)} cannot flow into a layer", span, help=help)
 
     def _run_elements(

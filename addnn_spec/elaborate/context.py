@@ -12,7 +12,7 @@ from addnn_spec.elaborate.extent import Extents
 from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Facts, Symbol
-from addnn_spec.source import Source, Span
+from addnn_spec.source import Span
 from addnn_spec.values import key
 
 
@@ -177,13 +177,15 @@ class Context:
         return (f"in network {self.network}" + (f", at {path}" if path else ""),)
 
     def _used_from(self, span: Span) -> Iterator[Label]:
-        """The calls that led here, outermost last; the place itself is not repeated."""
-        told: set[tuple[Source, int]] = set()
+        """The calls that led here, outermost last; what holds a place that was told is left out."""
+        told: list[Span] = [span]
         for use in reversed(self.uses[-6:]):
-            around = use.span.source is span.source and use.span.start <= span.start < use.span.end
-            place = (use.span.source, use.span.start)
-            if not around and place not in told:
-                told.add(place)
+            around = any(
+                use.span.source is place.source and use.span.start <= place.start < use.span.end
+                for place in told
+            )
+            if not around:
+                told.append(use.span)
                 yield Label(use.span, "used from here")
 
     @contextmanager

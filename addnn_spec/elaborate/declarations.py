@@ -8,7 +8,7 @@ from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.base import Frame, Value
 from addnn_spec.elaborate.builder import ModuleValue, Naming
 from addnn_spec.elaborate.chains import Chains
-from addnn_spec.elaborate.names import forbidden, free_name
+from addnn_spec.elaborate.names import forbidden, free_field
 from addnn_spec.graph import OWN, Buffer, Parameter
 from addnn_spec.ops.base import OperatorError, TensorType
 from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
@@ -43,7 +43,7 @@ class Declarations(Chains):
         if reason is not None:
             self.ctx.fail(
                 "E0404", f"this cannot be called {name}", span, reason,
-                help=f"call it {free_name(name)}",
+                help=f"call it {free_field(name)}",
             )  # fmt: skip
 
     def declare_module(self, statement: ast.Module, frame: Frame) -> None:

@@ -67,6 +67,11 @@ def free_name(segment: str) -> str:
     return bare if not forbidden(bare) and bare != segment else f"{bare}_layer"
 
 
+def free_field(name: str) -> str:
+    """A name near `name` for an input or output: `class_`, as Python's style guide has it."""
+    return f"{name.strip('_')}_" if name.strip("_") else "value"
+
+
 def auto_base(operator: str) -> str:
     """What an unlabelled node is called: the operator's name in lower case, if it may be."""
     base = operator.lower()

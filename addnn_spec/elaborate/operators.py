@@ -270,7 +270,9 @@ class Operators(Arguments):
             message = message.replace(layer.name, sign, 1)
         help = error.help or _other_rank(layer.name, error, given)
         help = help or _channels_first(layer, error, given)
-        self.ctx.fail(error.code, message, place, note, help=help)
+        inside = place.source is span.source and span.start <= place.start < span.end
+        labels = () if inside else (Label(span, "used here"),)
+        self.ctx.fail(error.code, message, place, note, labels=labels, help=help)
 
     @staticmethod
     def _input_name(layer: LayerValue, number: int) -> str:
@@ -382,7 +384,7 @@ class Operators(Arguments):
             span,
             f"its input here is {applied.types[0]}" if applied.types and applied.types[0] else "",
             labels=() if origin is None else (Label(origin.span, _said(origin, size)),),
-            help=_fixed_sizes(layer, origin),
+            help=_fixed_sizes(layer, applied, origin),
         )
 
     def remember(self, module: ModuleValue, use: FirstUse) -> None:
@@ -421,8 +423,15 @@ def _said(origin: Origin, size: SymbolicSize) -> str:
     return f"{size} is declared here" if origin.declared else f"{origin.name} makes it {size} here"
 
 
-def _fixed_sizes(layer: LayerValue, origin: Origin | None) -> str:
+def _fixed_sizes(layer: LayerValue, applied: Applied, origin: Origin | None) -> str:
     """How a layer whose weights depend on a symbolic size gets one that does not."""
+    image = applied.types[0] if applied.types else None
+    if layer.name in ("LayerNorm", "RMSNorm") and image is not None and image.rank == 4:
+        if isinstance(image.shape[1], int):
+            return (
+                f"{layer.name} is over the last dimension; over the channels: Permute(0, 2, 3, 1) "
+                f"-> {layer.name} -> Permute(0, 3, 1, 2)"
+            )
     if origin is None or origin.declared:
         return f"give the input fixed sizes, or put a mean over that dimension before {layer.name}"
     dims = origin.inputs[0].rank - 2

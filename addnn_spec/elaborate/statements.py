@@ -434,16 +434,24 @@ class Statements(Declarations):
 
     def _hold(self, condition: ast.Expr, message: str, span: Span, frame: Frame) -> None:
         """Check a condition, or state it of symbolic sizes."""
+        sides = ""
         if isinstance(condition, ast.Binary) and condition.op in ("==", "!=", "<", "<=", ">", ">="):
             left = self.evaluate(condition.left, frame)
             right = self.evaluate(condition.right, frame)
             if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
                 self._assume(left, condition.op, right, message, span)
                 return
+            if not (is_flow(left) or is_flow(right)):
+                sides = f"{show(left)} {condition.op} {show(right)}"
         value = self.evaluate(condition, frame)
         if not self.truth(value, condition.span):
             shown = f": {message}" if message else ""
-            self.ctx.fail("E0212", f"this does not hold{shown}", span)
+            note = (
+                f"that is {sides}"
+                if len(sides) <= _SHOWN and sides not in ("", condition.span.text)
+                else ""
+            )
+            self.ctx.fail("E0212", f"this does not hold{shown}", span, note)
 
     def _assume(self, left: Value, op: str, right: Value, message: str, span: Span) -> None:
         if not (numbers.is_size(left) and numbers.is_size(right)):
@@ -473,6 +481,10 @@ class Statements(Declarations):
         ast.For: _for,
         ast.Assert: _assert,
     }
+
+
+_SHOWN = 80
+"""The two sides of a comparison are shown if they take no more characters."""
 
 
 def _has_empty(value: Value) -> bool:

@@ -81,6 +81,15 @@ def _foreign(at: Situation) -> Finding | None:
     return None
 
 
+def _range(at: Situation) -> Finding | None:
+    """`reversed(0..3)`: a range elsewhere than in the header of a loop."""
+    if at.found.kind != "RANGE":
+        return None
+    message = "`..` stands in the header of a `for` only, and not within brackets"
+    help_ = "a list of numbers is `range(0, n)`"
+    return Finding("E0003", message, at.found, help=help_)
+
+
 def _misspelt(at: Situation) -> Finding | None:
     """A word that is nearly the one that begins a statement or an item."""
     found, word, kinds = at.found, at.previous, STATEMENTS
@@ -490,4 +499,5 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _mixed_body,
     _comma,
     _arrow,
+    _range,
 )
