@@ -25,6 +25,7 @@ from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.elaborate.terms import Rule
 from addnn_spec.ops.base import OperatorError
 from addnn_spec.ops.init import INITS, Init, make_init
+from addnn_spec.sizes import SizeError, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, Function, LayerValue, kind_of
@@ -162,7 +163,12 @@ class Expressions(Parts):
         return value
 
     def _call_builtin(self, name: str, expr: ast.Call, frame: Frame) -> Value:
-        positional, named = self.arguments(expr, frame)
+        args = expr.args or ()
+        ratio = args[0].value if len(args) == 1 and args[0].name is None else None
+        if name in ("ceil", "floor", "int") and isinstance(ratio, ast.Binary) and ratio.op == "/":
+            positional, named = [self._ratio(name, ratio, frame)], dict[str, Any]()
+        else:
+            positional, named = self.arguments(expr, frame)
         if name in INITS:
             return self.initialiser(name, positional, named, expr.span)
         if named:
@@ -175,6 +181,20 @@ class Expressions(Parts):
         return self.guarded(
             expr.span, lambda: functions.call(name, tuple(positional), self.ctx.facts)
         )
+
+    def _ratio(self, name: str, ratio: ast.Binary, frame: Frame) -> Value:
+        """What `ceil` rounds; E0311 for `ceil(H / 2)`: `//` rounds a size, and `/` is exact."""
+        top, bottom = self.evaluate_all((ratio.left, ratio.right), frame)
+        if isinstance(top, SymbolicSize) and type(bottom) is int and bottom > 1:
+            try:
+                self.ctx.facts.exact_div(top, bottom)
+            except SizeError as error:
+                size = source(top + bottom - 1 if name == "ceil" else top)
+                size = f"({size})" if " " in size else size
+                message, _, _ = str(error).partition(": assert ")
+                help = f"a size is rounded by //: {size} // {bottom}"
+                self.ctx.fail("E0311", message, ratio.span, help=help)
+        return self.joined(ratio, top, bottom, frame)
 
     def _sum_tensors(self, items: tuple[Value, ...], frame: Frame, span: Span) -> Value:
         if not is_flow(items):

@@ -157,6 +157,10 @@ class Terms(Elaborator):
         if expr.op in ("and", "or"):
             return self._logical(expr, frame)
         left, right = self.evaluate_all((expr.left, expr.right), frame)
+        return self.joined(expr, left, right, frame)
+
+    def joined(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
+        """The value of an operator whose operands are known."""
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             if expr.op in ("==", "!=") and (left is None or right is None):
                 return expr.op == "!="  # whether an optional input is given
