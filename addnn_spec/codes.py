@@ -53,7 +53,7 @@ CODES: dict[str, str] = {
     "E0301": "a stated size is not the size that arrives",
     "E0302": "a wrong number of dimensions",
     "E0303": "sizes that do not fit together",
-    "E0304": "a size below 1",
+    "E0304": "a size too small",
     "E0305": "a size that is not divisible",
     "E0306": "a dimension or a place that the tensor does not have",
     "E0307": "a wrong element type",

@@ -16,6 +16,7 @@ from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at, elements
+from addnn_spec.passes.minimum import Smallest
 from addnn_spec.passes.summary import Row, Summary
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
 
@@ -193,19 +194,25 @@ def _totals(summary: Summary, view: View) -> list[str]:
         rows.append(("training adds", f"{extra.params:,} parameters{macs}"))
     rows.append(("activations", _bytes(summary.memory.peak) + " at the peak"))
     rows.append(("", _bytes(summary.memory.total) + " in all, kept for training"))
-    if summary.training_minimum:
-        rows.append(("smallest sizes", _least(summary)))
+    smallest = _smallest(summary)
+    if smallest:
+        rows.append(("smallest sizes", smallest))
     width = max(len(name) for name, _ in rows)
     return [f"{name.ljust(width)}  {value}".rstrip() for name, value in rows]
 
 
-def _least(summary: Summary) -> str:
+def _smallest(summary: Summary) -> str:
     """The smallest sizes, and those of training where they are others."""
-    least, training = (
-        ", ".join(f"{name} ≥ {value:,}" for name, value in sizes.items())
-        for sizes in (summary.minimum, summary.training_minimum)
-    )
+    least, training = map(_told, (summary.smallest, summary.training_smallest))
+    if summary.training_smallest.never:
+        training = f"none: {summary.training_smallest.never}"
     return least if training == least else "; ".join(filter(None, [least, f"training {training}"]))
+
+
+def _told(smallest: Smallest) -> str:
+    """`H ≥ 7, W ≥ 7`; what several sizes must hold together follows, `N ≥ 2 or H ≥ 8`."""
+    sizes = [f"{name} ≥ {value:,}" for name, value in smallest.sizes.items()]
+    return ", ".join(sizes + [f"({one})" if sizes else str(one) for one in smallest.conditions])
 
 
 def _flops(total: Cost, dims: Mapping[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.base import Frame, Poison, flatten
 from addnn_spec.elaborate.builder import Builder
@@ -11,7 +13,14 @@ from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import Given, Interface
 from addnn_spec.graph import Assertion, Graph, Output
-from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.passes.minimum import (
+    Condition,
+    Smallest,
+    demands,
+    misplaced,
+    needed_sizes,
+    with_stated,
+)
 from addnn_spec.sizes import Symbol, symbols
 from addnn_spec.values import Definition, LayerValue
 
@@ -27,14 +36,17 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
     failures = ctx.collector.failures
     try:
         graph = _elaborate(layer, ctx)
-        _settle_defaults(graph, ctx)
+        if graph is not None:
+            graph.assertions = tuple(ctx.assertions)
+            graph.facts = ctx.facts
+            _settle_sizes(graph, ctx)
+        else:
+            _settle_defaults(Smallest({}), {}, ctx)
         _check_defaults(ctx)
     except Stopped:
         return None
     if graph is None or ctx.collector.failures > failures:
         return None
-    graph.assertions = tuple(ctx.assertions)
-    graph.facts = ctx.facts
     _warn_dead(ctx)
     return graph
 
@@ -94,16 +106,49 @@ def _output(given: Given, builder: Builder, ctx: Context) -> Output:
     return output
 
 
-def _settle_defaults(graph: Graph | None, ctx: Context) -> None:
-    """Costs are counted where the network works: where nothing is said, at its smallest sizes."""
-    least = {} if graph is None else minimum_sizes(graph)
+def _settle_sizes(graph: Graph, ctx: Context) -> None:
+    """What layers ask of sizes is told where it is broken; symbolic sizes get their defaults."""
+    asked = demands(graph)
+    for span, message in dict.fromkeys(misplaced(asked)):
+        ctx.report("E0306", message, span)
+    found = needed_sizes(graph, asked)
+    _settle_defaults(found, with_stated(graph, found).sizes, ctx)
+
+
+def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -> None:
+    """Costs are counted where the network works: where nothing is said, at its smallest sizes.
+
+    `stated` are those with what the assertions say.
+    """
+    free = {symbol.name for symbol in ctx.sizes if symbol.default == 1}
     for symbol, span in ctx.sizes.items():
-        minimum = least.get(symbol.name, 1)
-        if symbol.default == 1:
-            symbol.default = _least_stated(symbol, minimum, ctx)
+        minimum = found.sizes.get(symbol.name, 1)
+        if symbol.name in free:
+            symbol.default = _least_stated(symbol, stated.get(symbol.name, 1), ctx)
         elif symbol.default < minimum:
             message = f"{symbol.name} = {symbol.default} is too small: it must be {minimum} or more"
             ctx.report("E0304", message, span, "costs are counted here")
+    for condition in found.conditions:
+        _settle_condition(condition, free, ctx)
+
+
+def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> None:
+    """Where sizes must hold something together, the last that has no default grows for it."""
+    values = {symbol.name: symbol.default for symbol in ctx.sizes}
+    if condition.holds(values):
+        return
+    own = {symbol.name: symbol for symbol in ctx.sizes}
+    for fact in reversed(condition.alternatives):
+        (symbol, *others) = [own[symbol.name] for symbol in fact.symbols if symbol.name in own]
+        if not others and symbol.name in free and isinstance(fact.right, int):
+            before = symbol.default
+            symbol.default = _least_stated(symbol, fact.right, ctx)
+            if condition.holds(values | {symbol.name: symbol.default}):
+                return
+            symbol.default = before
+    given = ", ".join(f"{symbol.name} = {values[symbol.name]}" for symbol in condition.symbols)
+    span = next(span for symbol, span in ctx.sizes.items() if symbol in condition.symbols)
+    ctx.report("E0304", f"{given} is too small: {condition} must hold", span)
 
 
 def _least_stated(symbol: Symbol, minimum: int, ctx: Context) -> int:

@@ -173,6 +173,7 @@ class Operators(Arguments):
             result = op.infer(*types)
             outputs = result if isinstance(result, tuple) else (result,)
             applied = Applied(op, types)
+            applied.check_needs()
             self._check_stated(layer, applied, stated, span)
             self._check_required(layer, applied, span)
         except OperatorError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Window
+from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Window
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import (
@@ -210,18 +210,20 @@ class _FractionalMaxPool(Operator):
         (x,) = inputs
         check_map(self, x, self.spatial)
         sizes = self._sizes(x)
-        kernel = spread(getattr(self, "kernel_size", 1), self.spatial)
-        for size, target, k in zip(x.shape[2:], sizes, kernel, strict=True):
-            if target < 1 or (isinstance(size, int) and target + k - 1 + self.slack > size):
-                raise OperatorError(
-                    "E0304",
-                    f"{name_of(self)} cannot take {target} windows of {k} from {size} elements",
-                    input=0,
-                )
         output = x.with_shape(*x.shape[:2], *sizes)
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        (x,) = inputs
+        kernel = spread(getattr(self, "kernel_size", 1), self.spatial)
+        for dim, (size, target, k) in enumerate(
+            zip(x.shape[2:], self._sizes(x), kernel, strict=True), 2
+        ):
+            least = target + k - 1 + self.slack
+            most = f"{least} elements or more in dimension {dim}, which has {size}"
+            yield Need((size,), least, f"{name_of(self)} needs {most}, for {target} windows of {k}")
 
     def _sizes(self, x: TensorType) -> tuple[int, ...]:
         size, ratio = self._field("output_size"), self._field("output_ratio")
@@ -243,6 +245,12 @@ class _FractionalMaxPool(Operator):
                 f"{name_of(self)}'s output_ratio needs a known size, not {size}",
                 argument="output_ratio",
                 help="give output_size",
+            )
+        if size * ratio < 1:
+            raise OperatorError(
+                "E0304",
+                f"{name_of(self)}'s output_ratio of {ratio} leaves nothing of {size} elements",
+                argument="output_ratio",
             )
         return int(size * ratio)
 

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from addnn_spec.ops.base import HigherOperator, Operator, TensorType, Weight, Window
+from addnn_spec.ops.base import (
+    HigherOperator,
+    Need,
+    Operator,
+    OperatorError,
+    TensorType,
+    Weight,
+    Window,
+)
 from addnn_spec.ops.code import Call, Code
 from addnn_spec.sizes import Size, SymbolicSize
 
@@ -58,6 +66,21 @@ class Applied:
     def requires(self) -> tuple[tuple[Size, Size], ...]:
         """Pairs of sizes, the first of which must not be above the second."""
         return self.op.requires(*self._given)
+
+    def needs(self) -> Iterator[Need]:
+        """What torch asks of the sizes, beyond what the outputs' sizes show."""
+        if type(self.op).needs is not Operator.needs:  # most have none
+            yield from self.op.needs(*self._given)
+
+    def check_needs(self) -> None:
+        """Raise `OperatorError` for the first need of evaluation that is known not to be met."""
+        for need in self.needs():
+            if need.unmet and not need.training:
+                raise OperatorError(need.code, need.message, argument=need.argument, input=0)
+
+    def places(self) -> Mapping[int, Size]:
+        """The inputs, by index, whose values are places in a dimension, with its size."""
+        return self.op.places(*self._given)
 
     def macs(self) -> Size:
         """Multiply-accumulates of convolutions and matrix products."""

@@ -5,6 +5,7 @@ order, less what is inferred from the inputs. Everything else about it is a meth
 fields and the types of the inputs:
 
 * `infer(*inputs)`    the types of the outputs; raises `OperatorError` for what torch would refuse
+* `needs(*inputs)`    what torch asks of the sizes beyond that no output's size is 0
 * `inferred(*inputs)` the attributes that torch wants and we infer (`in_channels`)
 * `weights(*inputs)`  the learned tensors, by `state_dict` name; parameters are counted from it
 * `buffers(*inputs)`  the fixed tensors of its `state_dict`
@@ -21,7 +22,7 @@ A new operator is one such class in one module of this package; the index finds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -66,6 +67,26 @@ class Weight(NamedTuple):
 
     shape: tuple[Size, ...]
     dtype: DType = "float"
+
+
+class Need(NamedTuple):
+    """What torch asks where no output's size shows it: one of `numbers` is at least `least`.
+
+    Where none is, that is the error `code` with this message, at the argument. Where that depends
+    on symbolic sizes, it is one of the network's smallest sizes. `training`: only training asks it.
+    """
+
+    numbers: tuple[Size, ...]
+    least: int
+    message: str
+    argument: str | None = None
+    code: str = "E0304"
+    training: bool = False
+
+    @property
+    def unmet(self) -> bool:
+        """Whether it is known that none of the numbers is large enough."""
+        return all(isinstance(n, int) and n < self.least for n in self.numbers)
 
 
 class Window(NamedTuple):
@@ -188,6 +209,14 @@ class Operator(BaseModel):
         `x[:T]` holds T elements only where T is not above x's size. The elaborator proves them.
         """
         return ()
+
+    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+        """What torch asks of the inputs' sizes, beyond what the outputs' sizes show."""
+        return ()
+
+    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
+        """The inputs, by index, whose values are places in a dimension, with its size."""
+        return {}
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
@@ -327,6 +356,7 @@ __all__ = [
     "DType",
     "Example",
     "HigherOperator",
+    "Need",
     "Operator",
     "OperatorError",
     "TensorType",

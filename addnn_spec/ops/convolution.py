@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight, Window
+from addnn_spec.ops.base import Example, Need, OperatorError, TensorType, Weight, Window
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -18,6 +18,7 @@ from addnn_spec.ops.checks import (
 from addnn_spec.ops.code import Support
 from addnn_spec.ops.fields import NonNegativeInt, PaddingMode, PositiveInt
 from addnn_spec.ops.init import Init
+from addnn_spec.ops.padding import side_needs
 from addnn_spec.ops.weighted import Weighted
 from addnn_spec.sizes import Size, ceil_div
 
@@ -92,7 +93,6 @@ class _Conv(_Windowed):
         (x,) = inputs
         self.check_input(x, self.groups)
         pads = self.pads()
-        self._check_padding_mode(x, pads)
         sizes = [
             window_size(self, *one)
             for one in zip(
@@ -107,20 +107,10 @@ class _Conv(_Windowed):
         self.check_options(*inputs)
         return x.with_shape(x.shape[0], self.out_channels, *sizes)
 
-    def _check_padding_mode(self, x: TensorType, pads: tuple[tuple[int, int], ...]) -> None:
-        """Reflection needs more values than it pads with; wrapping around, as many."""
-        spare = {"reflect": 1, "circular": 0}.get(self.padding_mode)
-        if spare is None:
-            return
-        for size, pad in zip(x.shape[2:], pads, strict=True):
-            if isinstance(size, int) and max(pad) + spare > size:
-                raise OperatorError(
-                    "E0304",
-                    f"{name_of(self)} cannot pad {size} values with {max(pad)} more "
-                    f'in padding_mode "{self.padding_mode}"',
-                    argument="padding",
-                    input=0,
-                )
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        (x,) = inputs
+        for dim, pad in enumerate(self.pads(), 2):
+            yield from side_needs(self, x, dim, pad, self.padding_mode, "padding")
 
     def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
         (x,) = inputs

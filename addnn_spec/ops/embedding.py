@@ -38,6 +38,9 @@ class _Table(Weighted):
         self.check_options(*inputs)
         return x
 
+    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
+        return {0: self.num_embeddings}
+
     def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
         return {"weight": Weight((self.num_embeddings, self.embedding_dim))}
 

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 
-from addnn_spec.ops.base import Example, Operator, TensorType, Window
-from addnn_spec.ops.checks import check_divisible, check_dtype, check_equal, check_rank, window_size
+from addnn_spec.ops.base import Example, Need, Operator, TensorType, Window
+from addnn_spec.ops.checks import (
+    check_divisible,
+    check_dtype,
+    check_equal,
+    check_rank,
+    name_of,
+    window_size,
+)
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import NonNegative2, Positive2, PositiveInt, spread
+from addnn_spec.ops.shapes import product
 from addnn_spec.sizes import Size, SymbolicSize
 
 Extent = PositiveInt | SymbolicSize
 
 
-def _windows(operator: Operator, sizes: tuple[Size, ...], window: Window) -> Size:
-    """How many windows fit in a map of these sizes."""
-    count: Size = 1
-    for size, kernel, stride, padding, dilation in zip(sizes, *window, strict=True):
-        both = (padding, padding)
-        count = count * window_size(operator, size, kernel, stride, both, dilation)
-    return count
+def _windows(operator: Operator, sizes: tuple[Size, ...], window: Window) -> tuple[Size, ...]:
+    """How many windows fit in a map of these sizes, along each dimension."""
+    return tuple(
+        window_size(operator, size, kernel, stride, (padding, padding), dilation)
+        for size, kernel, stride, padding, dilation in zip(sizes, *window, strict=True)
+    )
+
+
+def _window_needs(operator: Operator, sizes: tuple[Size, ...], window: Window) -> Iterator[Need]:
+    """A window fits in each dimension: the columns' number alone could be -1 · -1."""
+    for dim, count in enumerate(_windows(operator, sizes, window), 2):
+        said = f"{name_of(operator)}'s windows do not fit in dimension {dim}"
+        yield Need((count,), 1, said, "kernel_size")
 
 
 class Unfold(Operator):
@@ -48,7 +62,10 @@ class Unfold(Operator):
         check_dtype(self, x, "float")
         n, channels, *sizes = x.shape
         rows = channels * prod(self._window.kernel)
-        return x.with_shape(n, rows, _windows(self, tuple(sizes), self._window))
+        return x.with_shape(n, rows, product(_windows(self, tuple(sizes), self._window)))
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        return _window_needs(self, inputs[0].shape[2:], self._window)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.unfold", (Arg(In(0)), *self.arguments()))
@@ -79,16 +96,23 @@ class Fold(Operator):
         size = self.output_size
         return size if isinstance(size, tuple) else (size, size)
 
+    @property
+    def _window(self) -> Window:
+        fields = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return Window(*(spread(field, 2) for field in fields))
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        return _window_needs(self, self._sizes, self._window)
+
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         (x,) = inputs
         check_rank(self, x, "N, C·k, L")
         check_dtype(self, x, "float")
-        fields = (self.kernel_size, self.stride, self.padding, self.dilation)
-        window = Window(*(spread(field, 2) for field in fields))
+        window = self._window
         n, rows, columns = x.shape
         elements = prod(window.kernel)
         check_divisible(self, "rows", rows, elements, "kernel_size")
-        wanted = _windows(self, self._sizes, window)
+        wanted = product(_windows(self, self._sizes, window))
         check_equal(self, "number of windows", columns, wanted, input=0)
         return x.with_shape(n, rows // elements, *self._sizes)
 

@@ -285,6 +285,9 @@ class _Lookup(Operator):
 
     dim: Dim
 
+    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
+        return {1: inputs[0].shape[self.dim]}
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), self.method, (Arg(self.dim), Arg(In(1))))
 
@@ -395,6 +398,9 @@ class IndexReduce(Operator):
         check_equal(self, "index's length", index.shape[0], x.shape[dim], input=1)
         check_positive(self, "size", self.size, "size")
         return x.with_shape(*x.shape[:dim], self.size, *x.shape[dim + 1 :])
+
+    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
+        return {1: self.size}
 
     def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"elementwise": inputs[0].numel}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -23,6 +23,11 @@ from addnn_spec.sizes import Size
 
 class _Norm(Initialized):
     """A normalisation with a learned scale and shift: 2 operations an element."""
+
+    def needs_two(self, sizes: tuple[Size, ...], of: str, training: bool = False) -> tuple[Need]:
+        """A variance is of more values than one: not all the sizes that it goes over are 1."""
+        said = f"{name_of(self)} needs more than 1 value of each {of}, for their variance"
+        return (Need(sizes, 2, said, training=training),)
 
     def affine_shape(self, x: TensorType) -> tuple[Size, ...]:
         """The shape of scale and shift: by default one a channel."""
@@ -65,6 +70,10 @@ class _Channelwise(_Norm):
         check_dtype(self, x, "float")
         self.check_options(x)
         return x
+
+    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+        n, _, *sizes = inputs[0].shape
+        return self.needs_two((n, *sizes), "channel", training=self.track_running_stats)
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"num_features": inputs[0].shape[1]}
@@ -154,6 +163,10 @@ class _InstanceNorm(_Channelwise):
     affine: bool = False
     track_running_stats: bool = False
 
+    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+        sizes = inputs[0].shape[2:]
+        return self.needs_two(sizes, "channel of an item", training=self.track_running_stats)
+
 
 class InstanceNorm1d(_InstanceNorm):
     """Normalisation of each channel of each sequence. `[N, C, L]` → the same.
@@ -222,6 +235,11 @@ class GroupNorm(_Norm):
         check_divisible(self, "number of channels", x.shape[1], self.num_groups, "num_groups")
         self.check_options(x)
         return x
+
+    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+        """As torch counts: one value a group is enough where there are more items than one."""
+        n, channels, *sizes = inputs[0].shape
+        return self.needs_two((n, channels // self.num_groups, *sizes), "group of channels")
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"num_channels": inputs[0].shape[1]}

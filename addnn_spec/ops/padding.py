@@ -6,13 +6,14 @@ dimension first, as torch has it. A size L becomes `L + left + right`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite
-from addnn_spec.sizes import Size, SymbolicSize
+from addnn_spec.sizes import SymbolicSize
 
 Amount = int | SymbolicSize
 """Elements to add; negative: to remove. It may be symbolic."""
@@ -24,16 +25,12 @@ Sides3 = int | tuple[int, int, int, int, int, int]
 
 
 def _padded(
-    operator: Operator, x: TensorType, sides: tuple[Amount, ...], mode: Mode, argument: str
+    operator: Operator, x: TensorType, sides: tuple[Amount, ...], argument: str
 ) -> TensorType:
-    """The type after padding; E0201 for amounts that the mode cannot serve, E0304 for size < 1."""
+    """The type after padding; E0304 where a size is below 1."""
     shape = list(x.shape)
-    for number in range(len(sides) // 2):
-        before, after = sides[2 * number : 2 * number + 2]
-        dim = x.rank - 1 - number
+    for dim, before, after in _by_dimension(x, sides):
         size = shape[dim]
-        for amount in (before, after):
-            _check_amount(operator, size, amount, mode, argument)
         padded = shape[dim] = size + before + after
         if isinstance(padded, int) and padded < 1:
             raise OperatorError(
@@ -45,21 +42,40 @@ def _padded(
     return x.with_shape(*shape)
 
 
-def _check_amount(
-    operator: Operator, size: Size, amount: Amount, mode: Mode, argument: str
-) -> None:
-    if mode not in ("reflect", "circular") or not (
-        isinstance(size, int) and isinstance(amount, int)
-    ):
-        return
-    most = size - 1 if mode == "reflect" else size
-    if amount > most:
-        raise OperatorError(
-            "E0201",
-            f"{name_of(operator)} can add {most} elements to a side of {size}, not {amount}",
-            argument=argument,
-            note="there are no more to repeat",
-        )
+def _by_dimension(x: TensorType, sides: tuple[Amount, ...]) -> Iterator[tuple[int, Amount, Amount]]:
+    """Each padded dimension, the last first, with what is added before and after."""
+    for number, (before, after) in enumerate(zip(sides[::2], sides[1::2], strict=True)):
+        yield x.rank - 1 - number, before, after
+
+
+def side_needs(
+    operator: Operator,
+    x: TensorType,
+    dim: int,
+    sides: tuple[Amount, Amount],
+    mode: str,
+    argument: str,
+) -> Iterator[Need]:
+    """What a mode asks of a dimension's size: to reflect 3 elements takes 4, to wrap them 3.
+
+    A negative amount crops first: what is cropped cannot be wrapped to the other side. No mode
+    but "replicate" crops more than there is and then pads.
+    """
+    size, name = x.shape[dim], name_of(operator)
+    cropped = sum(-amount for amount in sides if isinstance(amount, int) and amount < 0)
+    for amount in sides:
+        if isinstance(amount, int) and amount < 0:
+            if mode in ("constant", "zeros"):
+                cut = f"{name} crops {-amount} elements of dimension {dim}, which has {size}"
+                yield Need((size + amount,), 0, cut, argument)
+        elif mode == "reflect" and amount != 0:
+            more = f"more than {amount} elements in dimension {dim}, which has {size}"
+            said = f"{name}'s reflection of {amount} needs {more}"
+            yield Need((size - amount,), 1, said, argument)
+        elif mode == "circular" and amount != 0:
+            most = f"{amount + cropped} elements or more in dimension {dim}, which has {size}"
+            said = f"{name}'s circular padding of {amount} needs {most}"
+            yield Need((size - amount - cropped,), 0, said, argument)
 
 
 def _check_constant(operator: Operator, x: TensorType, value: float) -> None:
@@ -89,7 +105,12 @@ class _Padding(Operator):
             check_dtype(self, x, "float")
         else:
             _check_constant(self, x, getattr(self, "value", 0.0))
-        return _padded(self, x, self._sides(), self.mode_, "padding")
+        return _padded(self, x, self._sides(), "padding")
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        (x,) = inputs
+        for dim, *sides in _by_dimension(x, self._sides()):
+            yield from side_needs(self, x, dim, (sides[0], sides[1]), self.mode_, "padding")
 
     def functional(self, *inputs: TensorType) -> Code | None:
         value = getattr(self, "value", 0.0)
@@ -346,7 +367,12 @@ class Pad(Operator):
             self._check_value()
         else:
             _check_constant(self, x, self.value)
-        return _padded(self, x, self.pad, self.mode, "pad")
+        return _padded(self, x, self.pad, "pad")
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        (x,) = inputs
+        for dim, *sides in _by_dimension(x, self.pad):
+            yield from side_needs(self, x, dim, (sides[0], sides[1]), self.mode, "pad")
 
     def _check_length(self, x: TensorType) -> None:
         amounts = len(self.pad)

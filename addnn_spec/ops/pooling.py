@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Window
+from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Window
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_dtype,
@@ -56,6 +56,8 @@ class _Pool(Operator):
 
     spatial: ClassVar[int]
     function: ClassVar[str] = ""
+    covered: ClassVar[bool] = False
+    """torch wants the input without its padding to be as large as the kernel."""
 
     def _each(self, name: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
         """The field for each dimension; the default where it is None or is no field here."""
@@ -112,6 +114,14 @@ class _Pool(Operator):
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
+
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        if self.covered:
+            kernels = self.window(*inputs).kernel
+            for dim, (size, kernel) in enumerate(zip(inputs[0].shape[2:], kernels, strict=True), 2):
+                most = f"{kernel} elements or more in dimension {dim}, which has {size}"
+                said = f"{name_of(self)}'s kernel of {kernel} needs {most}, without padding"
+                yield Need((size,), kernel, said, "kernel_size")
 
     def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"pool": self._output(inputs[0]).numel * prod(self.window(*inputs).kernel)}
@@ -261,6 +271,7 @@ class AvgPool3d(_Pool):
 
     spatial = 3
     function = "F.avg_pool3d"
+    covered = True
     kernel_size: Positive3
     stride: Positive3 | None = None
     padding: NonNegative3 = 0
@@ -331,6 +342,7 @@ class LPPool3d(_Pool):
 
     spatial = 3
     function = "F.lp_pool3d"
+    covered = True
     norm_type: PositiveFloat
     kernel_size: Positive3
     stride: Positive3 | None = None
@@ -413,28 +425,42 @@ class _MaxUnpool(Operator):
             check_equal(self, "indices' size", got, wanted, input=1)
         return x.with_shape(*x.shape[:2], *self._sizes(x))
 
-    def _sizes(self, x: TensorType) -> Iterator[Size]:
+    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+        for dim, usual, stride, wanted in self._rows(inputs[0]):
+            if wanted is not None:
+                most = f"dimension {dim} to at most {usual + stride - 1} here, not to {wanted}"
+                said = f"{name_of(self)} can widen {most}"
+                yield Need((usual + stride - wanted,), 1, said, "output_size", "E0201")
+
+    def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
+        rows = self._rows(inputs[0])
+        return tuple((usual - s + 1, to) for _, usual, s, to in rows if to is not None)
+
+    def _rows(self, x: TensorType) -> Iterator[tuple[int, Size, int, Size | None]]:
+        """Each dimension, the size that it gets by itself, its stride, and the size asked for."""
         kernel = self._field("kernel_size") or ()
         stride = self._field("stride") or kernel
         padding = self._field("padding") or ()
         asked = self._field("output_size") or (None,) * self.spatial
         rows = zip(x.shape[2:], kernel, stride, padding, asked, strict=True)
-        for size, k, s, p, wanted in rows:
-            usual = (size - 1) * s - 2 * p + k
-            self._check_size(usual, s, wanted)
-            yield usual if wanted is None else wanted
+        for dim, (size, k, s, p, wanted) in enumerate(rows, 2):
+            yield dim, (size - 1) * s - 2 * p + k, s, wanted
 
-    def _check_size(self, usual: Size, stride: int, wanted: Size | None) -> None:
-        if wanted is None:
-            if isinstance(usual, int) and usual < 1:
+    def _sizes(self, x: TensorType) -> Iterator[Size]:
+        for dim, usual, stride, wanted in self._rows(x):
+            size = usual if wanted is None else wanted
+            if isinstance(size, int) and size < 1:
                 raise OperatorError("E0304", f"{name_of(self)}'s output is {usual} wide", input=0)
-            return
-        off = wanted - usual
-        if isinstance(off, int) and not -stride < off < stride:
+            self._check_least(dim, usual, stride, size)
+            yield size
+
+    def _check_least(self, dim: int, usual: Size, stride: int, size: Size) -> None:
+        least = usual - stride + 1
+        below = size - least
+        if isinstance(below, int) and below < 0:
             raise OperatorError(
                 "E0201",
-                f"{name_of(self)} can give sizes between {usual - stride + 1} and "
-                f"{usual + stride - 1} here, not {wanted}",
+                f"{name_of(self)} makes dimension {dim} {least} wide at least, not {size}",
                 argument="output_size",
             )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label, near
 from addnn_spec.graph import Graph
-from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.passes.minimum import needed_sizes, serves_training_nodes
 from addnn_spec.sizes import Symbol, symbols
 
 
@@ -25,7 +25,7 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
     """Make sure that a network's symbolic sizes can have these values.
 
     Raises `DiagnosticError`: E0218 for a name that is no symbolic size, E0304 for a value below the
-    least at which every size in the network is 1 or more, E0314 where an assertion is broken.
+    least at which torch runs every layer of evaluation, E0314 where an assertion is broken.
     """
     if not dims:
         return
@@ -33,13 +33,19 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
     found = [_unknown(graph, name, known) for name in dims if name not in known]
     if found:
         raise DiagnosticError(*found)
-    least = minimum_sizes(graph)
+    least = needed_sizes(graph)
     for name, value in dims.items():
-        minimum = max(1, least.get(name, 1))
+        minimum = max(1, least.sizes.get(name, 1))
         if value < minimum:
             message = (
                 f"{name} = {value} is too small for {graph.name}: it must be {minimum} or more"
             )
+            found.append(Diagnostic("E0304", message))
+    values = _values(graph, dims)
+    for condition in least.conditions:
+        if not condition.holds(values):
+            given = ", ".join(f"{s.name} = {values[s.name]}" for s in condition.symbols)
+            message = f"{given} is too small for {graph.name}: {condition} must hold"
             found.append(Diagnostic("E0304", message))
     found += _broken_assertions(graph, dims)
     if found:
@@ -48,9 +54,12 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
 
 def trainable(graph: Graph, dims: Mapping[str, int]) -> bool:
     """Whether the sizes are large enough for what only training needs."""
-    least = minimum_sizes(graph, training=True)
-    sizes = {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
-    return all(sizes[name] >= value for name, value in least.items())
+    return serves_training_nodes(graph, _values(graph, dims))
+
+
+def _values(graph: Graph, dims: Mapping[str, int]) -> dict[str, int]:
+    """The symbolic sizes' values: their defaults, or what is asked for."""
+    return {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
 
 
 def _unknown(graph: Graph, name: str, known: Mapping[str, Symbol]) -> Diagnostic:

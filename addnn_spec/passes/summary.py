@@ -13,7 +13,7 @@ from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
-from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.passes.minimum import Smallest, smallest_sizes
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
 from addnn_spec.passes.weights import weights_of
 
@@ -82,10 +82,10 @@ class Summary:
     training: Cost
     memory: Memory
     dims: Mapping[str, int]
-    minimum: Mapping[str, int]
-    """The smallest value of each symbolic size at which every size in the network is 1 or more."""
-    training_minimum: Mapping[str, int]
-    """The same, of what only training needs, too."""
+    smallest: Smallest
+    """The smallest symbolic sizes at which torch runs the network in evaluation."""
+    training_smallest: Smallest
+    """The same, in training, too."""
     frozen: int = 0
     """Learned values that are kept as they are."""
 
@@ -107,8 +107,7 @@ def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str =
         _training(costs, trains),
         activation_memory(graph, dims),
         dict(dims or {}),
-        minimum_sizes(graph),
-        minimum_sizes(graph, training=True),
+        *smallest_sizes(graph),
         frozen_parameters(graph, freeze) if freeze else 0,
     )
 
@@ -186,6 +185,7 @@ def to_json(
     shown = [item for item in unfolded.nodes if trains or not item.training]
     nodes = [_node_json(item, unfolded.nodes, dims) for item in shown]
     total, training = costs.main.total, _training(costs, trains)
+    least, least_training = smallest_sizes(graph)
     return {
         "network": graph.name,
         "nodes": nodes,
@@ -196,8 +196,10 @@ def to_json(
         "training_macs": at(training.macs, dims),
         "activation_bytes": memory.peak,
         "activation_bytes_sum": memory.total,
-        "minimum_sizes": minimum_sizes(graph),
-        "training_minimum_sizes": minimum_sizes(graph, training=True),
+        "minimum_sizes": dict(least.sizes),
+        "size_conditions": [str(condition) for condition in least.conditions],
+        "training_minimum_sizes": dict(least_training.sizes),
+        "training_size_conditions": [str(condition) for condition in least_training.conditions],
     }
 
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec.ops import Operator, find, index
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.code import (
     Arg,
@@ -237,8 +238,9 @@ def run(
 
 
 def outputs_of(operator: Operator, inputs: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-    """The inferred types, as a tuple."""
+    """The inferred types, as a tuple; raises for needs that are not met, too."""
     types = operator.infer(*inputs)  # type: ignore[arg-type]
+    Applied(operator, tuple(inputs)).check_needs()
     return (types,) if isinstance(types, TensorType) else types
 
 

@@ -18,7 +18,7 @@ from addnn_spec.ops.convolution import (
 )
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.sizes.symbolic import Symbol
-from tests.ops.harness import build, float64, run
+from tests.ops.harness import build, float64, outputs_of, run
 
 MAP = TensorType("float", (2, 4, 9, 9))
 
@@ -131,7 +131,7 @@ def test_refusals(
     argument: str | None,
 ) -> None:
     with pytest.raises(OperatorError) as caught:
-        layer.infer(x)
+        outputs_of(layer, (x,))
     assert (caught.value.code, caught.value.argument) == (code, argument)
 
 

@@ -11,9 +11,9 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.network import load
 from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.dims import check_dims, symbolic_sizes
-from addnn_spec.passes.minimum import minimum_sizes
+from addnn_spec.passes.minimum import minimum_sizes, smallest_sizes
 from addnn_spec.sizes import defaults
-from tests.support import codes, graph_of
+from tests.support import codes, graph_of, in_network
 
 LAYERS: list[tuple[str, nn.Module]] = [
     ("Conv2d(1, 7)", nn.Conv2d(1, 1, 7)),
@@ -123,3 +123,77 @@ def test_a_size_without_a_default_is_the_least_that_agrees_with_what_is_asserted
     found = {symbol.name: symbol.default for symbol in symbolic_sizes(graph).values()}
     assert found == {"N": 1, "H": 24, "W": 36, "D": 20}  # a kernel of 5 rules out W = 4
     assert codes(text.replace("D = 20", "D = 15")) == ["E0314"]
+
+
+def told(body: str, shape: str = "float[N, 4, H, W]") -> list[str]:
+    """What must hold of several sizes, in evaluation and then in training."""
+    evaluation, training = smallest_sizes(graph_of(in_network(body, shape)))
+    return [
+        " and ".join(
+            [f"{name} ≥ {n}" for name, n in one.sizes.items()] + [*map(str, one.conditions)]
+        )
+        for one in (evaluation, training)
+    ]
+
+
+def test_conditions_on_several_sizes() -> None:
+    # torch 2.13, nn.functional: `_verify_batch_size` multiplies all sizes but the channels
+    assert told("output y = x -> InstanceNorm2d") == ["H ≥ 2 or W ≥ 2"] * 2
+    assert told("output y = x -> GroupNorm(4)") == ["N ≥ 2 or H ≥ 2 or W ≥ 2"] * 2
+    assert told("output y = x -> GroupNorm(2)") == ["", ""]
+    assert told("output y = x -> BatchNorm2d") == ["", "N ≥ 2 or H ≥ 2 or W ≥ 2"]
+    assert told("output y = x -> Mean([2, 3]) -> BatchNorm1d") == ["", "N ≥ 2"]
+
+
+def test_of_conditions_the_strongest_is_told() -> None:
+    # by hand: 2 rows of 2x2 windows are 4 rows; one of them is enough for the first norm
+    body = "output y = x -> BatchNorm2d -> MaxPool2d(2) -> BatchNorm2d"
+    assert told(body) == ["H ≥ 2 and W ≥ 2", "H ≥ 2 and W ≥ 2 and N ≥ 2 or H ≥ 4 or W ≥ 4"]
+    assert (
+        told("output y = x -> Conv2d(4, 3) -> InstanceNorm2d -> Conv2d(4, [2, 1])")
+        == ["H ≥ 4 and W ≥ 3"] * 2
+    )
+
+
+def test_assertions_count() -> None:
+    body = "assert H % 16 == 0\n assert W > 40\n output y = x -> Conv2d(4, 20)"
+    assert told(body) == ["H ≥ 32 and W ≥ 41"] * 2
+    assert told("assert H == W\n output y = x -> Conv2d(4, 5)") == ["H ≥ 5 and W ≥ 5"] * 2
+
+
+def test_windows_of_a_map_fit_each_way() -> None:
+    # (1 - 2) * (1 - 2) is one window, which is none
+    assert told("output y = x -> Unfold(3)") == ["H ≥ 3 and W ≥ 3"] * 2
+
+
+def test_a_constant_says_places() -> None:
+    text = """block Take()(a, index) { return (a, index) -> IndexSelect(1) }
+    network Test {
+      input x: float[N, L]
+      buffer near: int[2] = [0, 2]
+      buffer far: int[2] = [0, 8]
+      output a = (x, near) -> Take
+      output b = x -> { return (x, far) -> Take }
+    }"""
+    assert minimum_sizes(graph_of(text)) == {"L": 9}
+    assert minimum_sizes(graph_of(text.replace("[0, 8]", "[0, 1]"))) == {"L": 3}
+    assert codes(text.replace("[N, L]", "[N, 8]")) == ["E0306"]
+    assert codes(text.replace("[0, 2]", "[-1, 2]")) == ["E0306"]
+
+
+def test_what_holds_of_several_sizes_holds_at_the_defaults() -> None:
+    graph = graph_of(in_network("output y = x -> InstanceNorm2d", "float[N, 4, H, W]"))
+    found = {symbol.name: symbol.default for symbol in symbolic_sizes(graph).values()}
+    assert found == {"N": 1, "H": 1, "W": 2}
+    check_dims(graph, {"H": 2, "W": 1})
+    with pytest.raises(DiagnosticError) as raised:
+        check_dims(graph, {"H": 1, "W": 1})
+    (wrong,) = raised.value.diagnostics
+    assert wrong.code == "E0304"
+    assert wrong.message == "H = 1, W = 1 is too small for Test: H ≥ 2 or W ≥ 2 must hold"
+
+
+def test_what_training_never_does() -> None:
+    graph = graph_of(in_network("output y = x -> BatchNorm2d", "float[1, 4, 1, 1]"))
+    evaluation, training = smallest_sizes(graph)
+    assert (evaluation.never, training.never != "") == ("", True)
