@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_min_rank, name_of
-from addnn_spec.ops.code import Arg, Call, Code, In, Infix, Method, Prefix
+from addnn_spec.ops.code import Arg, Call, Code, FloatType, In, Infix, Method, Prefix
 from addnn_spec.ops.shapes import Scalar, broadcast, dtype_of, product, promote
 from addnn_spec.sizes import Size
 
@@ -350,10 +350,15 @@ class Where(_Elementwise):
     def functional(self, *inputs: TensorType | None) -> Code | None:
         tensors = iter(In(index) for index, x in enumerate(inputs) if x is not None)
         condition = next(tensors)
-        values = (
-            Arg(next(tensors) if number is None else number) for number in (self.left, self.right)
-        )
-        return Call("torch.where", (Arg(condition), *values))
+        values: list[Code] = [
+            next(tensors) if number is None else number for number in (self.left, self.right)
+        ]
+        if (
+            not any(x and x.dtype == "float" for x in inputs)
+            and self.infer(*inputs).dtype == "float"
+        ):
+            values[0] = _as_float(values[0], condition)
+        return Call("torch.where", tuple(map(Arg, (condition, *values))))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -364,7 +369,16 @@ class Where(_Elementwise):
             Example(cls(right=0.5), (_M, float_row, None)),
             Example(cls(left=1), (_M, float_row, None)),
             Example(cls(left=1, right=-1), (_M, None, None)),
+            Example(cls(left=0.1, right=2), (_M, None, None)),
+            Example(cls(right=0.1), (_M, _I, None)),
         )
+
+
+def _as_float(value: Code, near: In) -> Code:
+    """A number, or a tensor without floats, as a tensor of the network's floats."""
+    if isinstance(value, In):
+        return Method(value, "to", (Arg(FloatType()),))
+    return Method(near, "new_full", (Arg(()), Arg(value), Arg(FloatType(), "dtype")))
 
 
 class MatMul(Operator):

@@ -174,7 +174,7 @@ class Operator(BaseModel):
     is `Permute([0, 2, 1])`. One that is a list stays one."""
     creates: ClassVar[bool] = False
     """It makes a tensor of nothing (`Zeros`): the backend adds `device=`, and for floats `dtype=`,
-    to the call, from a tensor in scope."""
+    to the call, of the network's."""
     unused_outputs: ClassVar[Mapping[int, Arg]] = {}
     """Arguments for the module's call where the output of that index is not used: attention's
     `need_weights=False`. The backend, which knows the uses, appends them to `Invoke`."""
@@ -243,6 +243,11 @@ class Operator(BaseModel):
         return None
 
     # --- emitted code ----------------------------------------------------------------------------
+    @property
+    def own_type(self) -> bool:
+        """Its floats are of a type that the text has chosen: `Cast("float32")`."""
+        return False
+
     @property
     def support(self) -> tuple[Support, ...]:
         """Definitions that the emitted code of this instance may name.

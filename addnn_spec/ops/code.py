@@ -33,6 +33,11 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class FloatType:
+    """The element type of the network's floats, a `torch.dtype`: that of a tensor in scope."""
+
+
+@dataclass(frozen=True, slots=True)
 class Arg:
     """An argument of a call.
 
@@ -124,7 +129,10 @@ class BackendNode:
     __slots__ = ()
 
 
-Code = Literal | In | Call | Method | Infix | Prefix | Item | Seq | Own | Invoke | BackendNode
+Code = (
+    Literal | In | FloatType | Call | Method | Infix | Prefix | Item | Seq | Own | Invoke
+    | BackendNode
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from addnn_spec.ops.checks import (
     check_rank,
     name_of,
 )
-from addnn_spec.ops.code import Arg, Call, Code, In, Method
+from addnn_spec.ops.code import Arg, Call, Code, FloatType, In, Method
 from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveInt
 from addnn_spec.ops.shapes import Int64, broadcast, product, promote
 from addnn_spec.sizes import Size
@@ -56,34 +56,74 @@ class Detach(Operator):
         return (Example(cls(), (_X,)),)
 
 
-class Cast(Operator):
-    """Another element type: `mask -> Cast("float")`. `[*]` → `[*]`.
+class _Type(NamedTuple):
+    """What a name of an element type stands for, and torch's method that gives it."""
 
-    Floats become ints by dropping the fraction, and booleans as `x != 0`. A new float is of torch's
-    default type.
+    kind: DType
+    method: str
+
+
+_TYPES = {
+    "float": _Type("float", "float"),
+    "float32": _Type("float", "float"),
+    "bfloat16": _Type("float", "bfloat16"),
+    "float16": _Type("float", "half"),
+    "int": _Type("int", "long"),
+    "bool": _Type("bool", "bool"),
+}
+
+
+class Cast(Operator):
+    """Another element type: `mask -> Cast("float")`, `x -> Cast(like = y)`. `[*]` → `[*]`.
+
+    Floats become ints by dropping the fraction, and booleans as `x != 0`. "float" is the type of
+    the network's floats, whatever it is, and leaves floats as they are; "float32", "bfloat16" and
+    "float16" are these. With `like` the type is that tensor's, and leads back from one of these.
     """
 
+    input_names = ("input", "like")
+    optional_inputs = ("like",)
+    named_inputs = ("like",)
     torch_name = ""
 
-    dtype: DType
+    dtype: DType | Literal["float32", "bfloat16", "float16"] | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        return TensorType(self.dtype, inputs[0].shape)
+    def infer(self, *inputs: TensorType | None) -> TensorType:
+        x, like = inputs
+        assert x is not None
+        if (like is None) == (self.dtype is None):
+            raise OperatorError(
+                "E0202" if like is None else "E0201",
+                'Cast takes a type, as in Cast("float"), or a tensor of that type, as in '
+                f"Cast(like = y){'' if like is None else ', not both'}",
+                argument=None if like is None else "dtype",
+            )
+        return TensorType(like.dtype if like else _TYPES[self.dtype or "float"].kind, x.shape)
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        if self.dtype == inputs[0].dtype:
+    @property
+    def own_type(self) -> bool:
+        return self.dtype in ("float32", "bfloat16", "float16")
+
+    def functional(self, *inputs: TensorType | None) -> Code | None:
+        x, like = inputs
+        if like is not None:
+            return Method(In(0), "type_as", (Arg(In(1)),))
+        assert x is not None
+        if self.dtype == x.dtype:
             return In(0)
         if self.dtype == "float":
-            return Method(In(0), "to", (Arg(Call("torch.get_default_dtype")),))
-        return Method(In(0), {"int": "long", "bool": "bool"}[self.dtype])
+            return Method(In(0), "to", (Arg(FloatType()),))
+        return Method(In(0), _TYPES[self.dtype or "float"].method)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (
-            Example(cls(dtype="float"), (_MASK,)),
-            Example(cls(dtype="int"), (_X,)),
-            Example(cls(dtype="bool"), (_INTS,)),
-            Example(cls(dtype="float"), (_X,)),
+            Example(cls(dtype="float"), (_MASK, None)),
+            Example(cls(dtype="int"), (_X, None)),
+            Example(cls(dtype="bool"), (_INTS, None)),
+            Example(cls(dtype="float"), (_X, None)),
+            Example(cls(), (_MASK, _X)),
+            Example(cls(), (_X, _INTS)),
         )
 
 

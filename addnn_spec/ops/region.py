@@ -120,7 +120,7 @@ def multi_scale_roi_align(
     area = (boxes[:, 3:] - boxes[:, 1:3]).clamp(min=0).prod(1)
     level = (4 + torch.log2(area.sqrt() / 224) + 1e-6).floor() - (stride.bit_length() - 1)
     level = level.clamp(0, len(levels) - 1).long()
-    scale = (1 / (stride * 2**level)).to(boxes.dtype)
+    scale = 1 / (stride * 2**level).to(boxes.dtype)
     return roi_align(levels, level, boxes, scale, size, sampling_ratio)
 ''',
     needs=(_ROI_ALIGN,),

@@ -25,6 +25,7 @@ from addnn_spec.ops.code import (
     Arg,
     Call,
     Code,
+    FloatType,
     In,
     Infix,
     Invoke,
@@ -138,6 +139,8 @@ class Interpreter:
         match code:
             case In(number):
                 return self.inputs[number]
+            case FloatType():
+                return DTYPES["float"]
             case Call(name, args):
                 return self._call(self._resolve(name), args)
             case Method(value, name, args):

@@ -127,6 +127,7 @@ def test_documentation(name: str) -> None:
     assert kind is not None
     assert kind.__doc__
     assert re.match(r"\S.*\.", kind.__doc__), "the first line says what it does"
+    assert not set(kind.input_names) & set(kind.model_fields), "a name is one thing"
     if kind.layers:  # what it does depends on a graph: the backend's tests run those
         return
     assert kind.examples()

@@ -38,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return made
 
 
-def _meta(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def on_meta_with_inputs(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A network in evaluation, and inputs of its native size for a batch of two; without values."""
     network = load(name)
     module = build(emit(network.graph).text, network.graph.name, device="meta")
@@ -73,7 +73,7 @@ def test_the_type_checker_finds_nothing(files: list[Path], tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_state_dict_is_what_the_summary_promises(name: str) -> None:
-    module, _ = _meta(name)
+    module, _ = on_meta_with_inputs(name)
     promised = {key: tuple(entry.shape) for key, entry in weights_of(load(name).graph).items()}
     assert {key: tuple(value.shape) for key, value in module.state_dict().items()} == promised
 
@@ -87,7 +87,7 @@ def test_the_state_dict_is_what_the_summary_promises(name: str) -> None:
     [pytest.param(name, marks=() if name in EXPORTED else pytest.mark.slow) for name in NETWORKS],
 )
 def test_it_is_exported(name: str) -> None:
-    module, inputs = _meta(name)
+    module, inputs = on_meta_with_inputs(name)
     with torch.no_grad():
         program = torch.export.export(module, inputs)
         expected = tensors(module(*inputs))
@@ -101,7 +101,7 @@ def test_it_is_exported(name: str) -> None:
     [pytest.param(name, marks=() if name in EXPORTED else pytest.mark.slow) for name in NETWORKS],
 )
 def test_all_of_it_lies_where_its_inputs_do(name: str) -> None:
-    module, inputs = _meta(name)
+    module, inputs = on_meta_with_inputs(name)
     with torch.no_grad(), elsewhere(values="meta"):
         outputs = tensors(module.to(GPU)(*(value.to(GPU) for value in inputs)))
         assert all(value.device == GPU for value in outputs)
@@ -110,7 +110,7 @@ def test_all_of_it_lies_where_its_inputs_do(name: str) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", COMPILED)
 def test_it_compiles_without_a_break(name: str) -> None:
-    module, inputs = _meta(name)
+    module, inputs = on_meta_with_inputs(name)
     with torch.no_grad():
         compiled = torch.compile(module, fullgraph=True, backend="eager")(*inputs)
         expected = module(*inputs)

@@ -29,6 +29,7 @@ from addnn_spec.backends.torch_code.tree import (
     Tree,
     Value,
     rewrite,
+    walk,
     with_leaves,
 )
 from addnn_spec.graph import (
@@ -45,11 +46,12 @@ from addnn_spec.graph import (
     run_name,
 )
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import Operator, TensorType
+from addnn_spec.ops.base import DType, Operator, TensorType
 from addnn_spec.ops.code import (
     Arg,
     Call,
     Code,
+    FloatType,
     In,
     Invoke,
     Item,
@@ -65,6 +67,10 @@ from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
 """How a call's value unpacks: indices of outputs, nested, None for what is thrown away."""
+
+
+_LIKE = "_like"
+"""The buffer that tells the network's element type and device: no label begins so."""
 
 
 class Run(NamedTuple):
@@ -92,6 +98,8 @@ class ChildDraft:
     """"parameter" or "buffer"."""
     run: Run | None = None
     """It is made for each number of a run, and its path is that of the first."""
+    saved: bool = True
+    """Whether a buffer is in the `state_dict`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,8 @@ class _Drafter:
         self._emission = emission
         self._draft = Draft(graph)
         self._trees: dict[Ref, Tree] = {}
+        self._chosen: set[int] = set()
+        """Values of an element type that the text has chosen, and what is made of them."""
         self._reads = Counter(ref for node in graph.nodes() for ref in node.inputs if ref)
         self._reads.update(ref for output in graph.outputs for ref in output.refs)
 
@@ -293,9 +303,9 @@ class _Drafter:
             self._pass_on(node, operands[functional.index])
             return
         if functional is not None:
-            code = with_leaves(collapsed(_bind(functional, operands, None), self._lengths))
-            if op.creates:
-                code = self._placed(code, node)
+            typed = self._typed(functional, node, applied)
+            code = with_leaves(collapsed(_bind(typed, operands, None), self._lengths))
+            code = self._placed(code, node, creates=op.creates)
             self._step(
                 node,
                 code,
@@ -372,6 +382,11 @@ class _Drafter:
         outputs = tuple(self._value() for _ in node.outputs)
         for port, value in enumerate(outputs):
             self._trees[Ref(node.id, port)] = Value(value)
+        read = (self._trees[ref] for ref in node.inputs if ref is not None)
+        if (isinstance(node.op, Operator) and node.op.own_type) or not self._chosen.isdisjoint(
+            tree.index for tree in read if isinstance(tree, Value)
+        ):
+            self._chosen.update(outputs)
         if pattern is None and len(outputs) > 1:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
@@ -394,24 +409,56 @@ class _Drafter:
             )
         )
 
-    def _placed(self, call: Tree, node: Node) -> Tree:
-        """A created tensor on the device, and with the element type, of one that is in scope."""
-        type = node.outputs[0]
-        inputs = [(Value(i), own) for i, (_, own) in enumerate(self._draft.inputs) if own]
-        made = [
-            (Value(value), own)
-            for step in reversed(self._draft.steps)
-            if node.training or not step.training  # what evaluation computes is always there
-            for value, own in zip(step.outputs, step.types, strict=True)
-        ]
-        floats = [value for value, own in (*inputs, *made) if own.dtype == "float"]
-        found = floats or [value for value, _ in (*inputs, *made)]
-        if not found or not isinstance(call, Call):
-            return call
-        placed = [Arg(Attribute(found[0], "device"), "device")]
-        if type.dtype == "float" and floats:
-            placed.insert(0, Arg(Attribute(found[0], "dtype"), "dtype"))
-        return Call(call.fn, (*call.args, *placed))
+    # --- element types and devices -------------------------------------------------------------
+    def _typed(self, code: Code, node: Node, applied: Applied) -> Code:
+        """What makes floats of none, of the network's type and not of torch's default one."""
+        kinds = [kind and kind.dtype for kind in applied.types]
+        makes = node.outputs[0].dtype == "float" and "float" not in kinds
+        if applied.op.creates:
+            assert isinstance(code, Call)
+            last = Arg(FloatType(), "dtype")
+            return Call(code.fn, (*code.args, last)) if makes else code
+        if not makes or any(isinstance(part, FloatType) for part in walk(code)):
+            return code
+        first = In(next(place for place, kind in enumerate(kinds) if kind))
+        floats = Method(first, "to", (Arg(FloatType()),))
+        typed: Code = rewrite(code, lambda tree: floats if tree == first else None)
+        return typed
+
+    def _placed(self, code: Tree, node: Node, *, creates: bool) -> Tree:
+        """The code with the element type and the device of a tensor that is in scope."""
+        places = dict(self._in_scope(node))
+        floats = [tree for tree, dtype in places.items() if dtype == "float"]
+        if any(isinstance(part, FloatType) for part in walk(code)):
+            like = floats[0] if floats else self._like()
+            code = rewrite(
+                code, lambda t: Attribute(like, "dtype") if isinstance(t, FloatType) else None
+            )
+        if creates:
+            assert isinstance(code, Call)
+            near = (floats or [*places] or [self._like()])[0]
+            code = Call(code.fn, (*code.args, Arg(Attribute(near, "device"), "device")))
+        return code
+
+    def _in_scope(self, node: Node) -> Iterator[tuple[Value, DType]]:
+        """The tensors that are there for a node, the nearest first, with their element types."""
+        for value, (_, own) in enumerate(self._draft.inputs):
+            if own:
+                yield Value(value), own.dtype
+        for step in reversed(self._draft.steps):
+            if node.training or not step.training:  # what evaluation computes is always there
+                for value, own in zip(step.outputs, step.types, strict=True):
+                    if value not in self._chosen:
+                        yield Value(value), own.dtype
+
+    def _like(self) -> Tree:
+        """An empty tensor of the class, which is moved and converted with its network."""
+        if all(child.path != _LIKE for child in self._draft.children):
+            tree = Call("torch.empty", (Arg(0),))
+            span = self._graph.span
+            like = ChildDraft(_LIKE, with_leaves(tree), span, tensor="buffer", saved=False)
+            self._draft.children.insert(0, like)
+        return Submodule(_LIKE)
 
     # --- declarations ----------------------------------------------------------------------------
     def _declare(self, module: ModuleDecl) -> None:

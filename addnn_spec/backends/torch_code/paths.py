@@ -156,7 +156,8 @@ class Paths:
         def change(node: Tree) -> Tree | None:
             if isinstance(node, Submodule):
                 access = self.access(node.path)
-                if node.tensor and access.endswith(("]", ")")):
+                counted = any(map(str.isdigit, node.tensor.split(".")))  # `tail.0.weight`
+                if node.tensor and (counted or access.endswith(("]", ")"))):
                     return Name(f"{access}.get_parameter({quoted(node.tensor)})")
                 return Name(f"{access}.{node.tensor}" if node.tensor else access)
             if isinstance(node, Child):

@@ -204,7 +204,8 @@ class ClassWriter:
             header = Line(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
             return [header, *layout(call, indent + 1, spans=(entry.span,))]
         if entry.tensor == "buffer":
-            call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree)))
+            unsaved = () if entry.saved else (Arg(False, "persistent"),)
+            call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree), *unsaved))
             lines = layout_statement(call, indent, spans=(entry.span,))
         else:
             lines = self._assigned(name, entry.tree, indent, (entry.span,))
