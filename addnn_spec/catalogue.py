@@ -140,10 +140,10 @@ def open_spec(
         return Session(source, folder=Path.cwd(), limits=limits), None
     named = None
     of_file = _OF_FILE.fullmatch(spec)
-    if of_file is not None and not Path(spec).is_file():
+    if of_file is not None and not _is_readable(Path(spec)):
         spec, named = of_file["file"], of_file["name"]
     path = Path(spec)
-    if path.is_file():
+    if _is_readable(path):
         return Session(path, name=spec, limits=limits), named
     home = packaged().get(spec)
     if home is not None:
@@ -159,6 +159,11 @@ def open_spec(
             help=f"did you mean {' or '.join(close)}?" if close else "addnn list shows them",
         )
     )
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a path is a file, or what is read like one: a pipe, a device."""
+    return path.exists() and not path.is_dir()
 
 
 def _two_networks(spec: str, named: str, network: str) -> Diagnostic:

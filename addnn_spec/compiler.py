@@ -39,13 +39,18 @@ class Session:
         self.collector = Collector()
         self.limits = limits or Limits()
         self.memoise = memoise
-        loader = Loader(self.collector, self.limits)
+        self._loader = loader = Loader(self.collector, self.limits)
         self.file: LoadedFile | None
         with working():
             if isinstance(source, Source):
                 self.file = loader.load_source(source, folder)
             else:
                 self.file = loader.load(source, name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were read: the spec's own, and all that are imported."""
+        return tuple(self._loader.files)
 
     @property
     def networks(self) -> tuple[str, ...]:

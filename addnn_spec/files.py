@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -30,10 +31,31 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         else:
             _write(os.open(path, os.O_WRONLY | _NO_FOLLOW), data)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise DiagnosticError(
-            Diagnostic("E0602", f"{path} cannot be written: {reason or error}")
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse (E0602) a path that `write_atomic` could not write to, before long work for it.
+
+    Nothing of what stands there is touched.
+    """
+    try:
+        mode = _mode_of(path)
+        if mode is not None and stat.S_ISLNK(mode):
+            raise OSError("it is a symbolic link")
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if mode is None or stat.S_ISREG(mode):
+            temporary = _beside(path)
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW))
+            temporary.unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> DiagnosticError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return DiagnosticError(Diagnostic("E0602", f"{path} cannot be written: {reason or error}"))
 
 
 def _mode_of(path: Path) -> int | None:
@@ -45,7 +67,7 @@ def _mode_of(path: Path) -> int | None:
 
 def _replace(path: Path, data: bytes, mode: int | None) -> None:
     """Write beside `path` and rename; an old file's permissions are kept."""
-    temporary = path.parent / f".{path.name[:32]}.{os.urandom(8).hex()}.tmp"
+    temporary = _beside(path)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
         _write(os.open(temporary, flags, 0o666), data, sync=True)
@@ -55,6 +77,11 @@ def _replace(path: Path, data: bytes, mode: int | None) -> None:
     except BaseException:  # an interrupt, too, must leave no temporary file
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    """A file in the same folder that nobody has."""
+    return path.parent / f".{path.name[:32]}.{os.urandom(8).hex()}.tmp"
 
 
 def _write(handle: int, data: bytes, *, sync: bool = False) -> None:

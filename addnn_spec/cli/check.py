@@ -6,7 +6,7 @@ import click
 
 from addnn_spec.catalogue import choose, open_spec
 from addnn_spec.cli.options import Options, file_options
-from addnn_spec.cli.outcome import exit_code, report
+from addnn_spec.cli.outcome import exit_code, report, say
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.diagnostics.render import render
@@ -37,11 +37,11 @@ def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
         found |= {(d.sort_key, d.notes): d for d in diagnostics}
     diagnostics = list(found.values())
     if output_format in _FOR_PROGRAMS:
-        click.echo(render(diagnostics, output_format), nl=False)
+        say(render(diagnostics, output_format), nl=False)
     else:
         report(diagnostics, output_format)
         if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
-            click.echo(_passed(files, networks))
+            say(_passed(files, networks))
     return exit_code(diagnostics, strict=options.strict)
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.cli.outcome import OK, exit_code, report
+from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.diagnostics.excerpt import safe
 
 
 @click.command("compare")
@@ -37,6 +36,5 @@ def _compare(first: Path, second: Path) -> int:
     with as_diagnostics():
         runs = [read_run(path) for path in (first, second)]
     found = compare_runs(runs[0], runs[1])
-    for line in compared_text(runs[0], runs[1], found).splitlines():
-        click.echo(safe(line))
+    say(compared_text(runs[0], runs[1], found), nl=False)
     return OK

@@ -9,15 +9,15 @@ import click
 from addnn_spec.backends.source import torch_source
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import FOUND, exit_code, report
-from addnn_spec.cli.specs import OutputFile, Spec, elaborate
+from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
+from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
-from addnn_spec.files import write_atomic
 
 
 @click.command("compile")
 @click.argument("spec", type=Spec())
 @network_options
-@click.option("-o", "--output", type=OutputFile(), help="The file to write.")
+@click.option("-o", "--output", type=OutputFile(), help="The file to write; - is standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
 @click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
 def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:
@@ -26,15 +26,14 @@ def compile_(spec: str, options: Options, output: Path | None, check: bool, prob
     The source needs torch and the standard library alone. Costs in its head are at the default
     sizes; --dim is checked and changes nothing else.
     """
-    if check and output is None:
+    if check and output in (None, STDOUT):
         raise click.UsageError("--check compares with a file: name it with --output")
     found = elaborate(spec, options)
+    refuse_inputs(output, found.session.files)
     given = [f"--set {text}" for text in options.settings]
     text = torch_source(found.session, found.graph, probes=probes, options=given).text
-    if output is None:
-        click.echo(text.encode("utf-8"), nl=False)
-    elif not check:
-        write_atomic(output, text)
+    if output is None or not check:
+        put(output, text)
     elif _read(output) != text.encode("utf-8"):
         report([_not_up_to_date(output, spec)], options.output_format)
         return FOUND

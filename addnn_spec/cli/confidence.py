@@ -9,12 +9,12 @@ import click
 
 from addnn_spec.cli.data import data_options, device_options, request, weights_options
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import INTERRUPTED, OK
+from addnn_spec.cli.outcome import INTERRUPTED, OK, say
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.specs import Spec
-from addnn_spec.cli.subject import subject
-from addnn_spec.files import write_atomic
+from addnn_spec.cli.subject import files_of, subject
 
 
 @click.command()
@@ -27,7 +27,8 @@ from addnn_spec.files import write_atomic
 )
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, each sample's margin.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON.")
+@click.option("-o", "--output", type=OutputFile(), help="Write the JSON; - is standard output.")
+@force_option
 @network_options
 def confidence(
     spec: str,
@@ -42,6 +43,7 @@ def confidence(
     budget: int,
     as_json: bool,
     output: Path | None,
+    force: bool,
     **given: Any,
 ) -> int:
     """Say which test samples' nearest-neighbour prediction no error up to gamma can change.
@@ -52,17 +54,20 @@ def confidence(
     and as far from the others, as the training samples are.
     """
     require("confidence", "torch", "safetensors", extra="torch")
-    from addnn_spec.ranking.certainty import certainty
+    from addnn_spec.ranking.certainty import certainty, is_certainty
 
     network = subject(spec, options, given["seed"])
+    inputs = [*files_of(spec, network), data, test, weights, given["keys"]]
+    guard(output, inputs, force=force, is_ours=is_certainty)
     with shown_progress() as (announce, progress):
         asked = request(device, precision, budget, given, announce, progress)
         try:
             found = certainty(network, data, test, weights, asked, gamma, at)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            say("stopped", err=True)
             return INTERRUPTED
-    if output is not None:
-        write_atomic(output, found.text())
-    click.echo(found.text() if as_json else str(found), nl=not as_json)
+    as_json = as_json or output == STDOUT
+    say(found.text() if as_json else str(found), nl=not as_json)
+    if output not in (None, STDOUT):
+        put(output, found.text())
     return OK

@@ -12,7 +12,7 @@ from addnn_spec.backends.drawing import draw
 from addnn_spec.backends.source import torch_source
 from addnn_spec.backends.table import View, plain_table
 from addnn_spec.catalogue import locate
-from addnn_spec.cli.outcome import FOUND, OK, exit_code, report
+from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
 from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
@@ -49,6 +49,8 @@ def demo(output: Path, epochs: int) -> int:
     digits of 8×8 pixels.
     """
     try:
+        if str(output) == "-":
+            raise DiagnosticError(Diagnostic("E0607", "the demo writes a folder: name it"))
         require("the demo", "torch", "safetensors", "sklearn", "jinja2", extra="demo")
         return _demo(output, epochs)
     except DiagnosticError as error:
@@ -64,12 +66,12 @@ def _demo(output: Path, epochs: int) -> int:
     report(found)
     if session.collector.has_errors:
         return FOUND
-    click.echo("nothing is wrong with it\n" if not found else "")
+    say("nothing is wrong with it\n" if not found else "")
     graph = session.graph(name)
     assert graph is not None
 
     _step(2, f"summary {name}")
-    click.echo(plain_table(graph, summarize(graph), View()))
+    say(plain_table(graph, summarize(graph), View()))
 
     _make_folder(output)
     _step(3, f"draw {name}")
@@ -79,20 +81,20 @@ def _demo(output: Path, epochs: int) -> int:
     source = torch_source(session, graph).text
     written.append(output / "digits.py")
     write_atomic(written[-1], source)
-    click.echo(f"{len(source.splitlines())} lines of PyTorch: {written[-1]}\n")
+    say(f"{len(source.splitlines())} lines of PyTorch: {written[-1]}\n")
 
     _step(5, "train the compiled module on 1,437 digits")
     module, accuracy = _train(source, epochs)
     written.append(output / "digits.safetensors")
     _save(module, written[-1])
-    click.echo(f"accuracy on 360 digits that it has not seen: {accuracy:.1%}\n")
+    say(f"accuracy on 360 digits that it has not seen: {accuracy:.1%}\n")
 
     _step(6, "probe the trained network")
     written += _probe(Network(session, name, graph), written[-1], output)
 
-    click.echo("written:")
+    say("written:")
     for path in written:
-        click.echo(f"  {path}")
+        say(f"  {path}")
     return OK
 
 
@@ -117,9 +119,9 @@ def _draw(graph: Graph, output: Path) -> list[Path]:
         if error.diagnostics[0].code != "E0609":
             raise
         report(error.diagnostics)
-        click.echo(f"{dot}\n")
+        say(f"{dot}\n")
         return [dot]
-    click.echo(f"{svg}\n")
+    say(f"{svg}\n")
     return [dot, svg]
 
 
@@ -171,7 +173,7 @@ def _probe(network: Network, weights: Path, output: Path) -> list[Path]:
     paths = [output / "run.json", output / "report.html"]
     run.save(paths[0])
     write_atomic(paths[1], page([run.record]))
-    click.echo(f"{run}\nthe figure, and what can be said: {paths[1]}\n")
+    say(f"{run}\nthe figure, and what can be said: {paths[1]}\n")
     return paths
 
 

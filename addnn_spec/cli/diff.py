@@ -10,7 +10,7 @@ import click
 
 from addnn_spec.backends.difference import Difference, compare, difference_text
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import FOUND, OK
+from addnn_spec.cli.outcome import FOUND, OK, say
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.cli.summary import too_many
 from addnn_spec.diagnostics import DiagnosticError
@@ -37,7 +37,7 @@ def diff(
         found = compare(before.graph, after.graph, after.dims, limit=options.listed)
     except TooManyNodesError as error:
         raise DiagnosticError(too_many(error)) from error
-    click.echo(_json(found) if as_json else difference_text(found), nl=False)
+    say(_json(found) if as_json else difference_text(found), nl=False)
     return FOUND if exit_code and found.any else OK
 
 

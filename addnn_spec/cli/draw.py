@@ -10,14 +10,17 @@ from addnn_spec.backends.drawing import draw as draw_graph
 from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
-from addnn_spec.cli.specs import OutputFile, Spec, elaborate
+from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
+from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.passes.unfold import TooManyNodesError
 
 
 @click.command()
 @click.argument("spec", type=Spec())
-@click.option("-o", "--output", type=OutputFile(), help="The file to write: .svg or .dot.")
+@click.option(
+    "-o", "--output", type=OutputFile(), help="The file to write: .svg, .dot; - is output."
+)
 @network_options
 @click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
@@ -41,14 +44,16 @@ def draw(
     Blocks are clusters, equal nodes in a row are one, ×n, and shapes stand at the edges.
     """
     found = elaborate(spec, options)
+    path = None if output == STDOUT else output
+    refuse_inputs(path, found.session.files)
     limit = min(MAX_BOXES, options.listed)
     try:
         text = draw_graph(
-            found.graph, output, DrawOptions(opened, depth, found.dims, direction, limit)
+            found.graph, path, DrawOptions(opened, depth, found.dims, direction, limit)
         )
     except TooManyNodesError as error:
         help = "open less of it: --depth, --open"
         raise DiagnosticError(Diagnostic("E0507", str(error), help=help)) from error
-    if output is None:
-        click.echo(text.encode("utf-8"), nl=False)
+    if path is None:
+        put(None, text)
     return exit_code(found.session.collector.diagnostics, strict=options.strict)

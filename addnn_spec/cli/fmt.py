@@ -9,7 +9,7 @@ import click
 
 from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options, file_options
-from addnn_spec.cli.outcome import FOUND, OK, exit_code, report
+from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
@@ -42,19 +42,19 @@ def fmt(specs: tuple[str, ...], check: bool, diff: bool, options: Options) -> in
 def _format(spec: str, check: bool, diff: bool, options: Options) -> int:
     source = _read(spec, options)
     text = format_source(source)
-    if spec == STDIN and not (check or diff):
+    if not _is_in_place(spec) and not (check or diff):
         click.echo(text.encode("utf-8"), nl=False)
         return OK
     if not _would_change(spec, source, text):
         return OK
     if diff:
-        click.echo(_difference(source, text), nl=False)
+        say(_difference(source, text), nl=False)
     if check:
-        click.echo(f"would reformat {source.name}")
+        say(f"would reformat {source.name}")
     if check or diff:
         return FOUND
     write_atomic(Path(spec), text)
-    click.echo(f"reformatted {source.name}", err=True)
+    say(f"reformatted {source.name}", err=True)
     return OK
 
 
@@ -67,9 +67,14 @@ def _read(spec: str, options: Options) -> Source:
     return read_source(path, name=spec, max_bytes=options.limits.text_bytes)
 
 
+def _is_in_place(spec: str) -> bool:
+    """Whether it is a file; what comes by a pipe is read once, and goes to standard output."""
+    return spec != STDIN and Path(spec).is_file()
+
+
 def _would_change(spec: str, source: Source, text: str) -> bool:
     """Whether the bytes differ: line ends and a byte order mark, too, which a source has not."""
-    if spec == STDIN:
+    if not _is_in_place(spec):
         return source.text != text
     return Path(spec).read_bytes() != text.encode("utf-8")
 

@@ -9,7 +9,7 @@ from itertools import groupby
 import click
 
 from addnn_spec.catalogue import Entry, UsageError, entries
-from addnn_spec.cli.outcome import OK, exit_code, report
+from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.diagnostics import Diagnostic, near
 
 
@@ -30,15 +30,15 @@ def list_(family: str | None, as_json: bool) -> int:
             report(error.diagnostics)
             return exit_code(error.diagnostics)
     if as_json:
-        click.echo(json.dumps([_record(network) for network in networks], indent=2))
+        say(json.dumps([_record(network) for network in networks], indent=2))
         return OK
     width = max(len(network.name) for network in networks)
     for turn, (name, members) in enumerate(groupby(networks, key=lambda entry: entry.family)):
         if turn:
-            click.echo()
-        click.echo(name)
+            say()
+        say(name)
         for network in members:
-            click.echo(f"  {network.name:{width}}{_figures(network)}".rstrip())
+            say(f"  {network.name:{width}}{_figures(network)}".rstrip())
     return OK
 
 

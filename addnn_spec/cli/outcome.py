@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from addnn_spec.diagnostics import Diagnostic
+from addnn_spec.diagnostics.excerpt import visible
 from addnn_spec.diagnostics.render import Format, render
 
 OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -38,6 +39,11 @@ def report(diagnostics: Sequence[Diagnostic], output_format: Format = "full") ->
     if diagnostics:
         text = render(diagnostics, output_format, color=has_colour(sys.stderr))
         click.echo(text, err=True, nl=False)
+
+
+def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text that may hold what a user gave: no control reaches a terminal."""
+    click.echo(visible(text), err=err, nl=nl)
 
 
 def has_colour(stream: TextIO) -> bool:

@@ -17,11 +17,12 @@ from addnn_spec.cli.data import (
     weights_options,
 )
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import INTERRUPTED, OK
+from addnn_spec.cli.outcome import INTERRUPTED, OK, say
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.specs import Spec
-from addnn_spec.cli.subject import subject
+from addnn_spec.cli.subject import files_of, subject
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
@@ -99,11 +100,12 @@ if TYPE_CHECKING:
 )
 @click.option("--batch", type=click.IntRange(1), help="Samples of a batch; 256, or what fits.")
 @device_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The run.json to write.")
+@click.option("-o", "--output", type=OutputFile(), help="The run.json to write; - prints it.")
+@force_option
 @network_options
 def probe(
     spec: str, options: Options, weights: Path | None, data: str, test: str | None,
-    device: str, precision: str, budget: int, output: Path | None, **given: Any,
+    device: str, precision: str, budget: int, output: Path | None, force: bool, **given: Any,
 ) -> int:  # fmt: skip
     """Take the Separation or Smoothness Index at a network's nodes.
 
@@ -114,19 +116,25 @@ def probe(
     --measure cka it begins anew).
     """
     require("probing", "torch", "safetensors", extra="torch")
-    from addnn_spec.probes.run import run_probe
+    from addnn_spec.probes.run import UnsavedRunError, is_run, run_probe
     from addnn_spec.runtime.shards import leave, rank
 
     network = subject(spec, options, given["seed"])
+    inputs = [*files_of(spec, network), data, test, weights, given["keys"]]
+    guard(output, inputs, force=force, is_ours=is_run)
+    as_json, output = output == STDOUT, None if output == STDOUT else output
     with shown_progress() as (announce, progress):
         asked = _asked(device, precision, budget, given, announce, progress, output)
         try:
             run = run_probe(network, data, test, weights, asked, settings=options.settings)
         except KeyboardInterrupt:
-            click.echo(f"stopped{_kept(output, asked)}", err=True)
+            say(f"stopped{_kept(output, asked)}", err=True)
             return INTERRUPTED
+        except UnsavedRunError as error:
+            say(str(error.run), nl=False)
+            raise
     if rank() == 0:
-        click.echo(str(run), nl=False)
+        say(run.record.text() if as_json else str(run), nl=False)
     leave()
     return OK
 

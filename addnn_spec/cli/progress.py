@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from addnn_spec.diagnostics.excerpt import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,7 +27,9 @@ def _told_notes(console: Console) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, WeightsNote):
-            console.print(f"note: {message}", highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                visible(f"note: {message}"), highlight=False, markup=False, soft_wrap=True
+            )
         else:
             others(message, category, *rest, **more)
 
@@ -55,7 +59,7 @@ def shown_progress() -> Iterator[
             widths = [found.size.dimensions for found in prober.found.values()]
             text = plan_text(plan, len(widths), sum(widths), len(prober.feed.splits))
             for line in (text, *(f"note: {note}" for note in notes)):
-                bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+                bar.console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
         def progress(share: float, what: str) -> None:
             bar.update(task, completed=share, description=what)

@@ -16,7 +16,8 @@ from addnn_spec.cli.data import (
     normalisation_option,
     request,
 )
-from addnn_spec.cli.outcome import INTERRUPTED, OK, exit_code, report
+from addnn_spec.cli.outcome import INTERRUPTED, exit_code, report, say
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 @normalisation_option
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The ranks.json to write.")
+@click.option("-o", "--output", type=OutputFile(), help="The ranks.json to write; - prints it.")
+@force_option
 def rank(
     models: Path,
     data: str,
@@ -50,6 +52,7 @@ def rank(
     budget: int,
     as_json: bool,
     output: Path | None,
+    force: bool,
     **given: Any,
 ) -> int:
     """Rank networks by the index of their features on train.
@@ -65,18 +68,35 @@ def rank(
         require("ranking", "torch", "safetensors", extra="torch")
         source = click.get_current_context().get_parameter_source
         _refuse(name for name in PREPARATION if source(name) is ParameterSource.COMMANDLINE)
+        _guard(output, models, (data, test), force)
+        as_json, output = as_json or output == STDOUT, None if output == STDOUT else output
         with shown_progress() as (announce, progress):
             asked = request(device, precision, budget, given, announce, progress, output)
-            found = _ranking(models, data, test, subset, asked)
+            found, unsaved = _ranking(models, data, test, subset, asked)
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
     except KeyboardInterrupt:
         kept = f"; what is done stands in {output}" if output is not None else ""
-        click.echo(f"stopped{kept}", err=True)
+        say(f"stopped{kept}", err=True)
         return INTERRUPTED
-    click.echo(found.text() if as_json else str(found), nl=not as_json)
-    return OK
+    say(found.text() if as_json else str(found), nl=not as_json)
+    report(unsaved)
+    return exit_code(unsaved)
+
+
+def _guard(output: Path | None, models: Path, data: tuple[str | None, ...], force: bool) -> None:
+    """Refuse an output that is one of all the files that will be read."""
+    from addnn_spec.catalogue import open_spec
+    from addnn_spec.ranking.models import read_models
+    from addnn_spec.ranking.record import read_ranking
+
+    inputs: list[str | Path | None] = [models, *data]
+    for model in read_models(models):
+        inputs += [model.weights, model.keys if isinstance(model.keys, str) else None]
+        if isinstance(model.net, str):
+            inputs += open_spec(model.net)[0].files
+    guard(output, inputs, force=force, is_ours=lambda path: read_ranking(path) is not None)
 
 
 def _refuse(names: Iterable[str]) -> None:
@@ -87,11 +107,18 @@ def _refuse(names: Iterable[str]) -> None:
         )
 
 
-def _ranking(models: Path, data: str, test: str | None, subset: int, asked: Request) -> Ranking:
+def _ranking(
+    models: Path, data: str, test: str | None, subset: int, asked: Request
+) -> tuple[Ranking, tuple[Diagnostic, ...]]:
+    """The ranking, and why it could not be written."""
     from addnn_spec.ranking.models import read_models
-    from addnn_spec.ranking.rank import rank_models
+    from addnn_spec.ranking.rank import UnsavedRankingError, rank_models
 
     def tell(ranked: Ranked) -> None:
-        click.echo(f"{ranked.name}: {ranked.features:,} features at {ranked.node}", err=True)
+        say(f"{ranked.name}: {ranked.features:,} features at {ranked.node}", err=True)
 
-    return rank_models(read_models(models), data, test, asked, subset=subset, tell=tell)
+    try:
+        found = rank_models(read_models(models), data, test, asked, subset=subset, tell=tell)
+    except UnsavedRankingError as error:
+        return error.ranking, error.diagnostics
+    return found, ()

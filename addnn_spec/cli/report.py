@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.cli.outcome import OK, exit_code, report
+from addnn_spec.catalogue import UsageError
+from addnn_spec.cli.outcome import OK, exit_code, report, say
+from addnn_spec.cli.outputs import OutputFile, put, refuse_inputs
 from addnn_spec.cli.packages import require
-from addnn_spec.cli.specs import OutputFile
-from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.diagnostics.excerpt import safe
-from addnn_spec.files import write_atomic
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 
 @click.command("report")
@@ -48,24 +47,28 @@ def _report(
     from addnn_spec.report.verdicts import verdicts
     from addnn_spec.runtime.record import read_run
 
+    written = [path for path in (html, svg, pdf) if path is not None]
+    for number, path in enumerate(written):
+        refuse_inputs(path, paths)
+        if path in written[:number]:
+            raise UsageError(Diagnostic("E0607", f"{path} is to be written twice"))
     with as_diagnostics():
         runs = [read_run(path) for path in paths]
     if html is None and svg is None and pdf is None:
         for run in runs:
-            lines = [run.network.name, *(f"  {verdict.text}" for verdict in verdicts(run))]
-            click.echo("\n".join(map(safe, lines)))
+            say("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
     if html is not None:
         require("a page", "jinja2", extra="report")
         from addnn_spec.report.page import page
 
-        write_atomic(html, page(runs, depth))
+        put(html, page(runs, depth))
     if svg is not None:
         from addnn_spec.report.figure import report_svg
 
-        write_atomic(svg, report_svg(runs, depth))
+        put(svg, report_svg(runs, depth))
     if pdf is not None:
         require("a PDF", "matplotlib", extra="report")
         from addnn_spec.report.paper import pdf as pdf_of
 
-        write_atomic(pdf, pdf_of(runs, depth))
+        put(pdf, pdf_of(runs, depth))
     return OK

@@ -35,22 +35,6 @@ class Spec(click.ParamType[str]):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
-class OutputFile(click.ParamType[Path]):
-    """A file to write. Whether it can be is known when it is written."""
-
-    name = "file"
-
-    def convert(
-        self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        return Path(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
-
-
 @dataclass(frozen=True, slots=True)
 class Elaborated:
     """A network that a command is about."""

@@ -30,6 +30,16 @@ def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
     return Network(found.session, found.graph.name, found.graph)
 
 
+def files_of(spec: str, network: Network | nn.Module) -> list[Path]:
+    """The files that the network of a spec was read from."""
+    from addnn_spec.network import Network
+
+    if isinstance(network, Network):
+        return list(network.session.files)
+    python = _PYTHON.fullmatch(spec)
+    return [] if python is None else [Path(python["file"])]
+
+
 def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
     """The module of a Python file: the user's own, which is run.
 

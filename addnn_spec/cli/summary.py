@@ -8,7 +8,7 @@ import click
 
 from addnn_spec.backends.table import View, plain_table, rich_table
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import exit_code, has_colour
+from addnn_spec.cli.outcome import exit_code, has_colour, say
 from addnn_spec.cli.specs import Spec, elaborate
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
@@ -52,16 +52,16 @@ def summary(
             data = to_json(found.graph, found.dims, limit=options.listed)
             if symbolic:
                 data["symbolic"] = {name: source(size) for name, size in totals(found.graph)}
-            click.echo(json.dumps(data, indent=2))
+            say(json.dumps(data, indent=2))
         else:
             view = View(flops, receptive_field, opened, depth, options.listed)
             summarized = summarize(found.graph, found.dims, freeze)
             table = rich_table if has_colour(sys.stdout) else plain_table
             click.echo(table(found.graph, summarized, view), nl=False)
             if symbolic:
-                click.echo()
+                say()
                 for name, size in totals(found.graph):
-                    click.echo(f"{name} = {readable(size)}")
+                    say(f"{name} = {readable(size)}")
     except TooManyNodesError as error:
         raise DiagnosticError(too_many(error)) from error
     return exit_code(found.session.collector.diagnostics, strict=options.strict)

@@ -20,6 +20,13 @@ def safe(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(_glyph, text))
 
 
+def visible(text: str) -> str:
+    """Lines that any terminal or log shows as they are: of controls, only line ends are left."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" else _glyph(c) for c in text)
+
+
 def _glyph(character: str) -> str:
     """A visible, harmless stand-in for what is not printable."""
     code = ord(character)

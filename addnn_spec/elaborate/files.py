@@ -58,6 +58,11 @@ class Loader:
         self._loading: list[Path] = []
         self._looked = 0
 
+    @property
+    def files(self) -> Iterator[Path]:
+        """The files that were read, links followed."""
+        return iter(self._loaded)
+
     def load(
         self, path: Path, name: str | None = None, *, root: Path | None = None
     ) -> LoadedFile | None:

@@ -6,6 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -16,7 +17,8 @@ import torch
 from torch import nn
 
 from addnn_spec import __version__
-from addnn_spec.files import write_atomic
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.files import check_writable, write_atomic
 from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
 from addnn_spec.passes.dims import check_dims
@@ -195,6 +197,23 @@ def run_probe(
         return _Runner(network, train, test, weights, request, settings, exchange).run()
 
 
+class UnsavedRunError(DiagnosticError):
+    """A run that is done, and whose file could not be written; `run` has all of it."""
+
+    def __init__(self, run: ProbeRun, error: DiagnosticError) -> None:
+        super().__init__(*error.diagnostics)
+        self.run = run
+
+
+def is_run(path: Path) -> bool:
+    """Whether a file is a run's, finished or not."""
+    try:
+        read_run(path)
+    except RuntimeRefusal:
+        return False
+    return True
+
+
 class _Runner:
     """One run: prepare, plan, measure, record."""
 
@@ -209,6 +228,8 @@ class _Runner:
         exchange: Exchange,
     ) -> None:
         self.request, self.exchange = request, exchange
+        if request.output is not None and exchange.rank == 0:
+            check_writable(request.output)
         self.network = load(network) if isinstance(network, str | Path) else network
         live = isinstance(self.network, nn.Module)
         self.feed = self._feed(train, test)
@@ -333,9 +354,14 @@ class _Runner:
         try:
             self.prober.run(self._receive, self.request.progress)
         except BaseException:
-            self._save(complete=False)
+            self._save(self._record(complete=False))
             raise
-        return ProbeRun(self._save(complete=True))
+        run = ProbeRun(self._record(complete=True))
+        try:
+            self._save(run.record)
+        except DiagnosticError as error:
+            raise UnsavedRunError(run, error) from error
+        return run
 
     def _known(self) -> list[str]:
         """What a reader must know of the run as a whole, as far as it is known before it."""
@@ -357,14 +383,13 @@ class _Runner:
         if item.note:
             self.notes.append(item.note)
         if time.monotonic() - self.saved > _EVERY:
-            self._save(complete=False)
+            with suppress(DiagnosticError):  # told at the end, where it is still so
+                self._save(self._record(complete=False))
 
-    def _save(self, *, complete: bool) -> RunRecord:
-        record = self._record(complete)
+    def _save(self, record: RunRecord) -> None:
         self.saved = time.monotonic()
         if self.request.output is not None and self.exchange.rank == 0:
             write_atomic(self.request.output, record.text())
-        return record
 
     def _resume(self) -> None:
         """Take over the nodes of an earlier run of the same, and plan for the rest."""

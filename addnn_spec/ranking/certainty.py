@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
@@ -23,6 +24,15 @@ from addnn_spec.runtime.record import (
     OptionsRecord,
     RunRecord,
 )
+
+
+def is_certainty(path: Path) -> bool:
+    """Whether a file is one that `Certainty.text` makes."""
+    try:
+        Certainty.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return True
 
 
 class Certainty(BaseModel):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.files import check_writable
 from addnn_spec.network import load
 from addnn_spec.probes.run import Request, pick_device, run_probe
 from addnn_spec.ranking.models import Model, models_of
@@ -73,6 +75,8 @@ def rank_models(
 
     Raises `DiagnosticError` as `rank` does.
     """
+    if request.output is not None:
+        check_writable(request.output)
     known = None if request.output is None else read_ranking(request.output)
     before = {} if known is None else {ranked.name: ranked for ranked in known.models}
     found: list[Ranked] = []
@@ -81,14 +85,26 @@ def rank_models(
         found.append(_measured(model, train, test, asked, subset, before.get(model.title)))
         tell(found[-1])
         if request.output is not None:
-            Ranking(complete=False, models=tuple(found)).save(request.output)
+            with suppress(DiagnosticError):  # told at the end, where it is still so
+                Ranking(complete=False, models=tuple(found)).save(request.output)
     if len({ranked.run.data.train.sha256 for ranked in found}) > 1:
         message = "the models were not given the same samples"
         raise DiagnosticError(Diagnostic("E0613", message))
     ranking = Ranking(complete=True, models=tuple(placed(found)))
     if request.output is not None:
-        ranking.save(request.output)
+        try:
+            ranking.save(request.output)
+        except DiagnosticError as error:
+            raise UnsavedRankingError(ranking, error) from error
     return ranking
+
+
+class UnsavedRankingError(DiagnosticError):
+    """A ranking that is done, and whose file could not be written."""
+
+    def __init__(self, ranking: Ranking, error: DiagnosticError) -> None:
+        super().__init__(*error.diagnostics)
+        self.ranking = ranking
 
 
 def _within(request: Request, title: str, number: int, count: int) -> Callable[[float, str], None]:
