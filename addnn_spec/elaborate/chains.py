@@ -110,7 +110,7 @@ class Chains(Blocks):
                 "E0406",
                 f'"{label}" cannot be a label',
                 text.span,
-                help="a label is made of letters, digits and _, with dots between scopes",
+                help="a label is made of ASCII characters, with dots between scopes",
             )
         for part in label.split("."):
             reason = forbidden(part)

@@ -134,7 +134,10 @@ class Declarations(Chains):
     ) -> None:
         assert frame.builder is not None
         tensor = frame.builder.add(op, (), (type,), statement.span, Naming(name, name))[0]
-        if "." not in name:
+        given = statement.target
+        if given is not None:
+            frame.env.bind(given.name, tensor, given.span, "tensor")
+        elif name.isidentifier():
             frame.env.bind(name, tensor, statement.span, "tensor")
 
     def declare_buffer(self, statement: ast.Buffer, frame: Frame) -> None:

@@ -22,7 +22,8 @@ MODULE_ATTRIBUTES = frozenset(
 """The public attributes of `torch.nn.Module`: a layer of such a name breaks it in silence."""
 
 _OWN = frozenset({"tap"})
-_SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
+_SEGMENT = re.compile(r"[ -\-/-~]+")
+"""Printable ASCII characters without the dot: letters of other scripts look like these."""
 
 
 def forbidden(segment: str) -> str | None:
@@ -57,8 +58,8 @@ def forbidden_class(name: str) -> str | None:
 
 
 def well_formed(label: str) -> bool:
-    """Whether each part between dots is an identifier or a number."""
-    return all(_SEGMENT.fullmatch(part) and part.isascii() for part in label.split("."))
+    """Whether each part between dots can be a key of a module."""
+    return all(map(_SEGMENT.fullmatch, label.split(".")))
 
 
 def free_name(segment: str) -> str:

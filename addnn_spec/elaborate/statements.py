@@ -12,6 +12,7 @@ from addnn_spec.elaborate.base import POISON, Failed, Frame, Poison, Value, flat
 from addnn_spec.elaborate.builder import ModuleValue, Tensor
 from addnn_spec.elaborate.declarations import Declarations
 from addnn_spec.elaborate.expansion import refuse_bomb
+from addnn_spec.elaborate.survey import weight_name
 from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Fact, SizeError, Symbol, SymbolicSize, source
@@ -146,15 +147,14 @@ class Statements(Declarations):
                 frame.env.bind(name, POISON, None, "tensor")
             if self.interface is not None:
                 self.interface.complete = False
+        elif isinstance(statement, ast.Parameter | ast.Buffer):
+            frame.env.bind(weight_name(statement), POISON, statement.span, "tensor")
         elif hasattr(statement, "target"):
             frame.env.bind(statement.target.name, POISON, statement.span, "tensor")
             if isinstance(statement, ast.Output) and self.interface is not None:
                 self.interface.outputs.append(
                     Given(statement.target.name, POISON, statement.training, statement.span)
                 )
-        elif isinstance(statement, ast.Parameter | ast.Buffer):
-            name = "".join(part for part in statement.label.parts if isinstance(part, str))
-            frame.env.bind(name, POISON, statement.span, "tensor")
         return None
 
     def _forget(self, frame: Frame) -> None:

@@ -64,8 +64,11 @@ def targets_of(targets: ast.Targets) -> Iterator[ast.Target]:
             yield item
 
 
-def _label_name(label: ast.Text) -> str:
-    return "".join(part for part in label.parts if isinstance(part, str))
+def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
+    """What a learned or fixed tensor is called in its body."""
+    if statement.target is not None:
+        return statement.target.name
+    return "".join(part for part in statement.label.parts if isinstance(part, str))
 
 
 def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
@@ -86,7 +89,7 @@ def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, st
         elif isinstance(found, ast.Typed | ast.Module | ast.Input | ast.Output):
             yield (found.target.name, found.target.span, _KINDS[type(found)])
         elif isinstance(found, ast.Parameter | ast.Buffer):
-            yield (_label_name(found.label), found.span, "weight")
+            yield (weight_name(found), found.span, "weight")
 
 
 _KINDS: dict[type, str] = {

@@ -292,7 +292,9 @@ def _matches(node: ProbeNode, pattern: str) -> bool:
         return node.kind == "input"
     if pattern in node.end:
         return True
-    return pattern == "all" or any(fnmatchcase(n, pattern) for n in (node.path, node.label))
+    return pattern == "all" or any(
+        n == pattern or fnmatchcase(n, pattern) for n in (node.path, node.label)
+    )
 
 
 def sources(chosen: Sequence[ProbeNode], *, exact: bool) -> dict[str, str]:

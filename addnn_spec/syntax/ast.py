@@ -386,8 +386,10 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`parameter name: [1, width] = normal(0.02)`: a learned tensor. `label` is its key."""
+    """`parameter pos = "encoder.pos": [1, width] = normal(0.02)`: a learned tensor. `label` is its
+    key, and its name, too, where `target` gives no other."""
 
+    target: Target | None
     label: Text
     shape: Shape
     value: Expr | None
@@ -397,8 +399,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """`buffer index: int[n] = [… for …]`: a fixed tensor."""
+    """`buffer index: int[n] = [… for …]`: a fixed tensor; as `Parameter`."""
 
+    target: Target | None
     label: Text
     dtype: Literal["float", "int", "bool"]
     shape: Shape

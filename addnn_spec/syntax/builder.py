@@ -162,15 +162,29 @@ class Builder:
         return ast.Module(self._target(name), element, span)
 
     def parameter(
-        self, span: Span, label: Token, shape: ast.Shape, value: ast.Expr | None
+        self,
+        span: Span,
+        name: Token | None,
+        label: Token,
+        shape: ast.Shape,
+        value: ast.Expr | None,
     ) -> ast.Parameter:
-        return ast.Parameter(self._label(label), shape, value, span, label.kind == "STRING")
+        target = None if name is None else self._target(name)
+        quoted = label.kind == "STRING"
+        return ast.Parameter(target, self._label(label), shape, value, span, quoted)
 
     def buffer(
-        self, span: Span, label: Token, dtype: Token | None, shape: ast.Shape, value: ast.Expr
+        self,
+        span: Span,
+        name: Token | None,
+        label: Token,
+        dtype: Token | None,
+        shape: ast.Shape,
+        value: ast.Expr,
     ) -> ast.Buffer:
-        quoted = label.kind == "STRING"
-        return ast.Buffer(self._label(label), self._dtype(dtype), shape, value, span, quoted)
+        target = None if name is None else self._target(name)
+        text, quoted = self._label(label), label.kind == "STRING"
+        return ast.Buffer(target, text, self._dtype(dtype), shape, value, span, quoted)
 
     def assert_(self, span: Span, condition: ast.Expr, message: Token | None) -> ast.Assert:
         text = self._strings.template(message) if message else None

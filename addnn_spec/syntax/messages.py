@@ -358,12 +358,11 @@ def _dtype(at: Situation) -> Finding | None:
 
 def _shape(at: Situation) -> Finding | None:
     """`input x: float(N, 3)`, `input x: int`, `input x [N, 3]`."""
-    for kind in ("PARAMETER", "BUFFER"):
-        if at.inside(kind) and at.found.kind == "EQUAL" and at.expected == {"COLON"}:
-            help_ = f"write `{kind.lower()} {at.previous.text}: […] = …`"
-            return Finding(
-                "E0003", f"the shape of a {kind.lower()} is missing", at.found, help=help_
-            )
+    for back in (0, -1, -2):  # `parameter a = 0`, `= normal(…)`: a key could stand there
+        kind, name, sign = at.at(back - 2), at.at(back - 1), at.at(back)
+        if kind.kind in ("PARAMETER", "BUFFER") and sign.kind == "EQUAL":
+            help_ = f"write `{kind.text} {name.text}: […] = …`"
+            return Finding("E0003", f"the shape of a {kind.text} is missing", sign, help=help_)
     if at.reads("INPUT", "NAME") and at.found.kind == "LSQB":
         help_ = f"write `input {at.previous.text}: float[…]`"
         return Finding("E0003", "the type of the elements is missing", at.found, help=help_)

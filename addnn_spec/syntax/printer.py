@@ -145,12 +145,15 @@ class _Printer(ExpressionPrinter):
 
     def _parameter(self, node: ast.Parameter) -> Doc:
         value: list[Doc] = [" = ", self.doc(node.value)] if node.value else []
-        label = self.label(node.label, node.quoted)
-        return concat(f"parameter {label}: ", self.doc(node.shape), *value)
+        return concat(f"parameter {self._key(node)}: ", self.doc(node.shape), *value)
 
     def _buffer(self, node: ast.Buffer) -> Doc:
-        head = f"buffer {self.label(node.label, node.quoted)}: {node.dtype}"
+        head = f"buffer {self._key(node)}: {node.dtype}"
         return concat(head, self.doc(node.shape), " = ", self.doc(node.value))
+
+    def _key(self, node: ast.Parameter | ast.Buffer) -> str:
+        label = self.label(node.label, node.quoted)
+        return label if node.target is None else f"{node.target.name} = {label}"
 
     def _assert(self, node: ast.Assert) -> Doc:
         message = f", {self.string(node.message)}" if node.message else ""

@@ -37,7 +37,7 @@ MUTATIONS: dict[str, tuple[str, int | None, tuple[str, ...]]] = {
     "element type": _of("E0307", None, "{x} -> Embedding(3, 4)"),
     "names": _of("E0209", None, "({x}, {x}, {x})"),
     "label": _of("E0404", None, "{x} -> train: ReLU", '{x} -> "a.class": ReLU'),
-    "malformed label": _of("E0406", None, '{x} -> "a b": ReLU', '{x} -> "a..b": ReLU'),
+    "malformed label": _of("E0406", None, '{x} -> ".a": ReLU', '{x} -> "a..b": ReLU'),
     "division": _of("E0213", None, "{x} -> Linear(1 // 0)", "{x} -> Linear(3 % 0)"),
     "shape": _of("E0309", None, "typed"),
     "assertion": _of("E0212", None, "assert"),

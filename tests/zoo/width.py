@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, cast
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests import oracles
 from tests.zoo.cv import any_size, made, staged
 from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference
@@ -24,6 +27,25 @@ def _resnext29(groups: int, slow: bool = False) -> Reference:
     arguments = {"num_classes": 10, "blocks": 29, "cardinality": groups, "bottleneck_width": 64}
     path = "resnext_cifar.get_resnext_cifar"
     return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
+
+
+def _regnet(model: str, **how: Any) -> Reference:
+    """torchvision computes the widths with tensors: on the CPU, wherever the network is made."""
+    reference = torchvision(model, size=33, **how)
+
+    def build() -> nn.Module:
+        oracles.torchvision()
+        params: Any = import_module("torchvision.models.regnet").BlockParams
+        made = params.from_init_params
+
+        def on_cpu(**sizes: Any) -> Any:
+            with torch.device("cpu"):
+                return made(**sizes)
+
+        with patch.object(params, "from_init_params", on_cpu):
+            return reference.build()
+
+    return replace(reference, build=build)
 
 
 def _pyramid(model: str, last: str, size: int = 9, **how: Any) -> Reference:
@@ -70,6 +92,20 @@ class _AtTheEnd(nn.Module):
 
 
 REFERENCES: dict[str, Reference] = {
+    "RegNetX_400MF": _regnet("regnet_x_400mf"),
+    "RegNetX_800MF": _regnet("regnet_x_800mf"),
+    "RegNetX_1_6GF": _regnet("regnet_x_1_6gf"),
+    "RegNetX_3_2GF": _regnet("regnet_x_3_2gf", slow=True),
+    "RegNetX_8GF": _regnet("regnet_x_8gf", slow=True),
+    "RegNetX_16GF": _regnet("regnet_x_16gf", slow=True),
+    "RegNetX_32GF": _regnet("regnet_x_32gf", slow=True),
+    "RegNetY_400MF": _regnet("regnet_y_400mf"),
+    "RegNetY_800MF": _regnet("regnet_y_800mf"),
+    "RegNetY_1_6GF": _regnet("regnet_y_1_6gf", slow=True),
+    "RegNetY_3_2GF": _regnet("regnet_y_3_2gf", slow=True),
+    "RegNetY_8GF": _regnet("regnet_y_8gf", slow=True),
+    "RegNetY_16GF": _regnet("regnet_y_16gf", slow=True),
+    "RegNetY_32GF": _regnet("regnet_y_32gf", slow=True),
     "WRN16_8": _wrn(16, 8),
     "WRN28_10": _wrn(28, 10),
     "WRN40_4": _wrn(40, 4),

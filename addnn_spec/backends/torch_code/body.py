@@ -12,6 +12,7 @@ from typing import Any
 
 from addnn_spec.backends.torch_code.columns import ABSENT
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
+from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.tree import Column, Leaf, Tree, rewrite, split
 from addnn_spec.ops.base import TensorType
 
@@ -134,7 +135,7 @@ def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) 
     label = name.rpartition(".")[2]
     for place, leaf in enumerate(next(row for row in rows if row is not None)):
         vector = tuple([ABSENT if row is None else row[place].value for row in rows])
-        hint = leaf.hint if label.isdigit() or not label else f"{label}_{leaf.hint}"
+        hint = leaf.hint if label.isdigit() or not label else identifier(f"{label}_{leaf.hint}")
         body.columns.append((vector, hint))
     return base
 

@@ -28,7 +28,7 @@ from addnn_spec.backends.torch_code.forward import (
     without_copies,
 )
 from addnn_spec.backends.torch_code.inplace import steps_in_place
-from addnn_spec.backends.torch_code.names import identifier
+from addnn_spec.backends.torch_code.names import identifier, is_plain
 from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
@@ -282,7 +282,7 @@ def optional_child(
     if len(guarded) != 1 or not guarded[0][1].present or guarded[0][0].tensor:
         return None
     child = guarded[0][0]
-    return None if "." in child.path or child.path.isdigit() or child.inits else child
+    return None if "." in child.path or not is_plain(child.path) or child.inits else child
 
 
 def _literal(tree: Tree) -> Tree:

@@ -151,6 +151,6 @@ def _annotated(name: str, statements: Sequence[Statement]) -> bool:
         if binding.targets == name:
             binding.annotation = ": Tensor"
             return True
-        if re.search(rf"\b{name}\b", binding.targets):
+        if re.search(rf"\b{re.escape(name)}\b", binding.targets):
             return False  # one that a tuple is unpacked to cannot be annotated there
     return False

@@ -1,8 +1,8 @@
 """Children by their paths: what the constructor assigns, and how `forward` reads them.
 
 `conv1` is `self.conv1`. Labels with dots nest: `encoder.layer` and `encoder.norm` are the entries
-of one `nn.ModuleDict`, `branches.0` and `branches.1` of one `nn.ModuleList`. A child named by a
-number makes the class an `nn.ModuleDict` itself, and is read `self["0"]`.
+of one `nn.ModuleDict`, `branches.0` and `branches.1` of one `nn.ModuleList`. A child whose name is
+none of Python's (`0`, `block1-0`) makes the class an `nn.ModuleDict` itself: `self["0"]`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.sequential import Element, module_list, with_loop_names
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
@@ -119,32 +120,39 @@ class Paths:
         container.entries[last if child.run is None else f"{last}*"] = child
 
     @property
-    def numbered(self) -> bool:
-        """Whether a child is named by a number."""
-        return any(name.isdigit() for name in self.root.entries)
+    def keyed(self) -> bool:
+        """Whether a child has a name that no attribute can have."""
+        return any(
+            not is_plain(name)
+            for name, entry in self.root.entries.items()
+            if isinstance(entry, Container) or (entry.run is None and not entry.tensor)
+        )
 
     def access(self, path: str) -> str:
         """How `self`'s child is read: `self.encoder["layer"]`."""
         if path == OWN:
             return "self"
         first, *rest = path.split(".")
-        text = f"self.{first}"
-        if first.isdigit():
-            text = f"self.get_submodule({quoted(first)})" if self.own else f"self[{quoted(first)}]"
+        text, keyed = f"self.{first}", not is_plain(first)
+        container = self.root.entries.get(first)
+        if keyed:
+            tensor = container.tensor if isinstance(container, ChildDraft) else None
+            text = f"self.get_{tensor or 'submodule'}({quoted(first)})"
+            if not (self.own or tensor):
+                text = f"self[{quoted(first)}]"
         if not rest:
             return text
-        container = self.root.entries[first]
         entry = container
         for name in rest:
             assert isinstance(entry, Container)
             entry = entry.entries[name]
         assert isinstance(container, Container)
         inner = ".".join(rest)
-        if first.isdigit():  # a type checker takes it for any module
+        if keyed:  # a type checker takes it for any module
             text, inner = "self", path
         if isinstance(entry, ChildDraft) and entry.tensor:
             return f"{text}.get_{entry.tensor}({quoted(inner)})"
-        if len(rest) > 1 or first.isdigit():
+        if len(rest) > 1 or keyed:
             return f"{text}.get_submodule({quoted(inner)})"
         return (
             f"{text}[{inner}]" if container.kind == "nn.ModuleList" else f"{text}[{quoted(inner)}]"

@@ -128,7 +128,7 @@ def _atom(tree: Tree) -> str:
         case Key(text):
             return quoted(text)
         case Template(head, variable):
-            escaped = head.replace("{", "{{").replace("}", "}}")
+            escaped = quoted(head)[1:-1].replace("{", "{{").replace("}", "}}")
             return f'f"{escaped}{{{variable}}}"'
         case Call(fn, args):
             return f"{fn}({_flat_args(args)})"

@@ -11,7 +11,7 @@ from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
 from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
-from addnn_spec.backends.torch_code.names import Namespace
+from addnn_spec.backends.torch_code.names import Namespace, is_plain
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.own import constructed, overrides
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
@@ -110,7 +110,7 @@ class ClassWriter:
         if code.paths.own is not None:
             base = constructed(code.paths.own)[0].fn
             return f"Probed, {base}" if self._probes else base
-        base = code.base or ("nn.ModuleDict" if code.paths.numbered else "nn.Module")
+        base = code.base or ("nn.ModuleDict" if code.paths.keyed else "nn.Module")
         if base == "nn.ModuleDict" and not DICT_METHODS.isdisjoint(code.paths.root.entries):
             base = "Scope"
         return f"Probed, {base}" if self._probes and base != "Tapped" else base
@@ -119,7 +119,7 @@ class ClassWriter:
         return [
             Line(f"{INDENT}{child.path}: Tensor", (child.span,))
             for child, _ in self._code.children
-            if child.tensor == "buffer" and "." not in child.path
+            if child.tensor == "buffer" and is_plain(child.path)
         ]
 
     # --- the constructor -------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class ClassWriter:
 
     def _declared(self, name: str) -> list[Line]:
         """A child that is made in one of two ways, for type checkers."""
-        return [] if name.isdigit() else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
+        return [] if not is_plain(name) else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
 
     def _optional(self, name: str, tree: Tree, flag: str) -> list[Line]:
         one = layout(tree, 2, f"self.{name} = ", f" if {flag} else None")
@@ -197,15 +197,16 @@ class ClassWriter:
     def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[Line]:
         if isinstance(entry, Container):
             lines = self._assigned(name, entry.tree(), indent, ())
-            access = f"self.get_submodule({quoted(name)})" if name.isdigit() else f"self.{name}"
+            access = f"self.{name}" if is_plain(name) else f"self.get_submodule({quoted(name)})"
             return lines + list(self._inside(entry, name, access, indent))
         if entry.run is not None:
             run, call = entry.run, Call("self.add_module", (Arg(entry.run.name), Arg(entry.tree)))
             header = Line(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
             return [header, *layout(call, indent + 1, spans=(entry.span,))]
-        if entry.tensor == "buffer":
+        if entry.tensor == "buffer" or (entry.tensor and not is_plain(name)):
             unsaved = () if entry.saved else (Arg(False, "persistent"),)
-            call = Call("self.register_buffer", (Arg(Key(name)), Arg(entry.tree), *unsaved))
+            args = (Arg(Key(name)), Arg(entry.tree), *unsaved)
+            call = Call(f"self.register_{entry.tensor}", args)
             lines = layout_statement(call, indent, spans=(entry.span,))
         else:
             lines = self._assigned(name, entry.tree, indent, (entry.span,))
@@ -213,10 +214,10 @@ class ClassWriter:
 
     def _assigned(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
         """A child put where it is read."""
-        if name.isdigit() and self._scope():
+        if not is_plain(name) and self._scope():
             call = Call("self.add_module", (Arg(Key(name)), Arg(tree)))
             return layout(call, indent, spans=spans)
-        target = f"self[{quoted(name)}]" if name.isdigit() else f"self.{name}"
+        target = f"self.{name}" if is_plain(name) else f"self[{quoted(name)}]"
         return self._made(name, tree, indent, f"{target} = ", spans)
 
     def _made(
