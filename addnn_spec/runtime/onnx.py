@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import fspath
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,30 @@ def export_onnx(
     Export in the mode of the file's use: `module.eval()` first, mostly. `dynamic_shapes` is
     `torch.export`'s. Needs the packages onnx and onnxscript.
     """
-    program = torch.onnx.export(
-        module, tuple(inputs), dynamo=True, verbose=False, dynamic_shapes=dynamic_shapes
-    )
+    with _untrained(module), torch.no_grad():
+        program = torch.onnx.export(
+            module, tuple(inputs), dynamo=True, verbose=False, dynamic_shapes=dynamic_shapes
+        )
     assert program is not None
     for node in _nodes(program.model):
         node.metadata_props.pop(_STACK_TRACE, None)
     program.save(fspath(path), external_data=False)
+
+
+@contextmanager
+def _untrained(module: nn.Module) -> Iterator[None]:
+    """Keep the parameters from asking for gradients.
+
+    For an attention mask that does, torch traces another kernel than it exports: another layout.
+    """
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learned:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 def _nodes(model: Any) -> Iterator[Any]:
