@@ -12,6 +12,7 @@ from addnn_spec.catalogue import entries, packaged
 from addnn_spec.compiler import Session
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
+from addnn_spec.passes.summary import summarize
 from addnn_spec.passes.weights import weights_of
 from tests.zoo.prove import Reference, build, counted, inputs_of, on_meta
 from tests.zoo.references import REFERENCES
@@ -55,7 +56,8 @@ def test_parameters_are_the_same_at_every_batch(name: str) -> None:
     network = load(name)
     learned = [entry for entry in weights_of(network.graph).values() if entry.learned]
     expected = sum(prod(at(size, None) for size in entry.shape) for entry in learned)
-    for batch in ({}, {"N": 1}, {"N": 2}):
+    batches: tuple[dict[str, int], ...] = ({}, {"N": 1}, {"N": 2})
+    for batch in batches:
         if symbolic_sizes(network.graph).keys() >= batch.keys():
-            summary = network.summary(**batch)
+            summary = summarize(network.graph, batch)
             assert summary.total.params + summary.training.params == expected
