@@ -441,7 +441,7 @@ def _image_folders(path: Path, names: set[str]) -> Sources | None:
 
 
 def _images(path: Path, name: str) -> Source | None:
-    """Images in one folder a class; decoded to (3, H, W) or (1, H, W) bytes when asked for."""
+    """Images in one folder a class, decoded when asked for: see `_image`."""
     files: list[tuple[Path, str]] = []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
         inside = sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGES)
@@ -450,22 +450,36 @@ def _images(path: Path, name: str) -> Source | None:
         return None
 
     def read(indices: Array) -> tuple[Array, ...]:
-        return (_stacked([_image(files[int(place)][0]) for place in indices]),)
+        images = [_image(files[int(place)][0]) for place in indices]
+        if len({image.dtype for image in images}) > 1:  # of 8 and of 16 bits
+            images = [x / np.float32(255) if x.dtype == np.uint8 else x for x in images]
+        return (_stacked(images),)
 
     return Source(name, np.asarray([label for _, label in files]), read)
 
 
 def _image(path: Path) -> Array:
+    """An image as bytes (1, H, W) or (3, H, W); a grey one of 16 bits as floats from 0 to 1."""
     try:
         from PIL import Image
     except ImportError as error:
         raise DataError("folders of images need Pillow", help="install pillow") from error
     with _of_others(f"{path.name} is no image that can be read"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that is refused below
+        warnings.filterwarnings("ignore", "Palette images with Transparency")  # it is dropped
         with Image.open(path, formats=_FORMATS) as image:
             width, height = image.size  # known from the head alone
             if width * height > _PIXELS:
                 raise DataError(f"{path.name} has {width} x {height} pixels: more than {_PIXELS:,}")
-            plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
-            values = np.asarray(plain, dtype=np.uint8)
+            if image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM"):
+                values = np.asarray(image).astype(np.float32) / np.float32(65535)
+            elif image.mode in ("I", "F"):  # Pillow would cut them off at 255
+                kind = "floats" if image.mode == "F" else "whole numbers of 32 bits"
+                raise DataError(
+                    f"{path.name} holds {kind}, and does not say from where to where they go",
+                    help="save it with 8 or 16 bits, or scale the values in an .npz",
+                )
+            else:
+                grey = image.mode in ("1", "L", "LA")
+                values = np.asarray(image.convert("L" if grey else "RGB"))
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from sklearn import datasets
 
 from addnn_spec.runtime.data import DataError, Source, open_data
+from addnn_spec.runtime.preparing import Preparation
 
 GENERATOR = np.random.default_rng(0)
 BYTES = GENERATOR.integers(0, 256, (6, 4, 5), dtype=np.uint8)
@@ -125,6 +127,116 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert everything(found.train).shape == (2, 3, 4, 5)
     assert everything(found.train)[:, 0, 0, 0].tolist() == [0, 10]
     assert found.test is not None
+
+
+GREY = (np.arange(20, dtype=np.uint8) * 13).reshape(4, 5)
+COLOURS = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
+SUFFIXES = {
+    "PNG": "png", "BMP": "bmp", "GIF": "gif", "WEBP": "webp", "TIFF": "tif", "PPM": "ppm",
+}  # fmt: skip
+
+
+def decoded(folder: Path, image: Image.Image, suffix: str, **options: Any) -> Any:
+    """What is read of an image in a folder of its class."""
+    (folder / "a").mkdir(exist_ok=True, parents=True)
+    image.save(folder / "a" / f"x.{suffix}", **options)
+    values = everything(open_data(folder).train)[0]
+    (folder / "a" / f"x.{suffix}").unlink()
+    return values
+
+
+def saved(folder: Path, image: Image.Image, form: str) -> Any:
+    """The same of a format; None where it has no such mode, or has turned it into another."""
+    path = folder / f"saved.{SUFFIXES[form]}"
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    try:
+        image.save(path, format=form, **options)
+    except (OSError, KeyError, ValueError):
+        return None
+    with Image.open(path) as read:
+        kept = read.mode == image.mode
+    return decoded(folder / form, image, SUFFIXES[form], **options) if kept else None
+
+
+def image_of(mode: str) -> tuple[Image.Image, Any]:
+    """An image of a Pillow mode, and the values 0 … 255 that it shows."""
+    grey, colours = Image.fromarray(GREY), Image.fromarray(COLOURS)
+    if mode in ("1", "L", "LA"):
+        shown = np.where(GREY > 128, 255, 0).astype(np.uint8) if mode == "1" else GREY
+        made = Image.fromarray(shown).convert(mode)
+        if mode == "LA":
+            made.putalpha(Image.fromarray(255 - GREY))
+        return made, shown[None]
+    if mode in ("P", "PA"):
+        made = grey.convert("P")
+        made.putpalette([value for number in range(256) for value in (number, 255 - number, 7)])
+        return made.convert(mode), np.stack([GREY, 255 - GREY, np.full_like(GREY, 7)])
+    made = colours.convert(mode)
+    if mode == "RGBA":
+        made.putalpha(grey)
+    return made, COLOURS.transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"])
+def test_images_of_bytes_in_every_mode_and_format(tmp_path: Path, mode: str) -> None:
+    image, shown = image_of(mode)
+    found = [values for form in SUFFIXES if (values := saved(tmp_path, image, form)) is not None]
+    assert found or mode == "RGBX"  # no format gives it back
+    for values in found:
+        assert values.dtype == np.uint8
+        assert values.tolist() == shown.tolist()
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "LAB"])
+def test_other_colours_are_converted(tmp_path: Path, mode: str) -> None:
+    plain = Image.new("RGB", (5, 4), (200, 120, 40))
+    values = decoded(tmp_path, plain.convert(mode), "tif").astype(int)
+    assert np.abs(values - np.array([200, 120, 40])[:, None, None]).max() <= 3  # rounded twice
+
+
+def test_greys_of_16_bits_are_scaled(tmp_path: Path) -> None:
+    values = (np.arange(20, dtype=np.uint16) * 3449).reshape(4, 5)
+    for suffix, kind in (("png", "<u2"), ("tif", "<u2"), ("tif", ">u2"), ("pgm", "<u2")):
+        image = Image.fromarray(values.astype(kind))
+        read = decoded(tmp_path, image, suffix)
+        np.testing.assert_allclose(read, values[None] / 65535, rtol=1e-6)
+    sample = preparation_of(tmp_path, Image.fromarray(values), Image.fromarray(GREY))
+    np.testing.assert_allclose(sample[0], values[None] / 65535, rtol=1e-6)
+    np.testing.assert_allclose(sample[1], GREY[None] / 255, rtol=1e-6)
+
+
+def preparation_of(folder: Path, *images: Image.Image) -> Any:
+    """What a network gets of a folder of these images."""
+    for number, image in enumerate(images):
+        (folder / "b").mkdir(exist_ok=True)
+        image.save(folder / "b" / f"{number}.png")
+    raw = open_data(folder).train.read(np.arange(len(images)))[0]
+    return Preparation().apply(raw, None).numpy()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (GREY.astype(np.float32) / 255, "holds floats"),
+        (GREY.astype(np.int32) * 1000, "holds whole numbers of 32 bits"),
+    ],
+)
+def test_images_that_do_not_say_their_range_are_refused(
+    tmp_path: Path, values: Any, words: str
+) -> None:
+    with pytest.raises(DataError, match=f"x.tif {words}"):
+        decoded(tmp_path, Image.fromarray(values), "tif")
+
+
+def test_transparency_of_palettes_is_dropped_and_pixels_are_as_stored(tmp_path: Path) -> None:
+    image, shown = image_of("P")
+    for transparency in (3, bytes(range(256))):
+        read = decoded(tmp_path, image, "png", transparency=transparency)
+        assert read.tolist() == shown.tolist()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    read = decoded(tmp_path, Image.fromarray(COLOURS), "png", exif=exif)
+    assert read.tolist() == COLOURS.transpose(2, 0, 1).tolist()
 
 
 def test_a_dataset_by_its_import_path_and_at_hand() -> None:
