@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from addnn_spec.ops.base import (
     DType,
     Example,
+    FlopClass,
     Operator,
     OperatorError,
     TensorType,
@@ -44,7 +45,7 @@ class _Elementwise(Operator):
         check_dtype(self, inputs[0], *self.dtypes)
         return inputs[0]
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -114,7 +115,7 @@ class PReLU(Initialized):
     def _count(self, x: TensorType) -> Size:
         return x.shape[1] if self.num_parameters == "channels" else self.num_parameters
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
@@ -382,7 +383,7 @@ class GLU(_Elementwise):
         check_divisible(self, f"size of dimension {self.dim}", x.shape[dim], 2, "dim")
         return x.with_shape(*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :])
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel // 2}
 
     @classmethod
@@ -572,7 +573,7 @@ class Normalize(Operator):
         wrap_dim(self, self.dim, inputs[0].rank)
         return inputs[0]
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"norm": inputs[0].numel * 2}
 
     def functional(self, *inputs: TensorType) -> Code | None:

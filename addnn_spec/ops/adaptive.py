@@ -8,7 +8,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Window
+from addnn_spec.ops.base import (
+    Example,
+    FlopClass,
+    Need,
+    Operator,
+    OperatorError,
+    TensorType,
+    Window,
+)
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import (
@@ -49,7 +57,7 @@ class _AdaptivePool(Operator):
             return output, TensorType("int", output.shape)
         return output
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         (x,) = inputs
         total = x.shape[0] * x.shape[1]
         for size, target in zip(x.shape[2:], self._targets(), strict=True):
@@ -254,7 +262,7 @@ class _FractionalMaxPool(Operator):
             )
         return int(size * ratio)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         (x,) = inputs
         kernel = spread(getattr(self, "kernel_size", 1), self.spatial)
         outputs = x.shape[0] * x.shape[1] * prod(self._sizes(x))
@@ -377,7 +385,7 @@ class MixedPool2d(_RandomPool):
     def support(self) -> tuple[Support, ...]:
         return (_MIXED_POOL,)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         pool = self._plain()
         output = pool.infer(*inputs)
         assert isinstance(output, TensorType)
@@ -433,7 +441,7 @@ class StochasticPool2d(_RandomPool):
     def support(self) -> tuple[Support, ...]:
         return (_STOCHASTIC_POOL,)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return self._plain().flops(*inputs)
 
     @classmethod
@@ -478,7 +486,7 @@ class SpatialPyramidPool(Operator):
             raise OperatorError("E0201", "SpatialPyramidPool wants a level", argument="levels")
         return x.with_shape(x.shape[0], x.shape[1] * sum(level**2 for level in self.levels))
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         n, channels, height, width = inputs[0].shape
         cells: Size = 0
         for level in self.levels:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from addnn_spec.ops.base import (
+    FlopClass,
     HigherOperator,
     Need,
     Operator,
@@ -17,6 +18,8 @@ from addnn_spec.ops.base import (
 )
 from addnn_spec.ops.code import Call, Code
 from addnn_spec.sizes import Size, SymbolicSize
+
+_CLASSES: tuple[FlopClass, ...] = get_args(FlopClass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,17 @@ class Applied:
         """Multiply-accumulates of convolutions and matrix products."""
         return self.op.macs(*self._given)
 
-    def flops(self) -> Mapping[str, Size]:
-        """Operations beside the multiply-accumulates, by class."""
-        return self.op.flops(*self._given)
+    def flops(self) -> Mapping[FlopClass, Size]:
+        """Operations beside the multiply-accumulates, by class.
+
+        Raises TypeError where the operator, one of a user's own, names a class that is none.
+        """
+        found = self.op.flops(*self._given)
+        for name in found:
+            if name not in _CLASSES:
+                kind = type(self.op).__name__
+                raise TypeError(f"{kind}.flops has {name!r}: the classes are {', '.join(_CLASSES)}")
+        return found
 
     def turns(self) -> Size:
         """How often the operator's layer runs; 1 where it has none."""

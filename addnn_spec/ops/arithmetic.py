@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_min_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, FloatType, In, Infix, Method, Prefix
 from addnn_spec.ops.shapes import Scalar, broadcast, dtype_of, product, promote
@@ -26,7 +26,7 @@ class _Elementwise(Operator):
 
     torch_name = ""
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         return {"elementwise": product(broadcast(self, *(x.shape for x in inputs if x)))}
 
 

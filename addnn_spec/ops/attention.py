@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -175,7 +175,7 @@ class MultiheadAttention(Initialized):
         inner = keys * width * (key_size + value.shape[-1])
         return batch * (outer + inner + 2 * length * (keys + self._extra_keys) * width)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         """The softmax: one for each weight."""
         query, key, _ = projected(inputs)
         keys = key.shape[1] + self._extra_keys
@@ -335,7 +335,7 @@ class ScaledDotProductAttention(Operator):
         each = key.shape[-2] * (query.shape[-1] + value.shape[-1])
         return query.with_shape(*query.shape[:-1]).numel * each
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         """The softmax: one for each weight."""
         query, key, _ = projected(inputs)
         return {"elementwise": query.with_shape(*query.shape[:-1]).numel * key.shape[-2]}

@@ -10,7 +10,7 @@ fields and the types of the inputs:
 * `weights(*inputs)`  the learned tensors, by `state_dict` name; parameters are counted from it
 * `buffers(*inputs)`  the fixed tensors of its `state_dict`
 * `macs(*inputs)`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
-* `flops(*inputs)`    other operations, by class: "elementwise", "norm", "pool", …
+* `flops(*inputs)`    other operations, by class: see `FlopClass`
 * `constructor`, `functional`, `call`: the emitted code, as a tree (`ops/code.py`)
 * `examples()`        instances and input types, tested against live torch by `tests/ops`
 
@@ -32,6 +32,8 @@ from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
 from addnn_spec.sizes import Size
 
 DType = Literal["float", "int", "bool"]
+FlopClass = Literal["elementwise", "norm", "pool", "other"]
+"""The kinds of operations beside the multiply-accumulates: docs/costs.md."""
 BYTES: dict[DType, int] = {"float": 4, "int": 8, "bool": 1}
 """Of one element: torch's default types."""
 
@@ -234,7 +236,7 @@ class Operator(BaseModel):
         """Multiply-accumulates of convolutions and matrix products."""
         return 0
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         """Operations beside the multiply-accumulates, by class. By default none."""
         return {}
 
@@ -360,6 +362,7 @@ __all__ = [
     "REQUIRED",
     "DType",
     "Example",
+    "FlopClass",
     "HigherOperator",
     "Need",
     "Operator",

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank
 from addnn_spec.ops.criterion import Criterion, Reduction, WeightedCriterion, check_shape
 from addnn_spec.ops.fields import Finite, PositiveFloat, PositiveInt, Probability
@@ -284,7 +284,7 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
         tails = (narrow * (width + classes) for narrow, classes in self._clusters(inputs[0]))
         return rows * (width * self._head() + max(tails))
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         classes = self._head() + max(classes for _, classes in self._clusters(inputs[0]))
         return {"elementwise": inputs[0].shape[0] * classes}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.sizes import Size
@@ -33,7 +33,7 @@ class Criterion(Operator):
         self.check_alike(*inputs)
         return self.reduced(*inputs[0].shape)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -73,7 +73,7 @@ class WeightedCriterion(Criterion):
                 self.check_weight(x, weight, number)
         return self.reduced(*losses)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         return super().flops(*pair(inputs))
 
     def constructor(self, *inputs: TensorType | None) -> Call | None:

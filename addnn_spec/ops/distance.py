@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_min_rank, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Dim, Finite, NonNegativeFloat
@@ -32,7 +32,7 @@ class CosineSimilarity(Operator):
         dim = wrap_dim(self, self.dim, len(shape))
         return TensorType("float", shape[:dim] + shape[dim + 1 :])
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         """The product and both norms: each element of both is read in three sums."""
         return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 3}
 
@@ -67,7 +67,7 @@ class PairwiseDistance(Operator):
         shape = broadcast(self, *(x.shape for x in inputs))
         return TensorType("float", (*shape[:-1], 1) if self.keepdim else shape[:-1])
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         """The difference, and its norm."""
         return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 2}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke
 from addnn_spec.ops.fields import PositiveFloat, PositiveInt
@@ -140,7 +140,7 @@ class EmbeddingBag(_Table):
                 input=1,
             )
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         return {"elementwise": _indices(inputs).numel * self.embedding_dim}
 
     def constructor(self, *inputs: TensorType | None) -> Call | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_divisible, check_dtype, check_min_rank, check_rank
 from addnn_spec.ops.code import Call, Support
 from addnn_spec.ops.fields import PositiveFloat
@@ -57,7 +57,7 @@ class PositionalEncoding(Operator):
         check_dtype(self, x, "float")
         return x
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     @property
@@ -112,7 +112,7 @@ class RotaryEmbedding(Operator):
         check_divisible(self, "features", x.shape[-1], 2)
         return x
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         """Two products and a sum for each element."""
         return {"elementwise": inputs[0].numel * 3}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import prod
 
-from addnn_spec.ops.base import Example, Need, Operator, TensorType, Window
+from addnn_spec.ops.base import Example, FlopClass, Need, Operator, TensorType, Window
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -116,7 +116,7 @@ class Fold(Operator):
         check_equal(self, "number of windows", columns, wanted, input=0)
         return x.with_shape(n, rows // elements, *self._sizes)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import Dim, Dims
@@ -66,7 +66,7 @@ class _Fourier(Operator):
                 )
         return x, x
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         x, _ = _parts(inputs)
         dims = wrap_dims(self, self.dims, x.rank)
         points = math.prod(size for dim in dims if isinstance(size := x.shape[dim], int))

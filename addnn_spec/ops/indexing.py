@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import InstanceOf
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Support
 from addnn_spec.ops.code import Slice as CodeSlice
@@ -402,7 +402,7 @@ class IndexReduce(Operator):
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
         return {1: self.size}
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     @property

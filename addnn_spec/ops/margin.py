@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Support
 from addnn_spec.ops.fields import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -144,7 +144,7 @@ class _Angular(Initialized):
     def macs(self, *inputs: TensorType | None) -> Size:
         return _embeddings(inputs).numel * self.out_features
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         """One an element of the embeddings and of the weight, for lengths, and the output."""
         x = _embeddings(inputs)
         return {"elementwise": x.numel + (x.shape[0] + x.shape[1]) * self.out_features}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import (
     check_dtype,
     check_equal,
@@ -249,7 +249,7 @@ class Einsum(Operator):
     def macs(self, *inputs: TensorType) -> Size:
         return self._parse(inputs).products()[0]
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         if len(inputs) == 1:
             return {"elementwise": inputs[0].numel}
         return {"elementwise": self._parse(inputs).products()[1]}
@@ -368,7 +368,7 @@ class Outer(Operator):
         a, b = inputs
         return TensorType(promote(a.dtype, b.dtype), (a.shape[0], b.shape[0]))
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel * inputs[1].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -400,7 +400,7 @@ class Cdist(Operator):
         leading = broadcast(self, a.shape[:-2], b.shape[:-2])
         return a.with_shape(*leading, a.shape[-2], b.shape[-2])
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"other": 3 * self.infer(*inputs).numel * inputs[0].shape[-1]}
 
     def functional(self, *inputs: TensorType) -> Code | None:

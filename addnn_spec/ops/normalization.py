@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import (
+    Example,
+    FlopClass,
+    Need,
+    Operator,
+    OperatorError,
+    TensorType,
+    Weight,
+)
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -42,7 +50,7 @@ class _Norm(Initialized):
         names = ("weight", "bias")
         return {name: Weight(shape) for name, own in zip(names, self.has(), strict=True) if own}
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"norm": 2 * inputs[0].numel}
 
 
@@ -370,7 +378,7 @@ class LocalResponseNorm(Operator):
         check_dtype(self, x, "float")
         return x
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"norm": 2 * inputs[0].numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:

@@ -13,7 +13,15 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType, Window
+from addnn_spec.ops.base import (
+    Example,
+    FlopClass,
+    Need,
+    Operator,
+    OperatorError,
+    TensorType,
+    Window,
+)
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_dtype,
@@ -123,7 +131,7 @@ class _Pool(Operator):
                 said = f"{name_of(self)}'s kernel of {kernel} needs {most}, without padding"
                 yield Need((size,), kernel, said, "kernel_size")
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"pool": self._output(inputs[0]).numel * prod(self.window(*inputs).kernel)}
 
     def functional(self, *inputs: TensorType) -> Code | None:

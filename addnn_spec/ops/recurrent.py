@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Own, Seq, Support
 from addnn_spec.ops.fields import NonNegativeInt, PositiveInt, Probability
@@ -179,7 +179,7 @@ class _Recurrent(_Gated):
         each_step = products + layers * proj_size * self.hidden_size
         return x.shape[0] * x.shape[1] * self.directions * each_step
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         x = sequence(inputs)
         units = self.num_layers * self.directions * self.hidden_size
         return {"elementwise": x.shape[0] * x.shape[1] * units * self.step_operations}
@@ -358,7 +358,7 @@ class _Cell(_Gated):
         batch, size = sequence(inputs).shape
         return batch * self.gates * self.hidden_size * (size + self.hidden_size)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         batch = sequence(inputs).shape[0]
         return {"elementwise": batch * self.hidden_size * self.step_operations}
 

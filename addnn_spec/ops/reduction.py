@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import DType, Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, Finite, NonNegativeInt, PositiveInt
@@ -26,7 +26,7 @@ class _Elementwise(Operator):
     torch_name = ""
     dtypes: ClassVar[tuple[DType, ...]] = ("float", "int", "bool")
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Seq, Support
 from addnn_spec.ops.fields import Positive2, PositiveFloat, PositiveInt, spread
@@ -158,7 +158,7 @@ class RoIPool(Operator):
         x, boxes = inputs
         return _pooled(self, x, boxes, self.size)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         x, boxes = inputs
         return {"pool": boxes.shape[0] * x.shape[1] * x.shape[2] * x.shape[3]}
 
@@ -197,7 +197,7 @@ class RoIAlign(Operator):
         x, boxes = inputs
         return _pooled(self, x, boxes, self.size)
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"pool": self.infer(*inputs).numel * 4 * self.sampling_ratio**2}
 
     @property
@@ -255,7 +255,7 @@ class MultiScaleRoIAlign(Operator):
                 check_equal(self, what, x.shape[place], levels[0].shape[place], input=number)
         return _pooled(self, levels[0], boxes, self.size, len(levels))
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"pool": self.infer(*inputs).numel * 4 * self.sampling_ratio**2}
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, wrap_dim
 from addnn_spec.ops.code import Call, Support
 from addnn_spec.ops.fields import Dim, PositiveFloat
@@ -97,7 +97,7 @@ class GumbelSoftmax(Operator):
         wrap_dim(self, self.dim, inputs[0].rank)
         return inputs[0]
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"elementwise": inputs[0].numel}
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from addnn_spec.ops.attention import CAUSAL_MASK, MultiheadAttention, check_mask
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
 from addnn_spec.ops.checks import check_divisible, check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Support
 from addnn_spec.ops.fields import NonNegativeFloat, PositiveInt, Probability
@@ -98,7 +98,7 @@ class _Layer(Initialized):
                 found[f"{name}.bias"] = Weight(shape[:1])
         return found
 
-    def layer_flops(self, x: TensorType, keys: tuple[TensorType, ...]) -> Mapping[str, Size]:
+    def layer_flops(self, x: TensorType, keys: tuple[TensorType, ...]) -> Mapping[FlopClass, Size]:
         """Softmaxes, residual sums and the activation; the norms."""
         hidden = x.shape[0] * x.shape[1] * self.dim_feedforward
         count: Size = x.numel * (len(keys) + 1) + hidden
@@ -154,7 +154,7 @@ class TransformerEncoderLayer(_Layer):
         x = first(inputs)
         return self.layer_macs(x, (x,))
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         x = first(inputs)
         return self.layer_flops(x, (x,))
 
@@ -214,7 +214,7 @@ class TransformerDecoderLayer(_Layer):
         x, memory = both(inputs)
         return self.layer_macs(x, (x, memory))
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         x, memory = both(inputs)
         return self.layer_flops(x, (x, memory))
 

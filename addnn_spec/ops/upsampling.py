@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import floor
 from typing import Any, Literal
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -112,7 +112,7 @@ class _Resize(Operator):
             help="scale by an integer, or give size",
         )
 
-    def flops(self, *inputs: TensorType) -> Mapping[str, Size]:
+    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         (x,) = inputs
         numel = x.with_shape(*x.shape[:2], *self._sizes(x)).numel
         if self._mode == "area":

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from addnn_spec.graph import Graph, ModuleDecl, Node
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import Operator
+from addnn_spec.ops.base import FlopClass, Operator
 from addnn_spec.passes.weights import Entry, node_tensors, node_weights, operator_weights
 from addnn_spec.sizes import Size
 
@@ -26,7 +26,7 @@ class Cost:
     params: int = 0
     buffers: int = 0
     macs: Size = 0
-    flops: Mapping[str, Size] = field(default_factory=dict)
+    flops: Mapping[FlopClass, Size] = field(default_factory=dict)
 
     @property
     def total_flops(self) -> Size:

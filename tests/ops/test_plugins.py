@@ -37,6 +37,20 @@ def test_a_registered_operator_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     sys.modules.pop("mine_ops")
 
 
+def test_a_class_of_operations_that_there_is_not_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = "    def flops(self, *inputs):\n        return {'elementwice': inputs[0].numel}\n"
+    (tmp_path / "wrong_ops.py").write_text(MODULE + wrong)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("addnn_spec.ops._registered", {})
+    register("wrong_ops")
+    sys.modules.pop("wrong_ops")
+    graph = graph_of(in_network("output y = x -> Scale2"))
+    with pytest.raises(TypeError, match=r"Scale2\.flops has 'elementwice': the classes are elem"):
+        summarize(graph)
+
+
 def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One class, and the whole way to the emitted code works."""
     page = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
