@@ -11,10 +11,6 @@ from addnn_spec.ops.base import Operator
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, Definition, LayerValue
 
-_INFERRED = {
-    "in_channels", "in_features", "in1_features", "in2_features", "num_features", "num_channels",
-    "normalized_shape", "embed_dim", "kdim", "vdim", "input_size",
-}  # fmt: skip
 _OMITTED = {
     "batch_first": "sequences are always batch-first: leave it out",
     "activation": "an activation is a layer of its own: … -> ReLU",
@@ -158,11 +154,13 @@ class Arguments(Expressions):
 
     def _check_name(self, layer: LayerValue, name: str, arg: ast.Argument) -> None:
         known = [*self._positional(layer), *self._inputs(layer)]
+        inferred: tuple[str, ...] = ()
         if isinstance(layer.target, type):
             known += layer.target.keyword_only
-        if name in known or (isinstance(layer.target, type) and arg.name in _INFERRED):
+            inferred = layer.target.inferred_names
+        if name in known or name in inferred:
             return
-        close = near(name, known) or _akin(name, known)
+        close = near(name, [*known, *inferred]) or _akin(name, known)
         renamed = _OMITTED.get(name)
         self.ctx.fail(
             "E0203",

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from addnn_spec.diagnostics import Label, near
+from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.arguments import Arguments
 from addnn_spec.elaborate.base import Failed, Poison, Site, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
@@ -300,18 +300,13 @@ class Operators(Arguments):
         spans = dict(layer.spans)
         for name, value in stated.items():
             place = spans.get(name, span)
-            if name not in inferred:
-                close = near(name, [*type(applied.op).model_fields, *inferred])
-                self.ctx.fail(
-                    "E0203", f"{layer.name} has no argument {name}", place,
-                    help=f"did you mean {close[0]}?" if close else None,
-                )  # fmt: skip
             if inferred[name] != value:
-                what = name.removeprefix("in_").removeprefix("num_").replace("_", " ")
+                size, what = show(inferred[name]), name.removeprefix("in_").removeprefix("num_")
                 self.ctx.fail(
                     "E0301",
-                    f"{layer.name} gets {show(inferred[name])} {what}, "
-                    f"not the {show(value)} that are stated",
+                    f"{layer.name} gets {size} {what}, not the {show(value)} that are stated"
+                    if what in ("features", "channels")
+                    else f"{layer.name} has {name} = {size} here, not the {show(value)} stated",
                     place,
                     f"its input here is {applied.types[0]}",
                     help=f"leave {name} out: it is inferred",

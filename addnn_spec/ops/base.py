@@ -154,6 +154,8 @@ class Operator(BaseModel):
     """Optional inputs that are given by name only (a tied `weight`), and never flow in."""
     variadic: ClassVar[bool] = False
     """The one input is a list of tensors of any length (`Concat`)."""
+    inferred_names: ClassVar[tuple[str, ...]] = ()
+    """torch's arguments that `inferred` gives, in its order: a user may state them."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     """Names of the outputs, in order; for documentation and messages."""
     lists_outputs: ClassVar[bool] = False

@@ -219,6 +219,7 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
     labels; they are counted as if all were in the costliest cluster.
     """
 
+    inferred_names = ("in_features",)
     input_names = ("input", "target")
     output_names = ("output", "loss")
 

@@ -36,6 +36,7 @@ class Linear(Weighted):
     `Linear(v, bias = false, weight = embed.weight)`. MACs: all leading sizes · in · out.
     """
 
+    inferred_names = ("in_features",)
     input_names = ("input", "weight")
     optional_inputs = ("weight",)
     named_inputs = ("weight",)
@@ -107,6 +108,7 @@ class Bilinear(Weighted):
     MACs: leading sizes · (out · in1 · in2 + out · in2).
     """
 
+    inferred_names = ("in1_features", "in2_features")
     input_names = ("input1", "input2")
 
     out_features: PositiveInt

@@ -57,6 +57,7 @@ class _Norm(Initialized):
 class _Channelwise(_Norm):
     """Statistics of each channel; `layouts` are the shapes that it takes."""
 
+    inferred_names = ("num_features",)
     stateful = True
     fresh_output = True
     keyword_only = (*Initialized.keyword_only, "bias")
@@ -226,6 +227,7 @@ class GroupNorm(_Norm):
     arXiv:1803.08494.
     """
 
+    inferred_names = ("num_channels",)
     keyword_only = (*Initialized.keyword_only, "bias")
 
     num_groups: PositiveInt
@@ -276,6 +278,7 @@ class GroupNorm(_Norm):
 class _LastDims(_Norm):
     """Statistics over the last dimensions: those of `normalized_shape`, or the last one."""
 
+    inferred_names = ("normalized_shape",)
     hidden_fields = (*Initialized.hidden_fields, "normalized_shape")
     keyword_only = (*Initialized.keyword_only, "normalized_shape")
 

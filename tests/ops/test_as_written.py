@@ -122,3 +122,22 @@ def assert_runs(case: Written, network: Network) -> None:
 def _keys(emitted: nn.Module, ours: nn.Module) -> dict[str, Tensor]:
     (child,) = {key.partition(".")[0] for key in emitted.state_dict()}
     return {f"{child}.{key}": value for key, value in ours.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in OPERATORS if kind.inferred_names], ids=lambda kind: kind.__name__
+)
+def test_what_is_inferred_may_be_stated_and_is_checked(kind: type[Operator]) -> None:
+    example = kind.examples()[0]
+    text = written(example, example.inputs).text
+    name = kind.__name__
+    inferred = example.operator.inferred(*example.inputs)  # type: ignore[arg-type]
+    for argument, size in inferred.items():
+        for stated, codes in (size, set()), (1000, {"E0301"}):
+            given = f"{argument} = {stated}"
+            changed = text.replace(f"{name}(", f"{name}({given}, ")
+            if changed == text:
+                changed = text.replace(f"-> {name}", f"-> {name}({given})")
+            assert given in changed
+            found = Session(Source("test.net", changed)).check()
+            assert {diagnostic.code for diagnostic in found} == codes, changed

@@ -145,3 +145,9 @@ def test_stateful_operators_are_modules(example: Example) -> None:
     if operator.stateful:
         assert operator.constructor(*inputs) is not None
         assert operator.functional(*inputs) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_inferred_arguments_have_the_names_that_the_class_gives(example: Example) -> None:
+    operator, inputs, _ = example
+    assert tuple(operator.inferred(*inputs)) == operator.inferred_names  # type: ignore[arg-type]
