@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,23 @@ if TYPE_CHECKING:
     from addnn_spec.runtime.weights import Weights
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkSummary(Summary):
+    """A `Summary` that is printed as the table of `addnn summary`."""
+
+    graph: Graph = field(kw_only=True, repr=False)
+
+    def __str__(self) -> str:
+        from addnn_spec.backends.table import View, plain_table
+
+        return plain_table(self.graph, self, View()).rstrip("\n")
+
+
 class Network:
     """A network of a spec, elaborated.
 
-    `graph` is the hierarchical graph, `flat` one plain networkx graph with every node's figures.
+    There are three graphs: `graph` is the hierarchical one, of this package; `graph.nx` is its
+    top level, and `flat` the whole with every node's figures: both are networkx's.
     """
 
     def __init__(self, session: Session, name: str, graph: Graph) -> None:
@@ -51,9 +65,16 @@ class Network:
 
         return flat_graph(self.graph)
 
-    def summary(self, *, freeze: str = "", **dims: int) -> Summary:
-        """The figures of the network at its default sizes, or at others: `summary(H=320)`."""
-        return summarize(self.graph, dims, freeze)
+    def summary(self, *, freeze: str = "", symbolic: bool = False, **dims: int) -> NetworkSummary:
+        """The figures of the network at its default sizes, or at others: `summary(H=320)`; printed,
+        they are the table of `addnn summary`.
+
+        They are numbers; with `symbolic` those of `total` and of the rows are polynomials in the
+        symbolic sizes, whose `at(N=4)` gives the number.
+        """
+        found = summarize(self.graph, dims, freeze, symbolic=symbolic)
+        parts = {part.name: getattr(found, part.name) for part in fields(found)}
+        return NetworkSummary(**parts, graph=self.graph)
 
     def source(self, *, probes: bool = False) -> str:
         """The network as PyTorch source, which needs torch and the standard library alone."""

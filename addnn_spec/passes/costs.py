@@ -6,7 +6,7 @@ symbolic sizes; `evaluate` gives numbers. Each distinct sub-graph is counted onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from addnn_spec.graph import Graph, ModuleDecl, Node
@@ -46,6 +46,11 @@ class Cost:
             self.macs + other.macs,
             flops,
         )
+
+    def at(self, number: Callable[[Size], int]) -> Cost:
+        """With numbers for polynomials."""
+        flops = {name: number(count) for name, count in self.flops.items()}
+        return replace(self, macs=number(self.macs), flops=flops)
 
     def times(self, turns: Size, *, shared: bool = False) -> Cost:
         """So many turns; `shared` ones have one set of weights."""

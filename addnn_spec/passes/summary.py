@@ -16,6 +16,26 @@ from addnn_spec.passes.memory import Memory, activation_memory, at, elements, te
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
 from addnn_spec.passes.weights import weights_of
+from addnn_spec.sizes import Size
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """The costs of every node, and the sizes that they are told at; None for polynomials."""
+
+    costs: Costs
+    dims: Mapping[str, int] | None
+
+    def cost(self, cost: Cost) -> Cost:
+        return cost if self.dims is None else cost.at(self.number)
+
+    def type(self, output: TensorType) -> TensorType:
+        if self.dims is None:
+            return output
+        return output.with_shape(*map(self.number, output.shape))
+
+    def number(self, size: Size) -> int:
+        return at(size, self.dims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +61,7 @@ class Row:
     """All turns use the weights of one module."""
     _graphs: tuple[tuple[str, Graph], ...] = field(default=(), repr=False)
     """What is inside, with what its paths begin with."""
-    _costs: Costs | None = field(default=None, repr=False)
+    _figures: _Figures | None = field(default=None, repr=False)
 
     @property
     def total(self) -> Cost:
@@ -55,9 +75,9 @@ class Row:
 
     def rows(self) -> Iterator[Row]:
         """The nodes inside: made when asked for, since there can be very many."""
-        assert self._costs is not None
+        assert self._figures is not None
         for prefix, graph in self._graphs:
-            for row in _rows(graph, f"{self.path}.{prefix}", self.depth + 1, self._costs):
+            for row in _rows(graph, f"{self.path}.{prefix}", self.depth + 1, self._figures):
                 if not (self.shared_with and row.cost.params + row.cost.buffers):
                     yield row
                 else:
@@ -74,7 +94,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of a network."""
+    """The figures of a network: numbers at its sizes `dims`, those left out at their defaults; or,
+    where `symbolic` was asked for, `total` and the rows have polynomials in the symbolic sizes."""
 
     network: str
     rows: tuple[Row, ...]
@@ -90,8 +111,14 @@ class Summary:
     """Learned values that are kept as they are."""
 
 
-def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str = "") -> Summary:
-    """The summary of a network at its default sizes, or at `dims`.
+def summarize(
+    graph: Graph,
+    dims: Mapping[str, int] | None = None,
+    freeze: str = "",
+    *,
+    symbolic: bool = False,
+) -> Summary:
+    """The summary of a network at its default sizes, or at `dims`; `symbolic` as in `Summary`.
 
     Where the sizes are too small for what only training needs, its weights alone are counted, and
     it has no rows. `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as
@@ -100,11 +127,12 @@ def summarize(graph: Graph, dims: Mapping[str, int] | None = None, freeze: str =
     check_dims(graph, dims or {})
     costs = count_costs(graph)
     trains = trainable(graph, dims or {})
+    figures = _Figures(costs, None if symbolic else dims or {})
     return Summary(
         graph.name,
-        tuple(row for row in _rows(graph, "", 0, costs) if trains or not row.training),
-        costs.main.total,
-        _training(costs, trains),
+        tuple(_rows(graph, "", 0, figures, trains=trains)),
+        figures.cost(costs.main.total),
+        figures.cost(_training(costs, trains)),
         activation_memory(graph, dims),
         dict(dims or {}),
         *smallest_sizes(graph),
@@ -127,18 +155,21 @@ def frozen_parameters(graph: Graph, pattern: str) -> int:
     return total
 
 
-def _rows(graph: Graph, prefix: str, depth: int, costs: Costs) -> Iterator[Row]:
-    known = costs.of(graph)
+def _rows(
+    graph: Graph, prefix: str, depth: int, figures: _Figures, *, trains: bool = True
+) -> Iterator[Row]:
+    known = figures.costs.of(graph)
     for node in graph.nodes():
-        if not (isinstance(node.op, Placeholder) and depth):
-            yield _row(node, prefix, depth, costs, known.nodes[node.id], known.weights_at)
+        if not (isinstance(node.op, Placeholder) and depth) and (trains or not node.training):
+            yield _row(node, prefix, depth, figures, known.nodes[node.id], known.weights_at)
     for module in graph.modules:
         if module.name not in known.weights_at:
-            yield _module_row(module, prefix, depth, known.modules[module.name])
+            cost = figures.cost(known.modules[module.name])
+            yield _module_row(module, prefix, depth, cost)
 
 
 def _row(
-    node: Node, prefix: str, depth: int, costs: Costs, cost: Cost, first: Mapping[str, int]
+    node: Node, prefix: str, depth: int, figures: _Figures, cost: Cost, first: Mapping[str, int]
 ) -> Row:
     inner = [(f"{argument}.", layer) for argument, layer in node.layers]
     if node.calls is not None:
@@ -151,15 +182,15 @@ def _row(
         op_name(node),
         node.times,
         depth,
-        node.outputs,
-        cost,
+        tuple(map(figures.type, node.outputs)),
+        figures.cost(cost),
         node.span.source.name,
         node.span.position[0],
         node.training,
         shared,
         node.module is not None,
         tuple(inner),
-        costs,
+        figures,
     )
 
 

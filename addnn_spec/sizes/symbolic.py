@@ -227,6 +227,14 @@ class SymbolicSize:
     def __rmod__(self, other: int) -> Size:
         raise SizeError(f"{other} % ({self}): a size can be divided by a whole number only")
 
+    def at(self, **values: int) -> int:
+        """The number where the symbols, by name, have these values, else their defaults."""
+        known = {symbol.name: values.get(symbol.name, symbol.default) for symbol in symbols(self)}
+        return evaluate(self, known)
+
+    def __int__(self) -> int:
+        raise TypeError(f"the symbolic size {self} is no number: .at(N=1) gives one")
+
     def __bool__(self) -> bool:
         raise TypeError(f"the symbolic size {self} has no truth value; ask Facts.compare")
 

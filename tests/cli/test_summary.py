@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from addnn_spec import load
+from addnn_spec.passes.memory import at
+from addnn_spec.sizes import SymbolicSize
 from tests.cli.conftest import Addnn
 
 NETS = """
@@ -230,3 +233,25 @@ def test_polynomials_in_json_are_source(addnn: Addnn, nets: str) -> None:
     data = figures(addnn, nets, "--network", "Two", "--symbolic")
     assert data["symbolic"]["total_macs"] == f"{8 * 4 + 4 * 4} * N"
     assert "symbolic" not in figures(addnn, nets, "--network", "Two")
+
+
+def test_a_summary_holds_numbers_and_is_printed_as_the_table(addnn: Addnn) -> None:
+    """At default and at given sizes; asked for, polynomials that give the same numbers."""
+    network = load("ResNet18")
+    every: list[dict[str, Any]] = [{}, {"N": 3, "H": 320, "W": 288}]
+    for dims in every:
+        numbers, symbolic = network.summary(**dims), network.summary(symbolic=True, **dims)
+        for mine, theirs in zip(numbers.rows, symbolic.rows, strict=True):
+            assert type(mine.total.macs) is int
+            assert all(type(size) is int for output in mine.outputs for size in output.shape)
+            assert mine.total.macs == at(theirs.total.macs, dims)
+        assert max(int(row.total.macs) for row in numbers.rows) > 0
+        assert isinstance(symbolic.total.macs, SymbolicSize)
+        assert numbers.total.macs == symbolic.total.macs.at(**dims)
+        assert symbolic.total == network.costs.main.total
+        assert str(numbers) == str(symbolic)
+        given = [f"--dim={name}={value}" for name, value in dims.items()]
+        assert addnn("summary", "ResNet18", *given).out == f"{numbers}\n"
+    with pytest.raises(TypeError, match=r"is no number: \.at\(N=1\) gives one"):
+        int(network.costs.main.total.macs)
+    assert "NetworkSummary(network='ResNet18'" in repr(network.summary())

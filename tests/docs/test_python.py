@@ -18,7 +18,7 @@ _STATED = re.compile(r"^([\w.]+\(.*\)\S*|net\.\S+)  # ([\d.*N]+)$", re.MULTILINE
 _SHOWN = "def shown(x): return str(round(x, 6) if isinstance(x, float) else x)\n"
 
 
-@pytest.mark.parametrize(("page", "values"), [("indices", 3), ("python", 4)])
+@pytest.mark.parametrize(("page", "values"), [("indices", 3), ("python", 5)])
 def test_the_examples(page: str, values: int) -> None:
     text = "".join(_BLOCK.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")))
     script, count = _STATED.subn(r'assert shown(\1) == "\2", \1', text)
