@@ -22,7 +22,7 @@ from addnn_spec.elaborate.base import (
     structure,
     types_of,
 )
-from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Naming, Tensor
+from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.operators import Operators
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import OWN, Graph, Output
@@ -85,7 +85,9 @@ class Blocks(Operators):
         inputs = self._block_inputs(layer, target, flow, site.span)
         if site.naming.label == OWN:
             return self._written_out(layer, target, inputs, site.frame, site.span)
-        built = self._build_block(layer, target, inputs, site.naming, site.span)
+        assert site.frame.builder is not None
+        name = site.frame.builder.name_of_next(site.naming, site.module)
+        built = self._build_block(layer, target, inputs, name, site.span)
         return self.call_graph(built, list(inputs.values()), site)
 
     def _check_depth(self, target: Definition, span: Span) -> None:
@@ -157,7 +159,7 @@ class Blocks(Operators):
         layer: LayerValue,
         target: Definition,
         inputs: dict[str, Value],
-        naming: Naming,
+        name: str,
         span: Span,
     ) -> Built:
         params = {n: v for n, v in layer.given if n not in self._inputs(layer)}
@@ -170,7 +172,7 @@ class Blocks(Operators):
             self.ctx.facts.version,
         )
         return self.memoised(
-            memo_key, lambda: self._elaborate_block(layer, target, params, inputs, naming, span)
+            memo_key, lambda: self._elaborate_block(layer, target, params, inputs, name, span)
         )
 
     def _types(self, value: Value) -> tuple[TensorType, ...]:
@@ -191,12 +193,12 @@ class Blocks(Operators):
         target: Definition,
         params: dict[str, Any],
         inputs: dict[str, Value],
-        naming: Naming,
+        name: str,
         span: Span,
     ) -> Built:
         builder = Builder(self.ctx, "block", target.name, target.node.span)
         frame = Frame(builder, Env(target.env))
-        with self.ctx.use(naming.label or naming.base.lower(), span):
+        with self.ctx.use(name, span):
             arguments = self.bind_params(layer, target, params, frame, span)
             given = {name: self.place(builder, name, value, span) for name, value in inputs.items()}
             value = self.run_definition(target, given, frame)

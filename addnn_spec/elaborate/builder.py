@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -131,9 +132,13 @@ class Builder:
     name: str
     span: Span
     numbered: bool = False
+    lone: bool = False
+    """It is a turn that is one element: that element takes the turn's name."""
     serial: int = field(default_factory=lambda: next(_serials))
     entries: list[Entry] = field(default_factory=list)
     place: int = 0
+    unnamed: Counter[str] = field(default_factory=Counter)
+    """How many nodes have no name yet, by the base that it will have."""
     captures: dict[tuple[int, Ref], Ref] = field(default_factory=dict)
     captured: list[Tensor] = field(default_factory=list)
     around: dict[Ref, Tensor] = field(default_factory=dict)
@@ -177,6 +182,8 @@ class Builder:
             if entry.name is None:
                 entry.name = str(self.place)
             self.place += 1
+        if entry.name is None:
+            self.unnamed[entry.base] += 1
         return self._append(entry)
 
     def _append(self, entry: Entry) -> tuple[Tensor, ...]:
@@ -238,6 +245,21 @@ class Builder:
             self.ported.append(module)
         return ModuleRef(self.ports[id(module)], port=True)
 
+    def name_of_next(self, naming: Naming, module: ModuleValue | None = None) -> str:
+        """What the node that comes next is called, as far as can be told before all labels are
+        read; empty where it is to be the graph itself."""
+        if self.lone:
+            return ""
+        if naming.label is not None:
+            return naming.label
+        if naming.placed and self.numbered:
+            return str(self.place)
+        base = auto_base(naming.base)
+        if module is not None and module.builder is self:
+            base = module.name
+        before = self.unnamed[naming.base]
+        return base if before == 0 else f"{base}_{before + 1}"
+
     # --- runs of equal turns --------------------------------------------------------------------
     def merge_run(self) -> bool:
         """Join the last entry to the one before it, if it is one more turn of the same.
@@ -258,6 +280,8 @@ class Builder:
         entry.times += turns
         if entry.placed:
             self.place += turns
+        if entry.name is None:
+            self.unnamed[entry.base] += turns
 
     def _continues(self, before: Entry, last: Entry) -> bool:
         if last.labelled or before.labelled or last.placed != before.placed:

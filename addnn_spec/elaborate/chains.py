@@ -71,6 +71,8 @@ class Chains(Blocks):
             except Failed:
                 self.ctx.pass_over()
                 flow = POISON
+                if placed and frame.builder is not None:
+                    frame.builder.place += 1  # those after it keep their numbers
         if isinstance(flow, Poison):
             raise Failed
         return flow
@@ -171,7 +173,9 @@ class Chains(Blocks):
         labelled = naming.label not in (None, OWN)
         numbered = naming.label is None and naming.placed and body.kind == "statements"
         if labelled or numbered:
-            built = self.build_brace(body, flow, frame.env, naming.label or "", site.span)
+            assert frame.builder is not None
+            name = frame.builder.name_of_next(naming)
+            built = self.build_brace(body, flow, frame.env, name, site.span)
             return self.call_graph(built, [flow], site)
         return self.run_brace(body, flow, frame, naming.placed)
 
@@ -230,13 +234,23 @@ class Chains(Blocks):
         message = "x is what flows into this brace, not the x around it"
         self.ctx.report("W0105", message, span, note, labels=labels, help=help)
 
-    def build_brace(self, body: ast.Body, flow: Value, env: Env, label: str, span: Span) -> Built:
+    def build_brace(
+        self,
+        body: ast.Body,
+        flow: Value,
+        env: Env,
+        label: str,
+        span: Span,
+        *,
+        lone: bool = False,
+    ) -> Built:
         """The graph of a labelled brace, made once for equal surroundings."""
         self._warn_hidden(body, flow, env)
         kind: Kind = "body" if body.kind == "statements" else "chain"
         memo_key = ("brace", id(body), *self._surroundings(body, flow, env))
+        builder = Builder(self.ctx, kind, "", body.span, numbered=kind == "chain", lone=lone)
         return self.memoised(
-            memo_key, lambda: self._elaborate_brace(kind, body, flow, env, label, span)
+            memo_key, lambda: self._elaborate_brace(builder, body, flow, env, label, span)
         )
 
     def _surroundings(self, body: Any, flow: Value, env: Env) -> tuple[Any, ...]:
@@ -250,9 +264,8 @@ class Chains(Blocks):
         return (types, tuple(read), self.ctx.facts.version)
 
     def _elaborate_brace(
-        self, kind: Kind, body: ast.Body, flow: Value, env: Env, label: str, span: Span
+        self, builder: Builder, body: ast.Body, flow: Value, env: Env, label: str, span: Span
     ) -> Built:
-        builder = Builder(self.ctx, kind, "", body.span, numbered=kind == "chain")
         frame = Frame(builder, env)
         with self.ctx.use(label, span):
             inside = self.place(builder, "x", flow, span)
@@ -268,8 +281,9 @@ class Chains(Blocks):
             around = Frame(site.frame.builder, brace.env)
             return self.run_brace(brace.body, flow, around, site.naming.placed)
         naming = replace(site.naming, base=site.naming.base or "layer")
-        label = naming.label or naming.base
-        built = self.build_brace(brace.body, flow, brace.env, label, site.span)
+        assert site.frame.builder is not None
+        name = site.frame.builder.name_of_next(naming, site.module)
+        built = self.build_brace(brace.body, flow, brace.env, name, site.span)
         return self.call_graph(built, [flow], replace(site, naming=naming))
 
     # --- if -------------------------------------------------------------------------------------
@@ -440,7 +454,8 @@ class Chains(Blocks):
 
     def _turn(self, core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:
         """Turn `k` of a labelled loop: the one element that it is, or a scope."""
-        built = self.build_brace(core.body, flow, frame.env, str(k), core.span)
+        lone = _is_one_element(core.body)
+        built = self.build_brace(core.body, flow, frame.env, str(k), core.span, lone=lone)
         if built.single:
             return self._hoist(built, flow, frame)
         return self.call_graph(built, [flow], Site(frame, Naming(None, "turn", True), core.span))
@@ -474,3 +489,19 @@ class Chains(Blocks):
             for output in graph.outputs
         )
         return rebuild(built.shape, outputs)
+
+
+def _is_one_element(body: ast.Body | ast.If | None) -> bool:
+    """Whether a body is one element without a label: as a turn, it takes the turn's name."""
+    if isinstance(body, ast.If):
+        return _is_one_element(body.then) and _is_one_element(body.otherwise or body.then)
+    if body is None or body.kind in ("statements", "empty"):
+        return False
+    (first, *others) = elements(body)
+    if others or first.label is not None:
+        return False
+    if isinstance(first.core, ast.Body):
+        return first.core.kind == "statements" or _is_one_element(first.core)
+    return isinstance(first.core, ast.Layer) or (
+        isinstance(first.core, ast.If) and _is_one_element(first.core)
+    )

@@ -32,7 +32,7 @@ class Higher(Statements):
         argument = target.layers[0]
         inner = self._layer_argument(layer, argument, span)
         if isinstance(flow, Poison):
-            self._check_layer(inner, argument, span)
+            self._check_layer(inner, argument, site)
             self.check_arguments(layer, target, span)
         fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
         op = self.construct(layer, target, fields | {argument: _attribute(inner)}, span)
@@ -44,13 +44,13 @@ class Higher(Statements):
             self.operator_error(layer, error, tuple(t.type for t in flowing), span)
         states = self._initial_states(op, inner, given, flowing, frame, span)
         types = [*given, *(self.ctx.normal(t.type) for t in states)]
-        built = self._build_layer(inner, argument, self._stand_ins(types, frame), span)
+        built = self._build_layer(inner, argument, self._stand_ins(types, frame), site)
         return self._add(layer, op, argument, [*flowing, *states], built, site)
 
-    def _check_layer(self, inner: LayerValue, argument: str, span: Span) -> None:
+    def _check_layer(self, inner: LayerValue, argument: str, site: Site) -> None:
         """Tell what is wrong within the layer, where what flows into it is not known."""
         try:
-            self._build_layer(inner, argument, POISON, span)
+            self._build_layer(inner, argument, POISON, site)
         except Failed:
             self.ctx.pass_over()
 
@@ -127,9 +127,14 @@ class Higher(Statements):
         standing = tuple(Tensor(frame.builder, _STAND_IN, type) for type in types)
         return standing[0] if len(standing) == 1 else standing
 
-    def _build_layer(self, inner: LayerValue, argument: str, flow: Value, span: Span) -> Built:
+    def _build_layer(self, inner: LayerValue, argument: str, flow: Value, site: Site) -> Built:
         """The graph of the layer for what flows into it."""
-        naming = Naming(argument, argument)
+        assert site.frame.builder is not None
+        name = site.frame.builder.name_of_next(site.naming, site.module)
+        with self.ctx.use(name, site.span):
+            return self._layer_graph(inner, argument, flow, site.span)
+
+    def _layer_graph(self, inner: LayerValue, argument: str, flow: Value, span: Span) -> Built:
         target = inner.target
         if isinstance(target, Brace):
             return self.build_brace(target.body, flow, target.env, argument, span)
@@ -137,7 +142,7 @@ class Higher(Statements):
             inputs = self._block_inputs(inner, target, flow, span)
             besides = {name for name, _ in inner.given}
             ordered = sorted(inputs.items(), key=lambda item: item[0] in besides)
-            return self._build_block(inner, target, dict(ordered), naming, span)
+            return self._build_block(inner, target, dict(ordered), argument, span)
         return self._wrap_operator(inner, flow, span)
 
     def _wrap_operator(self, inner: LayerValue, flow: Value, span: Span) -> Built:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from addnn_spec.passes.weights import weights_of
 from tests.support import codes, graph_of, in_network, paths
 
 
@@ -169,7 +172,6 @@ def test_a_layer_argument_is_a_scope_by_its_argument() -> None:
 
 
 def _weights(text: str) -> list[str]:
-    from addnn_spec.passes.weights import weights_of
 
     return list(weights_of(graph_of(text)))
 
@@ -241,3 +243,48 @@ def test_what_clashes_with_a_module_is_an_error(chain: str) -> None:
 def test_automatic_names_leave_those_of_the_inputs() -> None:
     text = "network Net { input relu: float[N, 8] output y = relu -> ReLU }"
     assert paths(graph_of(text)) == ["relu_2"]
+
+
+BLOCKS = (
+    "block B { h = x -> @\n return h }\n"
+    "block Cell(n)(x, h = Zeros([x.shape[0], n])) { new = x + h -> @\n return new, new }\n"
+    "block Wrap(layer) { return x -> layer }\n"
+    "block Twice { return x -> B -> B }\n"
+)
+AROUND = [
+    ("x -> B", "b"),
+    ("x -> ReLU -> fine: B -> ReLU", "fine"),
+    ("x -> a: { ReLU -> B }", "a.1"),
+    ("x -> a: { ReLU -> { ReLU -> Tanh } -> B }", "a.3"),
+    ("x -> a: { repeat 2 { ReLU } -> { h = x -> @\n return h } }", "a.2"),
+    ("x -> a: { ReLU -> if true { h = x -> @\n return h } }", "a.1"),
+    ("x -> a: { ReLU -> repeat 2 { h = x -> @\n return h } }", "a.1"),
+    ("x -> a: repeat 2 { B }", "a.0"),
+    ("x -> a: repeat 2 { ReLU -> B }", "a.0.1"),
+    ("x -> a: repeat 2 { b: B }", "a.0.b"),
+    ("x -> a: repeat 2 { h = x -> @\n return h }", "a.0"),
+    ("x -> a: repeat 2 as k { if k == 1 { B } }", "a.1"),
+    ("x -> a: for w in [8, 9] { { B } }", "a.0"),
+    ("x -> a: repeat 2 { { h = x -> @\n return h } }", "a.0"),
+    ("x -> a: repeat 2 { Wrap(B) }", "a.0.layer"),
+    ("x -> a: { Wrap { ReLU -> B } }", "a.0.layer.1"),
+    ("x -> Twice", "twice.b"),
+    ("x -> Wrap(ReLU) -> Wrap(ReLU) -> Wrap(B)", "wrap_3.layer"),
+    ("x -> s: TimeDistributed { @ }", "s.layer"),
+    ("x -> TimeDistributed { ReLU -> B }", "timedistributed.layer.1"),
+    ("(x -> s: Scan(Cell(8)))[0]", "s.cell"),
+    ("(x -> a: { ReLU -> Scan(Cell(8)) })[0]", "a.1.cell"),
+]
+
+
+@pytest.mark.parametrize(("chain", "scope"), AROUND)
+def test_a_mistake_is_told_at_the_path_that_its_scope_has(chain: str, scope: str) -> None:
+    """The path in the message is that of the corrected text's node, less the node's own name."""
+    from addnn_spec.compiler import check_text
+
+    text = BLOCKS + in_network(f"output y = {chain}", "float[N, 4, 8]")
+    (found,) = {d for d in check_text(text.replace("@", "bad: Linear(8, in_features = 3)"))
+                if d.code.startswith("E")}  # fmt: skip
+    assert found.notes == (f"in network Test, at {scope}",)
+    flat = weights_of(graph_of(text.replace("@", "bad: Linear(8)"), "Test"))
+    assert any(re.fullmatch(rf"{scope}.bad.weight", key) for key in flat), list(flat)
