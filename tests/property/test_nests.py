@@ -113,8 +113,12 @@ def check_seed(seed: int) -> None:
         check(random_nest(Random(seed)), probes=seed % 2 == 0)
 
 
+BROKEN = (1640,)
+"""Seeds whose networks were once compiled wrongly."""
+
+
 def test_random_nests() -> None:
-    for seed in range(FEW):
+    for seed in (*BROKEN, *range(FEW)):
         check_seed(seed)
 
 

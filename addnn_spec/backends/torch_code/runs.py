@@ -34,8 +34,10 @@ def runs(graph: Graph, forms: Forms, reads: Counter[Ref]) -> Iterator[list[Node]
 def _continues(graph: Graph, before: Node, node: Node, forms: Forms, reads: Counter[Ref]) -> bool:
     if before.calls is None or node.calls is None or before.span != node.span:
         return False
-    if before.named or node.named or before.module or node.module:
+    if before.module or node.module:
         return False
+    if (before.named or node.named) and not node.name.isdigit():
+        return False  # each has a label of its own; a number is its place in a chain
     head, first = run_name(before.name)
     made = Ref(before.id)
     if node.name != f"{head}{first + before.times}" or len(before.outputs) != 1:
