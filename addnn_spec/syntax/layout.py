@@ -39,6 +39,8 @@ class Group:
 
     inner: Doc
     breaks: bool
+    brace: bool = False
+    """Where a line is too long, braces are broken before what stands in front of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Suffix:
 
 Doc = str | Line | Concat | Indent | Group | Fill | IfBroken | Suffix
 
+_NONE, _BRACES, _ALL = range(3)
+"""Which groups are broken where it is asked whether something fits."""
+
 HARD = Line(hard=True)
 SOFT = Line("")
 SPACE = Line()
@@ -90,10 +95,10 @@ def indent(*parts: Doc) -> Indent:
     return Indent(inner, inner.breaks)
 
 
-def group(*parts: Doc) -> Group:
+def group(*parts: Doc, brace: bool = False) -> Group:
     """The parts, in one line if that fits."""
     inner = concat(*parts)
-    return Group(inner, inner.breaks)
+    return Group(inner, inner.breaks, brace)
 
 
 def fill(head: Doc, rest: Iterable[tuple[Line, Doc]], further: int = INDENT) -> Fill:
@@ -173,8 +178,9 @@ class _Renderer:
     def _link(self, level: int, flat: bool, rest: _Rest) -> None:
         """The next link of a fill.
 
-        In this line if it fits there; else in the next one if it fits there; else in this one if it
-        can be broken further on. What must break anyway fits if it does so up to there.
+        In this line if it fits there; else in the next one if it fits there; then the same with its
+        braces broken; else in this one if it can be broken further on. What must break anyway fits
+        if it does so up to there: so it is laid out alike when it is read back.
         """
         if not rest.more:
             return
@@ -190,11 +196,12 @@ class _Renderer:
 
     def _moves(self, here: Doc, there: Doc, level: int) -> bool:
         """Whether a link goes to a new line."""
-        if self._fits(False, here, self._column):
-            return False
-        return self._fits(False, there, level) or not self._fits(
-            False, here, self._column, loose=True
-        )
+        for broken in (_NONE, _BRACES):
+            if self._fits(False, here, self._column, broken):
+                return False
+            if self._fits(False, there, level, broken):
+                return True
+        return not self._fits(False, here, self._column, _ALL)
 
     def _write(self, text: str) -> None:
         self._line.append(text)
@@ -213,14 +220,14 @@ class _Renderer:
         self._suffixes.clear()
         self._line = []
 
-    def _fits(self, flat: bool, doc: Doc, column: int, loose: bool = False) -> bool:
+    def _fits(self, flat: bool, doc: Doc, column: int, broken: int = _NONE) -> bool:
         """Whether `doc`, and what follows it, ends within the width, or has a line break there.
 
-        Groups in `doc` stand in one line if they may; with `loose`, and in what follows, they are
-        broken.
+        Groups in `doc` stand in one line if they may, but those that are to be `broken`; in what
+        follows, all are.
         """
         left = self._width - column
-        todo: list[tuple[bool, bool, Doc | _Rest]] = [(flat, loose, doc)]
+        todo: list[tuple[bool, int, Doc | _Rest]] = [(flat, broken, doc)]
         outer = len(self._stack)
         while left >= 0:
             if not todo:
@@ -228,14 +235,16 @@ class _Renderer:
                     return True
                 outer -= 1
                 _, mode, following = self._stack[outer]
-                todo.append((mode, True, following))
-            mode, loose, part = todo.pop()
+                todo.append((mode, _ALL, following))
+            mode, broken, part = todo.pop()
             if isinstance(part, Line) and (part.hard or not mode):
                 return True
             if isinstance(part, Suffix) or (isinstance(part, _Rest) and part.more and not mode):
                 return True
             left -= _length(part, mode)
-            todo += [(inner_mode, loose, inner) for inner_mode, inner in _inside(part, mode, loose)]
+            todo += [
+                (inner_mode, broken, inner) for inner_mode, inner in _inside(part, mode, broken)
+            ]
         return False
 
 
@@ -251,7 +260,7 @@ def _length(part: Doc | _Rest, flat: bool) -> int:
     return 0
 
 
-def _inside(part: Doc | _Rest, flat: bool, loose: bool) -> list[tuple[bool, Doc | _Rest]]:
+def _inside(part: Doc | _Rest, flat: bool, broken: int) -> list[tuple[bool, Doc | _Rest]]:
     """What is in a part, last first, and whether it stands in one line."""
     match part:
         case Concat():
@@ -259,7 +268,8 @@ def _inside(part: Doc | _Rest, flat: bool, loose: bool) -> list[tuple[bool, Doc 
         case Indent():
             return [(flat, part.inner)]
         case Group():
-            return [(flat or not (part.breaks or loose), part.inner)]
+            open = part.breaks or broken == _ALL or (part.brace and broken == _BRACES)
+            return [(flat or not open, part.inner)]
         case Fill():
             return [(flat, _Rest(part, 0, 0)), (flat, part.head)]
         case _Rest() if part.more:

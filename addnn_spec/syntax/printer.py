@@ -97,7 +97,7 @@ class _Printer(ExpressionPrinter):
             for statement in body.items:
                 rows += self._row(statement, first=statement is body.items[0])  # type: ignore[arg-type]
         line = HARD if self._opens(body) else SPACE
-        return group("{", *opened, indent(line, *rows, *tail), line, "}")
+        return group("{", *opened, indent(line, *rows, *tail), line, "}", brace=True)
 
     def _opens(self, body: ast.Body) -> bool:
         """Whether the writer began a new line after the `{`."""

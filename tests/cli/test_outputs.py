@@ -219,3 +219,55 @@ def test_pipes_are_read_like_files(addnn: Addnn, tmp_path: Path) -> None:
         assert ended.code == 0, (words, ended.err)
         assert writer.wait(timeout=10) == 0
         assert pipe.is_fifo()
+
+
+ESCAPE = "\x1b[31mred\x1b]0;title\x07\x9b"
+SPOKEN: list[list[str]] = [
+    ["check", f"{ESCAPE}.net"], ["check", "gone" + ESCAPE], ["fmt", "--check", f"{ESCAPE}.net"],
+    ["fmt", "--diff", f"{ESCAPE}.net"], ["fmt", f"{ESCAPE}.net"], ["summary", f"{ESCAPE}.net"],
+    ["diff", f"{ESCAPE}.net", "v.net"], ["compile", f"{ESCAPE}.net", "-o", f"{ESCAPE}/x.py"],
+    ["compile", "v.net", "--network", ESCAPE], ["compile", "v.net", "--set", f"{ESCAPE}=1"],
+    ["compile", "v.net", "--dim", f"{ESCAPE}=1"], ["draw", "v.net", "-o", ESCAPE], [ESCAPE],
+    ["summary", f"--{ESCAPE}"], ["explain", ESCAPE], ["compare", ESCAPE, ESCAPE],
+    ["report", ESCAPE], ["rank", ESCAPE, "--data", "d.npz"], ["rank", "m.toml", "--data", ESCAPE],
+    ["rank", "named.toml", "--data", "d.npz", "--device", "cpu", "--samples", "20"],
+    ["probe", "v.net", "--data", ESCAPE], ["probe", "v.net", "--data", "d.npz", "--device", ESCAPE],
+    ["probe", "v.net", "--data", "d.npz", "--weights", ESCAPE],
+    ["probe", "v.net", "--data", "d.npz", "--nodes", ESCAPE],
+    ["confidence", "v.net", "--data", "d.npz", "--gamma", "1", "--at", ESCAPE],
+    ["check", "v.net", "--ops", ESCAPE], ["list", ESCAPE],
+    ["check", "-", "--stdin-filename", ESCAPE],
+]  # fmt: skip
+"""Every word that a user gives, with what would command a terminal."""
+
+
+@pytest.mark.parametrize("words", SPOKEN, ids=range(len(SPOKEN)))
+def test_no_control_of_a_user_reaches_a_terminal(
+    addnn: Addnn, files: Path, words: list[str]
+) -> None:
+    (files / f"{ESCAPE}.net").write_text("network N { input x: float[N,4] output y = x }")
+    name = "\\u001b[31mred\\u001b]0;title"
+    (files / "named.toml").write_text(f'[[model]]\nnet = "v.net"\nname = "{name}"\n')
+    ended = addnn(*words)
+    assert "E0900" not in ended.err
+    controls = {c for c in ended.out + ended.err if not (c.isprintable() or c == "\n")}
+    assert not controls
+
+
+def test_an_error_of_the_system_is_told_as_what_it_is(
+    addnn: Addnn, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr("addnn_spec.cli.check.files_in", refused)
+    ended = addnn("check", "v.net")
+    assert (ended.code, ended.err) == (2, "error[E0601]: some/file: Permission denied\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_a_line_of_ours(addnn: Addnn, files: Path) -> None:
+    words = [word for word in PROBE if word not in ("--keys", "k.toml")]
+    ended = addnn(*words, "--mode", "train")
+    assert "warning: probing in training mode, as asked for\n" in ended.err
+    assert ".py:" not in ended.err

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from addnn_spec.diagnostics import Collector, DiagnosticError
 from addnn_spec.source import Source
-from addnn_spec.syntax import ast
+from addnn_spec.syntax import ast, printer
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.printer import WIDTH, format_file, format_source
+from tests.syntax.chains import Chains
 from tests.syntax.strategies import files
 
 SAMPLES = sorted((Path(__file__).parents[1] / "samples").rglob("*.net"))
@@ -73,6 +74,41 @@ def test_comments_anywhere(text: str, choose: random.Random) -> None:
     assert read(once) == read(spread) == read(text)
     assert comments(read(once)) == comments(read(spread))
     assert form(once) == once
+
+
+def laid_out_twice(seed: int, width: int) -> None:
+    """In any width: the same tree, the same comments, and nothing more to do the second time."""
+    text = Chains(seed).text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(printer, "WIDTH", width)
+        once = form(text)
+        assert read(once) == read(text)
+        assert comments(read(once)) == comments(read(text))
+        assert form(once) == once, (seed, width)
+
+
+@pytest.mark.parametrize("seed", range(20, 50))
+def test_printing_twice_is_printing_once_in_every_width(seed: int) -> None:
+    for width in random.Random(seed).sample(range(24, 110), 4):
+        laid_out_twice(seed, width)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(100, 2100, 100))
+def test_so_it_is_of_many_texts(start: int) -> None:
+    for seed in range(start, start + 100):
+        for width in random.Random(seed).sample(range(24, 110), 8):
+            laid_out_twice(seed, width)
+
+
+def test_a_brace_is_broken_before_the_list_in_its_header() -> None:
+    """In a line that is nearly full: the list was broken, and put together again the next time."""
+    body = " -> ".join(["Conv2d(width, 3, padding = 1)"] * 4)
+    for length in range(40, 90):
+        name = "a" * length
+        text = f"network N {{ y = x -> {name}: ReLU -> for width in [64, 128] {{ {body} }} }}"
+        once = form(text)
+        assert "in [64, 128] {\n" in once and form(once) == once
 
 
 @pytest.mark.parametrize(
