@@ -259,12 +259,14 @@ class _Tree:
 
     def _parameter(self) -> Any:
         label, quoted = self.label()
-        return ast.Parameter(label, self.shape(), self.maybe(self.chain), NOWHERE, quoted)
+        target = self.maybe(self.target) if quoted else None
+        return ast.Parameter(target, label, self.shape(), self.maybe(self.chain), NOWHERE, quoted)
 
     def _buffer(self) -> Any:
         label, quoted = self.label()
+        target = self.maybe(self.target) if quoted else None
         dtype = self._draw(_dtypes)
-        return ast.Buffer(label, dtype, self.shape(), self.chain(), NOWHERE, quoted)
+        return ast.Buffer(target, label, dtype, self.shape(), self.chain(), NOWHERE, quoted)
 
     def _assert(self) -> Any:
         return ast.Assert(self.expr(), self.maybe(self.text), NOWHERE)
