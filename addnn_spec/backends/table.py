@@ -169,7 +169,9 @@ def _fields(graph: Graph) -> dict[str, Field]:
 def _field(field: Field | None) -> str:
     if field is None:
         return ""
-    size = "×".join(str(size) for size in field.size)
+    size = "×".join("all" if size is None else str(size) for size in field.size)
+    if set(field.size) == {None}:
+        return "all"
     return f"{size}, stride {'×'.join(str(stride) for stride in field.stride)}"
 
 

@@ -26,6 +26,7 @@ _NOT_FAMILIES = {
     "criterion",
     "fields",
     "init",
+    "reach",
     "shapes",
     "weighted",
 }

@@ -394,6 +394,9 @@ class GLU(_Elementwise):
 class _Softmax(_Elementwise):
     dim: Dim
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
+
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         wrap_dim(self, self.dim, inputs[0].rank)
         return super().infer(*inputs)
@@ -575,6 +578,9 @@ class Normalize(Operator):
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"norm": inputs[0].numel * 2}
+
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.normalize", (Arg(In(0)), *self.arguments()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from math import prod
 from typing import Annotated, Any, ClassVar
 
@@ -15,7 +16,6 @@ from addnn_spec.ops.base import (
     Operator,
     OperatorError,
     TensorType,
-    Window,
 )
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
@@ -28,6 +28,7 @@ from addnn_spec.ops.fields import (
     spread,
 )
 from addnn_spec.ops.pooling import MaxPool2d, check_map, example_map
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches, areas
 from addnn_spec.sizes import Size, ceil_div
 
 Target = PositiveInt | None
@@ -38,6 +39,14 @@ Ratio = Annotated[float, Field(gt=0, lt=1)]
 def _windows(size: Size, target: int | None) -> Size:
     """The elements of all windows together: one window has `ceil(size / target)`."""
     return size if target is None else ceil_div(size, target) * target
+
+
+def _seen(dim: int, size: Size, target: int | None) -> Reach | None:
+    if target is None or target == size:
+        return Reach(dim)
+    if target == 1:
+        return WHOLE
+    return areas(dim, Fraction(size, target)) if isinstance(size, int) else None
 
 
 class _AdaptivePool(Operator):
@@ -56,6 +65,10 @@ class _AdaptivePool(Operator):
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        rows = enumerate(zip(inputs[0].shape[2:], self._targets(), strict=True), 2)
+        return (Reach(0), Reach(1), *(_seen(dim, size, target) for dim, (size, target) in rows))
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         (x,) = inputs
@@ -363,8 +376,8 @@ class _RandomPool(Operator):
         check_map(self, inputs[0], 2)
         return self._plain().infer(*inputs)
 
-    def window(self, *inputs: TensorType) -> Window:
-        return self._plain().window(*inputs)
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return self._plain().reach(*inputs)
 
     def constructor(self, *inputs: TensorType) -> Call | None:
         return Call(name_of(self), self.arguments())
@@ -485,6 +498,9 @@ class SpatialPyramidPool(Operator):
         if not self.levels:
             raise OperatorError("E0201", "SpatialPyramidPool wants a level", argument="levels")
         return x.with_shape(x.shape[0], x.shape[1] * sum(level**2 for level in self.levels))
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return (Reach(0), None, WHOLE, WHOLE)
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         n, channels, height, width = inputs[0].shape

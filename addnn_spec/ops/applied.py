@@ -14,9 +14,9 @@ from addnn_spec.ops.base import (
     OperatorError,
     TensorType,
     Weight,
-    Window,
 )
 from addnn_spec.ops.code import Call, Code
+from addnn_spec.ops.reach import Reaches
 from addnn_spec.sizes import Size, SymbolicSize
 
 _CLASSES: tuple[FlopClass, ...] = get_args(FlopClass)
@@ -105,9 +105,16 @@ class Applied:
         """How often the operator's layer runs; 1 where it has none."""
         return self.op.turns(*self._given) if isinstance(self.op, HigherOperator) else 1
 
-    def window(self) -> Window | None:
-        """The sliding window over the spatial dimensions, where there is one."""
-        return self.op.window(*self._given)
+    def reach(self, index: int, outputs: tuple[TensorType, ...]) -> Reaches | None:
+        """What an element of the first output sees of the input of that index."""
+        if isinstance(self.op, HigherOperator):
+            return None
+        x, first = self.types[index], self.types[0]
+        if x is None or index == 0 or (first is not None and x.shape == first.shape):
+            return self.op.reach(*self._given)
+        if type(self.op).reach is not Operator.reach or self.op.mixed(*self._given):
+            return None
+        return self.op.broadcast_reach(x, outputs[0]) if self.macs() == 0 else None
 
     def constructor(self) -> Call | None:
         """The call that makes the module, or None."""

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches, one_place
 from addnn_spec.sizes import Size
 
 DType = Literal["float", "int", "bool"]
@@ -92,7 +93,7 @@ class Need(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The sliding window of an operator, per spatial dimension: for the receptive field."""
+    """The sliding window of an operator, per spatial dimension."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -242,9 +243,38 @@ class Operator(BaseModel):
         """Operations beside the multiply-accumulates, by class. By default none."""
         return {}
 
-    def window(self, *inputs: TensorType) -> Window | None:
-        """The sliding window over the spatial dimensions, where there is one."""
-        return None
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        """The dimensions of the first input of which every element sees the whole."""
+        return ()
+
+    def reach(self, *inputs: TensorType) -> Reaches | None:
+        """What an element of the first output sees of each dimension of the first input.
+
+        By default itself, and the whole along `mixed`; None where it is no such thing.
+        """
+        if self.macs(*inputs) != 0:
+            return None
+        found = self.infer(*inputs)
+        output = found if isinstance(found, TensorType) else found[0]
+        return self.broadcast_reach(inputs[0], output, self.mixed(*inputs))
+
+    @staticmethod
+    def broadcast_reach(
+        x: TensorType, output: TensorType, mixed: tuple[int, ...] = ()
+    ) -> Reaches | None:
+        """What is seen of an input that broadcasts, where that is the element itself."""
+        if x.rank != output.rank:
+            return None
+        return tuple(
+            WHOLE
+            if dim in mixed
+            else Reach(dim)
+            if size == output.shape[dim]
+            else one_place(0)
+            if size == 1
+            else None
+            for dim, size in enumerate(x.shape)
+        )
 
     # --- emitted code ----------------------------------------------------------------------------
     @property

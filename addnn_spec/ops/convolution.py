@@ -19,6 +19,8 @@ from addnn_spec.ops.code import Support
 from addnn_spec.ops.fields import NonNegativeInt, PaddingMode, PositiveInt
 from addnn_spec.ops.init import Init
 from addnn_spec.ops.padding import side_needs
+from addnn_spec.ops.pooling import windows
+from addnn_spec.ops.reach import Reach, Reaches, transposed
 from addnn_spec.ops.weighted import Weighted
 from addnn_spec.sizes import Size, ceil_div
 
@@ -123,10 +125,10 @@ class _Conv(_Windowed):
         (x,) = inputs
         return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
 
-    def window(self, *inputs: TensorType) -> Window:
+    def reach(self, *inputs: TensorType) -> Reaches:
         before = tuple(pad for pad, _ in self.pads())
         kernel, stride = self.each("kernel_size"), self.each("stride")
-        return Window(kernel, stride, before, self.each("dilation"))
+        return windows(Window(kernel, stride, before, self.each("dilation")))
 
 
 class Conv1d(_Conv):
@@ -258,14 +260,14 @@ class Conv2dSame(_Windowed):
         (x,) = inputs
         return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
 
-    def window(self, *inputs: TensorType) -> Window:
+    def reach(self, *inputs: TensorType) -> Reaches:
         """The padding before is that of a symbolic size which the stride divides."""
         kernel, stride, dilation = map(self.each, ("kernel_size", "stride", "dilation"))
         before = tuple(
             _same_before(*one)
             for one in zip(inputs[0].shape[2:], kernel, stride, dilation, strict=True)
         )
-        return Window(kernel, stride, before, dilation)
+        return windows(Window(kernel, stride, before, dilation))
 
     @property
     def support(self) -> tuple[Support, ...]:
@@ -347,6 +349,11 @@ class _ConvTranspose(_Windowed):
     def macs(self, *inputs: TensorType) -> Size:
         (x,) = inputs
         return x.numel * (self.out_channels // self.groups) * prod(self.each("kernel_size"))
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        names = ("kernel_size", "stride", "padding", "dilation")
+        rows = enumerate(zip(*map(self.each, names), strict=True), 2)
+        return (Reach(0), Reach(1), *(transposed(dim, *one) for dim, one in rows))
 
 
 class ConvTranspose1d(_ConvTranspose):

@@ -112,6 +112,9 @@ class RotaryEmbedding(Operator):
         check_divisible(self, "features", x.shape[-1], 2)
         return x
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (inputs[0].rank - 1,)
+
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         """Two products and a sum for each element."""
         return {"elementwise": inputs[0].numel * 3}

@@ -66,6 +66,10 @@ class _Fourier(Operator):
                 )
         return x, x
 
+    def mixed(self, *inputs: TensorType | None) -> tuple[int, ...]:
+        x, _ = _parts(inputs)
+        return wrap_dims(self, self.dims, x.rank)
+
     def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
         x, _ = _parts(inputs)
         dims = wrap_dims(self, self.dims, x.rank)

@@ -12,6 +12,7 @@ from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of,
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Support
 from addnn_spec.ops.code import Slice as CodeSlice
 from addnn_spec.ops.fields import Dim, PositiveInt
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches, one_place
 from addnn_spec.ops.shapes import AnySize, check_positive
 from addnn_spec.sizes import Size, ceil_div
 
@@ -91,6 +92,15 @@ class _Selection(Operator):
             )
         return _Part(begin, end, size)
 
+    def _seen(self, to: int, part: _Part, step: int = 1) -> Reach | None:
+        begin = part.start
+        return Reach(to, begin, begin, step) if isinstance(begin, int) else None
+
+    @staticmethod
+    def _seen_at(size: Size, index: Size) -> Reach | None:
+        at = size + index if isinstance(index, int) and index < 0 else index
+        return one_place(at) if isinstance(at, int) else None
+
     def _place(self, size: Size, index: Size, argument: str = "index") -> Bounds:
         """What must hold that a place is in a dimension; E0306 if it is known not to be."""
         needed = index + 1
@@ -147,6 +157,19 @@ class GetItem(_Selection):
                 found += self._place(size, item)
         return tuple(found)
 
+    def reach(self, *inputs: TensorType) -> Reaches:
+        found: list[Reach | None] = []
+        to = 0
+        items = (*self.index, *(IndexSlice(),) * (inputs[0].rank - len(self.index)))
+        for size, item in zip(inputs[0].shape, items, strict=True):
+            if isinstance(item, IndexSlice):
+                part = self._part(size, item.start, item.stop, "index")
+                found.append(self._seen(to, part, item.step))
+                to += 1
+            else:
+                found.append(self._seen_at(size, item))
+        return tuple(found)
+
     def functional(self, *inputs: TensorType) -> Code | None:
         index = tuple(
             CodeSlice(item.start, item.stop, None if item.step == 1 else item.step)
@@ -183,6 +206,12 @@ class Select(_Selection):
     def requires(self, *inputs: TensorType) -> Bounds:
         return self._place(inputs[0].shape[self.dim], self.index)
 
+    def reach(self, *inputs: TensorType) -> Reaches:
+        x = inputs[0]
+        dim = self.dim % x.rank
+        seen = self._seen_at(x.shape[dim], self.index)
+        return (*map(Reach, range(dim)), seen, *map(Reach, range(dim, x.rank - 1)))
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "select", (Arg(self.dim), Arg(self.index)))
 
@@ -214,6 +243,12 @@ class Slice(_Selection):
 
     def requires(self, *inputs: TensorType) -> Bounds:
         return self._part(inputs[0].shape[self.dim], self.start, self.stop, "stop").bounds
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        x = inputs[0]
+        dim = self.dim % x.rank
+        part = self._part(x.shape[dim], self.start, self.stop, "stop")
+        return _along(x, dim, self._seen(dim, part, self.step))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         taken = CodeSlice(self.start, self.stop, None if self.step == 1 else self.step)
@@ -264,6 +299,12 @@ class Narrow(_Selection):
         front = isinstance(self.start, int) and self.start < 0
         return (size + self.start if front else self.start) + self.length
 
+    def reach(self, *inputs: TensorType) -> Reaches:
+        x = inputs[0]
+        dim = self.dim % x.rank
+        start = self._end(x.shape[dim]) - self.length
+        return _along(x, dim, self._seen(dim, _Part(start, 0, 0)))
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "narrow", (Arg(self.dim), Arg(self.start), Arg(self.length)))
 
@@ -284,6 +325,10 @@ class _Lookup(Operator):
     method: ClassVar[str]
 
     dim: Dim
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        """An index may name any place."""
+        return _along(inputs[0], self.dim % inputs[0].rank, WHOLE)
 
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
         return {1: inputs[0].shape[self.dim]}
@@ -399,6 +444,9 @@ class IndexReduce(Operator):
         check_positive(self, "size", self.size, "size")
         return x.with_shape(*x.shape[:dim], self.size, *x.shape[dim + 1 :])
 
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _along(inputs[0], self.dim % inputs[0].rank, WHOLE)
+
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
         return {1: self.size}
 
@@ -426,6 +474,11 @@ class IndexReduce(Operator):
             Example(cls(size=4, reduce="amax", dim=-2), (_X, index)),
             Example(cls(size=3, reduce="mean"), (TensorType("float", (3, 5)), index)),
         )
+
+
+def _along(x: TensorType, dim: int, seen: Reach | None) -> Reaches:
+    """Each element sees itself, but along one dimension."""
+    return tuple(seen if other == dim else Reach(other) for other in range(x.rank))
 
 
 def _known(*sizes: Size) -> bool:

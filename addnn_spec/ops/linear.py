@@ -9,6 +9,7 @@ from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank, name_
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import PositiveInt
 from addnn_spec.ops.init import Init
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches
 from addnn_spec.ops.weighted import Weighted
 from addnn_spec.sizes import Size
 
@@ -61,6 +62,10 @@ class Linear(Weighted):
         x, weight = _with_weight(inputs)
         own = {} if weight else {"weight": Weight((self.out_features, x.shape[-1]))}
         return own | ({"bias": Weight((self.out_features,))} if self.bias else {})
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        last = inputs[0].rank - 1
+        return (*map(Reach, range(last)), WHOLE)
 
     def macs(self, *inputs: TensorType | None) -> Size:
         x, _ = _with_weight(inputs)

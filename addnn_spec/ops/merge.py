@@ -8,6 +8,7 @@ from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq
 from addnn_spec.ops.fields import Dim, PositiveInt
+from addnn_spec.ops.reach import Reach, Reaches
 from addnn_spec.ops.shapes import AnySize, promote, show
 from addnn_spec.sizes import Facts, Size, SizeError, source
 
@@ -99,6 +100,10 @@ class Stack(_Join):
         self._check_shapes(inputs, None)
         shape = (*first.shape[:dim], len(inputs), *first.shape[dim:])
         return TensorType(promote(*(x.dtype for x in inputs)), shape)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        dim = self.dim % (inputs[0].rank + 1)
+        return tuple(Reach(other + (other >= dim)) for other in range(inputs[0].rank))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("torch.stack", (Arg(_all_of(inputs)), Arg(self.dim, "dim", 0)))
@@ -291,6 +296,10 @@ class Unbind(_Parts):
             )
         self._check_count(size, "dim")
         return (x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :]),) * size
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        dim, rank = self.dim % inputs[0].rank, inputs[0].rank
+        return tuple(None if d == dim else Reach(d - (d > dim)) for d in range(rank))
 
     def _cut(self) -> Code:
         return Method(In(0), "unbind", (Arg(self.dim, None, 0),))

@@ -183,6 +183,9 @@ class Einsum(Operator):
         parsed = self._parse(inputs)
         return inputs[0].with_shape(*(parsed.sizes[label] for label in parsed.output))
 
+    def reach(self, *inputs: TensorType) -> None:
+        """Rows of one input meet those of another: nothing that moves along evenly."""
+
     def _parse(self, inputs: tuple[TensorType, ...]) -> _Sum:
         text = self.equation.replace(" ", "")
         if not _EQUATION.fullmatch(text) or "." in text.replace("...", ""):
@@ -399,6 +402,9 @@ class Cdist(Operator):
         check_equal(self, "number of columns", b.shape[-1], a.shape[-1], input=1)
         leading = broadcast(self, a.shape[:-2], b.shape[:-2])
         return a.with_shape(*leading, a.shape[-2], b.shape[-2])
+
+    def reach(self, *inputs: TensorType) -> None:
+        """Rows of one input meet those of another: nothing that moves along evenly."""
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         return {"other": 3 * self.infer(*inputs).numel * inputs[0].shape[-1]}

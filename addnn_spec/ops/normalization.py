@@ -84,6 +84,10 @@ class _Channelwise(_Norm):
         n, _, *sizes = inputs[0].shape
         return self.needs_two((n, *sizes), "channel", training=self.track_running_stats)
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        """In evaluation: statistics that are kept mix nothing."""
+        return () if self.track_running_stats else tuple(range(2, inputs[0].rank))
+
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"num_features": inputs[0].shape[1]}
 
@@ -251,6 +255,9 @@ class GroupNorm(_Norm):
         n, channels, *sizes = inputs[0].shape
         return self.needs_two((n, channels // self.num_groups, *sizes), "group of channels")
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return tuple(range(1, inputs[0].rank))
+
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"num_channels": inputs[0].shape[1]}
 
@@ -310,6 +317,10 @@ class _LastDims(_Norm):
             )
         self.check_options(x)
         return x
+
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        rank = inputs[0].rank
+        return tuple(range(rank - len(self.affine_shape(inputs[0])), rank))
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
         shape = self.affine_shape(inputs[0])

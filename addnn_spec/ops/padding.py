@@ -13,6 +13,7 @@ from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorTy
 from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite
+from addnn_spec.ops.reach import Reach, Reaches
 from addnn_spec.sizes import SymbolicSize
 
 Amount = int | SymbolicSize
@@ -88,6 +89,13 @@ def _check_constant(operator: Operator, x: TensorType, value: float) -> None:
         )
 
 
+def _moved(x: TensorType, sides: tuple[Amount, ...]) -> Reaches:
+    found: list[Reach | None] = [Reach(dim) for dim in range(x.rank)]
+    for dim, before, _ in _by_dimension(x, sides):
+        found[dim] = Reach(dim, -before, -before) if isinstance(before, int) else None
+    return tuple(found)
+
+
 class _Padding(Operator):
     """Padding of the last `spatial` dimensions, in one of the modes."""
 
@@ -111,6 +119,9 @@ class _Padding(Operator):
         (x,) = inputs
         for dim, *sides in _by_dimension(x, self._sides()):
             yield from side_needs(self, x, dim, (sides[0], sides[1]), self.mode_, "padding")
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _moved(inputs[0], self._sides())
 
     def functional(self, *inputs: TensorType) -> Code | None:
         value = getattr(self, "value", 0.0)
@@ -401,6 +412,9 @@ class Pad(Operator):
             raise OperatorError(
                 "E0201", f'Pad in mode "{self.mode}" has no use for a value', argument="value"
             )
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _moved(inputs[0], self.pad)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         mode = Arg(self.mode, "mode", "constant")

@@ -42,6 +42,7 @@ from addnn_spec.ops.fields import (
     PositiveInt,
     spread,
 )
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches, window
 from addnn_spec.sizes import Size, SymbolicSize, ceil_div
 
 Amount = PositiveInt | SymbolicSize
@@ -57,6 +58,12 @@ def check_map(operator: Operator, x: TensorType, spatial: int) -> None:
 def example_map(spatial: int, size: int = 9) -> TensorType:
     """A small input for `examples`, of unequal sizes."""
     return TensorType("float", (2, 3, size, size - 1, size - 2)[: spatial + 2])
+
+
+def windows(given: Window) -> Reaches:
+    """What a window over the dimensions after `[N, C]` sees."""
+    rows = enumerate(zip(*given, strict=True), 2)
+    return (Reach(0), Reach(1), *(window(dim, *one) for dim, one in rows))
 
 
 class _Pool(Operator):
@@ -80,6 +87,9 @@ class _Pool(Operator):
             self._each("padding", 0),
             self._each("dilation", 1),
         )
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return windows(self.window(*inputs))
 
     def _output(self, x: TensorType) -> TensorType:
         check_map(self, x, self.spatial)
@@ -471,6 +481,10 @@ class _MaxUnpool(Operator):
                 f"{name_of(self)} makes dimension {dim} {least} wide at least, not {size}",
                 argument="output_size",
             )
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        """An index may name any place."""
+        return (Reach(0), Reach(1), *(WHOLE,) * self.spatial)
 
     def call(self, *inputs: TensorType) -> Code:
         size = Arg(self._field("output_size"), "output_size", None)

@@ -12,6 +12,7 @@ from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorErr
 from addnn_spec.ops.checks import check_dtype, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, Finite, NonNegativeInt, PositiveInt
+from addnn_spec.ops.reach import WHOLE, Reach, Reaches
 from addnn_spec.ops.shapes import wrap_dims
 from addnn_spec.sizes import Size
 
@@ -50,6 +51,12 @@ class _Reduction(_Elementwise):
         if self.keepdim:
             return tuple(1 if dim in dims else size for dim, size in enumerate(x.shape))
         return tuple(size for dim, size in enumerate(x.shape) if dim not in dims)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        rank = inputs[0].rank
+        reduced = wrap_dims(self, self.dim, rank)
+        kept = [dim for dim in range(rank) if self.keepdim or dim not in reduced]
+        return tuple(WHOLE if dim in reduced else Reach(kept.index(dim)) for dim in range(rank))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), self.method, (*self._dim(), *self._options()))
@@ -284,6 +291,9 @@ class CumSum(_Elementwise):
         wrap_dim(self, self.dim, x.rank)
         return TensorType("int" if x.dtype == "bool" else x.dtype, x.shape)
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "cumsum", (Arg(self.dim),))
 
@@ -325,6 +335,9 @@ class TopK(_Ordering):
         size = inputs[0].shape[self.dim]
         return () if isinstance(size, int) else ((self.k, size),)
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
+
     def functional(self, *inputs: TensorType) -> Code | None:
         options = (
             Arg(self.dim, "dim", -1),
@@ -355,6 +368,9 @@ class Sort(_Ordering):
         x = inputs[0]
         wrap_dim(self, self.dim, x.rank)
         return x, TensorType("int", x.shape)
+
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         options = (

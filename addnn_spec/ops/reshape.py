@@ -8,6 +8,7 @@ from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, PositiveInt
+from addnn_spec.ops.reach import Reach, Reaches, one_place, repeated
 from addnn_spec.ops.shapes import AnySize, Listed, Sizes, product, show, wrap_dims
 from addnn_spec.sizes import Facts, Size, SizeError
 
@@ -20,7 +21,33 @@ class _View(Operator):
     reshapes = True
 
 
-class Flatten(_View):
+def _moved(order: tuple[int, ...]) -> Reaches:
+    """What is seen where the output's dimensions are the input's in this order."""
+    return tuple(Reach(order.index(dim)) for dim in range(len(order)))
+
+
+def _mirrored(dim: int, size: Size) -> Reach | None:
+    return Reach(dim, size - 1, size - 1, -1) if isinstance(size, int) else None
+
+
+class _Regrouped(_View):
+    """Elements in the same order, in other dimensions; those before and after stay."""
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        x, output = inputs[0], self.infer(*inputs)
+        assert isinstance(output, TensorType)
+        same = [a == b for a, b in zip(x.shape, output.shape, strict=False)]
+        before = same.index(False) if False in same else len(same)
+        shift = output.rank - x.rank
+        found: list[Reach | None] = [Reach(dim) if dim < before else None for dim in range(x.rank)]
+        for dim in reversed(range(before, x.rank)):
+            if dim + shift < before or x.shape[dim] != output.shape[dim + shift]:
+                break
+            found[dim] = Reach(dim + shift)
+        return tuple(found)
+
+
+class Flatten(_Regrouped):
     """The dimensions `start_dim` to `end_dim` as one. `[N, C, H, W]` → `[N, C·H·W]`."""
 
     start_dim: Dim = 1
@@ -53,7 +80,7 @@ class Flatten(_View):
         )
 
 
-class _Sized(_View):
+class _Sized(_Regrouped):
     """What takes sizes, of which one may be -1: what is left."""
 
     def _complete(self, sizes: tuple[Size, ...], total: Size, argument: str) -> tuple[Size, ...]:
@@ -186,8 +213,13 @@ class Permute(_View):
                 input=0,
                 note=f"this is {x}",
             )
-        dims = wrap_dims(self, self.dims, x.rank, "dims") if self.dims else ()
-        return x.with_shape(*(x.shape[dim] for dim in dims))
+        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+
+    def _order(self, x: TensorType) -> tuple[int, ...]:
+        return wrap_dims(self, self.dims, x.rank, "dims") if self.dims else ()
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _moved(self._order(inputs[0]))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "permute", tuple(map(Arg, self.dims)) or (Arg(()),))
@@ -210,11 +242,17 @@ class Transpose(_View):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
+        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+
+    def _order(self, x: TensorType) -> tuple[int, ...]:
         first = wrap_dim(self, self.dim0, x.rank, "dim0")
         second = wrap_dim(self, self.dim1, x.rank, "dim1")
-        shape = list(x.shape)
-        shape[first], shape[second] = shape[second], shape[first]
-        return x.with_shape(*shape)
+        order = list(range(x.rank))
+        order[first], order[second] = second, first
+        return tuple(order)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _moved(self._order(inputs[0]))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "transpose", (Arg(self.dim0), Arg(self.dim1)))
@@ -240,6 +278,9 @@ class Movedim(_View):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
+        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+
+    def _order(self, x: TensorType) -> tuple[int, ...]:
         source = wrap_dims(self, self.source, x.rank, "source")
         destination = wrap_dims(self, self.destination, x.rank, "destination")
         if len(source) != len(destination):
@@ -250,8 +291,10 @@ class Movedim(_View):
             )
         moved = dict(zip(destination, source, strict=True))
         others = (dim for dim in range(x.rank) if dim not in source)
-        order = [moved[place] if place in moved else next(others) for place in range(x.rank)]
-        return x.with_shape(*(x.shape[dim] for dim in order))
+        return tuple(moved[to] if to in moved else next(others) for to in range(x.rank))
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        return _moved(self._order(inputs[0]))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "movedim", (Arg(self.source), Arg(self.destination)))
@@ -285,8 +328,16 @@ class Squeeze(_View):
                     argument=None if self.dim is None else "dim",
                     help="name the dimensions to drop: Squeeze(1)" if self.dim is None else None,
                 )
-        kept = [size for dim, size in enumerate(x.shape) if dim not in dims or size != 1]
-        return x.with_shape(*kept)
+        return x.with_shape(*(x.shape[dim] for dim in self._kept(x)))
+
+    def _kept(self, x: TensorType) -> list[int]:
+        dims = wrap_dims(self, self.dim, x.rank)
+        return [dim for dim, size in enumerate(x.shape) if dim not in dims or size != 1]
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        kept = self._kept(inputs[0])
+        dims = range(inputs[0].rank)
+        return tuple(Reach(kept.index(dim)) if dim in kept else one_place(0) for dim in dims)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "squeeze", () if self.dim is None else (Arg(self.dim),))
@@ -312,6 +363,10 @@ class Unsqueeze(_View):
         x = inputs[0]
         dim = wrap_dim(self, self.dim, x.rank + 1)
         return x.with_shape(*x.shape[:dim], 1, *x.shape[dim:])
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        dim = self.dim % (inputs[0].rank + 1)
+        return tuple(Reach(other + (other >= dim)) for other in range(inputs[0].rank))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "unsqueeze", (Arg(self.dim),))
@@ -396,6 +451,12 @@ class Tile(Operator):
         times = (1,) * (rank - len(self.dims)) + self.dims
         return x.with_shape(*(size * n for size, n in zip(shape, times, strict=True)))
 
+    def reach(self, *inputs: TensorType) -> Reaches | None:
+        times = (1,) * (inputs[0].rank - len(self.dims)) + self.dims
+        if len(times) > inputs[0].rank:
+            return None
+        return tuple(Reach(dim) if n == 1 else None for dim, n in enumerate(times))
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "tile", (Arg(self.dims),))
 
@@ -425,6 +486,13 @@ class RepeatInterleave(Operator):
             return x.with_shape(x.numel * self.repeats)
         dim = wrap_dim(self, self.dim, x.rank)
         return x.with_shape(*x.shape[:dim], x.shape[dim] * self.repeats, *x.shape[dim + 1 :])
+
+    def reach(self, *inputs: TensorType) -> Reaches | None:
+        if self.dim is None:
+            return None
+        rank = inputs[0].rank
+        own = self.dim % rank
+        return tuple(repeated(own, self.repeats) if d == own else Reach(d) for d in range(rank))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "repeat_interleave", (Arg(self.repeats), Arg(self.dim, "dim", None)))
@@ -460,6 +528,12 @@ class Roll(Operator):
             )
         return x
 
+    def reach(self, *inputs: TensorType) -> Reaches:
+        """What comes back at the other end moves along no longer."""
+        rank = inputs[0].rank
+        moved = wrap_dims(self, self.dims, rank, "dims")
+        return tuple(None if dim in moved else Reach(dim) for dim in range(rank))
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "roll", (Arg(self.shifts), Arg(self.dims, None, None)))
 
@@ -484,6 +558,12 @@ class Flip(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         wrap_dims(self, self.dims, inputs[0].rank, "dims")
         return inputs[0]
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        x = inputs[0]
+        dims = wrap_dims(self, self.dims, x.rank, "dims")
+        rows = enumerate(x.shape)
+        return tuple(_mirrored(dim, size) if dim in dims else Reach(dim) for dim, size in rows)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "flip", tuple(map(Arg, self.dims)))

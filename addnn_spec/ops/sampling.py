@@ -104,6 +104,9 @@ class GumbelSoftmax(Operator):
     def support(self) -> tuple[Support, ...]:
         return (_GUMBEL,)
 
+    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (self.dim % inputs[0].rank,)
+
     def constructor(self, *inputs: TensorType) -> Call | None:
         return Call("GumbelSoftmax", self.arguments())
 

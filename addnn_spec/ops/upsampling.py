@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import floor
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from addnn_spec.ops.checks import (
 )
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import PositiveFloat, PositiveInt
+from addnn_spec.ops.reach import Reach, Reaches, areas, interpolated, nearest, repeated, window
 from addnn_spec.sizes import Size, SymbolicSize
 
 Target = PositiveInt | SymbolicSize
@@ -111,6 +113,40 @@ class _Resize(Operator):
             argument="scale_factor",
             help="scale by an integer, or give size",
         )
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        (x,) = inputs
+        found = self._sizes(x)
+        dims = range(2, x.rank)
+        return (Reach(0), Reach(1), *(self._seen(d, x.shape[d], found[d - 2]) for d in dims))
+
+    def _seen(self, dim: int, size: Size, to: Size) -> Reach | None:
+        """By torch's rules of where an element lies in the input."""
+        ratio = self._ratio(dim, size, to)
+        if ratio is None or self._option("antialias"):
+            return None
+        if self._mode == "area":
+            return areas(dim, ratio)
+        if self._mode.startswith("nearest"):
+            return nearest(dim, ratio, self._mode == "nearest-exact")
+        at = Fraction(0) if self._aligns else ratio / 2 - Fraction(1, 2)
+        return interpolated(dim, ratio, at, 4 if self._mode == "bicubic" else 2)
+
+    @property
+    def _aligns(self) -> bool:
+        return bool(self._option("align_corners"))
+
+    def _ratio(self, dim: int, size: Size, to: Size) -> Fraction | None:
+        """How far apart in the input are what neighbours of the output are made of."""
+        if isinstance(size, int) and isinstance(to, int) and self._aligns:
+            return Fraction(size - 1, to - 1) if to > 1 else Fraction(0)
+        factor = self._option("scale_factor")
+        if factor is not None and not self._aligns:
+            by = factor[dim - 2] if isinstance(factor, tuple) else factor
+            if by == int(by) or not self._option("recompute_scale_factor"):
+                return 1 / Fraction(by)
+        known = isinstance(size, int) and isinstance(to, int) and not self._aligns
+        return Fraction(size, to) if known else None  # type: ignore[arg-type]
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
         (x,) = inputs
@@ -216,6 +252,10 @@ class UpsamplingBilinear2d(_Upsampling2d):
     def _mode(self) -> str:
         return "bilinear"
 
+    @property
+    def _aligns(self) -> bool:
+        return True
+
     def functional(self, *inputs: TensorType) -> Code | None:
         how = (Arg("bilinear", "mode", "nearest"), Arg(True, "align_corners", None))
         return Call("F.interpolate", (Arg(In(0)), *self.arguments(), *how))
@@ -237,6 +277,11 @@ class PixelShuffle(Operator):
         r = self.upscale_factor
         check_divisible(self, "channels", channels, r * r, "upscale_factor")
         return x.with_shape(*batch, channels // (r * r), height * r, width * r)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        *others, height, width = range(inputs[0].rank)
+        rows, columns = (repeated(dim, self.upscale_factor) for dim in (height, width))
+        return (*map(Reach, others[:-1]), None, rows, columns)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.pixel_shuffle", (Arg(In(0)), *self.arguments()))
@@ -263,6 +308,12 @@ class PixelUnshuffle(Operator):
         check_divisible(self, "height", height, r, "downscale_factor")
         check_divisible(self, "width", width, r, "downscale_factor")
         return x.with_shape(*batch, channels * r * r, height // r, width // r)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        *others, height, width = range(inputs[0].rank)
+        r = self.downscale_factor
+        rows, columns = (window(dim, r, r, 0, 1) for dim in (height, width))
+        return (*map(Reach, others[:-1]), None, rows, columns)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.pixel_unshuffle", (Arg(In(0)), *self.arguments()))
@@ -330,6 +381,10 @@ class ZeroInsertion2d(Operator):
         n, channels, height, width = x.shape
         down, right = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
         return x.with_shape(n, channels, height * down, width * right)
+
+    def reach(self, *inputs: TensorType) -> Reaches:
+        down, right = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
+        return (Reach(0), Reach(1), repeated(2, down), repeated(3, right))
 
     @property
     def support(self) -> tuple[Support, ...]:

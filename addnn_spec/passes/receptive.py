@@ -1,96 +1,183 @@
 """The receptive field of each node: how much of the input one element of its output sees.
 
-With r the field's size, j the distance in the input between neighbouring outputs and p the place
-where the field of the first output begins, a window of kernel k, stride s, dilation d and padding a
-makes r + d(k − 1)j, s·j and p − a·j (Araujo, Norris and Sim, Computing Receptive Fields of
-Convolutional Neural Networks, 2019). Where branches meet, the widest counts.
+What a layer sees of its input is its operator's `reach`: with kernel k, stride s, dilation d and
+padding a, the places from `s·i − a` to `s·i − a + d(k − 1)`. Put into one another these make
+r + d(k − 1)j, s·j and p − a·j for the field's size, stride and start (Araujo, Norris and Sim,
+Computing Receptive Fields of Convolutional Neural Networks, 2019). Between what an upsampling makes
+the stride is a fraction, P/Q: what elements see differs, and is the same, P further, every Q
+elements. Where branches meet, all counts that any of them sees.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, gcd, lcm
+from typing import NamedTuple
 
 from addnn_spec.graph import Graph, Placeholder
-from addnn_spec.ops.base import Window
+from addnn_spec.ops.base import TensorType
+from addnn_spec.ops.reach import Reaches
 from addnn_spec.passes.unfold import FlatNode, unfold
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Receptive field per spatial dimension: size, stride and start, in elements of the input."""
+    """Receptive field per dimension of the input's map: size, stride and start, in its elements.
 
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+    The size is None where each element sees the whole of a dimension; its stride is 0 then. A
+    stride below 1 is that of what an upsampling made. The size is the most that an element sees.
+    """
+
+    size: tuple[int | None, ...]
+    stride: tuple[Fraction | int, ...]
     start: tuple[int, ...]
+
+
+_Ends = tuple[int, int] | None
+"""The first and the last place that an element sees; None where it sees none."""
+_MOST_ENDS = 4096
+
+
+class _Axis(NamedTuple):
+    """What is seen of a dimension of the input; `dim` is the node's own that moves along it.
+
+    Element `q·len(ends) + r` along it sees from `ends[r]`, each `q·step` further.
+    """
+
+    dim: int | None
+    step: int = 1
+    ends: tuple[_Ends, ...] = ((0, 0),)
+    whole: bool = False
+
+    def of(self, first: int, last: int) -> _Ends:
+        """What is seen through the elements from `first` to `last`."""
+        period = len(self.ends)
+        some = range(first, last + 1)
+        some_more = (*some[:period], *some[-period:])  # what is between sees what is between
+        found = [self._of(element) for element in some_more]
+        seen = [ends for ends in found if ends is not None]
+        return (min(low for low, _ in seen), max(high for _, high in seen)) if seen else None
+
+    def _of(self, element: int) -> _Ends:
+        turn, rest = divmod(element, len(self.ends))
+        ends = self.ends[rest]
+        return ends and (ends[0] + turn * self.step, ends[1] + turn * self.step)
+
+
+_Axes = tuple[_Axis, ...]
+_ALL = _Axis(None, 0, (None,), whole=True)
 
 
 def receptive_fields(graph: Graph) -> dict[str, Field]:
     """The receptive field of every node that has one, by path.
 
-    Nodes behind something that is no sliding window (a Linear, a global pool, a resize) have none.
-    Raises `TooManyNodesError` where the network has too many nodes to list.
+    Inputs of floats `[N, C, L]` and larger ones, of integers `[N, C, H, W]`, are maps. What sees
+    none has no field, nor has what sees no places that move along evenly with its own (a `Flatten`
+    of a map, `Roll`, a matrix product of two maps). Raises `TooManyNodesError` where the network
+    has too many nodes to list.
     """
-    found: dict[int, Field] = {}
+    found: dict[int, _Axes] = {}
     named: dict[str, Field] = {}
-    fixed: set[int] = set()
+    blind: set[int] = set()
     for item in unfold(graph).nodes:
-        sees = [v for v in item.inputs if v is not None and v.source not in fixed]
-        if not sees and not isinstance(item.node.op, Placeholder):
-            fixed.add(item.index)  # a parameter, or what is made of parameters alone
-            continue
-        field = _field(item, [found.get(value.source) for value in sees])
-        if field is not None:
-            found[item.index] = field
-            named[item.path] = field
+        if isinstance(item.node.op, Placeholder):
+            axes = _of_map(item.node.outputs[0])
+            sees = axes is not None
+        else:
+            sees = any(v is not None and v.source not in blind for v in item.inputs)
+            axes = _of_node(item, found, blind) if sees else None
+        if not sees:
+            blind.add(item.index)  # a parameter, labels, or what is made of these alone
+        elif axes is not None:
+            found[item.index] = axes
+            named[item.path] = _field(axes)
     return named
 
 
-def _field(item: FlatNode, fields: list[Field | None]) -> Field | None:
-    """The field of a node whose inputs, as far as they depend on the network's, have `fields`."""
-    node = item.node
-    if isinstance(node.op, Placeholder):
-        rank = node.outputs[0].rank - 2
-        if rank < 1 or node.outputs[0].dtype != "float":
-            return None
-        return Field((1,) * rank, (1,) * rank, (0,) * rank)
-    known = [field for field in fields if field is not None]
-    applied = node.applied
-    if applied is None or len(known) < len(fields):
-        return None
-    widest = _widest(known)
-    window = applied.window()
-    if window is not None:
-        return _through(widest, window)
-    first = next(type for type in node.types if type is not None)
-    same_space = all(
-        output.shape[2:] == first.shape[2:] and output.rank == first.rank for output in node.outputs
+def _of_map(type: TensorType) -> _Axes | None:
+    least = 3 if type.dtype == "float" else 4
+    return tuple(map(_Axis, range(2, type.rank))) if type.rank >= least else None
+
+
+def _field(axes: _Axes) -> Field:
+    seen = [[ends for ends in one.ends if ends is not None] for one in axes]
+    return Field(
+        tuple(
+            None if one.whole else max((high - low + 1 for low, high in ends), default=0)
+            for one, ends in zip(axes, seen, strict=True)
+        ),
+        tuple(Fraction(one.step, len(one.ends)) for one in axes),
+        tuple(ends[0][0] if ends else 0 for ends in seen),
     )
-    return widest if same_space and applied.macs() == 0 else None
 
 
-def _widest(fields: list[Field]) -> Field:
-    first = fields[0]
-    for other in fields[1:]:
-        if len(other.size) == len(first.size):
-            ends = [
-                max(a + b, c + d)
-                for a, b, c, d in zip(first.start, first.size, other.start, other.size, strict=True)
-            ]
-            start = tuple(min(a, b) for a, b in zip(first.start, other.start, strict=True))
-            size = tuple(end - begin for end, begin in zip(ends, start, strict=True))
-            first = Field(size, first.stride, start)
+def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes | None:
+    """What a node sees, by all its inputs that see something; None where that is not known."""
+    applied = item.node.applied
+    if applied is None:
+        return None
+    seen: list[_Axes] = []
+    for index, value in enumerate(item.inputs):
+        if value is None or value.source in blind:
+            continue
+        axes = found.get(value.source)
+        if axes is None:
+            return None
+        if any(one.dim is not None for one in axes):
+            axes = _through(axes, applied.reach(index, item.node.outputs))
+        if axes is None:
+            return None
+        seen.append(axes)
+    return _widest(seen)
+
+
+def _through(axes: _Axes, reaches: Reaches | None) -> _Axes | None:
+    """What is seen of the input by a layer that sees this of what sees `axes`."""
+    passed = [one if one.dim is None else _along(one, reaches) for one in axes]
+    known = tuple(one for one in passed if one is not None)
+    return known if len(known) == len(axes) else None
+
+
+def _along(axis: _Axis, reaches: Reaches | None) -> _Axis | None:
+    reach = None if reaches is None or axis.dim is None else reaches[axis.dim]
+    if reach is None:
+        return None
+    if reach.whole:
+        return _ALL
+    stride = Fraction(reach.stride)
+    turns = len(axis.ends) // gcd(len(axis.ends), stride.numerator)
+    period = stride.denominator * turns
+    if period > _MOST_ENDS:
+        return None
+    ends = tuple(
+        axis.of(ceil(reach.low + i * stride), floor(reach.high + i * stride)) for i in range(period)
+    )
+    return _Axis(reach.to, axis.step * stride.numerator * turns // len(axis.ends), ends)
+
+
+def _widest(seen: list[_Axes]) -> _Axes | None:
+    first = seen[0]
+    for other in seen[1:]:
+        if len(other) != len(first):
+            continue  # of another kind of map
+        joined = [_joined(a, b) for a, b in zip(first, other, strict=True)]
+        known = tuple(one for one in joined if one is not None)
+        if len(known) < len(joined):
+            return None
+        first = known
     return first
 
 
-def _through(field: Field, window: Window) -> Field | None:
-    kernel, stride, padding, dilation = window
-    if len(kernel) != len(field.size):
+def _joined(a: _Axis, b: _Axis) -> _Axis | None:
+    if a.whole or b.whole:
+        return _ALL
+    period = lcm(len(a.ends), len(b.ends))
+    steps = [one.step * (period // len(one.ends)) for one in (a, b)]
+    if a.dim != b.dim or steps[0] != steps[1] or period > _MOST_ENDS:
         return None
-    return Field(
-        tuple(
-            r + d * (k - 1) * j
-            for r, j, k, d in zip(field.size, field.stride, kernel, dilation, strict=True)
-        ),
-        tuple(j * s for j, s in zip(field.stride, stride, strict=True)),
-        tuple(p - a * j for p, a, j in zip(field.start, padding, field.stride, strict=True)),
-    )
+    return _Axis(a.dim, steps[0], tuple(_both(a.of(i, i), b.of(i, i)) for i in range(period)))
+
+
+def _both(a: _Ends, b: _Ends) -> _Ends:
+    return (a and b and (min(a[0], b[0]), max(a[1], b[1]))) or a or b

@@ -25,7 +25,8 @@ def test_rules_are_asked_through_applied() -> None:
     assert {name for name in RULES - ELABORATION if not hasattr(Applied, name)} == {
         "weights",
         "buffers",
-    }, "both are in `tensors`"
+        "mixed",
+    }, "the first two are in `tensors`, the last in `reach`"
     asked = []
     for path in PACKAGE.rglob("*.py"):
         folder = path.relative_to(PACKAGE).parts[0]

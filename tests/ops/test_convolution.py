@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from addnn_spec.ops.base import OperatorError, TensorType, Window
+from addnn_spec.ops.base import OperatorError, TensorType
 from addnn_spec.ops.convolution import (
     Conv1d,
     Conv2d,
@@ -16,6 +16,7 @@ from addnn_spec.ops.convolution import (
     Conv3d,
     ConvTranspose2d,
 )
+from addnn_spec.ops.reach import Reach
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.sizes.symbolic import Symbol
 from tests.ops.harness import build, float64, outputs_of, run
@@ -67,12 +68,14 @@ def test_same_padding_is_tensorflows(size: int, kernel: int, stride: int, dilati
         dilation,
     )
     torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
-    assert layer.window(x_type).padding == (before, before)
+    reach = layer.reach(x_type)[2]
+    assert reach is not None
+    assert reach.low == -before
 
 
-def test_window() -> None:
+def test_reach() -> None:
     layer = Conv2d(out_channels=3, kernel_size=(3, 4), padding="same", dilation=(2, 1))
-    assert layer.window(MAP) == Window((3, 4), (1, 1), (2, 1), (2, 1))
+    assert layer.reach(MAP)[2:] == (Reach(2, -2, 2), Reach(3, -1, 2))
 
 
 def test_symbolic_size_has_no_smallest() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
 from torch import nn
 
 from addnn_spec.network import load
 from addnn_spec.passes.receptive import Field, receptive_fields
-from tests.support import graph_of
+from tests.support import graph_of, in_network
 
 
 @pytest.mark.parametrize(
@@ -44,16 +46,41 @@ def test_is_where_gradients_come_from() -> None:
             assert int(seen.max()) - int(seen.min()) + 1 == field.size[axis]
 
 
-def test_there_is_none_behind_a_global_pool_or_beside_it() -> None:
+def test_behind_a_global_pool_and_beside_it_it_is_the_whole_map() -> None:
     fields = receptive_fields(
         graph_of("""network Net {
           input x: float[1, 4, 8, 8]
           gate = x -> AdaptiveAvgPool2d(1) -> Sigmoid
           output y = (x -> inner: Conv2d(4, 3, padding = 1)) * gate
-          output z = x -> Flatten -> Linear(3)
+          output z = x -> flat: Flatten -> fc: Linear(3)
+          output t = gate -> Flatten -> head: Linear(3)
         }""")
     )
-    assert set(fields) == {"x", "inner"}
+    whole = Field((None, None), (0, 0), (0, 0))
+    assert fields["inner"] == Field((3, 3), (1, 1), (-1, -1))
+    assert fields["mul"] == fields["sigmoid"] == fields["head"] == whole
+    assert "flat" not in fields  # its places are no map's
+    assert "fc" not in fields
+
+
+def test_what_is_upsampled_has_a_stride_below_1() -> None:
+    # by hand: element i of the upsampling is floor(i/2); 3 of them are of 2 places
+    graph = graph_of(
+        in_network("output y = x -> Upsample(scale_factor = 2) -> Conv1d(1, 3)", "float[N, 1, L]")
+    )
+    up, conv = list(receptive_fields(graph).values())[1:]
+    assert up == Field((1,), (Fraction(1, 2),), (0,))
+    assert conv == Field((2,), (Fraction(1, 2),), (0,))
+
+
+def test_labels_and_masks_are_no_maps() -> None:
+    text = """network Net {
+      input x: float[N, 4, 8, 8]
+      input mask: bool[N, 1, 1]
+      output y = x -> c: Conv2d(4, 3) -> Cast("float")
+    }"""
+    fields = receptive_fields(graph_of(text))
+    assert fields["cast"] == fields["c"] == Field((3, 3), (1, 1), (0, 0))
 
 
 def test_parameters_see_nothing() -> None:

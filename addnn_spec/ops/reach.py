@@ -1,0 +1,81 @@
+"""What an element of an output sees of its input, dimension by dimension: for receptive fields."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Reach(NamedTuple):
+    """What is seen of an input's dimension by output element i along the output's dimension `to`.
+
+    The places from `low + i · stride` to `high + i · stride` that are whole numbers; all places
+    where `whole`. Without `to` it is the same for every element.
+    """
+
+    to: int | None = None
+    low: Fraction | int = 0
+    high: Fraction | int = 0
+    stride: Fraction | int = 1
+    whole: bool = False
+
+
+Reaches = tuple[Reach | None, ...]
+"""For each dimension of the input; None where what is seen does not move along evenly."""
+
+WHOLE = Reach(whole=True)
+
+
+def one_place(at: int) -> Reach:
+    """One place, for all elements."""
+    return Reach(None, at, at, 0)
+
+
+def window(to: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
+    """A sliding window, with what is padded before."""
+    return Reach(to, -before, dilation * (kernel - 1) - before, stride)
+
+
+def transposed(to: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
+    """The inverse: element i is of the m whose window, `m·stride − before …`, holds i."""
+    low, high = before - dilation * (kernel - 1), before
+    return Reach(to, Fraction(low, stride), Fraction(high, stride), Fraction(1, stride))
+
+
+def repeated(to: int, times: int) -> Reach:
+    """Each place `times` times in a row."""
+    return Reach(to, Fraction(1 - times, times), 0, Fraction(1, times))
+
+
+def areas(to: int, ratio: Fraction) -> Reach:
+    """From `floor(i·ratio)` to `ceil((i + 1)·ratio) − 1`: `ratio` is the input's over the output's
+    size."""
+    unit = Fraction(1, ratio.denominator)
+    return Reach(to, unit - 1, ratio - unit, ratio)
+
+
+def nearest(to: int, ratio: Fraction, middle: bool) -> Reach:
+    """`floor(i·ratio)`, or, of the element's middle, `floor((i + 1/2)·ratio)`."""
+    at = ratio / 2 if middle else Fraction(0)
+    return Reach(to, at + Fraction(1, (1 + middle) * ratio.denominator) - 1, at, ratio)
+
+
+def interpolated(to: int, ratio: Fraction, at: Fraction, taps: int) -> Reach:
+    """`taps` places around `at + i·ratio`, and that place alone where it is one."""
+    unit = Fraction(1, (at + ratio).denominator * at.denominator * ratio.denominator)
+    spread = Fraction(taps, 2) - unit
+    return Reach(to, at - spread, at + spread, ratio)
+
+
+__all__ = [
+    "WHOLE",
+    "Reach",
+    "Reaches",
+    "areas",
+    "interpolated",
+    "nearest",
+    "one_place",
+    "repeated",
+    "transposed",
+    "window",
+]
