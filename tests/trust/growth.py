@@ -77,6 +77,12 @@ GROWING: dict[str, Callable[[int], str]] = {
     "braces": lambda n: net(
         "y = x\n" + _lines(n, "y = y -> s{i}: {{ Conv2d(3, 1) -> ReLU }}\n") + "output y"
     ),
+    "a sum of a list": lambda n: net(f"output y = sum([x] * {n})"),
+    "tensors that are made": lambda n: net(
+        "y = x\n" + _lines(n, "y = y + Zeros([3, 8, 8])\n") + "output y", "[1, 3, 8, 8]"
+    ),
+    "whole numbers that are made": lambda n: "network Net {\n"
+        + _lines(n, "output y{i} = Arange({j}) -> Abs\n") + "}\n",
     "turns": lambda n: net(f"output y = x -> r: repeat {n} {{ Conv2d(3, 1) -> ReLU }}"),
     "turns of a for": lambda n: net(
         f"output y = x -> r: for i in 0..{n} {{ Conv2d(i + 1, 1) -> ReLU }}"

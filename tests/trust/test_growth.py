@@ -57,6 +57,11 @@ def test_so_do_mistakes(name: str, tmp_path: Path) -> None:
     assert growth(WRONG[name], 8, ["check"], tmp_path) < MOST
 
 
+@pytest.mark.parametrize("name", ["a chain", "labels", "a sum of a list", "tensors that are made"])
+def test_compiling_takes_time_in_proportion(name: str, tmp_path: Path) -> None:
+    assert growth(GROWING[name], 40, ["compile"], tmp_path) < MOST
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 @pytest.mark.parametrize("name", GROWING)

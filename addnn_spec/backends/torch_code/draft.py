@@ -8,7 +8,7 @@ so that drafts of one block can be compared.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -196,6 +196,8 @@ class _Drafter:
         self._trees: dict[Ref, Tree] = {}
         self._chosen: set[int] = set()
         """Values of an element type that the text has chosen, and what is made of them."""
+        self._made: defaultdict[DType | None, list[tuple[Value, bool]]] = defaultdict(list)
+        """The other values of steps by element type, and all (None); if training alone has them."""
         self._reads = Counter(ref for node in graph.nodes() for ref in node.inputs if ref)
         self._reads.update(ref for output in graph.outputs for ref in output.refs)
 
@@ -387,6 +389,10 @@ class _Drafter:
             tree.index for tree in read if isinstance(tree, Value)
         ):
             self._chosen.update(outputs)
+        else:
+            for value, own in reversed(list(zip(outputs, node.outputs, strict=True))):
+                for kind in (None, own.dtype):
+                    self._made[kind].append((Value(value), node.training))
         if pattern is None and len(outputs) > 1:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
@@ -427,29 +433,31 @@ class _Drafter:
 
     def _placed(self, code: Tree, node: Node, *, creates: bool) -> Tree:
         """The code with the element type and the device of a tensor that is in scope."""
-        places = dict(self._in_scope(node))
-        floats = [tree for tree, dtype in places.items() if dtype == "float"]
-        if any(isinstance(part, FloatType) for part in walk(code)):
-            like = floats[0] if floats else self._like()
+        typed = any(isinstance(part, FloatType) for part in walk(code))
+        if not (typed or creates):
+            return code
+        near = self._nearest(node, "float")
+        if typed:
+            like = near or self._like()
             code = rewrite(
                 code, lambda t: Attribute(like, "dtype") if isinstance(t, FloatType) else None
             )
         if creates:
             assert isinstance(code, Call)
-            near = (floats or [*places] or [self._like()])[0]
+            near = near or self._nearest(node) or self._like()
             code = Call(code.fn, (*code.args, Arg(Attribute(near, "device"), "device")))
         return code
 
-    def _in_scope(self, node: Node) -> Iterator[tuple[Value, DType]]:
-        """The tensors that are there for a node, the nearest first, with their element types."""
+    def _nearest(self, node: Node, dtype: DType | None = None) -> Tree | None:
+        """A tensor that is there for a node, of an element type or of any: an input, or the last
+        one that was made. Finding it takes no longer the more there are."""
         for value, (_, own) in enumerate(self._draft.inputs):
-            if own:
-                yield Value(value), own.dtype
-        for step in reversed(self._draft.steps):
-            if node.training or not step.training:  # what evaluation computes is always there
-                for value, own in zip(step.outputs, step.types, strict=True):
-                    if value not in self._chosen:
-                        yield Value(value), own.dtype
+            if own and dtype in (None, own.dtype):
+                return Value(value)
+        for made, training in reversed(self._made[dtype]):
+            if node.training or not training:  # what evaluation computes is always there
+                return made
+        return None
 
     def _like(self) -> Tree:
         """An empty tensor of the class, which is moved and converted with its network."""
