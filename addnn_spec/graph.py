@@ -22,9 +22,27 @@ from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.init import Init
 from addnn_spec.sizes import Fact, Facts
 from addnn_spec.source import Span
+from addnn_spec.values import Definition
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
+
+
+Written = tuple[tuple[str, Span], ...]
+"""Where the text gives each argument of a layer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenOut:
+    """A use of a block whose nodes stand in the graph around it: `_: Block`."""
+
+    definition: Definition
+    written: Written
+    span: Span
+    outer: WrittenOut | None
+    """The use that this one is written out in."""
+    inputs: dict[str, Ref] = field(default_factory=dict)
+    """The block's inputs in the graph around it, those that are one tensor; filled at its end."""
 
 
 class Ref(NamedTuple):
@@ -104,6 +122,9 @@ class Node:
     """What the module ports of the called graph are bound to, in order."""
     layers: tuple[tuple[str, Graph], ...] = ()
     """The graphs of the operator's layer arguments (`Scan`'s cell), by argument name."""
+    written: Written = ()
+    within: WrittenOut | None = None
+    """The use of a block that it was written out of: its text is that block's."""
     value_names: tuple[str, ...] = ()
     """What the text first calls each output (`main = x -> …`), "" where it does not; for code."""
     types: tuple[TensorType | None, ...] = ()
@@ -148,6 +169,7 @@ class ModuleDecl:
     inputs: tuple[TensorType | None, ...]
     span: Span
     layers: tuple[tuple[str, Graph], ...] = ()
+    written: Written = ()
 
     @property
     def applied(self) -> Applied | None:
@@ -198,10 +220,12 @@ class Graph:
     span: Span
     arguments: tuple[tuple[str, Any], ...] = ()
     """The block's parameters with their values (of `addnn_spec/values.py`), in order."""
+    definition: Definition | None = None
+    """The block or network; None for a brace."""
     lets: tuple[tuple[str, Any], ...] = ()
     """What the block's body calls its values: names for what a backend makes a parameter of."""
     given: frozenset[str] = frozenset()
-    """The parameters that the first use gave; the others have their defaults. For drawings."""
+    """The parameters that the first use gave; the others have their defaults."""
     input_names: tuple[str, ...] = ()
     """A name for each placeholder, in the order of `inputs`."""
     inputs: tuple[int, ...] = ()

@@ -25,7 +25,7 @@ from addnn_spec.elaborate.base import (
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.operators import Operators
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.graph import OWN, Graph, Output
+from addnn_spec.graph import OWN, Graph, Output, Written
 from addnn_spec.ops.base import TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -88,7 +88,7 @@ class Blocks(Operators):
         assert site.frame.builder is not None
         name = site.frame.builder.name_of_next(site.naming, site.module)
         built = self._build_block(layer, target, inputs, name, site.span)
-        return self.call_graph(built, list(inputs.values()), site)
+        return self.call_graph(built, list(inputs.values()), site, layer.spans)
 
     def _check_depth(self, target: Definition, span: Span) -> None:
         if len(self.ctx.uses) >= self.ctx.limits.calls:
@@ -204,6 +204,7 @@ class Blocks(Operators):
             value = self.run_definition(target, given, frame)
         built = self.finish(builder, value, arguments)
         if built.graph is not None:
+            built.graph.definition = target
             built.graph.given = frozenset(params)
             built.graph.lets = frame.env.values("let")
         return built
@@ -279,7 +280,9 @@ class Blocks(Operators):
             graph, structure(value), builder.kept_captures(graph), tuple(builder.ported), single
         )
 
-    def call_graph(self, built: Built, inputs: list[Value], site: Site) -> Value:
+    def call_graph(
+        self, built: Built, inputs: list[Value], site: Site, written: Written = ()
+    ) -> Value:
         """Add the node that calls a graph."""
         if built.graph is None or built.shape is None:
             raise Failed
@@ -294,7 +297,14 @@ class Blocks(Operators):
             self.remember(site.module, FirstUse(built.graph, types, (), site.span))
         bound = tuple(builder.module_ref(m) for m in built.ported)
         made = builder.add(
-            built.graph, tensors, outputs, site.span, site.naming, module=ref, bound_modules=bound
+            built.graph,
+            tensors,
+            outputs,
+            site.span,
+            site.naming,
+            module=ref,
+            bound_modules=bound,
+            written=written,
         )
         return rebuild(built.shape, made)
 
@@ -308,8 +318,10 @@ class Blocks(Operators):
     ) -> Value:
         """`_: Block`: the block's nodes become nodes of the graph around it."""
         params = {n: v for n, v in layer.given if n not in self._inputs(layer)}
-        inner = Frame(frame.builder, Env(target.env))
-        with self.ctx.use("", span):
+        builder = frame.builder
+        assert builder is not None
+        inner = Frame(builder, Env(target.env))
+        with self.ctx.use("", span), builder.writing_out(target, layer.spans, inputs, span):
             self.bind_params(layer, target, params, inner, span)
             value = self.run_definition(target, inputs, inner)
         if isinstance(value, Poison):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, ClassVar
@@ -27,11 +28,14 @@ from addnn_spec.graph import (
     Placeholder,
     Ref,
     WeightOf,
+    Written,
+    WrittenOut,
     run_name,
 )
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.source import Span
+from addnn_spec.values import Definition
 
 _serials = count()
 
@@ -114,6 +118,8 @@ class Entry:
     module: ModuleRef | None = None
     bound_modules: tuple[ModuleRef, ...] = ()
     layers: tuple[tuple[str, Graph], ...] = ()
+    written: Written = ()
+    within: WrittenOut | None = None
     times: int = 1
     placed: bool = False
     labelled: bool = False
@@ -143,6 +149,9 @@ class Builder:
     captured: list[Tensor] = field(default_factory=list)
     around: dict[Ref, Tensor] = field(default_factory=dict)
     """What a placeholder stands for in the graph around, at the first use of this one."""
+    within: WrittenOut | None = None
+    """The use of a block that is being written out."""
+    written_out: list[tuple[WrittenOut, dict[str, Tensor]]] = field(default_factory=list)
     modules: list[ModuleValue] = field(default_factory=list)
     ports: dict[int, str] = field(default_factory=dict)
     ported: list[ModuleValue] = field(default_factory=list)
@@ -170,12 +179,14 @@ class Builder:
         module: ModuleRef | None = None,
         bound_modules: tuple[ModuleRef, ...] = (),
         layers: tuple[tuple[str, Graph], ...] = (),
+        written: Written = (),
     ) -> tuple[Tensor, ...]:
         """Append a node; its inputs may belong to graphs around this one, and are captured then."""
         refs = tuple(None if tensor is None else self.use(tensor) for tensor in inputs)
         entry = Entry(naming.label, naming.base, op, refs, outputs, span, module, bound_modules)
         entry.layers = layers
         entry.types = self.ctx.types(inputs)
+        entry.written, entry.within = written, self.within
         entry.labelled = naming.label is not None
         if naming.placed and self.numbered:
             entry.placed = True
@@ -185,6 +196,20 @@ class Builder:
         if entry.name is None:
             self.unnamed[entry.base] += 1
         return self._append(entry)
+
+    @contextmanager
+    def writing_out(
+        self, definition: Definition, written: Written, inputs: Mapping[str, Any], span: Span
+    ) -> Iterator[None]:
+        """Note that the nodes that follow are a block's, written out here."""
+        outer = self.within
+        self.within = WrittenOut(definition, written, span, outer)
+        tensors = {n: t for n, t in inputs.items() if isinstance(t, Tensor) and t.builder is self}
+        self.written_out.append((self.within, tensors))
+        try:
+            yield
+        finally:
+            self.within = outer
 
     def _append(self, entry: Entry) -> tuple[Tensor, ...]:
         check_ranks(entry.outputs, self.ctx, entry.span)
@@ -353,6 +378,8 @@ class Builder:
                 module=entry.module,
                 bound_modules=entry.bound_modules,
                 layers=entry.layers,
+                written=entry.written,
+                within=entry.within,
                 value_names=called if any(called) else (),
                 types=entry.types,
             )
@@ -377,11 +404,15 @@ class Builder:
             for output in outputs
         )
         graph.modules = tuple(
-            ModuleDecl(m.name, m.first.op, m.first.inputs, m.span, m.first.layers)
+            ModuleDecl(m.name, m.first.op, m.first.inputs, m.span, m.first.layers, m.layer.spans)
             for m in self.modules
             if m.first is not None
         )
         graph.module_ports = tuple(self.ports.values())
+        for use, tensors in self.written_out:
+            for name, tensor in tensors.items():
+                if tensor.ref.node in renumber:
+                    use.inputs[name] = Ref(renumber[tensor.ref.node], tensor.ref.port)
 
     def _count_instances(self, needed: set[int]) -> int:
         """How many nodes run in all; refused by arithmetic before anything is named or listed."""

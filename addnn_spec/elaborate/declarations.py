@@ -133,7 +133,10 @@ class Declarations(Chains):
         frame: Frame,
     ) -> None:
         assert frame.builder is not None
-        tensor = frame.builder.add(op, (), (type,), statement.span, Naming(name, name))[0]
+        sizes = ((str(i), dim.value.span) for i, dim in enumerate(statement.shape.dims))
+        tensor = frame.builder.add(
+            op, (), (type,), statement.span, Naming(name, name), written=tuple(sizes)
+        )[0]
         given = statement.target
         if given is not None:
             frame.env.bind(given.name, tensor, given.span, "tensor")

@@ -183,7 +183,15 @@ class Higher(Statements):
             self.remember(site.module, FirstUse(op, types, layers, span))
         bound = tuple(builder.module_ref(m) for m in built.ported)
         made = builder.add(
-            op, tensors, outputs, span, site.naming, module=ref, bound_modules=bound, layers=layers
+            op,
+            tensors,
+            outputs,
+            span,
+            site.naming,
+            module=ref,
+            bound_modules=bound,
+            layers=layers,
+            written=layer.spans,
         )
         return made[0] if len(made) == 1 else made
 

@@ -47,7 +47,7 @@ class Operators(Arguments):
         naming = site.naming
         if naming.label == OWN and not any(Applied(op, types).tensors()):
             naming = replace(naming, label=None)  # nothing to be named
-        tensors = builder.add(op, inputs, outputs, span, naming, module=ref)
+        tensors = builder.add(op, inputs, outputs, span, naming, module=ref, written=layer.spans)
         return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
 
     def _with_facts(self, value: Any) -> Any:

@@ -42,7 +42,7 @@ def test_the_class_of_the_page_on_emission() -> None:
     page = (Path(__file__).parents[2] / "docs" / "emission.md").read_text(encoding="utf-8")
     forward = re.search(r"^    def forward\(.*?(?=^```$)", page, re.DOTALL | re.MULTILINE)
     assert forward is not None
-    assert forward[0] in _output("compile", "ResNet50")
+    assert forward[0] in _output("compile", "ResNet18")
 
 
 def test_the_wrong_size_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,18 +47,18 @@ class ScaledDotProductAttention(nn.Module):
 
 
 class Pooler(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(768, 768)
+        self.dense = nn.Linear(in_features, in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(self.dense(x[:, 0]))  # [N, 768]
 
 
 class Intermediate(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(768, 3072)
+        self.dense = nn.Linear(in_features, 4 * in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.gelu(self.dense(x))  # [N, T, 3072]
@@ -67,11 +67,11 @@ class Intermediate(nn.Module):
 class Output(nn.Module):
     """Added to what was before, and normalised."""
 
-    def __init__(self, in_features: int) -> None:
+    def __init__(self, in_features: int, skip_features: int, dropout: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(in_features, 768)
-        self.dropout = nn.Dropout(p=0.1)
-        self.LayerNorm = nn.LayerNorm(768, eps=1e-12)
+        self.dense = nn.Linear(in_features, skip_features)
+        self.dropout = nn.Dropout(p=dropout)
+        self.LayerNorm = nn.LayerNorm(skip_features, eps=1e-12)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.dropout(self.dense(x))  # [N, T, 768]
@@ -80,26 +80,29 @@ class Output(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.query = nn.Linear(768, 768)
-        self.key = nn.Linear(768, 768)
-        self.value = nn.Linear(768, 768)
-        self.attention = ScaledDotProductAttention(dropout_p=0.1)
+        d = in_features // heads
+        self.heads = heads
+        self.d = d
+        self.query = nn.Linear(in_features, in_features)
+        self.key = nn.Linear(in_features, in_features)
+        self.value = nn.Linear(in_features, in_features)
+        self.attention = ScaledDotProductAttention(dropout_p=dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q = torch.unflatten(self.query(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
-        k = torch.unflatten(self.key(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
-        v = torch.unflatten(self.value(x), -1, (12, 64)).transpose(1, 2)  # [N, 12, T, 64]
+        q = torch.unflatten(self.query(x), -1, (self.heads, self.d)).transpose(1, 2)
+        k = torch.unflatten(self.key(x), -1, (self.heads, self.d)).transpose(1, 2)  # [N, 12, T, 64]
+        v = torch.unflatten(self.value(x), -1, (self.heads, self.d)).transpose(1, 2)
         y: Tensor = self.attention(q, k, v, mask).transpose(1, 2).flatten(2)  # [N, T, 768]
         return y
 
 
 class Attention(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.self = SelfAttention()
-        self.output = Output(768)
+        self.self = SelfAttention(in_features, heads, dropout)
+        self.output = Output(in_features, in_features, dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         attended = self.self(x, mask)  # [N, T, 768]
@@ -108,11 +111,11 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.attention = Attention()
-        self.intermediate = Intermediate()
-        self.output = Output(3072)
+        self.attention = Attention(in_features, heads, dropout)
+        self.intermediate = Intermediate(in_features)
+        self.output = Output(4 * in_features, in_features, dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.attention(x, mask)  # [N, T, 768]
@@ -122,9 +125,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer() for _ in range(12))
+        self.layer = nn.ModuleList(Layer(in_features, 12, 0.1) for _ in range(12))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         for layer in self.layer:
@@ -161,8 +164,8 @@ class BERT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embeddings = Embeddings()
-        self.encoder = Encoder()
-        self.pooler = Pooler()
+        self.encoder = Encoder(768)
+        self.pooler = Pooler(768)
 
     def forward(self, tokens: Tensor, segments: Tensor, attention_mask: Tensor) -> BERTOutput:
         if tokens.shape[1] > 512:

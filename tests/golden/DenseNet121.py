@@ -31,12 +31,12 @@ class Transition(nn.Module):
 class DenseLayer(nn.Module):
     """Every layer adds `growth` channels to all that went before."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, 128, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(128)
-        self.conv2 = nn.Conv2d(128, 32, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 4 * growth, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(4 * growth)
+        self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         new = self.conv1(F.relu(self.norm1(x), inplace=True))  # [N, 128, H, W]
@@ -58,7 +58,7 @@ class DenseNet121(nn.Module):
                         "denseblock1",
                         nn.Sequential(
                             OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels))
+                                (f"denselayer{i}", DenseLayer(in_channels, 32))
                                 for i, in_channels in enumerate(range(64, 256, 32), 1)
                             ),
                         ),
@@ -68,7 +68,7 @@ class DenseNet121(nn.Module):
                         "denseblock2",
                         nn.Sequential(
                             OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels))
+                                (f"denselayer{i}", DenseLayer(in_channels, 32))
                                 for i, in_channels in enumerate(range(128, 512, 32), 1)
                             ),
                         ),
@@ -78,7 +78,7 @@ class DenseNet121(nn.Module):
                         "denseblock3",
                         nn.Sequential(
                             OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels))
+                                (f"denselayer{i}", DenseLayer(in_channels, 32))
                                 for i, in_channels in enumerate(range(256, 1024, 32), 1)
                             ),
                         ),
@@ -88,7 +88,7 @@ class DenseNet121(nn.Module):
                         "denseblock4",
                         nn.Sequential(
                             OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels))
+                                (f"denselayer{i}", DenseLayer(in_channels, 32))
                                 for i, in_channels in enumerate(range(512, 1024, 32), 1)
                             ),
                         ),

@@ -29,6 +29,14 @@ class StochasticDepth(nn.Module):
         return x * kept / (1.0 - self.p) if self.p < 1.0 else x * kept
 
 
+def rounded(v: int, by: int = 8) -> int:
+    return max(by, int(v + by / 2) // by * by)
+
+
+def divisible(v: int, by: int = 8) -> int:
+    return rounded(v, by) + (by if rounded(v, by) < 0.9 * v else 0)
+
+
 class SqueezeExcitation(nn.Module):
     def __init__(self, in_channels: int, squeeze: int) -> None:
         super().__init__()
@@ -46,7 +54,7 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         width: int,
-        kernel: int = 1,
+        kernel: int = 3,
         stride: int = 1,
         groups: int = 1,
         with_silu: bool = False,
@@ -70,27 +78,23 @@ class ConvNormAct(nn.Sequential):
 
 class MBConv(nn.Module):
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        kernel: int,
-        drop: float,
-        inner: int,
-        stride: int = 1,
-        stochastic_depth: bool = False,
-        with_conv_norm_act: bool = False,
+        self, in_channels: int, width: int, kernel: int, stride: int, expand: int, drop: float
     ) -> None:
         super().__init__()
+        inner = divisible(in_channels * expand)
+        squeeze = max(1, in_channels // 4)
         block: list[nn.Module] = []
-        if with_conv_norm_act:
-            block.append(ConvNormAct(in_channels, 6 * in_channels, with_silu=True))
+        if inner != in_channels:
+            block.append(ConvNormAct(in_channels, inner, kernel=1, with_silu=True))
         block += [
             ConvNormAct(inner, inner, kernel=kernel, stride=stride, groups=inner, with_silu=True),
-            SqueezeExcitation(inner, in_channels // 4),
-            ConvNormAct(inner, width),
+            SqueezeExcitation(inner, squeeze),
+            ConvNormAct(inner, width, kernel=1),
         ]
         self.block = nn.Sequential(*block)
-        self.stochastic_depth = StochasticDepth(drop, "row") if stochastic_depth else None
+        self.stochastic_depth: nn.Module | None = None
+        if stride == 1 and in_channels == width:
+            self.stochastic_depth = StochasticDepth(drop, "row")
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)  # [N, width, H', W']
@@ -103,66 +107,42 @@ class EfficientNetB0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            ConvNormAct(3, 32, kernel=3, stride=2, with_silu=True),
-            nn.Sequential(MBConv(32, 16, 3, 0.0, 32)),
+            ConvNormAct(3, 32, stride=2, with_silu=True),
+            nn.Sequential(MBConv(32, 16, 3, 1, 1, 0.0)),
+            nn.Sequential(MBConv(16, 24, 3, 2, 6, 0.0125), MBConv(24, 24, 3, 1, 6, 0.025)),
             nn.Sequential(
-                MBConv(16, 24, 3, 0.0125, 96, stride=2, with_conv_norm_act=True),
-                MBConv(24, 24, 3, 0.025, 144, stochastic_depth=True, with_conv_norm_act=True),
+                MBConv(24, 40, 5, 2, 6, 0.037500000000000006),
+                MBConv(40, 40, 5, 1, 6, 0.05),
             ),
             nn.Sequential(
-                MBConv(24, 40, 5, 0.037500000000000006, 144, stride=2, with_conv_norm_act=True),
-                MBConv(40, 40, 5, 0.05, 240, stochastic_depth=True, with_conv_norm_act=True),
-            ),
-            nn.Sequential(
-                MBConv(40, 80, 3, 0.0625, 240, stride=2, with_conv_norm_act=True),
-                MBConv(
-                    80,
-                    80,
-                    3,
-                    0.07500000000000001,
-                    480,
-                    stochastic_depth=True,
-                    with_conv_norm_act=True,
-                ),
-                MBConv(
-                    80,
-                    80,
-                    3,
-                    0.08750000000000001,
-                    480,
-                    stochastic_depth=True,
-                    with_conv_norm_act=True,
+                *(
+                    MBConv(in_channels, 80, 3, stride, 6, drop)
+                    for in_channels, stride, drop in (
+                        (40, 2, 0.0625),
+                        (80, 1, 0.07500000000000001),
+                        (80, 1, 0.08750000000000001),
+                    )
                 ),
             ),
             nn.Sequential(
-                MBConv(80, 112, 5, 0.1, 480, with_conv_norm_act=True),
-                MBConv(112, 112, 5, 0.1125, 672, stochastic_depth=True, with_conv_norm_act=True),
-                MBConv(112, 112, 5, 0.125, 672, stochastic_depth=True, with_conv_norm_act=True),
+                *(
+                    MBConv(in_channels, 112, 5, 1, 6, drop)
+                    for in_channels, drop in ((80, 0.1), (112, 0.1125), (112, 0.125))
+                ),
             ),
             nn.Sequential(
-                MBConv(112, 192, 5, 0.1375, 672, stride=2, with_conv_norm_act=True),
-                MBConv(
-                    192,
-                    192,
-                    5,
-                    0.15000000000000002,
-                    1152,
-                    stochastic_depth=True,
-                    with_conv_norm_act=True,
-                ),
-                MBConv(192, 192, 5, 0.1625, 1152, stochastic_depth=True, with_conv_norm_act=True),
-                MBConv(
-                    192,
-                    192,
-                    5,
-                    0.17500000000000002,
-                    1152,
-                    stochastic_depth=True,
-                    with_conv_norm_act=True,
+                *(
+                    MBConv(in_channels, 192, 5, stride, 6, drop)
+                    for in_channels, stride, drop in (
+                        (112, 2, 0.1375),
+                        (192, 1, 0.15000000000000002),
+                        (192, 1, 0.1625),
+                        (192, 1, 0.17500000000000002),
+                    )
                 ),
             ),
-            nn.Sequential(MBConv(192, 320, 3, 0.1875, 1152, with_conv_norm_act=True)),
-            ConvNormAct(320, 1280, with_silu=True),
+            nn.Sequential(MBConv(192, 320, 3, 1, 6, 0.1875)),
+            ConvNormAct(320, 1280, kernel=1, with_silu=True),
         )
         self.classifier = nn.Sequential(nn.Dropout(p=0.2), nn.Linear(1280, 1000))
 

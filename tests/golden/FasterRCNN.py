@@ -79,7 +79,7 @@ def multi_scale_roi_align(
 class RoIHeads(nn.Module):
     """The classes and corners of each region, and its mask if that is wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.box_head = nn.Sequential(
             OrderedDict(
@@ -92,7 +92,7 @@ class RoIHeads(nn.Module):
             ),
         )
         self.box_predictor = nn.ModuleDict(
-            {"cls_score": nn.Linear(1024, 91), "bbox_pred": nn.Linear(1024, 364)},
+            {"cls_score": nn.Linear(1024, classes), "bbox_pred": nn.Linear(1024, 4 * classes)},
         )
 
     def forward(self, levels: list[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,13 +108,18 @@ class RPNHead(nn.Module):
     where.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int, anchors: int = 3) -> None:
         super().__init__()
         self.conv = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True))],
+            [
+                nn.Sequential(
+                    nn.Conv2d(in_channels, in_channels, 3, padding=1),
+                    nn.ReLU(inplace=True),
+                ),
+            ],
         )
-        self.cls_logits = nn.Conv2d(256, 3, 1)
-        self.bbox_pred = nn.Conv2d(256, 12, 1)
+        self.cls_logits = nn.Conv2d(in_channels, anchors, 1)
+        self.bbox_pred = nn.Conv2d(in_channels, 4 * anchors, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.conv[0](x)  # [N, 256, H, W]
@@ -128,7 +133,7 @@ class RPN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = RPNHead()
+        self.head = RPNHead(256)
 
     def forward(
         self,
@@ -151,18 +156,25 @@ class FPN(nn.Module):
     regions.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        levels_1_channels: int,
+        levels_2_channels: int,
+        levels_3_channels: int,
+        width: int = 256,
+    ) -> None:
         super().__init__()
         self.inner_blocks = nn.ModuleList(
             [
-                nn.Sequential(nn.Conv2d(256, 256, 1)),
-                nn.Sequential(nn.Conv2d(512, 256, 1)),
-                nn.Sequential(nn.Conv2d(1024, 256, 1)),
-                nn.Sequential(nn.Conv2d(2048, 256, 1)),
+                nn.Sequential(nn.Conv2d(in_channels, width, 1)),
+                nn.Sequential(nn.Conv2d(levels_1_channels, width, 1)),
+                nn.Sequential(nn.Conv2d(levels_2_channels, width, 1)),
+                nn.Sequential(nn.Conv2d(levels_3_channels, width, 1)),
             ],
         )
         self.layer_blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(256, 256, 3, padding=1)) for _ in range(4)
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1)) for _ in range(4)
         )
 
     def forward(
@@ -186,54 +198,69 @@ class Bottleneck(nn.Module):
     """A 3×3 convolution between two 1×1: one narrows, one widens."""
 
     def __init__(
-        self, in_channels: int, width: int, stride: int = 1, downsample: bool = False
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        groups: int = 1,
+        base: int = 64,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * width)
+        inner = width * base // 64 * groups
+        out = 4 * width
+        changes = stride != 1 or in_channels != out
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(
+            inner,
+            inner,
+            3,
+            stride=stride,
+            padding=dilation,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
         self.downsample: nn.Module | None = None
-        if downsample:
+        if changes:
             self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, 4 * width, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(4 * width),
+                nn.Conv2d(in_channels, out, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(out),
             )
 
     def forward(self, x: Tensor) -> Tensor:
         main = F.relu(self.bn1(self.conv1(x)), inplace=True)  # [N, width, H, W]
         main = F.relu(self.bn2(self.conv2(main)), inplace=True)  # [N, width, H', W']
-        main = self.bn3(self.conv3(main))  # [N, 4 * width, H', W']
+        main = self.bn3(self.conv3(main))  # [N, out, H', W']
         skip = x
         if self.downsample is not None:
-            skip = self.downsample(x)  # [N, 4 * width, H', W']
-        return F.relu(main + skip, inplace=True)  # [N, 4 * width, H', W']
+            skip = self.downsample(x)  # [N, out, H', W']
+        return F.relu(main + skip, inplace=True)  # [N, out, H', W']
 
 
 class Body(nn.Module):
     """The convolutional part: the outputs of its four stages, the finest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = nn.Sequential(
-            Bottleneck(64, 64, downsample=True),
-            *(Bottleneck(256, 64) for _ in range(2)),
-        )
+        self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
         self.layer2 = nn.Sequential(
-            Bottleneck(256, 128, stride=2, downsample=True),
+            Bottleneck(256, 128, stride=2),
             *(Bottleneck(512, 128) for _ in range(3)),
         )
         self.layer3 = nn.Sequential(
-            Bottleneck(512, 256, stride=2, downsample=True),
+            Bottleneck(512, 256, stride=2),
             *(Bottleneck(1024, 256) for _ in range(5)),
         )
         self.layer4 = nn.Sequential(
-            Bottleneck(1024, 512, stride=2, downsample=True),
+            Bottleneck(1024, 512, stride=2),
             *(Bottleneck(2048, 512) for _ in range(2)),
         )
 
@@ -248,10 +275,10 @@ class Body(nn.Module):
 
 
 class Backbone(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.body = Body()
-        self.fpn = FPN()
+        self.body = Body(in_channels)
+        self.fpn = FPN(256, 512, 1024, 2048)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         body, body_2, body_3, body_4 = self.body(x)
@@ -269,9 +296,9 @@ class FasterRCNNOutput(NamedTuple):
 class FasterRCNN(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.backbone = Backbone(3)
         self.rpn = RPN()
-        self.roi_heads = RoIHeads()
+        self.roi_heads = RoIHeads(91)
 
     def forward(self, image: Tensor, boxes: Tensor) -> FasterRCNNOutput:
         backbone, backbone_2, backbone_3, backbone_4, backbone_5 = self.backbone(image)

@@ -19,19 +19,19 @@ class GATConv(nn.Module):
     """
 
     def __init__(
-        self, in_features: int, size: int, heads: int, bias_size: int, with_flatten: bool = False
+        self, in_features: int, size: int, heads: int = 1, concat: bool = True, dropout: float = 0.6
     ) -> None:
         super().__init__()
         self.heads = heads
         self.size = size
-        self.with_flatten = with_flatten
+        self.concat = concat
         self.att_src = nn.Parameter(torch.empty(1, heads, size))
         nn.init.xavier_uniform_(self.att_src)
         self.att_dst = nn.Parameter(torch.empty(1, heads, size))
         nn.init.xavier_uniform_(self.att_dst)
-        self.bias = nn.Parameter(torch.zeros(bias_size))
-        self.lin = nn.Linear(in_features, bias_size, bias=False)
-        self.dropout = nn.Dropout(p=0.6)
+        self.bias = nn.Parameter(torch.zeros(heads * size if concat else size))
+        self.lin = nn.Linear(in_features, heads * size, bias=False)
+        self.dropout = nn.Dropout(p=dropout)
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         h = self.lin(x).reshape(-1, self.heads, self.size)  # [V, heads, size]
@@ -41,11 +41,11 @@ class GATConv(nn.Module):
         adjacency = adjacency + torch.eye(x.shape[0], dtype=x.dtype, device=x.device)  # [V, V]
         weights = self.dropout(F.softmax(scores.masked_fill(adjacency == 0, -60000.0), dim=-1))
         y: Tensor = (weights @ h.transpose(0, 1)).transpose(0, 1)  # [V, heads, size]
-        if self.with_flatten:
+        if self.concat:
             y = y.flatten(1)  # [V, 64]
         else:
             y = y.mean(1)  # [V, 7]
-        y = y + self.bias  # [V, bias_size]
+        y = y + self.bias  # [V, C]
         return y
 
 
@@ -53,9 +53,9 @@ class GAT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.dropout = nn.Dropout(p=0.6)
-        self.conv1 = GATConv(1433, 8, 8, 64, with_flatten=True)
+        self.conv1 = GATConv(1433, 8, heads=8)
         self.dropout_2 = nn.Dropout(p=0.6)
-        self.conv2 = GATConv(64, 7, 1, 7)
+        self.conv2 = GATConv(64, 7, concat=False)
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         h = self.dropout(x)  # [V, 1433]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 class ConvBn(nn.Module):
     def __init__(
-        self, in_channels: int, width: int, kernel: int = 1, stride: int = 1, padding: int = 0
+        self, in_channels: int, width: int, kernel: int, stride: int = 1, padding: int = 0
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
@@ -30,12 +30,12 @@ class ConvBn(nn.Module):
 
 
 class Auxiliary(nn.Module):
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
-        self.conv = ConvBn(in_channels, 128)
+        self.conv = ConvBn(in_channels, 128, 1)
         self.fc1 = nn.Linear(2048, 1024)
         self.dropout = nn.Dropout(p=0.7)
-        self.fc2 = nn.Linear(1024, 1000)
+        self.fc2 = nn.Linear(1024, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.adaptive_avg_pool2d(x, 4)  # [N, in_channels, 4, 4]
@@ -59,18 +59,18 @@ class Inception(nn.Module):
         pool: int,
     ) -> None:
         super().__init__()
-        self.branch1 = ConvBn(in_channels, ones)
+        self.branch1 = ConvBn(in_channels, ones, 1)
         self.branch2 = nn.Sequential(
-            ConvBn(in_channels, threes[0]),
-            ConvBn(threes[0], threes[1], kernel=3, padding=1),
+            ConvBn(in_channels, threes[0], 1),
+            ConvBn(threes[0], threes[1], 3, padding=1),
         )
         self.branch3 = nn.Sequential(
-            ConvBn(in_channels, fives[0]),
-            ConvBn(fives[0], fives[1], kernel=3, padding=1),
+            ConvBn(in_channels, fives[0], 1),
+            ConvBn(fives[0], fives[1], 3, padding=1),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            ConvBn(in_channels, pool),
+            ConvBn(in_channels, pool, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,10 +90,10 @@ class GoogLeNetOutput(NamedTuple):
 class GoogLeNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = ConvBn(3, 64, kernel=7, stride=2, padding=3)
+        self.conv1 = ConvBn(3, 64, 7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = ConvBn(64, 64)
-        self.conv3 = ConvBn(64, 192, kernel=3, padding=1)
+        self.conv2 = ConvBn(64, 64, 1)
+        self.conv3 = ConvBn(64, 192, 3, padding=1)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = Inception(192, 64, (96, 128), (16, 32), 32)
         self.inception3b = Inception(256, 128, (128, 192), (32, 96), 64)
@@ -109,8 +109,8 @@ class GoogLeNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(p=0.2)
         self.fc = nn.Linear(1024, 1000)
-        self.aux1 = Auxiliary(512)
-        self.aux2 = Auxiliary(528)
+        self.aux1 = Auxiliary(512, 1000)
+        self.aux2 = Auxiliary(528, 1000)
 
     def forward(self, image: Tensor) -> GoogLeNetOutput:
         x = self.conv1(image)  # [N, 64, floor((H + 1)/2), floor((W + 1)/2)]

@@ -8,6 +8,7 @@ SHA-256 of the spec: ee97165bea3fc8615d2e3cb9116b04c9e0f1b571f4962a884e007b01cb9
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -29,7 +30,7 @@ class Conv2dSame(nn.Conv2d):
 
 
 class Separable(nn.Module):
-    def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, width: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.depthwise_conv2d = Conv2dSame(
             in_channels, in_channels, kernel, stride=stride, groups=in_channels, bias=False
@@ -47,9 +48,9 @@ class Separables(nn.Module):
 
     def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.separable_1 = Separable(in_channels, width, kernel, stride=stride)
+        self.separable_1 = Separable(in_channels, width, kernel, stride)
         self.bn_sep_1 = nn.BatchNorm2d(width, eps=0.001)
-        self.separable_2 = Separable(width, width, kernel)
+        self.separable_2 = Separable(width, width, kernel, 1)
         self.bn_sep_2 = nn.BatchNorm2d(width, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,9 +61,9 @@ class Separables(nn.Module):
 
 
 class ActConvBn(nn.Module):
-    def __init__(self, in_channels: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.conv = nn.Conv2d(in_channels, width, 1, stride=stride, bias=False)
         self.bn = nn.BatchNorm2d(width, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,12 +73,18 @@ class ActConvBn(nn.Module):
 
 class Normal(nn.Module):
     def __init__(
-        self, in_channels: int, current_channels: int, width: int, with_path_1: bool = False
+        self,
+        in_channels: int,
+        in_height: int,
+        current_channels: int,
+        current_height: int,
+        width: int,
     ) -> None:
         super().__init__()
-        self.with_path_1 = with_path_1
+        self.in_height = in_height
+        self.current_height = current_height
         self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-        if with_path_1:
+        if in_height != current_height:
             self.path_1 = nn.Sequential(
                 OrderedDict(
                     avgpool=nn.AvgPool2d(1, stride=2),
@@ -104,7 +111,7 @@ class Normal(nn.Module):
         self.comb_iter_4_left = Separables(width, width, 3)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
-        if self.with_path_1:
+        if self.in_height != self.current_height:
             x = F.relu(previous)  # [N, in_channels, H, H]
             a = self.path_1(x)  # [N, width // 2, H', H']
             b = self.path_2(x)  # [N, width // 2, H', H']
@@ -123,35 +130,51 @@ class Normal(nn.Module):
 class Same(nn.Module):
     """TensorFlow's padding for a window that steps: what is odd of it goes to the end."""
 
-    def __init__(self, before: int = 0) -> None:
+    def __init__(self, in_height: int, kernel: int, stride: int) -> None:
         super().__init__()
+        total = max((math.ceil(in_height / stride) - 1) * stride + kernel - in_height, 0)
+        before = total // 2
+        after = total - total // 2
         self.before = before
+        self.after = after
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, (self.before, 1, self.before, 1))  # [N, C, H', H']
+        return F.pad(x, (self.before, self.after, self.before, self.after))  # [N, C, H', H']
 
 
 class MaxPool(nn.Module):
-    def __init__(self, padding: int = 0) -> None:
+    def __init__(self, in_height: int, stride: int = 1) -> None:
         super().__init__()
+        padding = 1 if stride == 1 else in_height % 2
+        ceil_mode = stride > 1
+        self.stride = stride
         self.padding = padding
+        self.ceil_mode = ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 3, stride=2, padding=self.padding, ceil_mode=True)  # [N, C, H', H']
+        return F.max_pool2d(
+            x, 3, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
+        )
 
 
 class Reduction(nn.Module):
     def __init__(
-        self, in_channels: int, current_channels: int, width: int, with_path_1: bool = False
+        self,
+        in_channels: int,
+        in_height: int,
+        current_channels: int,
+        current_height: int,
+        width: int,
     ) -> None:
         super().__init__()
-        self.with_path_1 = with_path_1
+        self.current_height = current_height
+        self.in_height = in_height
         self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-        if with_path_1:
+        if in_height != current_height:
             self.path_1 = nn.Sequential(
                 OrderedDict(
                     avgpool=nn.AvgPool2d(1, stride=2),
-                    conv=nn.Conv2d(32, 11, 1, bias=False),
+                    conv=nn.Conv2d(in_channels, 11, 1, bias=False),
                 ),
             )
             self.path_2 = nn.Sequential(
@@ -159,7 +182,7 @@ class Reduction(nn.Module):
                     [
                         ("0", nn.ZeroPad2d((-1, 1, -1, 1))),
                         ("1", nn.AvgPool2d(1, stride=2)),
-                        ("conv", nn.Conv2d(32, 11, 1, bias=False)),
+                        ("conv", nn.Conv2d(in_channels, 11, 1, bias=False)),
                     ],
                 ),
             )
@@ -169,15 +192,15 @@ class Reduction(nn.Module):
         self.conv_1x1 = ActConvBn(current_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
         self.comb_iter_0_right = Separables(width, width, 7, stride=2)
-        self.maxpool = MaxPool()
+        self.maxpool = MaxPool(current_height, stride=2)
         self.comb_iter_1_right = Separables(width, width, 7, stride=2)
-        self.same = Same()
+        self.same = Same(current_height, 3, 2)
         self.comb_iter_2_right = Separables(width, width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
-        self.maxpool_2 = MaxPool()
+        self.maxpool_2 = MaxPool(current_height, stride=2)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
-        if self.with_path_1:
+        if self.in_height != self.current_height:
             x = F.relu(previous)  # [N, 32, 111, 111]
             a = self.path_1(x)  # [N, 11, 56, 56]
             b = self.path_2(x)  # [N, 11, 56, 56]
@@ -197,18 +220,18 @@ class Reduction(nn.Module):
 class Stem(nn.Module):
     """The first cell: there is nothing before what it sees."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int, in_height: int, width: int) -> None:
         super().__init__()
         self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-        self.conv_1x1 = ActConvBn(32, 11)
-        self.comb_iter_0_left = Separables(11, 11, 5, stride=2)
-        self.comb_iter_0_right = Separables(32, 11, 7, stride=2)
-        self.maxpool = MaxPool(padding=1)
-        self.comb_iter_1_right = Separables(32, 11, 7, stride=2)
-        self.same = Same(before=1)
-        self.comb_iter_2_right = Separables(32, 11, 5, stride=2)
-        self.comb_iter_4_left = Separables(11, 11, 3)
-        self.maxpool_2 = MaxPool(padding=1)
+        self.conv_1x1 = ActConvBn(in_channels, width)
+        self.comb_iter_0_left = Separables(width, width, 5, stride=2)
+        self.comb_iter_0_right = Separables(in_channels, width, 7, stride=2)
+        self.maxpool = MaxPool(in_height, stride=2)
+        self.comb_iter_1_right = Separables(in_channels, width, 7, stride=2)
+        self.same = Same(in_height, 3, 2)
+        self.comb_iter_2_right = Separables(in_channels, width, 5, stride=2)
+        self.comb_iter_4_left = Separables(width, width, 3)
+        self.maxpool_2 = MaxPool(in_height, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_1x1(x)  # [N, 11, 111, 111]
@@ -230,22 +253,22 @@ class NASNetAMobile(nn.Module):
                 bn=nn.BatchNorm2d(32, eps=0.001),
             ),
         )
-        self.cell_stem_0 = Stem()
-        self.cell_stem_1 = Reduction(32, 44, 22, with_path_1=True)
-        self.cell_0 = Normal(44, 88, 44, with_path_1=True)
-        self.cell_1 = Normal(88, 264, 44)
-        self.cell_2 = Normal(264, 264, 44)
-        self.cell_3 = Normal(264, 264, 44)
-        self.reduction_cell_0 = Reduction(264, 264, 88)
-        self.cell_4 = Normal(264, 352, 88, with_path_1=True)
-        self.cell_5 = Normal(352, 528, 88)
-        self.cell_6 = Normal(528, 528, 88)
-        self.cell_7 = Normal(528, 528, 88)
-        self.reduction_cell_1 = Reduction(528, 528, 176)
-        self.cell_8 = Normal(528, 704, 176, with_path_1=True)
-        self.cell_9 = Normal(704, 1056, 176)
-        self.cell_10 = Normal(1056, 1056, 176)
-        self.cell_11 = Normal(1056, 1056, 176)
+        self.cell_stem_0 = Stem(32, 111, 11)
+        self.cell_stem_1 = Reduction(32, 111, 44, 56, 22)
+        self.cell_0 = Normal(44, 56, 88, 28, 44)
+        self.cell_1 = Normal(88, 28, 264, 28, 44)
+        self.cell_2 = Normal(264, 28, 264, 28, 44)
+        self.cell_3 = Normal(264, 28, 264, 28, 44)
+        self.reduction_cell_0 = Reduction(264, 28, 264, 28, 88)
+        self.cell_4 = Normal(264, 28, 352, 14, 88)
+        self.cell_5 = Normal(352, 14, 528, 14, 88)
+        self.cell_6 = Normal(528, 14, 528, 14, 88)
+        self.cell_7 = Normal(528, 14, 528, 14, 88)
+        self.reduction_cell_1 = Reduction(528, 14, 528, 14, 176)
+        self.cell_8 = Normal(528, 14, 704, 7, 176)
+        self.cell_9 = Normal(704, 7, 1056, 7, 176)
+        self.cell_10 = Normal(1056, 7, 1056, 7, 176)
+        self.cell_11 = Normal(1056, 7, 1056, 7, 176)
         self.dropout = nn.Dropout()
         self.last_linear = nn.Linear(1056, 1000)
 

@@ -36,18 +36,17 @@ class Tapped(Probed, nn.Sequential):
 class Basic(Probed, nn.Module):
     """Two 3×3 convolutions around which the input is added."""
 
-    def __init__(
-        self, in_channels: int, width: int, stride: int = 1, downsample: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
+        changes = stride != 1 or in_channels != width
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample: nn.Module | None = None
-        if downsample:
+        if changes:
             self.downsample = Tapped(
-                nn.Conv2d(in_channels, width, 1, stride=2, bias=False),
+                nn.Conv2d(in_channels, width, 1, stride=stride, bias=False),
                 nn.BatchNorm2d(width),
             )
 
@@ -72,9 +71,9 @@ class ResNet18(Probed, nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = Tapped(*(Basic(64, 64) for _ in range(2)))
-        self.layer2 = Tapped(Basic(64, 128, stride=2, downsample=True), Basic(128, 128))
-        self.layer3 = Tapped(Basic(128, 256, stride=2, downsample=True), Basic(256, 256))
-        self.layer4 = Tapped(Basic(256, 512, stride=2, downsample=True), Basic(512, 512))
+        self.layer2 = Tapped(Basic(64, 128, stride=2), Basic(128, 128))
+        self.layer3 = Tapped(Basic(128, 256, stride=2), Basic(256, 256))
+        self.layer4 = Tapped(Basic(256, 512, stride=2), Basic(512, 512))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(512, 1000)
 

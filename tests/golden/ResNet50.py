@@ -16,30 +16,48 @@ class Bottleneck(nn.Module):
     """A 3×3 convolution between two 1×1: one narrows, one widens."""
 
     def __init__(
-        self, in_channels: int, width: int, stride: int = 1, downsample: bool = False
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        groups: int = 1,
+        base: int = 64,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * width)
+        inner = width * base // 64 * groups
+        out = 4 * width
+        changes = stride != 1 or in_channels != out
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(
+            inner,
+            inner,
+            3,
+            stride=stride,
+            padding=dilation,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
         self.downsample: nn.Module | None = None
-        if downsample:
+        if changes:
             self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, 4 * width, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(4 * width),
+                nn.Conv2d(in_channels, out, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(out),
             )
 
     def forward(self, x: Tensor) -> Tensor:
         main = F.relu(self.bn1(self.conv1(x)), inplace=True)  # [N, width, H, W]
         main = F.relu(self.bn2(self.conv2(main)), inplace=True)  # [N, width, H', W']
-        main = self.bn3(self.conv3(main))  # [N, 4 * width, H', W']
+        main = self.bn3(self.conv3(main))  # [N, out, H', W']
         skip = x
         if self.downsample is not None:
-            skip = self.downsample(x)  # [N, 4 * width, H', W']
-        return F.relu(main + skip, inplace=True)  # [N, 4 * width, H', W']
+            skip = self.downsample(x)  # [N, out, H', W']
+        return F.relu(main + skip, inplace=True)  # [N, out, H', W']
 
 
 class ResNet50(nn.Module):
@@ -48,20 +66,17 @@ class ResNet50(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = nn.Sequential(
-            Bottleneck(64, 64, downsample=True),
-            *(Bottleneck(256, 64) for _ in range(2)),
-        )
+        self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
         self.layer2 = nn.Sequential(
-            Bottleneck(256, 128, stride=2, downsample=True),
+            Bottleneck(256, 128, stride=2),
             *(Bottleneck(512, 128) for _ in range(3)),
         )
         self.layer3 = nn.Sequential(
-            Bottleneck(512, 256, stride=2, downsample=True),
+            Bottleneck(512, 256, stride=2),
             *(Bottleneck(1024, 256) for _ in range(5)),
         )
         self.layer4 = nn.Sequential(
-            Bottleneck(1024, 512, stride=2, downsample=True),
+            Bottleneck(1024, 512, stride=2),
             *(Bottleneck(2048, 512) for _ in range(2)),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)

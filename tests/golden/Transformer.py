@@ -42,19 +42,21 @@ def causal_mask(query: Tensor, key: Tensor) -> Tensor:
 
 
 class DecoderLayer(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(512, 8, dropout=0.1, batch_first=True)
-        self.dropout1 = nn.Dropout(p=0.1)
-        self.norm1 = nn.LayerNorm(512)
-        self.multihead_attn = nn.MultiheadAttention(512, 8, dropout=0.1, batch_first=True)
-        self.dropout2 = nn.Dropout(p=0.1)
-        self.norm2 = nn.LayerNorm(512)
-        self.linear1 = nn.Linear(512, 2048)
-        self.dropout = nn.Dropout(p=0.1)
-        self.linear2 = nn.Linear(2048, 512)
-        self.dropout3 = nn.Dropout(p=0.1)
-        self.norm3 = nn.LayerNorm(512)
+        self.self_attn = nn.MultiheadAttention(in_features, 8, dropout=dropout, batch_first=True)
+        self.dropout1 = nn.Dropout(p=dropout)
+        self.norm1 = nn.LayerNorm(in_features)
+        self.multihead_attn = nn.MultiheadAttention(
+            in_features, 8, dropout=dropout, batch_first=True
+        )
+        self.dropout2 = nn.Dropout(p=dropout)
+        self.norm2 = nn.LayerNorm(in_features)
+        self.linear1 = nn.Linear(in_features, hidden)
+        self.dropout = nn.Dropout(p=dropout)
+        self.linear2 = nn.Linear(hidden, in_features)
+        self.dropout3 = nn.Dropout(p=dropout)
+        self.norm3 = nn.LayerNorm(in_features)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         seen, _ = self.self_attn(
@@ -75,9 +77,9 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer() for _ in range(6))
+        self.layers = nn.ModuleList(DecoderLayer(in_features, 2048, 0.1) for _ in range(6))
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         for layer in self.layers:
@@ -86,16 +88,16 @@ class Decoder(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(512, 8, dropout=0.1, batch_first=True)
-        self.dropout1 = nn.Dropout(p=0.1)
-        self.norm1 = nn.LayerNorm(512)
-        self.linear1 = nn.Linear(512, 2048)
-        self.dropout = nn.Dropout(p=0.1)
-        self.linear2 = nn.Linear(2048, 512)
-        self.dropout2 = nn.Dropout(p=0.1)
-        self.norm2 = nn.LayerNorm(512)
+        self.self_attn = nn.MultiheadAttention(in_features, 8, dropout=dropout, batch_first=True)
+        self.dropout1 = nn.Dropout(p=dropout)
+        self.norm1 = nn.LayerNorm(in_features)
+        self.linear1 = nn.Linear(in_features, hidden)
+        self.dropout = nn.Dropout(p=dropout)
+        self.linear2 = nn.Linear(hidden, in_features)
+        self.dropout2 = nn.Dropout(p=dropout)
+        self.norm2 = nn.LayerNorm(in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         attended, _ = self.self_attn(x, x, x, need_weights=False)  # [N, S, 512]
@@ -107,9 +109,9 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(EncoderLayer() for _ in range(6)))
+        self.layers = nn.Sequential(*(EncoderLayer(in_features, 2048, 0.1) for _ in range(6)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layers(x)  # [N, S, 512]
@@ -117,10 +119,10 @@ class Encoder(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, in_features: int, target_features: int) -> None:
         super().__init__()
-        self.encoder = Encoder()
-        self.decoder = Decoder()
+        self.encoder = Encoder(in_features)
+        self.decoder = Decoder(target_features)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         memory = self.encoder(source)  # [N, S, 512]
@@ -135,7 +137,7 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=512**-0.5)
         self.position = PositionalEncoding()
         self.drop = nn.Dropout(p=0.1)
-        self.transformer = EncoderDecoder()
+        self.transformer = EncoderDecoder(512, 512)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         read = self.drop(self.position(self.embedding(source) * 512**0.5))  # [N, S, 512]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 
 class Stage(nn.Module):
-    def __init__(self, in_channels: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int, padding: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3)
-        self.conv2 = nn.Conv2d(width, width, 3)
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=padding)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.conv1(x), inplace=True)  # [N, width, H', H']
@@ -27,19 +27,19 @@ class Stage(nn.Module):
 class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.down1 = Stage(1, 64)
-        self.down2 = Stage(64, 128)
-        self.down3 = Stage(128, 256)
-        self.down4 = Stage(256, 512)
-        self.middle = Stage(512, 1024)
+        self.down1 = Stage(1, 64, 0)
+        self.down2 = Stage(64, 128, 0)
+        self.down3 = Stage(128, 256, 0)
+        self.down4 = Stage(256, 512, 0)
+        self.middle = Stage(512, 1024, 0)
         self.upconv4 = nn.ConvTranspose2d(1024, 512, 2, stride=2)
-        self.up4 = Stage(1024, 512)
+        self.up4 = Stage(1024, 512, 0)
         self.upconv3 = nn.ConvTranspose2d(512, 256, 2, stride=2)
-        self.up3 = Stage(512, 256)
+        self.up3 = Stage(512, 256, 0)
         self.upconv2 = nn.ConvTranspose2d(256, 128, 2, stride=2)
-        self.up2 = Stage(256, 128)
+        self.up2 = Stage(256, 128, 0)
         self.upconv1 = nn.ConvTranspose2d(128, 64, 2, stride=2)
-        self.up1 = Stage(128, 64)
+        self.up1 = Stage(128, 64, 0)
         self.head = nn.Conv2d(64, 2, 1)
 
     def forward(self, image: Tensor) -> Tensor:

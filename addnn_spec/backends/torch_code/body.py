@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from addnn_spec.backends.torch_code.columns import ABSENT
+from addnn_spec.backends.torch_code.columns import ABSENT, Leaves
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
 from addnn_spec.backends.torch_code.names import identifier
-from addnn_spec.backends.torch_code.tree import Column, Leaf, Tree, rewrite, split
+from addnn_spec.backends.torch_code.tree import (
+    Column,
+    Leaf,
+    Origin,
+    Tree,
+    rewrite,
+    split,
+)
 from addnn_spec.ops.base import TensorType
 
 
@@ -38,6 +44,8 @@ class Branch:
 
 Item = Step | Branch
 
+_MOST_ORIGINS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -45,6 +53,19 @@ class Guard:
 
     flag: int
     present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What tells the uses apart that take an arm of an `if`."""
+
+    name: str
+    values: tuple[bool, ...]
+    """By use."""
+    places: tuple[Origin, ...] = ()
+    """What only the uses have whose value is true."""
+    others: tuple[Origin, ...] = ()
+    """What only the others have."""
 
 
 @dataclass
@@ -55,11 +76,10 @@ class Body:
     children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     outputs: list[Tree] = field(default_factory=list)
-    columns: list[tuple[tuple[Any, ...], str]] = field(default_factory=list)
+    columns: list[Leaves] = field(default_factory=list)
     types: dict[int, list[TensorType | None]] = field(default_factory=dict)
     """Of each value, by use; None in a use without it."""
-    flags: list[tuple[str, tuple[bool, ...]]] = field(default_factory=list)
-    """A name for each flag, and its value in each use."""
+    flags: list[Flag] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +156,17 @@ def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) 
     for place, leaf in enumerate(next(row for row in rows if row is not None)):
         vector = tuple([ABSENT if row is None else row[place].value for row in rows])
         hint = leaf.hint if label.isdigit() or not label else identifier(f"{label}_{leaf.hint}")
-        body.columns.append((vector, hint))
+        body.columns.append(Leaves(vector, hint, leaf.hint, _common_origins(rows, place)))
     return base
+
+
+def _common_origins(rows: Sequence[tuple[Leaf, ...] | None], place: int) -> tuple[Origin, ...]:
+    """What the leaves of all uses may come from, the likeliest first."""
+    found: dict[Origin, None] = {}
+    for row in rows:
+        if row is not None:
+            found |= dict.fromkeys(row[place].origins)
+    return tuple(found)[:_MOST_ORIGINS]
 
 
 def moved(tree: Tree, base: int) -> Tree:

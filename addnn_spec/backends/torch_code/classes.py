@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from addnn_spec.backends.torch_code.body import Body, Branch, Guard
+from addnn_spec.backends.torch_code.body import Body, Branch, Flag, Guard
 from addnn_spec.backends.torch_code.columns import (
     ABSENT,
     NO_DEFAULT,
     Columns,
-    annotation,
+    Leaves,
+    Parameter,
     common_length,
-    default_of,
-    is_constant,
     is_symbolic,
+    negated,
     some,
 )
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
@@ -50,7 +50,7 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.backends.torch_code.variables import Variables
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Item, Seq, Slice
+from addnn_spec.ops.code import Infix, Item, Seq, Slice
 from addnn_spec.source import Span
 
 _NEAR = 40
@@ -70,7 +70,10 @@ class ClassCode:
     stored: dict[str, str] = field(default_factory=dict)
     """Parameters that `forward` reads, with the attribute that holds each."""
     children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
+    head: list[tuple[str, Tree, bool]] = field(default_factory=list)
+    """What the constructor computes first: a name, its value, and whether only None is replaced."""
+    flags: list[Tree] = field(default_factory=list)
+    """The condition of each flag in the constructor."""
     paths: Paths = field(default_factory=lambda: Paths(()))
     inputs: list[str] = field(default_factory=list)
     lists: frozenset[int] = frozenset()
@@ -100,8 +103,8 @@ class _Resolver:
     def code(self) -> ClassCode:
         code, body = self._code, self._body
         code.children = [(self._child(child), guard) for child, guard in body.children]
-        for flag, (name, values) in enumerate(body.flags):
-            code.flags.append(self._columns.flag(self._flag_wish(flag, name), values))
+        for number, flag in enumerate(body.flags):
+            code.flags.append(self._test(number, flag))
         code.paths = Paths(child for child, _ in code.children)
         self._steps()
         if not self._probes:
@@ -126,10 +129,13 @@ class _Resolver:
         )
         code.inputs = variables.inputs
         code.outputs = variables.assign()
-        code.parameters = [_parameter(column) for column in self._columns.signature()]
-        code.stored = {n: self._stored[n] for n in self._columns.parameters if n in self._stored}
+        signature = self._columns.signature()
+        code.parameters = [_parameter(column) for column in signature]
+        code.head = [(c.name, c.resolved, True) for c in signature if c.resolved is not None]
+        code.head += [(name, tree, False) for name, tree in self._columns.locals.items()]
+        names = [*self._columns.parameters, *self._columns.locals]
+        code.stored = {n: self._stored[n] for n in names if n in self._stored}
         code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
-        self._plan.flags = code.flags
         return code
 
     # --- the constructor -------------------------------------------------------------------------
@@ -142,17 +148,28 @@ class _Resolver:
         def put(node: Tree) -> Tree | None:
             if not isinstance(node, Column):
                 return None
-            vector, hint = self._body.columns[node.index]
-            if any(is_symbolic(value) for value in vector):
+            leaves = self._body.columns[node.index]
+            if any(is_symbolic(value) for value in leaves.vector):
                 raise TorchCodeError(
-                    f"the weights here would depend on the size {some(vector)}, "
+                    f"the weights here would depend on the size {some(leaves.vector)}, "
                     "which is known only when the network runs",
                     span,
                     "give the input a fixed size, or bring the tensor to one before this layer",
                 )
-            return _literal(self._columns.resolve(vector, hint))
+            return _literal(self._columns.resolve(leaves))
 
         return with_loop_names(without_defaults(rewrite(tree, put)))
+
+    def _test(self, number: int, flag: Flag) -> Tree:
+        """The condition that the text has for an arm, or a parameter that says which is taken."""
+        found = self._columns.condition(flag.places, flag.values)
+        if found is not None:
+            return found
+        values = tuple(not value for value in flag.values)
+        found = self._columns.condition(flag.others, values)
+        if found is not None:
+            return negated(found)
+        return self._columns.flag(self._flag_wish(number, flag.name), flag.values)
 
     def _flag_wish(self, flag: int, name: str) -> str:
         """`downsample` for one optional child, `other_block` for one made in two ways."""
@@ -162,12 +179,12 @@ class _Resolver:
         ways = [c for c, guard in children if c.path == name and guard and guard.flag == flag]
         return f"other_{wish}" if len(ways) == 2 else f"with_{wish}"
 
-    def _condition(self, flag: int, name: str) -> str:
-        """What `forward` asks: is the one optional child there, or the stored flag."""
+    def _condition(self, flag: int, test: Tree) -> Tree:
+        """What `forward` asks: is the one optional child there, or the stored condition."""
         optional = optional_child(self._code.children, flag)
         if optional is not None:
-            return f"{self._code.paths.access(optional.path)} is not None"
-        return f"self.{self._attribute(name)}"
+            return Infix("is not", Name(self._code.paths.access(optional.path)), NONE)
+        return self._store(test)
 
     def _attribute(self, parameter: str) -> str:
         """The attribute that stores a parameter: its name, unless a child is called so."""
@@ -201,27 +218,29 @@ class _Resolver:
         def put(node: Tree) -> Tree | None:
             if not isinstance(node, Column):
                 return None
-            vector, hint = self._body.columns[node.index]
-            return _literal(self._computed(vector, hint, operands, scope, step.span))
+            leaves = self._body.columns[node.index]
+            return _literal(self._computed(leaves, operands, scope, step.span))
 
         tree = without_defaults(rewrite(step.tree, put))
         return replace(step, tree=tree)
 
-    def _computed(
-        self, vector: Any, hint: str, operands: list[int], scope: list[int], span: Span
-    ) -> Tree:
+    def _computed(self, leaves: Leaves, operands: list[int], scope: list[int], span: Span) -> Tree:
         """A column in `forward`: a literal, a size in scope, or what the constructor stored."""
+        vector = leaves.vector
         symbolic = any(is_symbolic(value) for value in vector)
-        if not symbolic and is_constant(vector):
-            return some(vector)
+        if not symbolic:
+            return self._store(self._columns.resolve(leaves))
         length = common_length(vector)
         if length is not None and symbolic:
-            items = [tuple(v if v is ABSENT else v[i] for v in vector) for i in range(length)]
-            return self._sizes([self._computed(i, hint, operands, scope, span) for i in items])
-        if symbolic:
-            return self._sized(vector, operands, scope, span)
-        tree = self._columns.resolve(vector, hint)
-        return self._store(tree)
+            items = [
+                leaves._replace(
+                    vector=tuple(v if v is ABSENT else v[i] for v in vector),
+                    origins=self._columns.item_origins(leaves.origins, i),
+                )
+                for i in range(length)
+            ]
+            return self._sizes([self._computed(item, operands, scope, span) for item in items])
+        return self._sized(vector, operands, scope, span)
 
     def _sizes(self, trees: Sequence[Tree]) -> Tree:
         """Several sizes as a tuple; the last dimensions of a tensor as `x.shape[2:]`."""
@@ -235,7 +254,7 @@ class _Resolver:
 
     def _store(self, tree: Tree) -> Tree:
         def own(node: Tree) -> Tree | None:
-            if isinstance(node, Name):
+            if isinstance(node, Name) and node != NONE:
                 return Name(f"self.{self._attribute(node.text)}")
             return None
 
@@ -290,7 +309,6 @@ def _literal(tree: Tree) -> Tree:
     return NONE if tree is None else tree
 
 
-def _parameter(column: Any) -> str:
-    default = default_of(column)
-    text = f"{column.name}: {annotation(column.vector)}"
-    return text if default is NO_DEFAULT else f"{text} = {literal(default)}"
+def _parameter(column: Parameter) -> str:
+    text = f"{column.name}: {column.annotation}"
+    return text if column.default is NO_DEFAULT else f"{text} = {literal(column.default)}"

@@ -1,21 +1,39 @@
 """Columns: what differs between the uses of a class, and where each value comes from.
 
 The uses of a class have equal skeletons and each a list of leaves; the n-th leaves of all are a
-column. A column is, first match: a constant · a block parameter or an item of it · an input's
-size · k times or exactly 1/k of one of these, or half of it rounded down · a new
-parameter, called as a `let` of the block that has these values, or `<node>_<attribute>`.
+column. A column is, first match: what the block's text says, in its own names (`readings`) · a
+constant · a block parameter or an item of it · an input's size · k times or exactly 1/k of one of
+these, or half of it rounded down · a new parameter, called as a `let` of the block that has these
+values, or `<node>_<attribute>`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.names import Namespace, identifier
-from addnn_spec.backends.torch_code.tree import Name, Tree, same
+from addnn_spec.backends.torch_code.python import (
+    Unreadable,
+    common_type,
+    type_of,
+    value_of,
+)
+from addnn_spec.backends.torch_code.readings import Text, python_name
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Name,
+    Origin,
+    ParameterOf,
+    SizeOf,
+    Tree,
+    is_literal,
+    rewrite,
+    same,
+)
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Infix, Item, Seq
+from addnn_spec.ops.code import Infix, Item, Prefix, Seq
 from addnn_spec.sizes import SymbolicSize
 
 Vector = tuple[Any, ...]
@@ -30,6 +48,17 @@ class _Absent:
 ABSENT: Any = _Absent()
 
 
+class Leaves(NamedTuple):
+    """The leaves of all uses at one place."""
+
+    vector: Vector
+    hint: str
+    """What a new parameter would be called."""
+    word: str = ""
+    """The argument that it is: torch's word."""
+    origins: tuple[Origin, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What one use of a class brings with it: the block's arguments, and its inputs."""
@@ -40,6 +69,8 @@ class Given:
     """How often the network has it."""
     lets: tuple[tuple[str, Any], ...] = ()
     """The values that the block's body has a name for."""
+    given: frozenset[str] = frozenset()
+    """The arguments that are written where it is used; the others are the block's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +82,57 @@ class Candidate:
     parameter: str
 
 
+NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "NO_DEFAULT"})()
+
+_SIZE, _TEXT, _NEW, _FLAG = range(4)
+"""What a parameter is, in the order of the signature: an input's size, the block's own, another."""
+
+
 @dataclass(slots=True)
-class Column:
+class Parameter:
     """A constructor parameter of the class, with its value in each use."""
 
     name: str
     vector: Vector
     rank: tuple[int, int]
-    """Its place in the signature: inputs' sizes, block parameters, new ones."""
+    """Its place in the signature."""
     counts: tuple[int, ...]
     """How often the network has each use."""
+    origin: Origin | None = None
+    """What it is to those that use the class."""
+    default: Any = NO_DEFAULT
+    """The default that the text gives."""
+    resolved: Tree | None = None
+    """What a default of None stands for: an expression over the other parameters."""
+    omitted: tuple[bool, ...] = ()
+    """The uses that leave it to `resolved`."""
+
+    @property
+    def annotation(self) -> str:
+        """Its type: `int`, `int | None`."""
+        default = () if self.default is NO_DEFAULT else (self.default,)
+        return annotation((*self.vector, *default))
+
+    def argument(self, use: int) -> Any:
+        """What a use gives for it."""
+        return None if self.omitted and self.omitted[use] else self.vector[use]
+
+
+class _Values(Mapping[str, Any]):
+    """The values of a class's names in one use, those of `let`s computed when asked for."""
+
+    def __init__(self, columns: Columns, use: int) -> None:
+        self._columns = columns
+        self._use = use
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns.value(name, self._use)
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
 
 
 @dataclass
@@ -68,30 +140,47 @@ class Columns:
     """The constructor parameters of one class, found as its columns are resolved."""
 
     uses: Sequence[Given]
-    reserved: Sequence[str] = ()
-    parameters: dict[str, Column] = field(default_factory=dict)
+    text: Text | None = None
+    """The text of the block that the class is; None for a network, or a brace."""
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    locals: dict[str, Tree] = field(default_factory=dict)
+    """The block's `let`s that are read: local variables of the constructor."""
 
     def __post_init__(self) -> None:
-        self._names = Namespace(self.reserved)
+        self._names = Namespace()
         self._candidates: list[Candidate] = []
-        self._known: dict[str, Column] = {}
+        self._known: dict[str, Parameter] = {}
+        self._sizes: dict[str, tuple[str, int]] = {}
+        """Of each size that the class may have a parameter for: how it begins, and its input."""
         self._lets: dict[str, Vector] = {}
+        self._let_trees: dict[str, Tree | None] = {}
         self._counts = tuple(use.count for use in self.uses)
+        self._given = [dict(use.arguments) for use in self.uses]
+        self._values = [_Values(self, use) for use in range(len(self.uses))]
+        if self.text is not None or len(self.uses) > 1:
+            self._candidates = [*self._block_parameters(), *self._input_sizes()]
+        for own in map(python_name, self.text.lets if self.text is not None else ()):
+            if self._let(own) is not None:
+                self._names.reserve(own)
+                vector = tuple(self._try(own, use) for use in range(len(self.uses)))
+                if all(map(is_literal, vector)):
+                    self._candidates.append(Candidate(Name(own), vector, own))
         if len(self.uses) > 1:
-            self._candidates = [*self._block_parameters(), *self._sizes()]
             self._lets = dict(self._named_values())
+        self._candidates = [c for c in self._candidates if not is_constant(c.vector)]
 
     # --- candidates ------------------------------------------------------------------------------
     def _block_parameters(self) -> Iterator[Candidate]:
-        given = [dict(use.arguments) for use in self.uses]
         for place, (name, _) in enumerate(self.uses[0].arguments):
-            if not all(name in arguments for arguments in given):
+            if not all(name in arguments for arguments in self._given):
                 continue
-            vector = tuple(arguments[name] for arguments in given)
-            if not all(map(is_literal, vector)) or is_constant(vector):
+            vector = tuple(arguments[name] for arguments in self._given)
+            if not all(map(is_literal, vector)):
                 continue
-            own = self._names.unique(name)
-            self._known[own] = Column(own, vector, (1, place), self._counts)
+            own = python_name(name)
+            self._names.reserve(own)
+            column = Parameter(own, vector, (_TEXT, place), self._counts, ParameterOf(name))
+            self._known[own] = column
             yield Candidate(Name(own), vector, own)
             if all(isinstance(value, tuple) for value in vector):
                 for item in range(min(map(len, vector))):
@@ -99,17 +188,21 @@ class Columns:
                         Item(Name(own), (item,)), tuple(value[item] for value in vector), own
                     )
 
-    def _sizes(self) -> Iterator[Candidate]:
+    def _input_sizes(self) -> Iterator[Candidate]:
         for slot, (input_name, first) in enumerate(self.uses[0].inputs):
             types = [use.inputs[slot][1] for use in self.uses]
             if any(type.rank != first.rank for type in types):
                 continue
-            for dim in sorted(range(1, first.rank), key=lambda d: (d != 1, -d)):
+            for dim in sorted(range(first.rank), key=lambda d: (d == 0, d != 1, -d)):
                 vector = tuple(type.shape[dim] for type in types)
-                if all(isinstance(size, int) for size in vector) and not is_constant(vector):
-                    prefix = "in" if slot == 0 else identifier(input_name)
-                    own = self._names.unique(f"{prefix}_{_dimension(dim, first.rank)}")
-                    self._known[own] = Column(own, vector, (0, slot * 8 + dim), self._counts)
+                if not all(isinstance(size, int) for size in vector):
+                    continue
+                own = f"{input_name}.shape[{dim}]"
+                rank, origin = (_SIZE, slot * 8 + dim), SizeOf(input_name, dim)
+                self._known[own] = Parameter("", vector, rank, self._counts, origin)
+                prefix = "in" if slot == 0 else identifier(input_name)
+                self._sizes[own] = (f"{prefix}_", slot)
+                if dim > 0:
                     yield Candidate(Name(own), vector, own)
 
     def _named_values(self) -> Iterator[tuple[str, Vector]]:
@@ -120,40 +213,193 @@ class Columns:
             if all(map(is_literal, vector)) and not is_constant(vector):
                 yield identifier(name), vector
 
+    # --- readings --------------------------------------------------------------------------------
+    def value(self, name: str, use: int) -> Any:
+        """The value of one of the class's names in a use; KeyError where it has none."""
+        column = self._known.get(name)
+        if column is not None:
+            return column.vector[use]
+        tree = self._let(name)
+        if tree is None:
+            raise KeyError(name)
+        assert self.text is not None
+        return value_of(tree, self._values[use], self.text.functions)
+
+    def _try(self, name: str, use: int) -> Any:
+        try:
+            return self.value(name, use)
+        except Unreadable:
+            return ABSENT
+
+    def _let(self, name: str) -> Tree | None:
+        """What a `let` of the block stands for, if that can be said in every use that has it."""
+        if name not in self._let_trees and self.text is not None:
+            self._let_trees[name] = None
+            known = {python_name(n): (n, expr) for n, expr in self.text.lets.items()}
+            own, expr = known.get(name, ("", None))
+            lets = [dict(use.lets) for use in self.uses]
+            vector = tuple(use.get(own, ABSENT) for use in lets)
+            if expr is not None and any(value is not ABSENT for value in vector):
+                trees = self.text.expression(expr)
+                self._let_trees[name] = next((t for t in trees if self._says(t, vector)), None)
+        return self._let_trees.get(name)
+
+    def _says(self, tree: Tree, vector: Vector) -> bool:
+        """Whether a translation has the value of every use."""
+        assert self.text is not None
+        functions = self.text.functions
+        there = [(v, w) for v, w in zip(self._values, vector, strict=True) if w is not ABSENT]
+        try:
+            found = [value_of(tree, values, functions) for values, _ in there]
+        except Unreadable:
+            return False
+        wanted = [value for _, value in there]
+        return all(map(_means, found, wanted)) and self._typed(tree, wanted)
+
+    def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
+        """Whether a type checker would take the expression for the whole number that it is."""
+        assert self.text is not None
+        if not all(type(value) is int for value in wanted):
+            return True
+        return type_of(tree, self._type, self.text.functions) in (int, bool)
+
+    def _type(self, name: str) -> type | None:
+        """The type of one of the class's names, None where it is no plain number."""
+        column = self._known.get(name)
+        if column is not None:
+            return common_type(column.vector)
+        tree = self._let_trees.get(name)
+        assert self.text is not None
+        return None if tree is None else type_of(tree, self._type, self.text.functions)
+
+    def reading(self, leaves: Leaves) -> Tree | None:
+        """What the block's text says there, over the names that a class can have."""
+        if self.text is None:
+            return None
+        for origin in leaves.origins:
+            for tree in self.text.trees(origin):
+                if self._says(tree, leaves.vector):
+                    return self._take(tree, leaves.word)
+        return None
+
+    def condition(self, places: Sequence[Origin], vector: tuple[bool, ...]) -> Tree | None:
+        """The condition of the text under which a use has what stands at these places."""
+        if self.text is None:
+            return None
+        for place in places:
+            for tree, holds in self.text.conditions(place):
+                if self._says(tree, tuple(value is holds for value in vector)):
+                    taken = self._take(tree, "")
+                    return taken if holds else negated(taken)
+        return None
+
+    def _take(self, tree: Tree, word: str) -> Tree:
+        """The tree, over parameters that the class has from now on."""
+
+        def take(node: Tree) -> Tree | None:
+            if not isinstance(node, Name) or node == NONE:
+                return None
+            column = self._known.get(node.text)
+            if column is None:
+                made = self._let_trees.get(node.text)
+                if made is not None and node.text not in self.locals:
+                    inner = self._take(made, "")
+                    self.locals[node.text] = inner
+                return node
+            if not column.name:
+                column.name = self._names.unique(self._size_name(node.text, word))
+            if column.name not in self.parameters:
+                self.parameters[column.name] = column
+                self._settle_default(column)
+            return Name(column.name)
+
+        return rewrite(tree, take)
+
+    def _size_name(self, raw: str, word: str) -> str:
+        prefix, slot = self._sizes[raw]
+        origin = self._known[raw].origin
+        assert isinstance(origin, SizeOf)
+        return prefix + _dimension(origin.dim, self.uses[0].inputs[slot][1].rank, word)
+
+    def _settle_default(self, column: Parameter) -> None:
+        """Give a block's parameter the default that the text gives it."""
+        if column.rank[0] != _TEXT or self.text is None:
+            return
+        name = self.uses[0].arguments[column.rank[1]][0]
+        expr = self.text.defaults.get(name)
+        if expr is None:
+            return
+        omitted = tuple(name not in use.given for use in self.uses)
+        wanted = tuple(
+            value if left else ABSENT for value, left in zip(column.vector, omitted, strict=True)
+        )
+        for tree in self.text.expression(expr):
+            constant = _constant(tree)
+            if constant is not NO_DEFAULT:
+                column.default = constant
+            elif any(omitted) and None not in column.vector and self._says(tree, wanted):
+                column.default, column.omitted = None, omitted
+                column.resolved = self._take(tree, "")
+            else:
+                continue
+            return
+
     # --- resolution ------------------------------------------------------------------------------
-    def resolve(self, vector: Vector, hint: str) -> Tree:
-        """The column as an expression over constructor parameters; `hint` names a new one."""
+    def resolve(self, leaves: Leaves) -> Tree:
+        """The column as an expression over constructor parameters; a new one where none is."""
+        tree = self.reading(leaves)
+        if tree is not None:
+            return tree
+        vector = leaves.vector
         if is_constant(vector):
             return some(vector)
-        return self.find(vector) or self._items(vector, hint) or self.new(vector, hint)
+        return self.find(vector, leaves.word) or self._items(leaves) or self.new(leaves)
 
-    def find(self, vector: Vector, *, multiples: bool = True) -> Tree | None:
+    def item_origins(self, origins: tuple[Origin, ...], place: int) -> tuple[Origin, ...]:
+        """Where an item of a list comes from, where the text writes the list out."""
+        found = () if self.text is None else (self.text.item(o, place) for o in origins)
+        return tuple(origin for origin in found if origin is not None)
+
+    def find(self, vector: Vector, word: str = "") -> Tree | None:
         """The column as an expression over the parameters that are known already, or None."""
         for candidate in self._candidates:
             if agree(candidate.vector, vector):
-                return self._use(candidate, candidate.tree)
-        if multiples and all(value is ABSENT or type(value) is int for value in vector):
+                return self._take(candidate.tree, word)
+        if all(value is ABSENT or type(value) is int for value in vector):
             for candidate in self._candidates:
                 related = multiple(candidate.tree, candidate.vector, vector)
                 if related is not None:
-                    return self._use(candidate, related)
+                    return self._take(related, word)
             for candidate in self._candidates:
                 if _is_half(candidate.vector, vector):
-                    return self._use(candidate, Infix("//", candidate.tree, 2))
+                    return self._take(Infix("//", candidate.tree, 2), word)
         return None
 
     def known(self, vector: Vector) -> Tree | None:
         """The column over the parameters that the class has, for a remark, or None."""
-        used = [c for c in self._candidates if c.parameter in self.parameters]
+        known = {name: c.name for name, c in self._known.items()}
+        there = {*self.parameters, *self.locals}
+        used = [
+            c
+            for c in self._candidates
+            if known.get(c.parameter, c.parameter) in there and not self._is_extent(c)
+        ]
         for candidate in used:
             if agree(candidate.vector, vector):
-                return candidate.tree
+                return self._take(candidate.tree, "")
         if not all(value is ABSENT or type(value) is int for value in vector):
             return None
         related = (multiple(c.tree, c.vector, vector) for c in used)
-        return next((tree for tree in related if tree is not None), None)
+        found = next((tree for tree in related if tree is not None), None)
+        return None if found is None else self._take(found, "")
 
-    def _items(self, vector: Vector, hint: str) -> Tree | None:
+    def _is_extent(self, candidate: Candidate) -> bool:
+        """Whether it is a height or width: in remarks these are H and W."""
+        column = self._known.get(candidate.parameter)
+        return column is not None and column.rank[0] == _SIZE and column.rank[1] % 8 > 1
+
+    def _items(self, leaves: Leaves) -> Tree | None:
+        vector = leaves.vector
         length = common_length(vector)
         if length is None:
             return None
@@ -163,44 +409,73 @@ class Columns:
         ]
         if length > 1 and len({repr(item) for item in items}) == 1:
             return None
-        return Seq(tuple(self.resolve(item, hint) for item in items))
+        return Seq(
+            tuple(
+                self.resolve(
+                    Leaves(item, leaves.hint, leaves.word, self.item_origins(leaves.origins, place))
+                )
+                for place, item in enumerate(items)
+            )
+        )
 
-    def new(self, vector: Vector, hint: str) -> Tree:
+    def new(self, leaves: Leaves) -> Tree:
         """A new parameter: called as the block's body calls its values, or after the hint."""
+        vector = leaves.vector
         lets = (name for name, values in self._lets.items() if agree(values, vector))
-        name = self._names.unique(next(lets, hint))
+        name = self._names.unique(next(lets, leaves.hint))
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
-        column = Column(name, vector, (2, len(self.parameters)), self._counts)
+        origin = leaves.origins[0] if leaves.origins else None
+        column = Parameter(name, vector, (_NEW, len(self.parameters)), self._counts, origin)
+        column.default = _usual(column)
         self._known[name] = column
         candidate = Candidate(Name(name), vector, name)
         self._candidates.append(candidate)
-        return self._use(candidate, candidate.tree)
+        return self._take(candidate.tree, "")
 
-    def flag(self, name: str, vector: Vector) -> str:
+    def flag(self, name: str, vector: Vector) -> Tree:
         """A keyword that says which arm of an `if` a use takes."""
         own = self._names.unique(name)
-        self.parameters[own] = Column(own, vector, (3, len(self.parameters)), self._counts)
-        return own
+        column = Parameter(own, vector, (_FLAG, len(self.parameters)), self._counts, default=False)
+        self.parameters[own] = column
+        return Name(own)
 
-    def _use(self, candidate: Candidate, tree: Tree) -> Tree:
-        self.parameters[candidate.parameter] = self._known[candidate.parameter]
-        return tree
-
-    def signature(self) -> list[Column]:
-        """The parameters in order, those with a default last."""
+    def signature(self) -> list[Parameter]:
+        """The parameters in order: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
-        return sorted(found, key=lambda column: default_of(column) is not NO_DEFAULT)
+        return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
 
 
-NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "NO_DEFAULT"})()
+def _means(value: Any, wanted: Any) -> bool:
+    """Whether a computed value is the wanted one; a whole number may stand for a float."""
+    if type(wanted) is float and type(value) is int:
+        return value == wanted
+    if isinstance(wanted, tuple) and isinstance(value, tuple) and len(value) == len(wanted):
+        return all(map(_means, value, wanted))
+    return same(value, wanted)
 
 
-def default_of(column: Column) -> Any:
-    """The value that most uses give a parameter; an input's size has no default."""
-    if column.rank[0] == 3:
-        return False
-    if column.rank[0] == 0:
-        return NO_DEFAULT
+def _constant(tree: Tree) -> Any:
+    """The literal that a tree is, or NO_DEFAULT."""
+    if tree == NONE:
+        return None
+    return tree if is_literal(tree) else NO_DEFAULT
+
+
+def negated(tree: Tree) -> Tree:
+    """What holds where a condition does not."""
+    if isinstance(tree, Infix) and tree.op in _OPPOSITE:
+        return Infix(_OPPOSITE[tree.op], tree.left, tree.right)
+    if isinstance(tree, Prefix) and tree.op == "not":
+        return tree.value
+    return Prefix("not", tree)
+
+
+_OPPOSITE = {"==": "!=", "!=": "==", "is": "is not", "is not": "is", "in": "not in"}
+_OPPOSITE |= {"not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+def _usual(column: Parameter) -> Any:
+    """The value that most uses give a new parameter; a size has no default."""
     uses = list(zip(column.vector, column.counts, strict=True))
     most = _majority(uses)
     if isinstance(most, int) and most not in (0, 1):
@@ -219,19 +494,15 @@ def _majority(uses: Sequence[tuple[Any, int]]) -> Any:
     return most
 
 
-def _dimension(dim: int, rank: int) -> str:
-    if dim == 1 and rank != 3:
-        return "features" if rank == 2 else "channels"
-    if rank == 3:
-        return "channels" if dim == 1 else "features"
+_FEATURES = frozenset({"in_features", "normalized_shape", "embed_dim", "input_size"})
+
+
+def _dimension(dim: int, rank: int, word: str) -> str:
+    if dim == rank - 1 and ((rank <= 3 and dim != 1) or rank == 2 or word in _FEATURES):
+        return "features"
+    if dim == 1:
+        return "channels"
     return {rank - 1: "width", rank - 2: "height"}.get(dim, f"size_{dim}")
-
-
-def is_literal(value: Any) -> bool:
-    """Whether a value can stand in a constructor: a number, a string, a tuple of such, …"""
-    if isinstance(value, tuple):
-        return all(map(is_literal, value))
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def some(vector: Vector) -> Any:

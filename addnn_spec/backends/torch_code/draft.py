@@ -16,13 +16,17 @@ from typing import Any, NamedTuple
 from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.higher import higher_call
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
+from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
+from addnn_spec.backends.torch_code.readings import Functions
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,
     Key,
+    Leaf,
     Name,
+    Origin,
     Spanned,
     Submodule,
     Template,
@@ -62,7 +66,7 @@ from addnn_spec.ops.code import (
     Support,
 )
 from addnn_spec.ops.init import Init, init_code
-from addnn_spec.sizes import Facts, Size
+from addnn_spec.sizes import Facts
 from addnn_spec.source import Span
 
 Pattern = tuple[Any, ...]
@@ -96,6 +100,8 @@ class ChildDraft:
     inits: tuple[Tree, ...] = ()
     tensor: str = ""
     """"parameter" or "buffer"."""
+    place: Origin | None = None
+    """Where the text has it."""
     run: Run | None = None
     """It is made for each number of a run, and its path is that of the first."""
     saved: bool = True
@@ -127,6 +133,8 @@ class Step:
     training: bool = False
     loop: str = ""
     """The variable that goes through the child, a list of modules, each fed by the one before."""
+    place: Origin | None = None
+    """Where the text has it."""
     run: Run | None = None
     """It is done for each number of a run, each fed by the one before."""
 
@@ -159,6 +167,7 @@ class Emission:
     facts: Facts = field(default_factory=Facts)
     """What is known about the network's sizes."""
     support: dict[str, Support] = field(default_factory=dict)
+    functions: Functions = field(default_factory=Functions)
     captured: dict[tuple[int, int], str] = field(default_factory=dict)
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
 
@@ -277,8 +286,10 @@ class _Drafter:
     def _add_call(self, node: Node, graph: Graph) -> None:
         form = self._forms[id(graph)]
         if node.module is None:
-            tree = Spanned(form.constructor, node.span)
-            self._draft.children.append(ChildDraft(node.name, tree, node.span))
+            made = called_leaves(form.constructor, self._graph, node)
+            tree = Spanned(made, node.span)
+            place = placed(self._graph, node, node.span)
+            self._draft.children.append(ChildDraft(node.name, tree, node.span, place=place))
         args = [*self._grouped(node, form), *(self._module(ref) for ref in node.bound_modules)]
         for ref, cls in zip(node.bound_modules, form.ports.values(), strict=True):
             if ref.port and cls != "nn.Module":
@@ -307,6 +318,7 @@ class _Drafter:
         if functional is not None:
             typed = self._typed(functional, node, applied)
             code = with_leaves(collapsed(_bind(typed, operands, None), self._lengths))
+            code = operator_leaves(code, self._graph, applied, node)
             code = self._placed(code, node, creates=op.creates)
             self._step(
                 node,
@@ -318,7 +330,10 @@ class _Drafter:
             )
             return
         if node.module is None:
-            self._draft.children.append(operator_child(node.name, applied, node.span))
+            child = operator_child(node.name, applied, node.span)
+            tree = operator_leaves(child.tree, self._graph, applied, node)
+            place = placed(self._graph, node, node.span)
+            self._draft.children.append(replace(child, tree=tree, place=place))
         if node.module is not None and node.module.port:
             made_call = applied.constructor()
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
@@ -328,6 +343,7 @@ class _Drafter:
             bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
+        called = operator_leaves(called, self._graph, applied, node)
         self._step(node, called, op.result, heavy=_heavy(applied), fresh=op.fresh_output)
 
     def _is_passed_on(self, node: Node) -> bool:
@@ -411,6 +427,7 @@ class _Drafter:
                 in_place=in_place,
                 composite=composite,
                 training=node.training,
+                place=placed(self._graph, node, node.span),
                 loop=loop,
             )
         )
@@ -479,7 +496,11 @@ class _Drafter:
         self._draft.children.append(operator_child(module.name, applied, module.span))
 
     def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
-        shape = node.outputs[0].shape
+        places = dict(node.written)
+        shape = tuple(
+            Leaf(size, "size", (placed(self._graph, node, places[str(dim)]),))
+            for dim, size in enumerate(node.outputs[0].shape)
+        )
         inits: tuple[Code, ...] = ()
         if isinstance(op, Buffer):
             tree: Tree = _filled(shape, op.values)
@@ -512,7 +533,7 @@ def _constant(init: Init | None) -> float | None:
     return float(dict(init.args)["val"]) if init.name == "constant" else None
 
 
-def _filled(shape: tuple[Size, ...], values: Literal) -> Call:
+def _filled(shape: tuple[Tree, ...], values: Literal) -> Call:
     """A tensor of these values: nested tuples of the shape, or one number for all."""
     if isinstance(values, tuple) or not shape:
         return Call("torch.tensor", (Arg(values),))
@@ -521,7 +542,7 @@ def _filled(shape: tuple[Size, ...], values: Literal) -> Call:
     return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
 
 
-def _made(function: str, shape: tuple[Size, ...]) -> Call:
+def _made(function: str, shape: tuple[Tree, ...]) -> Call:
     """`torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
     return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))
 

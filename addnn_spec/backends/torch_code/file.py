@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from addnn_spec.backends.torch_code.classes import ClassCode, resolve
 from addnn_spec.backends.torch_code.draft import Emission
+from addnn_spec.backends.torch_code.functions import written
 from addnn_spec.backends.torch_code.paths import SCOPE
 from addnn_spec.backends.torch_code.plan import Planner
 from addnn_spec.backends.torch_code.text import WIDTH, Line
@@ -84,6 +85,8 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
     body: list[Line] = []
     for code in classes:
         body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
+    for function in emission.functions.values():
+        emission.need(written(function))
     support_lines = _support(body, emission)
     lines = [*_head(graph, header or Header()), *support_lines, *body]
     lines = _with_imports(lines)

@@ -68,7 +68,7 @@ class Copy:
 class Fork:
     """`if flag: … else: …`, and the values that it leaves behind."""
 
-    flag: str
+    test: Tree
     then: list[Assign] = field(default_factory=list)
     orelse: list[Assign] = field(default_factory=list)
     before: list[Copy] = field(default_factory=list)
@@ -101,7 +101,7 @@ def _trees(item: Step | Branch) -> Iterable[Tree]:
 
 
 def statements(
-    body: Body, flags: Mapping[int, str], composite: Callable[[Tree], Tree], probes: bool
+    body: Body, flags: Mapping[int, Tree], composite: Callable[[Tree], Tree], probes: bool
 ) -> list[Statement]:
     """The items as statements; `composite` turns children into the text that calls them."""
     counts = use_counts(body)

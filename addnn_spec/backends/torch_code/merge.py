@@ -15,6 +15,7 @@ from addnn_spec.backends.torch_code.body import (
     Apart,
     Body,
     Branch,
+    Flag,
     Guard,
     Join,
     add_columns,
@@ -24,7 +25,16 @@ from addnn_spec.backends.torch_code.body import (
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.names import snake_case
 from addnn_spec.backends.torch_code.sequences import function_of, parts_of, with_parts
-from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value, When, rewrite, walk
+from addnn_spec.backends.torch_code.tree import (
+    Leaf,
+    Origin,
+    Spanned,
+    Tree,
+    Value,
+    When,
+    rewrite,
+    walk,
+)
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Call
 
@@ -399,7 +409,24 @@ class _Merger:
                 )
                 name = next((step.name for step in steps), "variant")
             values = tuple(variant in present for variant, _ in self._uses)
-            self._body.flags.append((name, values))
+            places, others = self._places(Guard(flag, True)), self._places(Guard(flag, False))
+            self._body.flags.append(Flag(name, values, places, others))
+
+    def _places(self, guard: Guard) -> tuple[Origin, ...]:
+        """Where the text has what only stands under a guard."""
+        found: list[Origin] = [
+            child.place or child.span for child, own in self._body.children if own == guard
+        ]
+        for item in self._body.items:
+            if isinstance(item, Branch) and item.flag == guard.flag:
+                steps = item.then if guard.present else item.orelse
+                found += [step.place or step.span for step in steps]
+        for child, _ in self._body.children:
+            for node in walk(child.tree):
+                if isinstance(node, When) and Guard(node.flag, node.present) == guard:
+                    spanned = (n for n in walk(node.value) if isinstance(n, Spanned))
+                    found += [n.place or n.span for n in spanned][:1]
+        return tuple(dict.fromkeys(found))
 
 
 def _values(tree: Tree) -> Iterator[Value]:

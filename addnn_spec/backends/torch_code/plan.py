@@ -17,10 +17,9 @@ import networkx as nx
 from addnn_spec.backends.torch_code.body import Body, structures
 from addnn_spec.backends.torch_code.columns import (
     NO_DEFAULT,
-    Column,
     Columns,
     Given,
-    default_of,
+    Parameter,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.forms import Form
@@ -28,6 +27,7 @@ from addnn_spec.backends.torch_code.higher import HIGHER
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
+from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.sequential import (
     INITIALIZED,
     Element,
@@ -53,7 +53,6 @@ class ClassPlan:
     body: Body
     columns: Columns
     uses: list[Graph]
-    flags: list[str]
 
     @property
     def graph(self) -> Graph:
@@ -185,6 +184,7 @@ class Planner:
                 _tensors(draft),
                 self._calls[id(draft.graph)],
                 draft.graph.lets,
+                draft.graph.given,
             )
             for draft in body.drafts
         ]
@@ -192,15 +192,22 @@ class Planner:
             name=self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given),
+            columns=Columns(given, self._text(graph)),
             uses=[draft.graph for draft in body.drafts],
-            flags=[],
         )
         self.classes.append(self._resolve(plan, graph is self._network))
         for use, graph in enumerate(plan.uses):
             call = _constructor(plan.name, plan.columns.signature(), use)
             ports = dict(body.drafts[use].ports)
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
+
+    def _text(self, graph: Graph) -> Text | None:
+        """The text that a class says again; a network's sizes are numbers."""
+        if graph is self._network or graph.definition is None:
+            return None
+        inputs = zip(graph.input_names, graph.inputs, strict=True)
+        ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
+        return Text(graph.definition, ranks, self._emission.functions)
 
     def _class_name(self, graph: Graph) -> str:
         if graph is self._network:
@@ -220,15 +227,15 @@ def _by_base(drafts: Sequence[Draft]) -> list[list[Draft]]:
     return list(groups.values())
 
 
-def _constructor(name: str, signature: Sequence[Column], use: int) -> Tree:
+def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
     args = []
     for column in signature:
-        default = default_of(column)
-        leaf = Leaf(column.vector[use], column.name)
-        if default is NO_DEFAULT:
+        origins = () if column.origin is None else (column.origin,)
+        leaf = Leaf(column.argument(use), column.name, origins)
+        if column.default is NO_DEFAULT:
             args.append(Arg(leaf, None, REQUIRED))
         else:
-            args.append(Arg(leaf, column.name, default))
+            args.append(Arg(leaf, column.name, column.default))
     return Call(name, tuple(args))
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from addnn_spec.backends.torch_code.columns import Vector, is_constant, is_literal
+from addnn_spec.backends.torch_code.columns import Vector, is_constant
 from addnn_spec.backends.torch_code.draft import Emission, operator_module
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.names import is_plain
+from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
     Column,
@@ -30,6 +31,7 @@ from addnn_spec.backends.torch_code.tree import (
     Template,
     Tree,
     identity,
+    is_literal,
     rewrite,
     split,
     walk,
@@ -88,11 +90,12 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
             return None
         op = node.op
         overwrites = fresh and not emission.probes and node.times == 1
-        tree = _module(node, forms, emission, overwrites=overwrites)
+        tree = _module(graph, node, forms, emission, overwrites=overwrites)
         if tree is None:
             return None
         fresh = isinstance(op, Operator) and op.fresh_output
-        elements.append(Element(node.name, Spanned(tree, node.span), node.times))
+        made = Spanned(tree, node.span, placed(graph, node, node.span))
+        elements.append(Element(node.name, made, node.times))
         current = Ref(node.id)
     names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]
     taken = not _TAKEN.isdisjoint(names)
@@ -130,9 +133,8 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
             return None
         if tuple(ref.name for ref in node.bound_modules) != graph.module_ports:
             return None
-        elements.append(
-            Element(node.name, Spanned(forms[id(called)].constructor, node.span), node.times)
-        )
+        made = called_leaves(form.constructor, graph, node)
+        elements.append(Element(node.name, Spanned(made, node.span), node.times))
         current = Ref(node.id)
     names = [child.name for element in elements for child in _turns(element)]
     counted = bool(names) and names == [str(place) for place in range(len(names))]
@@ -148,12 +150,14 @@ def module_list(elements: Sequence[Element]) -> Tree:
     return Call("nn.ModuleList", (Arg(Seq(items, True)),))
 
 
-def _module(node: Node, forms: Forms, emission: Emission, *, overwrites: bool) -> Tree | None:
+def _module(
+    graph: Graph, node: Node, forms: Forms, emission: Emission, *, overwrites: bool
+) -> Tree | None:
     """The constructor of a child; `overwrites`: its input is fresh, and nobody else's."""
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
         hidden = form.ports or node.bound_modules or form.listed or form.lists
-        return None if hidden else form.constructor
+        return None if hidden else called_leaves(form.constructor, graph, node)
     if not isinstance(node.op, Operator) or node.layers:
         return None
     applied = Applied(node.op, node.types)
@@ -164,6 +168,7 @@ def _module(node: Node, forms: Forms, emission: Emission, *, overwrites: bool) -
     emission.need(*node.op.support)
     if overwrites and node.op.in_place:
         tree = module_in_place(tree)
+    tree = operator_leaves(tree, graph, applied, node)
     return initialized(tree, applied, emission)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from addnn_spec.backends.torch_code.tree import (
     LITERALS,
     Attribute,
+    Choice,
     Dimension,
     Display,
     Each,
@@ -35,8 +36,11 @@ _DIGITS = 14
 """A number that is longer than this is no one's choice: it was computed."""
 _LARGE = 1000
 
-_PRECEDENCE = {"|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
-_PRECEDENCE |= dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 5)
+_CHOICE, _NOT, _COMPARISON = 1, 4, 5
+_PRECEDENCE = {"or": 2, "and": 3, "|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
+_PRECEDENCE |= dict.fromkeys(
+    ("==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "not in"), _COMPARISON
+)
 _PRODUCT, _UNARY, _POWER, _ATOM = 11, 12, 13, 14
 
 
@@ -97,8 +101,10 @@ def _flat(tree: Tree) -> tuple[str, int]:
         case Infix(op, left, right):
             return _infix(op, left, right)
         case Prefix(op, value):
-            power = isinstance(value, Infix) and value.op == "**"
-            return f"{op}{_bound(value, _ATOM if power else _UNARY)}", _UNARY
+            return _prefix(op, value)
+        case Choice(then, condition, orelse):
+            parts = (_bound(then, 2), "if", _bound(condition, 2), "else", _bound(orelse, 1))
+            return " ".join(parts), _CHOICE
         case Each(iterable, element, targets):
             return f"{flat(element)} for {', '.join(targets)} in {flat(iterable)}", 0
         case Spanned(value, _):
@@ -111,14 +117,23 @@ def _flat(tree: Tree) -> tuple[str, int]:
             return text, 0
     if isinstance(tree, Slice):
         return _index(tree), 0
-    if isinstance(tree, LITERALS):
-        text = literal(tree)
-        if isinstance(tree, float) and "**" in text:
-            return text, _POWER
-        if isinstance(tree, float) and " / " in text:
-            return text, _PRODUCT
-        return text, _UNARY if text[0] == "-" else _ATOM
-    return _atom(tree), _ATOM
+    return _literal(tree) if isinstance(tree, LITERALS) else (_atom(tree), _ATOM)
+
+
+def _literal(value: object) -> tuple[str, int]:
+    text = literal(value)
+    if isinstance(value, float) and "**" in text:
+        return text, _POWER
+    if isinstance(value, float) and " / " in text:
+        return text, _PRODUCT
+    return text, _UNARY if text[0] == "-" else _ATOM
+
+
+def _prefix(op: str, value: Tree) -> tuple[str, int]:
+    if op == "not":
+        return f"not {_bound(value, _NOT)}", _NOT
+    power = isinstance(value, Infix) and value.op == "**"
+    return f"{op}{_bound(value, _ATOM if power else _UNARY)}", _UNARY
 
 
 def _atom(tree: Tree) -> str:
@@ -170,7 +185,8 @@ def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
         joint = "**" if base[0] != "(" and _simple(left) and _simple(right) else " ** "
         return f"{base}{joint}{power}", _POWER
     own = _precedence(op)
-    return f"{_bound(left, own)} {op} {_bound(right, own + 1)}", own
+    chained = own + 1 if own == _COMPARISON else own  # a < b < c is another thing in Python
+    return f"{_bound(left, chained)} {op} {_bound(right, own + 1)}", own
 
 
 def _precedence(op: str) -> int:
@@ -321,6 +337,9 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
             return _exploded(right, f"{prefix}{_bound(left, _precedence(op))} {op} ", suffix)
         case Infix(op, left, right):
             return f"{prefix}(", [("", left, ""), (f"{op} ", right, "")], f"){suffix}"
+        case Choice(then, condition, orelse):
+            parts = [("", then, ""), ("if ", condition, ""), ("else ", orelse, "")]
+            return f"{prefix}(", parts, f"){suffix}"
     return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
 
 
@@ -336,7 +355,7 @@ def _breaks(tree: Tree) -> bool:
             return _breaks(value)
         case Item(_, index):
             return len(index) > 1
-    return isinstance(tree, Infix | Each) or (isinstance(tree, tuple) and bool(tree))
+    return isinstance(tree, Infix | Each | Choice) or (isinstance(tree, tuple) and bool(tree))
 
 
 def _arg_parts(args: tuple[Arg, ...]) -> list[_Part]:

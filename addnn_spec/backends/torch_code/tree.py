@@ -7,7 +7,7 @@ can be compared: equal skeletons are one class, the literals its columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import is_
 from typing import Any
 
@@ -23,6 +23,7 @@ from addnn_spec.ops.code import (
 )
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
+from addnn_spec.values import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,72 @@ class Attribute(BackendNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice(BackendNode):
+    """`then if condition else orelse`."""
+
+    then: Tree
+    condition: Tree
+    orelse: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class SizeOf:
+    """The size of an input of the class, by the input's name."""
+
+    input: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountOf:
+    """How often the `repeat` around a place turns."""
+
+    place: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterOf:
+    """A parameter of a block that is called here, by its name in the text."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """A use of a block in the text: what its own text says can be said there, too."""
+
+    definition: Definition
+    written: tuple[tuple[str, Span], ...]
+    span: Span
+    outer: Use | None
+    """The use whose text this one stands in."""
+    sizes: Callable[[str, int], tuple[Origin, ...]]
+    """Where the sizes of its inputs come from, in the graph that uses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Something that the text of another block says, in a use of that block."""
+
+    origin: Origin
+    use: Use
+
+
+Origin = Span | SizeOf | CountOf | ParameterOf | Within
+"""Where a value comes from: an expression of the text, an input's size, a loop's count, what a
+called block is given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf(BackendNode):
-    """A literal that may differ between uses; `hint` names the argument that it is."""
+    """A literal that may differ between uses; `hint` names the argument that it is.
+
+    `origins` say where it may come from, the likeliest first.
+    """
 
     value: Literal
     hint: str
+    origins: tuple[Origin, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +198,8 @@ class Spanned(BackendNode):
 
     value: Tree
     span: Span
+    place: Origin | None = field(default=None, compare=False)
+    """The place, where it is another block's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +325,7 @@ def identity(tree: Tree) -> tuple[Tree, str]:
     return skeleton, repr([leaf.value for leaf in leaves])
 
 
-_SLICE = tuple(field.name for field in fields(Slice))
+_SLICE = tuple(part.name for part in fields(Slice))
 
 
 def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:
@@ -326,6 +390,13 @@ def _needed(args: list[Arg]) -> tuple[Arg, ...]:
 
 def _is_default(arg: Arg) -> bool:
     return same(None if arg.value == NONE else arg.value, arg.default)
+
+
+def is_literal(value: Any) -> bool:
+    """Whether a value can stand in a constructor: a number, a string, a tuple of such, …"""
+    if isinstance(value, tuple):
+        return all(map(is_literal, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def same(a: Any, b: Any) -> bool:

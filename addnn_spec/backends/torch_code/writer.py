@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
+from addnn_spec.backends.torch_code.columns import negated
 from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
 from addnn_spec.backends.torch_code.names import Namespace, is_plain
@@ -54,10 +55,15 @@ def docstring(text: str, indent: int) -> list[Line]:
     return [Line((pad + row.replace("\\", "\\\\")).rstrip(), prose=True) for row in rows]
 
 
+def condition(test: Tree, indent: int) -> list[Line]:
+    """The head of an `if`."""
+    return layout(test, indent, "if ", ":")
+
+
 class Arms:
     """The arms of the `if` that the constructor is in."""
 
-    def __init__(self, flags: Sequence[str]) -> None:
+    def __init__(self, flags: Sequence[Tree]) -> None:
         self._flags = flags
         self._written: list[Guard] = []
 
@@ -73,8 +79,8 @@ class Arms:
             self._written.append(guard)
             return [Line(f"{INDENT * indent}else:")]
         self._written = [guard]
-        test = f"{'' if guard.present else 'not '}{self._flags[guard.flag]}"
-        return [Line(f"{INDENT * indent}if {test}:")]
+        test = self._flags[guard.flag]
+        return condition(test if guard.present else negated(test), indent)
 
 
 class ClassWriter:
@@ -84,7 +90,8 @@ class ClassWriter:
         self._code = code
         self._probes = probes
         self._returns = Returns(code)
-        self._locals = Namespace(text.partition(":")[0] for text in code.parameters)
+        names = [text.partition(":")[0] for text in code.parameters]
+        self._locals = Namespace([*names, *(name for name, *_ in code.head)])
         """The variables of the constructor."""
 
     def lines(self) -> list[Line]:
@@ -130,12 +137,13 @@ class ClassWriter:
         lines = _signature("__init__", ["self", *code.parameters], "None", (code.graph.span,))
         if code.base:
             (child, _), *_rest = code.children
-            return lines + self._made("", child.tree, 2, "", ())
+            return lines + self._head() + self._made("", child.tree, 2, "", ())
         if code.paths.own is not None:
-            lines += self._own(code.paths.own)
+            lines += [*self._head(), *self._own(code.paths.own)]
         else:
             arguments = "{}" if self._base().endswith("Scope") else ""
             lines.append(Line(f"{INDENT * 2}super().__init__({arguments})"))
+            lines += self._head()
         lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
         return lines
@@ -147,6 +155,15 @@ class ClassWriter:
         for function in around:
             yield from layout(Call(function.fn, (Arg(Name("self")), *function.args[1:])), 2)
         yield from self._fills(own, 2)
+
+    def _head(self) -> list[Line]:
+        """What the block's `let`s, and its defaults that read other parameters, stand for."""
+        lines: list[Line] = []
+        for name, tree, is_default in self._code.head:
+            if is_default:
+                lines.append(Line(f"{INDENT * 2}if {name} is None:"))
+            lines += layout(tree, 3 if is_default else 2, f"{name} = ")
+        return lines
 
     def _scope(self) -> bool:
         """Whether children named by numbers are added, and not set as items."""
@@ -184,13 +201,13 @@ class ClassWriter:
         """A child that is made in one of two ways, for type checkers."""
         return [] if not is_plain(name) else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
 
-    def _optional(self, name: str, tree: Tree, flag: str) -> list[Line]:
-        one = layout(tree, 2, f"self.{name} = ", f" if {flag} else None")
+    def _optional(self, name: str, tree: Tree, test: Tree) -> list[Line]:
+        one = layout(tree, 2, f"self.{name} = ", f" if {flat(test)} else None")
         if len(one) == 1 and len(one[0].text) <= WIDTH:
             return one
         return [
             Line(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
-            Line(f"{INDENT * 2}if {flag}:"),
+            *condition(test, 2),
             *layout_statement(tree, 3, f"self.{name} = "),
         ]
 
@@ -325,10 +342,11 @@ class ClassWriter:
         lines = [_copied(copy, indent) for copy in statement.before]
         then = self._arm(statement.then, statement.then_copies, indent + 1)
         orelse = self._arm(statement.orelse, statement.else_copies, indent + 1)
-        if then and orelse:
-            return [*lines, Line(f"{pad}if {statement.flag}:"), *then, Line(f"{pad}else:"), *orelse]
-        test = statement.flag if then else _negated(statement.flag)
-        return [*lines, Line(f"{pad}if {test}:"), *(then or orelse)] if then or orelse else lines
+        if not then and not orelse:
+            return lines
+        lines += condition(statement.test if then else negated(statement.test), indent)
+        lines += then or orelse
+        return [*lines, Line(f"{pad}else:"), *orelse] if then and orelse else lines
 
     def _arm(self, assigns: Iterable[Assign], copies: Sequence[Copy], indent: int) -> list[Line]:
         lines = [line for assign in assigns for line in self._assign(assign, indent)]
@@ -405,12 +423,6 @@ def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = Fal
     if len(items) == 1 and not isinstance(items[0], Star):
         return layout(Call(f"{name}.append", (Arg(items[0]),)), indent)
     return layout(Seq(items, brackets=True), indent, f"{name} += ")
-
-
-def _negated(test: str) -> str:
-    """What is true where the test is not."""
-    there = test.removesuffix(" is not None")
-    return f"not {test}" if there == test else f"{there} is None"
 
 
 def _copied(copy: Copy, indent: int) -> Line:

@@ -9,11 +9,10 @@ import pytest
 from addnn_spec.backends.torch_code.columns import (
     ABSENT,
     NO_DEFAULT,
-    Column,
     Columns,
     Given,
+    Leaves,
     annotation,
-    default_of,
 )
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.ops.base import TensorType
@@ -57,41 +56,46 @@ def test_a_column_is_the_first_that_matches(vector: tuple[Any, ...], text: str) 
     found = columns(
         {"width": (64, 128, 256), "kernels": ((3, 1), (5, 1), (3, 1))}, channels=(16, 48, 80)
     )
-    assert flat(found.resolve(vector, "conv1_groups")) == text
+    assert flat(found.resolve(Leaves(vector, "conv1_groups"))) == text
 
 
 def test_one_use_has_constants_only() -> None:
     found = columns({"width": (64,)}, channels=(64,))
-    assert flat(found.resolve((64,), "conv_out_channels")) == "64"
+    assert flat(found.resolve(Leaves((64,), "conv_out_channels"))) == "64"
     assert found.signature() == []
 
 
 def test_equal_columns_share_a_new_parameter() -> None:
     found = columns({}, channels=(4, 4))
-    first = found.resolve((3, 7), "a_kernel")
-    assert found.resolve((3, 7), "b_kernel") == first
-    assert flat(found.resolve((6, 14), "c_kernel")) == "2 * a_kernel"
+    first = found.resolve(Leaves((3, 7), "a_kernel"))
+    assert found.resolve(Leaves((3, 7), "b_kernel")) == first
+    assert flat(found.resolve(Leaves((6, 14), "c_kernel"))) == "2 * a_kernel"
     assert [column.name for column in found.signature()] == ["a_kernel"]
 
 
 def test_unused_parameters_vanish_and_sizes_come_first() -> None:
     found = columns({"width": (1, 2), "unused": (3, 4), "stride": (5, 9)}, channels=(7, 8))
     for vector in ((5, 9), (1, 2), (7, 8)):
-        found.resolve(vector, "new")
+        found.resolve(Leaves(vector, "new"))
     assert [column.name for column in found.signature()] == ["in_channels", "width", "stride"]
 
 
-def test_what_most_uses_give_is_the_default() -> None:
-    def default(name: str, vector: tuple[Any, ...], rank: int, *counts: int) -> Any:
-        return default_of(Column(name, vector, (rank, 0), counts or (1,) * len(vector)))
-
-    assert default("stride", (1, 2, 1, 1), 1) == 1
-    assert default("stride", (1, 2, 1, 2), 1) is NO_DEFAULT
-    assert default("stride", (2, 1, 3), 1, 2, 5, 2) == 1
-    assert default("stride", (1, 2, 1), 1, 1, 9, 1) is NO_DEFAULT
-    assert default("in_channels", (1, 1, 2), 0) is NO_DEFAULT
-    assert default("width", (64, 64, 128), 1) is NO_DEFAULT
-    assert default("downsample", (True, True, False), 3) is False
+@pytest.mark.parametrize(
+    ("vector", "counts", "default"),
+    [
+        ((1, 0, 1, 1), (1, 1, 1, 1), 1),
+        ((1, 0, 1, 0), (1, 1, 1, 1), NO_DEFAULT),
+        ((0, 1, 3), (2, 5, 2), 1),
+        ((1, 0, 1), (1, 9, 1), 0),
+        ((64, 64, 128), (1, 1, 1), NO_DEFAULT),
+    ],
+)
+def test_what_most_uses_give_is_the_default_of_a_new_parameter(
+    vector: tuple[Any, ...], counts: tuple[int, ...], default: Any
+) -> None:
+    found = Columns([Given((), (), count) for count in counts])
+    found.resolve(Leaves(vector, "new"))
+    assert [column.default for column in found.signature()] == [default]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_head_says_what_made_it_and_not_where() -> None:
         assert part in head
 
 
-def test_an_arm_that_some_uses_lack_is_a_keyword() -> None:
+def test_an_arm_that_some_uses_lack_is_an_if_as_in_the_text() -> None:
     text = (
         "block Unit(n, wide) { main = x -> a: Linear(n)\n"
         "  skip = x -> if wide { project: Linear(n) }\n  return main + skip -> ReLU }\n"
@@ -71,15 +71,16 @@ def test_an_arm_that_some_uses_lack_is_a_keyword() -> None:
     )
     source = source_of(text)
     assert classes(source) == ["Unit", "Test"]
-    assert "def __init__(self, in_features: int, n: int, project: bool = False)" in source
+    assert "def __init__(self, in_features: int, n: int, wide: bool) -> None:" in source
+    assert "self.project = nn.Linear(in_features, n) if wide else None" in source
     assert body_of(source, "Unit")[1:3] == [
         "skip = x",
         "if self.project is not None:\n    skip = self.project(x)",
     ]
     assert body_of(source, "Test", "__init__")[1:] == [
-        "self.u = Unit(8, 8)",
-        "self.v = Unit(8, 16, project=True)",
-        "self.w = Unit(16, 4, project=True)",
+        "self.u = Unit(8, 8, False)",
+        "self.v = Unit(8, 16, True)",
+        "self.w = Unit(16, 4, True)",
     ]
     graph = graph_of(text)
     assert {k: tuple(v.shape) for k, v in built(graph).state_dict().items()} == keys_of(graph)
@@ -172,7 +173,7 @@ def test_structures_too_different_are_classes_of_their_own() -> None:
 def test_turns_are_loops() -> None:
     block = "block Unit(n) { return x -> fc: Linear(n) -> ReLU }\n"
     for repeat, line in (
-        ("repeat 9 { Unit(8) }", "*(Unit() for _ in range(9))"),
+        ("repeat 9 { Unit(8) }", "*(Unit(8, 8) for _ in range(9))"),
         (
             "for i in 1..5 { Unit(8 * i) }",
             "Unit(in_features, n) for in_features, n in ((8, 8), (8, 16), (16, 24), (24, 32))",
@@ -215,7 +216,7 @@ def test_a_repeat_that_captures_goes_through_a_list() -> None:
         "input memory: float[N, 8]\noutput y = x -> layers: repeat 7 { Layer(memory = memory) }"
     )
     source = source_of(text)
-    assert "self.layers = nn.ModuleList(Layer() for _ in range(7))" in source
+    assert "self.layers = nn.ModuleList(Layer(8) for _ in range(7))" in source
     assert body_of(source, "Test")[:2] == [
         "y: Tensor = x",
         "for layer in self.layers:\n    y = layer(y, memory)",
@@ -380,7 +381,7 @@ def test_every_line_knows_its_place() -> None:
     emitted = emit(graph)
     rows = emitted.text.split("\n")
     found = {rows[number - 1].strip(): spans for number, spans in emitted.lines_of.items()}
-    assert [s.text for s in found["self.fc = nn.Linear(8, 8)"]] == ["Linear(8)"]
+    assert [s.text for s in found["self.fc = nn.Linear(in_features, 8)"]] == ["Linear(8)"]
     line = next(row for row in found if row.startswith("return F.relu(self.fc(x))"))
     assert {span.text for span in found[line]} == {"Linear(8)", "ReLU"}
 

@@ -48,7 +48,7 @@ def _same(text: str, reference: nn.Module, *, probes: bool = False) -> None:
     assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == {
         k: tuple(v.shape) for k, v in state.items()
     }
-    promised = {k: tuple(int(s) for s in e.shape) for k, e in weights_of(graph).items()}  # type: ignore[arg-type]
+    promised = {k: tuple(int(s) for s in e.shape) for k, e in weights_of(graph).items()}
     assert promised == {k: tuple(v.shape) for k, v in state.items()}
     module.load_state_dict(state)
     inputs = inputs_of(graph)

@@ -1,0 +1,180 @@
+"""Where the literals of a node come from: what the text gives a layer, or the sizes that flow in.
+
+A leaf has several origins where several are likely: which of them is one is found by computing them
+(`readings`). Sizes are followed back through the graph to what made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from addnn_spec.backends.torch_code.tree import (
+    Leaf,
+    Origin,
+    ParameterOf,
+    SizeOf,
+    Tree,
+    Use,
+    Within,
+    rewrite,
+    same,
+)
+from addnn_spec.graph import Graph, Node, Placeholder, Ref, WrittenOut
+from addnn_spec.ops.applied import Applied
+from addnn_spec.source import Span
+
+_MOST = 4
+"""As many origins are tried."""
+_NEAR = 40
+"""As many nodes are asked for a size."""
+
+_LAST = frozenset({"in_features", "in1_features", "normalized_shape", "embed_dim", "input_size"})
+"""What is a size of the last dimension first of all; others are channels."""
+
+
+def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Tree:
+    """The tree of an operator, its leaves with their origins."""
+    places, inputs = dict(node.written), node.inputs
+    inferred: Mapping[str, Any] | None = None
+
+    def change(leaf: Tree) -> Tree | None:
+        nonlocal inferred
+        if not isinstance(leaf, Leaf):
+            return None
+        if leaf.hint in places:
+            return Leaf(leaf.value, leaf.hint, (placed(graph, node, places[leaf.hint]),))
+        if inferred is None:
+            inferred = applied.inferred()
+        if leaf.hint in inferred:
+            return Leaf(leaf.value, leaf.hint, _inferred(graph, inputs, leaf))
+        equal = [name for name in places if same(getattr(applied.op, name, None), leaf.value)]
+        return Leaf(leaf.value, leaf.hint, tuple(placed(graph, node, places[n]) for n in equal))
+
+    return rewrite(tree, change)
+
+
+def _inferred(graph: Graph, inputs: tuple[Ref | None, ...], leaf: Leaf) -> tuple[Origin, ...]:
+    for ref in inputs:
+        if ref is None or type(leaf.value) is not int:
+            continue
+        shape = graph.type_of(ref).shape
+        dims = [dim for dim, size in enumerate(shape) if size == leaf.value]
+        last = leaf.hint in _LAST
+        for dim in sorted(dims, key=lambda d: (d == 0, -d if last else abs(d - 1))):
+            return size_origins(graph, ref, dim)
+    return ()
+
+
+def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
+    """The constructor of what a node calls, its leaves with their origins in this graph."""
+    called = node.calls
+    assert called is not None
+    written = dict(node.written)
+    slots = {name: slot for slot, name in enumerate(called.input_names)}
+
+    def here(origin: Origin) -> Iterator[Origin]:
+        if isinstance(origin, ParameterOf):
+            if origin.name in written:
+                yield placed(graph, node, written[origin.name])
+        elif isinstance(origin, SizeOf):
+            slot = slots.get(origin.input)
+            ref = None if slot is None else node.inputs[slot]
+            if ref is not None:
+                yield from size_origins(graph, ref, origin.dim)
+        else:
+            yield origin
+
+    def change(leaf: Tree) -> Tree | None:
+        if not isinstance(leaf, Leaf):
+            return None
+        found = tuple(new for origin in leaf.origins for new in here(origin))
+        return Leaf(leaf.value, leaf.hint, found)
+
+    return rewrite(tree, change)
+
+
+def placed(graph: Graph, node: Node, place: Span) -> Origin:
+    """A place of the text that a node comes from, in the use that it was written out of."""
+    use = _use(graph, node.within)
+    return place if use is None else Within(place, use)
+
+
+def _use(graph: Graph, within: WrittenOut | None) -> Use | None:
+    if within is None:
+        return None
+
+    def sizes(input: str, dim: int) -> tuple[Origin, ...]:
+        ref = within.inputs.get(input)
+        return () if ref is None else size_origins(graph, ref, dim)
+
+    return Use(within.definition, within.written, within.span, _use(graph, within.outer), sizes)
+
+
+def size_origins(graph: Graph, ref: Ref, dim: int) -> tuple[Origin, ...]:
+    """Where the size of a tensor may come from, what is nearest first.
+
+    A dimension below 0 counts from the last.
+    """
+    found: dict[Origin, None] = {}
+    seen: set[tuple[Ref, int]] = set()
+    waiting = [(ref, dim % graph.type_of(ref).rank)]
+    while waiting and len(found) < _MOST and len(seen) < _NEAR:
+        place = waiting.pop(0)
+        if place in seen:
+            continue
+        seen.add(place)
+        ref, dim = place
+        node = graph.node(ref.node)
+        if isinstance(node.op, Placeholder):
+            name = graph.input_names[graph.inputs.index(node.id)]
+            found.setdefault(SizeOf(name, dim))
+            continue
+        size = node.outputs[ref.port].shape[dim]
+        found |= dict.fromkeys(_giving(graph, node, size))
+        found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
+        waiting += _passing(graph, node, dim, size)
+    return tuple(found)
+
+
+def _giving(graph: Graph, node: Node, size: Any) -> Iterator[Origin]:
+    """The arguments of a layer that have the value."""
+    values = dict(node.calls.arguments) if node.calls is not None else {}
+    for name, place in node.written:
+        value = values.get(name) if node.calls is not None else getattr(node.op, name, None)
+        if type(value) is int and value == size:
+            yield placed(graph, node, place)
+
+
+def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
+    """What a brace or a block says of its output."""
+    called = node.calls
+    if called is None:
+        return
+
+    def outside(input: str, dim: int) -> tuple[Origin, ...]:
+        place = called.input_names.index(input) if input in called.input_names else None
+        ref = None if place is None else node.inputs[place]
+        return () if ref is None else size_origins(graph, ref, dim)
+
+    inner = [ref for output in called.outputs for ref in output.refs][port]
+    use = None
+    if called.definition is not None:
+        outer = _use(graph, node.within)
+        use = Use(called.definition, node.written, node.span, outer, outside)
+    for origin in size_origins(called, inner, dim):
+        if isinstance(origin, SizeOf):
+            yield from outside(origin.input, origin.dim)
+        else:
+            yield origin if use is None else Within(origin, use)
+
+
+def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Ref, int]]:
+    """The inputs of a node that have the size, in the same dimension first."""
+    for ref in node.inputs:
+        if ref is None:
+            continue
+        shape = graph.type_of(ref).shape
+        dims = sorted((d for d, s in enumerate(shape) if s == size), key=lambda d: d != dim)
+        if dims:
+            yield ref, dims[0]

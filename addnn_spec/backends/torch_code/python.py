@@ -1,0 +1,207 @@
+"""What Python makes of a tree: its value, without running it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from addnn_spec.backends.torch_code.tree import NONE, Choice, Name, Tree, is_literal
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq
+
+Values = Mapping[str, Any]
+"""The values of the names that a tree reads."""
+
+_CALLED: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "float": float,
+    "int": int,
+    "len": len,
+    "math.ceil": math.ceil,
+    "math.floor": math.floor,
+    "math.log2": math.log2,
+    "math.sqrt": math.sqrt,
+    "max": max,
+    "min": min,
+    "round": round,
+    "sum": sum,
+}
+FUNCTIONS = {name.rpartition(".")[2]: name for name in _CALLED}
+"""The language's functions that Python has, by their names in the language."""
+
+_MOST_BITS = 4_096
+"""Numbers of more digits are not computed."""
+
+
+class Unreadable(Exception):
+    """An expression has no translation, or no value in this use."""
+
+
+class Function(Protocol):
+    """A function of the emitted file."""
+
+    def call(self, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """Compute its result."""
+
+    def returns(self) -> type | None:
+        """The type of its result, as a type checker finds it."""
+
+
+_Functions = Mapping[str, Function]
+
+
+def value_of(tree: Tree, values: Values, functions: _Functions) -> Any:
+    """Compute a tree as Python would.
+
+    Raises:
+        Unreadable: where Python would raise, or where a name has no value.
+    """
+    try:
+        return _Computer(values, functions).value(tree)
+    except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+        raise Unreadable from error
+
+
+class _Computer:
+    def __init__(self, values: Values, functions: _Functions) -> None:
+        self._values = values
+        self._functions = functions
+
+    def value(self, tree: Tree) -> Any:
+        value = self.value
+        match tree:
+            case Name(text):
+                return None if tree == NONE else self._values[text]
+            case Infix("and", left, right):
+                return value(left) and value(right)
+            case Infix("or", left, right):
+                return value(left) or value(right)
+            case Infix(op, left, right):
+                return _OPERATORS[op](value(left), value(right))
+            case Prefix("-", inner):
+                return -value(inner)
+            case Prefix("not", inner):
+                return not value(inner)
+            case Choice(then, condition, orelse):
+                return value(then if value(condition) else orelse)
+            case Seq(items):
+                return tuple(map(value, items))
+            case Item(inner, (index,)):
+                return value(inner)[value(index)]
+            case Call(fn, args):
+                return self._called(fn, args)
+        if is_literal(tree):
+            return tree
+        raise Unreadable
+
+    def _called(self, fn: str, args: tuple[Arg, ...]) -> Any:
+        positional = [self.value(arg.value) for arg in args if arg.name is None]
+        if fn in _CALLED:
+            return _CALLED[fn](*positional)
+        named = {arg.name: self.value(arg.value) for arg in args if arg.name is not None}
+        return self._functions[fn].call(positional, named)
+
+
+def _product(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        if left.bit_length() + right.bit_length() > _MOST_BITS:
+            raise Unreadable
+    elif not isinstance(left, int | float) or not isinstance(right, int | float):
+        raise Unreadable  # a list times a number is no arithmetic of the language
+    return left * right
+
+
+def _power(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        if left.bit_length() * abs(right) > _MOST_BITS:
+            raise Unreadable
+    return left**right
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": _product,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": _power,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "is": operator.is_,
+    "is not": operator.is_not,
+    "in": lambda left, right: left in right,
+    "not in": lambda left, right: left not in right,
+}
+
+# --------------------------------------------------------------------------------------------------
+# Types
+
+_RESULTS: dict[str, type] = {
+    "float": float,
+    "int": int,
+    "len": int,
+    "math.ceil": int,
+    "math.floor": int,
+    "math.log2": float,
+    "math.sqrt": float,
+    "round": int,
+}
+_BOOLEAN = frozenset({"==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "not in"})
+_NUMBERS = (bool, int, float)
+
+
+def common_type(values: Iterable[Any]) -> type | None:
+    """The widest type of numbers, None where something else is among them."""
+    return _wider(*map(type, values))
+
+
+def _wider(*types: type | None) -> type | None:
+    if not types or not all(found in _NUMBERS for found in types):
+        return None
+    return max((found for found in types if found is not None), key=_NUMBERS.index)
+
+
+def type_of(tree: Tree, names: Callable[[str], type | None], functions: _Functions) -> type | None:
+    """The type that a type checker finds for a tree: int, float or bool, None if another."""
+    return _Typing(names, functions).of(tree)
+
+
+class _Typing:
+    def __init__(self, names: Callable[[str], type | None], functions: _Functions) -> None:
+        self._names = names
+        self._functions = functions
+
+    def of(self, tree: Tree) -> type | None:
+        match tree:
+            case Name(text):
+                return self._names(text)
+            case Infix(op, left, right):
+                return self._joined(op, left, right)
+            case Prefix(op, value):
+                return bool if op == "not" else self.of(value)
+            case Choice(then, _, orelse):
+                return _wider(self.of(then), self.of(orelse))
+            case Seq(items):
+                return _wider(*map(self.of, items))  # of what min, max and sum choose among
+            case Item():
+                return int  # what is compared with its value besides
+            case Call(fn, args):
+                return self._called(fn, args)
+        return type(tree) if type(tree) in _NUMBERS else None
+
+    def _joined(self, op: str, left: Tree, right: Tree) -> type | None:
+        if op in _BOOLEAN or op == "/":
+            return float if op == "/" else bool
+        wide = _wider(self.of(left), self.of(right))
+        return wide if op in ("and", "or") or wide is not bool else int
+
+    def _called(self, fn: str, args: tuple[Arg, ...]) -> type | None:
+        if fn in self._functions:
+            return self._functions[fn].returns()
+        return _RESULTS.get(fn) or _wider(*(self.of(arg.value) for arg in args))

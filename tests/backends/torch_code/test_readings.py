@@ -1,0 +1,207 @@
+"""What the text of a block says, said again by its class: and only if every use gets its values."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from addnn_spec.compiler import Session
+from addnn_spec.passes.weights import weights_of
+from addnn_spec.source import Source
+from tests.backends.torch_code.emitted import built, source_of
+
+USES = ((4, 2), (6, 3), (9, 1))
+FILE = """
+let scale = 3
+fn twice(v) = 2 * v
+fn rounded(v, by = 4) = max(by, int(v + by / 2) // by * by)
+"""
+
+
+def text_of(expr: str, uses: tuple[tuple[int, int], ...] = USES) -> str:
+    """A block whose one layer is as wide as an expression, used with other arguments."""
+    chain = " -> ".join(f"u{i}: Unit({n}, {k})" for i, (n, k) in enumerate(uses))
+    return (
+        f"{FILE}\nblock Unit(n, k = 2) {{ return x -> a: Linear({expr}) -> b: Linear(8) }}\n"
+        f"network Test {{ input x: float[N, 8] output y = x -> {chain} }}"
+    )
+
+
+def check_weights(text: str) -> None:
+    """Assert that the module has the weights that the elaborator gives the graph."""
+    graph = Session(Source("test.net", text)).graph("Test")
+    assert graph is not None
+    shapes = {name: tuple(tensor.shape) for name, tensor in built(graph).state_dict().items()}
+    assert shapes == {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
+
+
+@pytest.mark.parametrize(
+    ("expr", "python"),
+    [
+        ("n", "n"),
+        ("7", "7"),
+        ("3 * n", "3 * n"),
+        ("n * n", "n * n"),
+        ("n ** k", "n**k"),
+        ("(n + k) * 2", "(n + k) * 2"),
+        ("n - (k - 1)", "n - (k - 1)"),
+        ("int(n * k / 2) + 1", "int(n * k / 2) + 1"),
+        ("n // k + 1", "n // k + 1"),
+        ("n % k + 1", "n % k + 1"),
+        ("-k + n", "-k + n"),
+        ("if n > 4 then n else k", "n if n > 4 else k"),
+        ("if n > 4 and not k == 1 then n else k", "n if n > 4 and not k == 1 else k"),
+        ("if n in [4, 6] then n else k", "n if n in (4, 6) else k"),
+        ("[n, k][0]", "(n, k)[0]"),
+        ("max(n, 5)", "max(n, 5)"),
+        ("min([n, k])", "min((n, k))"),
+        ("sum([n, k, 1])", "sum((n, k, 1))"),
+        ("abs(k - n)", "abs(k - n)"),
+        ("round(n * 1.5)", "round(n * 1.5)"),
+        ("ceil(n / k)", "math.ceil(n / k)"),
+        ("int(sqrt(n)) + k", "int(math.sqrt(n)) + k"),
+        ("x.features * k", "in_features * k"),
+        ("x.shape[1] + n", "in_features + n"),
+        ("x.shape[-1] + n", "in_features + n"),
+        ("n * scale", "n * 3"),
+        ("twice(n)", "twice(n)"),
+        ("rounded(n, by = k)", "rounded(n, by=k)"),
+        ("rounded(twice(n))", "rounded(twice(n))"),
+    ],
+)
+def test_an_expression_is_written_as_in_the_text(expr: str, python: str) -> None:
+    text = text_of(expr)
+    assert f"self.a = nn.Linear(in_features, {python})" in source_of(text)
+    check_weights(text)
+
+
+SIGNS = ("+", "-", "*", "/", "//", "%", "**")
+_ATOMS = st.sampled_from(["n", "k", "1", "2", "5", "x.features", "scale", "0.5"])
+EXPRESSIONS = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.builds(
+            "({} {} {})".format,
+            inner,
+            st.sampled_from(SIGNS),
+            inner,
+        ),
+        st.builds(
+            "(if {} {} {} then {} else {})".format,
+            inner,
+            st.sampled_from(["<", "<=", "==", "!=", ">", ">="]),
+            inner,
+            inner,
+            inner,
+        ),
+        st.builds("{}({}, {})".format, st.sampled_from(["max", "min"]), inner, inner),
+        st.builds("{}({})".format, st.sampled_from(["int", "round", "twice", "abs"]), inner),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60)
+@given(EXPRESSIONS, st.lists(st.tuples(*[st.integers(1, 9)] * 2), min_size=1, max_size=3))
+def test_random_expressions_give_what_the_text_gives(
+    expr: str, uses: list[tuple[int, int]]
+) -> None:
+    """The elaborator's values are those of the weights; Python's are those of the module."""
+    text = text_of(f"int(min(max({expr}, 1), 50))", tuple(uses))
+    found = Session(Source("test.net", text))
+    if found.graph("Test") is None:
+        return  # a division by zero, a number that is too large
+    check_weights(text)
+
+
+def emitted(body: str, uses: str, parameters: str = "n, k = 2", head: str = "") -> str:
+    return source_of(
+        f"{FILE}{head}\nblock Unit({parameters}) {{\n{body}\n}}\n"
+        f"network Test {{ input x: float[N, 8] output y = x -> {uses} }}"
+    )
+
+
+def test_a_parameter_stays_one_though_all_uses_agree() -> None:
+    source = emitted("return x -> a: Linear(n)", "u: Unit(4) -> v: Unit(4)")
+    assert "def __init__(self, in_features: int, n: int) -> None:" in source
+    assert "self.v = Unit(4, 4)" in source
+
+
+def test_a_parameter_that_nothing_reads_is_none_of_the_class() -> None:
+    source = emitted("return x -> a: Linear(n)", "u: Unit(4, 3) -> v: Unit(6, 5)")
+    assert "k" not in source.partition("class Unit")[2].partition("class Test")[0].split()
+
+
+def test_defaults_are_the_texts() -> None:
+    source = emitted("return x -> a: Linear(n * k)", "u: Unit(4) -> v: Unit(6, 3)")
+    assert "def __init__(self, in_features: int, n: int, k: int = 2) -> None:" in source
+    assert "self.u = Unit(8, 4)\n" in source
+    assert "self.v = Unit(8, 6, k=3)" in source
+
+
+def test_a_default_that_reads_another_parameter_is_resolved_first() -> None:
+    uses = "u: Unit(4) -> v: Unit(6, 3)"
+    source = emitted("return x -> a: Linear(k) -> b: Linear(n)", uses, "n, k = 2 * n")
+    assert "n: int, k: int | None = None) -> None:" in source
+    assert "        if k is None:\n            k = 2 * n\n" in source
+    assert "self.u = Unit(8, 4)\n" in source
+
+
+def test_lets_are_local_variables() -> None:
+    body = "let wide, narrow = (n * k, n)\nreturn x -> a: Linear(wide) -> b: Linear(narrow)"
+    source = emitted(body, "u: Unit(4) -> v: Unit(6, 3)")
+    assert "        wide = n * k\n" in source
+    assert "self.a = nn.Linear(in_features, wide)" in source
+
+
+def test_a_let_that_forward_reads_is_an_attribute() -> None:
+    body = "let heads = n // 2\nreturn x -> a: Linear(n) -> Unflatten(1, [heads, 2]) -> Flatten"
+    source = emitted(body, "u: Unit(4) -> v: Unit(6)")
+    assert "        heads = n // 2\n        self.heads = heads\n" in source
+
+
+def test_a_name_that_is_given_twice_is_no_reading() -> None:
+    body = "let m = n\nlet m = m + 1\nreturn x -> a: Linear(m)"
+    text = f"block Unit(n) {{\n{body}\n}}\nnetwork Test {{ input x: float[N, 8] "
+    check_weights(text + "output y = x -> u: Unit(4) -> v: Unit(6) }")
+
+
+def test_a_condition_is_the_texts() -> None:
+    body = "return x -> a: Linear(n) -> if n > k { extra: Linear(n) }"
+    source = emitted(body, "u: Unit(4) -> v: Unit(6, 9) -> w: Unit(3)")
+    assert "self.extra = nn.Linear(n, n) if n > k else None" in source
+    assert "with_extra" not in source
+
+
+def test_a_block_written_out_is_read_through() -> None:
+    head = "block Wide(m) { return x -> a: Linear(m) -> b: Linear(x.features) }\n"
+    source = emitted("return x -> _: Wide(n * k)", "u: Unit(4) -> v: Unit(6)", head=head)
+    assert "self.a = nn.Linear(in_features, n * k)" in source
+    assert "self.b = nn.Linear(n * k, in_features)" in source
+
+
+def test_what_a_block_puts_out_is_read_off_its_text() -> None:
+    head = "block Wide(m) { return x -> a: Linear(4 * m) }\n"
+    source = emitted(
+        "return x -> w: Wide(n) -> b: Linear(n)", "u: Unit(5) -> v: Unit(6)", head=head
+    )
+    assert "self.b = nn.Linear(4 * n, n)" in source
+
+
+def test_names_that_python_has_get_an_underscore() -> None:
+    source = emitted("return x -> a: Linear(lambda)", "u: Unit(4) -> v: Unit(6)", "lambda")
+    assert "def __init__(self, in_features: int, lambda_: int) -> None:" in source
+
+
+def test_only_the_loop_around_says_how_often() -> None:
+    body = "return x -> a: repeat k { Linear(8) }"
+    source = emitted(body, "u: Unit(4, 3) -> v: Unit(6, 5)")
+    assert "for _ in range(k)" in source
+
+
+@pytest.mark.parametrize("expr", ["n * 1000000", "n ** 20"])
+def test_large_numbers_are_no_reading(expr: str) -> None:
+    """What Python could not compute in time is not computed."""
+    text = text_of(f"int(min({expr}, 12))", ((4, 2),))
+    check_weights(text)
