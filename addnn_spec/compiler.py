@@ -22,6 +22,9 @@ from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, LayerValue
 from addnn_spec.working import working
 
+_NODES_A_NETWORK = 5
+"""Checking a network of one node takes about as long as five further nodes."""
+
 
 class Session:
     """One `.net` file, read; its networks are elaborated on request."""
@@ -142,11 +145,25 @@ class Session:
             )
         )
 
+    def _too_many(self, first: ast.Network | ast.Alias, most: int) -> None:
+        """Tell that there are too many networks, at the first that is."""
+        count = len(self.networks)
+        message = f"a file of {count:,} networks: {most:,} are checked at most"
+        help = "check one by its name, FILE.net:Name, or raise the limit with --limit-nodes"
+        self.collector.add(Diagnostic("E0503", message, Label(first.name_span), help=help))
+
     def _setting(self, message: str, help: str) -> None:
         self.collector.add(Diagnostic("E0218", message, None, help=help))
 
     def check(self) -> list[Diagnostic]:
-        """Elaborate every network of the file that can be, and give all that was found."""
+        """Elaborate every network of the file that can be, and give all that was found.
+
+        There may be one for each five nodes of the limit: of more, none is looked at (E0503).
+        """
+        most = max(1, self.limits.nodes // _NODES_A_NETWORK)
+        if self.file is not None and len(self.networks) > most:
+            self._too_many(list(self.file.networks.values())[most], most)
+            return list(self.collector.diagnostics)
         for network in self.networks:
             layer = self.file.env.names.get(network) if self.file else None
             if layer is not None and not isinstance(layer.value, Poison):

@@ -74,6 +74,14 @@ def test_nodes_that_read_very_many_tensors_are_refused(confined: Confined) -> No
         assert ("E0503" in outcome.codes) is bool(code)
 
 
+def test_very_many_networks_are_refused(confined: Confined) -> None:
+    """Each takes its time, however small; 2,000 are checked."""
+    alias = "network Base(k) { input x: float[N, 3] output y = x -> Linear(k) }\n"
+    text = alias + "".join(f"network A{i} = Base({i + 1})\n" for i in range(15_000))
+    outcome = confined.check(text)
+    assert outcome.code == 1 and outcome.codes == {"E0503"}
+
+
 @pytest.mark.parametrize("depth", [98, 99, 100, 101, 102])
 @pytest.mark.parametrize(
     ("opening", "closing", "inner"), [("(", ")", "1"), ("[", "]", "1"), ("-", "", "1")]
