@@ -401,7 +401,8 @@ class Chains(Blocks):
     @staticmethod
     def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
         """Whether the last entry takes what flows in as its first inputs, and nowhere else, and
-        gives what flows out: only then is a run of it the turns one after another."""
+        gives what flows out: only then is a run of it the turns one after another. Where a tensor
+        flows in twice, no order of the inputs can be told."""
         entry = builder.entries[-1]
         last = len(builder.entries) - 1
         into = tuple(builder.known(tensor) for tensor in flatten(flow))
@@ -410,6 +411,7 @@ class Chains(Blocks):
         return (
             not entry.labelled
             and entry.inputs[:n] == into
+            and len(set(into)) == n
             and not set(into) & set(entry.inputs[n:])
             and out == tuple(Ref(last, port) for port in range(len(entry.outputs)))
         )

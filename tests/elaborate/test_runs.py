@@ -163,3 +163,15 @@ def test_a_turn_that_passes_something_by_is_not_in_a_run(given: str, lengths: li
     body = f"p = (x, x) -> repeat 3 {{ {turn} }} output a = p[0] output b = p[1]"
     graph = graph_of(in_network(body))
     assert [sources(graph, 0), sources(graph, 1)] == lengths
+
+
+def test_two_tensors_that_are_one_at_first_are_no_run() -> None:
+    """The first turn cannot tell that a turn swaps what flows."""
+    block = "block Two()(a, b) { h = b -> Linear(8) return h, a }\n"
+    turn = "{ return x[1], x[0] } -> Two"
+    text = block + in_network(
+        f"p = (x, x) -> repeat 3 {{ {turn} }} output a = p[0] output b = p[1]"
+    )
+    graph = graph_of(text)
+    # (a, b) becomes (Linear(a), b): one tensor has all three layers, the other none
+    assert sorted([sources(graph, 0), sources(graph, 1)]) == [0, 3]

@@ -64,6 +64,8 @@ class Label:
 
 HIDDEN = Label("_")
 """It opens no scope."""
+OWN = ("Linear", "LayerNorm", "BatchNorm1d")
+"""With it, a layer with weights is its scope's own."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Layer(Element):
     def unrolled(self, at: Place) -> Unrolled:
         width = at.width if self.width is None else self.width.of(at.vars)
         label = "" if self.label is None else self.label.unrolled(at.vars)
-        labelled = self.label is not None and self.label != HIDDEN
+        labelled = self.label is not None and (self.label != HIDDEN or self.name in OWN)
         made = Written(f"{label}{self._text(str(width))}", labelled, not self.spread)
         return [made], width if isinstance(width, int) else 0
 
