@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 from addnn_spec.compiler import Session, check_text
 from addnn_spec.elaborate.context import Limits
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.passes.unfold import unfold
 from addnn_spec.source import Source
+
+
+def slowness() -> float:
+    """How many times slower than usual this machine runs Python now, at least 1."""
+    start, total = time.process_time(), 0
+    for number in range(2_000_000):
+        total += number
+    return max(1.0, (time.process_time() - start) / 0.1)
 
 
 def session(text: str, *, memoise: bool = True, limits: Limits | None = None) -> Session:

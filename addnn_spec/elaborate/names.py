@@ -70,7 +70,10 @@ def free_name(segment: str) -> str:
 
 def free_field(name: str) -> str:
     """A name near `name` for an input or output: `class_`, as Python's style guide has it."""
-    return f"{name.strip('_')}_" if name.strip("_") else "value"
+    bare = name.strip("_")
+    if not bare:
+        return "value"
+    return f"{bare}_" if f"{bare}_" != name else f"{bare}_value"
 
 
 def auto_base(operator: str) -> str:

@@ -22,7 +22,8 @@ def test_every_node_has_every_figure() -> None:
     assert [at(size, None) for size in conv["output_shape"][0]] == [1, 64, 56, 56]
     assert at(conv["activation_size"], None) == 64 * 56 * 56
     assert conv["receptive_field"] == Field((19, 19), (4, 4), (-9, -9))
-    assert flat.nodes["fc"]["receptive_field"] is None
+    whole = Field((None, None), (0, 0), (0, 0))  # the mean before it is that of the map
+    assert flat.nodes["fc"]["receptive_field"] == whole
     assert flat.nodes["layer1.0.bn1"]["buffers"] == 64 + 64 + 1
     assert sum(data["params"] for _, data in flat.nodes(data=True)) == 11_689_512
 
