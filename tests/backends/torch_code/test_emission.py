@@ -136,6 +136,7 @@ OPTIONAL_ELEMENTS = (
 )
 
 
+@pytest.mark.slow  # a type checker, twice
 @pytest.mark.parametrize("probes", [False, True])
 def test_elements_that_some_uses_lack_are_appended(probes: bool, tmp_path: Path) -> None:
     graph = graph_of(OPTIONAL_ELEMENTS)
