@@ -11,6 +11,7 @@ statements, for a brace. Every width is known on the way, so conditions on `x.fe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -95,14 +96,16 @@ def chained(elements: Sequence[Written]) -> str:
 
 
 # --- elements ------------------------------------------------------------------------------------
-class Element:
+class Element(ABC):
     """What stands between two arrows."""
 
+    @abstractmethod
     def looped(self) -> str:
-        raise NotImplementedError
+        """Write it as it is."""
 
+    @abstractmethod
     def unrolled(self, at: Place) -> Unrolled:
-        raise NotImplementedError
+        """Write its turns out."""
 
 
 @dataclass

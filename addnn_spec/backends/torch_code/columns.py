@@ -9,8 +9,9 @@ values, or `<node>_<attribute>`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.names import Namespace, identifier
@@ -118,23 +119,6 @@ class Parameter:
         return None if self.omitted and self.omitted[use] else self.vector[use]
 
 
-class _Values(Mapping[str, Any]):
-    """The values of a class's names in one use, those of `let`s computed when asked for."""
-
-    def __init__(self, columns: Columns, use: int) -> None:
-        self._columns = columns
-        self._use = use
-
-    def __getitem__(self, name: str) -> Any:
-        return self._columns.value(name, self._use)
-
-    def __iter__(self) -> Iterator[str]:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-
 @dataclass
 class Columns:
     """The constructor parameters of one class, found as its columns are resolved."""
@@ -156,7 +140,7 @@ class Columns:
         self._let_trees: dict[str, Tree | None] = {}
         self._counts = tuple(use.count for use in self.uses)
         self._given = [dict(use.arguments) for use in self.uses]
-        self._values = [_Values(self, use) for use in range(len(self.uses))]
+        self._values = [partial(self.value, use=use) for use in range(len(self.uses))]
         if self.text is not None or len(self.uses) > 1:
             self._candidates = [*self._block_parameters(), *self._input_sizes()]
         for own in map(python_name, self.text.lets if self.text is not None else ()):
@@ -239,7 +223,7 @@ class Columns:
             own, expr = known.get(name, ("", None))
             lets = [dict(use.lets) for use in self.uses]
             vector = tuple(use.get(own, ABSENT) for use in lets)
-            if expr is not None and any(value is not ABSENT for value in vector):
+            if expr is not None and ABSENT not in vector:  # it is computed in every use
                 trees = self.text.expression(expr)
                 self._let_trees[name] = next((t for t in trees if self._says(t, vector)), None)
         return self._let_trees.get(name)

@@ -19,6 +19,7 @@ from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.readings import Functions
 from addnn_spec.backends.torch_code.runs import can_loop, runs
+from addnn_spec.backends.torch_code.tensors import constant, filled, made
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
@@ -59,13 +60,12 @@ from addnn_spec.ops.code import (
     In,
     Invoke,
     Item,
-    Literal,
     Method,
     Own,
     Seq,
     Support,
 )
-from addnn_spec.ops.init import Init, init_code
+from addnn_spec.ops.init import init_code
 from addnn_spec.sizes import Facts
 from addnn_spec.source import Span
 
@@ -471,9 +471,9 @@ class _Drafter:
         for value, (_, own) in enumerate(self._draft.inputs):
             if own and dtype in (None, own.dtype):
                 return Value(value)
-        for made, training in reversed(self._made[dtype]):
+        for tensor, training in reversed(self._made[dtype]):
             if node.training or not training:  # what evaluation computes is always there
-                return made
+                return tensor
         return None
 
     def _like(self) -> Tree:
@@ -503,11 +503,11 @@ class _Drafter:
         )
         inits: tuple[Code, ...] = ()
         if isinstance(op, Buffer):
-            tree: Tree = _filled(shape, op.values)
+            tree: Tree = filled(shape, op.values)
             kind = "buffer"
         else:
-            first = _constant(op.init)
-            values = _made("empty", shape) if first is None else _filled(shape, first)
+            first = constant(op.init)
+            values = made("empty", shape) if first is None else filled(shape, first)
             tree = Call("nn.Parameter", (Arg(values),))
             if op.init is not None and first is None:
                 inits = (init_code(op.init, Own()),)
@@ -522,29 +522,6 @@ class _Drafter:
                 kind,
             )
         )
-
-
-def _constant(init: Init | None) -> float | None:
-    """The number that fills a parameter, where it begins as one."""
-    if init is None or init.name == "zeros":
-        return 0.0
-    if init.name == "ones":
-        return 1.0
-    return float(dict(init.args)["val"]) if init.name == "constant" else None
-
-
-def _filled(shape: tuple[Tree, ...], values: Literal) -> Call:
-    """A tensor of these values: nested tuples of the shape, or one number for all."""
-    if isinstance(values, tuple) or not shape:
-        return Call("torch.tensor", (Arg(values),))
-    if type(values) is float and values in (0, 1):
-        return _made("ones" if values else "zeros", shape)
-    return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
-
-
-def _made(function: str, shape: tuple[Tree, ...]) -> Call:
-    """`torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
-    return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))
 
 
 def _element(node: Node) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from addnn_spec.backends.torch_code.tree import NONE, Choice, Name, Tree, is_literal
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq
 
-Values = Mapping[str, Any]
-"""The values of the names that a tree reads."""
+Values = Callable[[str], Any]
+"""Gives the values of the names that a tree reads; raises KeyError where one has none."""
 
 _CALLED: dict[str, Callable[..., Any]] = {
     "abs": abs,
@@ -72,7 +72,7 @@ class _Computer:
         value = self.value
         match tree:
             case Name(text):
-                return None if tree == NONE else self._values[text]
+                return None if tree == NONE else self._values(text)
             case Infix("and", left, right):
                 return value(left) and value(right)
             case Infix("or", left, right):

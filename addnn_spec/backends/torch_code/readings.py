@@ -342,11 +342,11 @@ class Function:
             elif name not in values:
                 if default is REQUIRED:
                     raise Unreadable
-                values[name] = value_of(default, values, self.functions)
+                values[name] = value_of(default, values.__getitem__, self.functions)
             self.seen[place].append(values[name])
         if self.tree is None:
             raise Unreadable  # it calls itself
-        result = value_of(self.tree, values, self.functions)
+        result = value_of(self.tree, values.__getitem__, self.functions)
         self.seen[-1].append(result)
         return result
 
