@@ -67,9 +67,14 @@ class Recovery:
     def _next_sound(self, first: int) -> int:
         """Skip to a token that may stand where the stack can be cut to, and cut it there."""
         braces = brackets = 0
+        refused = set[
+            str
+        ]()  # kinds that may stand nowhere on this stack
         for position in range(first, len(self._tokens)):
-            situation = Situation(self._findings.source, self._stack, self._tokens, position)
             kind = self._tokens[position].kind
+            if kind in refused and kind not in ITEMS and not braces:
+                continue
+            situation = Situation(self._findings.source, self._stack, self._tokens, position)
             if kind == END or (kind in ITEMS and situation.begins_line):
                 self._close(position)
                 return position
@@ -83,8 +88,10 @@ class Recovery:
                 brackets += 1
             elif kind in ("RPAR", "RSQB"):
                 brackets -= 1
-            elif not braces and self._resumes(situation, brackets) and self._cut(kind):
-                return position
+            elif not braces and self._resumes(situation, brackets):
+                if self._cut(kind):
+                    return position
+                refused.add(kind)
         return len(self._tokens) - 1
 
     def _resumes(self, situation: Situation, brackets: int) -> bool:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from addnn_spec.runtime.errors import WeightsError, WeightsNote
 from addnn_spec.runtime.weights import load_weights
 from tests.runtime.test_weights import net, refused, same, weights
+from tests.support import slowness
 
 
 def saved(path: Path, given: Any) -> Path:
@@ -282,7 +283,7 @@ def test_a_small_file_does_not_unpack_to_a_large_one(tmp_path: Path) -> None:
     assert path.stat().st_size < 100_000
     began = time.process_time()
     error = refused(path)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 1 * slowness()
     assert error.code == "E0603"
     assert "and would unpack to 20,0" in error.message
 
@@ -304,7 +305,7 @@ def test_too_long_a_header_is_not_read(tmp_path: Path) -> None:
         file.truncate(30_000_000)
     began = time.process_time()
     assert "its header has more than 10,000,000 bytes" in refused(path).message
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 1 * slowness()
 
 
 def test_many_wrong_keys_are_summarised_soon(tmp_path: Path) -> None:
@@ -316,7 +317,7 @@ def test_many_wrong_keys_are_summarised_soon(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(80_000))
     began = time.process_time()
     error = refused(path)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 2 * slowness()
     assert "8 missing, 20,000 left over" in error.message
     assert len(error.notes) < 40
 

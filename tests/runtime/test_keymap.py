@@ -13,6 +13,7 @@ from torch import nn
 from addnn_spec.runtime.errors import WeightsError, WeightsNote
 from addnn_spec.runtime.keymap import packaged_keymaps, read_keymap
 from addnn_spec.runtime.weights import load_weights
+from tests.support import slowness
 
 
 def names(keys: Any, *given: str) -> list[str]:
@@ -95,7 +96,7 @@ def test_a_pattern_that_matches_nothing_shows_a_near_key() -> None:
 def test_matching_takes_linear_time() -> None:
     began = time.process_time()
     names({"*a*a*a*a*a*{n}*b": {"to": "", "optional": True}}, "a" * 100_000 + "1" * 1000)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 2 * slowness()
 
 
 # --- files ---------------------------------------------------------------------------------------

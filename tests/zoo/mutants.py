@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
+CIRCULAR = "a circular padding"
 _ACTIVATIONS = {
     "relu": "leaky_relu",
     "relu6": "leaky_relu",
@@ -94,7 +95,7 @@ def _activation(call: ast.Call) -> bool:
 
 
 _CHANGES: dict[str, Callable[[ast.Call], bool]] = {
-    "a circular padding": _padding,
+    CIRCULAR: _padding,
     "another eps": _eps,
     "another stride": _stride,
     "another activation": _activation,

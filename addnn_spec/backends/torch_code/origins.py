@@ -48,6 +48,8 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
             inferred = applied.inferred()
         if leaf.hint in inferred:
             return Leaf(leaf.value, leaf.hint, _inferred(graph, inputs, leaf))
+        if leaf.hint in type(applied.op).model_fields:  # the layer's own default
+            return Leaf(leaf.value, leaf.hint)
         equal = [name for name in places if same(getattr(applied.op, name, None), leaf.value)]
         return Leaf(leaf.value, leaf.hint, tuple(placed(graph, node, places[n]) for n in equal))
 

@@ -205,3 +205,20 @@ def test_large_numbers_are_no_reading(expr: str) -> None:
     """What Python could not compute in time is not computed."""
     text = text_of(f"int(min({expr}, 12))", ((4, 2),))
     check_weights(text)
+
+
+def test_a_layers_own_default_is_no_reading() -> None:
+    """The text says nothing of `dilation`: that some argument of the layer is 1, too, is chance."""
+    source = source_of("""
+        block Unit(width, kernel, same = false) {
+          let conv = if same then Conv2dSame(width, kernel, 2)
+            else Conv2d(width, kernel, padding = kernel // 2)
+          return x -> conv
+        }
+        network Test {
+          input x: float[N, 3, 32, 32]
+          output y = x -> Unit(8, 3, same = true) -> Unit(8, 1) -> Unit(4, 1)
+        }
+    """)
+    assert "Conv2d(in_channels, width, kernel, padding=kernel // 2)" in source
+    assert "dilation" not in source.replace("self.dilation", "")
