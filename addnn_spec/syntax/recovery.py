@@ -67,9 +67,7 @@ class Recovery:
     def _next_sound(self, first: int) -> int:
         """Skip to a token that may stand where the stack can be cut to, and cut it there."""
         braces = brackets = 0
-        refused = set[
-            str
-        ]()  # kinds that may stand nowhere on this stack
+        refused = set[str]()  # kinds that may stand nowhere on this stack
         for position in range(first, len(self._tokens)):
             kind = self._tokens[position].kind
             if kind in refused and kind not in ITEMS and not braces:

@@ -190,6 +190,7 @@ def _on_a_terminal(*arguments: str, **environment: str) -> bytes:
     return written
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     for command in (["summary", "ResNet50", "--json"], ["compile", "ResNet50"], ["check", "nope"]):
         runs = [process(*command, PYTHONHASHSEED=seed) for seed in ("0", "1", "2")]

@@ -150,7 +150,10 @@ def test_on_another_device_as_on_the_cpu(name: str) -> None:
         same(expected, {**OF_LABELS, **OTHERS}[name](data().on(GPU)))
 
 
-@pytest.mark.parametrize("name", OF_LABELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if i % 4 else ()) for i, n in enumerate(OF_LABELS)],
+)
 def test_exact_whatever_the_order_of_sums(name: str) -> None:
     expected = on_the_cpu(name)
     with elsewhere(free=True):

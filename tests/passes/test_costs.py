@@ -30,7 +30,11 @@ def total(graph: Graph) -> Cost:
     return count_costs(graph).main.total
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow if i % 4 else ()) for i, p in enumerate(SPECS)],
+    ids=lambda path: path.stem,
+)
 def test_the_listed_nodes_add_up_to_the_totals(path: Path) -> None:
     for graph in graphs_of_file(path):
         data = to_json(graph)

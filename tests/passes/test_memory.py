@@ -134,7 +134,11 @@ def test_peak_is_that_of_all_nodes_walked(name: str) -> None:
     assert activation_memory(graph).peak == walked_peak(graph)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow if i % 4 else ()) for i, p in enumerate(SPECS)],
+    ids=lambda path: path.stem,
+)
 def test_peak_of_packaged_networks(path: Path) -> None:
     for graph in graphs_of_file(path):
         if graph.instances < 400:

@@ -103,8 +103,18 @@ WAYS = {
 WHOLE = ("channel means", "whitened", "sketched", "training mode")
 
 
+OFTEN = ("plain", "measures", "ties, order 3, in parts")
+"""At every run."""
+
+
 @pytest.mark.parametrize("feed", [digits, numbers])
-@pytest.mark.parametrize("way", [*WAYS, *(f"{way}, in parts" for way in WAYS if way not in WHOLE)])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(way, marks=() if way in OFTEN else pytest.mark.slow)
+        for way in [*WAYS, *(f"{way}, in parts" for way in WAYS if way not in WHOLE)]
+    ],
+)
 def test_on_another_device_as_on_the_cpu(way: str, feed: Callable[[], Feed]) -> None:
     settings = WAYS[way.removesuffix(", in parts")]
     if feed is numbers and settings.measures:
@@ -118,7 +128,7 @@ def test_on_another_device_as_on_the_cpu(way: str, feed: Callable[[], Feed]) -> 
     assert all(value.device == CPU for value in module.state_dict().values())
 
 
-@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("parts", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", ["plain", "ties, order 3", "float16"])
 def test_exact_whatever_the_order_of_sums(way: str, parts: bool) -> None:
     settings = tight(WAYS[way], digits()) if parts else WAYS[way]
@@ -230,8 +240,8 @@ def live(kind: str) -> nn.Module:
     return network() if kind == "hooked" else load("Digits").build(probes=True)
 
 
-@pytest.mark.parametrize("place", [CPU, GPU, OTHER])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("place", [CPU, GPU, pytest.param(OTHER, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["hooked", "emitted"])
 def test_a_run_with_a_live_module(kind: str, precision: Any, place: torch.device) -> None:
     expected = probe(live(kind), precision=precision, **DIGITS).record

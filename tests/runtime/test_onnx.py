@@ -36,7 +36,7 @@ LEARNED = {
 
 @pytest.mark.filterwarnings("ignore:Exporting a model while it is in training")
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("gradients", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if i else ()) for i, n in enumerate(LEARNED)]
 )

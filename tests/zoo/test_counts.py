@@ -30,7 +30,10 @@ def alone() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", alone())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n == "DCBiLSTM" else ()) for n in alone()],
+)
 def test_it_has_and_does_what_its_summary_says(name: str) -> None:
     network = load(name)
     text = emit(network.graph).text

@@ -399,6 +399,7 @@ for name in ("GoogLeNet", "EfficientNetB0", "HRNet"):
 """
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     root = Path(__file__).parents[3]
     texts = set()

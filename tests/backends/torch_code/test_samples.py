@@ -115,6 +115,7 @@ def both(*networks: tuple[str, str]) -> list[str]:
     return [emit(graph, probes=probes).text for graph in graphs for probes in (False, True)]
 
 
+@pytest.mark.slow
 def test_style(tmp_path: Path) -> None:
     check_style(tmp_path, *both(*WHOLE))
 
@@ -125,7 +126,7 @@ def test_types(tmp_path: Path) -> None:
 
 
 def test_no_trace_of_probes_without_them() -> None:
-    for one in WHOLE:
+    for one in WHOLE[::4]:
         text = emit(sample_graph(*one)).text
         assert not {"tap", "Probed", "Tapped"} & set(re.findall(r"\w+", text))
 
@@ -199,7 +200,10 @@ CASES: list[tuple[str, str, str, dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("file", "network", "name", "options", "size"), CASES)
+@pytest.mark.parametrize(
+    ("file", "network", "name", "options", "size"),
+    [pytest.param(*case, marks=pytest.mark.slow if i else ()) for i, case in enumerate(CASES)],
+)
 def test_torchvisions_weights_give_torchvisions_output(
     file: str, network: str, name: str, options: dict[str, Any], size: int
 ) -> None:
