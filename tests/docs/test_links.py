@@ -12,7 +12,8 @@ from addnn_spec.ops import index
 from addnn_spec.resources import folder
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+GUIDE = ROOT / "CONTRIBUTING.md"
+PAGES = sorted([ROOT / "README.md", GUIDE, *(ROOT / "docs").rglob("*.md")])
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[A-Z]\w+")
@@ -23,6 +24,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = [link.split("#")[0] for link in _LINK.findall(page.read_text(encoding="utf-8"))]
     inside = [link for link in links if link and not re.match(r"https?:|mailto:", link)]
     assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+def test_the_guide_names_files_and_targets_that_are_there() -> None:
+    workflows = (ROOT / ".github" / "workflows").glob("*.yaml")
+    text = "".join(path.read_text(encoding="utf-8") for path in (GUIDE, *workflows))
+    paths = [code for code in _CODE.findall(text) if re.fullmatch(r"[\w./-]+/[\w./-]*", code)]
+    assert len(paths) > 30
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
+    assert set(re.findall(r"(?:`|run: )make ([a-z-]+)", text)) <= set(targets)
 
 
 def test_every_kind_is_an_operator_a_block_or_a_network() -> None:
