@@ -374,6 +374,8 @@ class HigherOperator(Operator):
 
     has_states: ClassVar[bool] = False
     """Inputs of the layer that do not flow in begin as their defaults (`Scan`'s states)."""
+    returns_tuple: ClassVar[bool] = False
+    """The emitted module returns a tuple, also of one output."""
 
     def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """The types that the layer is given, for what flows in."""
@@ -388,6 +390,10 @@ class HigherOperator(Operator):
     def turns(self, *inputs: TensorType) -> Size:
         """How often the layer runs, for its costs."""
         return 1
+
+    def holder(self, layer: Code, outputs: int) -> Call:
+        """The call that makes the module with its layer, which returns so many tensors."""
+        return Call(type(self).__name__, (Arg(layer), *self.arguments()))
 
 
 __all__ = [

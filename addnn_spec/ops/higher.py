@@ -1,12 +1,82 @@
-"""Operators that run a layer over time."""
+"""Operators that run a layer over time.
+
+In the emitted file each is a small class that holds the layer, by the argument's name: the keys of
+its weights are `lstm.cell.…`.
+"""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
+from addnn_spec.ops.code import Arg, Call, Code, Support
 from addnn_spec.ops.fields import PositiveInt
 from addnn_spec.sizes import Size
+
+_SCAN = Support(
+    "Scan",
+    '''\
+class Scan(nn.Module):
+    """Runs a cell over time: it takes a step and the states, and returns y and the new states."""
+
+    def __init__(self, cell: nn.Module, states: int, dim: int = 1, reverse: bool = False) -> None:
+        super().__init__()
+        self.cell = cell
+        self.states = states
+        self.dim = dim
+        self.reverse = reverse
+
+    def forward(self, sequence: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        states, fixed = list(inputs[: self.states]), inputs[self.states :]
+        steps = sequence.unbind(self.dim)
+        ys: list[Tensor] = []
+        for x in reversed(steps) if self.reverse else steps:
+            made = self.cell(x, *states, *fixed)
+            y, *states = made if self.states else (made,)
+            ys.append(y)
+        return torch.stack(ys[::-1] if self.reverse else ys, self.dim), *states
+''',
+)
+
+_REPEATED = Support(
+    "Repeated",
+    '''\
+class Repeated(nn.Module):
+    """Runs a cell a number of times: it takes the states, and returns y and the new states."""
+
+    def __init__(self, cell: nn.Module, states: int, steps: int, dim: int = 1) -> None:
+        super().__init__()
+        self.cell = cell
+        self.states = states
+        self.steps = steps
+        self.dim = dim
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        states, fixed = list(inputs[: self.states]), inputs[self.states :]
+        ys: list[Tensor] = []
+        for _ in range(self.steps):
+            made = self.cell(*states, *fixed)
+            y, *states = made if self.states else (made,)
+            ys.append(y)
+        return torch.stack(ys, self.dim), *states
+''',
+)
+
+_TIME_DISTRIBUTED = Support(
+    "TimeDistributed",
+    '''\
+class TimeDistributed(nn.Module):
+    """Applies a layer to every step of a sequence [N, T, …], laid side by side in the batch."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, sequence: Tensor, *fixed: Tensor) -> Tensor:
+        y: Tensor = self.layer(sequence.flatten(0, 1), *fixed)
+        return y.reshape(*sequence.shape[:2], *y.shape[1:])
+''',
+)
 
 
 class Scan(HigherOperator):
@@ -26,6 +96,7 @@ class Scan(HigherOperator):
     output_names: ClassVar[tuple[str, ...]] = ("outputs", "states")
     torch_name: ClassVar[str | None] = ""
     has_states: ClassVar[bool] = True
+    returns_tuple: ClassVar[bool] = True
 
     cell: Any
     dim: int = 1
@@ -80,6 +151,16 @@ class Scan(HigherOperator):
         stacked = (*y.shape[:dim], self.turns(*inputs), *y.shape[dim:])
         return (TensorType(y.dtype, stacked), *outputs[1:])
 
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return (_SCAN if self.steps is None else _REPEATED,)
+
+    def holder(self, layer: Code, outputs: int) -> Call:
+        states, dim = Arg(outputs - 1, "states"), Arg(self.dim, "dim", 1)
+        if self.steps is not None:
+            return Call("Repeated", (Arg(layer), states, Arg(self.steps, "steps"), dim))
+        return Call("Scan", (Arg(layer), states, dim, Arg(self.reverse, "reverse", False)))
+
 
 class TimeDistributed(HigherOperator):
     """Applies one layer, with one set of weights, to every step of a sequence `[N, T, *]`.
@@ -118,3 +199,7 @@ class TimeDistributed(HigherOperator):
                     argument="layer",
                 )
         return tuple(TensorType(o.dtype, (n, t, *o.shape[1:])) for o in outputs)
+
+    @property
+    def support(self) -> tuple[Support, ...]:
+        return (_TIME_DISTRIBUTED,)

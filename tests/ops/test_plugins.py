@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -49,6 +50,38 @@ def test_a_class_of_operations_that_there_is_not_is_told(
     graph = graph_of(in_network("output y = x -> Scale2"))
     with pytest.raises(TypeError, match=r"Scale2\.flops has 'elementwice': the classes are elem"):
         summarize(graph)
+
+
+def test_an_operator_with_a_layer_emits_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twice_ops.py").write_text(HIGHER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("addnn_spec.ops._registered", {})
+    register("twice_ops")
+    sys.modules.pop("twice_ops")
+    text = emit(graph_of(in_network("output y = x -> t: Twice(Linear(8), scale = 3)"))).text
+    assert re.search(r"self\.t = Twice\(.*nn\.Linear\(8, 8\).*, scale=3\)", text)
+    assert "class Twice(nn.Module):" in text
+
+
+HIGHER = '''
+from typing import Any
+from addnn_spec.ops.base import HigherOperator
+from addnn_spec.ops.code import Support
+
+_TWICE = Support("Twice", "class Twice(nn.Module):\\n    ...\\n")
+
+class Twice(HigherOperator):
+    """Runs a layer twice."""
+    layers = ("layer",)
+    torch_name = ""
+    layer: Any
+    scale: int = 2
+    @property
+    def support(self):
+        return (_TWICE,)
+'''
 
 
 def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.forms import Form, Forms
-from addnn_spec.backends.torch_code.higher import higher_call
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.readings import Functions
@@ -51,7 +50,7 @@ from addnn_spec.graph import (
     run_name,
 )
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import DType, Operator, TensorType
+from addnn_spec.ops.base import DType, HigherOperator, Operator, TensorType
 from addnn_spec.ops.code import (
     Arg,
     Call,
@@ -300,17 +299,15 @@ class _Drafter:
     def _add_operator(self, node: Node, op: Operator) -> None:
         applied = Applied(op, node.types)
         operands = [None if ref is None else self._trees[ref] for ref in node.inputs]
-        if node.layers:
-            made = higher_call(node, op, [self._forms[id(g)].constructor for _, g in node.layers])
-            self._emission.need(*made.support)
+        self._emission.need(*op.support)
+        if isinstance(op, HigherOperator):
             if node.module is None:
-                tree = Spanned(made.constructor, node.span)
-                self._draft.children.append(ChildDraft(node.name, tree, node.span))
+                self._hold(node.name, op, node.layers, node.span)
             bound = [self._module(ref) for ref in node.bound_modules]
             args = tuple(Arg(x) for x in (*operands, *bound) if x is not None)
-            self._step(node, self._called(node, args), made.pattern, composite=True)
+            result = tuple(range(len(node.outputs))) if op.returns_tuple else None
+            self._step(node, self._called(node, args), result, composite=True)
             return
-        self._emission.need(*op.support)
         functional = None if node.module else functional_form(node, applied)
         if isinstance(functional, In) and self._is_passed_on(node):
             self._pass_on(node, operands[functional.index])
@@ -492,8 +489,20 @@ class _Drafter:
             self._draft.children.append(ChildDraft(module.name, tree, module.span))
             return
         self._emission.need(*module.op.support)
+        if isinstance(module.op, HigherOperator):
+            self._hold(module.name, module.op, module.layers, module.span)
+            return
         applied = Applied(module.op, module.inputs)
         self._draft.children.append(operator_child(module.name, applied, module.span))
+
+    def _hold(
+        self, path: str, op: HigherOperator, layers: tuple[tuple[str, Graph], ...], span: Span
+    ) -> None:
+        """The module of an operator that holds a layer."""
+        ((_, layer),) = layers
+        returned = sum(len(output.refs) for output in layer.outputs)
+        made = with_leaves(op.holder(self._forms[id(layer)].constructor, returned))
+        self._draft.children.append(ChildDraft(path, Spanned(made, span), span))
 
     def _declare_tensor(self, node: Node, op: Parameter | Buffer) -> None:
         places = dict(node.written)

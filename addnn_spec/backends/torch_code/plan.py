@@ -23,7 +23,6 @@ from addnn_spec.backends.torch_code.columns import (
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.forms import Form
-from addnn_spec.backends.torch_code.higher import HIGHER
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
@@ -85,7 +84,7 @@ class Planner:
 
     def _reserve(self, graphs: Sequence[Graph]) -> None:
         """Keep the names of support definitions and of the network from other classes."""
-        self._emission.need(INITIALIZED, *HIGHER)
+        self._emission.need(INITIALIZED)
         for graph in graphs:
             ops = [node.op for node in graph.nodes()] + [module.op for module in graph.modules]
             for op in ops:

@@ -434,6 +434,38 @@ def test_taps_see_calls_of_shared_modules_and_cells() -> None:
     assert {"x", "m", "m_2", "r", "each", "each.layer.0", "each.layer.1"} <= set(paths)
 
 
+def test_a_declared_module_holds_its_layer() -> None:
+    """A `Scan` or `TimeDistributed` that is used twice with one set of weights."""
+    text = (
+        "block Cell(n)(x, h) {\n  k = (x, h) -> Concat(1) -> Linear(n)\n  return k, k }\n"
+        "network Test {\n  input x: float[N, 5, 8]\n  input h: float[N, 8]\n"
+        "  module s = Scan(Cell(8))\n  module t = TimeDistributed(Linear(8))\n"
+        "  a, b = (x, h) -> s\n  c, d = (a, b) -> s\n  output y = c -> t -> t\n  output z = d\n}"
+    )
+    graph = graph_of(text)
+    module = built(graph)
+    state = module.state_dict()
+    assert {k: tuple(v.shape) for k, v in state.items()} == keys_of(graph)
+    x, h = torch.randn(2, 5, 8), torch.randn(2, 8)
+    expected, last = x, h
+    for _ in range(2):
+        steps = []
+        for step in expected.unbind(1):
+            both = torch.cat([step, last], 1)
+            last = nn.functional.linear(
+                both, state["s.cell.linear.weight"], state["s.cell.linear.bias"]
+            )
+            steps.append(last)
+        expected = torch.stack(steps, 1)
+    for _ in range(2):
+        expected = nn.functional.linear(
+            expected, state["t.layer.linear.weight"], state["t.layer.linear.bias"]
+        )
+    y, z = module(x, h)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(z, last)
+
+
 def test_taps_change_nothing() -> None:
     text = (
         "block Unit(n) { return x + (x -> fc: Linear(n) -> ReLU -> Dropout(0.3)) }\n"
