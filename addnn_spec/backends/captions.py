@@ -17,9 +17,6 @@ _LONGEST = 56
 _MINOR = frozenset(
     ["bias", "eps", "momentum", "affine", "padding_mode", "ceil_mode", "weight_init", "bias_init"]
 )
-_SIGNS = {"Add": "+", "Sub": "−", "Mul": "×", "Div": "÷", "MatMul": "@", "Pow": "^"}
-SIGNS = frozenset(_SIGNS.values())
-"""The signs of operators that are drawn as circles."""
 
 
 def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
@@ -29,9 +26,9 @@ def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
     A number stands on its side of the sign: `0.5 ×`.
     """
     kind = type(op)
-    if sign := _SIGNS.get(kind.__name__):
+    if kind.symbol:
         given = {name: _value(value, dims) for name, value in op.given().items()}
-        sides = (given.get("left"), sign, given.get("right"))
+        sides = (given.get("left"), kind.symbol, given.get("right"))
         return " ".join(side for side in sides if side), ""
     fields = kind.model_fields
     words = []

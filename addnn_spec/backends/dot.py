@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from addnn_spec.backends.captions import SIGNS
 from addnn_spec.backends.picture import DrawOptions, picture
 from addnn_spec.backends.scene import Arrow, Box, Cluster, Picture
 from addnn_spec.graph import Graph
@@ -114,7 +113,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
     if box.kind == "junction":
         yield 'shape=point, width=0.05, height=0.05, color="#333333", tooltip=""'
         return
-    look = _SIGN if box.title in SIGNS else _LOOKS.get(box.kind, _PLAIN)
+    look = _SIGN if box.sign else _LOOKS.get(box.kind, _PLAIN)
     style = f"{look.style},dashed" if box.training else look.style
     yield f"label={quoted(*_box_lines(box))}"
     yield f'shape={look.shape}, style="{style}", fillcolor="{look.fill}", color="{look.line}"'
@@ -134,7 +133,7 @@ def _box_lines(box: Box) -> Iterator[str]:
         second.append(f"{box.params:,} params")
     if box.shared_with:
         second.append(_shared(box))
-    if second and box.title not in SIGNS:
+    if second and not box.sign:
         yield " · ".join(second)
 
 

@@ -179,13 +179,24 @@ class _Painter:
         times: int = 1,
         training: bool = False,
         shared_with: str = "",
+        sign: bool = False,
     ) -> Box:
         if self.count >= self.options.limit:
             limit = f"{self.options.limit:,}"
             raise TooManyNodesError(f"the drawing would have more than {limit} boxes")
         self.count += 1
         return Box(
-            self._id(), kind, title, arguments, path, name, params, times, training, shared_with
+            self._id(),
+            kind,
+            title,
+            arguments,
+            path,
+            name,
+            params,
+            times,
+            training,
+            shared_with,
+            sign,
         )
 
     def _arrow(self, tap: _Tap, target: int, training: bool) -> None:
@@ -361,6 +372,7 @@ class _Painter:
             times=times,
             training=training,
             shared_with=self._shared_with(graph, node),
+            sign=isinstance(node.op, Operator) and title == node.op.symbol,
         )
 
     def _cluster(
@@ -420,7 +432,7 @@ def _shown_name(node: Node, names: list[str]) -> str:
 
 def _kind(node: Node) -> str:
     if isinstance(node.op, Operator):
-        return type(node.op).__module__.rsplit(".", 1)[-1]
+        return node.op.family
     if isinstance(node.op, Parameter | WeightOf):
         return "parameter"
     if isinstance(node.op, Buffer):

@@ -48,7 +48,7 @@ def pages() -> dict[str, str]:
     for name, module in index().items():
         operator = find(name)
         if operator is not None and operator.__module__ == module:
-            families.setdefault(module.rpartition(".")[2], []).append(operator)
+            families.setdefault(operator.family, []).append(operator)
     made = {f"{family}.md": _page(family, found) for family, found in sorted(families.items())}
     return {"README.md": _contents(families), **made}
 

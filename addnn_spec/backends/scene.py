@@ -26,6 +26,8 @@ class Box:
     training: bool = False
     shared_with: str = ""
     """The module whose weights it uses, where several nodes do."""
+    sign: bool = False
+    """Its title is a sign of formulas, and nothing besides."""
 
 
 @dataclass(slots=True)

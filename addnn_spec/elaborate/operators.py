@@ -13,7 +13,6 @@ from addnn_spec.elaborate.base import Failed, Poison, Site, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.origin import Origin, size_origin
-from addnn_spec.elaborate.terms import SIGNS
 from addnn_spec.graph import OWN, Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.applied import Applied
@@ -266,8 +265,9 @@ class Operators(Arguments):
         elif not note and given:
             note = "its input here is " if len(given) == 1 else "its inputs here: "
             note += ", ".join(str(type) for type in given)
-        sign = SIGNS.get(layer.name)
-        if sign is not None and layer.name not in span.source.text[span.start : span.end]:
+        assert isinstance(layer.target, type)
+        sign = layer.target.sign
+        if sign and layer.name not in span.source.text[span.start : span.end]:
             message = message.replace(layer.name, sign, 1)
         help = error.help or _other_rank(layer.name, error, given)
         help = help or _channels_first(layer, error, given)

@@ -17,19 +17,13 @@ from addnn_spec.elaborate.base import (
 from addnn_spec.elaborate.builder import Naming, Tensor
 from addnn_spec.elaborate.numbers import ValueProblem
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.ops import find
+from addnn_spec.ops import find, signs
 from addnn_spec.ops.init import INITS
 from addnn_spec.sizes import SizeError, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, LayerValue, kind_of, show
 
-_TENSOR_OPERATORS = {
-    "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "//": "FloorDiv", "%": "Mod", "**": "Pow",
-    "@": "MatMul", "==": "Equal", "!=": "NotEqual", "<": "Less", "<=": "LessEqual",
-    ">": "Greater", ">=": "GreaterEqual", "and": "And", "or": "Or",
-}  # fmt: skip
-SIGNS = {name: sign for sign, name in _TENSOR_OPERATORS.items()} | {"GetItem": "[ ]", "Neg": "-"}
 Rule = Callable[..., Value]
 """Evaluates one kind of expression."""
 
@@ -189,9 +183,8 @@ class Terms(Elaborator):
         return self._on_tensors(expr, left, self.evaluate(expr.right, frame), frame)
 
     def _on_tensors(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
-        name = _TENSOR_OPERATORS.get(expr.op)
-        operator = None if name is None else find(name)
-        if name is None or operator is None:
+        operator = signs().get(expr.op)
+        if operator is None:
             self.ctx.fail("E0207", f"{expr.op} does not work on tensors", expr.op_span)
         for field, side, part in (("left", left, expr.left), ("right", right, expr.right)):
             is_number = isinstance(side, SymbolicSize) or numbers.is_number(side)
@@ -202,7 +195,7 @@ class Terms(Elaborator):
         given = {} if isinstance(left, Tensor) else {"left": left}
         given |= {} if isinstance(right, Tensor) else {"right": right}
         tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
-        return self.tensor_operator(name, tensors, given, frame, expr.span)
+        return self.tensor_operator(operator.__name__, tensors, given, frame, expr.span)
 
     def tensor_operator(
         self,

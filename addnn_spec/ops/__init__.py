@@ -93,4 +93,17 @@ def find(name: str) -> type[Operator] | None:
     return None
 
 
-__all__ = ["Operator", "find", "index", "known", "register"]
+@cache
+def signs() -> dict[str, type[Operator]]:
+    """What the signs of a text become between two tensors."""
+    from addnn_spec.ops import arithmetic
+
+    return {
+        kind.sign: kind
+        for name in index()
+        if (kind := getattr(arithmetic, name, None)) is not None
+        if kind.sign and len(kind.input_names) == 2
+    }
+
+
+__all__ = ["Operator", "find", "index", "known", "register", "signs"]

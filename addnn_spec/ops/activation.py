@@ -38,6 +38,7 @@ _INTS = TensorType("int", (2, 3))
 class _Elementwise(Operator):
     """A function of each element, with torch's function `function` where it has one."""
 
+    family = "activation"
     function: ClassVar[str] = ""
     dtypes: ClassVar[tuple[DType, ...]] = ("float",)
 
@@ -92,6 +93,8 @@ class PReLU(Initialized):
     `num_parameters` is 1 (one `a` for all), or the number of channels (one each), which
     "channels" takes from the input. `init` is `a` at the start, where `weight_init` does not say.
     """
+
+    family = "activation"
 
     num_parameters: PositiveInt | Literal["channels"] = 1
     init: Finite = 0.25
@@ -566,6 +569,7 @@ class Clamp(_Function):
 class Normalize(Operator):
     """Vectors along `dim` divided by their p-norm: `x / max(‖x‖_p, eps)`. `[*]` → `[*]`."""
 
+    family = "activation"
     torch_name = ""
     p: Finite = 2.0
     dim: Dim = 1

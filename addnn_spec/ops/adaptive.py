@@ -50,6 +50,7 @@ def _seen(dim: int, size: Size, target: int | None) -> Reach | None:
 
 
 class _AdaptivePool(Operator):
+    family = "adaptive"
     spatial: ClassVar[int]
 
     def _targets(self) -> tuple[int | None, ...]:
@@ -216,6 +217,7 @@ class AdaptiveMaxPool3d(_AdaptivePool):
 class _FractionalMaxPool(Operator):
     """Fractional pools draw their windows anew at each call, in evaluation too."""
 
+    family = "adaptive"
     stateful = True
     spatial: ClassVar[int]
     slack: ClassVar[int]
@@ -362,6 +364,7 @@ class MixedPool2d(nn.Module):
 class _RandomPool(Operator):
     """A pool of windows that is drawn in training; its fields are those of `MaxPool2d`."""
 
+    family = "adaptive"
     stateful = True
 
     def _plain(self) -> MaxPool2d:
@@ -489,6 +492,8 @@ class SpatialPyramidPool(Operator):
     `[N, C, H, W]` → `[N, C·Σn²]`, whatever H and W: what a `Linear` after images of any size needs.
     The vector holds the first grid of all channels, then the next. He et al. 2014, arXiv:1406.4729.
     """
+
+    family = "adaptive"
 
     levels: tuple[PositiveInt, ...] = (4, 2, 1)
 

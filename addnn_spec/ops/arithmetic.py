@@ -24,6 +24,7 @@ _M = TensorType("bool", (2, 4))
 class _Elementwise(Operator):
     """Operators whose result has one element for each of the broadcast inputs."""
 
+    family = "arithmetic"
     torch_name = ""
 
     def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
@@ -35,7 +36,6 @@ class _Binary(_Elementwise):
 
     input_names = ("input", "other")
     optional_inputs = ("other",)
-    sign: ClassVar[str]
 
     right: Scalar | None = None
     left: Scalar | None = None
@@ -110,6 +110,7 @@ class Add(_Binary):
     """
 
     sign = "+"
+    symbol = "+"
     fresh_output = True
 
     @classmethod
@@ -128,6 +129,7 @@ class Sub(_Binary):
     """
 
     sign = "-"
+    symbol = "−"
 
     def result_dtype(self, dtypes: list[DType]) -> DType:
         if "bool" in dtypes:
@@ -139,12 +141,14 @@ class Mul(_Binary):
     """Product, element by element: `x * y`, `2 * x`. `[*]`, `[*]` → `[*]`, broadcast."""
 
     sign = "*"
+    symbol = "×"
 
 
 class Div(_Binary):
     """Quotient: `x / y`, `x / 8`. `[*]`, `[*]` → `[*]`, broadcast; a float, of integers too."""
 
     sign = "/"
+    symbol = "÷"
 
     def result_dtype(self, dtypes: list[DType]) -> DType:
         _check_divisor(self, self.right)
@@ -175,6 +179,7 @@ class Pow(_Binary):
     """Power: `x ** y`, `x ** 2`, `x -> Pow(0.5)`. `[*]`, `[*]` → `[*]`, broadcast."""
 
     sign = "**"
+    symbol = "^"
 
     def result_dtype(self, dtypes: list[DType]) -> DType:
         if set(dtypes) == {"bool"}:
@@ -263,7 +268,7 @@ class _Logic(_Elementwise):
     """Logic on masks, with `&` and `|`: Python's `and` has no meaning on tensors."""
 
     input_names = ("input", "other")
-    sign: ClassVar[str]
+    mask_sign: ClassVar[str]
 
     def infer(self, *inputs: TensorType) -> TensorType:
         for number, x in enumerate(inputs):
@@ -271,7 +276,7 @@ class _Logic(_Elementwise):
         return TensorType("bool", broadcast(self, *(x.shape for x in inputs)))
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        return Infix(self.sign, In(0), In(1))
+        return Infix(self.mask_sign, In(0), In(1))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -281,13 +286,15 @@ class _Logic(_Elementwise):
 class And(_Logic):
     """Where both masks are true: `a and b`. bool `[*]`, bool `[*]` → bool `[*]`, broadcast."""
 
-    sign = "&"
+    sign = "and"
+    mask_sign = "&"
 
 
 class Or(_Logic):
     """Where one mask or both are true: `a or b`. bool `[*]`, bool `[*]` → bool `[*]`, broadcast."""
 
-    sign = "|"
+    sign = "or"
+    mask_sign = "|"
 
 
 class Not(_Elementwise):
@@ -307,6 +314,8 @@ class Not(_Elementwise):
 
 class Neg(_Elementwise):
     """The negative: `-x`. `[*]` → `[*]`."""
+
+    sign = "-"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         check_dtype(self, inputs[0], "float", "int")
@@ -388,8 +397,11 @@ class MatMul(Operator):
     leading sizes · n · k · m.
     """
 
+    family = "arithmetic"
     input_names = ("input", "other")
     torch_name = ""
+    sign = "@"
+    symbol = "@"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         for number, x in enumerate(inputs):
@@ -426,7 +438,7 @@ class MatMul(Operator):
         return product(batch) * n * k * m
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        return Infix("@", In(0), In(1))
+        return Infix(self.sign, In(0), In(1))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

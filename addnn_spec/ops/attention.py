@@ -79,6 +79,7 @@ class MultiheadAttention(Initialized):
     MACs: `N·(2·L·E² + S·E·(K + V) + 2·L·S·E)`. Vaswani et al., 2017, arXiv:1706.03762.
     """
 
+    family = "attention"
     inferred_names = ("embed_dim", "kdim", "vdim")
     input_names = ("query", "key", "value", "key_padding_mask", "attn_mask")
     optional_inputs = ("key_padding_mask", "attn_mask")
@@ -269,6 +270,7 @@ class ScaledDotProductAttention(Operator):
     MACs: `*·L·S·(E + V)`. Vaswani et al., 2017, arXiv:1706.03762.
     """
 
+    family = "attention"
     input_names = ("query", "key", "value", "attn_mask")
     optional_inputs = ("attn_mask",)
     torch_name = "ScaledDotProductAttention"

@@ -168,6 +168,12 @@ class Operator(BaseModel):
     `num_layers`). Each counts as a node."""
 
     # --- how others treat it ---------------------------------------------------------------------
+    family: ClassVar[str] = "other"
+    """The kind of layer: its page of the reference, its look in a drawing, how it is probed."""
+    sign: ClassVar[str] = ""
+    """How a text writes it (`*`), where not by its name."""
+    symbol: ClassVar[str] = ""
+    """How a formula writes it (`×`): a drawing shows that in a circle."""
     torch_name: ClassVar[str | None] = None
     """The dotted torch class when it is not `nn.<ClassName>`; empty: it has no module form."""
     hidden_fields: ClassVar[tuple[str, ...]] = ()

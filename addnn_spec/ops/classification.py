@@ -33,6 +33,7 @@ class CrossEntropyLoss(WeightedCriterion):
     Szegedy et al. 2015, arXiv:1512.00567.
     """
 
+    family = "classification"
     function = "cross_entropy"
     ignore_index: int = -100
     reduction: Reduction = "mean"
@@ -65,6 +66,7 @@ class NLLLoss(WeightedCriterion):
     Labels equal to `ignore_index` do not count. `weight` `[C]` is by what a class counts.
     """
 
+    family = "classification"
     function = "nll_loss"
     ignore_index: int = -100
     reduction: Reduction = "mean"
@@ -88,6 +90,8 @@ class NLLLoss(WeightedCriterion):
 
 
 class _Binary(WeightedCriterion):
+    family = "classification"
+
     def check_weight(self, x: TensorType, weight: TensorType, number: int) -> None:
         """A weight stretches to the shape of the losses."""
         check_shape(self, TensorType("float", broadcast(self, x.shape, weight.shape)), x.shape, 0)
@@ -142,6 +146,7 @@ class MultiMarginLoss(WeightedCriterion):
     `[N, C]`, int `[N]` → `[]`. `weight` `[C]` is by what a label's terms count, before the power.
     """
 
+    family = "classification"
     function = "multi_margin_loss"
     p: Literal[1, 2] = 1
     margin: Finite = 1.0
@@ -169,6 +174,7 @@ class MultiLabelMarginLoss(Criterion):
     `[N, C]`, int `[N, C]` → `[]`. A row of the target lists its labels, ended by −1.
     """
 
+    family = "classification"
     function = "multilabel_margin_loss"
     reduction: Reduction = "mean"
 
@@ -192,6 +198,7 @@ class MultiLabelSoftMarginLoss(WeightedCriterion):
     `weight` `[C]` is by what a label counts.
     """
 
+    family = "classification"
     function = "multilabel_soft_margin_loss"
     reduction: Reduction = "mean"
 
@@ -219,6 +226,7 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
     labels; they are counted as if all were in the costliest cluster.
     """
 
+    family = "classification"
     inferred_names = ("in_features",)
     input_names = ("input", "target")
     output_names = ("output", "loss")

@@ -32,6 +32,7 @@ Amounts = NonNegativeInt | tuple[NonNegativeInt, ...]
 class _Windowed(Weighted):
     """What all convolutions share; `dims` is the number of spatial dimensions."""
 
+    family = "convolution"
     inferred_names = ("in_channels",)
     fresh_output = True
     dims: ClassVar[int]

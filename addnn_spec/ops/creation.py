@@ -15,6 +15,7 @@ from addnn_spec.sizes import ceil_div
 
 
 class _Creation(Operator):
+    family = "creation"
     input_names = ()
     torch_name = ""
     creates = True

@@ -21,6 +21,7 @@ class CosineSimilarity(Operator):
     `[*, D, *]` twice, broadcast → `[*, *]`, without `dim`.
     """
 
+    family = "distance"
     input_names = ("x1", "x2")
     dim: Dim = 1
     eps: NonNegativeFloat = 1e-8
@@ -55,6 +56,7 @@ class PairwiseDistance(Operator):
     `[*, D]` twice, broadcast → `[*]`, or `[*, 1]` with `keepdim`.
     """
 
+    family = "distance"
     input_names = ("x1", "x2")
     p: Finite = 2.0
     eps: NonNegativeFloat = 1e-6

@@ -11,6 +11,7 @@ from addnn_spec.ops.fields import Probability
 
 
 class _Dropout(Operator):
+    family = "dropout"
     stateful = True
     identity_in_eval = True
 

@@ -16,6 +16,8 @@ from addnn_spec.sizes import Size
 class _Table(Weighted):
     """A weight `[num_embeddings, embedding_dim]`, which may be given as the input `weight`."""
 
+    family = "embedding"
+
     num_embeddings: PositiveInt
     embedding_dim: PositiveInt
     padding_idx: int | None = None

@@ -49,6 +49,8 @@ class PositionalEncoding(Operator):
     Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
     """
 
+    family = "encoding"
+
     base: PositiveFloat = 10000.0
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
@@ -102,6 +104,8 @@ class RotaryEmbedding(Operator):
     `[*, T, E]` → the same, E even: queries and keys before their product. Su et al. 2021,
     arXiv:2104.09864, with its order of the features (adjacent pairs).
     """
+
+    family = "encoding"
 
     base: PositiveFloat = 10000.0
 

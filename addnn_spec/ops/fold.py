@@ -43,6 +43,8 @@ class Unfold(Operator):
     `[N, C, H, W]` → `[N, C·kh·kw, L]`, L the number of windows.
     """
 
+    family = "fold"
+
     kernel_size: Positive2
     dilation: Positive2 = 1
     padding: NonNegative2 = 0
@@ -84,6 +86,8 @@ class Fold(Operator):
 
     `[N, C·kh·kw, L]` → `[N, C, H, W]`, `[H, W]` the `output_size`, L the number of its windows.
     """
+
+    family = "fold"
 
     output_size: Extent | tuple[Extent, Extent]
     kernel_size: Positive2

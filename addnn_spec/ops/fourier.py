@@ -34,6 +34,7 @@ def real_and_imaginary(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Fourier(Operator):
+    family = "fourier"
     input_names = ("real", "imaginary")
     optional_inputs = ("imaginary",)
     output_names = ("real", "imaginary")

@@ -90,6 +90,7 @@ class Scan(HigherOperator):
     is no sequence: the cell takes the states alone, and runs that often.
     """
 
+    family = "higher"
     layers: ClassVar[tuple[str, ...]] = ("cell",)
     input_names: ClassVar[tuple[str, ...]] = ("sequence", "states")
     optional_inputs: ClassVar[tuple[str, ...]] = ("sequence", "states")
@@ -169,6 +170,7 @@ class TimeDistributed(HigherOperator):
     a video, and the output is `[N, T, *]` again.
     """
 
+    family = "higher"
     layers: ClassVar[tuple[str, ...]] = ("layer",)
     torch_name: ClassVar[str | None] = ""
 

@@ -67,6 +67,7 @@ class _Part(NamedTuple):
 
 
 class _Selection(Operator):
+    family = "indexing"
     torch_name = ""
     view = True
     reshapes = True
@@ -127,6 +128,8 @@ class GetItem(_Selection):
     named stay whole. A known size cuts a slice short, as in Python; a symbolic bound must lie
     within its dimension.
     """
+
+    sign = "[ ]"
 
     index: tuple[AnySize | InstanceOf[IndexSlice], ...]
 
@@ -319,6 +322,7 @@ class Narrow(_Selection):
 class _Lookup(Operator):
     """Selection by a tensor of places."""
 
+    family = "indexing"
     input_names = ("input", "index")
     torch_name = ""
     reshapes = True
@@ -427,6 +431,7 @@ class IndexReduce(Operator):
     their nodes are `(messages, target) -> IndexReduce(nodes)`.
     """
 
+    family = "indexing"
     input_names = ("input", "index")
     torch_name = ""
 

@@ -37,6 +37,7 @@ class Linear(Weighted):
     `Linear(v, bias = false, weight = embed.weight)`. MACs: all leading sizes · in · out.
     """
 
+    family = "linear"
     inferred_names = ("in_features",)
     input_names = ("input", "weight")
     optional_inputs = ("weight",)
@@ -113,6 +114,7 @@ class Bilinear(Weighted):
     MACs: leading sizes · (out · in1 · in2 + out · in2).
     """
 
+    family = "linear"
     inferred_names = ("in1_features", "in2_features")
     input_names = ("input1", "input2")
 

@@ -23,6 +23,7 @@ _LABELS = TensorType("int", (4,))
 class L1Loss(Criterion):
     """The absolute error `|x − y|`. `[*]`, `[*]` → `[]`."""
 
+    family = "loss"
     function = "l1_loss"
     reduction: Reduction = "mean"
 
@@ -34,6 +35,7 @@ class L1Loss(Criterion):
 class MSELoss(Criterion):
     """The squared error `(x − y)²`. `[*]`, `[*]` → `[]`."""
 
+    family = "loss"
     function = "mse_loss"
     reduction: Reduction = "mean"
 
@@ -48,6 +50,7 @@ class SmoothL1Loss(Criterion):
     `d²/(2·beta)` if `d = |x − y| < beta`, else `d − beta/2`.
     """
 
+    family = "loss"
     function = "smooth_l1_loss"
     reduction: Reduction = "mean"
     beta: NonNegativeFloat = 1.0
@@ -63,6 +66,7 @@ class HuberLoss(Criterion):
     `d²/2` if `d = |x − y| ≤ delta`, else `delta·(d − delta/2)`.
     """
 
+    family = "loss"
     function = "huber_loss"
     reduction: Reduction = "mean"
     delta: PositiveFloat = 1.0
@@ -75,6 +79,7 @@ class HuberLoss(Criterion):
 class SoftMarginLoss(Criterion):
     """`log(1 + exp(−y·x))`, y being 1 or −1. `[*]`, `[*]` → `[]`."""
 
+    family = "loss"
     function = "soft_margin_loss"
     reduction: Reduction = "mean"
 
@@ -90,6 +95,7 @@ class KLDivLoss(Criterion):
     is the mean over all elements; "batchmean", over the first dimension, is the divergence itself.
     """
 
+    family = "loss"
     function = "kl_div"
     reduction: Literal["mean", "batchmean", "sum", "none"] = "mean"
     log_target: bool = False
@@ -113,6 +119,7 @@ class PoissonNLLLoss(Criterion):
     `exp(x) − y·x`, or without `log_input` `x − y·log(x + eps)`; `full` adds Stirling's term.
     """
 
+    family = "loss"
     function = "poisson_nll_loss"
     log_input: bool = True
     full: bool = False
@@ -132,6 +139,7 @@ class GaussianNLLLoss(Criterion):
     `[*, 1]`, or lack the last dimension. It is kept above `eps`; `full` adds the constant.
     """
 
+    family = "loss"
     input_names = ("input", "target", "var")
     function = "gaussian_nll_loss"
     full: bool = False
@@ -159,6 +167,7 @@ class GaussianNLLLoss(Criterion):
 class HingeEmbeddingLoss(Criterion):
     """A distance x where y is 1, `max(0, margin − x)` where it is −1. `[*]`, `[*]` → `[]`."""
 
+    family = "loss"
     function = "hinge_embedding_loss"
     margin: Finite = 1.0
     reduction: Reduction = "mean"
@@ -172,6 +181,7 @@ class HingeEmbeddingLoss(Criterion):
 class MarginRankingLoss(Criterion):
     """`max(0, −y·(a − b) + margin)`: y is 1 where a ranks higher, else −1. Three `[*]` → `[]`."""
 
+    family = "loss"
     input_names = ("input1", "input2", "target")
     function = "margin_ranking_loss"
     margin: Finite = 0.0
@@ -189,6 +199,7 @@ class CosineEmbeddingLoss(Criterion):
     `[N, D]`, `[N, D]`, `[N]` → `[]`.
     """
 
+    family = "loss"
     input_names = ("input1", "input2", "target")
     function = "cosine_embedding_loss"
     margin: Finite = 0.0
@@ -215,6 +226,7 @@ class TripletMarginLoss(Criterion):
     of anchor and positive's to it. Balntas et al. 2016; Schroff et al. 2015, arXiv:1503.03832.
     """
 
+    family = "loss"
     input_names = ("anchor", "positive", "negative")
     function = "triplet_margin_loss"
     margin: PositiveFloat = 1.0
@@ -262,6 +274,7 @@ class ContrastiveLoss(Criterion):
     factor of 1/2 stands before both terms.
     """
 
+    family = "loss"
     input_names = ("distance", "same")
     function = ""
     margin: PositiveFloat = 1.0
@@ -301,6 +314,7 @@ class CTCLoss(Criterion):
     losses without an alignment. Graves et al. 2006.
     """
 
+    family = "loss"
     input_names = ("log_probs", "targets", "input_lengths", "target_lengths")
     function = "ctc_loss"
     blank: int = 0

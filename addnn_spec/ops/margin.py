@@ -118,6 +118,7 @@ class ASoftmax(AngularHead):
 
 
 class _Angular(Initialized):
+    family = "margin"
     inferred_names = ("in_features",)
     input_names: ClassVar[tuple[str, ...]] = ("input", "target")
     optional_inputs: ClassVar[tuple[str, ...]] = ("target",)

@@ -19,6 +19,7 @@ _MOST_PARTS = 10_000
 
 
 class _Join(Operator):
+    family = "merge"
     input_names = ("tensors",)
     variadic = True
     torch_name = ""
@@ -119,6 +120,7 @@ class Stack(_Join):
 class _Parts(Operator):
     """What gives several outputs, each a view of the input."""
 
+    family = "merge"
     torch_name = ""
     view = True
     reshapes = True

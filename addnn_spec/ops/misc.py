@@ -30,6 +30,7 @@ _LABELS = re.compile(r"[A-Za-z]|\.\.\.")
 class Identity(Operator):
     """The input itself. `[*]` → `[*]`."""
 
+    family = "misc"
     view = True
     reshapes = True
 
@@ -44,6 +45,7 @@ class Identity(Operator):
 class Detach(Operator):
     """The input, through which no gradient flows. `[*]` → `[*]`."""
 
+    family = "misc"
     torch_name = ""
     view = True
     reshapes = True
@@ -81,6 +83,7 @@ class Cast(Operator):
     "float16" are these. With `like` the type is that tensor's, and leads back from one of these.
     """
 
+    family = "misc"
     input_names = ("input", "like")
     optional_inputs = ("like",)
     named_inputs = ("like",)
@@ -165,6 +168,7 @@ class Einsum(Operator):
     product of all sizes that they share or the result keeps; of more, pair by pair from the left.
     """
 
+    family = "misc"
     input_names = ("operands",)
     variadic = True
     torch_name = ""
@@ -278,6 +282,7 @@ class Einsum(Operator):
 class OneHot(Operator):
     """Each class number as a row with one 1. int `[*]` → int `[*, num_classes]`."""
 
+    family = "misc"
     torch_name = ""
 
     num_classes: PositiveInt
@@ -296,6 +301,7 @@ class OneHot(Operator):
 
 
 class _Triangle(Operator):
+    family = "misc"
     torch_name = ""
 
     diagonal: int = 0
@@ -330,6 +336,7 @@ class MaskedFill(Operator):
     `[*]`, bool `[*]` → `[*]`, broadcast. `value` is a number, "inf" or "-inf".
     """
 
+    family = "misc"
     input_names = ("input", "mask")
     torch_name = ""
 
@@ -362,6 +369,7 @@ class MaskedFill(Operator):
 class Outer(Operator):
     """All products of two vectors' elements. `[n]`, `[m]` → `[n, m]`."""
 
+    family = "misc"
     input_names = ("input", "vec2")
     torch_name = ""
 
@@ -389,6 +397,7 @@ class Cdist(Operator):
     Its cost is three operations (difference, power, sum) a coordinate of a pair, under "other".
     """
 
+    family = "misc"
     input_names = ("x1", "x2")
     torch_name = ""
 

@@ -32,6 +32,8 @@ from addnn_spec.sizes import Size
 class _Norm(Initialized):
     """A normalisation with a learned scale and shift: 2 operations an element."""
 
+    family = "normalization"
+
     def needs_two(self, sizes: tuple[Size, ...], of: str, training: bool = False) -> tuple[Need]:
         """A variance is of more values than one: not all the sizes that it goes over are 1."""
         said = f"{name_of(self)} needs more than 1 value of each {of}, for their variance"
@@ -380,6 +382,8 @@ class LocalResponseNorm(Operator):
     `x / (k + alpha · m)^beta`, with `m` the mean square of `size` neighbouring channels, zeros
     beyond the first and last. Krizhevsky et al., 2012.
     """
+
+    family = "normalization"
 
     size: PositiveInt
     alpha: Finite = 1e-4

@@ -99,6 +99,7 @@ def _moved(x: TensorType, sides: tuple[Amount, ...]) -> Reaches:
 class _Padding(Operator):
     """Padding of the last `spatial` dimensions, in one of the modes."""
 
+    family = "padding"
     spatial: ClassVar[int]
     mode_: ClassVar[Mode] = "constant"
 
@@ -365,6 +366,7 @@ class Pad(Operator):
     modes "reflect", "replicate" and "circular" pad all dimensions after `[N, C]`, three at most.
     """
 
+    family = "padding"
     torch_name = ""
     pad: tuple[Amount, ...]
     mode: Mode = "constant"

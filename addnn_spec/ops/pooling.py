@@ -69,6 +69,7 @@ def windows(given: Window) -> Reaches:
 class _Pool(Operator):
     """A pool over `spatial` dimensions. A subclass has `kernel_size` and `stride` fields."""
 
+    family = "pooling"
     spatial: ClassVar[int]
     function: ClassVar[str] = ""
     covered: ClassVar[bool] = False
@@ -426,6 +427,7 @@ class SumPool2d(_Pool):
 class _MaxUnpool(Operator):
     """The inverse of a max pool: values go back to where they came from, zeros elsewhere."""
 
+    family = "pooling"
     input_names = ("input", "indices")
     hidden_fields = ("output_size",)
     spatial: ClassVar[int]

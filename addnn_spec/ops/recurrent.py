@@ -52,6 +52,7 @@ def run_packed_lstm(
 class _Gated(Initialized):
     """What whole layers and cells share: the gates, and their cost a step."""
 
+    family = "recurrent"
     inferred_names = ("input_size",)
     gates: ClassVar[int]
     """How many times hidden_size each product gives."""

@@ -24,6 +24,7 @@ _MASK = TensorType("bool", (2, 3, 4))
 class _Elementwise(Operator):
     """Work of one operation an input element."""
 
+    family = "reduction"
     torch_name = ""
     dtypes: ClassVar[tuple[DType, ...]] = ("float", "int", "bool")
 

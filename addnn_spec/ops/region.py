@@ -149,6 +149,7 @@ class RoIPool(Operator):
     outside the map gives 0. Girshick 2015, arXiv:1504.08083.
     """
 
+    family = "region"
     torch_name = ""
     input_names = ("input", "boxes")
     size: Positive2
@@ -186,6 +187,7 @@ class RoIAlign(Operator):
     corner, for its place. He et al. 2017, arXiv:1703.06870.
     """
 
+    family = "region"
     torch_name = ""
     input_names = ("input", "boxes")
     size: Positive2
@@ -231,6 +233,7 @@ class MultiScaleRoIAlign(Operator):
     arXiv:1612.03144, equation 1.
     """
 
+    family = "region"
     torch_name = ""
     input_names = ("levels", "boxes")
     variadic = True

@@ -17,6 +17,7 @@ _ROWS = TensorType("float", (2, 5, 12))
 
 
 class _View(Operator):
+    family = "reshape"
     view = True
     reshapes = True
 
@@ -438,6 +439,7 @@ class Tile(Operator):
     `[A, B]` at `Tile(2, 3)` → `[2·A, 3·B]`; fewer numbers count for the last dimensions.
     """
 
+    family = "reshape"
     torch_name = ""
     collect = "dims"
     reshapes = True
@@ -474,6 +476,7 @@ class RepeatInterleave(Operator):
     `[*, L, *]` → `[*, repeats·L, *]`.
     """
 
+    family = "reshape"
     torch_name = ""
     reshapes = True
 
@@ -508,6 +511,7 @@ class Roll(Operator):
     Without `dims` the flattened elements are shifted.
     """
 
+    family = "reshape"
     torch_name = ""
     reshapes = True
 
@@ -549,6 +553,7 @@ class Roll(Operator):
 class Flip(Operator):
     """Dimensions in reverse order: `Flip(1)`. `[*]` → `[*]`."""
 
+    family = "reshape"
     torch_name = ""
     collect = "dims"
     reshapes = True

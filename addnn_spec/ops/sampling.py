@@ -31,6 +31,7 @@ class GaussianSample(Operator):
     Kingma & Welling 2013, arXiv:1312.6114.
     """
 
+    family = "sampling"
     input_names = ("mu", "logvar")
     stateful = True
     identity_in_eval = True
@@ -87,6 +88,7 @@ class GumbelSoftmax(Operator):
     of the relaxed one (straight through). Jang et al. 2016, arXiv:1611.01144.
     """
 
+    family = "sampling"
     stateful = True
     tau: PositiveFloat = 1.0
     hard: bool = False

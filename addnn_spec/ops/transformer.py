@@ -17,6 +17,7 @@ from addnn_spec.sizes import Size
 class _Layer(Initialized):
     """What the encoder's and the decoder's layer share."""
 
+    family = "transformer"
     inferred_names = ("d_model",)
     stateful = True
     hidden_fields = (*Initialized.hidden_fields, "is_causal")

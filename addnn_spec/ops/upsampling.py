@@ -35,6 +35,8 @@ _TAPS: Mapping[str, int] = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinea
 class _Resize(Operator):
     """A resize of the dimensions after `[N, C]`, to `size` or by `scale_factor`."""
 
+    family = "upsampling"
+
     def _option(self, name: str, default: Any = None) -> Any:
         return getattr(self, name, default)
 
@@ -267,6 +269,7 @@ class PixelShuffle(Operator):
     Shi et al. 2016, arXiv:1609.05158.
     """
 
+    family = "upsampling"
     reshapes = True
     upscale_factor: PositiveInt
 
@@ -297,6 +300,7 @@ class PixelUnshuffle(Operator):
     The inverse of `PixelShuffle`.
     """
 
+    family = "upsampling"
     reshapes = True
     downscale_factor: PositiveInt
 
@@ -329,6 +333,7 @@ class ChannelShuffle(Operator):
     `[N, C, *]` → the same. Zhang et al. 2017 (ShuffleNet), arXiv:1707.01083.
     """
 
+    family = "upsampling"
     reshapes = True
     groups: PositiveInt
 
@@ -372,6 +377,8 @@ class ZeroInsertion2d(Operator):
 
     `[N, C, H, W]` → `[N, C, H·s, W·s]`, s the `stride`. Dosovitskiy et al. 2015, arXiv:1411.5928.
     """
+
+    family = "upsampling"
 
     stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 2
 

@@ -177,7 +177,7 @@ def _last(path: str, node: Node) -> str:
 
 
 def _family(node: Node) -> str:
-    return type(node.op).__module__.rsplit(".", 1)[-1] if isinstance(node.op, Operator) else ""
+    return node.op.family if isinstance(node.op, Operator) else ""
 
 
 def _kind(node: Node, parameters: int, feeds: Sequence[ProbeNode]) -> Kind:

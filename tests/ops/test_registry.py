@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from addnn_spec.ops import find, index
+from addnn_spec.backends.dot import _LOOKS
+from addnn_spec.ops import find, index, signs
 from addnn_spec.ops.base import Example, OperatorError, TensorType
 from addnn_spec.ops.checks import name_of
+from addnn_spec.probes.nodes import _HEAD, _NORMS, _SEQUENCES
 from addnn_spec.sizes import Size, SymbolicSize
 from addnn_spec.sizes.symbolic import Symbol
 from tests.ops.harness import (
@@ -151,3 +153,28 @@ def test_stateful_operators_are_modules(example: Example) -> None:
 def test_inferred_arguments_have_the_names_that_the_class_gives(example: Example) -> None:
     operator, inputs, _ = example
     assert tuple(operator.inferred(*inputs)) == operator.inferred_names  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", index())
+def test_the_family_is_the_module(name: str) -> None:
+    """Its page of the reference opens with the words of that module."""
+    kind = find(name)
+    assert kind is not None
+    assert kind.family == index()[name].rpartition(".")[2]
+
+
+def test_what_is_told_by_family_names_families() -> None:
+    families = {module.rpartition(".")[2] for module in index().values()}
+    assert set(_LOOKS) - families == {"block", "input", "output", "parameter", "buffer"}
+    assert {*_HEAD, *_NORMS, *_SEQUENCES} <= families
+
+
+def test_signs() -> None:
+    """Of two operators with one sign, one takes a single tensor: `-x`, and `x - y`."""
+    operators = [kind for name in index() if (kind := find(name)) is not None]
+    kinds = [kind for kind in operators if kind.sign]
+    binary = [kind.sign for kind in kinds if len(kind.input_names) == 2]
+    assert len(binary) == len(set(binary))
+    assert signs() == {kind.sign: kind for kind in kinds if len(kind.input_names) == 2}
+    assert {kind.__name__ for kind in kinds if len(kind.input_names) == 1} == {"Neg", "GetItem"}
+    assert all(kind.sign for kind in operators if kind.symbol)

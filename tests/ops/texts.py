@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from addnn_spec.elaborate.terms import SIGNS
 from addnn_spec.ops import Operator, find, index
 from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.indexing import GetItem, IndexSlice
@@ -108,15 +107,14 @@ def expression(operator: Operator, types: Types, label: str = "") -> str:
     kind = type(operator)
     if isinstance(operator, GetItem):
         return f"x0[{', '.join(_item(item) for item in operator.index)}]"
-    sign = SIGNS.get(kind.__name__)
     given = operator.given()
-    if sign is not None and kind.__name__ != "Neg":
+    if kind.sign and kind.__name__ != "Neg":
         operands = [f"x{i}" for i, x in enumerate(types) if x]
         if "left" in given:
             operands.insert(0, show(given["left"]))
         if "right" in given:
             operands.append(show(given["right"]))
-        return f" {sign} ".join(operands)
+        return f" {kind.sign} ".join(operands)
     besides = len(kind.input_names) - 1
     flows, named = [f"x{i}" for i in range(len(types) - besides)], []
     if kind.variadic:
