@@ -10,7 +10,7 @@ from pathlib import Path
 
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, near
-from addnn_spec.elaborate.context import Limits
+from addnn_spec.limits import Limits
 from addnn_spec.resources import folder
 from addnn_spec.source import Source
 
@@ -118,8 +118,6 @@ def choose(session: Session, network: str | None) -> str:
     Raises `UsageError` where that is not clear, or there is none; `DiagnosticError` with what is
     wrong in a file where the network could not be found for that.
     """
-    if session.file is None:
-        raise DiagnosticError(*session.collector.diagnostics)
     ready = [name for name in session.networks if not session.needs(name)] or list(session.networks)
     if network is None and len(ready) == 1:
         return ready[0]
@@ -172,11 +170,10 @@ def _two_networks(spec: str, named: str, network: str) -> Diagnostic:
 
 
 def _unknown_network(session: Session, network: str) -> Diagnostic:
-    assert session.file is not None
     close = near(network, list(session.networks))
     return Diagnostic(
         "E0110",
-        f"{session.file.source.name} has no network {network}",
+        f"{session.source.name} has no network {network}",
         None,
         help=f"did you mean {close[0]}?"
         if close
@@ -185,8 +182,7 @@ def _unknown_network(session: Session, network: str) -> Diagnostic:
 
 
 def _which_network(session: Session, ready: list[str]) -> Diagnostic:
-    assert session.file is not None
-    name = session.file.source.name
+    name = session.source.name
     if not ready:
         return Diagnostic("E0409", f"{name} has no network", None)
     return Diagnostic(

@@ -1,7 +1,8 @@
-"""The pipeline, as straight-line calls: text → tree → graph.
+"""The pipeline, as straight-line calls: a text is parsed, its names are checked and defined, its
+networks elaborated.
 
-`Session` reads one file with what it imports and elaborates its networks; what is wrong collects in
-`Session.collector`. Nothing here imports torch.
+`Session` does so with one file and what it imports; what is wrong collects in `Session.collector`.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.base import Poison
-from addnn_spec.elaborate.context import Context, Limits
-from addnn_spec.elaborate.files import LoadedFile, Loader
+from addnn_spec.elaborate.context import Context
+from addnn_spec.elaborate.definitions import define
 from addnn_spec.elaborate.network import elaborate_network
+from addnn_spec.elaborate.settings import setting
 from addnn_spec.graph import Graph
+from addnn_spec.limits import Limits
+from addnn_spec.loading import Loader
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
@@ -27,7 +31,7 @@ _NODES_A_NETWORK = 5
 
 
 class Session:
-    """One `.net` file, read; its networks are elaborated on request."""
+    """One `.net` file, its names defined; its networks are elaborated on request."""
 
     def __init__(
         self,
@@ -38,32 +42,30 @@ class Session:
         limits: Limits | None = None,
         memoise: bool = True,
     ) -> None:
-        """Read the file at a path, or a text at hand whose imports are looked up in `folder`."""
+        """Read the file at a path, or a text at hand whose imports are looked up in `folder`.
+
+        Raises `DiagnosticError` where the file cannot be read.
+        """
         self.collector = Collector()
         self.limits = limits or Limits()
         self.memoise = memoise
-        self._loader = loader = Loader(self.collector, self.limits)
-        self.file: LoadedFile | None
+        loader = Loader(self.collector, self.limits)
         with working():
             if isinstance(source, Source):
-                self.file = loader.load_source(source, folder)
+                file = loader.load_source(source, folder)
             else:
-                self.file = loader.load(source, name)
-
-    @property
-    def files(self) -> tuple[Path, ...]:
+                file = loader.load(source, name)
+            self._env = define(file, self.collector, self.limits)
+        self.source = file.source
+        self.files = loader.files
         """The files that were read: the spec's own, and all that are imported."""
-        return tuple(self._loader.files)
-
-    @property
-    def networks(self) -> tuple[str, ...]:
+        self._networks = [i for i in file.tree.items if isinstance(i, ast.Network | ast.Alias)]
+        self.networks = tuple(dict.fromkeys(item.name for item in self._networks))
         """The names of the file's networks, in order."""
-        return tuple(self.file.networks) if self.file else ()
 
     def layer(self, network: str) -> LayerValue | None:
         """What a network's name stands for: its definition, and what an alias gave it."""
-        assert self.file is not None
-        found = self.file.env.names.get(network)
+        found = self._env.names.get(network)
         value = found.value if found else None
         if isinstance(value, LayerValue) and isinstance(value.target, Definition):
             return value
@@ -82,10 +84,15 @@ class Session:
         """The parameters that must be given before a network can be elaborated."""
         return tuple(p.name for p in self.parameters(network) if p.default is None)
 
+    def setting(self, name: str, text: str) -> Any:
+        """Return the value that `--set name=text` gives; names of the file may stand in the text.
+
+        Raises `DiagnosticError` where it has none.
+        """
+        return setting(name, text, self._env, self.limits)
+
     def graph(self, network: str, settings: Mapping[str, Any] | None = None) -> Graph | None:
         """The graph of a network, with values for parameters that are still open."""
-        if self.file is None:
-            return None
         layer = self.layer(network)
         if layer is None:
             return None
@@ -161,11 +168,12 @@ class Session:
         There may be one for each five nodes of the limit: of more, none is looked at (E0503).
         """
         most = max(1, self.limits.nodes // _NODES_A_NETWORK)
-        if self.file is not None and len(self.networks) > most:
-            self._too_many(list(self.file.networks.values())[most], most)
+        if len(self.networks) > most:
+            named = {item.name: item for item in self._networks}
+            self._too_many(named[self.networks[most]], most)
             return list(self.collector.diagnostics)
         for network in self.networks:
-            layer = self.file.env.names.get(network) if self.file else None
+            layer = self._env.names.get(network)
             if layer is not None and not isinstance(layer.value, Poison):
                 if not self.needs(network):
                     self.graph(network)
@@ -175,7 +183,6 @@ class Session:
 def check_text(text: str, *, name: str = "example.net") -> list[Diagnostic]:
     """All diagnostics of a text."""
     try:
-        source = decode(name, text.encode())
+        return Session(decode(name, text.encode())).check()
     except DiagnosticError as error:
         return list(error.diagnostics)
-    return Session(source).check()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from addnn_spec.compiler import Session, check_text
-from addnn_spec.elaborate.context import Limits
 from addnn_spec.graph import Graph, Placeholder
+from addnn_spec.limits import Limits
 from addnn_spec.passes.unfold import unfold
 from addnn_spec.source import Source
 

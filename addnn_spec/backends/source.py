@@ -26,8 +26,7 @@ def torch_source(
     `options` are what else shaped the network (`--set depth=18`), for the file's head. Raises
     `DiagnosticError` (E0701) for what has no PyTorch source.
     """
-    assert session.file is not None
-    source = session.file.source
+    source = session.source
     costs = count_costs(graph).main
     header = Header(
         spec=_file_name(source.name),

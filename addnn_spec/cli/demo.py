@@ -60,8 +60,7 @@ def demo(output: Path, epochs: int) -> int:
 
 def _demo(output: Path, epochs: int) -> int:
     session, name = locate(_NETWORK)
-    assert session.file is not None
-    _step(1, f"check {session.file.source.name}")
+    _step(1, f"check {session.source.name}")
     found = session.check()
     report(found)
     if session.collector.has_errors:

@@ -12,7 +12,7 @@ import click
 from addnn_spec.cli.outcome import exit_code, report
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
-from addnn_spec.elaborate.context import Limits
+from addnn_spec.limits import Limits
 from addnn_spec.passes.unfold import MAX_FLAT_NODES
 from addnn_spec.runtime.errors import reason
 

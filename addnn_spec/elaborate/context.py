@@ -10,27 +10,11 @@ from typing import Any, NoReturn, Protocol
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.extent import Extents
 from addnn_spec.graph import Assertion
+from addnn_spec.limits import Limits
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Facts, Symbol
 from addnn_spec.source import Span
 from addnn_spec.values import key
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one text may ask for. Beyond a limit is a clear error, never a hang."""
-
-    text_bytes: int = 1_000_000
-    nesting: int = 100
-    calls: int = 100
-    nodes: int = 10_000
-    """Distinct nodes: what is really built; equal turns and equal uses count once."""
-    instances: int = 1_000_000
-    """Nodes counted as often as they run."""
-    steps: int = 1_000_000
-    """Function calls, loop turns, list elements and string characters at compile time."""
-    elements: int = 100_000
-    """Elements of a list of lists, all together."""
 
 
 class Typed(Protocol):

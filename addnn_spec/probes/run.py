@@ -330,8 +330,8 @@ class _Runner:
         if not isinstance(network, Network):
             origin: Literal["probes", "module"] = "probes" if is_probed(self.module) else "module"
             return NetworkRecord(**common, origin=origin)
-        assert network.session.file is not None and not live
-        source = network.session.file.source
+        assert not live
+        source = network.session.source
         return NetworkRecord(
             **common,
             origin="spec",

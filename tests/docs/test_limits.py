@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from addnn_spec.elaborate.context import Limits
+from addnn_spec.limits import Limits
 from addnn_spec.passes.unfold import MAX_FLAT_NODES
 
 PAGE = Path(__file__).parents[2] / "docs" / "language.md"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from addnn_spec.compiler import Session, check_text
+from addnn_spec.source import Source
 
 UNUSED = {"W0101", "W0102", "W0106", "W0108", "N0101"}
 
@@ -170,6 +171,13 @@ def test_an_import_that_is_named_is_used(use: str, tmp_path: Path) -> None:
     main.write_text('from "parts.net" import B\n' + BESIDE + _text(use), encoding="utf-8")
     found = Session(main, name="main.net").check()
     assert [d.code for d in found if d.severity == "error" or d.code in UNUSED] == []
+
+
+def test_what_nothing_uses_in_an_imported_file_is_not_told(tmp_path: Path) -> None:
+    block = "block B { return x -> ReLU }\n"
+    (tmp_path / "parts.net").write_text(f"{BESIDE}{block}{NET} -> ReLU }}", encoding="utf-8")
+    text = f'from "parts.net" import Net as Other\n{block}network Own = Other\n'
+    assert [d.code for d in Session(Source("main.net", text), folder=tmp_path).check()] == ["N0101"]
 
 
 def test_what_only_the_unused_uses_is_unused() -> None:
