@@ -112,6 +112,7 @@ CODES: dict[str, str] = {
     "W0108": "an import is never used",
     "W0109": "a tensor of more bytes than 64 bits count",
     "W0110": "a repeat of layers has no label",
+    "W0111": "arguments that read better in torch's order",
     # N01: notes
     "N0101": "what no network uses has its names checked only",
 }

@@ -36,6 +36,15 @@ def _akin(name: str, known: list[str]) -> list[str]:
     return begins or [other for other in known if _ELSEWHERE.get(name) == other]
 
 
+def _begins(layer: LayerValue) -> str | None:
+    """What the arguments of an operator begin with, where torch's begin with inferred sizes."""
+    if not isinstance(layer.target, type) or not layer.target.inferred_names:
+        return None
+    inferred, first = layer.target.inferred_names, layer.target.positional_fields()[0]
+    are = "is" if len(inferred) == 1 else "are"
+    return f"{' and '.join(inferred)} {are} inferred: arguments by position begin with {first}"
+
+
 class Arguments(Expressions):
     """Completes layers with their arguments."""
 
@@ -49,7 +58,7 @@ class Arguments(Expressions):
         """The layer with these arguments; one that is wrong is `POISON`, called `""` if it has no
         place."""
         given, spans = dict(layer.given), dict(layer.spans)
-        fresh: set[str] = set()
+        fresh: dict[str, ast.Argument] = {}
         open_names = [name for name in self._positional(layer) if name not in given]
         gather = self._gather(layer)
         collected: list[Any] = []
@@ -66,7 +75,7 @@ class Arguments(Expressions):
             if name == gather and arg.name is None:
                 collected.append(value)
                 value = collected[0] if len(collected) == 1 else tuple(collected)
-            fresh.add(name)
+            fresh[name] = arg
             given[name], spans[name] = value, spans.get(name, arg.span)
         if body is not None:
             name = self._body_argument(layer, open_names, body)
@@ -87,7 +96,7 @@ class Arguments(Expressions):
         arg: ast.Argument,
         value: Value,
         open_names: list[str],
-        fresh: set[str],
+        fresh: dict[str, ast.Argument],
     ) -> str:
         """The name of the parameter that an argument is for; it is taken out of `open_names`."""
         if arg.name is None:
@@ -98,7 +107,8 @@ class Arguments(Expressions):
                 return open_names.pop(0)
             return self._gather(layer) or self._too_many(layer, arg)
         if arg.name in fresh:
-            self.ctx.fail("E0204", f"{arg.name} is given twice", arg.span)
+            help = _begins(layer) if fresh[arg.name].name is None else None
+            self.ctx.fail("E0204", f"{arg.name} is given twice", arg.span, help=help)
         self._check_name(layer, arg.name, arg)
         if arg.name in open_names:
             open_names.remove(arg.name)
@@ -150,6 +160,7 @@ class Arguments(Expressions):
             f"{layer.name or 'a brace'} gets too many arguments",
             arg.span,
             f"it {takes}",
+            help=_begins(layer),
         )
 
     def _check_name(self, layer: LayerValue, name: str, arg: ast.Argument) -> None:

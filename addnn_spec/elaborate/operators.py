@@ -13,6 +13,7 @@ from addnn_spec.elaborate.base import Failed, Poison, Site, Value, is_partial
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.origin import Origin, size_origin
+from addnn_spec.elaborate.torch_order import TorchOrder, by_position, torch_order
 from addnn_spec.graph import OWN, Graph
 from addnn_spec.ops import index
 from addnn_spec.ops.applied import Applied
@@ -39,6 +40,7 @@ class Operators(Arguments):
         inputs = self.operator_inputs(layer, target, flow, span)
         types = self.ctx.types(inputs)
         op, outputs = self._operator(layer, target, inputs, types, span)
+        self._warn_torch_order(layer, op, types)
         ref = None
         if site.module is not None:
             ref = builder.module_ref(site.module)
@@ -166,7 +168,7 @@ class Operators(Arguments):
     ) -> tuple[Operator, tuple[TensorType, ...]]:
         stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
         fields = {k: v for k, v in attributes.items() if k in target.model_fields}
-        op = self.construct(layer, target, fields, span)
+        op = self.construct(layer, target, fields, span, types)
         self._check_stacked(layer, op, span)
         try:
             result = op.infer(*types)
@@ -176,10 +178,44 @@ class Operators(Arguments):
             self._check_stated(layer, applied, stated, span)
             self._check_required(layer, applied, span)
         except OperatorError as error:
-            self.operator_error(layer, error, types, span)
+            torch = self._torch_order(layer, op, types) if error.argument else None
+            self.operator_error(layer, error, types, span, help=torch.help if torch else None)
         except SizeError as error:
             self.inexact(error, span)
         return op, tuple(self.ctx.normal(type) for type in outputs)
+
+    def _warn_torch_order(self, layer: LayerValue, op: Operator, types: tuple[Any, ...]) -> None:
+        """Warn (W0111) of arguments that are less unusual in torch's order: `Conv2d(3, 64, 3)`."""
+        if not op.unusual(*types):
+            return
+        torch = self._torch_order(layer, op, types)
+        if torch is None:
+            return
+        first, second, *_ = by_position(layer, type(op))
+        number = show(getattr(op, second))
+        self.ctx.report(
+            "W0111",
+            f"{layer.name} reads as in torch, with {torch.inferred} before {first}",
+            dict(layer.spans)[first],
+            f"this is {first}, and {number} is {second}",
+            help=f"{torch.help}; or, if this is meant, {second} = {number}",
+        )
+
+    def _torch_order(
+        self, layer: LayerValue, op: Operator, types: tuple[Any, ...]
+    ) -> TorchOrder | None:
+        """An operator's arguments as torch orders them, where they are less unusual so."""
+        places = dict(layer.spans)
+        fields = {
+            name: self.called(value, places[name])
+            for name, value in layer.given
+            if name in places and name in type(op).model_fields
+        }
+        torch = torch_order(layer, type(op), fields, types)
+        try:
+            return torch if torch and torch.op.unusual(*types) < op.unusual(*types) else None
+        except OperatorError:  # this order is not possible at all
+            return torch
 
     def check_arguments(self, layer: LayerValue, target: type[Operator], span: Span) -> NoReturn:
         """Tell what is wrong with an operator's arguments, where its input is not known."""
@@ -189,9 +225,14 @@ class Operators(Arguments):
         raise Failed
 
     def construct(
-        self, layer: LayerValue, target: type[Operator], fields: dict[str, Any], span: Span
+        self,
+        layer: LayerValue,
+        target: type[Operator],
+        fields: dict[str, Any],
+        span: Span,
+        types: tuple[Any, ...] = (),
     ) -> Operator:
-        """The operator, its attributes checked by its own types.
+        """The operator, its attributes checked by its own types; of its inputs, if known, `types`.
 
         Where the layer is partial, only what is wrong with single attributes is told.
         """
@@ -211,7 +252,10 @@ class Operators(Arguments):
         try:
             return target(**fields)
         except ValidationError as error:
-            self._attribute_errors(layer, error, fields, span, partial)
+            torch = torch_order(layer, target, fields, types)
+            self._attribute_errors(
+                layer, error, fields, span, partial, torch.help if torch else None
+            )
         except OperatorError as error:
             if partial:
                 raise Failed from None
@@ -224,6 +268,7 @@ class Operators(Arguments):
         fields: dict[str, Any],
         span: Span,
         partial: bool,
+        help: str | None,
     ) -> NoReturn:
         spans = dict(layer.spans)
         found: dict[str, list[Any]] = {}
@@ -246,12 +291,17 @@ class Operators(Arguments):
             else:
                 self.ctx.report(
                     "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
-                    _in_words(detail), help=_torch_habit(name, fields, place),
+                    _in_words(detail), help=help or _torch_habit(name, fields, place),
                 )  # fmt: skip
         raise Failed
 
     def operator_error(
-        self, layer: LayerValue, error: OperatorError, types: tuple[Any, ...], span: Span
+        self,
+        layer: LayerValue,
+        error: OperatorError,
+        types: tuple[Any, ...],
+        span: Span,
+        help: str | None = None,
     ) -> NoReturn:
         """Report what an operator found wrong, at the argument or input that it is about."""
         place = dict(layer.spans).get(error.argument or "", span)
@@ -269,7 +319,7 @@ class Operators(Arguments):
         sign = layer.target.sign
         if sign and layer.name not in span.source.text[span.start : span.end]:
             message = message.replace(layer.name, sign, 1)
-        help = error.help or _other_rank(layer.name, error, given)
+        help = help or error.help or _other_rank(layer.name, error, given)
         help = help or _channels_first(layer, error, given)
         inside = place.source is span.source and span.start <= place.start < span.end
         labels = () if inside else (Label(span, "used here"),)
@@ -447,11 +497,9 @@ def _channels_first(layer: LayerValue, error: OperatorError, given: list[TensorT
     """`Conv2d(3, 64, 3)`, as in torch, where 64 is too large a kernel."""
     written, stride = dict(layer.given), dict(layer.spans).get("stride")
     width = written.get("out_channels")
-    if error.argument != "kernel_size" or stride is None or not given:
+    if error.argument != "kernel_size" or stride is None or "=" in stride.text:
         return None
-    if given[0].rank > 1 and width == given[0].shape[1]:
-        return f"the channels of the input are inferred, and not given: leave the {width} out"
-    if width is None or "=" in stride.text:
+    if width is None or not given or width == given[0].shape[1]:
         return None
     return f"if {width} is what the input has, leave it out: its channels are inferred"
 

@@ -152,6 +152,10 @@ class MultiheadAttention(Initialized):
             "vdim": value.shape[-1],
         }
 
+    def unusual(self, *inputs: TensorType | None) -> int:
+        width = projected(inputs)[0].shape[-1]
+        return int(self.num_heads == width) + (self.dropout == 1)
+
     def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
         width, keys, values = self.inferred(*inputs).values()
         found: dict[str, Weight] = {}

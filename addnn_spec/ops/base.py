@@ -7,6 +7,7 @@ fields and the types of the inputs:
 * `infer(*inputs)`    the types of the outputs; raises `OperatorError` for what torch would refuse
 * `needs(*inputs)`    what torch asks of the sizes beyond that no output's size is 0
 * `inferred(*inputs)` the attributes that torch wants and we infer (`in_channels`)
+* `unusual(*inputs)`  how many of its numbers are unusual: tells torch's order from ours
 * `weights(*inputs)`  the learned tensors, by `state_dict` name; parameters are counted from it
 * `buffers(*inputs)`  the fixed tensors of its `state_dict`
 * `macs(*inputs)`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
@@ -232,6 +233,12 @@ class Operator(BaseModel):
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
         return {}
+
+    def unusual(self, *inputs: TensorType) -> int:
+        """How many of its numbers are unusual for such a layer: where they are less so in torch's
+        order of the arguments, which begins with what is inferred, that order is taken to be meant.
+        """
+        return 0
 
     def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
         """The learned tensors, by their names in the operator's `state_dict`."""

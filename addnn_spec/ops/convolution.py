@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
+from math import inf, prod
 from typing import ClassVar, Literal
 
 from addnn_spec.ops.base import Example, Need, OperatorError, TensorType, Weight, Window
@@ -36,6 +36,7 @@ class _Windowed(Weighted):
     inferred_names = ("in_channels",)
     fresh_output = True
     dims: ClassVar[int]
+    transposed: ClassVar[bool] = False
 
     out_channels: PositiveInt
     kernel_size: Counts
@@ -63,6 +64,33 @@ class _Windowed(Weighted):
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
         return {"in_channels": inputs[0].shape[1]}
+
+    def before(self) -> tuple[int, ...]:
+        """The padding that is stated before each spatial dimension."""
+        return (0,) * self.dims
+
+    def unusual(self, *inputs: TensorType) -> int:
+        channels = inputs[0].shape[1]
+        columns = map(self.each, ("kernel_size", "stride", "dilation"))
+        rows = zip(*columns, self.before(), strict=True)
+        limit = channels if isinstance(channels, int) and not self.transposed else inf
+        return max(self._unusual_window(limit, *one) for one in rows)
+
+    @staticmethod
+    def _unusual_window(limit: float, kernel: int, stride: int, dilation: int, padding: int) -> int:
+        """How much speaks against a window, as docs/errors/W0111.md has it."""
+        reach = dilation * (kernel - 1) + 1
+        found = [
+            stride > kernel and (kernel, stride) != (1, 2),
+            padding >= reach,
+            kernel == stride > 2 and padding > 0,
+        ]
+        patches = kernel == stride and padding == 0
+        double = kernel == 2 * stride and kernel <= limit
+        centred = padding > 0 and 2 * padding in (reach - 1, reach - stride)
+        if not (patches or double or centred):
+            found += [kernel > 11, kernel > 4 and kernel % 2 == 0]
+        return sum(found)
 
 
 class _Conv(_Windowed):
@@ -92,6 +120,9 @@ class _Conv(_Windowed):
             for d, k in zip(self.each("dilation"), self.each("kernel_size"), strict=True)
         )
         return tuple((reach // 2, reach - reach // 2) for reach in reaches)
+
+    def before(self) -> tuple[int, ...]:
+        return tuple(pad for pad, _ in self.pads())
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -127,9 +158,8 @@ class _Conv(_Windowed):
         return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
 
     def reach(self, *inputs: TensorType) -> Reaches:
-        before = tuple(pad for pad, _ in self.pads())
         kernel, stride = self.each("kernel_size"), self.each("stride")
-        return windows(Window(kernel, stride, before, self.each("dilation")))
+        return windows(Window(kernel, stride, self.before(), self.each("dilation")))
 
 
 class Conv1d(_Conv):
@@ -295,6 +325,7 @@ class _ConvTranspose(_Windowed):
     """A transposed convolution: the gradient of a convolution with respect to its input."""
 
     _spectral_dim = 1
+    transposed = True
 
     padding: Amounts = 0
     output_padding: Amounts = 0
@@ -302,6 +333,9 @@ class _ConvTranspose(_Windowed):
     bias: bool = True
     dilation: Counts = 1
     padding_mode: Literal["zeros"] = "zeros"
+
+    def before(self) -> tuple[int, ...]:
+        return self.each("padding")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

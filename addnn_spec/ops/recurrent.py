@@ -93,6 +93,9 @@ class _Recurrent(_Gated):
         proj_size: int = getattr(self, "proj_size", 0)
         return values.bias, values.dropout, values.bidirectional, proj_size
 
+    def unusual(self, *inputs: TensorType | None) -> int:
+        return int(self.num_layers > min(self.hidden_size, 8))
+
     @property
     def out_size(self) -> int:
         """The features of one direction's output, and of the state h."""

@@ -35,6 +35,11 @@ class _Layer(Initialized):
     def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
         return {"d_model": first(inputs).shape[-1]}
 
+    def unusual(self, *inputs: TensorType | None) -> int:
+        width = first(inputs).shape[-1]
+        narrow = isinstance(width, int) and self.dim_feedforward < width
+        return int(self.nhead == width) + narrow
+
     def constructor(self, *inputs: TensorType | None) -> Call:
         made = super().constructor(*inputs)
         assert made is not None
