@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -33,13 +34,18 @@ class NetworkSummary(Summary):
 
 
 class Network:
-    """A network of a spec, elaborated.
+    """A network of a spec, elaborated. Raises `DiagnosticError` with everything that is wrong.
 
     There are three graphs: `graph` is the hierarchical one, of this package; `graph.nx` is its
     top level, and `flat` the whole with every node's figures: both are networkx's.
     """
 
-    def __init__(self, session: Session, name: str, graph: Graph) -> None:
+    def __init__(
+        self, session: Session, name: str, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        graph = session.graph(name, settings)
+        if graph is None or session.collector.has_errors:
+            raise DiagnosticError(*session.collector.errors, *session.collector.warnings)
         self.session = session
         self.name = name
         self.graph = graph
@@ -76,11 +82,14 @@ class Network:
         parts = {part.name: getattr(found, part.name) for part in fields(found)}
         return NetworkSummary(**parts, graph=self.graph)
 
-    def source(self, *, probes: bool = False) -> str:
-        """The network as PyTorch source, which needs torch and the standard library alone."""
+    def source(self, *, probes: bool = False, options: Iterable[str] = ()) -> str:
+        """The network as PyTorch source, which needs torch and the standard library alone.
+
+        `options` are what else shaped it (`--set depth=18`), for the head of the text.
+        """
         from addnn_spec.backends.source import torch_source
 
-        return torch_source(self.session, self.graph, probes=probes).text
+        return torch_source(self.session, self.graph, probes=probes, options=options).text
 
     def build(
         self,
@@ -135,10 +144,7 @@ def load(spec: str | Path, network: str | None = None, **settings: Any) -> Netwo
     from addnn_spec.catalogue import locate
 
     session, name = locate(str(spec), network)
-    graph = session.graph(name, {key: _value(value) for key, value in settings.items()})
-    if graph is None or session.collector.has_errors:
-        raise DiagnosticError(*session.collector.diagnostics)
-    return Network(session, name, graph)
+    return Network(session, name, {key: _value(value) for key, value in settings.items()})
 
 
 def _value(value: Any) -> Any:

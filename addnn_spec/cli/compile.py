@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.backends.source import torch_source
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import FOUND, exit_code, report
 from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import Spec, load
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 
@@ -28,16 +27,16 @@ def compile_(spec: str, options: Options, output: Path | None, check: bool, prob
     """
     if check and output in (None, STDOUT):
         raise click.UsageError("--check compares with a file: name it with --output")
-    found = elaborate(spec, options)
-    refuse_inputs(output, found.session.files)
+    network, _ = load(spec, options)
+    refuse_inputs(output, network.session.files)
     given = [f"--set {text}" for text in options.settings]
-    text = torch_source(found.session, found.graph, probes=probes, options=given).text
+    text = network.source(probes=probes, options=given)
     if output is None or not check:
         put(output, text)
     elif _read(output) != text.encode("utf-8"):
         report([_not_up_to_date(output, spec)], options.output_format)
         return FOUND
-    return exit_code(found.session.collector.diagnostics, strict=options.strict)
+    return exit_code(network.session.collector.diagnostics, strict=options.strict)
 
 
 def _read(path: Path) -> bytes | None:

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from addnn_spec.backends.drawing import draw
-from addnn_spec.backends.source import torch_source
-from addnn_spec.backends.table import View, plain_table
 from addnn_spec.catalogue import locate
 from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
 from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.files import write_atomic
-from addnn_spec.graph import Graph
 from addnn_spec.network import Network
-from addnn_spec.passes.summary import summarize
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,18 +61,17 @@ def _demo(output: Path, epochs: int) -> int:
     if session.collector.has_errors:
         return FOUND
     say("nothing is wrong with it\n" if not found else "")
-    graph = session.graph(name)
-    assert graph is not None
+    network = Network(session, name)
 
     _step(2, f"summary {name}")
-    say(plain_table(graph, summarize(graph), View()))
+    say(f"{network.summary()}\n")
 
     _make_folder(output)
     _step(3, f"draw {name}")
-    written = _draw(graph, output)
+    written = _draw(network, output)
 
     _step(4, f"compile {name}")
-    source = torch_source(session, graph).text
+    source = network.source()
     written.append(output / "digits.py")
     write_atomic(written[-1], source)
     say(f"{len(source.splitlines())} lines of PyTorch: {written[-1]}\n")
@@ -89,7 +83,7 @@ def _demo(output: Path, epochs: int) -> int:
     say(f"accuracy on 360 digits that it has not seen: {accuracy:.1%}\n")
 
     _step(6, "probe the trained network")
-    written += _probe(Network(session, name, graph), written[-1], output)
+    written += _probe(network, written[-1], output)
 
     say("written:")
     for path in written:
@@ -108,12 +102,12 @@ def _make_folder(path: Path) -> None:
         raise DiagnosticError(Diagnostic("E0602", f"{path} cannot be made: {error}")) from error
 
 
-def _draw(graph: Graph, output: Path) -> list[Path]:
+def _draw(network: Network, output: Path) -> list[Path]:
     """The drawing as DOT, and as SVG where there is an engine."""
     dot, svg = output / "digits.dot", output / "digits.svg"
-    draw(graph, dot)
+    network.draw(dot)
     try:
-        draw(graph, svg)
+        network.draw(svg)
     except DiagnosticError as error:
         if error.diagnostics[0].code != "E0609":
             raise

@@ -11,7 +11,7 @@ import click
 from addnn_spec.backends.difference import Difference, compare, difference_text
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import FOUND, OK, say
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import Spec, load
 from addnn_spec.cli.summary import too_many
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.passes.unfold import TooManyNodesError
@@ -31,10 +31,10 @@ def diff(
 
     --network, --set and --dim hold for both.
     """
-    before = elaborate(old, replace(options, network=old_network or options.network))
-    after = elaborate(new, options)
+    before, _ = load(old, replace(options, network=old_network or options.network))
+    after, dims = load(new, options)
     try:
-        found = compare(before.graph, after.graph, after.dims, limit=options.listed)
+        found = compare(before.graph, after.graph, dims, limit=options.listed)
     except TooManyNodesError as error:
         raise DiagnosticError(too_many(error)) from error
     say(_json(found) if as_json else difference_text(found), nl=False)

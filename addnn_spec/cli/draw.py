@@ -11,7 +11,7 @@ from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
 from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import Spec, load
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.passes.unfold import TooManyNodesError
 
@@ -43,17 +43,15 @@ def draw(
 
     Blocks are clusters, equal nodes in a row are one, ×n, and shapes stand at the edges.
     """
-    found = elaborate(spec, options)
+    network, dims = load(spec, options)
     path = None if output == STDOUT else output
-    refuse_inputs(path, found.session.files)
+    refuse_inputs(path, network.session.files)
     limit = min(MAX_BOXES, options.listed)
     try:
-        text = draw_graph(
-            found.graph, path, DrawOptions(opened, depth, found.dims, direction, limit)
-        )
+        text = draw_graph(network.graph, path, DrawOptions(opened, depth, dims, direction, limit))
     except TooManyNodesError as error:
         help = "open less of it: --depth, --open"
         raise DiagnosticError(Diagnostic("E0507", str(error), help=help)) from error
     if path is None:
         put(None, text)
-    return exit_code(found.session.collector.diagnostics, strict=options.strict)
+    return exit_code(network.session.collector.diagnostics, strict=options.strict)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,11 +14,12 @@ from addnn_spec.catalogue import UsageError, locate, packaged
 from addnn_spec.cli.options import Options
 from addnn_spec.cli.outcome import report
 from addnn_spec.cli.settings import read_dims, read_settings
-from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
-from addnn_spec.graph import Graph
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
+
+if TYPE_CHECKING:
+    from addnn_spec.network import Network
 
 STDIN = "-"
 
@@ -35,15 +36,6 @@ class Spec(click.ParamType[str]):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
-@dataclass(frozen=True, slots=True)
-class Elaborated:
-    """A network that a command is about."""
-
-    session: Session
-    graph: Graph
-    dims: dict[str, int]
-
-
 def read_stdin(options: Options) -> Source:
     """Standard input as a source; raises `DiagnosticError` as `decode` does, E0601 if it is closed
     or a folder."""
@@ -55,20 +47,21 @@ def read_stdin(options: Options) -> Source:
     return decode(options.stdin_filename, data, max_bytes=options.limits.text_bytes)
 
 
-def elaborate(spec: str, options: Options) -> Elaborated:
-    """The network that `spec` and the options name; its warnings are shown.
+def load(spec: str, options: Options) -> tuple[Network, dict[str, int]]:
+    """Load the network that `spec` and the options name, with the sizes to count it at.
+
+    Its warnings are shown.
 
     Raises `DiagnosticError` with all that is wrong with it or with what was asked.
     """
+    from addnn_spec.network import Network  # `check` and `fmt` do without its passes
+
     source = read_stdin(options) if spec == STDIN else None
     session, name = locate(spec, options.network, source=source, limits=options.limits)
-    settings = read_settings(options.settings, session)
-    graph = session.graph(name, settings)
-    if graph is None or session.collector.has_errors:
-        raise DiagnosticError(*session.collector.errors, *session.collector.warnings)
-    dims = read_dims(options.dims, graph)
-    report(session.collector.warnings, options.output_format)
-    return Elaborated(session, graph, dims)
+    network = Network(session, name, read_settings(options.settings, session))
+    dims = read_dims(options.dims, network.graph)
+    report(network.warnings, options.output_format)
+    return network, dims
 
 
 def files_in(specs: tuple[str, ...]) -> Iterator[str]:

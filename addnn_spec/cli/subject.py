@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options
-from addnn_spec.cli.specs import elaborate
+from addnn_spec.cli.specs import load
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
     python = _PYTHON.fullmatch(spec)
     if python is not None:
         return _imported(Path(python["file"]), python["name"], seed)
-    from addnn_spec.network import Network
-
-    found = elaborate(spec, options)
-    return Network(found.session, found.graph.name, found.graph)
+    network, _ = load(spec, options)
+    return network
 
 
 def files_of(spec: str, network: Network | nn.Module) -> list[Path]:

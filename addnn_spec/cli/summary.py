@@ -9,7 +9,7 @@ import click
 from addnn_spec.backends.table import View, plain_table, rich_table
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, has_colour, say
-from addnn_spec.cli.specs import Spec, elaborate
+from addnn_spec.cli.specs import Spec, load
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.passes.formulas import formulas
@@ -44,27 +44,27 @@ def summary(
 
     Equal nodes in a row are one line, ×n; --open PATTERN shows each of them, and all inside.
     """
-    found = elaborate(spec, options)
+    network, dims = load(spec, options)
     try:
         if as_json:
             import json
 
-            data = to_json(found.graph, found.dims, limit=options.listed)
+            data = to_json(network.graph, dims, limit=options.listed)
             if symbolic:
-                data["symbolic"] = {name: source(size) for name, size in totals(found.graph)}
+                data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
             say(json.dumps(data, indent=2))
         else:
             view = View(flops, receptive_field, opened, depth, options.listed)
-            summarized = summarize(found.graph, found.dims, freeze)
+            summarized = summarize(network.graph, dims, freeze)
             table = rich_table if has_colour(sys.stdout) else plain_table
-            click.echo(table(found.graph, summarized, view), nl=False)
+            click.echo(table(network.graph, summarized, view), nl=False)
             if symbolic:
                 say()
-                for name, size in totals(found.graph):
+                for name, size in totals(network.graph):
                     say(f"{name} = {readable(size)}")
     except TooManyNodesError as error:
         raise DiagnosticError(too_many(error)) from error
-    return exit_code(found.session.collector.diagnostics, strict=options.strict)
+    return exit_code(network.session.collector.diagnostics, strict=options.strict)
 
 
 def totals(graph: Graph) -> list[tuple[str, Size]]:

@@ -63,9 +63,8 @@ def test_all_read_what_the_check_accepted(name: str) -> None:
     body, expected = CASES[name]
     found = session(f"{BLOCKS}network Net {{\n{body}\n}}")
     assert [d for d in found.check() if d.code[0] == "E"] == []
-    graph = found.graph("Net")
-    assert graph is not None
-    network = Network(found, "Net", graph)
+    network = Network(found, "Net")
+    graph = network.graph
     for probes in (False, True):
         with imported(network.source(probes=probes)) as module:
             emitted: nn.Module = module.Net()

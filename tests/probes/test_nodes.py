@@ -29,10 +29,7 @@ network Twice {
 
 
 def network(text: str, name: str) -> Network:
-    session = Session(Source("twice.net", text))
-    graph = session.graph(name)
-    assert graph is not None, session.collector.diagnostics
-    return Network(session, name, graph)
+    return Network(Session(Source("twice.net", text)), name)
 
 
 def tapped(found: Network, *shape: int) -> list[tuple[str, int, tuple[int, ...]]]:

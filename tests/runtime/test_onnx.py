@@ -43,9 +43,7 @@ LEARNED = {
 def test_learned_tensors_are_exported(name: str, gradients: bool, tmp_path: Path) -> None:
     body = LEARNED[name]
     found = session(f"network Net {{\n{body}\n}}")
-    graph = found.graph("Net")
-    assert graph is not None, found.collector.diagnostics
-    module = Network(found, "Net", graph).build()
+    module = Network(found, "Net").build()
     x = torch.rand(2, 2, 6, 4) if body.startswith(HEADS) else torch.rand(2, 6, 8)
     for training in (True, False):
         module.train(training)
