@@ -10,7 +10,8 @@ from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.summary import flat_cost, to_json
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, Value, op_name, unfold
+from addnn_spec.passes.titles import op_title
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, Value, unfold
 from addnn_spec.passes.weights import weights_of
 from addnn_spec.values import show
 
@@ -97,7 +98,7 @@ def _nodes(graph: Graph, dims: Mapping[str, int] | None, limit: int) -> dict[str
         op, cost = item.node.op, flat_cost(item)
         given = op.given().items() if isinstance(op, Operator) else ()
         found[item.path] = {
-            "op": op_name(item.node),
+            "op": op_title(item.node.op),
             "attributes": {name: show(value) for name, value in given},
             "inputs": [_origin(nodes, value) for value in item.inputs if value is not None],
             "output_shapes": [[at(s, dims) for s in t.shape] for t in item.node.outputs],

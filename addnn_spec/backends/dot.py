@@ -15,6 +15,7 @@ from html import escape
 from addnn_spec.backends.picture import DrawOptions, picture
 from addnn_spec.backends.scene import Arrow, Box, Cluster, Picture
 from addnn_spec.graph import Graph
+from addnn_spec.passes.titles import repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
 
 def _box_lines(box: Box) -> Iterator[str]:
     """What it is; then, where there is more to say, its name and its parameters."""
-    times = f" ×{box.times:,}" if box.times > 1 else ""
-    yield _call(box) + times
+    yield repeated(_call(box), box.times)
     second = [box.name] if box.name and box.kind not in ("input", "output") else []
     if box.params:
         second.append(f"{box.params:,} params")

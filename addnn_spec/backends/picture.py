@@ -37,7 +37,8 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.costs import Costs, count_costs
 from addnn_spec.passes.dims import trainable
-from addnn_spec.passes.unfold import TooManyNodesError, op_name
+from addnn_spec.passes.titles import op_title
+from addnn_spec.passes.unfold import TooManyNodesError
 
 SMALL = 120
 """How many boxes a picture may have for further levels to be opened unasked."""
@@ -396,7 +397,7 @@ class _Painter:
         if isinstance(node.op, Operator):
             return operator_title(node.op, self.options.dims)
         if node.calls is not None:
-            return op_name(node), given_arguments(node.calls)
+            return op_title(node.op), given_arguments(node.calls)
         if isinstance(node.op, WeightOf):
             module = node.module.name if node.module else ""
             return f"{module}.{node.op.weight}", ""

@@ -18,6 +18,7 @@ from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at, elements
 from addnn_spec.passes.minimum import Smallest
 from addnn_spec.passes.summary import Row, Summary
+from addnn_spec.passes.titles import repeated
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Fi
     name = "  " * row.depth + (row.path if not row.depth else row.path.rsplit(".", 1)[-1])
     cells = [
         name,
-        row.op + (f" ×{row.times:,}" if row.times > 1 else ""),
+        repeated(row.op, row.times),
         _shapes(row, dims),
         _figure(sum(elements(output, dims) for output in row.outputs)),
         f"as {row.shared_with}" if row.shared_with else _figure(total.params),

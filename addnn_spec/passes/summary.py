@@ -14,7 +14,8 @@ from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, op_name, unfold
+from addnn_spec.passes.titles import op_title
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, unfold
 from addnn_spec.passes.weights import weights_of
 from addnn_spec.sizes import Size
 
@@ -179,7 +180,7 @@ def _row(
         shared = node.module.name
     return Row(
         f"{prefix}{node.name}",
-        op_name(node),
+        op_title(node.op),
         node.times,
         depth,
         tuple(map(figures.type, node.outputs)),
@@ -195,8 +196,7 @@ def _row(
 
 
 def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost) -> Row:
-    op = module.op.name if isinstance(module.op, Graph) else type(module.op).__name__
-    line = module.span.position[0]
+    op, line = op_title(module.op), module.span.position[0]
     return Row(f"{prefix}{module.name}", op, 1, depth, (), cost, module.span.source.name, line)
 
 
@@ -241,7 +241,7 @@ def _node_json(
     first = item.node.outputs[0]
     return {
         "path": item.path,
-        "op": op_name(item.node),
+        "op": op_title(item.node.op),
         "file": item.node.span.source.name,
         "line": item.node.span.position[0],
         "inputs": [nodes[value.source].path for value in item.inputs if value is not None],

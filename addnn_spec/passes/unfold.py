@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
-from addnn_spec.ops.base import Operator
+from addnn_spec.passes.titles import op_title
 
 MAX_FLAT_NODES = 20_000
 """What lists every node lists no more than this."""
@@ -186,7 +186,7 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
         line = item.node.span.position[0]
         flat.add_node(
             item.path,
-            op=op_name(item.node),
+            op=op_title(item.node.op),
             operator=item.node.op,
             output_shape=tuple(output.shape for output in item.node.outputs),
             file=item.node.span.source.name,
@@ -203,14 +203,3 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
         (unfolded.nodes[value.source].path, value.port) for value in unfolded.outputs
     )
     return flat
-
-
-def op_name(node: Node) -> str:
-    """What a node is, for tables and drawings: an operator's or block's name."""
-    if isinstance(node.op, Operator):
-        return type(node.op).__name__
-    if isinstance(node.op, Graph):
-        return node.op.name or node.op.kind
-    return {"Placeholder": "Input", "WeightOf": "Weight"}.get(
-        type(node.op).__name__, type(node.op).__name__
-    )

@@ -13,7 +13,8 @@ from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, W
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, op_name, weights_owner
+from addnn_spec.passes.titles import op_title
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, weights_owner
 from addnn_spec.runtime.record import Kind
 
 SETS = ("layers", "blocks", "all")
@@ -149,7 +150,7 @@ class _Walk:
             key=key,
             key_call=self.keys[key],
             kind=_kind(node, parameters, feeds),
-            operator=op_name(node),
+            operator=op_title(node.op),
             depth=len(self.nodes),
             block=path[: -len(name)].removesuffix("."),
             feeds=tuple(dict.fromkeys(value.label for value in feeds)),
