@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
-from addnn_spec.elaborate.base import Poison
-from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.definitions import define
+from addnn_spec.elaborate.frame import Poison
 from addnn_spec.elaborate.network import elaborate_network
+from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.settings import setting
 from addnn_spec.graph import Graph
 from addnn_spec.limits import Limits
@@ -99,7 +99,7 @@ class Session:
         layer = self._set(layer, network, settings or {})
         if layer is None:
             return None
-        context = Context(self.collector, self.limits, memoise=self.memoise)
+        context = begin(self.collector, self.limits, memoise=self.memoise)
         with working():
             try:
                 return elaborate_network(network, layer, context)

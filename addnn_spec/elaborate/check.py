@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate import functions
-from addnn_spec.elaborate.base import POISON
 from addnn_spec.elaborate.cycles import check_order
+from addnn_spec.elaborate.frame import POISON
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.survey import Survey, targets_of
 from addnn_spec.ops import index, known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.extent import Extents
@@ -15,6 +15,9 @@ from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Facts, Symbol
 from addnn_spec.source import Span
 from addnn_spec.values import key
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Rules
 
 
 class Typed(Protocol):
@@ -49,6 +52,7 @@ class Context:
     """Shared state of one elaboration."""
 
     collector: Collector
+    rules: Rules
     limits: Limits = field(default_factory=Limits)
     facts: Facts = field(default_factory=Facts)
     memo: dict[Hashable, Any] = field(default_factory=dict)

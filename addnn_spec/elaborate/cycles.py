@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
-from addnn_spec.elaborate.base import POISON
+from addnn_spec.elaborate.frame import POISON
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.survey import Survey, targets_of
 from addnn_spec.source import Span

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
-from addnn_spec.elaborate.base import POISON, Frame
 from addnn_spec.elaborate.check import Damage, check_file
-from addnn_spec.elaborate.context import Context, Stopped
-from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.context import Stopped
+from addnn_spec.elaborate.expressions import bind, bind_poison
+from addnn_spec.elaborate.frame import POISON, Frame
+from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.survey import targets_of
+from addnn_spec.elaborate.terms import evaluate
 from addnn_spec.limits import Limits
 from addnn_spec.loading import ParsedFile
 from addnn_spec.source import Span
@@ -46,7 +48,7 @@ class _Definer:
 
     def __init__(self, collector: Collector, limits: Limits) -> None:
         self.collector = collector
-        self.elaborator = Higher(Context(collector, limits))
+        self._ctx = begin(collector, limits)
         self._defined: dict[ParsedFile, Env] = {}
         self._looked = 0
 
@@ -108,21 +110,21 @@ class _Definer:
         )
 
     def _let(self, item: ast.Let, env: Env, damaged: bool) -> None:
-        frame = Frame(None, env)
+        frame = Frame(self._ctx, None, env)
         if damaged:
-            self.elaborator.poison(item.targets, frame)
+            bind_poison(item.targets, frame)
             return
         try:
-            value = self.elaborator.evaluate(item.value, frame)
-            self.elaborator.bind(item.targets, value, frame, "file")
+            value = evaluate(item.value, frame)
+            bind(item.targets, value, frame, "file")
         except Stopped:
-            self.elaborator.poison(item.targets, frame)
+            bind_poison(item.targets, frame)
 
     def _alias(self, item: ast.Alias, env: Env, damaged: bool) -> None:
         try:
             if damaged:
                 raise Stopped
-            value = self.elaborator.evaluate(item.value, Frame(None, env))
+            value = evaluate(item.value, Frame(self._ctx, None, env))
         except Stopped:
             env.bind(item.name, POISON, item.name_span, "file")
             return

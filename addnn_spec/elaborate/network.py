@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Label
-from addnn_spec.elaborate.base import Frame, Poison, flatten
+from addnn_spec.elaborate.blocks import bind_params
 from addnn_spec.elaborate.builder import Builder
 from addnn_spec.elaborate.context import Context, Stopped
-from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.frame import Frame, Given, Interface, Poison, flatten
 from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.statements import Given, Interface
+from addnn_spec.elaborate.statements import run_statements
 from addnn_spec.graph import Assertion, Graph, Output
 from addnn_spec.passes.minimum import (
     Condition,
@@ -59,29 +59,28 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     if reason is not None:
         help = f"call it {ctx.network.capitalize()}Net"
         ctx.fail("E0404", f"a network cannot be called {ctx.network}", span, reason, help=help)
-    elaborator = Higher(ctx)
-    elaborator.interface = Interface(None)
+    interface = Interface(None)
     builder = Builder(ctx, "network", ctx.network, span)
-    frame = Frame(builder, Env(target.env))
-    arguments = elaborator.bind_params(layer, target, dict(layer.given), frame, span)
-    elaborator.run_statements(target.node.body, frame)
-    outputs = _outputs(elaborator, builder, target)
+    frame = Frame(ctx, builder, Env(target.env), interface)
+    arguments = bind_params(layer, target, dict(layer.given), frame, span)
+    run_statements(target.node.body, frame)
+    outputs = _outputs(interface, builder, target)
     if outputs is None:
         builder.check_labels()
         return None
     return builder.seal(outputs, arguments)
 
 
-def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[Output, ...] | None:
-    assert elaborator.interface is not None
-    given = elaborator.interface.outputs
-    if not elaborator.interface.complete:
+def _outputs(
+    interface: Interface, builder: Builder, target: Definition
+) -> tuple[Output, ...] | None:
+    given, ctx = interface.outputs, builder.ctx
+    if not interface.complete:
         return None
     if not any(not output.training for output in given):
-        elaborator.ctx.fail(
+        ctx.fail(
             "E0402",
-            f"network {elaborator.ctx.network} has no output"
-            + (" but when training" if given else ""),
+            f"network {ctx.network} has no output" + (" but when training" if given else ""),
             target.node.name_span,
             help="name what it gives: output y = x"
             if not given
@@ -89,7 +88,7 @@ def _outputs(elaborator: Higher, builder: Builder, target: Definition) -> tuple[
         )
     if any(isinstance(output.value, Poison) for output in given):
         return None
-    return tuple(_output(output, builder, elaborator.ctx) for output in given)
+    return tuple(_output(output, builder, ctx) for output in given)
 
 
 def _output(given: Given, builder: Builder, ctx: Context) -> Output:

@@ -6,10 +6,11 @@ from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, near
 from addnn_spec.elaborate import functions
-from addnn_spec.elaborate.base import Frame
-from addnn_spec.elaborate.context import Context, Stopped
-from addnn_spec.elaborate.higher import Higher
+from addnn_spec.elaborate.context import Stopped
+from addnn_spec.elaborate.frame import Frame
+from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.terms import evaluate
 from addnn_spec.limits import Limits
 from addnn_spec.ops import find
 from addnn_spec.source import Source
@@ -34,7 +35,7 @@ def setting(name: str, text: str, env: Env, limits: Limits) -> Any:
         raise DiagnosticError(Diagnostic("E0607", message, help=_HELP))
     _check_names(item.value, env, f"{option}={text}")
     try:
-        return Higher(Context(collector, limits)).evaluate(item.value, Frame(None, Env(env)))
+        return evaluate(item.value, Frame(begin(collector, limits), None, Env(env)))
     except Stopped:
         raise DiagnosticError(*collector.diagnostics) from None
 

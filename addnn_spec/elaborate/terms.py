@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from addnn_spec.elaborate import functions, numbers
-from addnn_spec.elaborate.base import (
-    Elaborator,
-    Failed,
-    Frame,
-    Poison,
-    Site,
-    Value,
-)
 from addnn_spec.elaborate.builder import Naming, Tensor
+from addnn_spec.elaborate.context import Context, Failed
+from addnn_spec.elaborate.frame import Frame, Poison, Site, Value
 from addnn_spec.elaborate.numbers import ValueProblem
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops import find, signs
@@ -24,265 +18,284 @@ from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, LayerValue, kind_of, show
 
-Rule = Callable[..., Value]
-"""Evaluates one kind of expression."""
+
+def evaluate(expr: ast.Expr, frame: Frame) -> Value:
+    value = frame.ctx.rules.expressions[type(expr)](expr, frame)
+    if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
+        frame.ctx.weigh(value, expr.span)
+    return value
 
 
-class Terms(Elaborator):
-    """Evaluates names, literals and what operators join."""
-
-    def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
-        value = self.RULES[type(expr)](self, expr, frame)
-        if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
-            self.ctx.weigh(value, expr.span)
-        return value
-
-    def for_all(self, items: Iterable[Any], action: Callable[[Any], Value]) -> tuple[Value, ...]:
-        """What `action` gives for each item; where one fails, the others are tried all the same."""
-        values: list[Value] = []
-        failed = False
-        for item in items:
-            try:
-                values.append(action(item))
-            except Failed:
-                self.ctx.pass_over()
-                failed = True
-        if failed:
-            raise Failed
-        return tuple(values)
-
-    def evaluate_all(self, exprs: Iterable[ast.Expr], frame: Frame) -> tuple[Value, ...]:
-        return self.for_all(exprs, lambda expr: self.evaluate(expr, frame))
-
-    def guarded(self, span: Span, action: Callable[[], Any]) -> Any:
-        """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
+def for_all(
+    ctx: Context, items: Iterable[Any], action: Callable[[Any], Value]
+) -> tuple[Value, ...]:
+    """What `action` gives for each item; where one fails, the others are tried all the same."""
+    values: list[Value] = []
+    failed = False
+    for item in items:
         try:
-            return action()
-        except ValueProblem as problem:
-            self.ctx.fail(problem.code, problem.message, span, help=problem.help)
-        except SizeError as error:
-            self.inexact(error, span)
+            values.append(action(item))
+        except Failed:
+            ctx.pass_over()
+            failed = True
+    if failed:
+        raise Failed
+    return tuple(values)
 
-    def inexact(self, error: SizeError, span: Span) -> NoReturn:
-        """Report arithmetic on sizes that is not known to be exact, and what would make it so."""
-        problem = numbers.inexact(error)
-        self.ctx.fail(problem.code, problem.message, span, help=problem.help)
 
-    # --- names and literals ---------------------------------------------------------------------
-    def _name(self, expr: ast.Name, frame: Frame) -> Value:
-        return self.lookup(expr.name, expr.span, frame.env)
+def evaluate_all(exprs: Iterable[ast.Expr], frame: Frame) -> tuple[Value, ...]:
+    return for_all(frame.ctx, exprs, lambda expr: evaluate(expr, frame))
 
-    def lookup(self, name: str, span: Span, env: Env) -> Value:
-        """What a name stands for: a given one, else a function, else an operator."""
-        found = env.find(name)
-        if found is not None:
-            if isinstance(found.value, Poison):
-                raise Failed
-            return found.value
-        if name in functions.NAMES or name in INITS:
-            return Builtin(name)
-        operator = find(name)
-        if operator is not None:
-            return LayerValue(operator)
-        self.ctx.fail(
-            "E0107",
-            f"{name} has no value here",
-            span,
-            "it is given later only, or in an arm or a loop that was not taken",
-            help=f"give {name} a value on every way that leads here",
-        )
 
-    def _number(self, expr: ast.Number, frame: Frame) -> Value:
-        return self.guarded(expr.span, lambda: numbers.finite(expr.value))
+def guarded(ctx: Context, span: Span, action: Callable[[], Any]) -> Any:
+    """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
+    try:
+        return action()
+    except ValueProblem as problem:
+        ctx.fail(problem.code, problem.message, span, help=problem.help)
+    except SizeError as error:
+        inexact(ctx, error, span)
 
-    def _constant(self, expr: ast.Constant, frame: Frame) -> Value:
-        return expr.value
 
-    def _text(self, expr: ast.Text, frame: Frame) -> Value:
-        return self.text(expr, frame)
+def inexact(ctx: Context, error: SizeError, span: Span) -> NoReturn:
+    """Report arithmetic on sizes that is not known to be exact, and what would make it so."""
+    problem = numbers.inexact(error)
+    ctx.fail(problem.code, problem.message, span, help=problem.help)
 
-    def text(self, expr: ast.Text, frame: Frame) -> str:
-        """A string with its `{expression}`s replaced by their values."""
-        parts: list[str] = []
-        for part in expr.parts:
-            if isinstance(part, str):
-                parts.append(part)
-                continue
-            value = self.evaluate(part, frame)
-            if not isinstance(value, str | int | float):
-                self.ctx.fail(
-                    "E0207",
-                    f"a string can hold numbers and strings, not {kind_of(value)}",
-                    part.span,
-                )
-            parts.append(value if isinstance(value, str) else show(value))
-        text = "".join(parts)
-        self.ctx.step(expr.span, len(text))
-        return text
 
-    def _list(self, expr: ast.ListExpr | ast.TupleExpr, frame: Frame) -> Value:
-        self.ctx.step(expr.span, len(expr.items))
-        return self.evaluate_all(expr.items, frame)
+# --- names and literals ---------------------------------------------------------------------------
+def _name(expr: ast.Name, frame: Frame) -> Value:
+    return lookup(frame.ctx, expr.name, expr.span, frame.env)
 
-    def _paren(self, expr: ast.Paren, frame: Frame) -> Value:
-        return self.evaluate(expr.inner, frame)
 
-    def _range(self, expr: ast.Range, frame: Frame) -> Value:
-        start, stop = self.evaluate(expr.start, frame), self.evaluate(expr.stop, frame)
-        for value, part in ((start, expr.start), (stop, expr.stop)):
-            self.known(value, part.span, "a loop")
-        turns = self.guarded(expr.span, lambda: functions.between(start, stop))
-        self.ctx.step(expr.span, len(turns))
-        return turns
+def lookup(ctx: Context, name: str, span: Span, env: Env) -> Value:
+    """What a name stands for: a given one, else a function, else an operator."""
+    found = env.find(name)
+    if found is not None:
+        if isinstance(found.value, Poison):
+            raise Failed
+        return found.value
+    if name in functions.NAMES or name in INITS:
+        return Builtin(name)
+    operator = find(name)
+    if operator is not None:
+        return LayerValue(operator)
+    ctx.fail(
+        "E0107",
+        f"{name} has no value here",
+        span,
+        "it is given later only, or in an arm or a loop that was not taken",
+        help=f"give {name} a value on every way that leads here",
+    )
 
-    # --- operators ------------------------------------------------------------------------------
-    def _unary(self, expr: ast.Unary, frame: Frame) -> Value:
-        value = self.evaluate(expr.value, frame)
-        if isinstance(value, Tensor):
-            name = "Neg" if expr.op == "-" else "Not"
-            return self.tensor_operator(name, (value,), {}, frame, expr.span)
-        if expr.op == "not":
-            return not self.truth(value, expr.value.span)
-        if isinstance(value, SymbolicSize) or numbers.is_number(value):
-            return -value
-        self.ctx.fail("E0207", f"- does not work on {kind_of(value)}", expr.span)
 
-    def _binary(self, expr: ast.Binary, frame: Frame) -> Value:
-        if expr.op in ("and", "or"):
-            return self._logical(expr, frame)
-        left, right = self.evaluate_all((expr.left, expr.right), frame)
-        return self.joined(expr, left, right, frame)
+def _number(expr: ast.Number, frame: Frame) -> Value:
+    return guarded(frame.ctx, expr.span, lambda: numbers.finite(expr.value))
 
-    def joined(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
-        """The value of an operator whose operands are known."""
-        if isinstance(left, Tensor) or isinstance(right, Tensor):
-            if expr.op in ("==", "!=") and (left is None or right is None):
-                return expr.op == "!="  # whether an optional input is given
-            return self._on_tensors(expr, left, right, frame)
-        self.ctx.step(expr.span, self._size(left))
-        if expr.op in ("==", "!=", "<", "<=", ">", ">="):
-            return self._compare(expr, left, right)
-        if expr.op in ("in", "not in"):
-            return self._contains(expr, left, right) is (expr.op == "in")
-        return self.guarded(
+
+def _constant(expr: ast.Constant, _: Frame) -> Value:
+    return expr.value
+
+
+def string(expr: ast.Text, frame: Frame) -> str:
+    """A string with its `{expression}`s replaced by their values."""
+    parts: list[str] = []
+    for part in expr.parts:
+        if isinstance(part, str):
+            parts.append(part)
+            continue
+        value = evaluate(part, frame)
+        if not isinstance(value, str | int | float):
+            frame.ctx.fail(
+                "E0207",
+                f"a string can hold numbers and strings, not {kind_of(value)}",
+                part.span,
+            )
+        parts.append(value if isinstance(value, str) else show(value))
+    text = "".join(parts)
+    frame.ctx.step(expr.span, len(text))
+    return text
+
+
+def _list(expr: ast.ListExpr | ast.TupleExpr, frame: Frame) -> Value:
+    frame.ctx.step(expr.span, len(expr.items))
+    return evaluate_all(expr.items, frame)
+
+
+def _paren(expr: ast.Paren, frame: Frame) -> Value:
+    return evaluate(expr.inner, frame)
+
+
+def _range(expr: ast.Range, frame: Frame) -> Value:
+    start, stop = evaluate(expr.start, frame), evaluate(expr.stop, frame)
+    for value, part in ((start, expr.start), (stop, expr.stop)):
+        check_known(frame.ctx, value, part.span, "a loop")
+    turns = guarded(frame.ctx, expr.span, lambda: functions.between(start, stop))
+    frame.ctx.step(expr.span, len(turns))
+    return turns
+
+
+# --- operators ------------------------------------------------------------------------------------
+def _unary(expr: ast.Unary, frame: Frame) -> Value:
+    value = evaluate(expr.value, frame)
+    if isinstance(value, Tensor):
+        name = "Neg" if expr.op == "-" else "Not"
+        return tensor_operator(name, (value,), {}, frame, expr.span)
+    if expr.op == "not":
+        return not truth(frame.ctx, value, expr.value.span)
+    if isinstance(value, SymbolicSize) or numbers.is_number(value):
+        return -value
+    frame.ctx.fail("E0207", f"- does not work on {kind_of(value)}", expr.span)
+
+
+def _binary(expr: ast.Binary, frame: Frame) -> Value:
+    if expr.op in ("and", "or"):
+        return _logical(expr, frame)
+    left, right = evaluate_all((expr.left, expr.right), frame)
+    return joined(expr, left, right, frame)
+
+
+def joined(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
+    """The value of an operator whose operands are known."""
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        if expr.op in ("==", "!=") and (left is None or right is None):
+            return expr.op == "!="  # whether an optional input is given
+        return _on_tensors(expr, left, right, frame)
+    frame.ctx.step(expr.span, _length(frame.ctx, left))
+    if expr.op in ("==", "!=", "<", "<=", ">", ">="):
+        return _compare(frame.ctx, expr, left, right)
+    if expr.op in ("in", "not in"):
+        return _contains(frame.ctx, expr, left, right) is (expr.op == "in")
+    return guarded(
+        frame.ctx,
+        expr.span,
+        lambda: numbers.arithmetic(expr.op, left, right, frame.ctx.facts.exact_div),
+    )
+
+
+def _length(ctx: Context, value: Value) -> int:
+    """How many steps it takes to go through a value."""
+    return len(value) if isinstance(value, str) else ctx.extents.of(value).size
+
+
+def _logical(expr: ast.Binary, frame: Frame) -> Value:
+    left = evaluate(expr.left, frame)
+    if not isinstance(left, Tensor):
+        first = truth(frame.ctx, left, expr.left.span)
+        if first is (expr.op == "or"):
+            return first
+        return truth(frame.ctx, evaluate(expr.right, frame), expr.right.span)
+    return _on_tensors(expr, left, evaluate(expr.right, frame), frame)
+
+
+def _on_tensors(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
+    operator = signs().get(expr.op)
+    if operator is None:
+        frame.ctx.fail("E0207", f"{expr.op} does not work on tensors", expr.op_span)
+    for field, side, part in (("left", left, expr.left), ("right", right, expr.right)):
+        is_number = isinstance(side, SymbolicSize) or numbers.is_number(side)
+        if not isinstance(side, Tensor) and not (is_number and field in operator.model_fields):
+            frame.ctx.fail(
+                "E0207", f"{expr.op} does not work on a tensor and {kind_of(side)}", part.span
+            )
+    given = {} if isinstance(left, Tensor) else {"left": left}
+    given |= {} if isinstance(right, Tensor) else {"right": right}
+    tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
+    return tensor_operator(operator.__name__, tensors, given, frame, expr.span)
+
+
+def tensor_operator(
+    name: str,
+    tensors: tuple[Tensor, ...],
+    given: dict[str, Any],
+    frame: Frame,
+    span: Span,
+) -> Value:
+    """Apply an operator that the language writes with a sign."""
+    operator = find(name)
+    assert operator is not None, name
+    layer = LayerValue(operator, tuple(given.items()))
+    flow = tensors[0] if len(tensors) == 1 else tensors
+    return frame.ctx.rules.apply(layer, flow, Site(frame, Naming(None, name), span))
+
+
+def _compare(ctx: Context, expr: ast.Binary, left: Value, right: Value) -> bool:
+    if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
+        if numbers.is_size(left) and numbers.is_size(right):
+            return _compare_sizes(ctx, expr, left, right)
+    if expr.op in ("==", "!="):
+        return numbers.equal(left, right) is (expr.op == "==")
+    ordered: bool = guarded(ctx, expr.span, lambda: numbers.ordered(expr.op, left, right))
+    return ordered
+
+
+def _compare_sizes(ctx: Context, expr: ast.Binary, left: Any, right: Any) -> bool:
+    answer = ctx.facts.compare(left, expr.op, right)
+    if answer is None:
+        ctx.fail(
+            "E0211",
+            f"whether {left} {expr.op} {right} is not known: the size is symbolic",
             expr.span,
-            lambda: numbers.arithmetic(expr.op, left, right, self.ctx.facts.exact_div),
+            help=f"if it always holds, state it first: "
+            f"assert {source(left)} {expr.op} {source(right)}",
         )
+    return answer
 
-    def _size(self, value: Value) -> int:
-        """How many steps it takes to go through a value."""
-        return len(value) if isinstance(value, str) else self.ctx.extents.of(value).size
 
-    def _logical(self, expr: ast.Binary, frame: Frame) -> Value:
-        left = self.evaluate(expr.left, frame)
-        if not isinstance(left, Tensor):
-            first = self.truth(left, expr.left.span)
-            if first is (expr.op == "or"):
-                return first
-            return self.truth(self.evaluate(expr.right, frame), expr.right.span)
-        return self._on_tensors(expr, left, self.evaluate(expr.right, frame), frame)
+def _contains(ctx: Context, expr: ast.Binary, left: Value, right: Value) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return left in right
+    if not isinstance(right, tuple):
+        ctx.fail("E0207", f"in takes a list, not {kind_of(right)}", expr.right.span)
+    ctx.step(expr.span, _length(ctx, right))
+    return any(numbers.equal(left, item) for item in right)
 
-    def _on_tensors(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
-        operator = signs().get(expr.op)
-        if operator is None:
-            self.ctx.fail("E0207", f"{expr.op} does not work on tensors", expr.op_span)
-        for field, side, part in (("left", left, expr.left), ("right", right, expr.right)):
-            is_number = isinstance(side, SymbolicSize) or numbers.is_number(side)
-            if not isinstance(side, Tensor) and not (is_number and field in operator.model_fields):
-                self.ctx.fail(
-                    "E0207", f"{expr.op} does not work on a tensor and {kind_of(side)}", part.span
-                )
-        given = {} if isinstance(left, Tensor) else {"left": left}
-        given |= {} if isinstance(right, Tensor) else {"right": right}
-        tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
-        return self.tensor_operator(operator.__name__, tensors, given, frame, expr.span)
 
-    def tensor_operator(
-        self,
-        name: str,
-        tensors: tuple[Tensor, ...],
-        given: dict[str, Any],
-        frame: Frame,
-        span: Span,
-    ) -> Value:
-        """Apply an operator that the language writes with a sign."""
-        operator = find(name)
-        assert operator is not None, name
-        layer = LayerValue(operator, tuple(given.items()))
-        flow = tensors[0] if len(tensors) == 1 else tensors
-        return self.apply(layer, flow, Site(frame, Naming(None, name), span))
-
-    def _compare(self, expr: ast.Binary, left: Value, right: Value) -> bool:
-        if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
-            if numbers.is_size(left) and numbers.is_size(right):
-                return self._compare_sizes(expr, left, right)
-        if expr.op in ("==", "!="):
-            return numbers.equal(left, right) is (expr.op == "==")
-        ordered: bool = self.guarded(expr.span, lambda: numbers.ordered(expr.op, left, right))
-        return ordered
-
-    def _compare_sizes(self, expr: ast.Binary, left: Any, right: Any) -> bool:
-        answer = self.ctx.facts.compare(left, expr.op, right)
-        if answer is None:
-            self.ctx.fail(
-                "E0211",
-                f"whether {left} {expr.op} {right} is not known: the size is symbolic",
-                expr.span,
-                help=f"if it always holds, state it first: "
-                f"assert {source(left)} {expr.op} {source(right)}",
-            )
-        return answer
-
-    def _contains(self, expr: ast.Binary, left: Value, right: Value) -> bool:
-        if isinstance(left, str) and isinstance(right, str):
-            return left in right
-        if not isinstance(right, tuple):
-            self.ctx.fail("E0207", f"in takes a list, not {kind_of(right)}", expr.right.span)
-        self.ctx.step(expr.span, self._size(right))
-        return any(numbers.equal(left, item) for item in right)
-
-    def truth(self, value: Value, span: Span) -> bool:
-        """The value of a condition, which must be known at compile time."""
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, Tensor):
-            self.ctx.fail(
-                "E0206",
-                "a condition is decided at compile time, and this is a tensor",
-                span,
-                help="compare its shape, or use Where for a choice element by element",
-            )
-        self.ctx.fail(
-            "E0207",
-            f"a condition is true or false, not {kind_of(value)}",
+def truth(ctx: Context, value: Value, span: Span) -> bool:
+    """The value of a condition, which must be known at compile time."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Tensor):
+        ctx.fail(
+            "E0206",
+            "a condition is decided at compile time, and this is a tensor",
             span,
-            help="compare it: n > 0, value != none",
+            help="compare its shape, or use Where for a choice element by element",
+        )
+    ctx.fail(
+        "E0207",
+        f"a condition is true or false, not {kind_of(value)}",
+        span,
+        help="compare it: n > 0, value != none",
+    )
+
+
+def _conditional(expr: ast.Conditional, frame: Frame) -> Value:
+    chosen = truth(frame.ctx, evaluate(expr.condition, frame), expr.condition.span)
+    return evaluate(expr.then if chosen else expr.otherwise, frame)
+
+
+def check_known(ctx: Context, value: Value, span: Span, what: str) -> None:
+    """Refuse a symbolic size where a number must be known."""
+    if isinstance(value, SymbolicSize):
+        ctx.fail(
+            "E0308",
+            f"{what} needs a number that is known at compile time, and {value} is symbolic",
+            span,
+            help="fix the size in the input's shape, or make it a parameter of the network",
         )
 
-    def _conditional(self, expr: ast.Conditional, frame: Frame) -> Value:
-        chosen = self.truth(self.evaluate(expr.condition, frame), expr.condition.span)
-        return self.evaluate(expr.then if chosen else expr.otherwise, frame)
 
-    def known(self, value: Value, span: Span, what: str) -> None:
-        """Refuse a symbolic size where a number must be known."""
-        if isinstance(value, SymbolicSize):
-            self.ctx.fail(
-                "E0308",
-                f"{what} needs a number that is known at compile time, and {value} is symbolic",
-                span,
-                help="fix the size in the input's shape, or make it a parameter of the network",
-            )
-
-    RULES: ClassVar[dict[type, Rule]] = {
-        ast.Name: _name,
-        ast.Number: _number,
-        ast.Text: _text,
-        ast.Constant: _constant,
-        ast.ListExpr: _list,
-        ast.TupleExpr: _list,
-        ast.Paren: _paren,
-        ast.Range: _range,
-        ast.Unary: _unary,
-        ast.Binary: _binary,
-        ast.Conditional: _conditional,
-    }
+RULES: dict[type[ast.Expr], Callable[[Any, Frame], Value]] = {
+    ast.Name: _name,
+    ast.Number: _number,
+    ast.Text: string,
+    ast.Constant: _constant,
+    ast.ListExpr: _list,
+    ast.TupleExpr: _list,
+    ast.Paren: _paren,
+    ast.Range: _range,
+    ast.Unary: _unary,
+    ast.Binary: _binary,
+    ast.Conditional: _conditional,
+}
