@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import islice
 from typing import NamedTuple
 
@@ -37,6 +36,7 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.costs import Costs, count_costs
 from addnn_spec.passes.dims import trainable
+from addnn_spec.passes.opened import opened_paths
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import TooManyNodesError
 
@@ -51,7 +51,7 @@ _MAX_TURNS_NAMED = 1_000
 class DrawOptions:
     """What to draw.
 
-    `opened` are patterns of paths (`layer1.*`) whose nodes are shown with what is inside; `depth`
+    `opened` are patterns of paths (`layer1`) whose nodes are shown with all that is inside; `depth`
     opens so many levels everywhere. `dims` are values of symbolic sizes. `direction` is where data
     flows to: "TB", down, or "LR", to the right. `limit` is how many boxes there may be.
     """
@@ -77,16 +77,20 @@ class _Known(NamedTuple):
     costs: Costs
     alike: Alike
     trains: bool
+    opened: frozenset[str]
+    """The paths that the options' patterns open."""
     shapes: dict[TensorType, str]
 
 
 def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
     """The picture of a network.
 
-    Raises `TooManyNodesError` where it has more boxes than the options' limit.
+    Raises `TooManyNodesError` where it has more boxes than the options' limit, `DiagnosticError`
+    where one of the options' patterns names no node.
     """
     options = options or DrawOptions()
-    known = _Known(count_costs(graph), Alike(), trainable(graph, options.dims), {})
+    shown = opened_paths(graph, options.opened)
+    known = _Known(count_costs(graph), Alike(), trainable(graph, options.dims), shown, {})
     if options.depth is not None:
         return _Painter(graph, options, known, options.depth, once=False).paint()
     found = _Painter(graph, options, known, 0, once=True).paint()
@@ -99,17 +103,6 @@ def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
             break
         found = deeper
     return found
-
-
-def is_open(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern names the node at a path, or one inside of it."""
-    parts = path.split(".")
-    for pattern in patterns:
-        wanted = pattern.split(".")
-        within = len(wanted) > len(parts) and all(map(fnmatchcase, parts, wanted))
-        if within or fnmatchcase(path, pattern):
-            return True
-    return False
 
 
 class _Painter:
@@ -129,7 +122,7 @@ class _Painter:
     ) -> None:
         self.main = graph
         self.options = options
-        self.costs, self.alike, self.trains, self.shapes = known
+        self.costs, self.alike, self.trains, self.opened, self.shapes = known
         self.depth = depth
         self.shown: set[int] | None = set() if once else None
         self.shared = _shared_modules(graph)
@@ -281,8 +274,7 @@ class _Painter:
         inner = [node.calls] if node.calls is not None else [graph for _, graph in node.layers]
         if not any(len(graph.members) > len(graph.inputs) for graph in inner):
             return False
-        patterns = self.options.opened
-        if patterns and any(is_open(f"{prefix}{name}", patterns) for name in _names(run)):
+        if self.opened and any(f"{prefix}{name}" in self.opened for name in _names(run)):
             return True
         if depth >= self.depth:
             return False

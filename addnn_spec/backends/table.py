@@ -6,9 +6,8 @@ shown. Shapes and figures are at the default sizes, or at those that the summary
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from addnn_spec.alignment import aligned
@@ -17,6 +16,7 @@ from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at, elements
 from addnn_spec.passes.minimum import Smallest
+from addnn_spec.passes.opened import opened_paths
 from addnn_spec.passes.summary import Row, Summary
 from addnn_spec.passes.titles import repeated
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
@@ -30,8 +30,8 @@ DEPTH = 1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What to show: `opened` are patterns of paths whose nodes are shown with what is inside and,
-    in a run, one by one; `limit` is how many lines there may be."""
+    """What to show: `opened` are patterns of paths whose nodes are shown with all that is inside
+    and, in a run, one by one; `limit` is how many lines there may be."""
 
     flops: bool = False
     receptive_field: bool = False
@@ -44,7 +44,8 @@ Line = tuple[str, ...]
 
 
 def plain_table(graph: Graph, summary: Summary, view: View) -> str:
-    """The table and the totals as text; raises `TooManyNodesError` as `_visible` does."""
+    """The table and the totals as text; raises `TooManyNodesError` where there are
+    too many lines, `DiagnosticError` for a pattern of the view that names no node."""
     lines = list(_lines(graph, summary, view))
     header = _header(view)
     rule = ["-" * max(map(len, column)) for column in zip(header, *lines, strict=True)]
@@ -98,32 +99,24 @@ def _title(graph: Graph, summary: Summary) -> str:
 
 def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[Line]:
     fields = _fields(graph) if view.receptive_field else {}
-    for count, row in enumerate(_visible(iter(summary.rows), view), 1):
+    shown = opened_paths(graph, view.opened)
+    for count, row in enumerate(_visible(iter(summary.rows), view, shown), 1):
         if count > view.limit:
             raise TooManyNodesError(f"the table would have more than {view.limit:,} lines")
         yield _line(row, summary.dims, view, fields)
 
 
-def _visible(rows: Iterator[Row], view: View) -> Iterator[Row]:
-    """The rows to show, inner ones after those that hold them."""
+def _visible(rows: Iterator[Row], view: View, shown: Container[str]) -> Iterator[Row]:
+    """The rows to show, inner ones after those that hold them; `shown` are the paths that are open
+    beyond the view's depth.
+    """
     for folded in rows:
-        alone = folded.times > 1 and any(_is_open(turn.path, view) for turn in folded.turns())
+        alone = folded.times > 1 and any(turn.path in shown for turn in folded.turns())
         for row in folded.turns() if alone else (folded,):
             yield row
             depth = DEPTH if view.depth is None else view.depth
-            if row.has_rows and (row.depth < depth or _is_open(row.path, view)):
-                yield from _visible(row.rows(), view)
-
-
-def _is_open(path: str, view: View) -> bool:
-    """Whether a pattern names the node, or one inside of it."""
-    parts = path.split(".")
-    for pattern in view.opened:
-        wanted = pattern.split(".")
-        within = len(wanted) > len(parts) and all(map(fnmatchcase, parts, wanted))
-        if within or fnmatchcase(path, pattern):
-            return True
-    return False
+            if row.has_rows and (row.depth < depth or row.path in shown):
+                yield from _visible(row.rows(), view, shown)
 
 
 def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Field]) -> Line:

@@ -22,7 +22,7 @@ from addnn_spec.passes.unfold import TooManyNodesError
     "-o", "--output", type=OutputFile(), help="The file to write: .svg, .dot; - is output."
 )
 @network_options
-@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
+@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
 @click.option(
     "--direction",

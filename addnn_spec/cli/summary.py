@@ -13,7 +13,8 @@ from addnn_spec.cli.specs import Spec, load
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.passes.formulas import formulas
-from addnn_spec.passes.summary import summarize, to_json
+from addnn_spec.passes.opened import opened_paths
+from addnn_spec.passes.summary import frozen_parameters, summarize, to_json
 from addnn_spec.passes.unfold import TooManyNodesError
 from addnn_spec.sizes import Size
 from addnn_spec.sizes.text import readable, source
@@ -22,7 +23,7 @@ from addnn_spec.sizes.text import readable, source
 @click.command()
 @click.argument("spec", type=Spec())
 @network_options
-@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.*")
+@click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
 @click.option("--flops", is_flag=True, help="Show FLOPs, by class in the totals.")
 @click.option("--receptive-field", is_flag=True, help="Show receptive fields.")
@@ -50,6 +51,9 @@ def summary(
             import json
 
             data = to_json(network.graph, dims, limit=options.listed)
+            opened_paths(network.graph, opened)  # one that names nothing is an error here, too
+            if freeze:
+                data["frozen_params"] = frozen_parameters(network.graph, freeze)
             if symbolic:
                 data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
             say(json.dumps(data, indent=2))

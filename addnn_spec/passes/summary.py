@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from math import prod
 from typing import Any
 
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
@@ -17,6 +17,7 @@ from addnn_spec.passes.minimum import Smallest, smallest_sizes
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, unfold
 from addnn_spec.passes.weights import weights_of
+from addnn_spec.patterns import matches, suggestion
 from addnn_spec.sizes import Size
 
 
@@ -148,12 +149,17 @@ def _training(costs: Costs, trains: bool) -> Cost:
 
 
 def frozen_parameters(graph: Graph, pattern: str) -> int:
-    """How many learned values have a key that matches a pattern of paths."""
-    total = 0
-    for name, entry in weights_of(graph).items():
-        if entry.learned and fnmatchcase(name, pattern):
-            total += prod(at(size, None) for size in entry.shape)
-    return total
+    """How many learned values have a key that matches a pattern of paths.
+
+    Raises `DiagnosticError` (E0607) where none has.
+    """
+    weights = weights_of(graph)
+    learned = {name: entry.shape for name, entry in weights.items() if entry.learned}
+    found = [name for name in learned if matches(name, pattern)]
+    if not any(matches(name, pattern) for name in weights):
+        message, help = f"no parameter has a name like {pattern}", suggestion(pattern, learned)
+        raise DiagnosticError(Diagnostic("E0607", message, help=help))
+    return sum(prod(at(size, None) for size in learned[name]) for name in found)
 
 
 def _rows(

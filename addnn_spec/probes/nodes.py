@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import prod
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError, near
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, weights_owner
+from addnn_spec.patterns import suggestion
 from addnn_spec.runtime.record import Kind
 
 SETS = ("layers", "blocks", "all")
@@ -275,8 +276,7 @@ def select(nodes: Sequence[ProbeNode], patterns: Iterable[str]) -> list[ProbeNod
     for pattern in patterns:
         found = {node.label for node in nodes if _matches(node, pattern)}
         if not found:
-            close = near(pattern, [*NAMES, *(node.label for node in nodes[:500])])
-            help = f"did you mean {close[0]}?" if close else f"{', '.join(SETS)}, or a path"
+            help = suggestion(pattern, [*NAMES, *(node.label for node in nodes)])
             raise DiagnosticError(Diagnostic("E0614", f"no node is like {pattern}", help=help))
         chosen |= found
         if pattern in SETS and nodes:

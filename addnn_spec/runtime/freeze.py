@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from torch import nn
 
+from addnn_spec.patterns import matches, suggestion
 from addnn_spec.runtime.errors import RuntimeRefusal
 
 
@@ -18,22 +18,18 @@ class Trainable(NamedTuple):
 
 
 def freeze_parameters(module: nn.Module, pattern: str) -> Trainable:
-    """Keep the parameters whose names match a pattern (`layer[1-3].*`; `*` matches dots, too).
+    """Keep the parameters whose names match a pattern (`layer[1-3]`; see `patterns.py`).
 
     They need no gradient, and norms among them stay in evaluation mode through `train()`, so that
     their running statistics are kept as well; this survives `copy.deepcopy`.
 
     Raises `RuntimeRefusal` (E0607) where no name matches.
     """
-    matched = [(n, p) for n, p in module.named_parameters() if fnmatchcase(n, pattern)]
+    matched = [(n, p) for n, p in module.named_parameters() if matches(n, pattern)]
     norms = [m for n, m in module.named_modules() if _is_frozen_norm(n, m, pattern)]
     if not matched and not norms:
-        first = sorted({name.split(".", 1)[0] for name, _ in module.named_parameters()})
-        raise RuntimeRefusal(
-            "E0607",
-            f"no parameter has a name like {pattern}",
-            help=f"names begin with {', '.join(first)}" if first else "there are no parameters",
-        )
+        help = suggestion(pattern, (name for name, _ in module.named_parameters()))
+        raise RuntimeRefusal("E0607", f"no parameter has a name like {pattern}", help=help)
     for _, parameter in matched:
         parameter.requires_grad = False
     for norm in norms:
@@ -56,7 +52,7 @@ def _is_frozen_norm(name: str, module: nn.Module, pattern: str) -> bool:
     if getattr(module, "running_mean", None) is None or hasattr(module, "_keeps_evaluation"):
         return False
     prefix = f"{name}." if name else ""
-    return any(fnmatchcase(f"{prefix}{key}", pattern) for key in ("running_mean", "weight"))
+    return any(matches(f"{prefix}{key}", pattern) for key in ("running_mean", "weight"))
 
 
 _FROZEN: dict[type[nn.Module], type[nn.Module]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from addnn_spec.backends.picture import DrawOptions, is_open, picture
+from addnn_spec.backends.picture import DrawOptions, picture
 from addnn_spec.backends.scene import Box, Cluster, Picture
 from addnn_spec.compiler import Session
 from addnn_spec.graph import Graph
@@ -103,26 +103,13 @@ def test_a_depth_opens_all() -> None:
     assert not clusters(picture(sample("googlenet.net"), DrawOptions(depth=0)))
 
 
-def test_patterns_open_what_they_name() -> None:
+def test_patterns_open_what_they_name_and_all_inside() -> None:
     options = DrawOptions(opened=("layer3.0",), depth=0)
     assert list(clusters(picture(sample("resnet.net", "ResNet18"), options))) == [
         "layer3",
         "layer3.0",
+        "layer3.0.downsample",
     ]
-
-
-@pytest.mark.parametrize(
-    ("path", "patterns", "expected"),
-    [
-        ("layer1", ("layer1.0.conv1",), True),
-        ("layer1.0", ("layer1.*",), True),
-        ("layer2", ("layer1.*",), False),
-        ("layer1", ("*",), True),
-        ("layer1", (), False),
-    ],
-)
-def test_what_a_pattern_opens(path: str, patterns: tuple[str, ...], expected: bool) -> None:
-    assert is_open(path, patterns) is expected
 
 
 def test_a_residual_begins_at_a_junction_inside_its_block() -> None:

@@ -99,4 +99,4 @@ def test_a_pattern_that_matches_nothing() -> None:
     with pytest.raises(RuntimeRefusal, match="no parameter has a name like stage1") as raised:
         freeze_parameters(net(), "stage1.*")
     assert raised.value.code == "E0607"
-    assert raised.value.help == "names begin with head, layer1, layer2"
+    assert raised.value.help == "there are layer1, layer2, head"
