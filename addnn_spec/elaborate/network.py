@@ -68,7 +68,10 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     if outputs is None:
         builder.check_labels()
         return None
-    return builder.seal(outputs, arguments)
+    graph = builder.seal(outputs, arguments)
+    graph.definition = target
+    graph.lets = frame.env.values("let")
+    return graph
 
 
 def _outputs(

@@ -28,10 +28,12 @@ from addnn_spec.backends.torch_code.forward import (
     without_copies,
 )
 from addnn_spec.backends.torch_code.inplace import steps_in_place
+from addnn_spec.backends.torch_code.loops import COUNTER, Loop, Rolled, module_lists, rolled
 from addnn_spec.backends.torch_code.names import identifier, is_plain
 from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
+from addnn_spec.backends.torch_code.readings import python_name
 from addnn_spec.backends.torch_code.remarks import Remarks
 from addnn_spec.backends.torch_code.sequential import with_loop_names
 from addnn_spec.backends.torch_code.text import literal
@@ -43,10 +45,12 @@ from addnn_spec.backends.torch_code.tree import (
     Name,
     Tree,
     Value,
+    is_literal,
     rewrite,
     walk,
     without_defaults,
 )
+from addnn_spec.backends.torch_code.turns import Turns
 from addnn_spec.backends.torch_code.variables import Variables
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
@@ -99,22 +103,33 @@ class _Resolver:
         self._stored: dict[str, str] = {}
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
         self._own = own_attributes(plan.graph)
+        text = plan.text
+        fixed = dict(plan.graph.arguments) | dict(plan.graph.lets) if network else {}
+        numbers = {python_name(name): value for name, value in fixed.items() if is_literal(value)}
+        self._turns = None if text is None else Turns(text, plan.columns, numbers)
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
         code.children = [(self._child(child), guard) for child, guard in body.children]
         for number, flag in enumerate(body.flags):
             code.flags.append(self._test(number, flag))
-        code.paths = Paths(child for child, _ in code.children)
+        code.paths = Paths((child for child, _ in code.children), self._module_lists())
         self._steps()
         if not self._probes:
-            steps_in_place(body.items, use_counts(body))
+            steps_in_place(body.items, use_counts(body.items, body.outputs))
         code.ports = body.drafts[0].ports
+        items, results, text = list[Rolled](body.items), body.outputs, self._plan.text
+        if not self._probes:
+            lists = module_lists([child for child, guard in code.children if guard is None])
+            items, results = rolled(
+                items, results, lists, body.types, None if text is None else text.node
+            )
+        loops = [item for item in items if isinstance(item, Loop)]
         asked = {item.flag for item in body.items if isinstance(item, Branch)}
         flags = {flag: self._condition(flag, code.flags[flag]) for flag in sorted(asked)}
         found, outputs = without_copies(
-            statements(body, flags, code.paths.written, self._probes),
-            map(code.paths.written, body.outputs),
+            statements(items, results, flags, code.paths.written, self._probes),
+            map(code.paths.written, results),
         )
         first = body.drafts[0].inputs
         code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
@@ -123,7 +138,7 @@ class _Resolver:
             [name for name, _ in first],
             code.statements,
             outputs,
-            [*code.ports, *_loop_variables(body)],
+            [*code.ports, *_loop_variables(body, loops)],
             [output.name for output in code.graph.outputs] if code.network else (),
             code.lists,
         )
@@ -135,6 +150,8 @@ class _Resolver:
         code.head += [(name, tree, False) for name, tree in self._columns.locals.items()]
         names = [*self._columns.parameters, *self._columns.locals]
         code.stored = {n: self._stored[n] for n in names if n in self._stored}
+        for loop in loops:
+            body.types |= {value: [] for value in loop.unlike}
         code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
         return code
 
@@ -159,6 +176,21 @@ class _Resolver:
             return _literal(self._columns.resolve(leaves))
 
         return with_loop_names(without_defaults(rewrite(tree, put)))
+
+    def _module_lists(self) -> dict[str, Tree]:
+        """The calls that make lists of modules, where a loop of the text does."""
+        children = [child for child, guard in self._body.children if guard is None]
+        made: dict[str, Tree] = {}
+        for prefix in module_lists(children):
+            turns = [c for c in children if c.path.rpartition(".")[0] == prefix]
+            spans = {(id(c.span.source), c.span.start, c.span.end) for c in turns}
+            if self._turns is None or len(spans) > 1 or any(child.inits for child in turns):
+                continue
+            trees = [child.tree for child in turns]
+            found = self._turns.module_list(trees, self._body.columns, turns[0].span)
+            if found is not None:
+                made[prefix] = with_loop_names(without_defaults(found))
+        return made
 
     def _test(self, number: int, flag: Flag) -> Tree:
         """The condition that the text has for an arm, or a parameter that says which is taken."""
@@ -288,9 +320,10 @@ class _Resolver:
         return [type for place in uses if (type := types[place]) is not None]
 
 
-def _loop_variables(body: Body) -> list[str]:
-    loops = [item.loop for item in body.items if isinstance(item, Step) and item.loop]
-    return [*loops, "i"] if loops else []
+def _loop_variables(body: Body, loops: Sequence[Loop]) -> list[str]:
+    found = [item.loop for item in body.items if isinstance(item, Step) and item.loop]
+    found += [variable for loop in loops for variable in loop.lists.values()]
+    return [*found, COUNTER] if found else []
 
 
 def optional_child(

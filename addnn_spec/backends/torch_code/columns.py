@@ -9,7 +9,7 @@ values, or `<node>_<attribute>`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from addnn_spec.backends.torch_code.tree import (
     same,
 )
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Infix, Item, Prefix, Seq
+from addnn_spec.ops.code import BackendNode, Infix, Item, Prefix, Seq
 from addnn_spec.sizes import SymbolicSize
 
 Vector = tuple[Any, ...]
@@ -240,6 +240,37 @@ class Columns:
         wanted = [value for _, value in there]
         return all(map(_means, found, wanted)) and self._typed(tree, wanted)
 
+    def says(self, tree: Tree, vector: Vector, turn: Mapping[str, Any]) -> bool:
+        """Whether a translation has the value of every use in one turn of a loop."""
+        wanted = [value for value in vector if value is not ABSENT]
+        try:
+            found = [
+                self.computed(tree, use, turn)
+                for use, value in enumerate(vector)
+                if value is not ABSENT
+            ]
+        except Unreadable:
+            return False
+        return all(map(_means, found, wanted))
+
+    def computed(self, tree: Tree, use: int, turn: Mapping[str, Any] | None = None) -> Any:
+        """The value of a tree in a use, in one turn of a loop; raises `Unreadable`."""
+        variables = turn or {}
+
+        def value(name: str) -> Any:
+            return variables[name] if name in variables else self.value(name, use)
+
+        return value_of(tree, value, self.text.functions if self.text is not None else {})
+
+    def taken(self, tree: Tree, word: str, variables: frozenset[str]) -> Tree:
+        """The tree over parameters that the class has from now on, and a loop's variables."""
+        marked = rewrite(
+            tree,
+            lambda t: _Variable(t.text) if isinstance(t, Name) and t.text in variables else None,
+        )
+        taken = self._take(marked, word)
+        return rewrite(taken, lambda t: Name(t.text) if isinstance(t, _Variable) else None)
+
     def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
         """Whether a type checker would take the expression for the whole number that it is."""
         assert self.text is not None
@@ -427,6 +458,13 @@ class Columns:
         """The parameters in order: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable(BackendNode):
+    """A loop's variable, while parameters of the class take their names."""
+
+    text: str
 
 
 def _means(value: Any, wanted: Any) -> bool:

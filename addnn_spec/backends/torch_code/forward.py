@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from addnn_spec.backends.torch_code.body import Body, Branch, Join
+from addnn_spec.backends.torch_code.body import Join
 from addnn_spec.backends.torch_code.draft import Pattern, Step
+from addnn_spec.backends.torch_code.loops import Loop, Rolled
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Child,
@@ -79,40 +80,64 @@ class Fork:
     training: bool = False
 
 
-Statement = Assign | Fork
+@dataclass
+class For:
+    """`for layer in self.layers: …`, with what is given before the first turn."""
+
+    loop: Loop
+    body: list[Assign]
+    before: list[Copy] = field(default_factory=list)
+    collected: list[tuple[str, str]] = field(default_factory=list)
+    """The variable of each list that the turns append to, and what they append."""
+    training: bool = False
 
 
-def use_counts(body: Body) -> Counter[int]:
+Statement = Assign | Fork | For
+
+
+def use_counts(items: Iterable[Rolled], outputs: Iterable[Tree]) -> Counter[int]:
     """How often each value is read."""
     counts: Counter[int] = Counter()
-    for item in body.items:
+    for item in items:
         for tree in _trees(item):
             counts.update(node.index for node in walk(tree) if isinstance(node, Value))
-    for output in body.outputs:
+    for output in outputs:
         counts.update(node.index for node in walk(output) if isinstance(node, Value))
     return counts
 
 
-def _trees(item: Step | Branch) -> Iterable[Tree]:
+def _trees(item: Rolled) -> Iterable[Tree]:
     if isinstance(item, Step):
         return [item.tree]
+    if isinstance(item, Loop):  # what is carried has a variable: it is read by the next turn, too
+        carried = [Value(v) for c in item.carried for v in (c.start, c.made, c.made)]
+        collected = [Value(c.made) for c in item.collected for _ in range(2)]
+        return [*carried, *collected, *(step.tree for step in item.body)]
     joined = [tree for join in item.joins for tree in (join.then, join.orelse)]
     return [step.tree for step in (*item.then, *item.orelse)] + joined
 
 
 def statements(
-    body: Body, flags: Mapping[int, Tree], composite: Callable[[Tree], Tree], probes: bool
+    items: Sequence[Rolled],
+    outputs: Sequence[Tree],
+    flags: Mapping[int, Tree],
+    composite: Callable[[Tree], Tree],
+    probes: bool,
 ) -> list[Statement]:
     """The items as statements; `composite` turns children into the text that calls them."""
-    counts = use_counts(body)
+    counts = use_counts(items, outputs)
     made: list[Statement] = []
     straight: list[Step] = []
-    for item in body.items:
+    for item in items:
         if isinstance(item, Step):
             straight.append(item)
             continue
         made += _fused(straight, counts, composite, probes)
         straight = []
+        if isinstance(item, Loop):
+            inner = _fused(item.body, counts, composite, probes)
+            made.append(For(item, inner, training=item.body[0].training))
+            continue
         made.append(
             Fork(
                 flags[item.flag],
@@ -140,6 +165,9 @@ def without_copies(
             if isinstance(statement.tree, Value) and not statement.step.loop:  # a loop taps it
                 same[statement.step.outputs[0]] = statement.tree
                 continue
+        elif isinstance(statement, For):
+            for inner in statement.body:
+                inner.tree = put(inner.tree)
         else:
             for inner in (*statement.then, *statement.orelse):
                 inner.tree = put(inner.tree)

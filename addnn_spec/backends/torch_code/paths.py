@@ -60,6 +60,8 @@ class Container:
     """Children under a common prefix, in order: a child, or a container again."""
 
     entries: dict[str, ChildDraft | Container] = field(default_factory=dict)
+    made: Tree = None
+    """The call that makes it, where a loop of the text does."""
 
     @property
     def kind(self) -> str:
@@ -73,6 +75,8 @@ class Container:
 
     def tree(self) -> Tree:
         """The call that makes it."""
+        if self.made is not None:
+            return self.made
         trees = {
             name: entry.tree if isinstance(entry, ChildDraft) else entry.tree()
             for name, entry in self.entries.items()
@@ -100,7 +104,10 @@ def _is_unclear(node: Tree) -> bool:
 class Paths:
     """The children of a class, and the text by which each is reached."""
 
-    def __init__(self, children: Iterable[ChildDraft]) -> None:
+    def __init__(
+        self, children: Iterable[ChildDraft], made: Mapping[str, Tree] | None = None
+    ) -> None:
+        self._made = made or {}
         self.root = Container()
         self.own: ChildDraft | None = None
         """The layer whose class is the base of this one."""
@@ -113,8 +120,9 @@ class Paths:
     def _insert(self, child: ChildDraft) -> None:
         *prefix, last = child.path.split(".")
         container = self.root
-        for name in prefix:
-            inner = container.entries.setdefault(name, Container())
+        for depth, name in enumerate(prefix, 1):
+            made = self._made.get(".".join(prefix[:depth]))
+            inner = container.entries.setdefault(name, Container(made=made))
             assert isinstance(inner, Container)
             container = inner
         container.entries[last if child.run is None else f"{last}*"] = child

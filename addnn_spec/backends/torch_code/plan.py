@@ -52,6 +52,8 @@ class ClassPlan:
     body: Body
     columns: Columns
     uses: list[Graph]
+    text: Text | None = None
+    """The text that the class comes from."""
 
     @property
     def graph(self) -> Graph:
@@ -187,12 +189,14 @@ class Planner:
             )
             for draft in body.drafts
         ]
+        text = self._text(graph)
         plan = ClassPlan(
             name=self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given, self._text(graph)),
+            columns=Columns(given, None if graph is self._network else text),
             uses=[draft.graph for draft in body.drafts],
+            text=text,
         )
         self.classes.append(self._resolve(plan, graph is self._network))
         for use, graph in enumerate(plan.uses):
@@ -201,8 +205,8 @@ class Planner:
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
 
     def _text(self, graph: Graph) -> Text | None:
-        """The text that a class says again; a network's sizes are numbers."""
-        if graph is self._network or graph.definition is None:
+        """The text that a class says again."""
+        if graph.definition is None:
             return None
         inputs = zip(graph.input_names, graph.inputs, strict=True)
         ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}

@@ -9,6 +9,7 @@ gets its own value is the translation a reading. So a wrong translation is never
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, get_args
 
@@ -71,6 +72,14 @@ class Text:
         self._ranks = ranks
         """The rank of each input, where it is known."""
         self._others: dict[int, Text] = {}
+        self.variables = frozenset[str]()
+        """Of the loop that is around."""
+
+    def inside(self, variables: frozenset[str]) -> Text:
+        """Return the text as it reads inside a loop with these variables."""
+        inner = copy(self)
+        inner.variables = variables
+        return inner
 
     # --- what stands where -----------------------------------------------------------------------
     @cached_property
@@ -111,8 +120,8 @@ class Text:
         }
 
     def is_local(self, name: str) -> bool:
-        """Whether a name is a parameter of the block, or a `let` of it."""
-        return name in self.defaults or name in self.lets
+        """Whether a name is a parameter of the block, a `let` of it, or the loop's variable."""
+        return name in self.variables or name in self.defaults or name in self.lets
 
     def constant(self, name: str, otherwise: Any) -> Any:
         """The value of a name of the file, where the block has no other meaning for it."""
@@ -145,13 +154,22 @@ class Text:
         around = [
             node
             for node in walk(self.node)
-            if isinstance(node, ast.If | ast.Conditional) and _holds(node.span, place)
+            if isinstance(node, ast.If | ast.Conditional) and holds(node.span, place)
         ]
         for node in reversed(around):
-            if _holds(node.then.span, place):
+            if holds(node.then.span, place):
                 yield node.condition, True
-            elif node.otherwise is not None and _holds(node.otherwise.span, place):
+            elif node.otherwise is not None and holds(node.otherwise.span, place):
                 yield node.condition, False
+
+    def loops(self, place: Span) -> Iterator[ast.For | ast.Repeat]:
+        """Yield the loops around a place, innermost first."""
+        around = [
+            node
+            for node in walk(self.node)
+            if isinstance(node, ast.For | ast.Repeat) and holds(node.body.span, place)
+        ]
+        yield from reversed(around)
 
     def item(self, origin: Origin, place: int) -> Origin | None:
         """The place of an item of a list, or of arguments that are collected into one."""
@@ -174,7 +192,7 @@ class Text:
             loops = [
                 node
                 for node in walk(self.node)
-                if isinstance(node, ast.Repeat) and _holds(node.span, origin.place)
+                if isinstance(node, ast.Repeat) and holds(node.span, origin.place)
             ]
             if loops:
                 yield from self.expression(loops[-1].count)
@@ -287,7 +305,7 @@ def _key(span: Span) -> tuple[int, int]:
     return (span.start, span.end)
 
 
-def _holds(outer: Span, inner: Span) -> bool:
+def holds(outer: Span, inner: Span) -> bool:
     return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 

@@ -26,8 +26,8 @@ class Remarks:
                 self._texts[value] = self._shape(types[value])
 
     def of(self, value: int) -> str:
-        """The shape of a value."""
-        return self._texts[value]
+        """The shape of a value; nothing where that differs from turn to turn of a loop."""
+        return self._texts.get(value, "")
 
     def _shape(self, types: Sequence[TensorType | None]) -> str:
         rank = next(type.rank for type in types if type is not None)

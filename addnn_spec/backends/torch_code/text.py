@@ -181,7 +181,8 @@ def _bound(tree: Tree, precedence: int) -> str:
 
 def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
     if op == "**":
-        base, power = _bound(left, _ATOM), _bound(right, _UNARY)
+        base = str(left) if type(left) is int and left >= 0 else _bound(left, _ATOM)
+        power = _bound(right, _UNARY)
         joint = "**" if base[0] != "(" and _simple(left) and _simple(right) else " ** "
         return f"{base}{joint}{power}", _POWER
     own = _precedence(op)

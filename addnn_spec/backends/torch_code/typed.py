@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement
+from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement
 from addnn_spec.backends.torch_code.paths import OWN_FORWARD
 from addnn_spec.backends.torch_code.tree import Name, Tree, walk
 from addnn_spec.ops.code import Call, Infix, Item, Method, Prefix
@@ -27,6 +27,9 @@ def bindings(statements: Iterable[Statement]) -> Iterator[Assign | Copy]:
             yield from statement.then_copies
             yield from statement.orelse
             yield from statement.else_copies
+        elif isinstance(statement, For):
+            yield from statement.before
+            yield from statement.body
         else:
             yield statement
 
@@ -40,7 +43,7 @@ def tensor_variables(inputs: Iterable[str], statements: Iterable[Statement]) -> 
             tree = None if statement.step.loop or statement.step.run else statement.tree
             typed = _is_tensor(tree, known)
         else:
-            typed = False  # it depends on the arm
+            typed = False  # it depends on the arm, or on there being a turn
         for binding in bindings([statement]):
             names = re.findall(r"\w+", binding.targets)
             if binding.annotation:

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from addnn_spec.backends.torch_code.body import Join
-from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, Statement, pattern_text
+from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement, pattern_text
 from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -72,6 +72,8 @@ class Variables:
             if isinstance(statement, Assign):
                 self._name(statement, position)
                 position += 1
+            elif isinstance(statement, For):
+                position = self._for(statement, position)
             else:
                 position = self._fork(statement, position)
         return [self._written(output) for output in self._outputs]
@@ -87,6 +89,9 @@ class Variables:
                         self._last[value] = position + 1
                 position += 1
                 continue
+            if isinstance(statement, For):
+                position = self._measure_for(statement, position)
+                continue
             for inner in (*statement.then, *statement.orelse):
                 self._read(inner.tree, position)
                 position += 1
@@ -96,6 +101,22 @@ class Variables:
             position += 1
         for output in self._outputs:
             self._read(output, position)
+
+    def _measure_for(self, statement: For, position: int) -> int:
+        """What a loop starts from is read before it; what its turns read, until it ends."""
+        for carried in statement.loop.carried:
+            self._last[carried.start] = position
+        end = position + 1 + len(statement.body)
+        made = {value for inner in statement.body for value in inner.step.outputs}
+        for place, inner in enumerate(statement.body, position + 1):
+            for value in _read(inner.tree):
+                self._last[value] = place if value in made else end
+        for value in (
+            *(carried.made for carried in statement.loop.carried),
+            *(value for found in statement.loop.collected for value in (found.value, found.made)),
+        ):
+            self._last[value] = end
+        return end + 1
 
     def _read(self, tree: Tree, position: int) -> None:
         for value in _read(tree):
@@ -113,7 +134,11 @@ class Variables:
             value for tree in self._all_trees() for value in set(_read(tree))
         )
         for statement in reversed(self._statements):
-            if isinstance(statement, Fork):
+            if isinstance(statement, For):
+                for inner in reversed(statement.body):
+                    self._wish_back(inner, counts)
+                self._wish_carried(statement)
+            elif isinstance(statement, Fork):
                 for join in statement.joins:
                     self._wish_join(join.value, join.then, join.orelse, counts)
                 for inner in (*reversed(statement.orelse), *reversed(statement.then)):
@@ -126,6 +151,9 @@ class Variables:
             if isinstance(statement, Assign):
                 yield statement.tree
                 continue
+            if isinstance(statement, For):
+                yield from (inner.tree for inner in statement.body)
+                continue
             yield from (inner.tree for inner in (*statement.then, *statement.orelse))
             for join in statement.joins:
                 yield join.then
@@ -136,6 +164,8 @@ class Variables:
         for statement in self._statements:
             if isinstance(statement, Assign):
                 yield statement
+            elif isinstance(statement, For):
+                yield from statement.body
             else:
                 yield from (*statement.then, *statement.orelse)
 
@@ -145,6 +175,13 @@ class Variables:
         first = next(_operands(assign.tree), None)
         if wish and first is not None and counts[first] == 1:
             self._wishes.setdefault(first, "x" if wish in self._results else wish)
+
+    def _wish_carried(self, statement: For) -> None:
+        """What a loop starts from is called as what its turns make."""
+        for carried in statement.loop.carried:
+            wish = self._wishes.get(carried.made)
+            if wish:
+                self._wishes.setdefault(carried.start, wish)
 
     def _wish_join(self, value: int, then: Tree, orelse: Tree, counts: Counter[int]) -> None:
         wish = self._wishes.get(value)
@@ -229,6 +266,43 @@ class Variables:
         return rewrite(
             tree, lambda t: Name(self._variable[t.index]) if isinstance(t, Value) else None
         )
+
+    # --- loops -----------------------------------------------------------------------------------
+    def _for(self, statement: For, position: int) -> int:
+        """Name what a loop carries and collects, and what its turns make."""
+        end = position + 1 + len(statement.body)
+        chosen: dict[int, str] = {}
+        for start, before, made in statement.loop.carried:
+            name = self._carried_name(start, made, position)
+            if name != self._variable[start]:
+                statement.before.append(Copy(name, self._variable[start]))
+            self._bind(made, name)
+            self._variable[before] = chosen[made] = name
+        lists = []
+        for value, made, text in statement.loop.collected:
+            wish = identifier(text) if text else f"{self._wishes.get(made, 'made')}_list"
+            name, number = wish, 2
+            while not self._available(name, position):
+                name, number = f"{wish}_{number}", number + 1
+            self._last.setdefault(value, end)
+            lists.append((self._bind(value, name), made))
+        for place, inner in enumerate(statement.body, position + 1):
+            self._name(inner, place, chosen)
+        statement.collected = [(name, self._variable[made]) for name, made in lists]
+        return end + 1
+
+    def _carried_name(self, start: int, made: int, position: int) -> str:
+        """The variable of what the first turn starts from, if nobody reads that any more."""
+        held = self._variable[start]
+        wish = self._wishes.get(made)
+        own = self._network and start < len(self.inputs)  # an input of the network keeps its name
+        if self._last[start] <= position and not own and wish in (None, held):
+            return held
+        base = name = wish or "x"
+        number = 2
+        while not self._available(name, position):
+            name, number = f"{base}_{number}", number + 1
+        return name
 
     # --- branches --------------------------------------------------------------------------------
     def _fork(self, fork: Fork, position: int) -> int:

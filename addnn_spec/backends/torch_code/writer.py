@@ -11,7 +11,8 @@ from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
 from addnn_spec.backends.torch_code.columns import negated
 from addnn_spec.backends.torch_code.draft import ChildDraft
-from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork
+from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Statement
+from addnn_spec.backends.torch_code.loops import COUNTER
 from addnn_spec.backends.torch_code.names import Namespace, is_plain
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.own import constructed, overrides
@@ -335,9 +336,11 @@ class ClassWriter:
             for name in self._returns.inputs()
         ]
 
-    def _statement(self, statement: Assign | Fork, indent: int) -> list[Line]:
+    def _statement(self, statement: Statement, indent: int) -> list[Line]:
         if isinstance(statement, Assign):
             return self._assign(statement, indent)
+        if isinstance(statement, For):
+            return self._for(statement, indent)
         pad = INDENT * indent
         lines = [_copied(copy, indent) for copy in statement.before]
         then = self._arm(statement.then, statement.then_copies, indent + 1)
@@ -364,6 +367,28 @@ class ClassWriter:
         if remark and len(lines) == 1 and len(last) + 4 + len(remark) <= WIDTH:
             lines[-1] = Line(f"{last}  # {remark}", assign.spans)
         return lines
+
+    def _for(self, statement: For, indent: int) -> list[Line]:
+        """`for layer, norm in zip(self.layers, self.norms): …`."""
+        pad, loop = INDENT * indent, statement.loop
+        lines = [_copied(copy, indent) for copy in statement.before]
+        lines += [Line(f"{pad}{name}: list[Tensor] = []") for name, _ in statement.collected]
+        targets, over = ", ".join(loop.lists.values()), [self._turns(p) for p in loop.lists]
+        iterable = over[0] if len(over) == 1 else f"zip({', '.join(over)}, strict=True)"
+        if loop.counted:
+            targets = f"{COUNTER}, {targets if len(over) == 1 else f'({targets})'}"
+            iterable = f"enumerate({iterable})"
+        spans = tuple(span for inner in statement.body for span in inner.spans)
+        lines.append(Line(f"{pad}for {targets} in {iterable}:", spans))
+        for inner in statement.body:
+            lines += self._assign(inner, indent + 1)
+        added = INDENT * (indent + 1)
+        return lines + [Line(f"{added}{name}.append({made})") for name, made in statement.collected]
+
+    def _turns(self, path: str) -> str:
+        """What goes through a list of modules."""
+        access = self._code.paths.access(path)
+        return f"{access}.children()" if access.endswith(("]", ")")) else access
 
     def _loop(self, assign: Assign, indent: int) -> list[Line]:
         """`for layer in self.layers: x = layer(x, memory)`."""
