@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from addnn_spec.compiler import Session
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError, near
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal, near
 from addnn_spec.limits import Limits
 from addnn_spec.resources import folder
 from addnn_spec.source import Source
@@ -22,10 +22,6 @@ _FIGURES = re.compile(
     r"(?:; (?:as (?P<reference>\S+)|by (?P<equations>its equations)))?$",
     re.MULTILINE,
 )
-
-
-class UsageError(DiagnosticError):
-    """What was asked for is not clear or does not exist; no spec is wrong."""
 
 
 @cache
@@ -104,19 +100,19 @@ def locate(
     `spec` is a file, `file.net:Name` or a packaged network; a file of that name wins. `source` is
     a text at hand (standard input).
 
-    Raises `UsageError` where it is not clear which network is meant, or there is none.
+    Raises `DiagnosticError` where it is not clear which network is meant, or there is none.
     """
     session, named = open_spec(spec, source=source, limits=limits)
     if named is not None and network not in (None, named):
-        raise UsageError(_two_networks(spec, named, str(network)))
+        raise DiagnosticError(_two_networks(spec, named, str(network)))
     return session, choose(session, network or named)
 
 
 def choose(session: Session, network: str | None) -> str:
     """The name of the network that is meant in a file; None stands for its only one.
 
-    Raises `UsageError` where that is not clear, or there is none; `DiagnosticError` with what is
-    wrong in a file where the network could not be found for that.
+    Raises `DiagnosticError` where that is not clear, or there is none; with what is wrong in the
+    file, where the network could not be found for that.
     """
     ready = [name for name in session.networks if not session.needs(name)] or list(session.networks)
     if network is None and len(ready) == 1:
@@ -126,8 +122,8 @@ def choose(session: Session, network: str | None) -> str:
     if session.collector.has_errors and (network is not None or not ready):
         raise DiagnosticError(*session.collector.diagnostics)
     if network is not None:
-        raise UsageError(_unknown_network(session, network))
-    raise UsageError(_which_network(session, ready))
+        raise DiagnosticError(_unknown_network(session, network))
+    raise DiagnosticError(_which_network(session, ready))
 
 
 def open_spec(
@@ -147,15 +143,12 @@ def open_spec(
     if home is not None:
         return Session(home, name=home.name, limits=limits), spec
     if path.suffix == ".net" or "/" in spec:
-        raise UsageError(Diagnostic("E0601", f"there is no file {spec}", None))
+        raise Refusal("E0601", f"there is no file {spec}")
     close = near(spec, list(packaged()))
-    raise UsageError(
-        Diagnostic(
-            "E0601",
-            f"there is no file and no packaged network {spec}",
-            None,
-            help=f"did you mean {' or '.join(close)}?" if close else "addnn list shows them",
-        )
+    raise Refusal(
+        "E0601",
+        f"there is no file and no packaged network {spec}",
+        help=f"did you mean {' or '.join(close)}?" if close else "addnn list shows them",
     )
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
@@ -55,7 +55,7 @@ def check_writable(path: Path) -> None:
 
 def _unwritable(path: Path, error: OSError | ValueError) -> DiagnosticError:
     reason = error.strerror if isinstance(error, OSError) else None
-    return DiagnosticError(Diagnostic("E0602", f"{path} cannot be written: {reason or error}"))
+    return Refusal("E0602", f"{path} cannot be written: {reason or error}")
 
 
 def _mode_of(path: Path) -> int | None:

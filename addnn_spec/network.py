@@ -111,14 +111,10 @@ class Network:
 
         Raises `DiagnosticError` where the weights do not fit; both sides are listed.
         """
-        from addnn_spec.refusals import as_diagnostics
         from addnn_spec.runtime.build import build_module
 
         source = self.source(probes=probes)
-        with as_diagnostics():
-            return build_module(
-                source, self.name, weights, keys=keys, freeze=freeze, new_head=new_head
-            )
+        return build_module(source, self.name, weights, keys=keys, freeze=freeze, new_head=new_head)
 
     def draw(self, path: str | Path | None = None) -> str:
         """The drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""

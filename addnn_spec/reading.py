@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label, Refusal
 from addnn_spec.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -31,9 +31,7 @@ def read_source(
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = error.strerror if isinstance(error, OSError) else None
-        raise DiagnosticError(
-            Diagnostic("E0601", f"{shown} cannot be read: {reason or error}")
-        ) from error
+        raise Refusal("E0601", f"{shown} cannot be read: {reason or error}") from error
     return decode(shown, data, max_bytes=max_bytes)
 
 
@@ -66,12 +64,10 @@ def decode(name: str, data: bytes, *, max_bytes: int = MAX_BYTES) -> Source:
     of the writing direction; E0501 more than `max_bytes` bytes.
     """
     if len(data) > max_bytes:
-        raise DiagnosticError(
-            Diagnostic(
-                "E0501",
-                f"the text has more than {max_bytes:,} bytes",
-                Label(Span(Source(name, ""), 0, 0)),
-            )
+        raise Refusal(
+            "E0501",
+            f"the text has more than {max_bytes:,} bytes",
+            about=Span(Source(name, ""), 0, 0),
         )
     try:
         text = data.decode("utf-8")

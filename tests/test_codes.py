@@ -10,7 +10,7 @@ LITERAL = re.compile(r'"([EWN][0-9]{4})"')
 
 
 def codes_in_use() -> set[str]:
-    files = [path for path in PACKAGE.rglob("*.py") if path.name != "codes.py"]
+    files = [path for path in PACKAGE.rglob("*.py") if path.name not in ("codes.py", "code.py")]
     return {code for path in files for code in LITERAL.findall(path.read_text(encoding="utf-8"))}
 
 

@@ -77,7 +77,7 @@ def compare(
 ) -> Difference:
     """What differs, at the default sizes or at `dims`.
 
-    Raises `TooManyNodesError` where a network has too many nodes to list, `DiagnosticError` where
+    Raises `DiagnosticError` where a network has too many nodes to list, or where
     it cannot have these sizes.
     """
     before, after = to_json(old, dims, limit=limit), to_json(new, dims, limit=limit)

@@ -65,7 +65,7 @@ _CLUSTER_FILLS = ("#f7f7f9", "#eeeef3", "#e5e5ed", "#dcdce6")
 
 
 def dot_text(graph: Graph, options: DrawOptions | None = None) -> str:
-    """The DOT text of a network. Raises `TooManyNodesError` as `picture` does."""
+    """The DOT text of a network. Raises `DiagnosticError` as `picture` does."""
     return to_dot(picture(graph, options))
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from addnn_spec.backends.dot import dot_text
 from addnn_spec.backends.picture import DrawOptions
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.files import write_atomic
 from addnn_spec.graph import Graph
 
@@ -43,15 +43,11 @@ def draw(graph: Graph, path: Path | None = None, options: DrawOptions | None = N
     for the DOT text, which is then what is returned and needs no engine.
 
     Raises `DiagnosticError`: E0602 if the file cannot be written or is of no such kind, E0609
-    without an engine; `TooManyNodesError` where the drawing has too many boxes.
+    without an engine; `Refusal` where the drawing has too many boxes.
     """
     kind = ".svg" if path is None else path.suffix.lower()
     if kind not in (".svg", ".dot", ".gv"):
-        raise DiagnosticError(
-            Diagnostic(
-                "E0602", f"{path} is neither .svg nor .dot", help="drawings are .svg or .dot"
-            )
-        )
+        raise Refusal("E0602", f"{path} is neither .svg nor .dot", help="drawings are .svg or .dot")
     text = dot_text(graph, options)
     if kind == ".svg":
         text = svg_of(text)
@@ -122,6 +118,4 @@ def _packaged(dot: str) -> bytes:
 
 
 def _no_engine(reasons: list[str]) -> NoReturn:
-    raise DiagnosticError(
-        Diagnostic("E0609", f"no engine can draw: {'; '.join(reasons)}", help=_HELP)
-    )
+    raise Refusal("E0609", f"no engine can draw: {'; '.join(reasons)}", help=_HELP)

@@ -17,7 +17,7 @@ def flat_graph(graph: Graph) -> Any:
     class) and `total_flops`, `activation_size` (elements of all outputs), and `receptive_field`, a
     `Field` or None. Sizes and costs are ints, or polynomials in the symbolic sizes.
 
-    Raises `TooManyNodesError` where the network has too many nodes to list.
+    Raises `DiagnosticError` where the network has too many nodes to list.
     """
     fields = receptive_fields(graph)
 

@@ -7,10 +7,9 @@ from html import escape
 from addnn_spec.backends.dot import dot_text
 from addnn_spec.backends.drawing import inline, svg_of
 from addnn_spec.backends.table import View, plain_table
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.passes.summary import summarize
-from addnn_spec.passes.unfold import TooManyNodesError
 
 _LINES = 400
 """A notebook's cell is no place for longer tables."""
@@ -31,15 +30,15 @@ def _table(graph: Graph) -> str:
     summary = summarize(graph)
     try:
         return plain_table(graph, summary, View(limit=_LINES))
-    except TooManyNodesError:
+    except Refusal:
         try:
             return plain_table(graph, summary, View(depth=0, limit=_LINES))
-        except TooManyNodesError as error:
-            return f"{graph.name}: {summary.total.params:,} parameters; {error}\n"
+        except Refusal as error:
+            return f"{graph.name}: {summary.total.params:,} parameters; {error.message}\n"
 
 
 def _drawing(graph: Graph) -> str:
     try:
         return inline(svg_of(dot_text(graph)))
-    except (DiagnosticError, TooManyNodesError) as error:
+    except DiagnosticError as error:
         return f"<pre>{escape(str(error))}</pre>"

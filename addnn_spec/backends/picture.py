@@ -23,6 +23,7 @@ from addnn_spec.backends.scene import (
     Picture,
     settled,
 )
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import (
     Buffer,
     Graph,
@@ -38,7 +39,6 @@ from addnn_spec.passes.costs import Costs, count_costs
 from addnn_spec.passes.dims import trainable
 from addnn_spec.passes.opened import opened_paths
 from addnn_spec.passes.titles import op_title
-from addnn_spec.passes.unfold import TooManyNodesError
 
 SMALL = 120
 """How many boxes a picture may have for further levels to be opened unasked."""
@@ -85,8 +85,8 @@ class _Known(NamedTuple):
 def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
     """The picture of a network.
 
-    Raises `TooManyNodesError` where it has more boxes than the options' limit, `DiagnosticError`
-    where one of the options' patterns names no node.
+    Raises `DiagnosticError` where it has more boxes than the options' limit, and where one
+    of the options' patterns names no node.
     """
     options = options or DrawOptions()
     shown = opened_paths(graph, options.opened)
@@ -97,7 +97,7 @@ def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
     for depth in range(1, 101):
         try:
             deeper = _Painter(graph, options, known, depth, once=True).paint()
-        except TooManyNodesError:
+        except Refusal:
             break
         if deeper.boxes > max(SMALL, found.boxes) or deeper.clusters == found.clusters:
             break
@@ -177,7 +177,11 @@ class _Painter:
     ) -> Box:
         if self.count >= self.options.limit:
             limit = f"{self.options.limit:,}"
-            raise TooManyNodesError(f"the drawing would have more than {limit} boxes")
+            raise Refusal(
+                "E0507",
+                f"the drawing would have more than {limit} boxes",
+                help="open less of it: --depth, --open",
+            )
         self.count += 1
         return Box(
             self._id(),

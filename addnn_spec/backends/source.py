@@ -7,8 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from addnn_spec import __version__
-from addnn_spec.backends.torch_code import EmittedSource, Header, TorchCodeError, emit
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Label
+from addnn_spec.backends.torch_code import EmittedSource, Header, emit
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.memory import at
@@ -36,12 +35,8 @@ def torch_source(
         parameters=costs.total.params,
         macs=at(costs.total.macs, None),
     )
-    try:
-        with working():
-            return emit(graph, probes=probes, header=header)
-    except TorchCodeError as error:
-        label = Label(error.span)
-        raise DiagnosticError(Diagnostic("E0701", error.message, label, help=error.help)) from error
+    with working():
+        return emit(graph, probes=probes, header=header)
 
 
 def _file_name(shown: str) -> str:

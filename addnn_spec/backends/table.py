@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from addnn_spec.alignment import aligned
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
@@ -19,7 +20,7 @@ from addnn_spec.passes.minimum import Smallest
 from addnn_spec.passes.opened import opened_paths
 from addnn_spec.passes.summary import Row, Summary
 from addnn_spec.passes.titles import repeated
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, TooManyNodesError
+from addnn_spec.passes.unfold import LIST_LESS, MAX_FLAT_NODES
 
 if TYPE_CHECKING:
     from addnn_spec.passes.receptive import Field
@@ -44,8 +45,8 @@ Line = tuple[str, ...]
 
 
 def plain_table(graph: Graph, summary: Summary, view: View) -> str:
-    """The table and the totals as text; raises `TooManyNodesError` where there are
-    too many lines, `DiagnosticError` for a pattern of the view that names no node."""
+    """The table and the totals as text; raises `DiagnosticError` where there are too many
+    lines, and for a pattern of the view that names no node."""
     lines = list(_lines(graph, summary, view))
     header = _header(view)
     rule = ["-" * max(map(len, column)) for column in zip(header, *lines, strict=True)]
@@ -102,7 +103,11 @@ def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[Line]:
     shown = opened_paths(graph, view.opened)
     for count, row in enumerate(_visible(iter(summary.rows), view, shown), 1):
         if count > view.limit:
-            raise TooManyNodesError(f"the table would have more than {view.limit:,} lines")
+            raise Refusal(
+                "E0507",
+                f"the table would have more than {view.limit:,} lines",
+                help=LIST_LESS,
+            )
         yield _line(row, summary.dims, view, fields)
 
 

@@ -10,7 +10,7 @@ from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import FOUND, exit_code, report
 from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
 from addnn_spec.cli.specs import Spec, load
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Diagnostic, Refusal
 
 
 @click.command("compile")
@@ -48,7 +48,7 @@ def _read(path: Path) -> bytes | None:
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = error.strerror if isinstance(error, OSError) else None
         message = f"{path} cannot be read: {reason or error}"
-        raise DiagnosticError(Diagnostic("E0601", message)) from error
+        raise Refusal("E0601", message) from error
 
 
 def _not_up_to_date(path: Path, spec: str) -> Diagnostic:

@@ -11,7 +11,7 @@ import click
 from addnn_spec.catalogue import locate
 from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
 from addnn_spec.cli.packages import require
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import write_atomic
 from addnn_spec.network import Network
 
@@ -45,7 +45,7 @@ def demo(output: Path, epochs: int) -> int:
     """
     try:
         if str(output) == "-":
-            raise DiagnosticError(Diagnostic("E0607", "the demo writes a folder: name it"))
+            raise Refusal("E0607", "the demo writes a folder: name it")
         require("the demo", "torch", "safetensors", "sklearn", "jinja2", extra="demo")
         return _demo(output, epochs)
     except DiagnosticError as error:
@@ -99,7 +99,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise DiagnosticError(Diagnostic("E0602", f"{path} cannot be made: {error}")) from error
+        raise Refusal("E0602", f"{path} cannot be made: {error}") from error
 
 
 def _draw(network: Network, output: Path) -> list[Path]:

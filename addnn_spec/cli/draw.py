@@ -12,8 +12,6 @@ from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
 from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
 from addnn_spec.cli.specs import Spec, load
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
-from addnn_spec.passes.unfold import TooManyNodesError
 
 
 @click.command()
@@ -47,11 +45,7 @@ def draw(
     path = None if output == STDOUT else output
     refuse_inputs(path, network.session.files)
     limit = min(MAX_BOXES, options.listed)
-    try:
-        text = draw_graph(network.graph, path, DrawOptions(opened, depth, dims, direction, limit))
-    except TooManyNodesError as error:
-        help = "open less of it: --depth, --open"
-        raise DiagnosticError(Diagnostic("E0507", str(error), help=help)) from error
+    text = draw_graph(network.graph, path, DrawOptions(opened, depth, dims, direction, limit))
     if path is None:
         put(None, text)
     return exit_code(network.session.collector.diagnostics, strict=options.strict)

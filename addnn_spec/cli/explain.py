@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.outcome import OK, exit_code, report
 from addnn_spec.codes import CODES
-from addnn_spec.diagnostics import Diagnostic, near
+from addnn_spec.diagnostics import Refusal, near
 from addnn_spec.resources import error_page
 
 
@@ -23,7 +22,7 @@ def explain(code: str | None) -> int:
     if code not in CODES:
         close = near(code, CODES)
         help = f"did you mean {' or '.join(close)}?" if close else "addnn explain lists them all"
-        unknown = UsageError(Diagnostic("E0610", f"there is no code {code}", help=help))
+        unknown = Refusal("E0610", f"there is no code {code}", help=help)
         report(unknown.diagnostics)
         return exit_code(unknown.diagnostics)
     click.echo(error_page(code) or f"# {code}: {CODES[code]}\n", nl=False)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options, file_options
 from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import write_atomic
 from addnn_spec.reading import read_source
 from addnn_spec.source import Source
@@ -63,7 +62,7 @@ def _read(spec: str, options: Options) -> Source:
         return read_stdin(options)
     path = Path(spec)
     if not path.exists():
-        raise UsageError(Diagnostic("E0601", f"there is no file {spec}"))
+        raise Refusal("E0601", f"there is no file {spec}")
     return read_source(path, name=spec, max_bytes=options.limits.text_bytes)
 
 

@@ -8,9 +8,9 @@ from itertools import groupby
 
 import click
 
-from addnn_spec.catalogue import Entry, UsageError, entries
+from addnn_spec.catalogue import Entry, entries
 from addnn_spec.cli.outcome import OK, exit_code, report, say
-from addnn_spec.diagnostics import Diagnostic, near
+from addnn_spec.diagnostics import Refusal, near
 
 
 @click.command("list")
@@ -26,7 +26,7 @@ def list_(family: str | None, as_json: bool) -> int:
     if family is not None:
         try:
             networks = _of(family, networks)
-        except UsageError as error:
+        except Refusal as error:
             report(error.diagnostics)
             return exit_code(error.diagnostics)
     if as_json:
@@ -43,19 +43,16 @@ def list_(family: str | None, as_json: bool) -> int:
 
 
 def _of(family: str, networks: list[Entry]) -> list[Entry]:
-    """The networks of a family. Raises `UsageError` where there is no such family."""
+    """The networks of a family. Raises `DiagnosticError` where there is no such family."""
     found = [network for network in networks if network.family == family]
     if found:
         return found
     families = list(dict.fromkeys(network.family for network in networks))
     close = near(family, families)
-    raise UsageError(
-        Diagnostic(
-            "E0601",
-            f"there is no family {family}",
-            None,
-            help=f"did you mean {close[0]}?" if close else f"there are {', '.join(families)}",
-        )
+    raise Refusal(
+        "E0601",
+        f"there is no family {family}",
+        help=f"did you mean {close[0]}?" if close else f"there are {', '.join(families)}",
     )
 
 

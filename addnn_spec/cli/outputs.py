@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from addnn_spec.catalogue import UsageError
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.files import check_writable, write_atomic
 
 STDOUT = Path("/dev/stdout")
@@ -60,13 +59,11 @@ def refuse_inputs(output: Path | None, inputs: Iterable[str | Path | None]) -> N
     for given in inputs:
         path = None if given is None else _file_of(given)
         if path is not None and _is_within(output, path):
-            raise UsageError(
-                Diagnostic(
-                    "E0607",
-                    f"{output} is read by this command, and would be written over",
-                    notes=() if path == output else (f"it is the same as {path}",),
-                    help="write to another file",
-                )
+            raise Refusal(
+                "E0607",
+                f"{output} is read by this command, and would be written over",
+                notes=() if path == output else (f"it is the same as {path}",),
+                help="write to another file",
             )
 
 
@@ -87,12 +84,10 @@ def guard(
     refuse_inputs(output, inputs)
     check_writable(output)
     if not force and output.is_file() and output.stat().st_size and not is_ours(output):
-        raise DiagnosticError(
-            Diagnostic(
-                "E0607",
-                f"{output} stands already, and was not written by this command",
-                help="write to another file, or over it with --force",
-            )
+        raise Refusal(
+            "E0607",
+            f"{output} stands already, and was not written by this command",
+            help="write to another file, or over it with --force",
         )
 
 

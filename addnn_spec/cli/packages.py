@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
@@ -18,4 +18,4 @@ def require(what: str, *packages: str, extra: str) -> None:
     if missing:
         message = f"{what} needs {' and '.join(missing)}"
         help = f"pip install 'addnn-spec[{extra}]'"
-        raise DiagnosticError(Diagnostic("E0611", message, help=help))
+        raise Refusal("E0611", message, help=help)

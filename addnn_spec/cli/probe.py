@@ -156,11 +156,9 @@ def _asked(
     progress: Callable[[float, str], None],
     output: Path | None,
 ) -> Request:
-    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.measuring import CKA, measures_named
 
-    with as_diagnostics():
-        measures = measures_named(given["measures"])
+    measures = measures_named(given["measures"])
     names = ("order", "ties", "reduction", "sequence", "mode", "batch", "metric", "sketch")
     settings = {name: given[name] for name in names}
     settings |= {"measures": measures, "cka": CKA in given["measures"]}

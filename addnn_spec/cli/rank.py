@@ -20,7 +20,7 @@ from addnn_spec.cli.outcome import INTERRUPTED, exit_code, report, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
@@ -102,9 +102,7 @@ def _guard(output: Path | None, models: Path, data: tuple[str | None, ...], forc
 def _refuse(names: Iterable[str]) -> None:
     for name in sorted(names):
         message = f"--{name} is each model's own"
-        raise DiagnosticError(
-            Diagnostic("E0607", message, help="write it in the models' file; size is resize + crop")
-        )
+        raise Refusal("E0607", message, help="write it in the models' file; size is resize + crop")
 
 
 def _ranking(

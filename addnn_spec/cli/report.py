@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.cli.outputs import OutputFile, put, refuse_inputs
 from addnn_spec.cli.packages import require
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 
 
 @click.command("report")
@@ -43,7 +42,6 @@ def _report(
     depth: int | None,
 ) -> int:
     require("a report", "numpy", extra="report")
-    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.report.verdicts import verdicts
     from addnn_spec.runtime.record import read_run
 
@@ -51,9 +49,8 @@ def _report(
     for number, path in enumerate(written):
         refuse_inputs(path, paths)
         if path in written[:number]:
-            raise UsageError(Diagnostic("E0607", f"{path} is to be written twice"))
-    with as_diagnostics():
-        runs = [read_run(path) for path in paths]
+            raise Refusal("E0607", f"{path} is to be written twice")
+    runs = [read_run(path) for path in paths]
     if html is None and svg is None and pdf is None:
         for run in runs:
             say("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))

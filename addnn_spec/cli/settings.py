@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from addnn_spec.catalogue import UsageError
 from addnn_spec.compiler import Session
-from addnn_spec.diagnostics import Diagnostic
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.passes.dims import check_dims
 
@@ -15,7 +14,7 @@ from addnn_spec.passes.dims import check_dims
 def read_settings(texts: Iterable[str], session: Session) -> dict[str, Any]:
     """The values of `--set name=value`, by name. Names are looked up in the session's file.
 
-    Raises `UsageError` for what is no value or is given twice.
+    Raises `DiagnosticError` for what is no value or is given twice.
     """
     settings: dict[str, Any] = {}
     for text in texts:
@@ -27,7 +26,7 @@ def read_settings(texts: Iterable[str], session: Session) -> dict[str, Any]:
 def read_dims(texts: Iterable[str], graph: Graph) -> dict[str, int]:
     """The values of `--dim name=number`, by name, checked against what the network states.
 
-    Raises `UsageError` for what is no number or is given twice, `DiagnosticError` as `check_dims`.
+    Raises `DiagnosticError` for what is no number or is given twice, and as `check_dims`.
     """
     dims: dict[str, int] = {}
     for text in texts:
@@ -48,5 +47,5 @@ def _split(text: str, option: str, given: dict[str, Any]) -> tuple[str, str]:
     return name, value
 
 
-def _not_understood(what: str, help: str) -> UsageError:
-    return UsageError(Diagnostic("E0607", f"{what} is not understood", help=help))
+def _not_understood(what: str, help: str) -> Refusal:
+    return Refusal("E0607", f"{what} is not understood", help=help)

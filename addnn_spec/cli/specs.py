@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from addnn_spec.catalogue import UsageError, locate, packaged
+from addnn_spec.catalogue import locate, packaged
 from addnn_spec.cli.options import Options
 from addnn_spec.cli.outcome import report
 from addnn_spec.cli.settings import read_dims, read_settings
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 
@@ -43,7 +43,7 @@ def read_stdin(options: Options) -> Source:
         data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
     except OSError as error:
         message = f"standard input cannot be read: {error.strerror}"
-        raise DiagnosticError(Diagnostic("E0601", message)) from error
+        raise Refusal("E0601", message) from error
     return decode(options.stdin_filename, data, max_bytes=options.limits.text_bytes)
 
 
@@ -67,7 +67,7 @@ def load(spec: str, options: Options) -> tuple[Network, dict[str, int]]:
 def files_in(specs: tuple[str, ...]) -> Iterator[str]:
     """The words of a command, folders replaced by the `.net` files below them.
 
-    Raises `UsageError` where a folder has none.
+    Raises `DiagnosticError` where a folder has none.
     """
     for spec in specs:
         folder = Path(spec)
@@ -76,5 +76,5 @@ def files_in(specs: tuple[str, ...]) -> Iterator[str]:
             continue
         found = sorted(path for path in folder.rglob("*.net") if path.is_file())
         if not found:
-            raise UsageError(Diagnostic("E0601", f"there is no .net file in {spec}"))
+            raise Refusal("E0601", f"there is no .net file in {spec}")
         yield from (str(path) for path in found)

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from addnn_spec.catalogue import UsageError
 from addnn_spec.cli.options import Options
 from addnn_spec.cli.specs import load
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,29 +45,26 @@ def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
     import torch
     from torch import nn
 
-    from addnn_spec.refusals import as_diagnostics
     from addnn_spec.runtime.build import import_source
     from addnn_spec.runtime.errors import outside, reason
 
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise DiagnosticError(
-            Diagnostic("E0601", f"{path} cannot be read: {reason(error)}")
-        ) from error
+        raise Refusal("E0601", f"{path} cannot be read: {reason(error)}") from error
     if name is None:
         classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
         help = f"its class is named behind it: {path}:{classes[-1] if classes else 'Network'}"
         notes = (f"classes there: {', '.join(classes)}",) if classes else ()
         message = f"{path} is Python, not a spec"
-        raise UsageError(Diagnostic("E0607", message, notes=notes, help=help))
+        raise Refusal("E0607", message, notes=notes, help=help)
     shown = str(path)
-    with as_diagnostics(), outside(f"{path} cannot be imported", "E0614", file=shown):
+    with outside(f"{path} cannot be imported", "E0614", file=shown):
         made = getattr(import_source(source, name, shown), name, None)
     if not (isinstance(made, type) and issubclass(made, nn.Module)):
-        raise UsageError(Diagnostic("E0607", f"{path.name} has no nn.Module {name}"))
+        raise Refusal("E0607", f"{path.name} has no nn.Module {name}")
     torch.manual_seed(seed)
-    with as_diagnostics(), outside(f"{name}() of {path} raised", "E0614", file=shown):
+    with outside(f"{name}() of {path} raised", "E0614", file=shown):
         module = made()
         module.state_dict()  # what lacks the call of super().__init__() has none
     return module

@@ -10,12 +10,10 @@ from addnn_spec.backends.table import View, plain_table, rich_table
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, has_colour, say
 from addnn_spec.cli.specs import Spec, load
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.passes.formulas import formulas
 from addnn_spec.passes.opened import opened_paths
 from addnn_spec.passes.summary import frozen_parameters, summarize, to_json
-from addnn_spec.passes.unfold import TooManyNodesError
 from addnn_spec.sizes import Size
 from addnn_spec.sizes.text import readable, source
 
@@ -46,36 +44,28 @@ def summary(
     Equal nodes in a row are one line, ×n; --open PATTERN shows each of them, and all inside.
     """
     network, dims = load(spec, options)
-    try:
-        if as_json:
-            import json
+    if as_json:
+        import json
 
-            data = to_json(network.graph, dims, limit=options.listed)
-            opened_paths(network.graph, opened)  # one that names nothing is an error here, too
-            if freeze:
-                data["frozen_params"] = frozen_parameters(network.graph, freeze)
-            if symbolic:
-                data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
-            say(json.dumps(data, indent=2))
-        else:
-            view = View(flops, receptive_field, opened, depth, options.listed)
-            summarized = summarize(network.graph, dims, freeze)
-            table = rich_table if has_colour(sys.stdout) else plain_table
-            click.echo(table(network.graph, summarized, view), nl=False)
-            if symbolic:
-                say()
-                for name, size in totals(network.graph):
-                    say(f"{name} = {readable(size)}")
-    except TooManyNodesError as error:
-        raise DiagnosticError(too_many(error)) from error
+        data = to_json(network.graph, dims, limit=options.listed)
+        opened_paths(network.graph, opened)  # one that names nothing is an error here, too
+        if freeze:
+            data["frozen_params"] = frozen_parameters(network.graph, freeze)
+        if symbolic:
+            data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
+        say(json.dumps(data, indent=2))
+    else:
+        view = View(flops, receptive_field, opened, depth, options.listed)
+        summarized = summarize(network.graph, dims, freeze)
+        table = rich_table if has_colour(sys.stdout) else plain_table
+        click.echo(table(network.graph, summarized, view), nl=False)
+        if symbolic:
+            say()
+            for name, size in totals(network.graph):
+                say(f"{name} = {readable(size)}")
     return exit_code(network.session.collector.diagnostics, strict=options.strict)
 
 
 def totals(graph: Graph) -> list[tuple[str, Size]]:
     """The totals as polynomials, without those that are nothing."""
     return [(name, size) for name, size in formulas(graph).items() if size != 0]
-
-
-def too_many(error: TooManyNodesError) -> Diagnostic:
-    """The diagnostic for a network that is too large to be listed."""
-    return Diagnostic("E0507", str(error), help="raise the limit with --limit-listed")

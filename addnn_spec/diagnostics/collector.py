@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from addnn_spec.diagnostics.code import DiagnosticCode
 from addnn_spec.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from addnn_spec.source import Span
 
@@ -73,9 +74,9 @@ class Collector:
 
 def _folded(found: Iterable[tuple[Diagnostic, int]]) -> list[tuple[Diagnostic, int]]:
     """The findings, of those of one code at one place the first few."""
-    alike: Counter[tuple[str, Span]] = Counter()
+    alike: Counter[tuple[DiagnosticCode, Span]] = Counter()
     kept: list[tuple[Diagnostic, int]] = []
-    last: dict[tuple[str, Span], int] = {}
+    last: dict[tuple[DiagnosticCode, Span], int] = {}
     for diagnostic, uses in found:
         if diagnostic.primary is not None:
             place = (diagnostic.code, diagnostic.primary.span)

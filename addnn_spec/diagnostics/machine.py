@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from addnn_spec.codes import CODES
+from addnn_spec.diagnostics.code import DiagnosticCode
 from addnn_spec.diagnostics.excerpt import safe
 from addnn_spec.diagnostics.model import Diagnostic, Label
 from addnn_spec.source import Span
@@ -113,7 +114,7 @@ def render_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
     return json.dumps(log, indent=2) + "\n"
 
 
-def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
+def _result(diagnostic: Diagnostic, rules: list[DiagnosticCode]) -> dict[str, Any]:
     message = "\n".join([safe(diagnostic.message), *map(safe, _remarks(diagnostic))])
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from addnn_spec.diagnostics.code import DiagnosticCode
 from addnn_spec.source import Span
 
 Severity = Literal["error", "warning", "note"]
@@ -29,7 +30,7 @@ class Diagnostic:
     `help` says how to mend it.
     """
 
-    code: str
+    code: DiagnosticCode
     message: str
     primary: Label | None = None
     labels: tuple[Label, ...] = ()
@@ -63,3 +64,32 @@ class DiagnosticError(Exception):
         from addnn_spec.diagnostics.render import render_text
 
         return render_text(self.diagnostics).rstrip("\n")
+
+
+class Refusal(DiagnosticError):
+    """One thing that is refused, in the user's words.
+
+    `about` is its place, at which `note` stands; or the argument of an operator, for which the
+    elaborator finds the place. `input` is the operator's input that it is about.
+    """
+
+    def __init__(
+        self,
+        code: DiagnosticCode,
+        message: str,
+        *,
+        about: Span | str | None = None,
+        input: int = 0,
+        note: str = "",
+        notes: tuple[str, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        place = Label(about, note) if isinstance(about, Span) else None
+        super().__init__(Diagnostic(code, message, place, notes=notes, help=help))
+        self.code = code
+        self.message = message
+        self.about = about
+        self.input = input
+        self.note = note
+        self.notes = notes
+        self.help = help

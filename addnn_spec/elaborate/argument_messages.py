@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from addnn_spec.diagnostics import Label, near
+from addnn_spec.diagnostics import Label, Refusal, near
 from addnn_spec.elaborate.builder import Tensor
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.frame import Value, input_names, positional_names
 from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.ops import index
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -158,19 +158,20 @@ def refuse_attributes(
 def refuse_operator(
     ctx: Context,
     layer: LayerValue,
-    error: OperatorError,
+    error: Refusal,
     types: tuple[Any, ...],
     span: Span,
     help: str | None = None,
 ) -> NoReturn:
     """Report what an operator found wrong, at the argument or input that it is about."""
-    place = dict(layer.spans).get(error.argument or "", span)
+    about = error.about if isinstance(error.about, str) else ""
+    place = dict(layer.spans).get(about, span)
     message, note = error.message, error.note
     given = [type for type in types if type is not None]
     if note.startswith("this is ") and note.removeprefix("this is ") in message:
         note = ""
     elif note.startswith("this is "):
-        which = "input" if len(given) == 1 else _input_name(layer, error.input or 0)
+        which = "input" if len(given) == 1 else _input_name(layer, error.input)
         note = f"its {which} here is {note.removeprefix('this is ')}"
     elif not note and given:
         note = "its input here is " if len(given) == 1 else "its inputs here: "
@@ -199,7 +200,7 @@ def _form(layer: LayerValue) -> str:
     return f"it is written {layer.name}({', '.join([*needed, '…'])})"
 
 
-def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str | None:
+def _other_rank(name: str, error: Refusal, given: list[TensorType]) -> str | None:
     """`Conv1d` for `Conv2d`, where a tensor of another rank arrives."""
     if error.code != "E0302" or not name.endswith(("1d", "2d", "3d")) or len(given) != 1:
         return None
@@ -207,11 +208,11 @@ def _other_rank(name: str, error: OperatorError, given: list[TensorType]) -> str
     return f"for {given[0]} there is {other}" if other in index() else None
 
 
-def _channels_first(layer: LayerValue, error: OperatorError, given: list[TensorType]) -> str | None:
+def _channels_first(layer: LayerValue, error: Refusal, given: list[TensorType]) -> str | None:
     """`Conv2d(3, 64, 3)`, as in torch, where 64 is too large a kernel."""
     written, stride = dict(layer.given), dict(layer.spans).get("stride")
     width = written.get("out_channels")
-    if error.argument != "kernel_size" or stride is None or "=" in stride.text:
+    if error.about != "kernel_size" or stride is None or "=" in stride.text:
         return None
     if width is None or not given or width == given[0].shape[1]:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from addnn_spec.diagnostics import Label
+from addnn_spec.diagnostics import Label, Refusal
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.arguments import give
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
@@ -22,7 +22,6 @@ from addnn_spec.elaborate.frame import (
 )
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import evaluate, evaluate_all, guarded, joined, tensor_operator
-from addnn_spec.ops.base import OperatorError
 from addnn_spec.ops.init import INITS, Init, make_init
 from addnn_spec.sizes import SizeError, SymbolicSize, source
 from addnn_spec.source import Span
@@ -81,7 +80,7 @@ def initialiser(
     """An initialiser of `torch.nn.init` with its arguments."""
     try:
         return make_init(name, tuple(positional), named)
-    except OperatorError as error:
+    except Refusal as error:
         ctx.fail(error.code, error.message, span, help=error.help)
 
 
@@ -150,8 +149,12 @@ def _call_function(function: Function, expr: ast.Call, frame: Frame) -> Value:
     given = dict(zip(names, positional, strict=False))
     for name, value in named.items():
         if name not in names or name in given:
-            code, why = ("E0204", "is given twice") if name in given else ("E0203", "is unknown")
-            frame.ctx.fail(code, f"{name} {why} in the call of {node.name}", expr.span)
+            twice = name in given
+            frame.ctx.fail(
+                "E0204" if twice else "E0203",
+                f"{name} is {'given twice' if twice else 'unknown'} in the call of {node.name}",
+                expr.span,
+            )
         given[name] = value
     frame.ctx.step(expr.span)
     memo_key = (

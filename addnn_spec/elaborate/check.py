@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.cycles import check_order
 from addnn_spec.elaborate.frame import POISON
@@ -226,7 +226,7 @@ def _warn_unused(item: _Definition, survey: Survey, collector: Collector) -> Non
             )
 
 
-_UNUSED = {
+_UNUSED: dict[str, tuple[DiagnosticCode, str]] = {
     "value": ("W0101", "{} is never read"),
     "tensor": ("W0101", "{} is never read"),
     "module": ("W0101", "no data flows into module {}"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from addnn_spec.diagnostics import Collector, Diagnostic, Label
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label
 from addnn_spec.elaborate.extent import Extents
 from addnn_spec.graph import Assertion
 from addnn_spec.limits import Limits
@@ -120,7 +120,7 @@ class Context:
 
     def fail(
         self,
-        code: str,
+        code: DiagnosticCode,
         message: str,
         span: Span,
         note: str = "",
@@ -132,14 +132,14 @@ class Context:
         self.report(code, message, span, note, labels=labels, help=help)
         raise Failed
 
-    def exhaust(self, code: str, message: str, span: Span, *, help: str) -> NoReturn:
+    def exhaust(self, code: DiagnosticCode, message: str, span: Span, *, help: str) -> NoReturn:
         """Report that a limit is reached, and give up on all."""
         self.report(code, message, span, help=help)
         raise Exhausted
 
     def report(
         self,
-        code: str,
+        code: DiagnosticCode,
         message: str,
         span: Span,
         note: str = "",

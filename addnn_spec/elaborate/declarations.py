@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.arguments import give
 from addnn_spec.elaborate.builder import ModuleValue, Naming
@@ -14,7 +15,7 @@ from addnn_spec.elaborate.frame import Frame, Value
 from addnn_spec.elaborate.names import forbidden, free_field
 from addnn_spec.elaborate.terms import evaluate, for_all, lookup
 from addnn_spec.graph import OWN, Buffer, Parameter
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
 from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
@@ -104,7 +105,7 @@ def _initialiser(ctx: Context, value: Value, statement: ast.Parameter) -> Init |
     if numbers.is_number(value):
         try:
             return make_init("constant", (value,), {})
-        except OperatorError as error:
+        except Refusal as error:
             ctx.fail(error.code, error.message, statement.span)
     assert statement.value is not None
     ctx.fail(
@@ -118,7 +119,7 @@ def _initialiser(ctx: Context, value: Value, statement: ast.Parameter) -> Init |
 def _check_fits(ctx: Context, init: Init, shape: tuple[Any, ...], statement: ast.Parameter) -> None:
     try:
         check_fits(init, shape)
-    except OperatorError as error:
+    except Refusal as error:
         ctx.fail(error.code, error.message, statement.shape.span, help=error.help)
 
 

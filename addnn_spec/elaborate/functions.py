@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from addnn_spec.elaborate.numbers import ValueProblem, arithmetic, finite, is_number, is_size
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.elaborate.numbers import arithmetic, finite, is_number, is_size
 from addnn_spec.sizes import Facts, SymbolicSize
 from addnn_spec.values import kind_of
 
@@ -17,11 +18,11 @@ NAMES = (
 
 
 def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
-    """The value of `name(args)`; raises `ValueProblem`. `sum` of tensors is not done here."""
+    """The value of `name(args)`; raises `DiagnosticError`. `sum` of tensors is not done here."""
     low, high = _ARITY[name]
     if not low <= len(args) <= high:
         wanted = f"{low}" if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
-        raise ValueProblem("E0203", f"{name} takes {wanted} argument(s), not {len(args)}")
+        raise Refusal("E0203", f"{name} takes {wanted} argument(s), not {len(args)}")
     if name in _ON_SIZES:
         return _ON_SIZES[name](args, facts)
     return _FUNCTIONS[name](args)
@@ -29,19 +30,19 @@ def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
 
 def _list(name: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, tuple):
-        raise ValueProblem("E0207", f"{name} takes a list, not {kind_of(value)}")
+        raise Refusal("E0207", f"{name} takes a list, not {kind_of(value)}")
     return value
 
 
 def _number(name: str, value: Any) -> Any:
     if not is_number(value):
-        raise ValueProblem("E0207", f"{name} takes a number, not {kind_of(value)}")
+        raise Refusal("E0207", f"{name} takes a number, not {kind_of(value)}")
     return value
 
 
 def _whole(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueProblem("E0207", f"{name} takes whole numbers, not {kind_of(value)}")
+        raise Refusal("E0207", f"{name} takes whole numbers, not {kind_of(value)}")
     return value
 
 
@@ -49,7 +50,7 @@ def _extreme(name: str) -> Callable[[tuple[Any, ...], Facts], Any]:
     def run(args: tuple[Any, ...], facts: Facts) -> Any:
         items = _list(name, args[0]) if len(args) == 1 else args
         if not items:
-            raise ValueProblem("E0207", f"{name} of an empty list")
+            raise Refusal("E0207", f"{name} of an empty list")
         best = items[0]
         for item in items[1:]:
             if _wins(name, item, best, facts):
@@ -64,7 +65,7 @@ def _wins(name: str, item: Any, best: Any, facts: Facts) -> bool:
         op = "<=" if name == "max" else ">="
         keep = facts.compare(item, op, best)
         if keep is None:
-            raise ValueProblem("E0211", f"which of {item} and {best} is larger is not known")
+            raise Refusal("E0211", f"which of {item} and {best} is larger is not known")
         return not keep
     first, second = _number(name, item), _number(name, best)
     return bool(first > second if name == "max" else first < second)
@@ -88,14 +89,14 @@ def _rounding(name: str, rule: Callable[[Any], int]) -> Callable[[tuple[Any, ...
 def _sqrt(args: tuple[Any, ...]) -> Any:
     value = _number("sqrt", args[0])
     if value < 0:
-        raise ValueProblem("E0207", "sqrt of a negative number")
+        raise Refusal("E0207", "sqrt of a negative number")
     return math.sqrt(value)
 
 
 def _log2(args: tuple[Any, ...]) -> Any:
     value = _number("log2", args[0])
     if value <= 0:
-        raise ValueProblem("E0207", "log2 of a number that is not positive")
+        raise Refusal("E0207", "log2 of a number that is not positive")
     return math.log2(value)
 
 
@@ -119,7 +120,7 @@ def _sum(args: tuple[Any, ...], facts: Facts) -> Any:
 def _range(args: tuple[Any, ...]) -> Any:
     numbers = [_whole("range", arg) for arg in args]
     if len(numbers) == 3 and numbers[2] == 0:
-        raise ValueProblem("E0207", "range with a step of 0 never ends")
+        raise Refusal("E0207", "range with a step of 0 never ends")
     span = range(*numbers)
     return _materialise("range", span)
 
@@ -127,7 +128,7 @@ def _range(args: tuple[Any, ...]) -> Any:
 def _materialise(name: str, span: range) -> tuple[int, ...]:
     """A range as a list; its length is checked by arithmetic before it is made."""
     if span and (span[-1] - span[0]) // span.step + 1 > 1_000_000:
-        raise ValueProblem("E0504", f"this {name} has more than 1,000,000 numbers")
+        raise Refusal("E0504", f"this {name} has more than 1,000,000 numbers")
     return tuple(span)
 
 
@@ -145,7 +146,7 @@ def _zip(args: tuple[Any, ...]) -> Any:
     lists = [_list("zip", arg) for arg in args]
     if len({len(items) for items in lists}) > 1:
         lengths = ", ".join(str(len(items)) for items in lists)
-        raise ValueProblem("E0209", f"zip's lists differ in length: {lengths}")
+        raise Refusal("E0209", f"zip's lists differ in length: {lengths}")
     return tuple(zip(*lists, strict=True))
 
 
@@ -158,7 +159,7 @@ def _linspace(args: tuple[Any, ...]) -> Any:
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
     if not 0 <= n <= 1_000_000:
-        raise ValueProblem("E0504", "linspace makes 0 to 1,000,000 numbers")
+        raise Refusal("E0504", "linspace makes 0 to 1,000,000 numbers")
     if n == 1:
         return (float(start),)
     return tuple(start + (end - start) * i / (n - 1) for i in range(n))
@@ -168,7 +169,7 @@ def _float(args: tuple[Any, ...]) -> Any:
     try:
         return finite(float(_number("float", args[0])))
     except OverflowError:
-        raise ValueProblem("E0210", "this number is too large for a float") from None
+        raise Refusal("E0210", "this number is too large for a float") from None
 
 
 _ON_SIZES: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate.argument_messages import refuse_operator
 from addnn_spec.elaborate.blocks import (
     Built,
@@ -28,7 +29,7 @@ from addnn_spec.elaborate.operators import (
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import evaluate
 from addnn_spec.graph import OWN, Graph, Ref
-from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
+from addnn_spec.ops.base import HigherOperator, TensorType
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, Definition, LayerValue, kind_of
@@ -74,7 +75,7 @@ def apply_higher(layer: LayerValue, flow: Value, site: Site) -> Value:
     flowing = _flowing_tensors(site.frame.ctx, layer, flow, span)
     try:
         given = op.layer_inputs(*(site.frame.ctx.normal(t.type) for t in flowing))
-    except OperatorError as error:
+    except Refusal as error:
         refuse_operator(site.frame.ctx, layer, error, tuple(t.type for t in flowing), span)
     states = _initial_states(op, inner, given, flowing, frame, span)
     types = [*given, *(site.frame.ctx.normal(t.type) for t in states)]
@@ -209,7 +210,7 @@ def _add_node(
     given = tuple(graph.type_of(output.refs[0]) for output in graph.outputs)
     try:
         result = op.infer_layer(given, *types[: len(inputs)])
-    except OperatorError as error:
+    except Refusal as error:
         refuse_operator(site.frame.ctx, layer, error, types, span)
     outputs = tuple(site.frame.ctx.normal(type) for type in result)
     layers: tuple[tuple[str, Graph], ...] = ((argument, graph),)

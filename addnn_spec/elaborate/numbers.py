@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.sizes import SizeError, SymbolicSize
 from addnn_spec.values import key, kind_of
 
@@ -15,21 +16,11 @@ MAX_TEXT = 100_000
 """The longest string or list that one operation may make."""
 
 
-class ValueProblem(Exception):
-    """What is wrong with an operation on values: a code and words, without a place."""
-
-    def __init__(self, code: str, message: str, help: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.help = help
-
-
-def inexact(error: SizeError) -> ValueProblem:
+def inexact(error: SizeError) -> Refusal:
     """Arithmetic on sizes that is not known to be exact, and what would make it so."""
     message, _, fact = str(error).partition(": assert ")
     help = f"if it is so for every input, state it first: assert {fact}" if fact else None
-    return ValueProblem("E0311", message, help)
+    return Refusal("E0311", message, help=help)
 
 
 def is_number(value: Any) -> bool:
@@ -54,26 +45,26 @@ def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
         return _bounded(left + right)
     if op == "*" and isinstance(left, tuple) and isinstance(right, int):
         if len(left) * right > MAX_TEXT:
-            raise ValueProblem("E0210", f"this would be longer than {MAX_TEXT:,}")
+            raise Refusal("E0210", f"this would be longer than {MAX_TEXT:,}")
         return left * right
-    raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+    raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
 
 
 def _bounded(value: Any) -> Any:
     if len(value) > MAX_TEXT:
-        raise ValueProblem("E0210", f"this would be longer than {MAX_TEXT:,}")
+        raise Refusal("E0210", f"this would be longer than {MAX_TEXT:,}")
     return value
 
 
 def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
     if not (is_size(left) and is_size(right)):
         if is_number(left) or is_number(right):
-            raise ValueProblem(
+            raise Refusal(
                 "E0207",
                 f"{op} of a symbolic size and a number with decimals is not a size",
                 help="use // for a whole division, and whole numbers",
             )
-        raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+        raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
     try:
         if op == "+":
             return left + right
@@ -91,12 +82,12 @@ def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
             return left**right
     except SizeError as error:
         raise inexact(error) from None
-    raise ValueProblem("E0207", f"{op} does not work on sizes")
+    raise Refusal("E0207", f"{op} does not work on sizes")
 
 
 def _on_numbers(op: str, left: Any, right: Any) -> Any:
     if op in ("/", "//", "%") and right == 0:
-        raise ValueProblem("E0213", "this divides by zero")
+        raise Refusal("E0213", "this divides by zero")
     try:
         if op == "+":
             result = left + right
@@ -114,35 +105,35 @@ def _on_numbers(op: str, left: Any, right: Any) -> Any:
         elif op == "**":
             result = _power(left, right)
         else:
-            raise ValueProblem("E0207", f"{op} works on tensors, not on numbers")
+            raise Refusal("E0207", f"{op} works on tensors, not on numbers")
     except OverflowError:
-        raise ValueProblem("E0210", "the result is too large") from None
+        raise Refusal("E0210", "the result is too large") from None
     return finite(result)
 
 
 def _check_product(left: Any, right: Any) -> None:
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > MAX_BITS:
-            raise ValueProblem("E0210", "the result has too many digits")
+            raise Refusal("E0210", "the result has too many digits")
 
 
 def _power(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
         if right >= 0 and left.bit_length() * right > MAX_BITS:
-            raise ValueProblem("E0210", "the result has too many digits")
+            raise Refusal("E0210", "the result has too many digits")
         if left == 0 and right < 0:
-            raise ValueProblem("E0213", "this divides by zero")
+            raise Refusal("E0213", "this divides by zero")
     elif left == 0 and right < 0:
-        raise ValueProblem("E0213", "this divides by zero")
+        raise Refusal("E0213", "this divides by zero")
     return left**right
 
 
 def finite(value: Any) -> Any:
     """The value, if it is a number that means something."""
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueProblem("E0210", "the result is not a finite number")
+        raise Refusal("E0210", "the result is not a finite number")
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise ValueProblem("E0210", "the result has too many digits")
+        raise Refusal("E0210", "the result has too many digits")
     return value
 
 
@@ -162,7 +153,7 @@ def ordered(op: str, left: Any, right: Any) -> bool:
     if not (is_number(left) and is_number(right)) and not (
         isinstance(left, str) and isinstance(right, str)
     ):
-        raise ValueProblem("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+        raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
     if op == "<":
         return bool(left < right)
     if op == "<=":

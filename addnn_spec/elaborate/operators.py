@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from addnn_spec.diagnostics import Label
+from addnn_spec.diagnostics import Label, Refusal
 from addnn_spec.elaborate.argument_messages import (
     as_buffer,
     refuse_attributes,
@@ -24,7 +24,7 @@ from addnn_spec.elaborate.terms import inexact
 from addnn_spec.elaborate.torch_order import TorchOrder, by_position, torch_order
 from addnn_spec.graph import OWN, Graph
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.weights import operator_weights, weights_of
 from addnn_spec.sizes import Size, SizeError, SymbolicSize
 from addnn_spec.source import Span
@@ -165,8 +165,8 @@ def _make_operator(
         applied.check_needs()
         _check_stated(ctx, layer, applied, stated, span)
         _check_required(ctx, layer, applied, span)
-    except OperatorError as error:
-        torch = _torch_order(ctx, layer, op, types) if error.argument else None
+    except Refusal as error:
+        torch = _torch_order(ctx, layer, op, types) if error.about else None
         refuse_operator(ctx, layer, error, types, span, help=torch.help if torch else None)
     except SizeError as error:
         inexact(ctx, error, span)
@@ -206,7 +206,7 @@ def _torch_order(
     torch = torch_order(layer, type(op), fields, types)
     try:
         return torch if torch and torch.op.unusual(*types) < op.unusual(*types) else None
-    except OperatorError:  # this order is not possible at all
+    except Refusal:  # this order is not possible at all
         return torch
 
 
@@ -250,7 +250,7 @@ def construct(
     except ValidationError as error:
         torch = torch_order(layer, target, fields, types)
         refuse_attributes(ctx, layer, error, fields, span, partial, torch.help if torch else None)
-    except OperatorError as error:
+    except Refusal as error:
         if partial:
             raise Failed from None
         refuse_operator(ctx, layer, error, (), span)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, near
+from addnn_spec.diagnostics import Collector, DiagnosticError, Refusal, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.context import Stopped
 from addnn_spec.elaborate.frame import Frame
@@ -32,7 +32,7 @@ def setting(name: str, text: str, env: Env, limits: Limits) -> Any:
     item = tree.items[0] if len(tree.items) == 1 else None
     if collector.has_errors or not isinstance(item, ast.Let):
         message = f"{option}={text} is not understood"
-        raise DiagnosticError(Diagnostic("E0607", message, help=_HELP))
+        raise Refusal("E0607", message, help=_HELP)
     _check_names(item.value, env, f"{option}={text}")
     try:
         return evaluate(item.value, Frame(begin(collector, limits), None, Env(env)))
@@ -46,4 +46,4 @@ def _check_names(value: ast.Expr, env: Env, text: str) -> None:
             close = near(name, env.names)
             message = f"{text}: nothing is called {name} in this file"
             help = f"did you mean {close[0]}?" if close else f'a string has quotes: "{name}"'
-            raise DiagnosticError(Diagnostic("E0607", message, help=help))
+            raise Refusal("E0607", message, help=help)

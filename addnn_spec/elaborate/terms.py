@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate import functions, numbers
 from addnn_spec.elaborate.builder import Naming, Tensor
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.frame import Frame, Poison, Site, Value
-from addnn_spec.elaborate.numbers import ValueProblem
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops import find, signs
 from addnn_spec.ops.init import INITS
@@ -51,7 +51,7 @@ def guarded(ctx: Context, span: Span, action: Callable[[], Any]) -> Any:
     """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
     try:
         return action()
-    except ValueProblem as problem:
+    except Refusal as problem:
         ctx.fail(problem.code, problem.message, span, help=problem.help)
     except SizeError as error:
         inexact(ctx, error, span)

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from addnn_spec.ops.base import Operator, OperatorError
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Operator
 from addnn_spec.sizes import SizeError
 from addnn_spec.source import Span
 from addnn_spec.values import LayerValue, show
@@ -86,7 +87,7 @@ def _stating(
         op = target(**fields)
         op.infer(*types)
         stated = not isinstance(size, bool) and op.inferred(*types)[inferred] == size
-    except (ValidationError, OperatorError, SizeError):
+    except (ValidationError, Refusal, SizeError):
         return None
     return op if stated else None
 

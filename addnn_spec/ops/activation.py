@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import (
-    DType,
-    Example,
-    FlopClass,
-    Operator,
-    OperatorError,
-    TensorType,
-    Weight,
-)
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType, Weight
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -105,10 +98,10 @@ class PReLU(Initialized):
         if self.num_parameters != 1:
             check_min_rank(self, x, 2)
             if x.shape[1] != self._count(x):
-                raise OperatorError(
+                raise Refusal(
                     "E0301",
                     f"PReLU gets {x.shape[1]} channels, not the {self.num_parameters} stated",
-                    argument="num_parameters",
+                    about="num_parameters",
                     note=f"its input here is {x}",
                     help='write "channels" to have one for each, or leave it out to have one',
                 )
@@ -150,10 +143,10 @@ class RReLU(_Elementwise):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.lower > self.upper:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"RReLU's lower slope {self.lower} is above its upper one, {self.upper}",
-                argument="lower",
+                about="lower",
             )
         return super().infer(*inputs)
 
@@ -181,7 +174,7 @@ class CELU(_Elementwise):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.alpha == 0:
-            raise OperatorError("E0201", "CELU divides by alpha, which is 0", argument="alpha")
+            raise Refusal("E0201", "CELU divides by alpha, which is 0", about="alpha")
         return super().infer(*inputs)
 
     @classmethod
@@ -292,10 +285,10 @@ class Hardtanh(_Elementwise):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.min_val >= self.max_val:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Hardtanh's min_val {self.min_val} is not below its max_val, {self.max_val}",
-                argument="min_val",
+                about="min_val",
             )
         return super().infer(*inputs)
 
@@ -550,7 +543,7 @@ class Clamp(_Function):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.min is None and self.max is None:
-            raise OperatorError("E0202", "Clamp wants min, max or both")
+            raise Refusal("E0202", "Clamp wants min, max or both")
         x = inputs[0]
         check_dtype(self, x, *self.dtypes)
         real = x.dtype == "float" or float in (type(self.min), type(self.max))

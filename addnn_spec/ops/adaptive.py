@@ -9,14 +9,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from addnn_spec.ops.base import (
-    Example,
-    FlopClass,
-    Need,
-    Operator,
-    OperatorError,
-    TensorType,
-)
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Need, Operator, TensorType
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import (
@@ -251,7 +245,7 @@ class _FractionalMaxPool(Operator):
     def _sizes(self, x: TensorType) -> tuple[int, ...]:
         size, ratio = self._field("output_size"), self._field("output_ratio")
         if (size is None) == (ratio is None):
-            raise OperatorError(
+            raise Refusal(
                 "E0202" if size is None else "E0201",
                 f"{name_of(self)} wants output_size or output_ratio, one of them",
             )
@@ -263,17 +257,17 @@ class _FractionalMaxPool(Operator):
 
     def _scaled(self, size: Size, ratio: float) -> int:
         if not isinstance(size, int):
-            raise OperatorError(
+            raise Refusal(
                 "E0308",
                 f"{name_of(self)}'s output_ratio needs a known size, not {size}",
-                argument="output_ratio",
+                about="output_ratio",
                 help="give output_size",
             )
         if size * ratio < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"{name_of(self)}'s output_ratio of {ratio} leaves nothing of {size} elements",
-                argument="output_ratio",
+                about="output_ratio",
             )
         return int(size * ratio)
 
@@ -501,7 +495,7 @@ class SpatialPyramidPool(Operator):
         (x,) = inputs
         check_map(self, x, 2)
         if not self.levels:
-            raise OperatorError("E0201", "SpatialPyramidPool wants a level", argument="levels")
+            raise Refusal("E0201", "SpatialPyramidPool wants a level", about="levels")
         return x.with_shape(x.shape[0], x.shape[1] * sum(level**2 for level in self.levels))
 
     def reach(self, *inputs: TensorType) -> Reaches:

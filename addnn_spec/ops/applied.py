@@ -6,15 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from addnn_spec.ops.base import (
-    FlopClass,
-    HigherOperator,
-    Need,
-    Operator,
-    OperatorError,
-    TensorType,
-    Weight,
-)
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import FlopClass, HigherOperator, Need, Operator, TensorType, Weight
 from addnn_spec.ops.code import Call, Code
 from addnn_spec.ops.reach import Reaches
 from addnn_spec.sizes import Size, SymbolicSize
@@ -76,10 +69,10 @@ class Applied:
             yield from self.op.needs(*self._given)
 
     def check_needs(self) -> None:
-        """Raise `OperatorError` for the first need of evaluation that is known not to be met."""
+        """Raise `Refusal` for the first need of evaluation that is known not to be met."""
         for need in self.needs():
             if need.unmet and not need.training:
-                raise OperatorError(need.code, need.message, argument=need.argument, input=0)
+                raise Refusal(need.code, need.message, about=need.argument, input=0)
 
     def places(self) -> Mapping[int, Size]:
         """The inputs, by index, whose values are places in a dimension, with its size."""

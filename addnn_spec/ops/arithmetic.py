@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_min_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, FloatType, In, Infix, Method, Prefix
 from addnn_spec.ops.shapes import Scalar, broadcast, dtype_of, product, promote
@@ -65,27 +66,27 @@ class _Binary(_Elementwise):
 
     def _tensors(self, inputs: tuple[TensorType | None, ...]) -> list[TensorType]:
         if self.left is not None and self.right is not None:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} takes a number on one side only, not on both",
-                argument="left",
+                about="left",
             )
         tensors = [x for x in inputs if x is not None]
         wanted = 2 if self.left is None and self.right is None else 1
         if len(tensors) < wanted:
-            raise OperatorError(
+            raise Refusal(
                 "E0202", f"{name_of(self)} takes two tensors, or a tensor and a number", input=0
             )
         if len(tensors) > wanted:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} takes two tensors, or a tensor and a number, not all three",
-                argument="right" if self.left is None else "left",
+                about="right" if self.left is None else "left",
             )
         return tensors
 
-    def _refuse(self, dtypes: list[DType]) -> OperatorError:
-        return OperatorError(
+    def _refuse(self, dtypes: list[DType]) -> Refusal:
+        return Refusal(
             "E0307",
             f"{name_of(self)} does not take {' and '.join(dtypes)}",
             input=0,
@@ -185,10 +186,10 @@ class Pow(_Binary):
         if set(dtypes) == {"bool"}:
             raise self._refuse(dtypes)
         if promote(*dtypes) == "int" and isinstance(self.right, int) and self.right < 0:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Pow takes no integers to the power of {self.right}",
-                argument="right",
+                about="right",
                 help=f"use a float: x ** {self.right}.0",
             )
         return promote(*dtypes)
@@ -347,7 +348,7 @@ class Where(_Elementwise):
         check_dtype(self, condition, "bool")
         numbers = [number for number in (self.left, self.right) if number is not None]
         if len(values) + len(numbers) != 2:
-            raise OperatorError(
+            raise Refusal(
                 "E0202" if len(values) + len(numbers) < 2 else "E0201",
                 f"Where takes two values, tensors or numbers, not {len(values) + len(numbers)}",
                 input=0,
@@ -409,7 +410,7 @@ class MatMul(Operator):
             check_dtype(self, x, "float", "int", input=number)
         a, b = inputs
         if a.dtype != b.dtype:
-            raise OperatorError(
+            raise Refusal(
                 "E0307",
                 f"MatMul takes tensors of one element type, not {a.dtype} and {b.dtype}",
                 input=1,
@@ -424,7 +425,7 @@ class MatMul(Operator):
         k, m = b.shape[-2:] if b.rank > 1 else (b.shape[0], 1)
         if a.shape[-1] != k:
             known = isinstance(a.shape[-1], int) and isinstance(k, int)
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"MatMul cannot multiply {a} and {b}: {a.shape[-1]} columns and {k} rows",
                 input=1,
@@ -457,7 +458,7 @@ class MatMul(Operator):
 
 def _check_divisor(operator: Operator, divisor: Scalar | None) -> None:
     if divisor == 0:
-        raise OperatorError("E0201", f"{name_of(operator)} by 0", argument="right")
+        raise Refusal("E0201", f"{name_of(operator)} by 0", about="right")
 
 
 def _extreme(name: str, bound: str, operands: tuple[Code, Code]) -> Code:

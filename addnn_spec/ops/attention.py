@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType, Weight
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -129,15 +130,15 @@ class MultiheadAttention(Initialized):
         if mask is None:
             return
         if self.is_causal:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} makes its own mask with is_causal: give that or attn_mask",
-                argument="is_causal",
+                about="is_causal",
                 input=4,
             )
         check_mask(self, mask, [each[1:], each], 4)
         if padding is not None and padding.dtype != mask.dtype:
-            raise OperatorError(
+            raise Refusal(
                 "E0307",
                 f"{name_of(self)}'s masks must be of one type, not {padding.dtype} and "
                 f"{mask.dtype}",
@@ -256,7 +257,7 @@ def check_mask(
     check_dtype(operator, mask, "bool", "float", input=index)
     if mask.shape not in shapes:
         wanted = " or ".join(str(TensorType("bool", shape)) for shape in shapes)
-        raise OperatorError(
+        raise Refusal(
             "E0303",
             f"{name_of(operator)}'s {operator.input_names[index]} is {mask}, where {wanted} is "
             "needed",
@@ -304,14 +305,14 @@ class ScaledDotProductAttention(Operator):
         if self.enable_gqa and len(wanted) == len(given):
             heads, shared = wanted.pop(), given.pop()
             if not (isinstance(heads, int) and isinstance(shared, int)) or heads % shared:
-                raise OperatorError(
+                raise Refusal(
                     "E0305",
                     f"{name_of(self)}'s {heads} query heads cannot share {shared} heads evenly",
-                    argument="enable_gqa",
+                    about="enable_gqa",
                     input=index,
                 )
         if wanted != given:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s {self.input_names[index]} is {x}, which does not fit its "
                 f"query, {query}",
@@ -321,16 +322,16 @@ class ScaledDotProductAttention(Operator):
     def _check_mask(self, mask: TensorType, shape: tuple[Size, ...]) -> None:
         check_dtype(self, mask, "bool", "float", input=3)
         if self.is_causal:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} makes its own mask with is_causal: give that or attn_mask",
-                argument="is_causal",
+                about="is_causal",
                 input=3,
             )
         check_min_rank(self, mask, 2, input=3)
         ends = zip(reversed(mask.shape), reversed(shape), strict=False)
         if mask.rank > len(shape) or any(size not in (1, wanted) for size, wanted in ends):
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s attn_mask is {mask}, which does not broadcast to "
                 f"{TensorType('bool', shape)}",

@@ -4,7 +4,7 @@ An operator is a frozen pydantic model. Its fields are the attributes that a use
 order, less what is inferred from the inputs. Everything else about it is a method that reads the
 fields and the types of the inputs:
 
-* `infer(*inputs)`    the types of the outputs; raises `OperatorError` for what torch would refuse
+* `infer(*inputs)`    the types of the outputs; raises `DiagnosticError` for what torch would refuse
 * `needs(*inputs)`    what torch asks of the sizes beyond that no output's size is 0
 * `inferred(*inputs)` the attributes that torch wants and we infer (`in_channels`)
 * `unusual(*inputs)`  how many of its numbers are unusual: tells torch's order from ours
@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from addnn_spec.diagnostics import DiagnosticCode, Refusal
 from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
 from addnn_spec.ops.reach import WHOLE, Reach, Reaches, one_place
 from addnn_spec.sizes import Size
@@ -84,7 +85,7 @@ class Need(NamedTuple):
     least: int
     message: str
     argument: str | None = None
-    code: str = "E0304"
+    code: DiagnosticCode = "E0304"
     training: bool = False
 
     @property
@@ -100,32 +101,6 @@ class Window(NamedTuple):
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
-
-
-class OperatorError(Exception):
-    """What is wrong with an operator's attributes or inputs, in the user's words.
-
-    `argument` names the attribute, `input` the index of the input, that the error is about; the
-    elaborator turns them into places in the text. `note` is what stands beside the caret.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        argument: str | None = None,
-        input: int | None = None,
-        note: str = "",
-        help: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.argument = argument
-        self.input = input
-        self.note = note
-        self.help = help
 
 
 class Example(NamedTuple):
@@ -417,7 +392,7 @@ __all__ = [
     "HigherOperator",
     "Need",
     "Operator",
-    "OperatorError",
+    "Refusal",
     "TensorType",
     "Weight",
     "Window",

@@ -1,8 +1,9 @@
-"""What several operators ask of their inputs. Each check raises an `OperatorError` in its words."""
+"""What several operators ask of their inputs. Each check raises an `Refusal` in its words."""
 
 from __future__ import annotations
 
-from addnn_spec.ops.base import DType, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Operator, TensorType
 from addnn_spec.sizes import Facts, Size, source
 
 SPATIAL = ("L", "H, W", "D, H, W")
@@ -23,7 +24,7 @@ def name_of(operator: Operator) -> str:
 def check_rank(operator: Operator, x: TensorType, layout: str, *, input: int = 0) -> None:
     """The input has as many dimensions as `layout` names: "N, C, H, W"."""
     if x.rank != layout.count(",") + 1:
-        raise OperatorError(
+        raise Refusal(
             "E0302",
             f"{name_of(operator)} takes [{layout}], not a tensor of rank {x.rank}",
             input=input,
@@ -34,7 +35,7 @@ def check_rank(operator: Operator, x: TensorType, layout: str, *, input: int = 0
 def check_min_rank(operator: Operator, x: TensorType, rank: int, *, input: int = 0) -> None:
     """The input has at least `rank` dimensions."""
     if x.rank < rank:
-        raise OperatorError(
+        raise Refusal(
             "E0302",
             f"{name_of(operator)} takes a tensor of rank {rank} or more, not of rank {x.rank}",
             input=input,
@@ -45,7 +46,7 @@ def check_min_rank(operator: Operator, x: TensorType, rank: int, *, input: int =
 def check_dtype(operator: Operator, x: TensorType, *dtypes: DType, input: int = 0) -> None:
     """The input's elements are of one of these types."""
     if x.dtype not in dtypes:
-        raise OperatorError(
+        raise Refusal(
             "E0307",
             f"{name_of(operator)} takes {' or '.join(dtypes)} tensors, not {x.dtype}",
             input=input,
@@ -53,12 +54,10 @@ def check_dtype(operator: Operator, x: TensorType, *dtypes: DType, input: int = 
         )
 
 
-def check_equal(
-    operator: Operator, what: str, got: Size, wanted: Size, *, input: int | None = None
-) -> None:
+def check_equal(operator: Operator, what: str, got: Size, wanted: Size, *, input: int = 0) -> None:
     """Two sizes are the same; where they are symbolic, provably so."""
     if got != wanted:
-        raise OperatorError(
+        raise Refusal(
             "E0303",
             f"{name_of(operator)}'s {what} is {got}, where {wanted} is needed",
             input=input,
@@ -72,16 +71,16 @@ def check_divisible(
     """`by` divides the size; a symbolic size must be known to be a multiple."""
     if isinstance(size, int):
         if size % by:
-            raise OperatorError(
+            raise Refusal(
                 "E0305",
                 f"{name_of(operator)}'s {what}, {size}, is not divisible by {by}",
-                argument=argument,
+                about=argument,
             )
     elif (size // by) * by != size:
-        raise OperatorError(
+        raise Refusal(
             "E0305",
             f"{name_of(operator)}'s {what}, {size}, is not known to be divisible by {by}",
-            argument=argument,
+            about=argument,
             help=f"if it always is, state it first: assert ({source(size)}) % {by} == 0",
         )
 
@@ -89,10 +88,10 @@ def check_divisible(
 def wrap_dim(operator: Operator, dim: int, rank: int, argument: str = "dim") -> int:
     """The dimension counted from the start. Negative ones count from the end."""
     if not -rank <= dim < rank:
-        raise OperatorError(
+        raise Refusal(
             "E0306",
             f"{name_of(operator)}'s {argument} {dim} is out of range for rank {rank}",
-            argument=argument,
+            about=argument,
             help=f"dimensions are {-rank} … {rank - 1}" if rank else None,
         )
     return dim % rank
@@ -114,11 +113,11 @@ def window_size(
     padded = size + sum(padding)
     if isinstance(padded, int) and padded < reach:
         wide = f", {reach} wide with its dilation," if dilation > 1 else ""
-        raise OperatorError(
+        raise Refusal(
             "E0304",
             f"{name_of(operator)}'s kernel of {kernel}{wide} is larger than its padded input, "
             f"{padded} wide",
-            argument="kernel_size",
+            about="kernel_size",
             input=0,
         )
     return (padded - reach) // stride + 1

@@ -10,7 +10,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank
 from addnn_spec.ops.criterion import Criterion, Reduction, WeightedCriterion, check_shape
 from addnn_spec.ops.fields import Finite, PositiveFloat, PositiveInt, Probability
@@ -245,16 +246,16 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
         check_shape(self, target, x.shape[:1], 1)
         bounds = (0, *self.cutoffs, self.n_classes)
         if not self.cutoffs or any(a >= b for a, b in itertools.pairwise(bounds)):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"AdaptiveLogSoftmaxWithLoss's cutoffs must rise, below {self.n_classes}",
-                argument="cutoffs",
+                about="cutoffs",
             )
         if min(narrow for narrow, _ in self._clusters(x)) < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"AdaptiveLogSoftmaxWithLoss's {x.shape[1]} features leave none for a cluster",
-                argument="div_value",
+                about="div_value",
             )
         self.check_options(x)
         return TensorType("float", x.shape[:1]), TensorType("float", ())
@@ -263,7 +264,7 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
         """Of each cluster the features that it reads, and its classes."""
         width = x.shape[1]
         if not isinstance(width, int):
-            raise OperatorError(
+            raise Refusal(
                 "E0308",
                 f"AdaptiveLogSoftmaxWithLoss must know its number of features, not {width}",
                 input=0,

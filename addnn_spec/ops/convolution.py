@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, Need, OperatorError, TensorType, Weight, Window
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, Need, TensorType, Weight, Window
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -48,10 +49,10 @@ class _Windowed(Weighted):
         if not isinstance(value, tuple):
             return (value,) * self.dims
         if len(value) != self.dims:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s {argument} has {len(value)} numbers, not {self.dims}",
-                argument=argument,
+                about=argument,
                 help=f"give one number for all dimensions, or {self.dims}",
             )
         return value
@@ -109,10 +110,10 @@ class _Conv(_Windowed):
         if self.padding != "same":
             return tuple((pad, pad) for pad in self.each("padding"))
         if any(stride != 1 for stride in self.each("stride")):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f'{name_of(self)} with padding = "same" must have stride 1, not {self.stride}',
-                argument="stride",
+                about="stride",
                 help="Conv2dSame pads as TensorFlow does, with any stride",
             )
         reaches = (
@@ -358,19 +359,19 @@ class _ConvTranspose(_Windowed):
     def _size(self, size: Size, *numbers: int) -> Size:
         kernel, stride, padding, more, dilation = numbers
         if more >= max(stride, dilation):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s output_padding {more} must be smaller than its stride, {stride}"
                 f", or its dilation, {dilation}",
-                argument="output_padding",
+                about="output_padding",
             )
         out = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + more + 1
         if isinstance(out, int) and out < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"{name_of(self)}'s output would be {out} wide: its padding of {padding} takes off "
                 "all that there is",
-                argument="padding",
+                about="padding",
                 input=0,
             )
         return out

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.sizes import Size
@@ -103,7 +104,7 @@ def pair(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]
 def check_shape(operator: Operator, x: TensorType, shape: tuple[Size, ...], number: int) -> None:
     if x.rank != len(shape):
         wanted = f"[{', '.join(map(str, shape))}]"
-        raise OperatorError(
+        raise Refusal(
             "E0303",
             f"{name_of(operator)}'s {operator.input_names[number]} is {x}, not {wanted}",
             input=number,

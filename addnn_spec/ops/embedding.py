@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke
 from addnn_spec.ops.fields import PositiveFloat, PositiveInt
@@ -31,10 +32,10 @@ class _Table(Weighted):
         check_dtype(self, x, "int")
         rows = self.num_embeddings
         if self.padding_idx is not None and not -rows <= self.padding_idx < rows:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s padding_idx {self.padding_idx} is no row of {rows}",
-                argument="padding_idx",
+                about="padding_idx",
                 help=f"rows are 0 … {rows - 1}",
             )
         self.check_options(*inputs)
@@ -72,10 +73,10 @@ class Embedding(_Table):
         check_dtype(self, weight, "float", input=1)
         shape = (self.num_embeddings, self.embedding_dim)
         if weight.shape != shape:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s weight is {weight}, where {list(shape)} is needed",
-                argument="weight",
+                about="weight",
                 input=1,
             )
 
@@ -130,13 +131,13 @@ class EmbeddingBag(_Table):
     def _check_scales(self, scales: TensorType, x: TensorType) -> None:
         check_dtype(self, scales, "float", input=1)
         if self.mode != "sum":
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f'EmbeddingBag takes per_sample_weights with mode = "sum", not "{self.mode}"',
-                argument="mode",
+                about="mode",
             )
         if scales.shape != x.shape:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"EmbeddingBag's per_sample_weights are {scales}, where {x} is needed",
                 input=1,

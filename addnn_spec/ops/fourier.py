@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import Dim, Dims
@@ -58,7 +59,7 @@ class _Fourier(Operator):
                 check_equal(self, "imaginary part's size", got, wanted, input=1)
         for dim in wrap_dims(self, self.dims, x.rank):
             if not isinstance(x.shape[dim], int):
-                raise OperatorError(
+                raise Refusal(
                     "E0308",
                     f"{name_of(self)} must know the sizes it transforms, and one is {x.shape[dim]}",
                     input=0,

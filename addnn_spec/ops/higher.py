@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from addnn_spec.ops.base import HigherOperator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import HigherOperator, TensorType
 from addnn_spec.ops.code import Arg, Call, Code, Support
 from addnn_spec.ops.fields import PositiveInt
 from addnn_spec.sizes import Size
@@ -108,7 +109,7 @@ class Scan(HigherOperator):
         if self.steps is not None:
             return inputs
         if not inputs:
-            raise OperatorError("E0205", "Scan takes a sequence, and nothing flows in")
+            raise Refusal("E0205", "Scan takes a sequence, and nothing flows in")
         sequence = inputs[0]
         dim = self._dim(sequence)
         step = (*sequence.shape[:dim], *sequence.shape[dim + 1 :])
@@ -116,10 +117,10 @@ class Scan(HigherOperator):
 
     def _dim(self, sequence: TensorType) -> int:
         if not -sequence.rank <= self.dim < sequence.rank:
-            raise OperatorError(
+            raise Refusal(
                 "E0306",
                 f"Scan goes along dimension {self.dim}, and the sequence has {sequence.rank}",
-                argument="dim",
+                about="dim",
             )
         return self.dim % sequence.rank
 
@@ -134,18 +135,18 @@ class Scan(HigherOperator):
     ) -> tuple[TensorType, ...]:
         states = inputs if self.steps is not None else inputs[1:]
         if len(outputs) != len(states) + 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0205",
                 f"the cell returns {len(outputs)} tensors; Scan wants y and {len(states)} states",
-                argument="cell",
+                about="cell",
                 help="return y, and then each state in the order in which the cell takes them",
             )
         for number, (before, after) in enumerate(zip(states, outputs[1:], strict=True), 1):
             if before != after:
-                raise OperatorError(
+                raise Refusal(
                     "E0303",
                     f"state {number} goes in as {before} and comes out as {after}",
-                    argument="cell",
+                    about="cell",
                 )
         y = outputs[0]
         dim = self.dim % (y.rank + 1)
@@ -178,14 +179,10 @@ class TimeDistributed(HigherOperator):
 
     def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 1:
-            raise OperatorError(
-                "E0205", f"TimeDistributed takes one tensor, and {len(inputs)} flow in"
-            )
+            raise Refusal("E0205", f"TimeDistributed takes one tensor, and {len(inputs)} flow in")
         x = inputs[0]
         if x.rank < 3:
-            raise OperatorError(
-                "E0302", f"TimeDistributed takes a sequence [N, T, …], not {x}", input=0
-            )
+            raise Refusal("E0302", f"TimeDistributed takes a sequence [N, T, …], not {x}", input=0)
         return (TensorType(x.dtype, (x.shape[0] * x.shape[1], *x.shape[2:])),)
 
     def infer_layer(
@@ -194,11 +191,11 @@ class TimeDistributed(HigherOperator):
         n, t = inputs[0].shape[:2]
         for output in outputs:
             if output.shape[0] != n * t:
-                raise OperatorError(
+                raise Refusal(
                     "E0303",
                     f"the layer turns a batch of {n * t} into {output.shape[0]}: "
                     "each step must keep its own result",
-                    argument="layer",
+                    about="layer",
                 )
         return tuple(TensorType(o.dtype, (n, t, *o.shape[1:])) for o in outputs)
 

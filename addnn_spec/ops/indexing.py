@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import InstanceOf
 
-from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Support
 from addnn_spec.ops.code import Slice as CodeSlice
@@ -85,10 +86,10 @@ class _Selection(Operator):
             )
         length = end - begin
         if isinstance(length, int) and length < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"{name_of(self)} takes nothing of a dimension of size {size}",
-                argument=argument,
+                about=argument,
                 note=f"{IndexSlice(start, stop)} is empty here",
             )
         return _Part(begin, end, size)
@@ -111,10 +112,10 @@ class _Selection(Operator):
             below: Bounds = () if isinstance(index, int) else ((0, index),)
             return below if needed == size else (*below, (needed, size))
         if isinstance(needed, int) and isinstance(size, int) and needed > size:
-            raise OperatorError(
+            raise Refusal(
                 "E0306",
                 f"{name_of(self)} takes place {index} of a dimension of size {size}",
-                argument=argument,
+                about=argument,
                 help=f"places are {-size} … {size - 1}",
             )
         return ()
@@ -136,7 +137,7 @@ class GetItem(_Selection):
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
         if len(self.index) > x.rank:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"{len(self.index)} indices are more than a tensor of rank {x.rank} has",
                 input=0,
@@ -281,16 +282,16 @@ class Narrow(_Selection):
         dim = wrap_dim(self, self.dim, x.rank)
         size, end = x.shape[dim], self._end(x.shape[dim])
         if isinstance(self.length, int) and self.length < 1:
-            raise OperatorError(
-                "E0304", f"Narrow takes {self.length} places, not 1 or more", argument="length"
+            raise Refusal(
+                "E0304", f"Narrow takes {self.length} places, not 1 or more", about="length"
             )
         if isinstance(size, int):
             self._place(size, self.start, "start")
             if isinstance(end, int) and end > size:
-                raise OperatorError(
+                raise Refusal(
                     "E0306",
                     f"Narrow takes places up to {end} of a dimension of size {size}",
-                    argument="length",
+                    about="length",
                 )
         return x.with_shape(*x.shape[:dim], self.length, *x.shape[dim + 1 :])
 
@@ -377,7 +378,7 @@ class Gather(_Lookup):
         dim = wrap_dim(self, self.dim, x.rank)
         check_dtype(self, index, "int", input=1)
         if index.rank != x.rank:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"Gather takes an index of the input's rank, {x.rank}, not of rank {index.rank}",
                 input=1,
@@ -385,7 +386,7 @@ class Gather(_Lookup):
             )
         for place, (size, wanted) in enumerate(zip(x.shape, index.shape, strict=True)):
             if place != dim and isinstance(size, int) and isinstance(wanted, int) and wanted > size:
-                raise OperatorError(
+                raise Refusal(
                     "E0303",
                     f"Gather's index {index} is larger than its input {x} at dimension {place}",
                     input=1,

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from addnn_spec.diagnostics import near
-from addnn_spec.ops.base import OperatorError
+from addnn_spec.diagnostics import Refusal, near
 from addnn_spec.ops.code import Arg, Call, Code
 
 
@@ -96,13 +95,13 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
     """The initialiser `name` with its arguments checked.
 
     Raises:
-        OperatorError: E0201 for an unknown name or argument or a wrong value, E0202 for a missing
+        Refusal: E0201 for an unknown name or argument or a wrong value, E0202 for a missing
             argument; `argument` is the initialiser's own.
     """
     signature = INITS.get(name)
     if signature is None:
         close = near(name, INITS)
-        raise OperatorError(
+        raise Refusal(
             "E0201",
             f"there is no initialiser {name}",
             help=f"did you mean {close[0]}?" if close else f"there are {', '.join(INITS)}",
@@ -112,7 +111,7 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
         if parameter.name in given:
             _check(name, parameter, given[parameter.name])
         elif parameter.default is None:
-            raise OperatorError("E0202", f"{name} needs {parameter.name}", argument=parameter.name)
+            raise Refusal("E0202", f"{name} needs {parameter.name}", about=parameter.name)
     _check_range(name, given)
     return Init(
         name, tuple((p.name, given[p.name]) for p in signature.parameters if p.name in given)
@@ -124,17 +123,15 @@ def _bind(
 ) -> dict[str, Any]:
     names = [parameter.name for parameter in parameters]
     if len(args) > len(names):
-        raise OperatorError("E0201", f"{init} takes {len(names)} arguments, not {len(args)}")
+        raise Refusal("E0201", f"{init} takes {len(names)} arguments, not {len(args)}")
     order = ["std"] if init in _STD_FIRST and len(args) == 1 else names
     given = dict(zip(order, args, strict=False))
     for name, value in kwargs.items():
         if name not in names:
             takes = f"it takes {', '.join(names)}" if names else "it takes none"
-            raise OperatorError(
-                "E0201", f"{init} has no argument {name}", argument=name, help=takes
-            )
+            raise Refusal("E0201", f"{init} has no argument {name}", about=name, help=takes)
         if name in given:
-            raise OperatorError("E0201", f"{init} gets {name} twice", argument=name)
+            raise Refusal("E0201", f"{init} gets {name} twice", about=name)
         given[name] = value
     return given
 
@@ -158,26 +155,26 @@ def _check(init: str, parameter: Parameter, value: Any) -> None:
         right = type(value) in (int, float) and is_finite(value)
         wanted = "a finite number"
     if not right:
-        raise OperatorError(
+        raise Refusal(
             "E0201",
             f"{init}'s {parameter.name} must be {wanted}, not {value!r}",
-            argument=parameter.name,
+            about=parameter.name,
         )
 
 
 def _check_range(init: str, given: Mapping[str, Any]) -> None:
     if given.get("std", 0) < 0:
-        raise OperatorError("E0201", f"{init}'s std is below 0", argument="std")
+        raise Refusal("E0201", f"{init}'s std is below 0", about="std")
     if not 0 <= given.get("sparsity", 0) <= 1:
-        raise OperatorError("E0201", f"{init}'s sparsity is not in 0 … 1", argument="sparsity")
+        raise Refusal("E0201", f"{init}'s sparsity is not in 0 … 1", about="sparsity")
     if init in {"uniform", "trunc_normal"}:
         defaults = {p.name: p.default for p in INITS[init].parameters}
         low, high = given.get("a", defaults["a"]), given.get("b", defaults["b"])
         if low > high:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{init}'s lower bound {low} is above its upper bound {high}",
-                argument="a" if "a" in given else "b",
+                about="a" if "a" in given else "b",
             )
 
 
@@ -185,7 +182,7 @@ def check_fits(init: Init, shape: Sequence[object], *, argument: str | None = No
     """Check that `init` can fill a tensor of this shape.
 
     Raises:
-        OperatorError: E0302 where torch.nn.init refuses the rank.
+        Refusal: E0302 where torch.nn.init refuses the rank.
     """
     signature = INITS[init.name]
     rank = len(shape)
@@ -195,16 +192,16 @@ def check_fits(init: Init, shape: Sequence[object], *, argument: str | None = No
             ranks += " or more"
         elif signature.max_rank > signature.min_rank:
             ranks += f" to {signature.max_rank}"
-        raise OperatorError(
+        raise Refusal(
             "E0302",
             f"{init.name} fills tensors of rank {ranks}, not of rank {rank}",
-            argument=argument,
+            about=argument,
         )
     groups = dict(init.args).get("groups", 1)
     if init.name == "dirac" and isinstance(groups, int) and isinstance(shape[0], int):
         if shape[0] % groups:
-            raise OperatorError(
-                "E0305", f"dirac's {groups} groups do not divide {shape[0]}", argument=argument
+            raise Refusal(
+                "E0305", f"dirac's {groups} groups do not divide {shape[0]}", about=argument
             )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import PositiveInt
@@ -127,7 +128,7 @@ class Bilinear(Weighted):
             check_min_rank(self, x, 1, input=number)
             check_dtype(self, x, "float", input=number)
         if first.shape[:-1] != second.shape[:-1]:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s inputs {first} and {second} differ before the last dimension",
                 input=1,
@@ -170,9 +171,9 @@ def check_tied(operator: Weighted, weight: TensorType, shape: tuple[Size, ...]) 
     check_dtype(operator, weight, "float", input=1)
     if weight.shape != shape:
         wanted = TensorType("float", shape)
-        raise OperatorError(
+        raise Refusal(
             "E0303",
             f"{name_of(operator)}'s weight is {weight}, where {wanted} is needed",
-            argument="weight",
+            about="weight",
             input=1,
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from addnn_spec.ops.base import Example, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_min_rank, check_rank
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Method, Support
 from addnn_spec.ops.criterion import Criterion, Reduction, check_shape
@@ -336,10 +337,10 @@ class CTCLoss(Criterion):
 
     def _check_blank(self, classes: Size) -> None:
         if self.blank < 0 or (isinstance(classes, int) and self.blank >= classes):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"CTCLoss has no class {self.blank} for blanks among {classes}",
-                argument="blank",
+                about="blank",
             )
 
     def _tensors(self) -> tuple[Arg, ...]:

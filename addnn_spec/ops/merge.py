@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, Operator, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq
 from addnn_spec.ops.fields import Dim, PositiveInt
@@ -29,7 +30,7 @@ class _Join(Operator):
         first = inputs[0]
         for number, x in enumerate(inputs):
             if x.rank != first.rank:
-                raise OperatorError(
+                raise Refusal(
                     "E0302",
                     f"{name_of(self)} takes tensors of one rank, not {first} and {x}",
                     input=number,
@@ -38,7 +39,7 @@ class _Join(Operator):
             for place, (size, wanted) in enumerate(zip(x.shape, first.shape, strict=True)):
                 if place != free and size != wanted:
                     known = isinstance(size, int) and isinstance(wanted, int)
-                    raise OperatorError(
+                    raise Refusal(
                         "E0303",
                         f"{name_of(self)} cannot join {first} and {x}: "
                         f"{wanted} and {size} at dimension {place}",
@@ -51,7 +52,7 @@ class _Join(Operator):
 
     def _check_some(self, inputs: tuple[TensorType, ...]) -> None:
         if not inputs:
-            raise OperatorError("E0202", f"{name_of(self)} takes one tensor or more, not none")
+            raise Refusal("E0202", f"{name_of(self)} takes one tensor or more, not none")
 
 
 class Concat(_Join):
@@ -144,10 +145,10 @@ class _Parts(Operator):
 
     def _check_count(self, count: int, argument: str) -> None:
         if count > _MOST_PARTS:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} would give {count} outputs; {_MOST_PARTS} are the most",
-                argument=argument,
+                about=argument,
             )
 
 
@@ -167,10 +168,10 @@ class Split(_Parts):
         given = self.split_size_or_sections
         for size in given if isinstance(given, tuple) else (given,):
             if isinstance(size, int) and size < 1:
-                raise OperatorError(
+                raise Refusal(
                     "E0304",
                     f"Split takes sizes of 1 and more, not {size}",
-                    argument="split_size_or_sections",
+                    about="split_size_or_sections",
                 )
         if isinstance(given, tuple):
             self._check_sum(x.shape[dim], given)
@@ -182,10 +183,10 @@ class Split(_Parts):
         for section in sections:
             total = total + section
         if total != size:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"Split's sizes {show(sections)} sum to {total}, not to {size}",
-                argument="split_size_or_sections",
+                about="split_size_or_sections",
                 help=state_equal(total, size),
             )
 
@@ -199,10 +200,10 @@ class Split(_Parts):
         except SizeError:
             count = size
         if not isinstance(count, int):
-            raise OperatorError(
+            raise Refusal(
                 "E0308",
                 f"Split must know how many parts of {part} there are in {size}",
-                argument="split_size_or_sections",
+                about="split_size_or_sections",
                 help="say how many: Chunk(2)",
             )
         self._check_count(count, "split_size_or_sections")
@@ -243,11 +244,11 @@ class Chunk(_Parts):
         part = -(-size // self.chunks)
         last = size - part * (self.chunks - 1)
         if last < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0305",
                 f"Chunk cannot make {self.chunks} parts of {size}: of {part} each, they are "
                 f"{-(-size // part)}",
-                argument="chunks",
+                about="chunks",
             )
         return self._parts(x, dim, [part] * (self.chunks - 1) + [last])
 
@@ -255,10 +256,10 @@ class Chunk(_Parts):
         try:
             return Facts().exact_div(size, self.chunks)
         except SizeError:
-            raise OperatorError(
+            raise Refusal(
                 "E0305",
                 f"Chunk cannot tell that {self.chunks} divides {size}",
-                argument="chunks",
+                about="chunks",
                 help=f"if it does, state it first: assert ({source(size)}) % {self.chunks} == 0",
             ) from None
 
@@ -290,10 +291,10 @@ class Unbind(_Parts):
         dim = wrap_dim(self, self.dim, x.rank)
         size = x.shape[dim]
         if not isinstance(size, int):
-            raise OperatorError(
+            raise Refusal(
                 "E0308",
                 f"Unbind must know how many outputs there are, and the size is {size}",
-                argument="dim",
+                about="dim",
                 note=f"the input is {x}",
             )
         self._check_count(size, "dim")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import (
     check_dtype,
     check_equal,
@@ -95,11 +96,11 @@ class Cast(Operator):
         x, like = inputs
         assert x is not None
         if (like is None) == (self.dtype is None):
-            raise OperatorError(
+            raise Refusal(
                 "E0202" if like is None else "E0201",
                 'Cast takes a type, as in Cast("float"), or a tensor of that type, as in '
                 f"Cast(like = y){'' if like is None else ', not both'}",
-                argument=None if like is None else "dtype",
+                about=None if like is None else "dtype",
             )
         return TensorType(like.dtype if like else _TYPES[self.dtype or "float"].kind, x.shape)
 
@@ -179,7 +180,7 @@ class Einsum(Operator):
         for number, x in enumerate(inputs):
             check_dtype(self, x, "float", "int", input=number)
             if x.dtype != inputs[0].dtype:
-                raise OperatorError(
+                raise Refusal(
                     "E0307",
                     f"Einsum takes one element type, not {inputs[0].dtype} and {x.dtype}",
                     input=number,
@@ -197,10 +198,10 @@ class Einsum(Operator):
         left, _, right = text.partition("->")
         terms = left.split(",")
         if len(terms) != len(inputs):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Einsum's equation has {len(terms)} operands, and {len(inputs)} tensors flow in",
-                argument="equation",
+                about="equation",
             )
         labels = [
             self._labels(term, x, n) for n, (term, x) in enumerate(zip(terms, inputs, strict=True))
@@ -218,7 +219,7 @@ class Einsum(Operator):
         found = _LABELS.findall(term)
         rest = x.rank - len(found) + ("..." in found)
         if found.count("...") > 1 or rest < 0 or (rest and "..." not in found):
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f'Einsum\'s "{term}" does not name the dimensions of {x}',
                 input=number,
@@ -250,8 +251,8 @@ class Einsum(Operator):
             raise self._wrong("has a result with labels that are twice there, or in no operand")
         return tuple(output)
 
-    def _wrong(self, what: str) -> OperatorError:
-        return OperatorError("E0201", f'Einsum\'s "{self.equation}" {what}', argument="equation")
+    def _wrong(self, what: str) -> Refusal:
+        return Refusal("E0201", f'Einsum\'s "{self.equation}" {what}', about="equation")
 
     def macs(self, *inputs: TensorType) -> Size:
         return self._parse(inputs).products()[0]
@@ -347,9 +348,7 @@ class MaskedFill(Operator):
         check_dtype(self, x, "float", "int")
         check_dtype(self, mask, "bool", input=1)
         if x.dtype == "int" and not isinstance(self.value, int):
-            raise OperatorError(
-                "E0307", f"MaskedFill cannot put {self.value} among ints", argument="value"
-            )
+            raise Refusal("E0307", f"MaskedFill cannot put {self.value} among ints", about="value")
         return x.with_shape(*broadcast(self, x.shape, mask.shape))
 
     def functional(self, *inputs: TensorType) -> Code | None:

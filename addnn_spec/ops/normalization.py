@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from addnn_spec.ops.base import (
-    Example,
-    FlopClass,
-    Need,
-    Operator,
-    OperatorError,
-    TensorType,
-    Weight,
-)
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Need, Operator, TensorType, Weight
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -301,19 +294,19 @@ class _LastDims(_Norm):
         (x,) = inputs
         stated = self.normalized_shape
         if stated == ():
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s normalized_shape is empty",
-                argument="normalized_shape",
+                about="normalized_shape",
             )
         check_min_rank(self, x, len(stated) if isinstance(stated, tuple) else 1)
         check_dtype(self, x, "float")
         wanted = (stated,) if isinstance(stated, int) else stated
         if wanted is not None and wanted != self.affine_shape(x):
-            raise OperatorError(
+            raise Refusal(
                 "E0301",
                 f"{name_of(self)} gets {x}, which does not end in the {list(wanted)} stated",
-                argument="normalized_shape",
+                about="normalized_shape",
                 note=f"its input here is {x}",
                 help="leave normalized_shape out to normalise the last dimension",
             )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import Example, Need, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, Need, Operator, TensorType
 from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite
@@ -34,11 +35,11 @@ def _padded(
         size = shape[dim]
         padded = shape[dim] = size + before + after
         if isinstance(padded, int) and padded < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"{name_of(operator)} takes {-(before + after)} elements from dimension {dim}, "
                 f"which has {size}",
-                argument=argument,
+                about=argument,
             )
     return x.with_shape(*shape)
 
@@ -82,10 +83,10 @@ def side_needs(
 def _check_constant(operator: Operator, x: TensorType, value: float) -> None:
     """torch would round the value to the input's type in silence."""
     if (x.dtype == "int" and value != int(value)) or (x.dtype == "bool" and value not in (0, 1)):
-        raise OperatorError(
+        raise Refusal(
             "E0201",
             f"{name_of(operator)} cannot put the value {value} in a tensor of {x.dtype}",
-            argument="value",
+            about="value",
         )
 
 
@@ -390,29 +391,29 @@ class Pad(Operator):
     def _check_length(self, x: TensorType) -> None:
         amounts = len(self.pad)
         if amounts % 2:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Pad wants two amounts for each dimension, and gets {amounts}",
-                argument="pad",
+                about="pad",
             )
         if amounts > 2 * x.rank:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"Pad gets amounts for {amounts // 2} dimensions, its input has {x.rank}",
-                argument="pad",
+                about="pad",
             )
         if self.mode != "constant" and (amounts != 2 * (x.rank - 2) or amounts not in (2, 4, 6)):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f'Pad in mode "{self.mode}" pads every dimension after the channels, three at most,'
                 f" not {amounts // 2} of {x}",
-                argument="pad",
+                about="pad",
             )
 
     def _check_value(self) -> None:
         if self.value:
-            raise OperatorError(
-                "E0201", f'Pad in mode "{self.mode}" has no use for a value', argument="value"
+            raise Refusal(
+                "E0201", f'Pad in mode "{self.mode}" has no use for a value', about="value"
             )
 
     def reach(self, *inputs: TensorType) -> Reaches:

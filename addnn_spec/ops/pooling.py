@@ -13,15 +13,8 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from addnn_spec.ops.base import (
-    Example,
-    FlopClass,
-    Need,
-    Operator,
-    OperatorError,
-    TensorType,
-    Window,
-)
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Need, Operator, TensorType, Window
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_dtype,
@@ -108,10 +101,10 @@ class _Pool(Operator):
 
     def _check_padding(self, kernel: int, padding: int) -> None:
         if 2 * padding > kernel:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s padding of {padding} is more than half of its kernel, {kernel}",
-                argument="padding",
+                about="padding",
                 note="some windows would lie in the padding alone",
             )
 
@@ -119,11 +112,11 @@ class _Pool(Operator):
         reach = dilation * (kernel - 1) + 1
         found = ceil_div(size + min(2 * padding - reach + stride, padding), stride)
         if isinstance(found, int) and found < 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0304",
                 f"{name_of(self)}'s kernel, {reach} wide, does not fit its input, {size} wide and "
                 f"padded by {padding}",
-                argument="kernel_size",
+                about="kernel_size",
                 input=0,
             )
         return found
@@ -470,7 +463,7 @@ class _MaxUnpool(Operator):
         for dim, usual, stride, wanted in self._rows(x):
             size = usual if wanted is None else wanted
             if isinstance(size, int) and size < 1:
-                raise OperatorError("E0304", f"{name_of(self)}'s output is {usual} wide", input=0)
+                raise Refusal("E0304", f"{name_of(self)}'s output is {usual} wide", input=0)
             self._check_least(dim, usual, stride, size)
             yield size
 
@@ -478,10 +471,10 @@ class _MaxUnpool(Operator):
         least = usual - stride + 1
         below = size - least
         if isinstance(below, int) and below < 0:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} makes dimension {dim} {least} wide at least, not {size}",
-                argument="output_size",
+                about="output_size",
             )
 
     def reach(self, *inputs: TensorType) -> Reaches:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, TensorType, Weight
 from addnn_spec.ops.checks import check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Own, Seq, Support
 from addnn_spec.ops.fields import NonNegativeInt, PositiveInt, Probability
@@ -70,7 +71,7 @@ class _Gated(Initialized):
             return
         check_dtype(self, state, "float", input=index)
         if state.shape != shape:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s {self.input_names[index]} is {state}, where "
                 f"{TensorType('float', shape)} is needed",
@@ -123,25 +124,25 @@ class _Recurrent(_Gated):
     def _check_fields(self) -> None:
         _, dropout, _, proj_size = self.options
         if dropout and self.num_layers == 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s dropout acts between its layers, and it has one",
-                argument="dropout",
+                about="dropout",
                 help="put a Dropout after it, or give num_layers",
             )
         if proj_size >= self.hidden_size:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s proj_size {proj_size} must be smaller than its hidden_size, "
                 f"{self.hidden_size}",
-                argument="proj_size",
+                about="proj_size",
             )
 
     def _check_lengths(self, lengths: TensorType, x: TensorType, index: int) -> None:
         check_rank(self, lengths, "N", input=index)
         check_dtype(self, lengths, "int", input=index)
         if lengths.shape != x.shape[:1]:
-            raise OperatorError(
+            raise Refusal(
                 "E0303",
                 f"{name_of(self)}'s lengths are {lengths}, not one for each of "
                 f"{x.shape[0]} sequences",
@@ -449,7 +450,7 @@ def check_both_states(operator: _Gated, inputs: tuple[TensorType | None, ...]) -
     given = [x is not None for x in inputs[1:3]]
     if any(given) and not all(given):
         missing = ("h0", "c0")[given.index(False)] if len(given) > 1 else "c0"
-        raise OperatorError(
+        raise Refusal(
             "E0202",
             f"{name_of(operator)} gets one initial state: {missing} is missing",
             input=1 if missing == "c0" else 2,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from addnn_spec.ops.base import DType, Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, Finite, NonNegativeInt, PositiveInt
@@ -114,7 +115,7 @@ class Prod(_Counting):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if self.dim is None and self.keepdim:
-            raise OperatorError("E0202", "Prod keeps a dimension that is named", argument="keepdim")
+            raise Refusal("E0202", "Prod keeps a dimension that is named", about="keepdim")
         return super().infer(*inputs)
 
     @classmethod
@@ -326,9 +327,7 @@ class TopK(_Ordering):
         dim = wrap_dim(self, self.dim, x.rank)
         size = x.shape[dim]
         if isinstance(size, int) and self.k > size:
-            raise OperatorError(
-                "E0306", f"{name_of(self)} takes {self.k} of {size} elements", argument="k"
-            )
+            raise Refusal("E0306", f"{name_of(self)} takes {self.k} of {size} elements", about="k")
         values = x.with_shape(*x.shape[:dim], self.k, *x.shape[dim + 1 :])
         return values, TensorType("int", values.shape)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Seq, Support
 from addnn_spec.ops.fields import Positive2, PositiveFloat, PositiveInt, spread
@@ -134,7 +135,7 @@ def _pooled(
     check_rank(operator, x, "N, C, H, W")
     check_dtype(operator, x, "float")
     if boxes is None:
-        raise OperatorError("E0205", f"{name_of(operator)} needs boxes, the regions")
+        raise Refusal("E0205", f"{name_of(operator)} needs boxes, the regions")
     check_rank(operator, boxes, "R, 5", input=number)
     check_dtype(operator, boxes, "float", input=number)
     check_equal(operator, "size of a region", boxes.shape[1], 5, input=number)
@@ -244,13 +245,13 @@ class MultiScaleRoIAlign(Operator):
     def infer(self, *inputs: TensorType) -> TensorType:
         *levels, boxes = inputs
         if self.stride & (self.stride - 1):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)}'s stride is a power of two, not {self.stride}",
-                argument="stride",
+                about="stride",
             )
         if not levels:
-            raise OperatorError("E0202", f"{name_of(self)} takes one map or more, not none")
+            raise Refusal("E0202", f"{name_of(self)} takes one map or more, not none")
         for number, x in enumerate(levels):
             check_rank(self, x, "N, C, H, W", input=number)
             check_dtype(self, x, "float", input=number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from addnn_spec.ops.base import Example, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, Operator, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, PositiveInt
@@ -59,10 +60,10 @@ class Flatten(_Regrouped):
         start = wrap_dim(self, self.start_dim, x.rank, "start_dim")
         end = wrap_dim(self, self.end_dim, x.rank, "end_dim")
         if start > end:
-            raise OperatorError(
+            raise Refusal(
                 "E0306",
                 f"Flatten's start_dim {self.start_dim} comes after its end_dim {self.end_dim}",
-                argument="start_dim",
+                about="start_dim",
             )
         return x.with_shape(
             *x.shape[:start], product(x.shape[start : end + 1]), *x.shape[end + 1 :]
@@ -91,15 +92,15 @@ class _Sized(_Regrouped):
         what is left for -1 is not a whole number.
         """
         if sizes.count(-1) > 1:
-            raise OperatorError(
-                "E0201", f"{name_of(self)} can infer one size -1, not several", argument=argument
+            raise Refusal(
+                "E0201", f"{name_of(self)} can infer one size -1, not several", about=argument
             )
         for size in sizes:
             if isinstance(size, int) and size < 1 and size != -1:
-                raise OperatorError(
+                raise Refusal(
                     "E0201",
                     f"{name_of(self)} takes sizes of 1 and more, or -1, not {size}",
-                    argument=argument,
+                    about=argument,
                 )
         given = product(size for size in sizes if size != -1)
         if -1 not in sizes:
@@ -109,11 +110,11 @@ class _Sized(_Regrouped):
             left = Facts().exact_div(total, given)
         except SizeError as error:
             why, _, fact = str(error).partition(": assert ")
-            raise OperatorError(
+            raise Refusal(
                 "E0305",
                 f"{name_of(self)} cannot tell what -1 is in {show(sizes)}: "
                 f"{total} elements over {given}",
-                argument=argument,
+                about=argument,
                 note=why,
                 help=f"if it always is, state it first: assert {fact}" if fact else None,
             ) from None
@@ -122,10 +123,10 @@ class _Sized(_Regrouped):
     def _check_total(self, given: Size, total: Size, argument: str) -> None:
         if given == total:
             return
-        raise OperatorError(
+        raise Refusal(
             "E0303",
             f"the sizes of {name_of(self)} hold {given} elements, and its input has {total}",
-            argument=argument,
+            about=argument,
             help=state_equal(given, total),
         )
 
@@ -143,9 +144,7 @@ class Unflatten(_Sized):
         x = inputs[0]
         dim = wrap_dim(self, self.dim, x.rank)
         if not self.unflattened_size:
-            raise OperatorError(
-                "E0201", "Unflatten takes one size or more", argument="unflattened_size"
-            )
+            raise Refusal("E0201", "Unflatten takes one size or more", about="unflattened_size")
         sizes = self._complete(self.unflattened_size, x.shape[dim], "unflattened_size")
         return x.with_shape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
 
@@ -208,7 +207,7 @@ class Permute(_View):
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
         if len(self.dims) != x.rank:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"Permute orders {len(self.dims)} dimensions, and its input has {x.rank}",
                 input=0,
@@ -285,10 +284,10 @@ class Movedim(_View):
         source = wrap_dims(self, self.source, x.rank, "source")
         destination = wrap_dims(self, self.destination, x.rank, "destination")
         if len(source) != len(destination):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Movedim moves {len(source)} dimensions to {len(destination)} places",
-                argument="destination",
+                about="destination",
             )
         moved = dict(zip(destination, source, strict=True))
         others = (dim for dim in range(x.rank) if dim not in source)
@@ -323,10 +322,10 @@ class Squeeze(_View):
         dims = wrap_dims(self, self.dim, x.rank)
         for dim in dims:
             if not isinstance(x.shape[dim], int):
-                raise OperatorError(
+                raise Refusal(
                     "E0308",
                     f"Squeeze must know whether the size {x.shape[dim]} is 1",
-                    argument=None if self.dim is None else "dim",
+                    about=None if self.dim is None else "dim",
                     help="name the dimensions to drop: Squeeze(1)" if self.dim is None else None,
                 )
         return x.with_shape(*(x.shape[dim] for dim in self._kept(x)))
@@ -395,10 +394,10 @@ class Expand(_View):
         """For each dimension of the result its size before, None if it is new, and after."""
         new = len(self.sizes) - x.rank
         if new < 0:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"Expand gives {len(self.sizes)} sizes for {x.rank} dimensions",
-                argument="sizes",
+                about="sizes",
                 note=f"the input is {x}",
             )
         found: list[tuple[Size | None, Size]] = []
@@ -407,14 +406,14 @@ class Expand(_View):
             if after == -1 and before is not None:
                 after = before
             if isinstance(after, int) and after < 1:
-                raise OperatorError(
-                    "E0201", f"Expand takes sizes of 1 and more, not {after}", argument="sizes"
+                raise Refusal(
+                    "E0201", f"Expand takes sizes of 1 and more, not {after}", about="sizes"
                 )
             if before not in (None, 1, after):
-                raise OperatorError(
+                raise Refusal(
                     "E0303",
                     f"Expand cannot stretch {before} to {after}: only a size of 1",
-                    argument="sizes",
+                    about="sizes",
                     help=state_equal(before, after),
                 )
             found.append((before, after))
@@ -525,10 +524,10 @@ class Roll(Operator):
             wrap_dims(self, self.dims, x.rank, "dims")
         dims = self.dims if isinstance(self.dims, tuple) else (self.dims,)
         if len(shifts) != len(dims):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"Roll gets {len(shifts)} shifts for {len(dims)} dimensions",
-                argument="shifts",
+                about="shifts",
             )
         return x
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf
 
-from addnn_spec.ops.base import DType, Operator, OperatorError
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import DType, Operator
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.fields import Dims, Finite
 from addnn_spec.sizes import Size, SymbolicSize
@@ -71,10 +72,10 @@ def broadcast(operator: Operator, *shapes: tuple[Size, ...]) -> tuple[Size, ...]
 
 def _not_broadcastable(
     operator: Operator, shapes: tuple[tuple[Size, ...], ...], number: int, place: int
-) -> OperatorError:
+) -> Refusal:
     shape = shapes[number]
     other = next(s for s in shapes if len(s) >= -place and s[place] not in (1, shape[place]))
-    return OperatorError(
+    return Refusal(
         "E0303",
         f"{name_of(operator)} cannot broadcast {show(other)} and {show(shape)}: "
         f"{other[place]} and {shape[place]} at dimension {place}",
@@ -93,12 +94,12 @@ def wrap_dims(
     given = dims if isinstance(dims, tuple) else (dims,)
     wrapped = tuple(wrap_dim(operator, dim, rank, argument) for dim in given)
     if not wrapped or len(set(wrapped)) < len(wrapped):
-        raise OperatorError(
+        raise Refusal(
             "E0201",
             f"{name_of(operator)}'s {argument} is empty"
             if not wrapped
             else f"{name_of(operator)}'s {argument} names one dimension twice: {show(given)}",
-            argument=argument,
+            about=argument,
         )
     return wrapped
 
@@ -106,9 +107,7 @@ def wrap_dims(
 def check_positive(operator: Operator, what: str, size: Size, argument: str | None = None) -> None:
     """E0304 if a size is known to be below 1."""
     if isinstance(size, int) and size < 1:
-        raise OperatorError(
-            "E0304", f"{name_of(operator)}'s {what} is {size}, below 1", argument=argument
-        )
+        raise Refusal("E0304", f"{name_of(operator)}'s {what} is {size}, below 1", about=argument)
 
 
 __all__ = [

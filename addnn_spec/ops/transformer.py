@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.attention import CAUSAL_MASK, MultiheadAttention, check_mask
-from addnn_spec.ops.base import Example, FlopClass, OperatorError, TensorType, Weight
+from addnn_spec.ops.base import Example, FlopClass, TensorType, Weight
 from addnn_spec.ops.checks import check_divisible, check_dtype, check_equal, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Support
 from addnn_spec.ops.fields import NonNegativeFloat, PositiveInt, Probability
@@ -68,7 +69,7 @@ class _Layer(Initialized):
             index = self.input_names.index(own)
             check_mask(self, mask, [lengths, (x.shape[0] * self.nhead, *lengths)], index)
             if pad is not None and pad.dtype != mask.dtype:
-                raise OperatorError(
+                raise Refusal(
                     "E0307",
                     f"{name_of(self)}'s {padding} and {own} must be of one type, not {pad.dtype} "
                     f"and {mask.dtype}",
@@ -77,11 +78,11 @@ class _Layer(Initialized):
 
     def check_causal(self, mask: TensorType | None, index: int) -> None:
         if self.is_causal and mask is not None:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} makes its own mask with is_causal: give that or "
                 f"{self.input_names[index]}",
-                argument="is_causal",
+                about="is_causal",
                 input=index,
             )
 

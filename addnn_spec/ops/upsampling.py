@@ -7,7 +7,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any, Literal
 
-from addnn_spec.ops.base import Example, FlopClass, Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -48,7 +49,7 @@ class _Resize(Operator):
         (x,) = inputs
         check_dtype(self, x, "float")
         if not 3 <= x.rank <= 5:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"{name_of(self)} takes [N, C, *] with one to three more dimensions, not {x}",
                 input=0,
@@ -59,23 +60,23 @@ class _Resize(Operator):
     def _check_mode(self, x: TensorType) -> None:
         mode = self._mode
         if _SPATIAL.get(mode, x.rank - 2) != x.rank - 2:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f'{name_of(self)} in mode "{mode}" takes {_SPATIAL[mode] + 2} dimensions, not {x}',
-                argument="mode",
+                about="mode",
                 input=0,
             )
         if self._option("align_corners") is not None and mode not in _SPATIAL:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f'{name_of(self)} has no align_corners in mode "{mode}"',
-                argument="align_corners",
+                about="align_corners",
             )
 
     def _sizes(self, x: TensorType) -> tuple[Size, ...]:
         size, factor = self._option("size"), self._option("scale_factor")
         if (size is None) == (factor is None):
-            raise OperatorError(
+            raise Refusal(
                 "E0202" if size is None else "E0201",
                 f"{name_of(self)} wants size or scale_factor, one of them",
             )
@@ -83,11 +84,11 @@ class _Resize(Operator):
         given = size if factor is None else factor
         each: tuple[Any, ...] = given if isinstance(given, tuple) else (given,) * (x.rank - 2)
         if len(each) != x.rank - 2:
-            raise OperatorError(
+            raise Refusal(
                 "E0302",
                 f"{name_of(self)}'s {argument} has {len(each)} values, its input {x.rank - 2} "
                 "dimensions to resize",
-                argument=argument,
+                about=argument,
                 note=f"its input is {x}",
             )
         if factor is None:
@@ -100,19 +101,19 @@ class _Resize(Operator):
         if isinstance(size, int):
             scaled = floor(size * by)
             if scaled < 1:
-                raise OperatorError(
+                raise Refusal(
                     "E0304",
                     f"{name_of(self)} by {by} leaves nothing of {size} elements",
-                    argument="scale_factor",
+                    about="scale_factor",
                 )
             return scaled
         numerator, denominator = by.as_integer_ratio()
         if denominator <= 1024:
             return size * numerator // denominator
-        raise OperatorError(
+        raise Refusal(
             "E0308",
             f"{name_of(self)} by {by} needs a known size, not {size}",
-            argument="scale_factor",
+            about="scale_factor",
             help="scale by an integer, or give size",
         )
 
@@ -205,10 +206,10 @@ class Interpolate(_Resize):
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.antialias and self.mode not in ("bilinear", "bicubic"):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f'Interpolate antialiases in the modes "bilinear" and "bicubic", not "{self.mode}"',
-                argument="antialias",
+                about="antialias",
             )
         return super().infer(*inputs)
 

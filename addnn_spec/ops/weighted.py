@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, InstanceOf
 
-from addnn_spec.ops.base import Operator, OperatorError, TensorType, Weight
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Operator, TensorType, Weight
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code, Method, Own, Support
 from addnn_spec.ops.init import Init, check_fits, constant, init_code, make_init
@@ -80,7 +81,7 @@ class Initialized(Operator):
         """Check the initialisers; to be called by `infer`.
 
         Raises:
-            OperatorError: E0201 where there is nothing to initialise, E0302 or E0305 where the
+            Refusal: E0201 where there is nothing to initialise, E0302 or E0305 where the
                 initialiser cannot fill the tensor.
         """
         plain = self.plain_weights(*inputs)
@@ -91,8 +92,8 @@ class Initialized(Operator):
             names = self._names(argument, *inputs)
             if not names:
                 what = argument.removesuffix("_init")
-                raise OperatorError(
-                    "E0201", f"{name_of(self)} has no {what} here to initialise", argument=argument
+                raise Refusal(
+                    "E0201", f"{name_of(self)} has no {what} here to initialise", about=argument
                 )
             for name in names:
                 check_fits(init, plain[name].shape, argument=argument)
@@ -152,16 +153,16 @@ class Weighted(Initialized):
             if getattr(self, name)
         ]
         if len(chosen) > 1:
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} takes {chosen[0]} or {chosen[1]}, not both",
-                argument=chosen[1],
+                about=chosen[1],
             )
         if chosen and "weight" not in self.plain_weights(*inputs):
-            raise OperatorError(
+            raise Refusal(
                 "E0201",
                 f"{name_of(self)} has no weight of its own here for {chosen[0]}",
-                argument=chosen[0],
+                about=chosen[0],
             )
         super().check_options(*inputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.patterns import heads, matches, suggestion
 
@@ -29,7 +29,7 @@ def opened_paths(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
     for pattern in patterns:
         if pattern in unmatched:
             help = suggestion(pattern, looked_at)
-            raise DiagnosticError(Diagnostic("E0607", f"no node is like {pattern}", help=help))
+            raise Refusal("E0607", f"no node is like {pattern}", help=help)
     return frozenset(found)
 
 

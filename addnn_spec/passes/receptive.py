@@ -74,7 +74,7 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
 
     Inputs of floats `[N, C, L]` and larger ones, of integers `[N, C, H, W]`, are maps. What sees
     none has no field, nor has what sees no places that move along evenly with its own (a `Flatten`
-    of a map, `Roll`, a matrix product of two maps). Raises `TooManyNodesError` where the network
+    of a map, `Roll`, a matrix product of two maps). Raises `DiagnosticError` where the network
     has too many nodes to list.
     """
     found: dict[int, _Axes] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
@@ -158,7 +158,7 @@ def frozen_parameters(graph: Graph, pattern: str) -> int:
     found = [name for name in learned if matches(name, pattern)]
     if not any(matches(name, pattern) for name in weights):
         message, help = f"no parameter has a name like {pattern}", suggestion(pattern, learned)
-        raise DiagnosticError(Diagnostic("E0607", message, help=help))
+        raise Refusal("E0607", message, help=help)
     return sum(prod(at(size, None) for size in learned[name]) for name in found)
 
 
@@ -211,7 +211,7 @@ def to_json(
 ) -> dict[str, Any]:
     """The summary as plain data, every node listed; of training as `summarize` has it.
 
-    Raises `TooManyNodesError` where the network has more than `limit` nodes, `DiagnosticError`
+    Raises `DiagnosticError` where the network has more than `limit` nodes, `DiagnosticError`
     where it cannot have these sizes.
     """
     check_dims(graph, dims or {})

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
 from addnn_spec.passes.titles import op_title
 
+LIST_LESS = "raise the limit with --limit-listed"
 MAX_FLAT_NODES = 20_000
 """What lists every node lists no more than this."""
-
-
-class TooManyNodesError(ValueError):
-    """A network unfolds to more nodes than can be listed."""
 
 
 class Value(NamedTuple):
@@ -125,7 +123,11 @@ class _Unfolder:
     ) -> Value:
         index = len(self.flat)
         if index >= self.limit:
-            raise TooManyNodesError(f"the network has more than {self.limit:,} nodes to list")
+            raise Refusal(
+                "E0507",
+                f"the network has more than {self.limit:,} nodes to list",
+                help=LIST_LESS,
+            )
         use = self.uses.get(owner, 0)
         if not isinstance(node.op, WeightOf):
             self.uses[owner] = use + 1
@@ -163,7 +165,7 @@ def unfold(graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_
 
     With `max_turns` each run of equal turns is cut to so many. The graphs of layer arguments
     (`Scan`'s cell) are not written out: they run inside their operator. Raises
-    `TooManyNodesError` beyond `limit`.
+    `Refusal` beyond `limit`.
     """
     unfolder = _Unfolder(max_turns, limit)
     outputs = unfolder.run(graph, "", "", [None] * len(graph.inputs), {}, training=False)
@@ -175,7 +177,7 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
 
     Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
     `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot`
-    and `shape`. Raises `TooManyNodesError` beyond `limit` nodes.
+    and `shape`. Raises `DiagnosticError` beyond `limit` nodes.
     """
     from networkx import MultiDiGraph  # slow to import, and not needed to read a spec
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from addnn_spec.alignment import aligned
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.record import IndexRecord, NodeRecord, RunRecord, Split
 
 _OPTIONS = (
@@ -72,13 +72,11 @@ def compare_runs(a: RunRecord, b: RunRecord) -> list[Difference]:
     """
     reasons = unequal(a, b)
     if reasons:
-        raise DiagnosticError(
-            Diagnostic(
-                "E0613",
-                f"the runs cannot be compared: {reasons[0]}",
-                notes=tuple(reasons[1:]),
-                help="probe both with the same data, --samples, --seed and options",
-            )
+        raise Refusal(
+            "E0613",
+            f"the runs cannot be compared: {reasons[0]}",
+            notes=tuple(reasons[1:]),
+            help="probe both with the same data, --samples, --seed and options",
         )
     theirs = {node.label for node in b.nodes}
     pairs = [(node.label, node.label) for node in a.nodes if node.label in theirs]

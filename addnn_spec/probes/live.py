@@ -37,7 +37,7 @@ _ACTIVATIONS = (
 def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list[ProbeNode]:
     """What the taps, or the hooks, of a live module see, in the order of a trial run.
 
-    Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
+    Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
     """
     trace = _Trace(module, mode)
     given = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import prod
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import operator_cost
@@ -219,7 +219,7 @@ def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> li
     """
     if graph.instances > MAX_FLAT_NODES:
         message = f"{graph.name} has more than {MAX_FLAT_NODES:,} nodes to probe"
-        raise DiagnosticError(Diagnostic("E0614", message))
+        raise Refusal("E0614", message)
     walk = _Walk(dims, mode)
     made = iter(walk.run(graph, "", "", [None] * len(graph.inputs), {}))
     outputs = [(output, next(made)) for output in graph.outputs for _ in output.refs]
@@ -277,7 +277,7 @@ def select(nodes: Sequence[ProbeNode], patterns: Iterable[str]) -> list[ProbeNod
         found = {node.label for node in nodes if _matches(node, pattern)}
         if not found:
             help = suggestion(pattern, [*NAMES, *(node.label for node in nodes)])
-            raise DiagnosticError(Diagnostic("E0614", f"no node is like {pattern}", help=help))
+            raise Refusal("E0614", f"no node is like {pattern}", help=help)
         chosen |= found
         if pattern in SETS and nodes:
             chosen |= {node.label for node in nodes if node.kind == "input"} | {nodes[-1].label}

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from addnn_spec import __version__
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import check_writable, write_atomic
 from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
@@ -32,9 +32,7 @@ from addnn_spec.probes.nodes import (
     sources,
 )
 from addnn_spec.probes.shown import ProbeRun
-from addnn_spec.refusals import as_diagnostics
 from addnn_spec.runtime.data import open_data
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.keymap import Keys
 from addnn_spec.runtime.measuring import CKA, Measure, measures_named
 from addnn_spec.runtime.placing import Place, device_errors, own_device
@@ -135,8 +133,7 @@ def probe(
     Raises `DiagnosticError` for a spec, weights, data or options that cannot be used.
     """
     preparation = Preparation(layout, channels, resize, crop, tuple(mean), tuple(std))
-    with as_diagnostics():
-        chosen = measures_named(measures) if not isinstance(measures, Mapping) else dict(measures)
+    chosen = measures_named(measures) if not isinstance(measures, Mapping) else dict(measures)
     settings = Settings(
         order=order,
         ties=ties,
@@ -174,8 +171,7 @@ def pick_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    with as_diagnostics():
-        own_device(name)
+    own_device(name)
     return name
 
 
@@ -192,7 +188,7 @@ def run_probe(
 
     Raises `DiagnosticError` as `probe` does.
     """
-    with as_diagnostics(), device_errors():
+    with device_errors():
         exchange = join(own_device(request.settings.device))
         return _Runner(network, train, test, weights, request, settings, exchange).run()
 
@@ -209,7 +205,7 @@ def is_run(path: Path) -> bool:
     """Whether a file is a run's, finished or not."""
     try:
         read_run(path)
-    except RuntimeRefusal:
+    except Refusal:
         return False
     return True
 
@@ -305,7 +301,7 @@ class _Runner:
                         message = (
                             f"{named[0].name} is {dims[named[0].name]} and {given} in the data"
                         )
-                        raise RuntimeRefusal("E0612", message)
+                        raise Refusal("E0612", message)
         check_dims(graph, dims)
         for id in _inputs(graph):
             for symbol in symbols(graph.node(id).outputs[0].shape[0]):
@@ -418,7 +414,7 @@ class _Runner:
             return None
         try:
             before = read_run(path)
-        except RuntimeRefusal:
+        except Refusal:
             return None
         return None if before.complete else before
 

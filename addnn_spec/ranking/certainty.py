@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices import Guarantee, guarantee, neighbours
 from addnn_spec.network import Network
 from addnn_spec.probes.run import Request, run_probe
@@ -140,19 +140,19 @@ def certainty(
     asked = replace(request, nodes=nodes, settings=settings, output=None, before=None)
     run = run_probe(network, train, test, weights, asked).record
     if run.data.task != "classification":
-        raise DiagnosticError(Diagnostic("E0612", "a guarantee needs classes, not targets"))
+        raise Refusal("E0612", "a guarantee needs classes, not targets")
     node = _node(run, at)
     known = run.node(node.label)
     rows = held.get(known.label)
     if rows is None or known.train is None:
         message = f"{node.label} has no values that can be held: choose another, or a larger budget"
-        raise DiagnosticError(Diagnostic("E0614", message, notes=run.notes))
+        raise Refusal("E0614", message, notes=run.notes)
     outputs = held.get(run.node(run.nodes[-1].label).label)
     try:
         found = guarantee(rows.train, rows.labels, gamma, rows.test)
         return _certainty(run, node, found, rows, None if outputs is None else outputs.test)
     except ValueError as error:
-        raise DiagnosticError(Diagnostic("E0614", f"{node.label}: {error}")) from error
+        raise Refusal("E0614", f"{node.label}: {error}") from error
 
 
 def _node(run: RunRecord, at: str | None) -> NodeRecord:
@@ -160,7 +160,7 @@ def _node(run: RunRecord, at: str | None) -> NodeRecord:
     if len(nodes) != 1:
         what = "inputs" if at is None else f"nodes like {at}"
         message = f"{run.network.name} has {len(nodes)} {what}"
-        raise DiagnosticError(Diagnostic("E0607", message, help="choose one node: --at"))
+        raise Refusal("E0607", message, help="choose one node: --at")
     return nodes[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.network import Network
 from addnn_spec.runtime.preparing import Preparation
 
@@ -81,7 +81,7 @@ def read_models(path: Path) -> tuple[Model, ...]:
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DiagnosticError(Diagnostic("E0601", f"{path} cannot be read: {reason}")) from error
+        raise Refusal("E0601", f"{path} cannot be read: {reason}") from error
     try:
         if len(data) > _LARGEST:
             raise ValueError("it is too large")
@@ -104,13 +104,11 @@ def _validated(table: Mapping[str, Any], name: str) -> tuple[Model, ...]:
 
 def _no_models(name: str, reason: str) -> DiagnosticError:
     help = "each [[model]] has net, and may have name, network, weights, keys, size, channels, "
-    return DiagnosticError(
-        Diagnostic(
-            "E0607",
-            f"{name} is no list of models",
-            notes=(reason,),
-            help=f"{help}layout, mean, std, node",
-        )
+    return Refusal(
+        "E0607",
+        f"{name} is no list of models",
+        notes=(reason,),
+        help=f"{help}layout, mean, std, node",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from addnn_spec.diagnostics import Diagnostic, DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import check_writable
 from addnn_spec.network import load
 from addnn_spec.probes.run import Request, pick_device, run_probe
@@ -89,7 +89,7 @@ def rank_models(
                 Ranking(complete=False, models=tuple(found)).save(request.output)
     if len({ranked.run.data.train.sha256 for ranked in found}) > 1:
         message = "the models were not given the same samples"
-        raise DiagnosticError(Diagnostic("E0613", message))
+        raise Refusal("E0613", message)
     ranking = Ranking(complete=True, models=tuple(placed(found)))
     if request.output is not None:
         try:
@@ -135,7 +135,7 @@ def _train(ranked: Ranked) -> IndexRecord:
     if found is None:
         notes = tuple(ranked.run.notes)
         message = f"{ranked.name} has no index at {ranked.node}"
-        raise DiagnosticError(Diagnostic("E0614", message, notes=notes))
+        raise Refusal("E0614", message, notes=notes)
     return found
 
 
@@ -155,7 +155,7 @@ def _measured(
     def choose(rows: Rows) -> float:
         if rows.test is None:
             message = "a subset is chosen on train and scored on test: give --test"
-            raise DiagnosticError(Diagnostic("E0612", message))
+            raise Refusal("E0612", message)
         scaled = request.settings.normalisation == "z-score"
         chosen.append(greedy_subset(_scaled(rows) if scaled else rows, limit))
         return chosen[-1].chosen[chosen[-1].best - 1]

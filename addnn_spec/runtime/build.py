@@ -70,7 +70,7 @@ def build_module(
     names (`layer[1-3].*`): they are not trained, and norms among them keep their running
     statistics.
 
-    Raises `RuntimeRefusal`: as `load_weights` and `freeze_parameters` do.
+    Raises `DiagnosticError`: as `load_weights` and `freeze_parameters` do.
     """
     module: nn.Module = getattr(import_source(source, network), network)()
     load_weights(module, weights, keys=keys, new_head=new_head)

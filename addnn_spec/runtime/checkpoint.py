@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from addnn_spec.runtime.errors import WeightsError
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.files import READERS, Stored, not_what, read_file, unreadable
 
 _INDEX = ".index.json"
@@ -28,7 +28,7 @@ def read_checkpoint(path: Path) -> Stored:
     """What a file of weights, a folder with one, or an index (`model.safetensors.index.json`) with
     the shards beside it holds.
 
-    Raises `WeightsError` as `read_file` does, E0601 also for a folder without weights and for a
+    Raises `DiagnosticError` as `read_file` does, E0601 also for a folder without weights and for a
     missing shard, E0603 for an index that is not one, or does not agree with its shards.
     """
     if path.is_dir():
@@ -53,10 +53,10 @@ def _within(folder: Path) -> Path:
         return files[0]
     if not files:
         help = f"it can hold {', '.join(_NAMES)}, or one file of another name"
-        raise WeightsError("E0601", f"the folder {folder} has no file of weights", help=help)
+        raise Refusal("E0601", f"the folder {folder} has no file of weights", help=help)
     names = tuple(_shown(path.name) for path in files)
     message = f"the folder {folder} has {len(files)} files of weights"
-    raise WeightsError("E0601", message, notes=_some(names), help="name one of them")
+    raise Refusal("E0601", message, notes=_some(names), help="name one of them")
 
 
 def _read_index(path: Path) -> Stored:
@@ -67,7 +67,7 @@ def _read_index(path: Path) -> Stored:
     if missing:
         notes = _some(_shown(name) for name in missing)
         message = f"{path.name} names {len(missing)} shards that are not beside it"
-        raise WeightsError("E0601", message, notes=notes, help="copy them into its folder")
+        raise Refusal("E0601", message, notes=notes, help="copy them into its folder")
     found: list[Stored] = []
     for name, keys in shards.items():
         found.append(read_file(path.parent / name))
@@ -136,7 +136,7 @@ def _check_shard(index: Path, name: str, keys: set[str], stored: Stored) -> None
         notes += [f"{_shown(key)}: in {name}, not in {index.name}" for key in more[:_LISTED]]
         message = f"{name} does not hold what {index.name} says"
         help = "index and shards are not of one model, or a download is not complete"
-        raise WeightsError("E0603", message, notes=tuple(notes), help=help)
+        raise Refusal("E0603", message, notes=tuple(notes), help=help)
 
 
 def _some(names: Iterable[str]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from addnn_spec.runtime.errors import RuntimeRefusal, outside, reason
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.errors import outside, reason
 
 Array = np.ndarray[Any, Any]
 
@@ -38,13 +39,6 @@ _LARGEST = 64 * 2**30
 _UNPACKED, _RATIO = 2**30, 200  # a larger file that is this many times its packed size is a trap
 _DIMENSIONS = 16
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-class DataError(RuntimeRefusal):
-    """Data that cannot be read, or do not fit what they are for."""
-
-    def __init__(self, message: str, *, help: str | None = None, code: str = "E0612") -> None:
-        super().__init__(code, message, help=help)
 
 
 class Reader(Protocol):
@@ -75,11 +69,11 @@ class Source:
     def part(self, start: int, stop: int, name: str) -> Source:
         """The samples from `start` up to `stop`.
 
-        Raises `DataError` where there are none.
+        Raises `DiagnosticError` where there are none.
         """
         stop = min(stop, len(self))
         if start >= stop:
-            raise DataError(f"{name} holds no samples: there are {len(self)}")
+            raise Refusal("E0612", f"{name} holds no samples: there are {len(self)}")
         read = self.read
         return replace(
             self,
@@ -105,7 +99,7 @@ def open_data(where: Any) -> Sources:
     Dataset or a function that makes one; a Dataset; a pair (x, y) of arrays. `[a:b]` behind a name
     or path takes samples a up to b.
 
-    Raises `DataError`: E0601 for what cannot be read, E0612 for what is not such data.
+    Raises `DiagnosticError`: E0601 for what cannot be read, E0612 for what is not such data.
     """
     if isinstance(where, Source):
         return Sources(where)
@@ -131,7 +125,7 @@ def open_data(where: Any) -> Sources:
 def from_arrays(name: str, x: Array, y: Array) -> Source:
     """A source of arrays at hand, (n, …) and (n,).
 
-    Raises `DataError` where their lengths differ or they hold no numbers.
+    Raises `DiagnosticError` where their lengths differ or they hold no numbers.
     """
     return _named(name, {"": x}, y)
 
@@ -144,7 +138,7 @@ def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> Source:
         values = _numbers(what, given)
         if values.ndim == 0 or len(values) != len(labels):
             count = len(values) if values.ndim else 1
-            raise DataError(f"{what} has {count} samples, and {len(labels)} labels")
+            raise Refusal("E0612", f"{what} has {count} samples, and {len(labels)} labels")
         arrays.append(values)
     names = tuple(key for key in inputs if key)
     return Source(name, labels, lambda indices: tuple(part[indices] for part in arrays), names)
@@ -153,12 +147,14 @@ def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> Source:
 def _numbers(what: str, values: Array) -> Array:
     """Numbers as torch takes them: in the machine's byte order, of 64 bits at most.
 
-    Raises `DataError` for what is none, or has nothing in it.
+    Raises `DiagnosticError` for what is none, or has nothing in it.
     """
     if values.dtype.kind not in "biuf":
-        raise DataError(f"{what} holds {_kind(values)} values, not numbers")
+        raise Refusal("E0612", f"{what} holds {_kind(values)} values, not numbers")
     if values.ndim and len(values) and not values.size:
-        raise DataError(f"{what} has samples of no values: {' x '.join(map(str, values.shape))}")
+        raise Refusal(
+            "E0612", f"{what} has samples of no values: {' x '.join(map(str, values.shape))}"
+        )
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         with np.errstate(over="ignore"):  # infinite values are told when they are drawn
             return values.astype(np.float64)
@@ -168,20 +164,22 @@ def _numbers(what: str, values: Array) -> Array:
 def _labels(name: str, values: Array) -> Array:
     """Labels or targets (n, …): numbers, or names.
 
-    Raises `DataError` for anything else, and where there are none.
+    Raises `DiagnosticError` for anything else, and where there are none.
     """
     if values.ndim == 0:
-        raise DataError(f"{name} has one label for all samples, not one for each")
+        raise Refusal("E0612", f"{name} has one label for all samples, not one for each")
     if not len(values):
-        raise DataError(f"{name} holds no samples")
+        raise Refusal("E0612", f"{name} holds no samples")
     if values.dtype == object and all(isinstance(label, str) for label in values.flat):
         values = values.astype(str)
     if values.dtype.kind in "US":
         if values.ndim > 1:
-            raise DataError(f"{name} has names for labels, and several for a sample")
+            raise Refusal("E0612", f"{name} has names for labels, and several for a sample")
         return values
     if values.dtype.kind not in "biuf":
-        raise DataError(f"{name} has labels that are neither numbers nor names: {_kind(values)}")
+        raise Refusal(
+            "E0612", f"{name} has labels that are neither numbers nor names: {_kind(values)}"
+        )
     return _numbers(f"{name}'s labels", values)
 
 
@@ -193,7 +191,9 @@ def _bundled(name: str) -> Source:
     try:
         from sklearn import datasets
     except ImportError as error:
-        raise DataError(f"{name} comes with scikit-learn", help="install scikit-learn") from error
+        raise Refusal(
+            "E0612", f"{name} comes with scikit-learn", help="install scikit-learn"
+        ) from error
     values, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     if name == "digits":
         values = values.reshape(-1, 1, 8, 8) / 16
@@ -211,27 +211,22 @@ def _imported(text: str) -> Source:
 
 @contextmanager
 def _of_others(message: str) -> Iterator[None]:
-    """Within it whatever is raised is a `DataError` that says `message`, and why: a file is taken
+    """Within it whatever is raised is a `Refusal` that says `message`, and why: a file is taken
     apart by a library, or a Dataset of the user's own is read."""
-    try:
-        with outside(message, "E0612"):
-            yield
-    except DataError:
-        raise
-    except RuntimeRefusal as error:
-        raise DataError(error.message) from error.__cause__
+    with outside(message, "E0612"):
+        yield
 
 
 def _dataset(name: str, dataset: Any) -> Source:
     """Items are (x, y), or (x1, …, y); the labels are read from `.targets` where there are any."""
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
-        raise DataError(f"{name} is no Dataset: it has no length, or no items")
+        raise Refusal("E0612", f"{name} is no Dataset: it has no length, or no items")
     with _of_others(f"{name} cannot be read"):
         if len(dataset) == 0:
-            raise DataError(f"{name} holds no samples")
+            raise Refusal("E0612", f"{name} holds no samples")
         first = dataset[0]
         if not isinstance(first, tuple | list) or len(first) < 2:
-            raise DataError(f"an item of {name} is no pair of a sample and its label")
+            raise Refusal("E0612", f"an item of {name} is no pair of a sample and its label")
         targets = getattr(dataset, "targets", None)
         if targets is None or len(targets) != len(dataset):
             targets = [_as_array(dataset[place][-1]) for place in range(len(dataset))]
@@ -264,18 +259,16 @@ def _path(path: Path) -> Sources:
         if path.is_dir():
             return _folder(path)
         if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise DataError(f"{path} is no file", code="E0601")
+            raise Refusal("E0601", f"{path} is no file")
         with path.open("rb") as file:
             file.read(1)
         if path.stat().st_size > _LARGEST:
-            raise DataError(f"{path.name} is larger than data can be")
+            raise Refusal("E0612", f"{path.name} is larger than data can be")
         return _file(path)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        if isinstance(error, RuntimeRefusal):
-            raise
         help = f"bundled sets: {', '.join(BUNDLED)}" if not path.suffix else None
         said = f"{path} cannot be read: {reason(error)}"
-        raise DataError(said, code="E0601", help=help) from error
+        raise Refusal("E0601", said, help=help) from error
 
 
 def _file(path: Path) -> Sources:
@@ -285,7 +278,8 @@ def _file(path: Path) -> Sources:
         return Sources(_cifar([path], path.name))
     if "idx" in path.name:
         return Sources(_idx_pair(path))
-    raise DataError(
+    raise Refusal(
+        "E0612",
         f"{path.name} is no data that can be read",
         help="it can be .npz, IDX (…-images-idx3-ubyte.gz), CIFAR .bin, or a folder of images",
     )
@@ -313,7 +307,9 @@ def _npz(path: Path) -> Sources:
     train = parts.get("_train") or parts.get("")
     if train is None:
         found = ", ".join(sorted(arrays)) or "nothing"
-        raise DataError(f"{path.name} has no x and y, or x_train and y_train: it has {found}")
+        raise Refusal(
+            "E0612", f"{path.name} has no x and y, or x_train and y_train: it has {found}"
+        )
     return Sources(train, parts.get("_test"))
 
 
@@ -322,15 +318,15 @@ def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
-            raise DataError(f"{no}: {info.filename[:80]} is of version {version}")
+            raise Refusal("E0612", f"{no}: {info.filename[:80]} is of version {version}")
         old = version == (1, 0)
         head = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
         shape, by_columns, dtype = head(file)
         if dtype.hasobject:
-            raise DataError(f"{no}: {info.filename[:80]} holds Python values, not numbers")
+            raise Refusal("E0612", f"{no}: {info.filename[:80]} holds Python values, not numbers")
         wanted = math.prod(shape) * dtype.itemsize
         if wanted != info.file_size - file.tell() or len(shape) > _DIMENSIONS:
-            raise DataError(f"{no}: {info.filename[:80]} states sizes that it does not have")
+            raise Refusal("E0612", f"{no}: {info.filename[:80]} states sizes that it does not have")
         values = np.frombuffer(file.read(), dtype=dtype)
     return values.reshape(shape, order="F" if by_columns else "C")
 
@@ -338,7 +334,7 @@ def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
 def _check_unpacked(path: Path, size: int) -> None:
     """Refuse a packed file that unpacks to a size that no data have."""
     if size > _LARGEST or size > max(_UNPACKED, _RATIO * path.stat().st_size):
-        raise DataError(f"{path.name} unpacks to {size:,} bytes: more than data can be")
+        raise Refusal("E0612", f"{path.name} unpacks to {size:,} bytes: more than data can be")
 
 
 def _folder(path: Path) -> Sources:
@@ -347,7 +343,8 @@ def _folder(path: Path) -> Sources:
         found: Sources | None = readers(path, names)
         if found is not None:
             return found
-    raise DataError(
+    raise Refusal(
+        "E0612",
         f"{path.name} holds no data that can be read",
         help="IDX or CIFAR files, or one folder of images for each class",
     )
@@ -367,7 +364,7 @@ def _idx_folder(path: Path, names: set[str]) -> Sources | None:
 def _idx_pair(path: Path) -> Source:
     """The images of one file with the labels of the file beside it."""
     if "images" not in path.name:
-        raise DataError(f"{path.name} is not named …images-idx…: its labels are not found")
+        raise Refusal("E0612", f"{path.name} is not named …images-idx…: its labels are not found")
     stem = re.sub(r"images-idx\d", "labels-idx1", path.name).removesuffix(".gz")
     for name in (f"{stem}.gz", stem):
         labels = path.with_name(name)
@@ -375,7 +372,7 @@ def _idx_pair(path: Path) -> Source:
             values = _idx(labels)
             whole = values.dtype.kind in "iu"
             return from_arrays(path.name, _idx(path), values.astype(np.int64) if whole else values)
-    raise DataError(f"{path.name} has no labels beside it: {stem} is not there")
+    raise Refusal("E0612", f"{path.name} has no labels beside it: {stem} is not there")
 
 
 def _idx(path: Path) -> Array:
@@ -386,17 +383,17 @@ def _idx(path: Path) -> Array:
         head = file.read(4)
         kind = _IDX_TYPES.get(head[2]) if len(head) == 4 and head[:2] == b"\0\0" else None
         if kind is None:
-            raise DataError(f"{path.name} is no IDX file")
+            raise Refusal("E0612", f"{path.name} is no IDX file")
         sizes = np.frombuffer(file.read(4 * head[3]), dtype=">u4").tolist()
         wanted = math.prod(sizes) * np.dtype(kind).itemsize
         most = _LARGEST if packed else path.stat().st_size
         if len(sizes) != head[3] or not 0 < head[3] <= _DIMENSIONS or wanted > most:
-            raise DataError(f"{path.name} is cut off, or states sizes that it cannot have")
+            raise Refusal("E0612", f"{path.name} is cut off, or states sizes that it cannot have")
         if packed:
             _check_unpacked(path, wanted)
         data = file.read(wanted + 1)
     if len(data) != wanted:
-        raise DataError(f"{path.name} holds {len(data)} bytes of values, not {wanted}")
+        raise Refusal("E0612", f"{path.name} holds {len(data)} bytes of values, not {wanted}")
     values = np.frombuffer(data, dtype=kind).reshape(tuple(sizes))
     return values.astype(np.dtype(kind).newbyteorder("="))
 
@@ -422,7 +419,9 @@ def _cifar(paths: Sequence[Path], name: str) -> Source:
     labels = 2 if hundred else 1
     record = labels + 3 * 32 * 32
     if not len(data) or len(data) % record:
-        raise DataError(f"{name} is no CIFAR file: {len(data)} bytes are no records of {record}")
+        raise Refusal(
+            "E0612", f"{name} is no CIFAR file: {len(data)} bytes are no records of {record}"
+        )
     rows = data.reshape(-1, record)
     images = rows[:, labels:].reshape(-1, 3, 32, 32)
     return from_arrays(name, images, rows[:, labels - 1].astype(np.int64))
@@ -463,19 +462,22 @@ def _image(path: Path) -> Array:
     try:
         from PIL import Image
     except ImportError as error:
-        raise DataError("folders of images need Pillow", help="install pillow") from error
+        raise Refusal("E0612", "folders of images need Pillow", help="install pillow") from error
     with _of_others(f"{path.name} is no image that can be read"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that is refused below
         warnings.filterwarnings("ignore", "Palette images with Transparency")  # it is dropped
         with Image.open(path, formats=_FORMATS) as image:
             width, height = image.size  # known from the head alone
             if width * height > _PIXELS:
-                raise DataError(f"{path.name} has {width} x {height} pixels: more than {_PIXELS:,}")
+                raise Refusal(
+                    "E0612", f"{path.name} has {width} x {height} pixels: more than {_PIXELS:,}"
+                )
             if image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM"):
                 values = np.asarray(image).astype(np.float32) / np.float32(65535)
             elif image.mode in ("I", "F"):  # Pillow would cut them off at 255
                 kind = "floats" if image.mode == "F" else "whole numbers of 32 bits"
-                raise DataError(
+                raise Refusal(
+                    "E0612",
                     f"{path.name} holds {kind}, and does not say from where to where they go",
                     help="save it with 8 or 16 bits, or scale the values in an .npz",
                 )

@@ -6,30 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-class RuntimeRefusal(ValueError):
-    """Something that was given cannot be used.
-
-    `code` is one of the compiler's codes (E0601 …); `notes` are further lines, `help` says how to
-    mend it.
-    """
-
-    def __init__(
-        self, code: str, message: str, *, notes: tuple[str, ...] = (), help: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.notes = notes
-        self.help = help
-
-    def __str__(self) -> str:
-        help = (f"help: {self.help}",) if self.help else ()
-        return "\n  ".join([f"[{self.code}] {self.message}", *self.notes, *help])
-
-
-class WeightsError(RuntimeRefusal):
-    """Weights that cannot be read, are not safe to read, or do not fit the network."""
+from addnn_spec.diagnostics import DiagnosticCode, Refusal
 
 
 class WeightsNote(UserWarning):
@@ -40,20 +17,20 @@ _LONGEST = 300
 
 
 @contextmanager
-def outside(message: str, code: str, *, file: str = "") -> Iterator[None]:
-    """Within it whatever code of others raises is a `RuntimeRefusal` that says `message`, and why.
+def outside(message: str, code: DiagnosticCode, *, file: str = "") -> Iterator[None]:
+    """Within it whatever code of others raises is a `Refusal` that says `message`, and why.
 
     Such code is a library that takes apart a file of anyone's, and a module of the user's own: both
     raise what they like. The line of `file` that raised is told.
     """
     try:
         yield
-    except RuntimeRefusal:
+    except Refusal:
         raise
     except (Exception, SystemExit) as error:
         lines = _lines(error, file) if file else []
         notes = (f"{file}, line {lines[-1]}",) if lines else ()
-        raise RuntimeRefusal(code, f"{message}: {reason(error)}", notes=notes) from error
+        raise Refusal(code, f"{message}: {reason(error)}", notes=notes) from error
 
 
 def reason(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from addnn_spec.runtime.errors import WeightsError
+from addnn_spec.diagnostics import Refusal
 
 _LONGEST_HEADER = 10_000_000
 """Of safetensors: about 100,000 tensors. One of a large language model has some thousands."""
@@ -39,12 +39,12 @@ def read_file(path: Path) -> Stored:
 
     The tensors of a safetensors file are read when they are asked for.
 
-    Raises `WeightsError`: E0601 if it cannot be read, E0603 if it is not what its name says, E0606
-    if it could run code.
+    Raises `DiagnosticError`: E0601 if it cannot be read, E0603 if it is not what its name says,
+    E0606 if it could run code.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise WeightsError(
+        raise Refusal(
             "E0603",
             f"{path.name} is no file of weights that can be read",
             help=f"it can be {', '.join(READERS)}, an index of shards (.index.json), or a folder "
@@ -55,15 +55,13 @@ def read_file(path: Path) -> Stored:
             file.read(1)
         return reader(path)
     except (OSError, ValueError) as error:
-        if isinstance(error, WeightsError):
-            raise
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> WeightsError:
+def unreadable(path: Path, error: Exception) -> Refusal:
     """The refusal of a file that the system does not give."""
     reason = error.strerror if isinstance(error, OSError) else None
-    return WeightsError("E0601", f"{path} cannot be read: {reason or error}")
+    return Refusal("E0601", f"{path} cannot be read: {reason or error}")
 
 
 class _Safetensors(Mapping[str, Tensor]):
@@ -125,7 +123,7 @@ def _check_header(path: Path) -> None:
 def _read_torch(path: Path) -> Stored:
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < _SAFE_TORCH:
-        raise WeightsError(
+        raise Refusal(
             "E0606",
             f"torch {torch.__version__} does not read {path.suffix} files safely",
             help="use torch 2.10 or newer, or a .safetensors file",
@@ -165,12 +163,12 @@ def _check_archive(path: Path) -> None:
         raise not_what(path, "a state dict", reason)
 
 
-def _refused(path: Path, reason: str) -> WeightsError:
+def _refused(path: Path, reason: str) -> Refusal:
     """torch's own message invites to load the file all the same: it is not passed on."""
     said = reason.partition("WeightsUnpickler error: ")[2] or reason
     name = _REFUSED_GLOBAL.search(said)
     if said.startswith("Unsupported") or name:
-        return WeightsError(
+        return Refusal(
             "E0606",
             f"{path.name} holds more than tensors: {name[1] if name else 'code'} would be run",
             help="save model.state_dict(), best as .safetensors, and not the module",
@@ -178,11 +176,11 @@ def _refused(path: Path, reason: str) -> WeightsError:
     return not_what(path, "a state dict", said)
 
 
-def not_what(path: Path, what: str, reason: str) -> WeightsError:
+def not_what(path: Path, what: str, reason: str) -> Refusal:
     """The refusal of a file that is not what its name says."""
     first = next(iter(reason.splitlines()), "")[:200]
     shown = first if first.isprintable() else ascii(first)
-    return WeightsError("E0603", f"{path.name} is not {what}: {shown}")
+    return Refusal("E0603", f"{path.name} is not {what}: {shown}")
 
 
 READERS: dict[str, Callable[[Path], Stored]] = {

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.patterns import matches, suggestion
-from addnn_spec.runtime.errors import RuntimeRefusal
 
 
 class Trainable(NamedTuple):
@@ -23,13 +23,13 @@ def freeze_parameters(module: nn.Module, pattern: str) -> Trainable:
     They need no gradient, and norms among them stay in evaluation mode through `train()`, so that
     their running statistics are kept as well; this survives `copy.deepcopy`.
 
-    Raises `RuntimeRefusal` (E0607) where no name matches.
+    Raises `Refusal` (E0607) where no name matches.
     """
     matched = [(n, p) for n, p in module.named_parameters() if matches(n, pattern)]
     norms = [m for n, m in module.named_modules() if _is_frozen_norm(n, m, pattern)]
     if not matched and not norms:
         help = suggestion(pattern, (name for name, _ in module.named_parameters()))
-        raise RuntimeRefusal("E0607", f"no parameter has a name like {pattern}", help=help)
+        raise Refusal("E0607", f"no parameter has a name like {pattern}", help=help)
     for _, parameter in matched:
         parameter.requires_grad = False
     for norm in norms:

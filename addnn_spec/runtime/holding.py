@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import NotFiniteError
 from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_finite, column_chunks
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import Fold, Spread
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.plan import ALIGNED, held_block
 from addnn_spec.runtime.record import Split
 from addnn_spec.runtime.samples import Batch
@@ -187,14 +187,14 @@ class Running:
     def check_twin(self, number: int, rows: Tensor) -> None:
         """A batch computed again must give the same bits.
 
-        Raises `RuntimeRefusal` (E0614) where it does not.
+        Raises `DiagnosticError` (E0614) where it does not.
         """
         words = rows.contiguous().view(_BITS[rows.element_size()]).view(-1)
         total = 0
         for part in torch.split(words, STRIP):
             total += int(part.sum(dtype=torch.int64))
         if self.seen.setdefault(number, total) != total:
-            raise RuntimeRefusal(
+            raise Refusal(
                 "E0614",
                 "the network gives other values when it sees the same batch again",
                 help="probe it in evaluation mode, or with a budget that holds each node whole",

@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.resources import folder
-from addnn_spec.runtime.errors import WeightsError
 
 Keys = str | Path | Mapping[str, str | Mapping[str, str | bool]]
 """A key map as it is given: its rules, or the file, or the packaged map, that has them."""
@@ -159,7 +159,7 @@ class KeyMap:
     def applied(self, keys: Iterable[str], file: str) -> dict[str, Renamed]:
         """The keys of `file` by their new names; what a rule drops is not among them.
 
-        Raises `WeightsError` (E0615) where a rule matches nothing, or two keys get one name.
+        Raises `DiagnosticError` (E0615) where a rule matches nothing, or two keys get one name.
         """
         now = {key: key for key in keys}
         first = list(islice(now, _MOST))
@@ -188,7 +188,7 @@ class KeyMap:
         """Whether a pattern begins with `prefix`."""
         return any(rule.pattern.startswith(prefix) for rule in self.rules)
 
-    def _unmatched(self, unused: list[str], keys: list[str], file: str) -> WeightsError:
+    def _unmatched(self, unused: list[str], keys: list[str], file: str) -> Refusal:
         notes = [f"{_cut(pattern)}: no key is like this" for pattern in unused[:5]]
         close = get_close_matches(unused[0], [key[:_SHOWN] for key in keys], n=1, cutoff=0.5)
         if close or keys:
@@ -203,7 +203,7 @@ class KeyMap:
 def read_keymap(keys: Keys) -> KeyMap:
     """The key map that is given: rules, a `.toml` file of them, or a packaged map's name.
 
-    Raises `WeightsError`: E0601 for a file that cannot be read, E0615 for what is no key map.
+    Raises `DiagnosticError`: E0601 for a file that cannot be read, E0615 for what is no key map.
     """
     if isinstance(keys, Mapping):
         return _key_map(keys, "the key map")
@@ -213,7 +213,7 @@ def read_keymap(keys: Keys) -> KeyMap:
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise WeightsError("E0601", f"{path} cannot be read: {reason or error}") from error
+        raise Refusal("E0601", f"{path} cannot be read: {reason or error}") from error
     try:
         if len(data) > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST:,} bytes")
@@ -235,7 +235,7 @@ def _located(keys: str | Path) -> Path:
         if path.suffix or path.is_file():
             return path
         close = get_close_matches(str(keys), packaged, n=1)
-        raise WeightsError(
+        raise Refusal(
             "E0601",
             f"there is no file and no packaged key map {_cut(str(keys))}",
             help=f"did you mean {close[0]}?" if close else f"packaged are {', '.join(packaged)}",
@@ -267,8 +267,8 @@ def _rule(pattern: object, to: object) -> Rule:
     return Rule(pattern, **to)
 
 
-def _misfit(message: str, *notes: str, help: str | None = None) -> WeightsError:
-    return WeightsError("E0615", message, notes=notes, help=help)
+def _misfit(message: str, *notes: str, help: str | None = None) -> Refusal:
+    return Refusal("E0615", message, notes=notes, help=help)
 
 
 def _cut(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import IndicesError
 from addnn_spec.indices.measures import (
     TrainedRate,
@@ -20,7 +21,6 @@ from addnn_spec.indices.measures import (
     two_nn_dimension,
 )
 from addnn_spec.indices.neighbours import Neighbours
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.record import MeasureRecord, Task
 
 CKA = "cka"
@@ -121,25 +121,25 @@ _OF_CLASSES = ("classification_rate", "linear_probe", "nc1")
 def check_task(measures: Mapping[str, Measure], task: Task) -> None:
     """Refuse measures of classes where the samples have targets.
 
-    Raises `RuntimeRefusal` (E0607).
+    Raises `DiagnosticError` (E0607).
     """
     asked = list(measures.values())
     unfit = [name for name in _OF_CLASSES if any(one is MEASURES[name] for one in asked)]
     if task == "regression" and unfit:
         message = f"{unfit[0]} is of classes, and these data have targets"
-        raise RuntimeRefusal("E0607", message, help="--task classification takes them for classes")
+        raise Refusal("E0607", message, help="--task classification takes them for classes")
 
 
 def measures_named(names: Iterable[str]) -> dict[str, Measure]:
     """The measures of each node among `names`.
 
-    Raises `RuntimeRefusal` (E0607) for a name that stands for none.
+    Raises `DiagnosticError` (E0607) for a name that stands for none.
     """
     wanted = list(names)
     for name in wanted:
         if name not in MEASURES and name != CKA:
             help = f"there are {', '.join((*MEASURES, CKA))}"
-            raise RuntimeRefusal("E0607", f"there is no measure {name}", help=help)
+            raise Refusal("E0607", f"there is no measure {name}", help=help)
     return {name: MEASURES[name] for name in wanted if name != CKA}
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from addnn_spec.runtime.errors import WeightsError
+from addnn_spec.diagnostics import DiagnosticCode, Refusal
 
 _LISTED = 12
 _COMPARED = 500
@@ -77,7 +77,7 @@ def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Differ
     return found
 
 
-def misfit(found: Difference, name: str, network: str) -> WeightsError:
+def misfit(found: Difference, name: str, network: str) -> Refusal:
     """The refusal of the weights `name` for `network`: E0604, or E0605 where only shapes differ."""
     counts = [
         (len(found.missing), "missing"),
@@ -114,9 +114,9 @@ def misfit(found: Difference, name: str, network: str) -> WeightsError:
             ),
         ),
     ]
-    code = "E0604" if found.missing or found.unexpected else "E0605"
+    code: DiagnosticCode = "E0604" if found.missing or found.unexpected else "E0605"
     message = f"{name} does not fit {network}: {told}"
-    return WeightsError(code, message, notes=tuple(notes), help=_help(found))
+    return Refusal(code, message, notes=tuple(notes), help=_help(found))
 
 
 def _help(found: Difference) -> str | None:

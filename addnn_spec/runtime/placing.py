@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.runtime.errors import RuntimeRefusal, reason
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.errors import reason
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,14 +28,14 @@ class Place:
     def of(cls, device: str, precision: str) -> Place:
         """By their names.
 
-        Raises `RuntimeRefusal` as `own_device` does.
+        Raises `DiagnosticError` as `own_device` does.
         """
         return cls(own_device(device), DTYPES[precision])
 
     def network(self, module: nn.Module) -> nn.Module:
         """The module itself, or a copy of it here.
 
-        Raises `RuntimeRefusal` (E0614) where it cannot be copied, or not to this device.
+        Raises `DiagnosticError` (E0614) where it cannot be copied, or not to this device.
         """
         tensors = [*module.parameters(), *module.buffers()]
         if all(t.device == self.device and self._type(t) == t.dtype for t in tensors):
@@ -56,19 +57,19 @@ def own_device(name: str) -> torch.device:
     """The device of a name: `cpu`, `cuda:1`, or `cuda`, which is that of this process's number on
     its machine under `torchrun`, else torch's current one.
 
-    Raises `RuntimeRefusal`: E0607 for another name, E0614 where there is no such device.
+    Raises `DiagnosticError`: E0607 for another name, E0614 where there is no such device.
     """
     device: torch.device | None = None
     with suppress(RuntimeError):
         device = torch.device(name)
     if device is None or device.type not in ("cpu", "cuda"):
-        raise RuntimeRefusal("E0607", f"{name} is no device", help="auto, cpu, cuda or cuda:1")
+        raise Refusal("E0607", f"{name} is no device", help="auto, cpu, cuda or cuda:1")
     if device.type == "cpu":
         return torch.device("cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if (device.index or 0) >= count:
         last = f"the last is cuda:{count - 1}" if count else None
-        raise RuntimeRefusal("E0614", f"there is no {name} here", help=last)
+        raise Refusal("E0614", f"there is no {name} here", help=last)
     if ":" in name:
         return device
     own = os.environ.get("LOCAL_RANK")
@@ -77,17 +78,17 @@ def own_device(name: str) -> torch.device:
 
 @contextmanager
 def device_errors() -> Iterator[None]:
-    """What a device cannot do is a `RuntimeRefusal` (E0614)."""
+    """What a device cannot do is a `Refusal` (E0614)."""
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
         raise refusal(error, "the device has failed") from error
 
 
-def refusal(error: Exception, message: str) -> RuntimeRefusal:
+def refusal(error: Exception, message: str) -> Refusal:
     """E0614 with a message, or with another where memory did not suffice."""
     notes = (reason(error),)
     if isinstance(error, torch.OutOfMemoryError):
         help = "a smaller budget or batch, or --device cpu"
-        return RuntimeRefusal("E0614", "the device's memory is full", notes=notes, help=help)
-    return RuntimeRefusal("E0614", message, notes=notes)
+        return Refusal("E0614", "the device's memory is full", notes=notes, help=help)
+    return Refusal("E0614", message, notes=notes)

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from addnn_spec.runtime.data import Array, DataError
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.data import Array
 
 _CHANNELS = (1, 3, 4)
 
@@ -85,13 +86,14 @@ class Preparation:
         """Samples (k, …) as the network takes them; images of several sizes come as an object
         array of (C, H, W).
 
-        Raises `DataError` where that is not possible.
+        Raises `DiagnosticError` where that is not possible.
         """
         if raw.dtype == object:
             images = [self.apply(image[None], expected) for image in raw]
             shapes = sorted({tuple(image.shape[1:]) for image in images})
             if len(shapes) > 1:
-                raise DataError(
+                raise Refusal(
+                    "E0612",
                     f"images differ in size: {sizes(shapes[0])}, and {sizes(shapes[-1])}",
                     help="--resize, --crop and --channels make them alike",
                 )
@@ -111,7 +113,7 @@ class Preparation:
         if is_image:
             values = self._image(self._channels_first(values, wanted))
         elif self.channels or self.resize or self.crop:
-            raise DataError("channels, resize and crop are for images")
+            raise Refusal("E0612", "channels, resize and crop are for images")
         if _is_bytes(raw):
             values = values / 255
         return _fitted(self._normalised(values, is_image), wanted)
@@ -127,8 +129,10 @@ class Preparation:
                 return values
             if agree((values.shape[3], *values.shape[1:3]), wanted):
                 return values.permute(0, 3, 1, 2)
-        raise DataError(
-            f"images of {sizes(values.shape[1:])} could be NHWC or NCHW", help="give --layout"
+        raise Refusal(
+            "E0612",
+            f"images of {sizes(values.shape[1:])} could be NHWC or NCHW",
+            help="give --layout",
         )
 
     def _image(self, values: Tensor) -> Tensor:
@@ -139,7 +143,7 @@ class Preparation:
                 weights = values.new_tensor([0.299, 0.587, 0.114])
                 values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
             else:
-                raise DataError(f"{values.shape[1]} channels cannot become {self.channels}")
+                raise Refusal("E0612", f"{values.shape[1]} channels cannot become {self.channels}")
         if self.resize is not None:
             height, width = values.shape[2:]
             short = min(height, width)
@@ -149,7 +153,9 @@ class Preparation:
         if self.crop is not None:
             height, width = values.shape[2:]
             if min(height, width) < self.crop:
-                raise DataError(f"a crop of {self.crop} does not fit into {height} x {width}")
+                raise Refusal(
+                    "E0612", f"a crop of {self.crop} does not fit into {height} x {width}"
+                )
             top, left = (height - self.crop) // 2, (width - self.crop) // 2
             values = values[:, :, top : top + self.crop, left : left + self.crop]
         return values
@@ -158,9 +164,11 @@ class Preparation:
         channels = values.shape[1] if values.ndim > 1 else 1
         for statistics, name in ((self.mean, "mean"), (self.std, "std")):
             if len(statistics) not in (0, 1, channels):
-                raise DataError(f"{len(statistics)} values of {name}, but {channels} channels")
+                raise Refusal(
+                    "E0612", f"{len(statistics)} values of {name}, but {channels} channels"
+                )
         if any(not value > 0 for value in self.std):
-            raise DataError("a standard deviation is above 0")
+            raise Refusal("E0612", "a standard deviation is above 0")
         shape = (-1, 1, 1) if is_image else (-1,)
         if self.mean:
             values = values - values.new_tensor(self.mean).view(shape)
@@ -176,7 +184,7 @@ def _is_bytes(raw: Array) -> bool:
 
 def _integers(raw: Array, expected: Expected) -> Tensor:
     if raw.dtype.kind == "f" and not bool((raw == np.floor(raw)).all()):
-        raise DataError(f"{expected.name} takes whole numbers, and the data hold others")
+        raise Refusal("E0612", f"{expected.name} takes whole numbers, and the data hold others")
     values = torch.from_numpy(np.ascontiguousarray(raw.astype(np.int64)))
     return _fitted(values.bool() if expected.dtype == "bool" else values, expected.shape)
 

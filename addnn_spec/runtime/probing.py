@@ -10,12 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import IndicesError
 from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.query import CHECKED
 from addnn_spec.indices.space import Fold, Space, Spread
 from addnn_spec.runtime.between import Between, gram_of
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.holding import (
     Gauge,
     Part,
@@ -123,7 +123,7 @@ class Prober:
         passes: of all processes together.
 
     Raises:
-        RuntimeRefusal: E0614, a budget that is too small or a network that does not run; E0607,
+        Refusal: E0614, a budget that is too small or a network that does not run; E0607,
             options that do not go together.
     """
 
@@ -138,9 +138,7 @@ class Prober:
     ) -> None:
         self.settings = settings or Settings()
         if self.settings.sketch is not None and self.settings.metric != "euclidean":
-            raise RuntimeRefusal(
-                "E0607", "a sketch is of Euclidean distances, not of whitened ones"
-            )
+            raise Refusal("E0607", "a sketch is of Euclidean distances, not of whitened ones")
         check_task(self.settings.measures, feed.record.task)
         self.exchange = exchange or Alone()
         self.place = Place.of(self.settings.device, self.settings.precision)
@@ -149,14 +147,14 @@ class Prober:
         self.found = self._trial(probes, feed)
         self.probes = [probe for probe in probes if probe.label in self.found]
         if not self.probes:
-            raise RuntimeRefusal("E0614", "no node can be measured", notes=tuple(self.notes))
+            raise Refusal("E0614", "no node can be measured", notes=tuple(self.notes))
         sizes = [self.found[probe.label].size for probe in self.probes]
         self.feed = feed.in_batches(self.settings.batch or batch_size(sizes, self.settings.budget))
         self.batch = self.feed.batch
         try:
             self.scorer = Scorer.of(self.feed, self.settings.order, self.settings.ties)
         except IndicesError as error:
-            raise RuntimeRefusal("E0614", str(error)) from error
+            raise Refusal("E0614", str(error)) from error
         self._sizes = sizes
         self.scratch = Scratch()
         self.cka: CkaRecord | None = None
@@ -186,7 +184,7 @@ class Prober:
                 for rank in range(self.exchange.size)
             ]
         except IndicesError as error:
-            raise RuntimeRefusal("E0614", f"the budget is too small: {error}") from error
+            raise Refusal("E0614", f"the budget is too small: {error}") from error
         self.plan = self._plans[self.exchange.rank]
         self.passes = max(len(plan.passes) for plan in self._plans)
         return self.plan
@@ -209,7 +207,7 @@ class Prober:
         """Run the plan; `receive` gets each node's results as soon as they are there.
 
         Raises:
-            RuntimeRefusal: E0614, another value when a batch is computed again; a lost worker.
+            Refusal: E0614, another value when a batch is computed again; a lost worker.
         """
         running: dict[int, Running] = {}
         room = Room(self.plan.room, self.place.device)
@@ -442,7 +440,7 @@ class _Flow:
         values = self.prober.place.inputs(self.prober.feed.load(self.mine))
         try:
             self.taps.run(*values)
-        except RuntimeRefusal:
+        except Refusal:
             raise
         except Exception as error:  # a live module raises what it likes
             raise not_run(error) from error

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.belonging import faults
-from addnn_spec.runtime.errors import RuntimeRefusal
 
 SCHEMA_VERSION: Final = 1
 _LARGEST = 256 * 2**20
@@ -307,7 +307,7 @@ def sketched(run: RunRecord) -> str:
 def read_run(path: str | Path) -> RunRecord:
     """A run from its file.
 
-    Raises `RuntimeRefusal`: E0601 if the file cannot be read, E0607 if it is not a run of this
+    Raises `DiagnosticError`: E0601 if the file cannot be read, E0607 if it is not a run of this
     schema version, or says what cannot be.
     """
     path = Path(path)
@@ -316,9 +316,9 @@ def read_run(path: str | Path) -> RunRecord:
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise RuntimeRefusal("E0601", f"{path} cannot be read: {reason}") from error
+        raise Refusal("E0601", f"{path} cannot be read: {reason}") from error
     if len(data) > _LARGEST:
-        raise RuntimeRefusal("E0607", f"{path.name} is larger than a run can be")
+        raise Refusal("E0607", f"{path.name} is larger than a run can be")
     try:
         run = RunRecord.model_validate_json(data)
     except ValidationError as error:
@@ -326,10 +326,10 @@ def read_run(path: str | Path) -> RunRecord:
         place = ".".join(str(part) for part in first["loc"])[:120]
         message = f"{path.name} is no run of schema version {SCHEMA_VERSION}"
         note = f"{place}: {first['msg'][:200]}" if place else first["msg"][:200]
-        raise RuntimeRefusal("E0607", message, notes=(note,)) from error
+        raise Refusal("E0607", message, notes=(note,)) from error
     fault = next(faults(run), None)
     if fault is not None:
-        raise RuntimeRefusal(
+        raise Refusal(
             "E0607",
             f"{path.name} contradicts itself",
             notes=(fault[:300],),

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from addnn_spec.runtime.data import Array, DataError, Source
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.data import Array, Source
 from addnn_spec.runtime.preparing import Expected, Preparation, agree, sizes
 from addnn_spec.runtime.record import DataRecord, SamplesRecord, Task
 
@@ -52,16 +53,16 @@ def drawn(labels: Array, task: Task, count: int, seed: int) -> Array:
 def task_of(labels: Array, asked: Task | None = None) -> Task:
     """Whether labels are classes (integers, names) or targets (floats), unless `asked`.
 
-    Raises `DataError` for classes that are not whole numbers.
+    Raises `DiagnosticError` for classes that are not whole numbers.
     """
     if asked == "regression":
         if labels.dtype.kind not in "biuf":
-            raise DataError("targets are numbers, and these labels are names")
+            raise Refusal("E0612", "targets are numbers, and these labels are names")
         return "regression"
     if asked is None and labels.dtype.kind == "f":
         return "regression"
     if labels.dtype.kind == "f" and not bool((labels == np.floor(labels)).all()):
-        raise DataError("labels are whole numbers or names, and these are fractions")
+        raise Refusal("E0612", "labels are whole numbers or names, and these are fractions")
     return "classification"
 
 
@@ -190,7 +191,7 @@ def make_feed(
 
     `alone`: see `Feed`.
 
-    Raises `DataError` (E0612) where the data do not fit the network, or each other.
+    Raises `DiagnosticError` (E0612) where the data do not fit the network, or each other.
     """
     preparation = preparation or Preparation()
     sources = [train] if test is None else [train, test]
@@ -198,7 +199,8 @@ def make_feed(
         sources = [_ordered(source, expected) for source in sources]
     kind = task_of(train.labels, task)
     if test is not None and task_of(test.labels, task) != kind:
-        raise DataError(
+        raise Refusal(
+            "E0612",
             f"of {train.name} and {test.name} one has classes for labels, one has targets",
             help="--task says what they are",
         )
@@ -243,7 +245,8 @@ def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
     if sorted(given) != sorted(names):
         held = ", ".join(source.inputs) or "one input"
         arrays = ", ".join(f"{wanted.name} (n x {wanted.stored})" for wanted in expected)
-        raise DataError(
+        raise Refusal(
+            "E0612",
             f"the network takes {', '.join(names)}, and {source.name} holds {held}",
             help=f"an .npz holds an array of each by its name: {arrays}, and y",
         )
@@ -268,7 +271,7 @@ def _positions(labels: Sequence[Array], task: Task, count: int, seed: int) -> li
     counted = [np.argwhere(part != IGNORED) for part in _flat(labels)]
     number = min(count, *(len(part) for part in counted))
     if number == 0:
-        raise DataError(f"every position's label is {IGNORED}: none counts")
+        raise Refusal("E0612", f"every position's label is {IGNORED}: none counts")
     generator = np.random.default_rng(seed)
     return [part[np.sort(generator.permutation(len(part))[:number])] for part in counted]
 
@@ -334,7 +337,8 @@ def _check_finite(source: Source, split: int, places: Array, values: Array, what
         first = np.argwhere(bad)[0]
         sample = f"{_SPLITS[split]} sample {places[first[0]]} of {source.name}"
         role = f" as its {what}" if what else ""
-        raise DataError(
+        raise Refusal(
+            "E0612",
             f"{sample} holds {values[tuple(first)]:g}{role}",
             help="leave it out, or mend it: values are finite, and float32 holds them",
         )
@@ -348,15 +352,16 @@ def _add(digest: Any, values: Array) -> None:
 def _check(feed: Feed) -> None:
     """That the first samples have the sizes that the network takes, the same in train and test."""
     if feed.record.train.m < 2:
-        raise DataError("an index needs two samples or more")
+        raise Refusal("E0612", "an index needs two samples or more")
     ends = [feed._prepared(split.source, split.indices[:1]) for split in feed.splits]  # noqa: SLF001
     if len({tuple(tuple(part.shape) for part in end) for end in ends}) > 1:
         shapes = " and ".join(sizes(end[0].shape[1:]) for end in ends)
-        raise DataError(f"samples of train and test differ in size: {shapes}")
+        raise Refusal("E0612", f"samples of train and test differ in size: {shapes}")
     for wanted, found in zip(feed.expected or (), ends[0], strict=False):
         if not agree(found.shape[1:], wanted.shape):
             given = found.shape[2 if wanted.of_one else 1 :]
-            raise DataError(
+            raise Refusal(
+                "E0612",
                 f"{wanted.name} takes samples of {wanted.stored}, and the data's are of "
                 f"{sizes(given)}",
                 help="--resize, --crop, --channels and --layout prepare images"

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, distributed
 
-from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.diagnostics import Refusal
 
 _PATIENCE = timedelta(minutes=30)
 
@@ -51,7 +51,7 @@ class Alone:
 
 
 class Group:
-    """The processes of `torch.distributed`. A lost one is an error: `RuntimeRefusal`, E0614."""
+    """The processes of `torch.distributed`. A lost one is an error: `Refusal`, E0614."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank = distributed.get_rank()
@@ -93,7 +93,7 @@ class Group:
 def join(device: torch.device) -> Exchange:
     """The processes that `torchrun` started, or this one alone. Joins the group once.
 
-    Raises `RuntimeRefusal` (E0614) where the others do not come.
+    Raises `DiagnosticError` (E0614) where the others do not come.
     """
     if not distributed.is_available() or int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone()
@@ -119,6 +119,6 @@ def leave() -> None:
             distributed.destroy_process_group()
 
 
-def _lost(error: Exception) -> RuntimeRefusal:
+def _lost(error: Exception) -> Refusal:
     first = next(iter(str(error).splitlines()), "")[:200]
-    return RuntimeRefusal("E0614", "a worker is lost, and the run with it", notes=(first,))
+    return Refusal("E0614", "a worker is lost, and the run with it", notes=(first,))

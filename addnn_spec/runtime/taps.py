@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.geometry import deterministic, full_precision
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.placing import refusal
 
 Receive = Callable[[str, int, Tensor], None]
@@ -151,19 +151,19 @@ def trial(
 ) -> None:
     """One forward pass that leaves no trace.
 
-    Raises `RuntimeRefusal` (E0614) where the module does not run on the inputs.
+    Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
     """
     device = next((value.device for value in inputs), None)
     with untouched(taps.module, mode, traced=traced, device=device), taps.installed():
         try:
             taps.run(*inputs)
-        except RuntimeRefusal:
+        except Refusal:
             raise
         except Exception as error:  # a live module raises what it likes
             raise not_run(error) from error
 
 
-def not_run(error: Exception) -> RuntimeRefusal:
+def not_run(error: Exception) -> Refusal:
     """What to say where a forward pass has failed."""
     return refusal(error, "the network does not run on these data")
 

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.checkpoint import read_checkpoint
-from addnn_spec.runtime.errors import WeightsError, WeightsNote
+from addnn_spec.runtime.errors import WeightsNote
 from addnn_spec.runtime.files import Stored
 from addnn_spec.runtime.keymap import KeyMap, Keys, Renamed, read_keymap
 from addnn_spec.runtime.misfit import Difference, compare, misfit, shown
@@ -61,7 +62,7 @@ class Given(Mapping[str, Tensor]):
             return value
         if value.ndim != 2:
             message = f"the key map transposes {shown(place.origin)}, which is no matrix"
-            raise WeightsError("E0615", f"{message}: it has {value.ndim} dimensions")
+            raise Refusal("E0615", f"{message}: it has {value.ndim} dimensions")
         return value.T
 
     def _tensor(self, origin: str) -> Tensor:
@@ -111,13 +112,13 @@ def load_weights(
     layers whose tensors differ in the number of outputs alone, nothing behind them being different,
     stay as they are; a `WeightsNote` names them.
 
-    Raises `WeightsError`: E0601 for a file that cannot be read, E0603 for one that holds something
-    else, E0606 for one that could run code, E0604 and E0605 for weights that do not fit, E0615 for
-    a key map that does not.
+    Raises `DiagnosticError`: E0601 for a file that cannot be read, E0603 for one that holds
+    something else, E0606 for one that could run code, E0604 and E0605 for weights that do not fit,
+    E0615 for a key map that does not.
     """
     if weights is None:
         if keys is not None:
-            raise WeightsError("E0615", "there is a key map, and no weights for it")
+            raise Refusal("E0615", "there is a key map, and no weights for it")
         return
     notes: list[str] = []
     if isinstance(weights, Mapping):
@@ -278,8 +279,8 @@ def _note_conversions(
         notes.append(f"converted from {', '.join(sorted(types))}")
 
 
-def _no_state_dict(file: str, key: object, what: str) -> WeightsError:
-    return WeightsError(
+def _no_state_dict(file: str, key: object, what: str) -> Refusal:
+    return Refusal(
         "E0603",
         f"{file} is no state dict: {ascii(key)[:80]} is {what}",
         help="save model.state_dict()",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Literal, NamedTuple, cast
 
+from addnn_spec.diagnostics import DiagnosticCode
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.findings import MAX_TERMS, Findings
@@ -38,7 +39,9 @@ class Builder:
 
     # ------------------------------------------------------------------------------------- helpers
 
-    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
+    def _error(
+        self, code: DiagnosticCode, message: str, span: Span, help: str | None = None
+    ) -> None:
         self._findings.error(code, message, span.start, span.end, help=help)
 
     def _span(self, token: Token) -> Span:

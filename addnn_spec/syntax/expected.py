@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from addnn_spec.diagnostics import Label
+from addnn_spec.diagnostics import DiagnosticCode, Label
 from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
@@ -56,7 +56,7 @@ class Finding:
     `repair` holds what is inserted and how many tokens it replaces.
     """
 
-    code: str
+    code: DiagnosticCode
     message: str
     at: Token
     label: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addnn_spec.diagnostics import Collector, Diagnostic, Label
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label
 from addnn_spec.source import Source, Span
 
 MAX_ERRORS = 50
@@ -26,7 +26,7 @@ class Findings:
 
     def error(
         self,
-        code: str,
+        code: DiagnosticCode,
         message: str,
         start: int,
         end: int,

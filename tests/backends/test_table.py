@@ -7,9 +7,9 @@ import re
 import pytest
 
 from addnn_spec.backends.table import View, plain_table, rich_table
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.network import load
 from addnn_spec.passes.summary import Summary, summarize, to_json
-from addnn_spec.passes.unfold import TooManyNodesError
 from tests.support import graph_of
 
 NETS = """
@@ -152,7 +152,7 @@ def test_flops_and_receptive_fields_on_request() -> None:
 
 
 def test_too_many_lines() -> None:
-    with pytest.raises(TooManyNodesError):
+    with pytest.raises(Refusal):
         table(view=View(depth=3, limit=5))
 
 

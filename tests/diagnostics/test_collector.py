@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label
+from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, DiagnosticError, Label
 from addnn_spec.source import Source, Span
 
 SOURCE = Source("a.net", "x -> Linear(4)\n")
 
 
-def finding(code: str, start: int = 0, message: str = "m", *notes: str) -> Diagnostic:
+def finding(code: DiagnosticCode, start: int = 0, message: str = "m", *notes: str) -> Diagnostic:
     return Diagnostic(code, message, Label(Span(SOURCE, start, start + 1)), notes=notes)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.attention import MultiheadAttention, ScaledDotProductAttention
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Invoke
 from tests.ops.harness import Interpreter, build, float64, run
 
@@ -126,6 +127,6 @@ def test_refusals(
     inputs: tuple[TensorType | None, ...],
     code: str,
 ) -> None:
-    with pytest.raises(OperatorError) as caught:
+    with pytest.raises(Refusal) as caught:
         layer.infer(*inputs)
     assert caught.value.code == code

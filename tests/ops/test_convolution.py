@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.convolution import (
     Conv1d,
     Conv2d,
@@ -133,12 +134,12 @@ def test_refusals(
     code: str,
     argument: str | None,
 ) -> None:
-    with pytest.raises(OperatorError) as caught:
+    with pytest.raises(Refusal) as caught:
         outputs_of(layer, (x,))
-    assert (caught.value.code, caught.value.argument) == (code, argument)
+    assert (caught.value.code, caught.value.about) == (code, argument)
 
 
 def test_the_message_for_a_large_kernel() -> None:
-    with pytest.raises(OperatorError) as caught:
+    with pytest.raises(Refusal) as caught:
         Conv2d(out_channels=6, kernel_size=30).infer(TensorType("float", (1, 3, 8, 8)))
     assert caught.value.message == "Conv2d's kernel of 30 is larger than its padded input, 8 wide"

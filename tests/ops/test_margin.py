@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.ops.base import Operator, OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.margin import ArcFace, ASoftmax, CosFace
 from tests.ops.harness import build
 
@@ -76,7 +77,7 @@ def test_only_the_label_is_moved(
 
 
 def test_each_label_belongs_to_an_embedding() -> None:
-    with pytest.raises(OperatorError, match="number of labels"):
+    with pytest.raises(Refusal, match="number of labels"):
         CosFace(out_features=3).infer(EMBEDDINGS, TensorType("int", (5,)))
-    with pytest.raises(OperatorError, match="float"):
+    with pytest.raises(Refusal, match="float"):
         ArcFace(out_features=3).infer(EMBEDDINGS, TensorType("float", (6,)))

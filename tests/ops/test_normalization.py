@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -49,6 +50,6 @@ def test_defaults_are_torchs() -> None:
     ],
 )
 def test_refusals(layer: Norm, x: TensorType, code: str) -> None:
-    with pytest.raises(OperatorError) as caught:
+    with pytest.raises(Refusal) as caught:
         layer.infer(x)
     assert caught.value.code == code

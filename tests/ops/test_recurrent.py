@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from addnn_spec.ops.base import OperatorError, TensorType
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tests.ops.harness import build, float64, run
 
@@ -98,6 +99,6 @@ def test_lengths_end_each_sequence(kind: type[GRU | LSTM]) -> None:
 def test_refusals(
     layer: Layer | RNNCell | LSTMCell, inputs: tuple[TensorType | None, ...], code: str
 ) -> None:
-    with pytest.raises(OperatorError) as caught:
+    with pytest.raises(Refusal) as caught:
         layer.infer(*inputs)
     assert caught.value.code == code

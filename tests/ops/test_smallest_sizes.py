@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder, Ref
-from addnn_spec.ops.base import Example, OperatorError, TensorType
+from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.checks import name_of
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
 from addnn_spec.sizes import Size, SizeError, Symbol, SymbolicSize, evaluate
@@ -112,7 +113,7 @@ def accepted(example: Example) -> list[tuple[int, ...]] | str:
     try:
         shapes = [kind.shape for kind in outputs_of(operator, inputs)]
         operator.weights(*inputs)  # type: ignore[arg-type]
-    except OperatorError as error:
+    except Refusal as error:
         return error.code
     if any(a > b for a, b in operator.requires(*inputs)):  # type: ignore[arg-type, operator]
         return "E0303"
@@ -149,7 +150,7 @@ def told(example: Example, places: Places) -> Told | None:
     try:
         outputs = outputs_of(operator, inputs)
         weights = operator.weights(*inputs).values()  # type: ignore[arg-type]
-    except OperatorError as error:
+    except Refusal as error:
         if error.code in NOT_PROVABLE:
             return None
         none = Smallest({}, never=error.message)  # another size, a fixed one, is no size

@@ -20,13 +20,12 @@ from torch import nn
 from addnn_spec import load, probe
 from addnn_spec.cli.compare import compare
 from addnn_spec.cli.probe import probe as probe_command
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.indices import separation_index
 from addnn_spec.probes.comparing import compare_runs
 from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.report.facts import facts
 from addnn_spec.runtime.digits import load_digits, train
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.probing import Prober
 from addnn_spec.runtime.record import RunRecord, Split, read_run
 
@@ -93,7 +92,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**json.loads(small().record.text()), **change}))
-    with pytest.raises(RuntimeRefusal, match="no run of schema version 1") as caught:
+    with pytest.raises(Refusal, match="no run of schema version 1") as caught:
         read_run(path)
     assert told in str(caught.value)
 

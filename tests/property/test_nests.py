@@ -38,7 +38,7 @@ def built(text: str, *, memoise: bool = True) -> tuple[Session, Graph | None, se
     """A text's graph, or the codes of its errors."""
     made = session(text, memoise=memoise)
     graph = made.graph("Net")
-    codes = {found.code for found in made.collector.errors}
+    codes: set[str] = {found.code for found in made.collector.errors}
     return made, None if codes else graph, codes
 
 

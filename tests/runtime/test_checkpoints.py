@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
-from addnn_spec.runtime.errors import WeightsError, WeightsNote
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.errors import WeightsNote
 from addnn_spec.runtime.weights import load_weights
 from tests.runtime.test_weights import net, refused, same, weights
 from tests.support import slowness
@@ -160,7 +161,7 @@ def test_a_tied_module_takes_a_file_with_one_name() -> None:
 @pytest.mark.parametrize("value", [torch.zeros(3), torch.ones(3), torch.tensor([1.0, 2.0, 3.0])])
 def test_what_is_left_over_and_no_copy_is_an_error(value: Tensor) -> None:
     """Zeros and ones are equal by chance; the network's norm has both."""
-    with pytest.raises(WeightsError, match="1 left over"):
+    with pytest.raises(Refusal, match="1 left over"):
         load_weights(Tied(once=True), {**Tied(once=True).state_dict(), "other.weight": value})
 
 
@@ -388,7 +389,7 @@ def test_mangled_files_load_or_are_refused(
 def test_rubbish_indices_are_refused(tmp_path: Path, placed: Any) -> None:
     path = tmp_path / "model.safetensors.index.json"
     path.write_text(json.dumps(placed))
-    with pytest.raises(WeightsError):
+    with pytest.raises(Refusal):
         load_weights(net(), path)
 
 
@@ -396,7 +397,7 @@ def read_or_refused(path: Path) -> None:
     error = None
     try:
         load_weights(net(), path)
-    except WeightsError as refusal:
+    except Refusal as refusal:
         error = refusal
     if error is not None:
         assert error.code in ("E0601", "E0603", "E0604", "E0605", "E0606")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn import datasets
 
-from addnn_spec.runtime.data import DataError, Source, open_data
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.data import Source, open_data
 from addnn_spec.runtime.preparing import Preparation
 
 GENERATOR = np.random.default_rng(0)
@@ -64,7 +65,7 @@ def test_a_range_takes_some(tmp_path: Path) -> None:
     assert np.array_equal(everything(part), everything(whole)[50:60])
     assert np.array_equal(part.labels, whole.labels[50:60])
     assert part.name == "iris[50:60]"
-    with pytest.raises(DataError, match="no samples"):
+    with pytest.raises(Refusal, match="no samples"):
         open_data("iris[150:]")
 
 
@@ -111,7 +112,7 @@ def test_cifar(tmp_path: Path, name: str, head: int) -> None:
     source = open_data(tmp_path).train
     assert np.array_equal(everything(source), images)
     assert source.labels.tolist() == [0, 1, 2]
-    with pytest.raises(DataError, match="no CIFAR file"):
+    with pytest.raises(Refusal, match="no CIFAR file"):
         (tmp_path / name).write_bytes(b"".join(rows)[:-1])
         open_data(tmp_path)
 
@@ -224,7 +225,7 @@ def preparation_of(folder: Path, *images: Image.Image) -> Any:
 def test_images_that_do_not_say_their_range_are_refused(
     tmp_path: Path, values: Any, words: str
 ) -> None:
-    with pytest.raises(DataError, match=f"x.tif {words}"):
+    with pytest.raises(Refusal, match=f"x.tif {words}"):
         decoded(tmp_path, Image.fromarray(values), "tif")
 
 
@@ -261,7 +262,7 @@ def test_what_is_no_such_data_is_refused(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     (tmp_path / "x-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x01\0")
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(Refusal) as caught:
         open_data(tmp_path / name)
     assert caught.value.code in (code, "E0601")
 
@@ -269,13 +270,13 @@ def test_what_is_no_such_data_is_refused(
 def test_pickles_in_npz_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "objects.npz"
     np.savez(path, x=np.array([{}], dtype=object), y=np.array([0]))
-    with pytest.raises(DataError, match="plain arrays"):
+    with pytest.raises(Refusal, match="plain arrays"):
         open_data(path)
 
 
 def test_what_is_not_there_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(Refusal) as caught:
         open_data(str(tmp_path / "nothing.npz"))
     assert caught.value.code == "E0601"
-    with pytest.raises(DataError, match="cannot be imported"):
+    with pytest.raises(Refusal, match="cannot be imported"):
         open_data("no_such_module_here:Set")

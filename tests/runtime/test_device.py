@@ -19,12 +19,11 @@ import torch
 from torch import Tensor, distributed, nn
 
 from addnn_spec import load, probe
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.run import Request, pick_device
 from addnn_spec.ranking.certainty import certainty
 from addnn_spec.ranking.rank import rank
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import MEASURES
 from addnn_spec.runtime.placing import own_device
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
@@ -81,7 +80,7 @@ def tight(
     """With the largest of some budgets in which some node is held in parts."""
     for budget in range(4_000_000, 2_000_000, -50_000):
         tried = replace(settings, budget=budget, batch=16)
-        with suppress(RuntimeRefusal):
+        with suppress(Refusal):
             plan = Prober(module or network(), probes, feed, tried).plan
             if not all(hold.whole for holds in plan.passes for hold in holds):
                 return tried

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.freeze import Trainable, count_trainable, freeze_parameters
 
 
@@ -96,7 +96,7 @@ def test_training_changes_nothing_that_is_frozen() -> None:
 
 
 def test_a_pattern_that_matches_nothing() -> None:
-    with pytest.raises(RuntimeRefusal, match="no parameter has a name like stage1") as raised:
+    with pytest.raises(Refusal, match="no parameter has a name like stage1") as raised:
         freeze_parameters(net(), "stage1.*")
     assert raised.value.code == "E0607"
     assert raised.value.help == "there are layer1, layer2, head"

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from addnn_spec.runtime.errors import WeightsError, WeightsNote
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.errors import WeightsNote
 from addnn_spec.runtime.keymap import packaged_keymaps, read_keymap
 from addnn_spec.runtime.weights import load_weights
 from tests.support import slowness
@@ -20,8 +21,8 @@ def names(keys: Any, *given: str) -> list[str]:
     return list(read_keymap(keys).applied(given, "w.pt"))
 
 
-def refused(keys: Any, *given: str) -> WeightsError:
-    with pytest.raises(WeightsError) as raised:
+def refused(keys: Any, *given: str) -> Refusal:
+    with pytest.raises(Refusal) as raised:
         names(keys, *given)
     return raised.value
 
@@ -148,7 +149,7 @@ def test_matrices_are_transposed() -> None:
 
 
 def test_what_fits_only_transposed_is_told() -> None:
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(Refusal) as raised:
         load_weights(linear(), transposed(), keys={"h.*": "*"})
     assert raised.value.code == "E0605"
     assert raised.value.help == (
@@ -158,12 +159,12 @@ def test_what_fits_only_transposed_is_told() -> None:
 
 
 def test_a_key_map_alone_is_refused() -> None:
-    with pytest.raises(WeightsError, match="a key map, and no weights"):
+    with pytest.raises(Refusal, match="a key map, and no weights"):
         load_weights(linear(), None, keys={"h.*": "*"})
 
 
 def test_what_is_no_matrix_is_not_transposed() -> None:
-    with pytest.raises(WeightsError, match=r"transposes h\.0\.bias, which is no matrix"):
+    with pytest.raises(Refusal, match=r"transposes h\.0\.bias, which is no matrix"):
         load_weights(linear(), transposed(), keys={"h.*": {"to": "*", "transpose": True}})
 
 
@@ -182,6 +183,6 @@ def test_a_prefix_of_a_wrapper_goes_before_the_map_unless_the_map_names_it() -> 
 
 def test_what_is_no_tensor_can_be_dropped() -> None:
     given = {**linear().state_dict(), "epoch": 3}
-    with pytest.raises(WeightsError, match="'epoch' is int"):
+    with pytest.raises(Refusal, match="'epoch' is int"):
         load_weights(linear(), given)
     load_weights(linear(), given, keys={"epoch": ""})

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices import (
     center_separation_index,
     class_separation,
@@ -26,7 +27,6 @@ from addnn_spec.indices.measures import (
 )
 from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.measuring import MEASURES, Rows, measures_named
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
@@ -149,7 +149,7 @@ def test_the_plan_keeps_the_budget_and_says_what_is_too_little() -> None:
     for budget in (3_300_000, 6_000_000, 2**28):
         prober = Prober(network(), PROBES, digits(), Settings(budget=budget, batch=32))
         assert prober.plan.bytes <= budget
-    with pytest.raises(RuntimeRefusal, match="budget is too small"):
+    with pytest.raises(Refusal, match="budget is too small"):
         Prober(network(), PROBES, digits(), Settings(budget=10_000))
 
 
@@ -298,7 +298,7 @@ def test_a_batch_that_is_not_its_own_twin_ends_the_run() -> None:
         nn.Sequential(Noisy()), PROBES[:1], digits(), Settings(budget=3_300_000, batch=32)
     )
     assert prober.passes > 1
-    with pytest.raises(RuntimeRefusal, match="sees the same batch again"):
+    with pytest.raises(Refusal, match="sees the same batch again"):
         run(prober)
 
 
@@ -377,7 +377,7 @@ def test_a_sketch_says_what_it_is_off_by(normalisation: Any) -> None:
 
 
 def test_a_sketch_of_whitened_distances_is_refused() -> None:
-    with pytest.raises(RuntimeRefusal, match="not of whitened"):
+    with pytest.raises(Refusal, match="not of whitened"):
         Prober(network(), PROBES, digits(), Settings(sketch=16, metric="whiten"))
 
 
@@ -408,11 +408,11 @@ def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None
 
 
 def test_cka_beyond_the_budget_is_refused() -> None:
-    with pytest.raises(RuntimeRefusal, match="cka holds"):
+    with pytest.raises(Refusal, match="cka holds"):
         Prober(network(), PROBES, digits(), Settings(budget=3_300_000, batch=32, cka=True))
 
 
 def test_a_measure_that_there_is_not() -> None:
-    with pytest.raises(RuntimeRefusal, match="there is no measure colour") as caught:
+    with pytest.raises(Refusal, match="there is no measure colour") as caught:
         measures_named(["nc1", "colour"])
     assert caught.value.code == "E0607"

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from addnn_spec.runtime.data import DataError, Source, from_arrays, open_data
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.data import Source, from_arrays, open_data
 from addnn_spec.runtime.preparing import Expected, Preparation
 from addnn_spec.runtime.samples import IGNORED, balanced, make_feed, task_of
 
@@ -54,9 +55,9 @@ def test_integers_are_labels_and_floats_targets() -> None:
     assert task_of(np.array([0.0, 1.0])) == "regression"
     assert task_of(np.array([0.0, 1.0]), "classification") == "classification"
     assert task_of(np.array([0, 1]), "regression") == "regression"
-    with pytest.raises(DataError):
+    with pytest.raises(Refusal):
         task_of(np.array([0.5]), "classification")
-    with pytest.raises(DataError):
+    with pytest.raises(Refusal):
         task_of(np.array(["a"]), "regression")
 
 
@@ -75,7 +76,7 @@ def test_bytes_nhwc_as_torch_has_them(layout: str) -> None:
 def test_a_layout_that_could_be_either_is_asked_for_unless_the_network_tells() -> None:
     raw = np.zeros((2, 3, 7, 3), dtype=np.uint8)
     raw[:, 0] = 255
-    with pytest.raises(DataError, match="could be NHWC or NCHW"):
+    with pytest.raises(Refusal, match="could be NHWC or NCHW"):
         Preparation().apply(raw, None)
     assert Preparation().apply(raw, Expected("x", (3, 3, 7))).shape == (2, 3, 3, 7)
     assert Preparation("NCHW").apply(raw, None).shape == (2, 3, 7, 3)
@@ -100,11 +101,11 @@ def test_channels_are_repeated_or_weighed() -> None:
 
 
 def test_sizes_are_checked_before_anything_runs() -> None:
-    with pytest.raises(DataError, match="takes samples of 3 x any x any, and the data's are of 1"):
+    with pytest.raises(Refusal, match="takes samples of 3 x any x any, and the data's are of 1"):
         make_feed(open_data("digits").train, None, expected=[Expected("x", (3, None, None))])
-    with pytest.raises(DataError, match="differ in size"):
+    with pytest.raises(Refusal, match="differ in size"):
         make_feed(arrays(9, 4), arrays(9, 5))
-    with pytest.raises(DataError, match="takes left, right"):
+    with pytest.raises(Refusal, match="takes left, right"):
         make_feed(arrays(9, 4), None, expected=[Expected("left", (4,)), Expected("right", (4,))])
 
 
@@ -142,20 +143,20 @@ def test_values_that_float32_cannot_hold_are_refused(value: float, told: str) ->
     labels = source.labels
     values[7, 2] = value
     broken = from_arrays("broken{x}", values, labels)
-    with pytest.raises(DataError, match=rf" train sample 7 of broken\{{x\}} holds {told}\n"):
+    with pytest.raises(Refusal, match=rf" train sample 7 of broken\{{x\}} holds {told}\n"):
         make_feed(broken, None)
-    with pytest.raises(DataError, match=f" test sample 7 of .* holds {told}\n"):
+    with pytest.raises(Refusal, match=f" test sample 7 of .* holds {told}\n"):
         make_feed(source, broken)
     assert make_feed(broken.part(8, 30, "rest"), None).record.train.m == 22
     targets = np.zeros((30, 2))
     targets[9, 1] = value
-    with pytest.raises(DataError, match=f" train sample 9 of t holds {told} as its target\n"):
+    with pytest.raises(Refusal, match=f" train sample 9 of t holds {told} as its target\n"):
         make_feed(from_arrays("t", np.ones((30, 4)), targets), None)
 
 
 def test_images_of_several_sizes_are_refused() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((3, 40, 50), np.uint8), np.zeros((3, 41, 50), np.uint8)]
-    with pytest.raises(DataError, match="differ in size: 3 x 40 x 50, and 3 x 41 x 50"):
+    with pytest.raises(Refusal, match="differ in size: 3 x 40 x 50, and 3 x 41 x 50"):
         Preparation().apply(ragged, None)
     assert Preparation(crop=32).apply(ragged, None).shape == (2, 3, 32, 32)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec import load
-from addnn_spec.runtime.errors import RuntimeRefusal
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.taps import Taps, first_tensor, is_probed, trial, untouched
 
 
@@ -93,7 +93,7 @@ def test_the_first_tensor_of_nested_values() -> None:
 
 def test_a_network_that_does_not_run_is_refused_and_put_back() -> None:
     module = network()
-    with pytest.raises(RuntimeRefusal, match="does not run") as caught:
+    with pytest.raises(Refusal, match="does not run") as caught:
         trial(Taps(module, ignore), [torch.rand(2, 7)])
     assert caught.value.code == "E0614"
     assert module.training

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from addnn_spec.runtime.errors import WeightsError, WeightsNote
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.errors import WeightsNote
 from addnn_spec.runtime.weights import load_weights
 
 
@@ -39,10 +40,10 @@ def same(module: nn.Module, given: dict[str, Tensor]) -> bool:
     return all(torch.equal(state[name], value) for name, value in given.items())
 
 
-def refused(given: Any, outputs: int = 3, **options: Any) -> WeightsError:
+def refused(given: Any, outputs: int = 3, **options: Any) -> Refusal:
     module = net(outputs)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(Refusal) as raised:
         load_weights(module, given, **options)
     assert same(module, before), "a refusal must leave the module as it was"
     return raised.value

@@ -20,10 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.run import Request, probe, run_probe
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.probing import Settings
 from addnn_spec.runtime.samples import make_feed
 
@@ -31,14 +30,14 @@ X = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])
 
 
-def refusal(where: object) -> RuntimeRefusal | None:
+def refusal(where: object) -> Refusal | None:
     """What is said of data that cannot be used; None where a network can be fed with them."""
     try:
         found = open_data(where)
         feed = make_feed(found.train, found.test, samples=6)
         for batch in feed.batches:
             feed.load(batch)
-    except RuntimeRefusal as error:
+    except Refusal as error:
         return error
     return None
 
@@ -113,7 +112,7 @@ def edited(data: bytes, edits: list[tuple[int, int, bytes]], length: int | None)
     return data if length is None else data[: length % (len(data) + 1)]
 
 
-def opened(folder: Path, files: dict[str, bytes]) -> RuntimeRefusal | None:
+def opened(folder: Path, files: dict[str, bytes]) -> Refusal | None:
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)

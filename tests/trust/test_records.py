@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from addnn_spec.cli import run as addnn
-from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.comparing import compare_runs, compared_text
 from addnn_spec.probes.run import probe
 from addnn_spec.probes.shown import ProbeRun
@@ -26,7 +26,6 @@ from addnn_spec.ranking.record import read_ranking
 from addnn_spec.report.figure import report_svg
 from addnn_spec.report.page import page
 from addnn_spec.report.verdicts import verdicts
-from addnn_spec.runtime.errors import RuntimeRefusal
 from addnn_spec.runtime.record import RunRecord, read_run
 from tests.report.runs import hits, node, run
 from tests.support import slowness
@@ -72,7 +71,7 @@ def shown(path: Path, before: RunRecord) -> str:
     """What is said of a file: a code, or "shown" where each output can be made."""
     try:
         found = read_run(path)
-    except RuntimeRefusal as error:
+    except Refusal as error:
         return error.code if error.notes else f"{error.message}: and no place"
     for pair in ((found, before), (before, found), (found, found)):
         try:
@@ -243,7 +242,7 @@ def test_what_does_not_belong_together(name: str, folder: Path, tmp_path: Path) 
     at(record, path[:-1])[path[-1]] = value
     edited = tmp_path / "run.json"
     edited.write_text(json.dumps(record))
-    with pytest.raises(RuntimeRefusal, match="contradicts itself") as caught:
+    with pytest.raises(Refusal, match="contradicts itself") as caught:
         read_run(edited)
     assert caught.value.code == "E0607"
 

@@ -19,7 +19,6 @@ order of the uses: its call index tells them apart. The network's inputs are tap
 names; parameters, buffers and tensors of modules are not.
 """
 
-from addnn_spec.backends.torch_code.errors import TorchCodeError
 from addnn_spec.backends.torch_code.file import EmittedSource, Header, emit
 
-__all__ = ["EmittedSource", "Header", "TorchCodeError", "emit"]
+__all__ = ["EmittedSource", "Header", "emit"]

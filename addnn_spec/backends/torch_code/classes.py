@@ -20,7 +20,6 @@ from addnn_spec.backends.torch_code.columns import (
 )
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Emission, Step
-from addnn_spec.backends.torch_code.errors import TorchCodeError
 from addnn_spec.backends.torch_code.forward import (
     Statement,
     statements,
@@ -52,6 +51,7 @@ from addnn_spec.backends.torch_code.tree import (
 )
 from addnn_spec.backends.torch_code.turns import Turns
 from addnn_spec.backends.torch_code.variables import Variables
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Infix, Item, Seq, Slice
@@ -167,11 +167,13 @@ class _Resolver:
                 return None
             leaves = self._body.columns[node.index]
             if any(is_symbolic(value) for value in leaves.vector):
-                raise TorchCodeError(
+                raise Refusal(
+                    "E0701",
                     f"the weights here would depend on the size {some(leaves.vector)}, "
                     "which is known only when the network runs",
-                    span,
-                    "give the input a fixed size, or bring the tensor to one before this layer",
+                    about=span,
+                    help="give the input a fixed size, or bring the tensor to one "
+                    "before this layer",
                 )
             return _literal(self._columns.resolve(leaves))
 
@@ -300,10 +302,11 @@ class _Resolver:
             wanted, self._dims(around, uses), self._facts
         )
         if found is None:
-            raise TorchCodeError(
+            raise Refusal(
+                "E0701",
                 f"the size {some(vector)} cannot be read off a tensor that is in scope here",
-                span,
-                "pass a tensor that has this size to the block",
+                about=span,
+                help="pass a tensor that has this size to the block",
             )
         return found
 

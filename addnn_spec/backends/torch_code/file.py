@@ -75,7 +75,7 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
     """The PyTorch source of a network. The same graph and options give the same bytes.
 
     Raises:
-        TorchCodeError: a weight's size, or a size that no tensor in scope has, would be needed.
+        Refusal: a weight's size, or a size that no tensor in scope has, would be needed.
     """
     emission = Emission(probes, graph.facts)
     emission.need(SCOPE, _PROBED, _TAPPED)

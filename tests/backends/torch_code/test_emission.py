@@ -12,7 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from addnn_spec.backends.torch_code import Header, TorchCodeError, emit
+from addnn_spec.backends.torch_code import Header, emit
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.source import Span
 from tests.backends.torch_code.emitted import (
     body_of,
     built,
@@ -270,10 +272,11 @@ def test_a_size_that_no_tensor_has_is_an_error() -> None:
         "network Test {\n  input x: float[N, 4]\n  input t: int[T = 3]\n"
         "  output y = x -> Mean([0], keepdim = true) -> Mask(T)\n  output z = t\n}"
     )
-    with pytest.raises(TorchCodeError) as caught:
+    with pytest.raises(Refusal) as caught:
         source_of(text)
     assert "T" in caught.value.message
-    assert caught.value.span.text.startswith("Zeros")
+    assert isinstance(caught.value.about, Span)
+    assert caught.value.about.text.startswith("Zeros")
 
 
 def test_training_outputs_are_computed_in_training_only() -> None:
