@@ -14,7 +14,7 @@ from addnn_spec.elaborate.origin import Origin, size_origin
 from addnn_spec.ops import index
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.sizes import SymbolicSize
+from addnn_spec.sizes import Size, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import LayerValue, show
@@ -161,6 +161,8 @@ def refuse_operator(
     error: Refusal,
     types: tuple[Any, ...],
     span: Span,
+    *,
+    labels: tuple[Label, ...] = (),
     help: str | None = None,
 ) -> NoReturn:
     """Report what an operator found wrong, at the argument or input that it is about."""
@@ -183,8 +185,16 @@ def refuse_operator(
     help = help or error.help or _other_rank(layer.name, error, given)
     help = help or _channels_first(layer, error, given)
     inside = place.source is span.source and span.start <= place.start < span.end
-    labels = () if inside else (Label(span, "used here"),)
+    labels += () if inside else (Label(span, "used here"),)
     ctx.fail(error.code, message, place, note, labels=labels, help=help)
+
+
+def maker(tensor: Tensor, size: Size) -> tuple[Label, ...]:
+    """The operator that made a size of a tensor; none where that is declared."""
+    origin = size_origin(tensor, size)
+    if origin is None or origin.declared:
+        return ()
+    return (Label(origin.span, f"{origin.name} makes it {size} of {origin.inputs[0]}"),)
 
 
 def _input_name(layer: LayerValue, number: int) -> str:

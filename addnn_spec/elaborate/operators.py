@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from addnn_spec.diagnostics import Label, Refusal
 from addnn_spec.elaborate.argument_messages import (
     as_buffer,
+    maker,
     refuse_attributes,
     refuse_inputs,
     refuse_operator,
@@ -139,7 +140,7 @@ def _checked(
     )
     found = ctx.memo.get(memo_key) if ctx.memoise else None
     if found is None:
-        found = _make_operator(ctx, layer, target, attributes, types, span)
+        found = _make_operator(ctx, layer, target, attributes, inputs, types, span)
         _check_weights(ctx, layer, Applied(found[0], types), inputs, span)
         ctx.memo[memo_key] = found
     op, outputs = found
@@ -151,6 +152,7 @@ def _make_operator(
     layer: LayerValue,
     target: type[Operator],
     attributes: dict[str, Any],
+    inputs: list[Tensor | None],
     types: tuple[Any, ...],
     span: Span,
 ) -> tuple[Operator, tuple[TensorType, ...]]:
@@ -167,7 +169,10 @@ def _make_operator(
         _check_required(ctx, layer, applied, span)
     except Refusal as error:
         torch = _torch_order(ctx, layer, op, types) if error.about else None
-        refuse_operator(ctx, layer, error, types, span, help=torch.help if torch else None)
+        help = torch.help if torch else None
+        size = op.decisive(*types) if error.code in ("E0303", "E0305") else None
+        labels = maker(inputs[0], size) if size is not None and inputs[0] is not None else ()
+        refuse_operator(ctx, layer, error, types, span, labels=labels, help=help)
     except SizeError as error:
         inexact(ctx, error, span)
     return op, tuple(ctx.normal(type) for type in outputs)

@@ -209,6 +209,11 @@ class Operator(BaseModel):
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
         return {}
 
+    def decisive(self, *inputs: TensorType) -> Size | None:
+        """The size of the input that decides whether the arguments fit it, if one does: where they
+        do not, its maker is shown."""
+        return None
+
     def unusual(self, *inputs: TensorType) -> int:
         """How many of its numbers are unusual for such a layer: where they are less so in torch's
         order of the arguments, which begins with what is inferred, that order is taken to be meant.

@@ -85,7 +85,9 @@ class Flatten(_Regrouped):
 class _Sized(_Regrouped):
     """What takes sizes, of which one may be -1: what is left."""
 
-    def _complete(self, sizes: tuple[Size, ...], total: Size, argument: str) -> tuple[Size, ...]:
+    def _complete(
+        self, sizes: tuple[Size, ...], total: Size, argument: str, x: TensorType
+    ) -> tuple[Size, ...]:
         """The sizes, with -1 replaced, so that they hold `total` elements.
 
         Raises E0201 for two -1 or a size below 1, E0303 where they do not hold as many, E0305 where
@@ -115,7 +117,7 @@ class _Sized(_Regrouped):
                 f"{name_of(self)} cannot tell what -1 is in {show(sizes)}: "
                 f"{total} elements over {given}",
                 about=argument,
-                note=why,
+                note=f"{why}; its input here is {x}",
                 help=f"if it always is, state it first: assert {fact}" if fact else None,
             ) from None
         return tuple(left if size == -1 else size for size in sizes)
@@ -145,8 +147,11 @@ class Unflatten(_Sized):
         dim = wrap_dim(self, self.dim, x.rank)
         if not self.unflattened_size:
             raise Refusal("E0201", "Unflatten takes one size or more", about="unflattened_size")
-        sizes = self._complete(self.unflattened_size, x.shape[dim], "unflattened_size")
+        sizes = self._complete(self.unflattened_size, x.shape[dim], "unflattened_size", x)
         return x.with_shape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+
+    def decisive(self, *inputs: TensorType) -> Size:
+        return inputs[0].shape[self.dim]
 
     def constructor(self, *inputs: TensorType) -> Call | None:
         known = all(isinstance(size, int) for size in self.unflattened_size)
@@ -179,7 +184,10 @@ class Reshape(_Sized):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
-        return x.with_shape(*self._complete(self.shape, x.numel, "shape"))
+        return x.with_shape(*self._complete(self.shape, x.numel, "shape", x))
+
+    def decisive(self, *inputs: TensorType) -> Size | None:
+        return inputs[0].shape[-1] if inputs[0].rank else None
 
     def functional(self, *inputs: TensorType) -> Code | None:
         sizes = _one_inferred(self.shape)
