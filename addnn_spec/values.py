@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.init import Init
 from addnn_spec.sizes import SymbolicSize
+from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 
 if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
     from addnn_spec.elaborate.scope import Env
 
 
@@ -48,8 +50,8 @@ class LayerValue:
     """
 
     target: type[Operator] | Definition | Brace
-    given: tuple[tuple[str, Any], ...] = ()
-    spans: tuple[tuple[str, Any], ...] = field(default=(), compare=False, repr=False)
+    given: tuple[tuple[str, Value], ...] = ()
+    spans: tuple[tuple[str, Span], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def name(self) -> str:

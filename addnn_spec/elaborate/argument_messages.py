@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from addnn_spec.diagnostics import Label, Refusal, near
 from addnn_spec.elaborate.builder import Tensor
@@ -124,13 +126,13 @@ def refuse_attributes(
     ctx: Context,
     layer: LayerValue,
     error: ValidationError,
-    fields: dict[str, Any],
+    fields: Mapping[str, Value],
     span: Span,
     partial: bool,
     help: str | None,
 ) -> NoReturn:
     spans = dict(layer.spans)
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False, include_context=True):
         found.setdefault(str(detail["loc"][0]) if detail["loc"] else "", []).append(detail)
     for name, details in found.items():
@@ -159,7 +161,7 @@ def refuse_operator(
     ctx: Context,
     layer: LayerValue,
     error: Refusal,
-    types: tuple[Any, ...],
+    types: tuple[TensorType | None, ...],
     span: Span,
     *,
     labels: tuple[Label, ...] = (),
@@ -229,7 +231,7 @@ def _channels_first(layer: LayerValue, error: Refusal, given: list[TensorType]) 
     return f"if {width} is what the input has, leave it out: its channels are inferred"
 
 
-def _torch_habit(name: str, fields: dict[str, Any], place: Span) -> str | None:
+def _torch_habit(name: str, fields: Mapping[str, Value], place: Span) -> str | None:
     """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
     value = fields.get(name)
     if isinstance(value, float) and "/" in place.text.replace("//", ""):
@@ -243,7 +245,7 @@ def _torch_habit(name: str, fields: dict[str, Any], place: Span) -> str | None:
     return f"the size of the input is inferred, and not given: write {value} alone"
 
 
-def _nearest(details: list[Any], value: Any) -> Any:
+def _nearest(details: list[ErrorDetails], value: Value) -> ErrorDetails:
     """What pydantic finds wrong by the type that fits a value best, of those it could have."""
     for detail in details:
         if isinstance(value, str) and detail["type"] == "literal_error":
@@ -264,7 +266,7 @@ _WORDS = {
 }
 
 
-def _in_words(detail: Any) -> str:
+def _in_words(detail: ErrorDetails) -> str:
     """What pydantic says of a value, as a note beside it."""
     *_, last = detail["loc"] or ("",)
     if detail["type"] == "missing":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from addnn_spec.elaborate.argument_messages import (
     begins_with,
     check_name,
@@ -29,7 +27,7 @@ def give(
     fresh: dict[str, ast.Argument] = {}
     open_names = [name for name in positional_names(layer) if name not in given]
     gather = _gathering(layer)
-    collected: list[Any] = []
+    collected: list[Value] = []
     for arg in args:
         value = _evaluated(arg, frame)
         try:

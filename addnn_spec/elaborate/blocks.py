@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Tensor
@@ -100,7 +99,7 @@ def block_inputs(
     if node.inputs is None:
         return {"x": flow}
     names = [param.name for param in node.inputs]
-    given = {name: value for name, value in layer.given if name in names and value is not None}
+    given: dict[str, Value] = {n: v for n, v in layer.given if n in names and v is not None}
     _check_given_inputs(ctx, layer, given)
     free = [param for param in node.inputs if param.name not in dict(layer.given)]
     if not free and flow == ():
@@ -165,7 +164,7 @@ def normal_types(ctx: Context, value: Value) -> tuple[TensorType, ...]:
     return tuple(ctx.normal(type) for type in types_of(value))
 
 
-def memoised(ctx: Context, memo_key: Hashable, build: Any) -> Built:
+def memoised(ctx: Context, memo_key: Hashable, build: Callable[[], Built]) -> Built:
     """What `build` gives, made once for each key."""
     found = ctx.memo.get(memo_key) if ctx.memoise else None
     if found is None:
@@ -179,7 +178,7 @@ def _elaborate_block(
     ctx: Context,
     layer: LayerValue,
     target: Definition,
-    params: dict[str, Any],
+    params: dict[str, Value],
     inputs: dict[str, Value],
     name: str,
     span: Span,
@@ -217,14 +216,14 @@ def place_inputs(ctx: Context, builder: Builder, name: str, value: Value, span: 
 def bind_params(
     layer: LayerValue,
     target: Definition,
-    params: dict[str, Any],
+    params: dict[str, Value],
     frame: Frame,
     span: Span,
-) -> tuple[tuple[str, Any], ...]:
+) -> tuple[tuple[str, Value], ...]:
     """Give a block's parameters their values; a default may read earlier ones."""
     spans = dict(layer.spans)
     partial = is_partial(layer)
-    bound: list[tuple[str, Any]] = []
+    bound: list[tuple[str, Value]] = []
     for param in target.node.params:
         if param.name in params:
             value = params[param.name]
@@ -251,7 +250,7 @@ def bind_params(
     return tuple(bound)
 
 
-def finish(builder: Builder, value: Value, arguments: tuple[tuple[str, Any], ...] = ()) -> Built:
+def finish(builder: Builder, value: Value, arguments: tuple[tuple[str, Value], ...] = ()) -> Built:
     """Seal a builder whose value is known."""
     if isinstance(value, Poison):
         builder.check_labels()

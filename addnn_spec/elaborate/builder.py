@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
@@ -35,7 +35,10 @@ from addnn_spec.graph import (
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.source import Span
-from addnn_spec.values import Definition
+from addnn_spec.values import Definition, LayerValue
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
 
 _serials = count()
 
@@ -85,7 +88,7 @@ class ModuleValue:
 
     builder: Builder
     name: str
-    layer: Any
+    layer: LayerValue
     span: Span
     first: FirstUse | None = None
     unknown: bool = False
@@ -199,7 +202,7 @@ class Builder:
 
     @contextmanager
     def writing_out(
-        self, definition: Definition, written: Written, inputs: Mapping[str, Any], span: Span
+        self, definition: Definition, written: Written, inputs: Mapping[str, Value], span: Span
     ) -> Iterator[None]:
         """Note that the nodes that follow are a block's, written out here."""
         outer = self.within
@@ -335,7 +338,7 @@ class Builder:
     def seal(
         self,
         outputs: tuple[Output, ...],
-        arguments: tuple[tuple[str, Any], ...] = (),
+        arguments: tuple[tuple[str, Value], ...] = (),
     ) -> Graph:
         """The finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)

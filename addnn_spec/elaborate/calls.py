@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from addnn_spec.diagnostics import Label, Refusal
 from addnn_spec.elaborate import functions
@@ -56,10 +55,10 @@ def as_source(layer: LayerValue, frame: Frame, span: Span) -> Value:
     return layer
 
 
-def call_arguments(expr: ast.Call, frame: Frame) -> tuple[list[Any], dict[str, Any]]:
+def call_arguments(expr: ast.Call, frame: Frame) -> tuple[list[Value], dict[str, Value]]:
     """The arguments of a function, positional and by name."""
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
+    positional: list[Value] = []
+    named: dict[str, Value] = {}
     args = expr.args or ()
     values = evaluate_all((arg.value for arg in args), frame)
     for arg, value in zip(args, values, strict=True):
@@ -95,7 +94,7 @@ def _call_builtin(name: str, expr: ast.Call, frame: Frame) -> Value:
     args = expr.args or ()
     ratio = args[0].value if len(args) == 1 and args[0].name is None else None
     if name in ("ceil", "floor", "int") and isinstance(ratio, ast.Binary) and ratio.op == "/":
-        positional, named = [_ratio(name, ratio, frame)], dict[str, Any]()
+        positional, named = [_ratio(name, ratio, frame)], dict[str, Value]()
     else:
         positional, named = call_arguments(expr, frame)
     if name in INITS:
@@ -128,7 +127,7 @@ def _ratio(name: str, ratio: ast.Binary, frame: Frame) -> Value:
 
 
 def _sum_tensors(items: tuple[Value, ...], frame: Frame, span: Span) -> Value:
-    if not is_flow(items):
+    if not all(map(is_flow, items)):
         frame.ctx.fail("E0207", "sum takes tensors or numbers, not both", span)
     total = items[0]
     for item in items[1:]:
@@ -176,13 +175,15 @@ def _call_function(function: Function, expr: ast.Call, frame: Frame) -> Value:
             frame.ctx.memo[memo_key] = POISON
         finally:
             frame.ctx.depth -= 1
-    value = frame.ctx.memo[memo_key]
-    if isinstance(value, Poison):
+    made: Value = frame.ctx.memo[memo_key]
+    if isinstance(made, Poison):
         raise Failed
-    return value
+    return made
 
 
-def _run_function(ctx: Context, function: Function, given: dict[str, Any], expr: ast.Call) -> Value:
+def _run_function(
+    ctx: Context, function: Function, given: dict[str, Value], expr: ast.Call
+) -> Value:
     inner = Frame(ctx, None, Env(function.env))
     for param in function.node.params:
         if param.name in given:

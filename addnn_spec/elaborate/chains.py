@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import give
@@ -147,7 +147,7 @@ def _is_parameter(name: str, env: Env) -> bool:
     return found is not None and found.origin != "file"
 
 
-def _not_a_layer(ctx: Context, core: ast.Layer, value: Value) -> None:
+def _not_a_layer(ctx: Context, core: ast.Layer, value: Value) -> NoReturn:
     help = None
     if isinstance(value, Tensor):
         help = f"data flows into layers; to combine tensors, write x + {core.name}"
@@ -250,7 +250,9 @@ def build_brace(
     )
 
 
-def surroundings(ctx: Context, body: Any, flow: Value, env: Env) -> tuple[Any, ...]:
+def surroundings(
+    ctx: Context, body: ast.Body | ast.Repeat | ast.For, flow: Value, env: Env
+) -> tuple[Any, ...]:
     """What a brace can depend on: the types that flow in, and the values it reads."""
     read = []
     for name in sorted(names_read(body)):

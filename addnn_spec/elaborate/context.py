@@ -17,7 +17,7 @@ from addnn_spec.source import Span
 from addnn_spec.values import key
 
 if TYPE_CHECKING:
-    from addnn_spec.elaborate.frame import Rules
+    from addnn_spec.elaborate.frame import Rules, Value
 
 
 class Typed(Protocol):
@@ -93,7 +93,7 @@ class Context:
         if self.failures > self.limits.nodes:
             raise Exhausted
 
-    def weigh(self, value: Any, span: Span) -> None:
+    def weigh(self, value: Value, span: Span) -> None:
         """Refuse a list or a layer that holds too much, however its parts are shared."""
         extent = self.extents.of(value)
         if extent.depth > 1 and extent.size > self.limits.elements:
@@ -101,7 +101,7 @@ class Context:
         if extent.depth > self.limits.nesting:
             self.fail("E0210", f"this is nested more than {self.limits.nesting} deep", span)
 
-    def key(self, value: Any, span: Span) -> Hashable:
+    def key(self, value: Value, span: Span) -> Hashable:
         """The exact key of a value (`values.key`), charged by what it holds."""
         extent = self.extents.of(value)
         if extent.depth:

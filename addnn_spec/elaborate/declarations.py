@@ -17,17 +17,17 @@ from addnn_spec.elaborate.terms import evaluate, for_all, lookup
 from addnn_spec.graph import OWN, Buffer, Parameter
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
-from addnn_spec.sizes import SymbolicSize
+from addnn_spec.sizes import Size, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, LayerValue, kind_of, show
 
 
-def sizes_of(shape: ast.Shape, frame: Frame) -> tuple[Any, ...]:
+def sizes_of(shape: ast.Shape, frame: Frame) -> tuple[Size, ...]:
     return for_all(frame.ctx, shape.dims, lambda dim: size_of(dim, frame))
 
 
-def size_of(dim: ast.Dim, frame: Frame) -> Any:
+def size_of(dim: ast.Dim, frame: Frame) -> Size:
     """The value of a size in a shape."""
     value = evaluate(dim.value, frame)
     if isinstance(value, float) and value.is_integer():
@@ -60,7 +60,7 @@ def declare_module(statement: ast.Module, frame: Frame) -> None:
         check_field(frame.ctx, name, statement.target.span)
     core = element.core
     if isinstance(core, ast.Body):
-        layer: Any = LayerValue(Brace(core, frame.env))
+        layer: Value = LayerValue(Brace(core, frame.env))
     elif isinstance(core, ast.Layer):
         layer = lookup(frame.ctx, core.name, core.name_span, frame.env)
         if isinstance(layer, LayerValue) and (core.args is not None or core.body is not None):
@@ -116,14 +116,16 @@ def _initialiser(ctx: Context, value: Value, statement: ast.Parameter) -> Init |
     )
 
 
-def _check_fits(ctx: Context, init: Init, shape: tuple[Any, ...], statement: ast.Parameter) -> None:
+def _check_fits(
+    ctx: Context, init: Init, shape: tuple[Size, ...], statement: ast.Parameter
+) -> None:
     try:
         check_fits(init, shape)
     except Refusal as error:
         ctx.fail(error.code, error.message, statement.shape.span, help=error.help)
 
 
-def _known_shape(ctx: Context, shape: tuple[Any, ...], what: str, name: str, span: Span) -> None:
+def _known_shape(ctx: Context, shape: tuple[Size, ...], what: str, name: str, span: Span) -> None:
     for size in shape:
         if isinstance(size, SymbolicSize):
             ctx.fail(
@@ -168,7 +170,7 @@ def declare_buffer(statement: ast.Buffer, frame: Frame) -> None:
 
 
 def _buffer_elements(
-    ctx: Context, value: Value, shape: tuple[Any, ...], statement: ast.Buffer
+    ctx: Context, value: Value, shape: tuple[Size, ...], statement: ast.Buffer
 ) -> Any:
     """The nested values of a buffer, as many as its shape says."""
     if not shape:

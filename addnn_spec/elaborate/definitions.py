@@ -9,7 +9,7 @@ from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate.check import Damage, check_file
 from addnn_spec.elaborate.context import Stopped
 from addnn_spec.elaborate.expressions import bind, bind_poison
-from addnn_spec.elaborate.frame import POISON, Frame
+from addnn_spec.elaborate.frame import POISON, Frame, Value
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.survey import targets_of
@@ -172,7 +172,7 @@ def _value(item: ast.Fn | ast.Block | ast.Network, env: Env) -> Function | Layer
     return Function(item, env) if isinstance(item, ast.Fn) else LayerValue(Definition(item, env))
 
 
-def _is_network(value: Any) -> bool:
+def _is_network(value: Value) -> bool:
     return (
         isinstance(value, LayerValue)
         and isinstance(value.target, Definition)

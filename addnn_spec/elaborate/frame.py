@@ -11,18 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops.base import TensorType
+from addnn_spec.ops.init import Init
+from addnn_spec.sizes import SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.values import Brace, Definition, LayerValue
+from addnn_spec.values import Brace, Builtin, Definition, Function, LayerValue
 
-Value = Any
-"""A compile-time value, a `Tensor`, a `ModuleValue`, or a tuple of these."""
+if TYPE_CHECKING:
+    from addnn_spec.ops.indexing import IndexSlice
+
+Value: TypeAlias = (
+    "bool | int | float | str | SymbolicSize | Init | IndexSlice | LayerValue | Function"
+    " | Builtin | Tensor | ModuleValue | Poison | tuple[Value, ...] | None"
+)
+"""What an expression can give: a compile-time value, a tensor, a module, or a list of these."""
+
+Flow = Tensor | tuple["Flow", ...]
+"""What flows along an arrow: a tensor, or a list of such."""
 
 Structure = int | tuple["Structure", ...]
 """The shape of a value made of tensors: an index into a flat list, or a list of such."""
@@ -163,7 +174,7 @@ def types_of(value: Value) -> tuple[TensorType, ...]:
     return tuple(tensor.type for tensor in flatten(value))
 
 
-def is_flow(value: Value) -> bool:
+def is_flow(value: Value) -> TypeGuard[Flow]:
     """Whether a value is a tensor, or a list of such."""
     if isinstance(value, tuple):
         return all(is_flow(item) for item in value)

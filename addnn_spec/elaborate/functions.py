@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate.numbers import arithmetic, finite, is_number, is_size
 from addnn_spec.sizes import Facts, SymbolicSize
 from addnn_spec.values import kind_of
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
 
 NAMES = (
     "abs", "ceil", "enumerate", "float", "floor", "int", "len", "linspace", "log2", "max", "min",
@@ -17,8 +20,8 @@ NAMES = (
 )  # fmt: skip
 
 
-def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
-    """The value of `name(args)`; raises `DiagnosticError`. `sum` of tensors is not done here."""
+def call(name: str, args: tuple[Value, ...], facts: Facts) -> Value:
+    """The value of `name(args)`; raises `Refusal`. `sum` of tensors is not done here."""
     low, high = _ARITY[name]
     if not low <= len(args) <= high:
         wanted = f"{low}" if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
@@ -28,26 +31,26 @@ def call(name: str, args: tuple[Any, ...], facts: Facts) -> Any:
     return _FUNCTIONS[name](args)
 
 
-def _list(name: str, value: Any) -> tuple[Any, ...]:
+def _list(name: str, value: Value) -> tuple[Value, ...]:
     if not isinstance(value, tuple):
         raise Refusal("E0207", f"{name} takes a list, not {kind_of(value)}")
     return value
 
 
-def _number(name: str, value: Any) -> Any:
+def _number(name: str, value: Value) -> int | float:
     if not is_number(value):
         raise Refusal("E0207", f"{name} takes a number, not {kind_of(value)}")
     return value
 
 
-def _whole(name: str, value: Any) -> int:
+def _whole(name: str, value: Value) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Refusal("E0207", f"{name} takes whole numbers, not {kind_of(value)}")
     return value
 
 
-def _extreme(name: str) -> Callable[[tuple[Any, ...], Facts], Any]:
-    def run(args: tuple[Any, ...], facts: Facts) -> Any:
+def _extreme(name: str) -> Callable[[tuple[Value, ...], Facts], Value]:
+    def run(args: tuple[Value, ...], facts: Facts) -> Value:
         items = _list(name, args[0]) if len(args) == 1 else args
         if not items:
             raise Refusal("E0207", f"{name} of an empty list")
@@ -60,7 +63,7 @@ def _extreme(name: str) -> Callable[[tuple[Any, ...], Facts], Any]:
     return run
 
 
-def _wins(name: str, item: Any, best: Any, facts: Facts) -> bool:
+def _wins(name: str, item: Value, best: Value, facts: Facts) -> bool:
     if is_size(item) and is_size(best):
         op = "<=" if name == "max" else ">="
         keep = facts.compare(item, op, best)
@@ -71,7 +74,7 @@ def _wins(name: str, item: Any, best: Any, facts: Facts) -> bool:
     return bool(first > second if name == "max" else first < second)
 
 
-def _to_int(args: tuple[Any, ...]) -> Any:
+def _to_int(args: tuple[Value, ...]) -> Value:
     if isinstance(args[0], SymbolicSize):
         return args[0]
     if isinstance(args[0], bool):
@@ -79,45 +82,45 @@ def _to_int(args: tuple[Any, ...]) -> Any:
     return int(_number("int", args[0]))
 
 
-def _rounding(name: str, rule: Callable[[Any], int]) -> Callable[[tuple[Any, ...]], Any]:
-    def run(args: tuple[Any, ...]) -> Any:
+def _rounding(name: str, rule: Callable[[float], int]) -> Callable[[tuple[Value, ...]], Value]:
+    def run(args: tuple[Value, ...]) -> Value:
         return args[0] if isinstance(args[0], SymbolicSize) else rule(_number(name, args[0]))
 
     return run
 
 
-def _sqrt(args: tuple[Any, ...]) -> Any:
+def _sqrt(args: tuple[Value, ...]) -> Value:
     value = _number("sqrt", args[0])
     if value < 0:
         raise Refusal("E0207", "sqrt of a negative number")
     return math.sqrt(value)
 
 
-def _log2(args: tuple[Any, ...]) -> Any:
+def _log2(args: tuple[Value, ...]) -> Value:
     value = _number("log2", args[0])
     if value <= 0:
         raise Refusal("E0207", "log2 of a number that is not positive")
     return math.log2(value)
 
 
-def _abs(args: tuple[Any, ...]) -> Any:
+def _abs(args: tuple[Value, ...]) -> Value:
     return abs(_number("abs", args[0]))
 
 
-def _len(args: tuple[Any, ...]) -> Any:
+def _len(args: tuple[Value, ...]) -> Value:
     if isinstance(args[0], str):
         return len(args[0])
     return len(_list("len", args[0]))
 
 
-def _sum(args: tuple[Any, ...], facts: Facts) -> Any:
-    total: Any = 0
+def _sum(args: tuple[Value, ...], facts: Facts) -> Value:
+    total: Value = 0
     for item in _list("sum", args[0]):
         total = arithmetic("+", total, item, facts.exact_div)
     return total
 
 
-def _range(args: tuple[Any, ...]) -> Any:
+def _range(args: tuple[Value, ...]) -> Value:
     numbers = [_whole("range", arg) for arg in args]
     if len(numbers) == 3 and numbers[2] == 0:
         raise Refusal("E0207", "range with a step of 0 never ends")
@@ -132,17 +135,17 @@ def _materialise(name: str, span: range) -> tuple[int, ...]:
     return tuple(span)
 
 
-def between(start: Any, stop: Any) -> tuple[int, ...]:
+def between(start: Value, stop: Value) -> tuple[int, ...]:
     """`start..stop`."""
     return _materialise("range", range(_whole("..", start), _whole("..", stop)))
 
 
-def _enumerate(args: tuple[Any, ...]) -> Any:
+def _enumerate(args: tuple[Value, ...]) -> Value:
     start = _whole("enumerate", args[1]) if len(args) > 1 else 0
     return tuple((start + i, item) for i, item in enumerate(_list("enumerate", args[0])))
 
 
-def _zip(args: tuple[Any, ...]) -> Any:
+def _zip(args: tuple[Value, ...]) -> Value:
     lists = [_list("zip", arg) for arg in args]
     if len({len(items) for items in lists}) > 1:
         lengths = ", ".join(str(len(items)) for items in lists)
@@ -150,11 +153,11 @@ def _zip(args: tuple[Any, ...]) -> Any:
     return tuple(zip(*lists, strict=True))
 
 
-def _reversed(args: tuple[Any, ...]) -> Any:
+def _reversed(args: tuple[Value, ...]) -> Value:
     return tuple(reversed(_list("reversed", args[0])))
 
 
-def _linspace(args: tuple[Any, ...]) -> Any:
+def _linspace(args: tuple[Value, ...]) -> Value:
     """As torch.linspace: `n` numbers from start to end, both included."""
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
@@ -165,19 +168,19 @@ def _linspace(args: tuple[Any, ...]) -> Any:
     return tuple(start + (end - start) * i / (n - 1) for i in range(n))
 
 
-def _float(args: tuple[Any, ...]) -> Any:
+def _float(args: tuple[Value, ...]) -> Value:
     try:
         return finite(float(_number("float", args[0])))
     except OverflowError:
         raise Refusal("E0210", "this number is too large for a float") from None
 
 
-_ON_SIZES: dict[str, Callable[[tuple[Any, ...], Facts], Any]] = {
+_ON_SIZES: dict[str, Callable[[tuple[Value, ...], Facts], Value]] = {
     "max": _extreme("max"),
     "min": _extreme("min"),
     "sum": _sum,
 }
-_FUNCTIONS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+_FUNCTIONS: dict[str, Callable[[tuple[Value, ...]], Value]] = {
     "abs": _abs,
     "ceil": _rounding("ceil", math.ceil),
     "enumerate": _enumerate,

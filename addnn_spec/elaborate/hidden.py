@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from addnn_spec.elaborate.builder import Tensor
+from addnn_spec.elaborate.frame import Value
 from addnn_spec.elaborate.parts import DIMENSIONS
 from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.ops.base import TensorType
@@ -73,7 +74,7 @@ def _place(node: ast.Subscript) -> int | None:
     return None
 
 
-def part_of(value: Any, parts: tuple[str | int, ...]) -> Any:
+def part_of(value: Value, parts: tuple[str | int, ...]) -> Value:
     """What the parts of a tensor, or of a list of tensors, are; None where there is no such."""
     for part in parts:
         if isinstance(value, Tensor) and isinstance(part, str):
@@ -85,7 +86,7 @@ def part_of(value: Any, parts: tuple[str | int, ...]) -> Any:
     return value
 
 
-def _attribute(type: TensorType, name: str) -> Any:
+def _attribute(type: TensorType, name: str) -> Value:
     if name == "shape":
         return type.shape
     if name == "rank":
@@ -96,7 +97,7 @@ def _attribute(type: TensorType, name: str) -> Any:
     return type.shape[dim]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: Value, other: Value) -> bool:
     """Whether two values are one tensor, the same tensors, or equal sizes."""
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
         return all(same(a, b) for a, b in zip(one, other, strict=True))

@@ -23,7 +23,7 @@ from addnn_spec.elaborate.operators import (
     apply_operator,
     check_arguments,
     construct,
-    flow_inputs,
+    flowing_tensors,
     remember,
 )
 from addnn_spec.elaborate.scope import Env
@@ -72,7 +72,7 @@ def apply_higher(layer: LayerValue, flow: Value, site: Site) -> Value:
     fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
     op = construct(site.frame.ctx, layer, target, fields | {argument: _attribute(inner)}, span)
     assert isinstance(op, HigherOperator)
-    flowing = _flowing_tensors(site.frame.ctx, layer, flow, span)
+    flowing = flowing_tensors(site.frame.ctx, layer, flow, span)
     try:
         given = op.layer_inputs(*(site.frame.ctx.normal(t.type) for t in flowing))
     except Refusal as error:
@@ -104,14 +104,6 @@ def _layer_argument(ctx: Context, layer: LayerValue, argument: str, span: Span) 
             dict(layer.spans).get(argument, span),
         )
     return inner
-
-
-def _flowing_tensors(ctx: Context, layer: LayerValue, flow: Value, span: Span) -> list[Tensor]:
-    flowing = flow_inputs(flow)
-    for value in flowing:
-        if not isinstance(value, Tensor):
-            ctx.fail("E0205", f"{layer.name} takes tensors, and {kind_of(value)} flows in", span)
-    return flowing
 
 
 def _initial_states(
@@ -235,7 +227,8 @@ def _add_node(
 
 def _besides(layer: LayerValue, argument: str, built: Built) -> list[Tensor]:
     """Tensors the layer has besides what the operator gives it: the same at each step."""
-    inner: LayerValue = dict(layer.given)[argument]
+    inner = dict(layer.given)[argument]
+    assert isinstance(inner, LayerValue)
     named = [tensor for _, value in inner.given for tensor in flatten(value)]
     return [*named, *built.captured]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from addnn_spec.elaborate.blocks import (
     Built,
@@ -22,7 +21,7 @@ from addnn_spec.elaborate.frame import Frame, Poison, Site, Value, flatten, rebu
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import check_known, evaluate
 from addnn_spec.elaborate.unlabelled import warn_unlabelled
-from addnn_spec.graph import OWN, Placeholder, Ref
+from addnn_spec.graph import OWN, ModuleRef, Placeholder, Ref
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read
 from addnn_spec.values import kind_of
@@ -40,7 +39,7 @@ def run_loop(core: ast.Repeat | ast.For, flow: Value, site: Site) -> Value:
     return _run_labelled(core, turns, flow, frame, naming)
 
 
-def _turns_of(core: ast.Repeat | ast.For, frame: Frame) -> Any:
+def _turns_of(core: ast.Repeat | ast.For, frame: Frame) -> Sequence[Value]:
     """The turns' values: a `range` for a repeat, the list's items for a `for`."""
     if isinstance(core, ast.For):
         return items_of(core.iterable, frame)
@@ -70,7 +69,7 @@ def _reads_its_turn(core: ast.Repeat | ast.For) -> bool:
 
 
 def _run_turns(
-    core: ast.Repeat | ast.For, turns: Any, flow: Value, frame: Frame, naming: Naming
+    core: ast.Repeat | ast.For, turns: Sequence[Value], flow: Value, frame: Frame, naming: Naming
 ) -> Value:
     """The turns, written out in the graph at hand: braces without a label, or with `_`."""
     builder = frame.builder
@@ -90,7 +89,7 @@ def _run_turns(
 
 def _in_turn(
     core: ast.Repeat | ast.For,
-    turns: Any,
+    turns: Sequence[Value],
     flow: Value,
     frame: Frame,
     turn: Callable[[int, Value, Frame], Value],
@@ -157,7 +156,7 @@ def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
 
 def _run_labelled(
     core: ast.Repeat | ast.For,
-    turns: Any,
+    turns: Sequence[Value],
     flow: Value,
     frame: Frame,
     naming: Naming,
@@ -179,7 +178,12 @@ def _run_labelled(
 
 
 def _elaborate_loop(
-    ctx: Context, core: ast.Repeat | ast.For, turns: Any, flow: Value, env: Env, label: str
+    ctx: Context,
+    core: ast.Repeat | ast.For,
+    turns: Sequence[Value],
+    flow: Value,
+    env: Env,
+    label: str,
 ) -> Built:
     builder = Builder(ctx, "repeat", "", core.span, numbered=True)
 
@@ -214,8 +218,8 @@ def _hoist(built: Built, flow: Value, frame: Frame) -> Value:
     node = next(node for node in graph.nodes() if not isinstance(node.op, Placeholder))
     ports = dict(zip(graph.module_ports, built.ported, strict=True))
 
-    def module(ref: Any) -> Any:
-        return None if ref is None else builder.module_ref(ports[ref.name])
+    def module(ref: ModuleRef) -> ModuleRef:
+        return builder.module_ref(ports[ref.name])
 
     made = builder.add(
         node.op,
@@ -223,7 +227,7 @@ def _hoist(built: Built, flow: Value, frame: Frame) -> Value:
         node.outputs,
         node.span,
         Naming(None, "turn", True),
-        module=module(node.module),
+        module=None if node.module is None else module(node.module),
         bound_modules=tuple(module(ref) for ref in node.bound_modules),
         layers=node.layers,
     )

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from operator import ge, gt, le, lt
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.sizes import SizeError, SymbolicSize
+from addnn_spec.sizes import Size, SizeError, SymbolicSize
 from addnn_spec.values import key, kind_of
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
+
+Divide = Callable[[Size, Size], Size]
+"""Divides sizes where that is exact."""
+
+_List = TypeVar("_List", str, tuple["Value", ...])
 
 MAX_BITS = 4_000
 """The size of the largest integer that a spec may compute."""
@@ -23,17 +33,17 @@ def inexact(error: SizeError) -> Refusal:
     return Refusal("E0311", message, help=help)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_size(value: Any) -> bool:
+def is_size(value: object) -> TypeGuard[Size]:
     return isinstance(value, SymbolicSize) or (
         isinstance(value, int) and not isinstance(value, bool)
     )
 
 
-def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
+def arithmetic(op: str, left: Value, right: Value, exact_div: Divide) -> Value:
     """`left op right` for numbers, sizes, strings and lists; `exact_div` divides sizes."""
     if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
         return _on_sizes(op, left, right, exact_div)
@@ -50,13 +60,13 @@ def arithmetic(op: str, left: Any, right: Any, exact_div: Any) -> Any:
     raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: _List) -> _List:
     if len(value) > MAX_TEXT:
         raise Refusal("E0210", f"this would be longer than {MAX_TEXT:,}")
     return value
 
 
-def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
+def _on_sizes(op: str, left: Value, right: Value, exact_div: Divide) -> Size:
     if not (is_size(left) and is_size(right)):
         if is_number(left) or is_number(right):
             raise Refusal(
@@ -85,7 +95,7 @@ def _on_sizes(op: str, left: Any, right: Any, exact_div: Any) -> Any:
     raise Refusal("E0207", f"{op} does not work on sizes")
 
 
-def _on_numbers(op: str, left: Any, right: Any) -> Any:
+def _on_numbers(op: str, left: float, right: float) -> float:
     if op in ("/", "//", "%") and right == 0:
         raise Refusal("E0213", "this divides by zero")
     try:
@@ -111,13 +121,13 @@ def _on_numbers(op: str, left: Any, right: Any) -> Any:
     return finite(result)
 
 
-def _check_product(left: Any, right: Any) -> None:
+def _check_product(left: float, right: float) -> None:
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > MAX_BITS:
             raise Refusal("E0210", "the result has too many digits")
 
 
-def _power(left: Any, right: Any) -> Any:
+def _power(left: float, right: float) -> float:
     if isinstance(left, int) and isinstance(right, int):
         if right >= 0 and left.bit_length() * right > MAX_BITS:
             raise Refusal("E0210", "the result has too many digits")
@@ -125,19 +135,23 @@ def _power(left: Any, right: Any) -> Any:
             raise Refusal("E0213", "this divides by zero")
     elif left == 0 and right < 0:
         raise Refusal("E0213", "this divides by zero")
-    return left**right
-
-
-def finite(value: Any) -> Any:
-    """The value, if it is a number that means something."""
-    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+    power: float | complex = left**right
+    if isinstance(power, complex):
         raise Refusal("E0210", "the result is not a finite number")
-    if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise Refusal("E0210", "the result has too many digits")
+    return power
+
+
+def finite(value: float) -> float:
+    """The value, if it is a number that means something."""
+    if isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            raise Refusal("E0210", "the result has too many digits")
+    elif not math.isfinite(value):
+        raise Refusal("E0210", "the result is not a finite number")
     return value
 
 
-def equal(left: Any, right: Any) -> bool:
+def equal(left: Value, right: Value) -> bool:
     """Equality of values: numbers by value, all else by kind and content."""
     if is_number(left) and is_number(right):
         return bool(left == right)
@@ -148,14 +162,13 @@ def equal(left: Any, right: Any) -> bool:
     return key(left) == key(right)
 
 
-def ordered(op: str, left: Any, right: Any) -> bool:
+def ordered(op: str, left: Value, right: Value) -> bool:
     """`<`, `<=`, `>`, `>=` on numbers, or on strings."""
-    if not (is_number(left) and is_number(right)) and not (
-        isinstance(left, str) and isinstance(right, str)
-    ):
-        raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
-    if op == "<":
-        return bool(left < right)
-    if op == "<=":
-        return bool(left <= right)
-    return bool(left > right) if op == ">" else bool(left >= right)
+    if is_number(left) and is_number(right):
+        return _ORDERS[op](left, right)
+    if isinstance(left, str) and isinstance(right, str):
+        return _ORDERS[op](left, right)
+    raise Refusal("E0207", f"{op} does not work on {kind_of(left)} and {kind_of(right)}")
+
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -56,7 +56,7 @@ def apply_operator(layer: LayerValue, target: type[Operator], flow: Value, site:
     return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
 
 
-def _with_facts(ctx: Context, value: Any) -> Any:
+def _with_facts(ctx: Context, value: Value) -> Value:
     """An argument with the stated facts about its sizes put in."""
     if isinstance(value, SymbolicSize):
         return ctx.facts.normal(value)
@@ -68,10 +68,7 @@ def operator_inputs(
 ) -> list[Tensor | None]:
     """The tensors for an operator's inputs: those given by name, then what flows in."""
     given = _named_inputs(ctx, layer, target)
-    flowing = flow_inputs(flow)
-    for value in flowing:
-        if not isinstance(value, Tensor):
-            ctx.fail("E0205", f"{layer.name} takes tensors, and {kind_of(value)} flows in", span)
+    flowing = flowing_tensors(ctx, layer, flow, span)
     if target.variadic:
         if not isinstance(flow, tuple):
             ctx.fail(
@@ -84,16 +81,32 @@ def operator_inputs(
     return _distribute(ctx, layer, target, given, flowing, span)
 
 
-def _named_inputs(ctx: Context, layer: LayerValue, target: type[Operator]) -> dict[str, Value]:
-    given = {name: value for name, value in layer.given if name in target.input_names}
-    for name, value in given.items():
-        if value is not None and not isinstance(value, Tensor | Poison):
+def flowing_tensors(ctx: Context, layer: LayerValue, flow: Value, span: Span) -> list[Tensor]:
+    """What flows into an operator: tensors, and nothing else."""
+    tensors: list[Tensor] = []
+    for value in flow_inputs(flow):
+        if not isinstance(value, Tensor):
+            ctx.fail("E0205", f"{layer.name} takes tensors, and {kind_of(value)} flows in", span)
+        tensors.append(value)
+    return tensors
+
+
+def _named_inputs(
+    ctx: Context, layer: LayerValue, target: type[Operator]
+) -> dict[str, Tensor | None]:
+    """The tensors for an operator's inputs that are given by name."""
+    given: dict[str, Tensor | None] = {}
+    for name, value in layer.given:
+        if name not in target.input_names or isinstance(value, Poison):
+            continue
+        if value is not None and not isinstance(value, Tensor):
             ctx.fail(
                 "E0206",
                 f"{name} of {layer.name} is a tensor, not {kind_of(value)}",
                 dict(layer.spans)[name],
                 help=as_buffer(name, value),
             )
+        given[name] = value
     return given
 
 
@@ -101,8 +114,8 @@ def _distribute(
     ctx: Context,
     layer: LayerValue,
     target: type[Operator],
-    given: dict[str, Any],
-    flowing: list[Value],
+    given: dict[str, Tensor | None],
+    flowing: list[Tensor],
     span: Span,
 ) -> list[Tensor | None]:
     given = {name: value for name, value in given.items() if value is not None}
@@ -151,9 +164,9 @@ def _make_operator(
     ctx: Context,
     layer: LayerValue,
     target: type[Operator],
-    attributes: dict[str, Any],
+    attributes: dict[str, Value],
     inputs: list[Tensor | None],
-    types: tuple[Any, ...],
+    types: tuple[TensorType | None, ...],
     span: Span,
 ) -> tuple[Operator, tuple[TensorType, ...]]:
     stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
@@ -161,9 +174,8 @@ def _make_operator(
     op = construct(ctx, layer, target, fields, span, types)
     _check_stacked(ctx, layer, op, span)
     try:
-        result = op.infer(*types)
-        outputs = result if isinstance(result, tuple) else (result,)
         applied = Applied(op, types)
+        outputs = applied.infer()
         applied.check_needs()
         _check_stated(ctx, layer, applied, stated, span)
         _check_required(ctx, layer, applied, span)
@@ -179,10 +191,10 @@ def _make_operator(
 
 
 def _warn_torch_order(
-    ctx: Context, layer: LayerValue, op: Operator, types: tuple[Any, ...]
+    ctx: Context, layer: LayerValue, op: Operator, types: tuple[TensorType | None, ...]
 ) -> None:
     """Warn (W0111) of arguments that are less unusual in torch's order: `Conv2d(3, 64, 3)`."""
-    if not op.unusual(*types):
+    if not Applied(op, types).unusual():
         return
     torch = _torch_order(ctx, layer, op, types)
     if torch is None:
@@ -199,7 +211,7 @@ def _warn_torch_order(
 
 
 def _torch_order(
-    ctx: Context, layer: LayerValue, op: Operator, types: tuple[Any, ...]
+    ctx: Context, layer: LayerValue, op: Operator, types: tuple[TensorType | None, ...]
 ) -> TorchOrder | None:
     """An operator's arguments as torch orders them, where they are less unusual so."""
     places = dict(layer.spans)
@@ -210,9 +222,11 @@ def _torch_order(
     }
     torch = torch_order(layer, type(op), fields, types)
     try:
-        return torch if torch and torch.op.unusual(*types) < op.unusual(*types) else None
+        if torch and Applied(torch.op, types).unusual() < Applied(op, types).unusual():
+            return torch
     except Refusal:  # this order is not possible at all
         return torch
+    return None
 
 
 def check_arguments(
@@ -229,9 +243,9 @@ def construct(
     ctx: Context,
     layer: LayerValue,
     target: type[Operator],
-    fields: dict[str, Any],
+    fields: dict[str, Value],
     span: Span,
-    types: tuple[Any, ...] = (),
+    types: tuple[TensorType | None, ...] = (),
 ) -> Operator:
     """The operator, its attributes checked by its own types; of its inputs, if known, `types`.
 
@@ -265,7 +279,7 @@ def _check_stated(
     ctx: Context,
     layer: LayerValue,
     applied: Applied,
-    stated: dict[str, Any],
+    stated: dict[str, Value],
     span: Span,
 ) -> None:
     """Sizes that we infer may be stated; they are checked then."""
@@ -301,7 +315,9 @@ def _check_required(ctx: Context, layer: LayerValue, applied: Applied, span: Spa
             ctx.fail("E0303", f"{layer.name} needs {small} to be at most {large}", span)
 
 
-def _is_at_most(ctx: Context, small: Size, large: Size, types: tuple[Any, ...]) -> bool | None:
+def _is_at_most(
+    ctx: Context, small: Size, large: Size, types: tuple[TensorType | None, ...]
+) -> bool | None:
     """Whether `small <= large`, where the tensors that flow in are none without elements."""
     holds = ctx.facts.compare(small, "<=", large)
     if holds is None:
@@ -358,7 +374,7 @@ def remember(ctx: Context, module: ModuleValue, use: FirstUse) -> None:
         )
 
 
-def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
+def _weight_shapes(use: FirstUse) -> dict[str, tuple[Size, ...]]:
     """The weights of an operator or graph, by path, with their shapes."""
     if isinstance(use.op, Operator):
         found = {name: tuple(w.shape) for name, w in operator_weights(use.applied)}
@@ -368,9 +384,9 @@ def _weight_shapes(use: FirstUse) -> dict[str, tuple[Any, ...]]:
     return _graph_weights(use.op)
 
 
-def _graph_weights(graph: Graph) -> dict[str, tuple[Any, ...]]:
+def _graph_weights(graph: Graph) -> dict[str, tuple[Size, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights_of(graph).items()}
 
 
-def _shape(shape: tuple[Any, ...] | None) -> str:
+def _shape(shape: tuple[Size, ...] | None) -> str:
     return "missing" if shape is None else f"[{', '.join(str(size) for size in shape)}]"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
@@ -105,7 +103,7 @@ def subscript(expr: ast.Subscript, frame: Frame) -> Value:
     return item
 
 
-def _index(item: ast.Expr | ast.Slice, frame: Frame) -> Any:
+def _index(item: ast.Expr | ast.Slice, frame: Frame) -> Value | slice:
     if not isinstance(item, ast.Slice):
         return evaluate(item, frame)
     parts = (item.start, item.stop, item.step)
@@ -125,7 +123,9 @@ def _known_slice(ctx: Context, index: slice, span: Span) -> None:
             ctx.fail("E0208", f"a list is cut at known places, not at {bound}", span)
 
 
-def _tensor_item(value: Tensor, items: list[Any], frame: Frame, expr: ast.Subscript) -> Value:
+def _tensor_item(
+    value: Tensor, items: list[Value | slice], frame: Frame, expr: ast.Subscript
+) -> Value:
     from addnn_spec.ops.indexing import IndexSlice
 
     for item, written in zip(items, expr.items, strict=True):

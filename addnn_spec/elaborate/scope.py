@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from addnn_spec.source import Span
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
 
 Origin = Literal["let", "parameter", "input", "tensor", "module", "flow", "file", "loop"]
 
@@ -17,7 +20,7 @@ class Binding:
     `around` is set for the `x` of a brace of elements: the `x` that they would read without it.
     """
 
-    value: Any
+    value: Value
     span: Span | None
     origin: Origin
     around: Binding | None = None
@@ -41,10 +44,10 @@ class Env:
             env = env.parent
         return None
 
-    def bind(self, name: str, value: Any, span: Span | None, origin: Origin) -> None:
+    def bind(self, name: str, value: Value, span: Span | None, origin: Origin) -> None:
         if name != "_":
             self.names[name] = Binding(value, span, origin)
 
-    def values(self, origin: Origin) -> tuple[tuple[str, Any], ...]:
+    def values(self, origin: Origin) -> tuple[tuple[str, Value], ...]:
         """The names of this scope that were given by that kind of statement, with their values."""
         return tuple((n, b.value) for n, b in self.names.items() if b.origin == origin)

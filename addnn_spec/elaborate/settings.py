@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from addnn_spec.diagnostics import Collector, DiagnosticError, Refusal, near
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.context import Stopped
-from addnn_spec.elaborate.frame import Frame
+from addnn_spec.elaborate.frame import Frame, Value
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import evaluate
@@ -21,7 +19,7 @@ from addnn_spec.syntax.walk import names_read
 _HELP = 'a value is a number, true, false, none, a "string", a [list] or a layer, as in a spec'
 
 
-def setting(name: str, text: str, env: Env, limits: Limits) -> Any:
+def setting(name: str, text: str, env: Env, limits: Limits) -> Value:
     """Return the value of `--set name=text`, whose names are those of `env` and the built-in ones.
 
     Raises `DiagnosticError` where it has none.

@@ -35,7 +35,7 @@ from addnn_spec.elaborate.survey import weight_name
 from addnn_spec.elaborate.terms import evaluate, evaluate_all, for_all, lookup, string, truth
 from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
-from addnn_spec.sizes import Fact, SizeError, Symbol, SymbolicSize, source
+from addnn_spec.sizes import Fact, Size, SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, Function, LayerValue, kind_of, show
@@ -224,7 +224,7 @@ def _check_shape(value: Value, shape: ast.Shape, frame: Frame, span: Span) -> No
 
 
 # --- inputs and outputs ---------------------------------------------------------------------------
-def _network_only(statement: Any, what: str, frame: Frame) -> Interface:
+def _network_only(statement: ast.Input | ast.Output, what: str, frame: Frame) -> Interface:
     if frame.interface is None:
         frame.ctx.fail(
             "E0405",
@@ -261,7 +261,7 @@ def _bind_input(name: str, value: Value, statement: ast.Input, frame: Frame) -> 
     frame.env.bind(name, value, statement.target.span, "input")
 
 
-def _declare_size(dim: ast.Dim, frame: Frame) -> Any:
+def _declare_size(dim: ast.Dim, frame: Frame) -> Size:
     """A size of an input: a new symbolic size, or a value."""
     if not isinstance(dim.value, ast.Name) or _is_value(dim.value.name, frame):
         if dim.default is not None:

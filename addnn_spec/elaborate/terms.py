@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate import functions, numbers
@@ -13,10 +13,13 @@ from addnn_spec.elaborate.frame import Frame, Poison, Site, Value
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops import find, signs
 from addnn_spec.ops.init import INITS
-from addnn_spec.sizes import SizeError, SymbolicSize, source
+from addnn_spec.sizes import Size, SizeError, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Builtin, LayerValue, kind_of, show
+
+_T = TypeVar("_T")
+_Item = TypeVar("_Item")
 
 
 def evaluate(expr: ast.Expr, frame: Frame) -> Value:
@@ -26,11 +29,9 @@ def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     return value
 
 
-def for_all(
-    ctx: Context, items: Iterable[Any], action: Callable[[Any], Value]
-) -> tuple[Value, ...]:
+def for_all(ctx: Context, items: Iterable[_Item], action: Callable[[_Item], _T]) -> tuple[_T, ...]:
     """What `action` gives for each item; where one fails, the others are tried all the same."""
-    values: list[Value] = []
+    values: list[_T] = []
     failed = False
     for item in items:
         try:
@@ -47,7 +48,7 @@ def evaluate_all(exprs: Iterable[ast.Expr], frame: Frame) -> tuple[Value, ...]:
     return for_all(frame.ctx, exprs, lambda expr: evaluate(expr, frame))
 
 
-def guarded(ctx: Context, span: Span, action: Callable[[], Any]) -> Any:
+def guarded(ctx: Context, span: Span, action: Callable[[], _T]) -> _T:
     """Do `action`; what it finds wrong with values or sizes is reported at `span`."""
     try:
         return action()
@@ -198,7 +199,7 @@ def _on_tensors(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Va
             frame.ctx.fail(
                 "E0207", f"{expr.op} does not work on a tensor and {kind_of(side)}", part.span
             )
-    given = {} if isinstance(left, Tensor) else {"left": left}
+    given: dict[str, Value] = {} if isinstance(left, Tensor) else {"left": left}
     given |= {} if isinstance(right, Tensor) else {"right": right}
     tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
     return tensor_operator(operator.__name__, tensors, given, frame, expr.span)
@@ -206,8 +207,8 @@ def _on_tensors(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Va
 
 def tensor_operator(
     name: str,
-    tensors: tuple[Tensor, ...],
-    given: dict[str, Any],
+    tensors: tuple[Value, ...],
+    given: dict[str, Value],
     frame: Frame,
     span: Span,
 ) -> Value:
@@ -225,11 +226,10 @@ def _compare(ctx: Context, expr: ast.Binary, left: Value, right: Value) -> bool:
             return _compare_sizes(ctx, expr, left, right)
     if expr.op in ("==", "!="):
         return numbers.equal(left, right) is (expr.op == "==")
-    ordered: bool = guarded(ctx, expr.span, lambda: numbers.ordered(expr.op, left, right))
-    return ordered
+    return guarded(ctx, expr.span, lambda: numbers.ordered(expr.op, left, right))
 
 
-def _compare_sizes(ctx: Context, expr: ast.Binary, left: Any, right: Any) -> bool:
+def _compare_sizes(ctx: Context, expr: ast.Binary, left: Size, right: Size) -> bool:
     answer = ctx.facts.compare(left, expr.op, right)
     if answer is None:
         ctx.fail(

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 
 from pydantic import ValidationError
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import Operator
+from addnn_spec.elaborate.frame import Value
+from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.sizes import SizeError
 from addnn_spec.source import Span
 from addnn_spec.values import LayerValue, show
@@ -49,8 +50,8 @@ def by_position(layer: LayerValue, target: type[Operator]) -> list[str]:
 def torch_order(
     layer: LayerValue,
     target: type[Operator],
-    fields: Mapping[str, Any],
-    types: tuple[Any, ...],
+    fields: Mapping[str, Value],
+    types: tuple[TensorType | None, ...],
 ) -> TorchOrder | None:
     """The arguments as torch orders them; None where they are not possible so.
 
@@ -77,21 +78,22 @@ def torch_order(
 
 def _stating(
     inferred: str,
-    size: Any,
+    size: Value,
     target: type[Operator],
-    fields: Mapping[str, Any],
-    types: tuple[Any, ...],
+    fields: Mapping[str, Value],
+    types: tuple[TensorType | None, ...],
 ) -> Operator | None:
     """The operator of these attributes, if it takes these inputs and infers that size of them."""
     try:
         op = target(**fields)
-        op.infer(*types)
-        stated = not isinstance(size, bool) and op.inferred(*types)[inferred] == size
+        applied = Applied(op, types)
+        applied.infer()
+        stated = not isinstance(size, bool) and applied.inferred()[inferred] == size
     except (ValidationError, Refusal, SizeError):
         return None
     return op if stated else None
 
 
-def _written(span: Span, value: Any) -> str:
+def _written(span: Span, value: Value) -> str:
     text = " ".join(span.text.split())
     return text if len(text) <= _SHORT else show(value)

@@ -32,6 +32,15 @@ class Applied:
         """The types: the operator's own methods say which of them may be None."""
         return self.types
 
+    def infer(self) -> tuple[TensorType, ...]:
+        """The types of the outputs; raises `OperatorError` for what torch would refuse."""
+        found = self.op.infer(*self._given)
+        return found if isinstance(found, tuple) else (found,)
+
+    def unusual(self) -> int:
+        """How many of the operator's numbers are unusual."""
+        return self.op.unusual(*self._given)
+
     def tensors(self) -> Iterator[tuple[str, Weight, bool]]:
         """The tensors of the operator's `state_dict`, by name, and whether each is learned."""
         for name, weight in self.op.weights(*self._given).items():
