@@ -37,20 +37,21 @@ def flow_inputs(flow: Value) -> list[Value]:
 
 
 def apply_operator(layer: LayerValue, target: type[Operator], flow: Value, site: Site) -> Value:
-    builder, span = site.frame.builder, site.span
+    ctx, builder, span = site.frame.ctx, site.frame.builder, site.span
     assert builder is not None
     if isinstance(flow, Poison):
-        check_arguments(site.frame.ctx, layer, target, span)
-    inputs = operator_inputs(site.frame.ctx, layer, target, flow, span)
-    types = site.frame.ctx.types(inputs)
-    op, outputs = _checked(site.frame.ctx, layer, target, inputs, types, span)
-    _warn_torch_order(site.frame.ctx, layer, op, types)
+        check_arguments(ctx, layer, target, span)
+    inputs = operator_inputs(ctx, layer, target, flow, span)
+    types = ctx.types(inputs)
+    op, outputs = _checked(ctx, layer, target, inputs, types, span)
+    applied = Applied(op, types)
+    _warn_torch_order(ctx, layer, applied)
     ref = None
     if site.module is not None:
         ref = builder.module_ref(site.module)
-        remember(site.frame.ctx, site.module, FirstUse(op, types, (), span))
+        remember(ctx, site.module, FirstUse(op, types, (), span))
     naming = site.naming
-    if naming.label == OWN and not any(Applied(op, types).tensors()):
+    if naming.label == OWN and not any(applied.tensors()):
         naming = replace(naming, label=None)  # nothing to be named
     tensors = builder.add(op, inputs, outputs, span, naming, module=ref, written=layer.spans)
     return tensors[0] if len(tensors) == 1 and not target.lists_outputs else tensors
@@ -173,16 +174,16 @@ def _make_operator(
     fields = {k: v for k, v in attributes.items() if k in target.model_fields}
     op = construct(ctx, layer, target, fields, span, types)
     _check_stacked(ctx, layer, op, span)
+    applied = Applied(op, types)
     try:
-        applied = Applied(op, types)
         outputs = applied.infer()
         applied.check_needs()
         _check_stated(ctx, layer, applied, stated, span)
         _check_required(ctx, layer, applied, span)
     except Refusal as error:
-        torch = _torch_order(ctx, layer, op, types) if error.about else None
+        torch = _torch_order(ctx, layer, applied) if error.about else None
         help = torch.help if torch else None
-        size = op.decisive(*types) if error.code in ("E0303", "E0305") else None
+        size = applied.decisive() if error.code in ("E0303", "E0305") else None
         labels = maker(inputs[0], size) if size is not None and inputs[0] is not None else ()
         refuse_operator(ctx, layer, error, types, span, labels=labels, help=help)
     except SizeError as error:
@@ -190,17 +191,15 @@ def _make_operator(
     return op, tuple(ctx.normal(type) for type in outputs)
 
 
-def _warn_torch_order(
-    ctx: Context, layer: LayerValue, op: Operator, types: tuple[TensorType | None, ...]
-) -> None:
+def _warn_torch_order(ctx: Context, layer: LayerValue, applied: Applied) -> None:
     """Warn (W0111) of arguments that are less unusual in torch's order: `Conv2d(3, 64, 3)`."""
-    if not Applied(op, types).unusual():
+    if not applied.unusual():
         return
-    torch = _torch_order(ctx, layer, op, types)
+    torch = _torch_order(ctx, layer, applied)
     if torch is None:
         return
-    first, second, *_ = by_position(layer, type(op))
-    number = show(getattr(op, second))
+    first, second, *_ = by_position(layer, type(applied.op))
+    number = show(getattr(applied.op, second))
     ctx.report(
         "W0111",
         f"{layer.name} reads as in torch, with {torch.inferred} before {first}",
@@ -210,19 +209,17 @@ def _warn_torch_order(
     )
 
 
-def _torch_order(
-    ctx: Context, layer: LayerValue, op: Operator, types: tuple[TensorType | None, ...]
-) -> TorchOrder | None:
+def _torch_order(ctx: Context, layer: LayerValue, applied: Applied) -> TorchOrder | None:
     """An operator's arguments as torch orders them, where they are less unusual so."""
-    places = dict(layer.spans)
+    target, places = type(applied.op), dict(layer.spans)
     fields = {
         name: called(ctx, value, places[name])
         for name, value in layer.given
-        if name in places and name in type(op).model_fields
+        if name in places and name in target.model_fields
     }
-    torch = torch_order(layer, type(op), fields, types)
+    torch = torch_order(layer, target, fields, applied.types)
     try:
-        if torch and Applied(torch.op, types).unusual() < Applied(op, types).unusual():
+        if torch and Applied(torch.op, applied.types).unusual() < applied.unusual():
             return torch
     except Refusal:  # this order is not possible at all
         return torch

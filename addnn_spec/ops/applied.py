@@ -37,6 +37,10 @@ class Applied:
         found = self.op.infer(*self._given)
         return found if isinstance(found, tuple) else (found,)
 
+    def decisive(self) -> Size | None:
+        """The size of the input that decides whether the arguments fit it, if one does."""
+        return self.op.decisive(*self._given)
+
     def unusual(self) -> int:
         """How many of the operator's numbers are unusual."""
         return self.op.unusual(*self._given)
