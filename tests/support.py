@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterable
+from typing import TypeVar
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from addnn_spec.compiler import Session, check_text
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.limits import Limits
 from addnn_spec.passes.unfold import unfold
 from addnn_spec.source import Source
+
+T = TypeVar("T")
 
 
 def slowness() -> float:
@@ -17,6 +25,19 @@ def slowness() -> float:
     for number in range(2_000_000):
         total += number
     return max(1.0, (time.process_time() - start) / 0.1)
+
+
+def examples(count: int) -> int:
+    """Return how many examples hypothesis tries: `count`, twenty times as many in a long run."""
+    return count * (20 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 1)
+
+
+def seldom(values: Iterable[T], often: int) -> list[T | ParameterSet]:
+    """Return the values as parameters, all but each `often`-th for the long run only."""
+    return [
+        pytest.param(value, marks=pytest.mark.slow) if place % often else value
+        for place, value in enumerate(values)
+    ]
 
 
 def session(text: str, *, memoise: bool = True, limits: Limits | None = None) -> Session:

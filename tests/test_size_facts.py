@@ -33,6 +33,7 @@ from tests.size_trees import (
     points,
     trees,
 )
+from tests.support import examples
 
 if TYPE_CHECKING:
     pass
@@ -180,7 +181,7 @@ class TestCompare:
         assert Facts().compare(a, op, b) is answer
 
     @given(trees("HN"), st.sampled_from(sorted(COMPARISONS)), trees("HN"))
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     def test_never_contradicts_the_grid(self, left: Tree, op: str, right: Tree) -> None:
         answer = Facts().compare(build(left, BY_NAME), op, build(right, BY_NAME))
         if answer is not None:
@@ -200,7 +201,7 @@ class TestCompare:
         trees("HN"),
         trees("HN"),
     )
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     def test_under_facts(
         self, stated: list[tuple[Tree, str, Tree]], left: Tree, right: Tree
     ) -> None:
@@ -346,7 +347,7 @@ class TestExactDivision:
         assert facts.equal(facts.exact_div(a * b, b), a) is True
 
     @given(trees("HN"), st.integers(1, 12))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     def test_is_exact_or_refused(self, tree: Tree, divisor: int) -> None:
         try:
             quotient = Facts().exact_div(build(tree, BY_NAME), divisor)

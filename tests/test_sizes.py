@@ -40,6 +40,7 @@ from tests.size_trees import (
     repeated,
     trees,
 )
+from tests.support import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 class TestArithmetic:
     @given(trees("HNW"), VALUES)
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     def test_agrees_with_integers(self, tree: Tree, values: dict[str, int]) -> None:
         assert evaluate(build(tree, BY_NAME), values) == build(tree, values)
 
@@ -60,7 +61,7 @@ class TestArithmetic:
         )
 
     @given(trees("HN"), trees("HN"))
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     def test_equal_forms_are_equal(self, left: Tree, right: Tree) -> None:
         a, b = build(left, BY_NAME), build(right, BY_NAME)
         if a == b:

@@ -29,6 +29,7 @@ from addnn_spec.indices.measures import (
 )
 from addnn_spec.indices.separation import KINDS, TIES
 from tests.elsewhere import GPU, elsewhere
+from tests.support import seldom
 
 
 @dataclass
@@ -150,17 +151,16 @@ def test_on_another_device_as_on_the_cpu(name: str) -> None:
         same(expected, {**OF_LABELS, **OTHERS}[name](data().on(GPU)))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow if i % 4 else ()) for i, n in enumerate(OF_LABELS)],
-)
+@pytest.mark.parametrize("name", seldom(OF_LABELS, 4))
 def test_exact_whatever_the_order_of_sums(name: str) -> None:
     expected = on_the_cpu(name)
     with elsewhere(free=True):
         same(expected, OF_LABELS[name](data().on(GPU)))
 
 
-@pytest.mark.parametrize("moved", ["x", "x x_test", "x_test", "y t y_test t_test", "t", "t_test"])
+@pytest.mark.parametrize(
+    "moved", seldom(["x", "x x_test", "x_test", "y t y_test t_test", "t", "t_test"], 3)
+)
 def test_samples_labels_and_targets_of_several_devices(moved: str) -> None:
     for name, index in {**OF_LABELS, **OTHERS}.items():
         expected = on_the_cpu(name)

@@ -25,6 +25,7 @@ from addnn_spec.indices import (
 from addnn_spec.indices.geometry import check_finite, equal_rows, full_precision
 from addnn_spec.indices.neighbours import search
 from tests.indices.oracles import ranked, squared
+from tests.support import examples
 
 
 def normal(m: int, d: int, offset: float = 0.0, seed: int = 0) -> torch.Tensor:
@@ -109,7 +110,7 @@ values = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 1e4])
 grids = hnp.arrays(np.float32, st.tuples(st.integers(3, 24), st.integers(1, 3)), elements=values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(X=grids, order=st.integers(1, 4), close=st.booleans())
 def test_settling_only_what_decides_gives_the_same(X: Any, order: int, close: bool) -> None:
     rows = torch.from_numpy(X)
@@ -141,7 +142,7 @@ def test_among_labels(among: str) -> None:
     assert np.array_equal(found.indices[:, 0].numpy(), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(X=grids, order=st.integers(1, 4))
 def test_ties_go_by_index_and_are_counted(X: Any, order: int) -> None:
     order = min(order, len(X) - 1)
@@ -188,7 +189,7 @@ def test_other_types(dtype: torch.dtype) -> None:
     assert np.array_equal(neighbours(X, 2).indices.numpy(), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     m=st.integers(2, 40),
     d=st.integers(1, 1100),

@@ -31,6 +31,7 @@ from addnn_spec.indices import (
     separation_index,
 )
 from tests.indices.oracles import ranked, separation, squared
+from tests.support import examples
 
 Array = NDArray[Any]
 
@@ -43,7 +44,7 @@ def labelled(draw: st.DrawFn) -> tuple[Array, Array]:
     return rng.integers(0, 4, (m, 2)).astype(np.float32), rng.integers(0, 3, m)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=labelled(), order=st.integers(1, 3), kind=st.sampled_from(["hard", "soft", "anti"]))
 def test_equals_the_formula(data: tuple[Array, Array], order: int, kind: str) -> None:
     X, y = data
@@ -52,7 +53,7 @@ def test_equals_the_formula(data: tuple[Array, Array], order: int, kind: str) ->
     assert found == pytest.approx(separation(X, y, order, kind), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=labelled())
 def test_identities(data: tuple[Array, Array]) -> None:
     X, y = data
@@ -66,7 +67,7 @@ def test_identities(data: tuple[Array, Array]) -> None:
     assert float(class_separation(X, y)) == hard[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_invariances(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -88,7 +89,7 @@ def choices(X: Array, i: int, order: int) -> list[list[int]]:
     return [sure + list(more) for more in combinations(equal, order - len(sure))]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=labelled(), order=st.integers(1, 3), kind=st.sampled_from(["hard", "soft", "anti"]))
 def test_tie_rules_are_the_extremes_over_choices(
     data: tuple[Array, Array], order: int, kind: str
@@ -109,7 +110,7 @@ def test_tie_rules_are_the_extremes_over_choices(
     assert least.tied == most.tied == sum(len(v) > 1 for v in every)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=labelled(), ties=st.sampled_from(["lowest", "all", "any"]))
 def test_one_search_serves_every_order(data: tuple[Array, Array], ties: str) -> None:
     X, y = data

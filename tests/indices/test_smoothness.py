@@ -21,12 +21,13 @@ from addnn_spec.indices import (
     smoothness_index,
 )
 from tests.indices.oracles import smoothness, squared
+from tests.support import examples
 
 KINDS = st.sampled_from(["hard", "soft", "anti"])
 FORMS = st.sampled_from(["linear", "exponential"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     m=st.integers(5, 25),
     q=st.integers(1, 3),
@@ -45,7 +46,7 @@ def test_equals_the_formula(
     assert found == pytest.approx(smoothness(X, Y, order, kind, form, gain), abs=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 10**6), form=FORMS)
 def test_identities(seed: int, form: str) -> None:
     rng = np.random.default_rng(seed)
@@ -66,7 +67,7 @@ def test_targets_as_inputs_are_perfectly_smooth() -> None:
         assert float(smoothness_index(Y, Y, 3, form=form)) == 1.0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 10**6), order=st.integers(1, 3), form=FORMS)
 def test_cross_index_equals_the_formula(seed: int, order: int, form: str) -> None:
     rng = np.random.default_rng(seed)

@@ -22,6 +22,7 @@ from addnn_spec.ops.merge import Chunk, Split
 from addnn_spec.ops.misc import Einsum
 from addnn_spec.ops.reshape import Expand, Movedim, Permute, Reshape, Roll, Squeeze, Unflatten
 from tests.ops.harness import DTYPES, counted_macs, outputs_of, run, tensor_of
+from tests.support import examples
 
 SIZES = st.integers(1, 5)
 SHAPES = st.lists(SIZES, max_size=4).map(tuple)
@@ -34,7 +35,7 @@ BINARY = [
 WHOLE_DIVISION = ["FloorDiv", "Mod"]
 """By a boolean they are refused here: torch fails where it is false."""
 
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=examples(100), deadline=None)
 
 
 def floats(*shape: int) -> TensorType:

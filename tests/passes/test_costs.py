@@ -13,7 +13,7 @@ from addnn_spec.passes.memory import at
 from addnn_spec.passes.summary import summarize, to_json
 from addnn_spec.resources import folder
 from tests.passes.graphs import graphs_of_file
-from tests.support import graph_of, in_network
+from tests.support import graph_of, in_network, seldom
 
 SPECS = sorted(folder("specs").rglob("*.net"))
 
@@ -30,11 +30,7 @@ def total(graph: Graph) -> Cost:
     return count_costs(graph).main.total
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, marks=pytest.mark.slow if i % 4 else ()) for i, p in enumerate(SPECS)],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", seldom(SPECS, 4), ids=lambda path: path.stem)
 def test_the_listed_nodes_add_up_to_the_totals(path: Path) -> None:
     for graph in graphs_of_file(path):
         data = to_json(graph)

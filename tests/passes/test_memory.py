@@ -13,7 +13,7 @@ from addnn_spec.passes.unfold import Unfolded, Value, unfold
 from addnn_spec.resources import folder
 from addnn_spec.sizes import defaults
 from tests.passes.graphs import graphs_of_file
-from tests.support import graph_of, in_network
+from tests.support import graph_of, in_network, seldom
 
 SPECS = sorted(folder("specs").rglob("*.net"))
 
@@ -134,11 +134,7 @@ def test_peak_is_that_of_all_nodes_walked(name: str) -> None:
     assert activation_memory(graph).peak == walked_peak(graph)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, marks=pytest.mark.slow if i % 4 else ()) for i, p in enumerate(SPECS)],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", seldom(SPECS, 4), ids=lambda path: path.stem)
 def test_peak_of_packaged_networks(path: Path) -> None:
     for graph in graphs_of_file(path):
         if graph.instances < 400:

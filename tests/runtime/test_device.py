@@ -102,11 +102,11 @@ WAYS = {
 WHOLE = ("channel means", "whitened", "sketched", "training mode")
 
 
-OFTEN = ("plain", "measures", "ties, order 3, in parts")
+OFTEN = ("plain", "measures")
 """At every run."""
 
 
-@pytest.mark.parametrize("feed", [digits, numbers])
+@pytest.mark.parametrize("feed", [pytest.param(digits, marks=pytest.mark.slow), numbers])
 @pytest.mark.parametrize(
     "way",
     [

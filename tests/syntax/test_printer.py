@@ -15,6 +15,7 @@ from addnn_spec.source import Source
 from addnn_spec.syntax import ast, printer
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.printer import WIDTH, format_file, format_source
+from tests.support import examples
 from tests.syntax.chains import Chains
 from tests.syntax.strategies import files
 
@@ -47,7 +48,7 @@ def test_samples(path: Path) -> None:
 
 
 @given(files())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 def test_print_and_parse_is_the_identity(file: ast.File) -> None:
     text = format_file(file)
     assert read(text) == file
@@ -58,7 +59,7 @@ _SAMPLE = st.sampled_from([path.read_text(encoding="utf-8") for path in SAMPLES]
 
 
 @given(_SAMPLE, st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 def test_comments_anywhere(text: str, choose: random.Random) -> None:
     """Comments and line breaks between any two tokens: none is lost, and the tree stays."""
     words = re.findall(

@@ -34,8 +34,8 @@ NOT_ON_CPUS = {
 INDEXED = {"GetItem"}
 """Operators that the text writes as signs, whose arguments are none of the language's values."""
 EXAMPLES = [
-    pytest.param(name, example, id=name)
-    for name, example in all_examples()
+    pytest.param(name, example, id=name, marks=pytest.mark.slow if place % 3 else ())
+    for place, (name, example) in enumerate(all_examples())
     if type(example.operator).__name__ not in INDEXED
 ]
 
@@ -106,7 +106,10 @@ def check_types(made: list[Tensor], example: Example, dtype: torch.dtype) -> Non
         assert tensor.dtype == {"float": dtype, "int": torch.long, "bool": torch.bool}[kind.dtype]
 
 
-@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+@pytest.mark.parametrize(
+    ("name", "example"),
+    EXAMPLES,
+)
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
 def test_operators(name: str, example: Example) -> None:
     graph = graph_of(text_of(example))

@@ -18,7 +18,7 @@ from addnn_spec.backends.torch_code import emit
 from addnn_spec.compiler import check_text
 from addnn_spec.elaborate.names import forbidden
 from tests.property.emitted import imported
-from tests.support import session
+from tests.support import examples, session
 
 ODD = ["block1-0", "0", "10", "a b", "x/y", "it's", "a:b", "-", "%", "back\\slash", "[3]", "a*b?"]
 FORMS = {
@@ -85,7 +85,7 @@ def test_a_label_is_the_key(form: str, label: str) -> None:
 LABELS = st.text(sorted(set(string.printable[:95]) - set('".{}')), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(label=LABELS, form=st.sampled_from(sorted(FORMS)))
 def test_any_printable_label(label: str, form: str) -> None:
     text = f"network Net {{\ninput x: float[N, 8]\n{FORMS[form].format(label)}\n}}"

@@ -28,6 +28,7 @@ from tests.backends.torch_code.emitted import (
     tensors,
 )
 from tests.oracles import torchvision
+from tests.support import seldom
 
 WHOLE = [
     ("resnet.net", "ResNet18"),
@@ -65,10 +66,12 @@ WHOLE = [
     ("hard/unet.net", "UNet"),
     ("hard/vit.net", "ViT"),
 ]
+LARGE = {"hard/nasnet.net", "hard/hrnet.net"}
+MOST = [pytest.param(*one, marks=pytest.mark.slow if one[0] in LARGE else ()) for one in WHOLE]
 
 
-@pytest.mark.parametrize(("file", "network"), WHOLE)
-@pytest.mark.parametrize("probes", [False, True])
+@pytest.mark.parametrize(("file", "network"), MOST)
+@pytest.mark.parametrize("probes", seldom([True, False], 2))
 def test_keys_and_shapes_are_the_graphs(file: str, network: str, probes: bool) -> None:
     graph = sample_graph(file, network)
     with torch.device("meta"):
@@ -131,7 +134,7 @@ def test_no_trace_of_probes_without_them() -> None:
         assert not {"tap", "Probed", "Tapped"} & set(re.findall(r"\w+", text))
 
 
-@pytest.mark.parametrize(("file", "network"), WHOLE)
+@pytest.mark.parametrize(("file", "network"), MOST)
 def test_a_tap_and_its_call_are_one_node(file: str, network: str) -> None:
     """In the graph's order, also where a module is used often; a Scan's cell taps besides."""
     graph = sample_graph(file, network)
