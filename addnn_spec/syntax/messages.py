@@ -125,6 +125,19 @@ def _import_path(at: Situation) -> Finding | None:
     return Finding("E0003", "the path of a file stands in quotes", at.found, help=help_)
 
 
+def _item_in_body(at: Situation) -> Finding | None:
+    """A `fn` or `block` among the statements of a network, whose `}` follows."""
+    found, opener = at.found, at.opener
+    if found.kind not in ITEMS or not at.begins_line or opener is None or opener.kind != "LBRACE":
+        return None
+    if not at.closed_later:
+        return None
+    body = Label(Span(at.source, opener.start, opener.end), "this body")
+    message = f"`{found.text}` cannot stand in a body"
+    help_ = "move it out of the braces: wherever it stands in the file, it is found"
+    return Finding("E0008", message, found, help=help_, other=body, repair=((), at.length_of_item))
+
+
 def _unclosed(at: Situation) -> Finding | None:
     """A bracket that is open where it must have been closed."""
     opener, found = at.opener, at.found
@@ -474,6 +487,7 @@ _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _import_path,
     _misspelt,
     _missing_value,
+    _item_in_body,
     _unclosed,
     _stray,
     _augmented,

@@ -52,6 +52,8 @@ class Recovery:
             )
             if finding.repair is not None:
                 inserted, dropped = finding.repair
+                if not inserted:
+                    return position + dropped
                 self._tokens[position : position + dropped] = inserted
                 return position
         if self._stack.start != "file":

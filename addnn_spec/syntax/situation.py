@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import count
 
 from addnn_spec.source import Source
 from addnn_spec.syntax.lexer import Token
@@ -92,6 +93,41 @@ class Situation:
                 return True
             distance += 1
         return False
+
+    @property
+    def closed_later(self) -> bool:
+        """Whether a `}` without its `{` follows anywhere."""
+        return self._matching(0, -1) is not None
+
+    @property
+    def length_of_item(self) -> int:
+        """How many tokens the item has that the found one begins, where it is in a body."""
+        if self.found.kind in ("BLOCK", "NETWORK"):
+            brace = next((n for n in count() if self.at(n).kind in ("LBRACE", END)), 0)
+            end = self._matching(brace + 1, -1)
+            if end is not None and self.at(brace).kind == "LBRACE":
+                return end + 1
+        length = 1
+        while not self._begins_anything(length):
+            length += 1
+        return length
+
+    def _begins_anything(self, distance: int) -> bool:
+        """Whether a statement or an item begins with that token, or a body ends there."""
+        token = self.at(distance)
+        named = token.kind == "NAME" and self.at(distance + 1).kind in ("EQUAL", "COMMA")
+        begins = token.kind in STATEMENTS | ITEMS | {"IF", "FOR"} or named
+        return token.kind in ("RBRACE", END) or (begins and self.begins_line_at(distance))
+
+    def _matching(self, distance: int, depth: int) -> int | None:
+        """How far the `}` is that lowers the depth of braces to this one."""
+        now = 0
+        while (kind := self.at(distance).kind) not in ("", END):
+            now += {"LBRACE": 1, "RBRACE": -1}.get(kind, 0)
+            if now == depth:
+                return distance
+            distance += 1
+        return None
 
     @property
     def begins_line(self) -> bool:
