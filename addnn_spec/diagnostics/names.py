@@ -14,8 +14,8 @@ _MOST = 200  # of more names, those whose letters are most alike
 def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
 
-    Case and underscores count little; beyond them a third of the letters may differ, none in a
-    name of one or two. A name that differs in its last number only is near, by how much it differs.
+    Case and underscores count little; beyond them a third of the letters may differ, and of one
+    letter alone there may be two: `yy` for `y`. A name that differs in its last number only is near, by how much it differs.
     """
     if not 0 < len(name) <= _LONGEST:
         return []
@@ -23,9 +23,11 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     limit = len(folded) // 3
     found = []
     for candidate in _plausible(name, candidates, limit + 2):
-        apart = _numbers_apart(folded, _fold(candidate))
-        distance = _distance(folded, _fold(candidate), limit if apart is None else _LONGEST)
-        if distance <= limit or apart is not None:
+        other = _fold(candidate)
+        apart = _numbers_apart(folded, other)
+        distance = _distance(folded, other, limit if apart is None else _LONGEST)
+        doubled = len(folded) + len(other) == 3 and len({*folded, *other}) == 1
+        if distance <= limit or apart is not None or doubled:
             order = (distance, apart is None, apart or 0)
             found.append((order, _distance(name, candidate, _LONGEST), candidate))
     if not found:

@@ -143,9 +143,14 @@ class _Unknown:
         told: set[str] = set()
         local = survey.local
         for found in survey.nodes:
-            if not isinstance(found, ast.Name | ast.Layer):
+            if isinstance(found, ast.Name):
+                name, span = found.name, found.span
+            elif isinstance(found, ast.Layer):
+                name, span = found.name, found.name_span
+            elif isinstance(found, ast.Output) and found.value is None:
+                name, span = found.target.name, found.target.span
+            else:
                 continue
-            name = found.name
             if name in self.top or name in told or name == "x" or _is_builtin(name):
                 continue
             if name in local:
@@ -153,7 +158,6 @@ class _Unknown:
             told.add(name)
             self.env.bind(name, POISON, None, "file")
             if not self.damage.lost:
-                span = found.name_span if isinstance(found, ast.Layer) else found.span
                 self._report(name, span, survey)
         return not told
 

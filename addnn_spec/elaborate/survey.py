@@ -86,7 +86,9 @@ def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, st
             yield from ((target.name, target.span, kind) for target in targets_of(found.targets))
         elif isinstance(found, ast.Repeat) and found.index is not None:
             yield (found.index.name, found.index.span, "loop")
-        elif isinstance(found, ast.Typed | ast.Module | ast.Input | ast.Output):
+        elif isinstance(found, ast.Typed | ast.Module | ast.Input) or (
+            isinstance(found, ast.Output) and found.value is not None  # else it reads the name
+        ):
             yield (found.target.name, found.target.span, _KINDS[type(found)])
         elif isinstance(found, ast.Parameter | ast.Buffer):
             yield (weight_name(found), found.span, "weight")

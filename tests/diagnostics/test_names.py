@@ -55,6 +55,12 @@ def test_another_number_is_near_by_how_much_it_differs() -> None:
     assert near("x7", ["x6", "x8"]) == []
 
 
+def test_one_letter_that_is_typed_twice() -> None:
+    assert near("yy", ["x", "y", "z", "yz", "yyy"]) == ["y"]
+    assert near("y", ["yy", "xy"]) == ["yy"]
+    assert near("y", ["x", "z"]) == []
+
+
 def test_the_sentence() -> None:
     assert did_you_mean("relu", ["ReLU", "Tanh"]) == 'did you mean "ReLU"?'
     assert did_you_mean("Conv4d", OPERATORS) == 'did you mean "Conv1d", "Conv2d" or "Conv3d"?'
