@@ -15,7 +15,8 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
     """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
 
     Case and underscores count little; beyond them a third of the letters may differ, and of one
-    letter alone there may be two: `yy` for `y`. A name that differs in its last number only is near, by how much it differs.
+    letter alone there may be two: `yy` for `y`. A name that differs in its last number only is
+    near, by how much it differs.
     """
     if not 0 < len(name) <= _LONGEST:
         return []
