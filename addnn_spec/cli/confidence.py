@@ -38,9 +38,6 @@ def confidence(
     test: str | None,
     gamma: float,
     at: str | None,
-    device: str,
-    precision: str,
-    budget: int,
     as_json: bool,
     output: Path | None,
     force: bool,
@@ -60,7 +57,7 @@ def confidence(
     inputs = [*files_of(spec, network), data, test, weights, given["keys"]]
     guard(output, inputs, force=force, is_ours=is_certainty)
     with shown_progress() as (announce, progress):
-        asked = request(device, precision, budget, given, announce, progress)
+        asked = request(given, announce, progress)
         try:
             found = certainty(network, data, test, weights, asked, gamma, at)
         except KeyboardInterrupt:

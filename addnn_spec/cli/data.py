@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 
 from addnn_spec.cli.options import all_of
+from addnn_spec.runtime.settings import PREPARATION, Settings, settings_of
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
     from addnn_spec.runtime.probing import Prober
     from addnn_spec.runtime.record import PlanRecord
 
-PREPARATION = ("layout", "channels", "resize", "crop", "mean", "std")
-"""The options that say how samples are prepared."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
@@ -52,25 +52,50 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value} is no list of numbers: 0.485,0.456,0.406", param, ctx)
 
 
+_TYPES: dict[str, click.ParamType[Any]] = {"budget": Bytes(), "mean": Numbers(), "std": Numbers()}
+_METAVARS = {"nodes": "PATTERN", "measures": "NAME", "sketch": "K", "device": "auto|cpu|cuda:N"}
+_SHOWN = {"budget": "4GiB"}
+
+
+def setting_options(*names: str) -> Callable[[Any], Any]:
+    """Options of a command for fields of `Settings`, as these tell them."""
+    return all_of(*(_option(name, Settings.model_fields[name]) for name in names))
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
+    default = _SHOWN.get(name, field.default)
+    shape: dict[str, Any] = {"type": _TYPES.get(name) or _type(field)}
+    if field.annotation is bool:
+        shape = {"is_flag": True}
+    elif name not in _TYPES and isinstance(default, tuple):
+        shape = {"multiple": True}
+    return click.option(
+        f"--{name}",
+        default=default,
+        show_default=default not in (None, (), False),
+        metavar=_METAVARS.get(name),
+        help=field.description,
+        **shape,
+    )
+
+
+def _type(field: FieldInfo) -> click.ParamType[Any] | None:
+    """The values that a field can have, as click checks them."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is Literal:
+            return click.Choice(get_args(kind))
+    limits = [(key, getattr(m, key, None)) for m in field.metadata for key in ("ge", "le")]
+    bounds = {key: value for key, value in limits if value is not None}
+    return click.IntRange(bounds.get("ge"), bounds.get("le")) if bounds else None
+
+
 data_options = all_of(
     click.option(
         "--data", required=True, metavar="TRAIN", help="A bundled set's name, a file or folder."
     ),
     click.option("--test", metavar="TEST", help="Test data, where --data holds none."),
-    click.option("--samples", type=click.IntRange(2), default=2000, show_default=True,
-                 help="How many are drawn, of train and of test."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-                 help="Draws the samples."),
-    click.option("--task", type=click.Choice(["classification", "regression"]),
-                 help="What labels are; integers and names are classes, floats targets."),
-    click.option("--layout", type=click.Choice(["auto", "NHWC", "NCHW"]), default="auto",
-                 show_default=True, help="How images are stored."),
-    click.option("--channels", type=click.IntRange(1), help="Images of so many channels."),
-    click.option("--resize", type=click.IntRange(1), help="The shorter side of images."),
-    click.option("--crop", type=click.IntRange(1), help="The middle square of images."),
-    click.option("--mean", type=Numbers(), default=(), help="Of each channel: 0.485,0.456,0.406."),
-    click.option("--std", type=Numbers(), default=(), help="Of each channel: 0.229,0.224,0.225."),
-)  # fmt: skip
+    setting_options("samples", "seed", "task", *PREPARATION),
+)
 """Options of a command that reads data; `request` takes their values."""
 
 weights_options = all_of(
@@ -80,56 +105,22 @@ weights_options = all_of(
 )  # fmt: skip
 """Options of a command that takes weights; `request` takes `keys`."""
 
-device_options = all_of(
-    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N",
-                 help="Where the network and the searches run."),
-    click.option("--precision", type=click.Choice(["float32", "bf16", "fp16"]), default="float32",
-                 show_default=True, help="Of the network; the searches are exact for its values."),
-    click.option("--budget", type=Bytes(), default="4GiB", show_default=True,
-                 help="Bytes to hold values in, beside the network and the data."),
-)  # fmt: skip
+device_options = setting_options("device", "precision", "budget")
 """Options of a command that runs a network."""
-
-normalisation_option = click.option(
-    "--normalisation",
-    type=click.Choice(["none", "z-score"]),
-    default="none",
-    show_default=True,
-    help="z-score: each feature over its standard deviation on train.",
-)
 
 
 def request(
-    device: str,
-    precision: str,
-    budget: int,
     given: dict[str, Any],
     announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
     progress: Callable[[float, str], None],
     output: Path | None = None,
-    **settings: Any,
 ) -> Request:
-    """What is asked of the probe, from the values of `data_options`, `device_options`
-    and `weights_options`.
+    """What is asked of the probe, from the values of a command's options."""
+    from addnn_spec.probes.run import Request
 
-    `settings` are further ones of `runtime.probing.Settings`.
-    """
-    from addnn_spec.probes.run import Request, pick_device
-    from addnn_spec.runtime.preparing import Preparation
-    from addnn_spec.runtime.probing import Settings
-
+    chosen = {name: given[name] for name in Settings.model_fields if name in given}
     return Request(
-        samples=given["samples"],
-        seed=given["seed"],
-        task=given["task"],
-        preparation=Preparation(**{name: given[name] for name in PREPARATION}),
-        settings=Settings(
-            precision=precision,  # type: ignore[arg-type]  # click has checked it
-            device=pick_device(device),
-            budget=budget,
-            normalisation=given.get("normalisation", "none"),
-            **settings,
-        ),
+        settings_of(chosen),
         output=output,
         fresh=True,
         keys=given.get("keys"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +10,8 @@ import click
 from addnn_spec.cli.data import (
     data_options,
     device_options,
-    normalisation_option,
     request,
+    setting_options,
     weights_options,
 )
 from addnn_spec.cli.options import Options, network_options
@@ -26,86 +24,21 @@ from addnn_spec.cli.subject import files_of, subject
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
-    from addnn_spec.runtime.probing import Prober
-    from addnn_spec.runtime.record import PlanRecord
 
 
 @click.command("probe")
 @click.argument("spec", type=Spec())
 @weights_options
 @data_options
-@click.option(
-    "--nodes",
-    multiple=True,
-    default=("layers",),
-    show_default=True,
-    metavar="PATTERN",
-    help="layers, blocks, all, or a pattern of paths; repeatable.",
-)
-@click.option(
-    "--order",
-    type=click.IntRange(1, 100),
-    default=2,
-    show_default=True,
-    help="The highest order of the indices.",
-)
-@click.option(
-    "--ties",
-    type=click.Choice(["lowest", "all", "any"]),
-    default="lowest",
-    show_default=True,
-    help="The rule for equal distances.",
-)
-@click.option(
-    "--reduction",
-    type=click.Choice(["flatten", "gap"]),
-    default="flatten",
-    show_default=True,
-    help="Maps as they are, or each channel's mean.",
-)
-@click.option(
-    "--sequence",
-    type=click.Choice(["flatten", "last", "mean"]),
-    default="flatten",
-    show_default=True,
-    help="Recurrent and attention outputs: all steps, last, mean.",
-)
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="classification_rate, linear_probe, nc1, effective_rank, two_nn, cka; repeatable.",
-)
-@normalisation_option
-@click.option(
-    "--metric",
-    type=click.Choice(["euclidean", "whiten"]),
-    default="euclidean",
-    show_default=True,
-    help="whiten: the Mahalanobis distance of the training samples' covariance.",
-)
-@click.option(
-    "--sketch",
-    type=click.IntRange(1),
-    metavar="K",
-    help="Fold wider nodes to K values: an approximation, whose error is measured.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(["eval", "train"]),
-    default="eval",
-    show_default=True,
-    help="The network's mode; train changes what norms and dropout do.",
-)
-@click.option("--batch", type=click.IntRange(1), help="Samples of a batch; 256, or what fits.")
+@setting_options("nodes", "order", "ties", "reduction", "sequence", "measures", "normalize")
+@setting_options("metric", "sketch", "mode", "batch")
 @device_options
 @click.option("-o", "--output", type=OutputFile(), help="The run.json to write; - prints it.")
 @force_option
 @network_options
 def probe(
     spec: str, options: Options, weights: Path | None, data: str, test: str | None,
-    device: str, precision: str, budget: int, output: Path | None, force: bool, **given: Any,
+    output: Path | None, force: bool, **given: Any,
 ) -> int:  # fmt: skip
     """Take the Separation or Smoothness Index at a network's nodes.
 
@@ -113,7 +46,7 @@ def probe(
     DATA is digits, iris, wine, breast_cancer, diabetes or linnerud; an .npz; IDX or CIFAR files; a
     folder of images by class; or module:name of a Dataset. NAME[a:b] takes some of the samples.
     Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there (with
-    --measure cka it begins anew).
+    --measures cka it begins anew).
     """
     require("probing", "torch", "safetensors", extra="torch")
     from addnn_spec.probes.run import UnsavedRunError, is_run, run_probe
@@ -124,7 +57,7 @@ def probe(
     guard(output, inputs, force=force, is_ours=is_run)
     as_json, output = output == STDOUT, None if output == STDOUT else output
     with shown_progress() as (announce, progress):
-        asked = _asked(device, precision, budget, given, announce, progress, output)
+        asked = request(_each(given), announce, progress, output)
         try:
             run = run_probe(network, data, test, weights, asked, settings=options.settings)
         except KeyboardInterrupt:
@@ -147,21 +80,10 @@ def _kept(output: Path | None, asked: Request) -> str:
     return f"; what is done stands in {output}{anew}"
 
 
-def _asked(
-    device: str,
-    precision: str,
-    budget: int,
-    given: dict[str, Any],
-    announce: Callable[[Prober, PlanRecord, Sequence[str]], None],
-    progress: Callable[[float, str], None],
-    output: Path | None,
-) -> Request:
-    from addnn_spec.runtime.measuring import CKA, measures_named
-
-    measures = measures_named(given["measures"])
-    names = ("order", "ties", "reduction", "sequence", "mode", "batch", "metric", "sketch")
-    settings = {name: given[name] for name in names}
-    settings |= {"measures": measures, "cka": CKA in given["measures"]}
-    asked = request(device, precision, budget, given, announce, progress, output, **settings)
-    nodes = tuple(part for text in given["nodes"] for part in text.split(","))
-    return replace(asked, nodes=nodes)
+def _each(given: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the names of nodes and measures that commas join taken apart."""
+    lists = {
+        name: tuple(part for text in given[name] for part in text.split(","))
+        for name in ("nodes", "measures")
+    }
+    return given | lists

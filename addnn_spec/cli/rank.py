@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from addnn_spec.cli.data import (
-    PREPARATION,
-    data_options,
-    device_options,
-    normalisation_option,
-    request,
-)
+from addnn_spec.cli.data import data_options, device_options, request, setting_options
 from addnn_spec.cli.outcome import INTERRUPTED, exit_code, report, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
+from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Choose up to N features greedily on train, and score them on test.",
 )
-@normalisation_option
+@setting_options("normalize")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON.")
 @click.option("-o", "--output", type=OutputFile(), help="The ranks.json to write; - prints it.")
@@ -47,9 +42,6 @@ def rank(
     data: str,
     test: str | None,
     subset: int,
-    device: str,
-    precision: str,
-    budget: int,
     as_json: bool,
     output: Path | None,
     force: bool,
@@ -71,7 +63,7 @@ def rank(
         _guard(output, models, (data, test), force)
         as_json, output = as_json or output == STDOUT, None if output == STDOUT else output
         with shown_progress() as (announce, progress):
-            asked = request(device, precision, budget, given, announce, progress, output)
+            asked = request(given, announce, progress, output)
             found, unsaved = _ranking(models, data, test, subset, asked)
     except DiagnosticError as error:
         report(error.diagnostics)

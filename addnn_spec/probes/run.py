@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -34,10 +34,10 @@ from addnn_spec.probes.nodes import (
 from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.keymap import Keys
-from addnn_spec.runtime.measuring import CKA, Measure, measures_named
-from addnn_spec.runtime.placing import Place, device_errors, own_device
-from addnn_spec.runtime.preparing import Expected, Preparation
-from addnn_spec.runtime.probing import GIB, Measured, Probe, Prober, Progress, Settings
+from addnn_spec.runtime.measuring import Measure
+from addnn_spec.runtime.placing import Place, device_errors, own_device, picked
+from addnn_spec.runtime.preparing import Expected
+from addnn_spec.runtime.probing import Measured, Probe, Prober, Progress
 from addnn_spec.runtime.record import (
     DataRecord,
     NetworkRecord,
@@ -45,10 +45,10 @@ from addnn_spec.runtime.record import (
     OptionsRecord,
     PlanRecord,
     RunRecord,
-    Task,
     read_run,
 )
 from addnn_spec.runtime.samples import Feed, make_feed
+from addnn_spec.runtime.settings import Settings, settings_of
 from addnn_spec.runtime.shards import Exchange, join
 from addnn_spec.runtime.taps import is_probed
 from addnn_spec.runtime.weights import Weights, load_weights
@@ -63,18 +63,15 @@ _ANEW = "cka takes all nodes in one run: stopped, it begins anew, and does not g
 class Request:
     """What is asked of a run beside the network and the data; see `probe`.
 
-    `before` is an earlier run: if it was of the same network and data, taken in the same way, what
-    stands in it is not measured again. `fresh` says of a live module that it has just been made:
-    without weights its parameters are nobody's. `keys` maps the names of weights to those of the
-    network. `announce` gets the plan, and what must be known of the run, before the start.
+    `measures` are functions in place of those that the settings name. `before` is an earlier run:
+    if it was of the same network and data, taken in the same way, what stands in it is not measured
+    again. `fresh` says of a live module that it has just been made: without weights its parameters
+    are nobody's. `keys` maps the names of weights to those of the network. `announce` gets the
+    plan, and what must be known of the run, before the start.
     """
 
-    nodes: tuple[str, ...] = ("layers",)
-    samples: int = 2000
-    seed: int = 0
-    task: Task | None = None
-    preparation: Preparation = field(default_factory=Preparation)
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = Settings()
+    measures: Mapping[str, Measure] | None = None
     output: Path | None = None
     before: RunRecord | None = None
     fresh: bool = False
@@ -90,89 +87,34 @@ def probe(
     test: Any = None,
     weights: Weights | None = None,
     keys: Keys | None = None,
-    nodes: str | Sequence[str] = "layers",
-    samples: int = 2000,
-    seed: int = 0,
-    task: Task | None = None,
-    order: int = 2,
-    ties: Literal["lowest", "all", "any"] = "lowest",
-    reduction: Literal["flatten", "gap"] = "flatten",
-    sequence: Literal["flatten", "last", "mean"] = "flatten",
-    layout: Literal["auto", "NHWC", "NCHW"] = "auto",
-    channels: int | None = None,
-    resize: int | None = None,
-    crop: int | None = None,
-    mean: Sequence[float] = (),
-    std: Sequence[float] = (),
-    device: str = "auto",
-    normalize: bool = False,
-    metric: Literal["euclidean", "whiten"] = "euclidean",
-    sketch: int | None = None,
-    precision: Literal["float32", "bf16", "fp16"] = "float32",
-    mode: Literal["eval", "train"] = "eval",
-    budget: int = 4 * GIB,
-    batch: int | None = None,
     measures: Sequence[str] | Mapping[str, Measure] = (),
     output: str | Path | None = None,
+    **options: Any,
 ) -> ProbeRun:
-    """The Separation Index (labels) or Smoothness Index (targets) at a network's nodes.
+    """Take the Separation Index (labels) or Smoothness Index (targets) at a network's nodes.
 
     `network` is a spec's file or a packaged network's name, a loaded `Network`, or any `nn.Module`:
     there hooks see submodules alone, unless it was emitted with `--probes`. `train` and `test` are
     what `open_data` takes: a bundled set's name, a path, a Dataset, or a pair (x, y) of arrays.
     `weights` and `keys` are what `Network.build` takes; a live module gets them in a copy.
-    `samples` are drawn of each, balanced by class. `nodes` chooses: `layers`, `blocks`, `all`, or
-    patterns of paths. `normalize` divides each feature by its standard deviation on train; `sketch`
-    folds wider nodes to so many values, and says how far that is off. `budget` is in bytes.
     `measures` names others of `MEASURES`, or `cka`, or maps names to functions of a node's `Rows`.
     `output` is a file for the run: what is done is saved there also when the run is stopped, and an
     unfinished run there with the same network, data and options is gone on with.
+
+    `options` are the fields of `runtime.settings.Settings`: `samples`, `nodes`, `order` …
 
     The module is left as it was, to the bit: mode, gradients, running statistics, random state.
 
     Raises `DiagnosticError` for a spec, weights, data or options that cannot be used.
     """
-    preparation = Preparation(layout, channels, resize, crop, tuple(mean), tuple(std))
-    chosen = measures_named(measures) if not isinstance(measures, Mapping) else dict(measures)
-    settings = Settings(
-        order=order,
-        ties=ties,
-        reduction=reduction,
-        sequence=sequence,
-        precision=precision,
-        mode=mode,
-        device=pick_device(device),
-        budget=budget,
-        batch=batch,
-        measures=chosen,
-        normalisation="z-score" if normalize else "none",
-        metric=metric,
-        sketch=sketch,
-        cka=CKA in measures,
-    )
-    patterns = (nodes,) if isinstance(nodes, str) else tuple(nodes)
+    own = dict(measures) if isinstance(measures, Mapping) else None
     request = Request(
-        patterns,
-        samples,
-        seed,
-        task,
-        preparation,
-        settings,
+        settings_of({**options, "measures": tuple(measures)}),
+        own,
         None if output is None else Path(output),
         keys=keys,
     )
     return run_probe(network, train, test, weights, request)
-
-
-def pick_device(name: str) -> str:
-    """`auto` is CUDA where there is one, else the CPU; any other name as it is.
-
-    Raises `DiagnosticError`: E0607 for a name of no device, E0614 where it is not there.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    own_device(name)
-    return name
 
 
 def run_probe(
@@ -190,7 +132,13 @@ def run_probe(
     """
     with device_errors():
         exchange = join(own_device(request.settings.device))
+        request = replace(request, settings=_placed(request.settings))
         return _Runner(network, train, test, weights, request, settings, exchange).run()
+
+
+def _placed(settings: Settings) -> Settings:
+    """The settings, with a device for `auto`."""
+    return settings.model_copy(update={"device": picked(settings.device)})
 
 
 class UnsavedRunError(DiagnosticError):
@@ -243,7 +191,7 @@ class _Runner:
             inputs = place.inputs(self.feed.first())
             self.nodes = module_nodes(placed, inputs, request.settings.mode)
         self.named = self._network_record(weights, settings, live)
-        self.chosen = select(self.nodes, request.nodes)
+        self.chosen = select(self.nodes, request.settings.nodes)
         exact = request.settings.reduction != "flatten" or request.settings.sequence != "flatten"
         self.above = sources(self.chosen, exact=exact or self.feed.splits[0].positions is not None)
         probes = [
@@ -251,8 +199,14 @@ class _Runner:
             for node in self.chosen
             if node.label not in self.above
         ]
-        asked = replace(request.settings, seed=request.seed)
-        self.prober = Prober(placed, probes, self.feed, asked, exchange=exchange)
+        self.prober = Prober(
+            placed,
+            probes,
+            self.feed,
+            request.settings,
+            measures=request.measures,
+            exchange=exchange,
+        )
         self.done: dict[str, Measured] = {}
         self.notes = [*self.prober.notes]
         self.saved = time.monotonic()
@@ -260,7 +214,7 @@ class _Runner:
     def _built(self, network: Network, weights: Weights | None) -> nn.Module:
         """The live module; without weights as `seed` initialises it."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            torch.default_generator.manual_seed(self.request.seed)
+            torch.default_generator.manual_seed(self.request.settings.seed)
             return network.build(weights, keys=self.request.keys, probes=True)
 
     def _loaded(self, module: nn.Module, weights: Weights | None) -> nn.Module:
@@ -274,16 +228,16 @@ class _Runner:
     def _feed(self, train: Any, test: Any) -> Feed:
         opened = open_data(train)
         tested = open_data(test).train if test is not None else opened.test
-        request = self.request
+        settings = self.request.settings
         network = self.network if isinstance(self.network, Network) else None
         alone = network is not None and _alone(network.graph)
         return make_feed(
             opened.train,
             tested,
-            samples=request.samples,
-            seed=request.seed,
-            task=request.task,
-            preparation=request.preparation,
+            samples=settings.samples,
+            seed=settings.seed,
+            task=settings.task,
+            preparation=settings,
             expected=None if network is None else _expected(network.graph, alone),
             alone=alone,
         )
@@ -370,7 +324,7 @@ class _Runner:
         if self.named.weights == INITIALISED and self.named.parameters:
             own = self.named.origin == "module"
             unless = f", unless {self.named.name} loads its own" if own else ""
-            drawn = f"drawn by seed {self.request.seed}"
+            drawn = f"drawn by seed {self.request.settings.seed}"
             found.append(f"no weights were given: fresh random parameters, {drawn}{unless}")
         return found + _short_classes(self.feed.record, self.request.settings.order)
 
@@ -431,25 +385,13 @@ class _Runner:
         )
 
     def _record(self, complete: bool) -> RunRecord:
-        settings, request = self.request.settings, self.request
+        settings = self.request.settings
+        asked = settings.model_dump(exclude={"batch"})
         options = OptionsRecord(
-            nodes=request.nodes,
-            measures=(*settings.measures, *((CKA,) if settings.cka else ())),
-            seed=request.seed,
-            order=settings.order,
-            reduction=settings.reduction,
-            sequence=settings.sequence,
-            ties=settings.ties,
-            normalisation=settings.normalisation,
-            metric=settings.metric,
-            sketch=settings.sketch,
-            precision=settings.precision,
-            mode=settings.mode,
+            **asked,
             batch=self.prober.batch,
-            device=settings.device,
             threads=torch.get_num_threads(),
             processes=self.exchange.size,
-            budget=settings.budget,
         )
         return RunRecord(
             complete=complete,

@@ -135,9 +135,9 @@ def certainty(
         return 0.0
 
     measures: dict[str, Measure] = {"rows": keep}
-    settings = replace(request.settings, order=1, measures=measures)
-    nodes = (at or "inputs", "output")
-    asked = replace(request, nodes=nodes, settings=settings, output=None, before=None)
+    own = {"nodes": (at or "inputs", "output"), "order": 1, "measures": tuple(measures)}
+    settings = request.settings.model_copy(update=own)
+    asked = replace(request, settings=settings, measures=measures, output=None, before=None)
     run = run_probe(network, train, test, weights, asked).record
     if run.data.task != "classification":
         raise Refusal("E0612", "a guarantee needs classes, not targets")

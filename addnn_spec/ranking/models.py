@@ -12,7 +12,7 @@ from torch import nn
 
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.network import Network
-from addnn_spec.runtime.preparing import Preparation
+from addnn_spec.runtime.settings import Preparation
 
 _LARGEST = 2**20
 
@@ -52,7 +52,14 @@ class Model(BaseModel):
     @property
     def preparation(self) -> Preparation:
         """What is done to samples for this network."""
-        return Preparation(self.layout, self.channels, self.size, self.size, self.mean, self.std)
+        return Preparation(
+            layout=self.layout,
+            channels=self.channels,
+            resize=self.size,
+            crop=self.size,
+            mean=self.mean,
+            std=self.std,
+        )
 
 
 class _Models(BaseModel):

@@ -6,19 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import check_writable
 from addnn_spec.network import load
-from addnn_spec.probes.run import Request, pick_device, run_probe
+from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
 from addnn_spec.ranking.record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.report.verdicts import Difference, paired
 from addnn_spec.runtime.measuring import Rows
-from addnn_spec.runtime.probing import GIB, Settings
-from addnn_spec.runtime.record import IndexRecord, Task
+from addnn_spec.runtime.record import IndexRecord
+from addnn_spec.runtime.settings import settings_of
+
+OPTIONS = ("samples", "seed", "task", "normalize", "device", "precision", "budget")
+"""The settings of the probe that all models share."""
 
 
 def rank(
@@ -27,38 +30,21 @@ def rank(
     train: Any,
     test: Any = None,
     subset: int = 0,
-    normalize: bool = False,
-    samples: int = 2000,
-    seed: int = 0,
-    task: Task | None = None,
-    device: str = "auto",
-    precision: Literal["float32", "bf16", "fp16"] = "float32",
-    budget: int = 4 * GIB,
     output: str | Path | None = None,
+    **options: Any,
 ) -> Ranking:
-    """Networks ranked by the index of their features on one's own data, best first.
+    """Rank networks by the index of their features on one's own data, best first.
 
     `models` is a `models.toml`, or a list of `Model`s or of their fields, where `net` can also be
     a loaded `Network` or a live `nn.Module`. `subset` is the most features to choose greedily on
-    train and to score on test. `normalize` is as in `probe`, and for the subset, too. `output` is a
-    file for the ranking: networks that stand there, measured on the same data in the same way, are
-    not measured again. The rest is as in `probe`.
+    train and to score on test. `output` is a file for the ranking: networks that stand there,
+    measured on the same data in the same way, are not measured again. `options` are those of
+    `OPTIONS`, as in `probe`; `normalize` is for the subset, too.
 
     Raises `DiagnosticError` as `probe` does, and E0612 for a subset without test data.
     """
-    settings = Settings(
-        precision=precision,
-        device=pick_device(device),
-        budget=budget,
-        normalisation="z-score" if normalize else "none",
-    )
-    request = Request(
-        samples=samples,
-        seed=seed,
-        task=task,
-        settings=settings,
-        output=None if output is None else Path(output),
-    )
+    settings = settings_of(options, OPTIONS)
+    request = Request(settings, output=None if output is None else Path(output))
     return rank_models(models_of(models), train, test, request, subset=subset)
 
 
@@ -156,17 +142,18 @@ def _measured(
         if rows.test is None:
             message = "a subset is chosen on train and scored on test: give --test"
             raise Refusal("E0612", message)
-        scaled = request.settings.normalisation == "z-score"
+        scaled = request.settings.normalize
         chosen.append(greedy_subset(_scaled(rows) if scaled else rows, limit))
         return chosen[-1].chosen[chosen[-1].best - 1]
 
     measures = {f"subset of {limit}": choose} if limit else {}
+    own = model.preparation.model_dump()
+    own |= {"nodes": (model.node or "features",), "order": 2, "measures": tuple(measures)}
     asked = replace(
         request,
-        nodes=(model.node or "features",),
-        preparation=model.preparation,
+        settings=request.settings.model_copy(update=own),
+        measures=measures,
         keys=model.keys,
-        settings=replace(request.settings, order=2, measures=measures),
         output=None,
         before=None if before is None else before.run,
     )

@@ -31,8 +31,6 @@ def faults(run: RunRecord) -> Iterator[str]:
     if "addnn_spec" not in run.versions:
         yield "versions: addnn_spec is missing"
     yield from _data(run.data)
-    if not 1 <= run.options.order <= 100:
-        yield f"options.order: {run.options.order} is not from 1 to 100"
     if run.data.task == "classification":
         yield from (f"chance.{s}: {x} is no share" for s, x in run.chance.items() if not _share(x))
     yield from _nodes(run)

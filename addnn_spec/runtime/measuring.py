@@ -21,7 +21,8 @@ from addnn_spec.indices.measures import (
     two_nn_dimension,
 )
 from addnn_spec.indices.neighbours import Neighbours
-from addnn_spec.runtime.record import MeasureRecord, Task
+from addnn_spec.runtime.record import MeasureRecord
+from addnn_spec.runtime.settings import Task
 
 CKA = "cka"
 """The measure of each pair of nodes."""

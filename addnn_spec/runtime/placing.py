@@ -53,13 +53,21 @@ class Place:
         return self.dtype if tensor.is_floating_point() else tensor.dtype
 
 
+def picked(name: str) -> str:
+    """Return `cuda` for `auto` where there is one, else `cpu`; any other name as it is."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
 def own_device(name: str) -> torch.device:
-    """The device of a name: `cpu`, `cuda:1`, or `cuda`, which is that of this process's number on
-    its machine under `torchrun`, else torch's current one.
+    """The device of a name: `cpu`, `cuda:1`, `auto`, or `cuda`, which is that of this process's
+    number on its machine under `torchrun`, else torch's current one.
 
     Raises `DiagnosticError`: E0607 for another name, E0614 where there is no such device.
     """
     device: torch.device | None = None
+    name = picked(name)
     with suppress(RuntimeError):
         device = torch.device(name)
     if device is None or device.type not in ("cpu", "cuda"):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Array
+from addnn_spec.runtime.settings import Preparation
 
 _CHANNELS = (1, 3, 4)
 
@@ -41,140 +42,125 @@ class Expected:
         return sizes(self.shape[1:] if self.of_one else self.shape)
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to each sample, in this order; images only but for the last. Of several inputs,
-    if some are images, these alone are prepared.
+def steps(preparation: Preparation, raw: Array, dtype: str) -> tuple[str, ...]:
+    """Tell the steps that are taken on samples like `raw` (k, …), for the record."""
+    if dtype != "float":
+        return ()
+    taken = []
+    if raw.dtype == object or raw.ndim == 4:
+        taken.append(f"layout {preparation.layout}")
+    if preparation.channels is not None:
+        taken.append(f"{preparation.channels} channels")
+    if preparation.resize is not None:
+        taken.append(f"shorter side to {preparation.resize}, bilinear, antialiased")
+    if preparation.crop is not None:
+        taken.append(f"middle {preparation.crop} x {preparation.crop}")
+    if _is_bytes(raw):
+        taken.append("bytes / 255")
+    if preparation.mean or preparation.std:
+        mean, std = list(preparation.mean or (0.0,)), list(preparation.std or (1.0,))
+        taken.append(f"minus {mean}, divided by {std}")
+    return tuple(taken)
 
-    Attributes:
-        layout: how images are stored; "auto" tells NHWC from NCHW by the 1, 3 or 4 channels.
-        channels: 1 takes the luminance of colours (ITU-R 601), 3 repeats a grey.
-        resize: the shorter side, bilinear, antialiased.
-        crop: the middle square.
-        mean, std: of each channel, after bytes are scaled to 0 … 1.
+
+def prepare(preparation: Preparation, raw: Array, expected: Expected | None) -> Tensor:
+    """Make samples (k, …) what the network takes; images of several sizes come as an object
+    array of (C, H, W).
+
+    Raises `DiagnosticError` where that is not possible.
     """
-
-    layout: Literal["auto", "NHWC", "NCHW"] = "auto"
-    channels: int | None = None
-    resize: int | None = None
-    crop: int | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    def words(self, raw: Array, dtype: str) -> tuple[str, ...]:
-        """The steps that are taken on samples like `raw` (k, …), for the record."""
-        if dtype != "float":
-            return ()
-        steps = []
-        if raw.dtype == object or raw.ndim == 4:
-            steps.append(f"layout {self.layout}")
-        if self.channels is not None:
-            steps.append(f"{self.channels} channels")
-        if self.resize is not None:
-            steps.append(f"shorter side to {self.resize}, bilinear, antialiased")
-        if self.crop is not None:
-            steps.append(f"middle {self.crop} x {self.crop}")
-        if _is_bytes(raw):
-            steps.append("bytes / 255")
-        if self.mean or self.std:
-            steps.append(
-                f"minus {list(self.mean or (0.0,))}, divided by {list(self.std or (1.0,))}"
+    if raw.dtype == object:
+        images = [prepare(preparation, image[None], expected) for image in raw]
+        shapes = sorted({tuple(image.shape[1:]) for image in images})
+        if len(shapes) > 1:
+            raise Refusal(
+                "E0612",
+                f"images differ in size: {sizes(shapes[0])}, and {sizes(shapes[-1])}",
+                help="--resize, --crop and --channels make them alike",
             )
-        return tuple(steps)
+        return torch.cat(images)
+    if expected is not None and expected.dtype != "float":
+        return _integers(raw, expected)
+    values = torch.from_numpy(np.require(raw, requirements=["C", "W"])).float()
+    wanted = None if expected is None else expected.shape
+    if expected is not None and expected.of_one and values.ndim < 5:
+        image = replace(expected, shape=expected.shape[1:], of_one=False)
+        return prepare(preparation, raw, image)[:, None]
+    if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
+        values = values[:, None]
+    if values.ndim == 1 and wanted != ():  # one number a sample
+        values = values[:, None]
+    is_image = values.ndim == 4
+    if is_image:
+        values = _image(preparation, _channels_first(preparation, values, wanted))
+    elif preparation.channels or preparation.resize or preparation.crop:
+        raise Refusal("E0612", "channels, resize and crop are for images")
+    if _is_bytes(raw):
+        values = values / 255
+    return _fitted(_normalised(preparation, values, is_image), wanted)
 
-    def apply(self, raw: Array, expected: Expected | None) -> Tensor:
-        """Samples (k, …) as the network takes them; images of several sizes come as an object
-        array of (C, H, W).
 
-        Raises `DiagnosticError` where that is not possible.
-        """
-        if raw.dtype == object:
-            images = [self.apply(image[None], expected) for image in raw]
-            shapes = sorted({tuple(image.shape[1:]) for image in images})
-            if len(shapes) > 1:
-                raise Refusal(
-                    "E0612",
-                    f"images differ in size: {sizes(shapes[0])}, and {sizes(shapes[-1])}",
-                    help="--resize, --crop and --channels make them alike",
-                )
-            return torch.cat(images)
-        if expected is not None and expected.dtype != "float":
-            return _integers(raw, expected)
-        values = torch.from_numpy(np.require(raw, requirements=["C", "W"])).float()
-        wanted = None if expected is None else expected.shape
-        if expected is not None and expected.of_one and values.ndim < 5:
-            image = replace(expected, shape=expected.shape[1:], of_one=False)
-            return self.apply(raw, image)[:, None]
-        if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
-            values = values[:, None]
-        if values.ndim == 1 and wanted != ():  # one number a sample
-            values = values[:, None]
-        is_image = values.ndim == 4
-        if is_image:
-            values = self._image(self._channels_first(values, wanted))
-        elif self.channels or self.resize or self.crop:
-            raise Refusal("E0612", "channels, resize and crop are for images")
-        if _is_bytes(raw):
-            values = values / 255
-        return _fitted(self._normalised(values, is_image), wanted)
+def _channels_first(
+    preparation: Preparation, values: Tensor, wanted: Sequence[int | None] | None
+) -> Tensor:
+    first, last = (values.shape[dim] in _CHANNELS for dim in (1, 3))
+    if preparation.layout != "auto":
+        return values if preparation.layout == "NCHW" else values.permute(0, 3, 1, 2)
+    if first != last:
+        return values if first else values.permute(0, 3, 1, 2)
+    if wanted is not None and len(wanted) == 3:
+        if agree(values.shape[1:], wanted) or not last:
+            return values
+        if agree((values.shape[3], *values.shape[1:3]), wanted):
+            return values.permute(0, 3, 1, 2)
+    raise Refusal(
+        "E0612",
+        f"images of {sizes(values.shape[1:])} could be NHWC or NCHW",
+        help="give --layout",
+    )
 
-    def _channels_first(self, values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
-        first, last = (values.shape[dim] in _CHANNELS for dim in (1, 3))
-        if self.layout != "auto":
-            return values if self.layout == "NCHW" else values.permute(0, 3, 1, 2)
-        if first != last:
-            return values if first else values.permute(0, 3, 1, 2)
-        if wanted is not None and len(wanted) == 3:
-            if agree(values.shape[1:], wanted) or not last:
-                return values
-            if agree((values.shape[3], *values.shape[1:3]), wanted):
-                return values.permute(0, 3, 1, 2)
-        raise Refusal(
-            "E0612",
-            f"images of {sizes(values.shape[1:])} could be NHWC or NCHW",
-            help="give --layout",
-        )
 
-    def _image(self, values: Tensor) -> Tensor:
-        if self.channels is not None and values.shape[1] != self.channels:
-            if values.shape[1] == 1:
-                values = values.expand(-1, self.channels, -1, -1)
-            elif self.channels == 1 and values.shape[1] == 3:
-                weights = values.new_tensor([0.299, 0.587, 0.114])
-                values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
-            else:
-                raise Refusal("E0612", f"{values.shape[1]} channels cannot become {self.channels}")
-        if self.resize is not None:
-            height, width = values.shape[2:]
-            short = min(height, width)
-            size = tuple(round(side * self.resize / short) for side in (height, width))
-            if size != (height, width):
-                values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
-        if self.crop is not None:
-            height, width = values.shape[2:]
-            if min(height, width) < self.crop:
-                raise Refusal(
-                    "E0612", f"a crop of {self.crop} does not fit into {height} x {width}"
-                )
-            top, left = (height - self.crop) // 2, (width - self.crop) // 2
-            values = values[:, :, top : top + self.crop, left : left + self.crop]
-        return values
+def _image(preparation: Preparation, values: Tensor) -> Tensor:
+    if preparation.channels is not None and values.shape[1] != preparation.channels:
+        if values.shape[1] == 1:
+            values = values.expand(-1, preparation.channels, -1, -1)
+        elif preparation.channels == 1 and values.shape[1] == 3:
+            weights = values.new_tensor([0.299, 0.587, 0.114])
+            values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
+        else:
+            raise Refusal(
+                "E0612", f"{values.shape[1]} channels cannot become {preparation.channels}"
+            )
+    if preparation.resize is not None:
+        height, width = values.shape[2:]
+        short = min(height, width)
+        size = tuple(round(side * preparation.resize / short) for side in (height, width))
+        if size != (height, width):
+            values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
+    if preparation.crop is not None:
+        height, width = values.shape[2:]
+        if min(height, width) < preparation.crop:
+            raise Refusal(
+                "E0612", f"a crop of {preparation.crop} does not fit into {height} x {width}"
+            )
+        top, left = (height - preparation.crop) // 2, (width - preparation.crop) // 2
+        values = values[:, :, top : top + preparation.crop, left : left + preparation.crop]
+    return values
 
-    def _normalised(self, values: Tensor, is_image: bool) -> Tensor:
-        channels = values.shape[1] if values.ndim > 1 else 1
-        for statistics, name in ((self.mean, "mean"), (self.std, "std")):
-            if len(statistics) not in (0, 1, channels):
-                raise Refusal(
-                    "E0612", f"{len(statistics)} values of {name}, but {channels} channels"
-                )
-        if any(not value > 0 for value in self.std):
-            raise Refusal("E0612", "a standard deviation is above 0")
-        shape = (-1, 1, 1) if is_image else (-1,)
-        if self.mean:
-            values = values - values.new_tensor(self.mean).view(shape)
-        if self.std:
-            values = values / values.new_tensor(self.std).view(shape)
-        return values
+
+def _normalised(preparation: Preparation, values: Tensor, is_image: bool) -> Tensor:
+    channels = values.shape[1] if values.ndim > 1 else 1
+    for statistics, name in ((preparation.mean, "mean"), (preparation.std, "std")):
+        if len(statistics) not in (0, 1, channels):
+            raise Refusal("E0612", f"{len(statistics)} values of {name}, but {channels} channels")
+    if any(not value > 0 for value in preparation.std):
+        raise Refusal("E0612", "a standard deviation is above 0")
+    shape = (-1, 1, 1) if is_image else (-1,)
+    if preparation.mean:
+        values = values - values.new_tensor(preparation.mean).view(shape)
+    if preparation.std:
+        values = values / values.new_tensor(preparation.std).view(shape)
+    return values
 
 
 def _is_bytes(raw: Array) -> bool:

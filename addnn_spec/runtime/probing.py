@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -31,6 +31,7 @@ from addnn_spec.runtime.measuring import (
     Rows,
     check_task,
     measured,
+    measures_named,
     wants_gram,
 )
 from addnn_spec.runtime.placing import Place
@@ -38,10 +39,9 @@ from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_pla
 from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
 from addnn_spec.runtime.scoring import Scorer, checked, drawn_to_check
+from addnn_spec.runtime.settings import Settings
 from addnn_spec.runtime.shards import Alone, Exchange
 from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -56,29 +56,6 @@ class Probe:
     key: str
     call: int = 0
     sequence: bool = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the indices are taken; the names are `OptionsRecord`'s."""
-
-    order: int = 2
-    ties: Literal["lowest", "all", "any"] = "lowest"
-    reduction: Literal["flatten", "gap"] = "flatten"
-    sequence: Literal["flatten", "last", "mean"] = "flatten"
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
-    mode: Literal["eval", "train"] = "eval"
-    device: str = "cpu"
-    budget: int = 4 * GIB
-    batch: int | None = None
-    measures: Mapping[str, Measure] = field(default_factory=dict)
-    normalisation: Literal["none", "z-score"] = "none"
-    metric: Literal["euclidean", "whiten"] = "euclidean"
-    sketch: int | None = None
-    seed: int = 0
-    """Draws the sketch."""
-    cka: bool = False
-    """Whether linear CKA is taken between all nodes."""
 
 
 class Measured(BaseModel):
@@ -119,6 +96,7 @@ class Prober:
         found: each probe's shape and size, by label.
         notes: of probes that give nothing to measure.
         plan: of this process.
+        measures: what is taken of each node beside the indices; by default those the settings name.
         cka: linear CKA between the nodes, after a run that was asked for it; at process 0.
         passes: of all processes together.
 
@@ -134,12 +112,16 @@ class Prober:
         feed: Feed,
         settings: Settings | None = None,
         *,
+        measures: Mapping[str, Measure] | None = None,
         exchange: Exchange | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        if measures is None:
+            measures = measures_named(self.settings.measures)
+        self.measures = measures
         if self.settings.sketch is not None and self.settings.metric != "euclidean":
             raise Refusal("E0607", "a sketch is of Euclidean distances, not of whitened ones")
-        check_task(self.settings.measures, feed.record.task)
+        check_task(self.measures, feed.record.task)
         self.exchange = exchange or Alone()
         self.place = Place.of(self.settings.device, self.settings.precision)
         self.module = self.place.network(module)
@@ -167,7 +149,7 @@ class Prober:
         self._owner = _owners(left, self._sizes, self.exchange.size)
         rows = [batch.rows for batch in self.feed.batches]
         settings, m = self.settings, self.scorer.rows[0]
-        takes_grams = settings.cka or wants_gram(settings.measures)
+        takes_grams = settings.cka or wants_gram(self.measures)
         try:
             self._plans = [
                 make_plan(
@@ -177,7 +159,7 @@ class Prober:
                     self.scorer.rows,
                     settings.order,
                     settings.budget,
-                    normalised=settings.normalisation == "z-score",
+                    normalised=settings.normalize,
                     grams=8 * m * m if takes_grams else 0,
                     lasting=4 * m * m * (len(self.probes) + 6) if settings.cka else 0,
                 )
@@ -334,7 +316,7 @@ class Prober:
         records = self._records(rows)
         others: dict[str, MeasureRecord] = {}
         note = ""
-        if self.settings.measures or self.settings.cka:
+        if self.measures or self.settings.cka:
             others, note = self._others(label, rows)
         return Measured(
             label=label,
@@ -376,13 +358,13 @@ class Prober:
                 self.between.keep(label, gram_of(rows.parts[0]))
             test, labels = (rows.parts[1], values[1]) if len(values) > 1 else (None, None)
             seen = Rows(rows.parts[0], values[0], test, labels, label)
-            return measured(self.settings.measures, seen, label)
+            return measured(self.measures, seen, label)
         if isinstance(rows, Part):
             gram = rows.running.gram
             if self.settings.cka and gram is not None:
                 self.between.keep(label, gram)
             passed = Passed(gram, rows.running.result("train"), values[0])
-            return measured(self.settings.measures, passed, label)
+            return measured(self.measures, passed, label)
         return {}, f"{label} has no other measures: its values are sketched"
 
     def _rows(self, probe: Probe, value: Tensor, batch: Batch, feed: Feed) -> Tensor:
@@ -488,11 +470,10 @@ class _Flow:
         prober = self.prober
         scorer, settings = prober.scorer, prober.settings
         size = prober._sizes[hold.node]  # noqa: SLF001
-        normalised = settings.normalisation == "z-score"
         if hold.whole and not size.sketched:
-            gauge = Spread(rows.shape[1], rows.device) if normalised else None
+            gauge = Spread(rows.shape[1], rows.device) if settings.normalize else None
             return Whole(scorer.rows, rows, self.room, gauge)
-        keeps = settings.cka or wants_gram(settings.measures)
+        keeps = settings.cka or wants_gram(prober.measures)
         fresh = Running(scorer, prober.scratch, keeps_gram=keeps)
         running = self.running.setdefault(hold.node, fresh)
         if running.broken:

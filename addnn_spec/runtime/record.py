@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.belonging import faults
+from addnn_spec.runtime.settings import Settings, Task
 
 SCHEMA_VERSION: Final = 1
 _LARGEST = 256 * 2**20
 
-Task = Literal["classification", "regression"]
 Kind = Literal["input", "layer", "merge", "operator", "block", "module"]
 Split = Literal["train", "test", "cross"]
 
@@ -73,26 +73,13 @@ class DataRecord(_Record):
     test: SamplesRecord | None = None
 
 
-class OptionsRecord(_Record):
-    """How the indices were taken. Runs compare only where these agree."""
+class OptionsRecord(Settings):
+    """How the indices were taken, as asked for, and where. Runs compare only where these agree."""
 
-    nodes: tuple[str, ...]
-    measures: tuple[str, ...] = ()
-    seed: int = 0
-    order: int = 2
-    reduction: Literal["flatten", "gap"] = "flatten"
-    sequence: Literal["flatten", "last", "mean"] = "flatten"
-    normalisation: Literal["none", "z-score"] = "none"
-    metric: Literal["euclidean", "whiten"] = "euclidean"
-    sketch: int | None = None
-    ties: Literal["lowest", "all", "any"] = "lowest"
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
-    mode: Literal["eval", "train"] = "eval"
     batch: int = 256
     device: str = "cpu"
     threads: int = 1
     processes: int = 1
-    budget: int
 
 
 class PlanRecord(_Record):

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Array, Source
-from addnn_spec.runtime.preparing import Expected, Preparation, agree, sizes
-from addnn_spec.runtime.record import DataRecord, SamplesRecord, Task
+from addnn_spec.runtime.preparing import Expected, agree, prepare, sizes, steps
+from addnn_spec.runtime.record import DataRecord, SamplesRecord
+from addnn_spec.runtime.settings import Preparation, Task
 
 IGNORED = -100
 """The label of positions that do not count, as in torch's `cross_entropy`."""
@@ -159,10 +160,10 @@ class Feed:
     def _prepared(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
         raw = source.read(indices)
         if self.expected is None:
-            return tuple(self.preparation.apply(values, None) for values in raw)
+            return tuple(prepare(self.preparation, values, None) for values in raw)
         images = any(wanted.image for wanted in self.expected)
         return tuple(
-            (self.preparation if wanted.image or not images else Preparation()).apply(part, wanted)
+            prepare(self.preparation if wanted.image or not images else Preparation(), part, wanted)
             for part, wanted in zip(raw, self.expected, strict=True)
         )
 
@@ -221,7 +222,7 @@ def make_feed(
             zip(sources, chosen, values, picked, strict=True)
         )
     ]
-    words = preparation.words(sources[0].read(chosen[0][:1])[0], _dtype(expected))
+    words = steps(preparation, sources[0].read(chosen[0][:1])[0], _dtype(expected))
     record = DataRecord(
         task=kind,
         classes=classes,

@@ -31,9 +31,9 @@ from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.probes.shown import plan_text
 from addnn_spec.runtime.data import Array, Source, open_data
 from addnn_spec.runtime.plan import Cost
-from addnn_spec.runtime.preparing import Preparation
-from addnn_spec.runtime.probing import GIB, Prober, Settings
+from addnn_spec.runtime.probing import Prober
 from addnn_spec.runtime.record import PlanRecord
+from addnn_spec.runtime.settings import GIB, Settings
 from tests.benchmarks.bench_indices import cpu_seconds, peak_mib
 
 MIB = 2**20
@@ -140,10 +140,7 @@ def watched(count: int, share: float, settings: Settings, size: int | None) -> t
     MiB that it took over what was there before."""
     watch = Watch(share)
     request = Request(
-        nodes=("all",),
-        samples=count,
-        preparation=Preparation(resize=size),
-        settings=settings,
+        settings.model_copy(update={"nodes": ("all",), "samples": count, "resize": size}),
         announce=watch.announce,
         progress=watch.progress,
     )

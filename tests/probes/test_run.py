@@ -252,7 +252,7 @@ def test_cka_stopped_begins_anew_and_says_so(
 
     monkeypatch.setattr(Prober, "_results", interrupted)
     options = ["--data", TRAIN, "--samples", "60", "--nodes", "fc*", "-o", str(path)]
-    given = ["Digits", *options, "--measure", "cka"]
+    given = ["Digits", *options, "--measures", "cka"]
     stopped = CliRunner().invoke(probe_command, given, standalone_mode=False)
     assert stopped.return_value == 130
     before, after = stopped.stderr.split("stopped; what is done stands in")

@@ -143,7 +143,7 @@ def test_normalised_features_have_the_published_index(
     assert round(index.value, 6) == 0.955056
     assert index.values["centre"] == pytest.approx(0.977528, abs=5e-7)
     assert round(found.subset.chosen[-1], 6) == round(found.subset.scored[-1], 6) == 0.955056
-    assert command(["rank", str(path), "--data", "wine", "--normalisation", "z-score"]) == 0
+    assert command(["rank", str(path), "--data", "wine", "--normalize"]) == 0
     shown = capsys.readouterr().out
     assert "0.9551" in shown and "normalisation z-score" in shown
 

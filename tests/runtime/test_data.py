@@ -16,7 +16,8 @@ from sklearn import datasets
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Source, open_data
-from addnn_spec.runtime.preparing import Preparation
+from addnn_spec.runtime.preparing import prepare
+from addnn_spec.runtime.settings import Preparation
 
 GENERATOR = np.random.default_rng(0)
 BYTES = GENERATOR.integers(0, 256, (6, 4, 5), dtype=np.uint8)
@@ -212,7 +213,7 @@ def preparation_of(folder: Path, *images: Image.Image) -> Any:
         (folder / "b").mkdir(exist_ok=True)
         image.save(folder / "b" / f"{number}.png")
     raw = open_data(folder).train.read(np.arange(len(images)))[0]
-    return Preparation().apply(raw, None).numpy()
+    return prepare(Preparation(), raw, None).numpy()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
-from dataclasses import replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -20,14 +19,15 @@ from torch import Tensor, distributed, nn
 
 from addnn_spec import load, probe
 from addnn_spec.diagnostics import DiagnosticError, Refusal
-from addnn_spec.probes.run import Request, pick_device
+from addnn_spec.probes.run import Request
 from addnn_spec.ranking.certainty import certainty
 from addnn_spec.ranking.rank import rank
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.measuring import MEASURES
-from addnn_spec.runtime.placing import own_device
-from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
+from addnn_spec.runtime.placing import own_device, picked
+from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import Feed, make_feed
+from addnn_spec.runtime.settings import Settings
 from addnn_spec.runtime.shards import Group
 from tests.elsewhere import CPU, GPU, OTHER, elsewhere
 
@@ -79,7 +79,7 @@ def tight(
 ) -> Settings:
     """With the largest of some budgets in which some node is held in parts."""
     for budget in range(4_000_000, 2_000_000, -50_000):
-        tried = replace(settings, budget=budget, batch=16)
+        tried = settings.model_copy(update={"budget": budget, "batch": 16})
         with suppress(Refusal):
             plan = Prober(module or network(), probes, feed, tried).plan
             if not all(hold.whole for holds in plan.passes for hold in holds):
@@ -88,16 +88,16 @@ def tight(
 
 
 WAYS = {
-    "plain": Settings(),
-    "ties, order 3": Settings(order=3, ties="all"),
-    "z-score": Settings(normalisation="z-score"),
-    "channel means": Settings(reduction="gap"),
-    "bfloat16": Settings(precision="bf16"),
-    "float16": Settings(precision="fp16"),
-    "measures": Settings(measures=MEASURES, cka=True),
-    "whitened": Settings(metric="whiten"),
-    "sketched": Settings(sketch=32),
-    "training mode": Settings(mode="train"),
+    "plain": Settings(device="cpu"),
+    "ties, order 3": Settings(device="cpu", order=3, ties="all"),
+    "z-score": Settings(device="cpu", normalize=True),
+    "channel means": Settings(device="cpu", reduction="gap"),
+    "bfloat16": Settings(device="cpu", precision="bf16"),
+    "float16": Settings(device="cpu", precision="fp16"),
+    "measures": Settings(device="cpu", measures=(*MEASURES, "cka")),
+    "whitened": Settings(device="cpu", metric="whiten"),
+    "sketched": Settings(device="cpu", sketch=32),
+    "training mode": Settings(device="cpu", mode="train"),
 }
 WHOLE = ("channel means", "whitened", "sketched", "training mode")
 
@@ -117,13 +117,13 @@ OFTEN = ("plain", "measures")
 def test_on_another_device_as_on_the_cpu(way: str, feed: Callable[[], Feed]) -> None:
     settings = WAYS[way.removesuffix(", in parts")]
     if feed is numbers and settings.measures:
-        settings = replace(settings, measures={"two_nn": MEASURES["two_nn"]})
+        settings = settings.model_copy(update={"measures": ("two_nn",)})
     if way.endswith("in parts"):
         settings = tight(settings, feed())
     module = network()
     expected = run(deepcopy(module), feed(), settings)
     with elsewhere():
-        assert run(module, feed(), replace(settings, device="cuda:0")) == expected
+        assert run(module, feed(), settings.model_copy(update={"device": "cuda:0"})) == expected
     assert all(value.device == CPU for value in module.state_dict().values())
 
 
@@ -133,11 +133,11 @@ def test_exact_whatever_the_order_of_sums(way: str, parts: bool) -> None:
     settings = tight(WAYS[way], digits()) if parts else WAYS[way]
     expected = run(network(), digits(), settings)
     with elsewhere(free=True):
-        assert run(network(), digits(), replace(settings, device="cuda")) == expected
+        assert run(network(), digits(), settings.model_copy(update={"device": "cuda"})) == expected
 
 
 def test_a_network_that_lies_on_a_device_already() -> None:
-    expected = run(network(), digits(), Settings())
+    expected = run(network(), digits(), Settings(device="cpu"))
     with elsewhere():
         for place in (GPU, OTHER):
             module = network().to(place)
@@ -155,10 +155,11 @@ class Returned(nn.Module):
 def test_values_that_lie_elsewhere_than_the_network() -> None:
     module = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), Returned())
     probes = [Probe("0", "0"), Probe("1", "1")]
-    settings = tight(Settings(normalisation="z-score"), digits(), module, probes)
+    settings = tight(Settings(device="cpu", normalize=True), digits(), module, probes)
     expected = run(module, digits(), settings, probes)
     with elsewhere():
-        assert run(module, digits(), replace(settings, device="cuda"), probes) == expected
+        there = settings.model_copy(update={"device": "cuda"})
+        assert run(module, digits(), there, probes) == expected
 
 
 class Summed(nn.Module):
@@ -176,11 +177,11 @@ class Summed(nn.Module):
 
 def test_a_batch_computed_again_gives_the_same_bits() -> None:
     module, probes = nn.Sequential(Summed()), [Probe("0", "0")]
-    settings = tight(Settings(), digits(), module, probes)
+    settings = tight(Settings(device="cpu"), digits(), module, probes)
     expected = run(module, digits(), settings, probes)
     filled: Any = torch.utils.deterministic
     with elsewhere(free=True):
-        found = run(module, digits(), replace(settings, device="cuda"), probes)
+        found = run(module, digits(), settings.model_copy(update={"device": "cuda"}), probes)
     assert [item.train for item in found[0]] == [item.train for item in expected[0]]
     assert torch.get_deterministic_debug_mode() == 0
     assert filled.fill_uninitialized_memory
@@ -267,9 +268,10 @@ def test_ranking_and_certainty_on_another_device() -> None:
         expected = rank([model], **asked)
         with elsewhere():
             assert rank([model], **asked).models[0].subset == expected.models[0].subset
-    request = Request(samples=60, settings=Settings(device="cuda"))
+    request = Request(Settings(samples=60, device="cuda"))
     for test in (given["test"], None):
-        sure = certainty(live("emitted"), given["train"], test, None, Request(samples=60), 0.1)
+        here = Request(Settings(samples=60, device="cpu"))
+        sure = certainty(live("emitted"), given["train"], test, None, here, 0.1)
         with elsewhere():
             found = certainty(live("emitted"), given["train"], test, None, request, 0.1)
         assert (found.margins, found.agreement) == (sure.margins, sure.agreement)
@@ -319,14 +321,14 @@ def test_a_device_that_fails_outside_the_network_is_an_error_with_a_code() -> No
 def test_devices_that_are_not_there(name: str, code: str) -> None:
     with elsewhere():
         with pytest.raises(DiagnosticError) as caught:
-            pick_device(name)
+            own_device(name)
         assert caught.value.diagnostics[0].code == code
-        assert [pick_device(known) for known in ("auto", "cuda", "cuda:1")] == [
+        assert [picked(known) for known in ("auto", "cuda", "cuda:1")] == [
             "cuda", "cuda", "cuda:1"
         ]  # fmt: skip
     with pytest.raises(DiagnosticError, match="there is no cuda here"):
-        pick_device("cuda")
-    assert pick_device("auto") == "cpu"
+        own_device("cuda")
+    assert picked("auto") == "cpu"
 
 
 def test_each_process_takes_the_device_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

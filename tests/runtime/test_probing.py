@@ -29,9 +29,10 @@ from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.measuring import MEASURES, Rows, measures_named
 from addnn_spec.runtime.preparing import Expected
-from addnn_spec.runtime.probing import Measured, Probe, Prober, Settings
+from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import IGNORED, Feed, make_feed
 from addnn_spec.runtime.scoring import drawn_to_check
+from addnn_spec.runtime.settings import Settings
 from addnn_spec.runtime.taps import Taps, untouched
 
 PROBES = [Probe("0", "0"), Probe("1", "1"), Probe("3", "3")]
@@ -264,10 +265,8 @@ def test_nodes_without_a_row_for_each_sample_are_noted() -> None:
 
 
 @pytest.mark.parametrize("budget", [2**28, 3_300_000])
-@pytest.mark.parametrize(("split", "normalisation"), [(0, "none"), (1, "none"), (1, "z-score")])
-def test_values_that_are_not_finite_have_no_index(
-    budget: int, split: int, normalisation: Literal["none", "z-score"]
-) -> None:
+@pytest.mark.parametrize(("split", "normalize"), [(0, False), (1, False), (1, True)])
+def test_values_that_are_not_finite_have_no_index(budget: int, split: int, normalize: bool) -> None:
     """The node, and its node alone, with the first sample of either split that gives such."""
     feed = digits()
     picked = feed.load(feed.batches[split])[0][40]
@@ -277,7 +276,7 @@ def test_values_that_are_not_finite_have_no_index(
             same = (x == picked).flatten(1).all(dim=1)
             return x.flatten(1).repeat(1, 8) - torch.where(same[:, None], torch.inf, 0.0)
 
-    settings = Settings(budget=budget, batch=32, normalisation=normalisation)
+    settings = Settings(budget=budget, batch=32, normalize=normalize)
     found = run(Prober(nn.Sequential(Broken(), nn.ReLU()), PROBES[:2], feed, settings))
     place, name = feed.splits[split].indices[40], ("train", "test")[split]
     assert found["1"].train is not None
@@ -308,7 +307,7 @@ def test_other_measures_ride_along() -> None:
 
     module = network()
     measures = {"nc1": MEASURES["nc1"], "linear_probe": MEASURES["linear_probe"], "std": spread}
-    prober = Prober(module, PROBES[2:], digits(), Settings(measures=measures, batch=32))
+    prober = Prober(module, PROBES[2:], digits(), Settings(batch=32), measures=measures)
     (item,) = run(prober).values()
     x, _ = stored(module, prober.feed, "3")
     assert item.measures["std"].value == float(x.std())
@@ -319,7 +318,7 @@ def test_other_measures_ride_along() -> None:
 @pytest.mark.parametrize(
     ("space", "plain"),
     [
-        ({"normalisation": "z-score"}, {"normalize": True}),
+        ({"normalize": True}, {"normalize": True}),
         ({"metric": "whiten"}, {"metric": "whiten"}),
     ],
 )
@@ -342,7 +341,7 @@ def test_spaces_are_those_of_the_plain_functions(
         cross = cross_separation_index(x, y, x_test, y_test, **plain)
         assert item.cross.value == float(cross)
         # test samples among themselves, in the space of train
-        space_of = Space.of(x, "normalisation" in space, plain.get("metric", "euclidean"))
+        space_of = Space.of(x, "normalize" in space, plain.get("metric", "euclidean"))
         placed = space_of.place(x_test).double()
         placed = placed if space_of.weight is None else placed * space_of.weight
         assert item.test.value == float(separation_index(placed, y_test))
@@ -351,10 +350,10 @@ def test_spaces_are_those_of_the_plain_functions(
             assert item.train.values["centre"] == centre
 
 
-@pytest.mark.parametrize("normalisation", ["none", "z-score"])
-def test_a_sketch_says_what_it_is_off_by(normalisation: Any) -> None:
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_sketch_says_what_it_is_off_by(normalize: bool) -> None:
     module = network()
-    settings = Settings(batch=32, sketch=16, seed=3, normalisation=normalisation, budget=2**23)
+    settings = Settings(batch=32, sketch=16, seed=3, normalize=normalize, budget=2**23)
     prober = Prober(module, PROBES, digits(), settings)
     assert prober.plan.bytes <= 2**23
     found = run(prober)
@@ -364,10 +363,10 @@ def test_a_sketch_says_what_it_is_off_by(normalisation: Any) -> None:
     assert wide is not None and narrow is not None
     assert narrow.exact and narrow.sketch is None  # 10 values are not folded to 16
     assert not wide.exact and wide.sketch is not None
-    plain = separation_index(x, y, sketch=16, seed=3, normalize=normalisation == "z-score")
+    plain = separation_index(x, y, sketch=16, seed=3, normalize=normalize)
     assert wide.value == float(plain)
     (picks, _) = drawn_to_check(prober.scorer.rows, wide.sketch.samples, 3)
-    weight = None if normalisation == "none" else Space.of(x, True).weight
+    weight = Space.of(x, True).weight if normalize else None
     some = x[picks].double() if weight is None else x[picks].double() * weight
     assert wide.sketch.exact == float(separation_index(some, y[picks]))
     folded = fold_all(16, 3, weight, x)[0][picks]
@@ -384,8 +383,8 @@ def test_a_sketch_of_whitened_distances_is_refused() -> None:
 @pytest.mark.parametrize("budget", [2**28, 3_640_000])
 def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None:
     module = network()
-    wanted = measures_named(["nc1", "effective_rank", "two_nn", "classification_rate"])
-    settings = Settings(budget=budget, batch=32, measures=wanted, cka=True)
+    wanted = ("nc1", "effective_rank", "two_nn", "classification_rate", "cka")
+    settings = Settings(budget=budget, batch=32, measures=wanted)
     prober = Prober(module, PROBES, digits(), settings)
     assert prober.plan.bytes <= budget
     whole = all(hold.whole for holds in prober.plan.passes for hold in holds if hold.node == 0)
@@ -409,7 +408,7 @@ def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None
 
 def test_cka_beyond_the_budget_is_refused() -> None:
     with pytest.raises(Refusal, match="cka holds"):
-        Prober(network(), PROBES, digits(), Settings(budget=3_300_000, batch=32, cka=True))
+        Prober(network(), PROBES, digits(), Settings(budget=3_300_000, batch=32, measures=("cka",)))
 
 
 def test_a_measure_that_there_is_not() -> None:

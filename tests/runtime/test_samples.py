@@ -9,8 +9,9 @@ from PIL import Image
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Source, from_arrays, open_data
-from addnn_spec.runtime.preparing import Expected, Preparation
+from addnn_spec.runtime.preparing import Expected, prepare
 from addnn_spec.runtime.samples import IGNORED, balanced, make_feed, task_of
+from addnn_spec.runtime.settings import Preparation
 
 GENERATOR = np.random.default_rng(0)
 
@@ -64,8 +65,8 @@ def test_integers_are_labels_and_floats_targets() -> None:
 @pytest.mark.parametrize("layout", ["auto", "NHWC"])
 def test_bytes_nhwc_as_torch_has_them(layout: str) -> None:
     raw = GENERATOR.integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
-    preparation = Preparation(layout, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))  # type: ignore[arg-type]
-    found = preparation.apply(raw, None)
+    preparation = Preparation(layout=layout, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))  # type: ignore[arg-type]
+    found = prepare(preparation, raw, None)
     by_hand = raw.transpose(0, 3, 1, 2) / 255
     by_hand = (by_hand - np.array([0.5, 0.4, 0.3])[:, None, None]) / np.array([0.2, 0.3, 0.4])[
         :, None, None
@@ -77,14 +78,14 @@ def test_a_layout_that_could_be_either_is_asked_for_unless_the_network_tells() -
     raw = np.zeros((2, 3, 7, 3), dtype=np.uint8)
     raw[:, 0] = 255
     with pytest.raises(Refusal, match="could be NHWC or NCHW"):
-        Preparation().apply(raw, None)
-    assert Preparation().apply(raw, Expected("x", (3, 3, 7))).shape == (2, 3, 3, 7)
-    assert Preparation("NCHW").apply(raw, None).shape == (2, 3, 7, 3)
+        prepare(Preparation(), raw, None)
+    assert prepare(Preparation(), raw, Expected("x", (3, 3, 7))).shape == (2, 3, 3, 7)
+    assert prepare(Preparation(layout="NCHW"), raw, None).shape == (2, 3, 7, 3)
 
 
 def test_resize_and_crop_as_pillow_does() -> None:
     raw = GENERATOR.random((1, 1, 20, 31)).astype(np.float32)
-    found = Preparation(resize=10, crop=8).apply(raw, None)
+    found = prepare(Preparation(resize=10, crop=8), raw, None)
     resized = Image.fromarray(raw[0, 0]).resize((16, 10), Image.Resampling.BILINEAR)
     expected = np.asarray(resized)[1:9, 4:12]
     torch.testing.assert_close(found[0, 0], torch.tensor(expected), atol=1e-4, rtol=1e-4)
@@ -92,11 +93,11 @@ def test_resize_and_crop_as_pillow_does() -> None:
 
 def test_channels_are_repeated_or_weighed() -> None:
     grey = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
-    assert Preparation(channels=3).apply(grey, None).shape == (1, 3, 2, 2)
+    assert prepare(Preparation(channels=3), grey, None).shape == (1, 3, 2, 2)
     colour = np.zeros((1, 3, 2, 2), dtype=np.float32)
     colour[:, 1] = 1
     torch.testing.assert_close(
-        Preparation(channels=1).apply(colour, None), torch.full((1, 1, 2, 2), 0.587)
+        prepare(Preparation(channels=1), colour, None), torch.full((1, 1, 2, 2), 0.587)
     )
 
 
@@ -158,5 +159,5 @@ def test_images_of_several_sizes_are_refused() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((3, 40, 50), np.uint8), np.zeros((3, 41, 50), np.uint8)]
     with pytest.raises(Refusal, match="differ in size: 3 x 40 x 50, and 3 x 41 x 50"):
-        Preparation().apply(ragged, None)
-    assert Preparation(crop=32).apply(ragged, None).shape == (2, 3, 32, 32)
+        prepare(Preparation(), ragged, None)
+    assert prepare(Preparation(crop=32), ragged, None).shape == (2, 3, 32, 32)

@@ -23,8 +23,8 @@ from PIL import Image
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.run import Request, probe, run_probe
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.probing import Settings
 from addnn_spec.runtime.samples import make_feed
+from addnn_spec.runtime.settings import Settings
 
 X = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

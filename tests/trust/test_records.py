@@ -202,7 +202,6 @@ BROKEN: dict[str, tuple[tuple[str, ...], Any]] = {
     "task": (("data", "task"), "regression"),
     "classes": (("data", "classes"), ["a"]),
     "counts": (("data", "train", "counts"), [1]),
-    "order": (("options", "order"), 0),
     "no nodes": (("nodes",), []),
     "a path twice": ((*HEAD, "path"), "x"),
     "above itself": ((*HEAD, "as_above"), "head"),
