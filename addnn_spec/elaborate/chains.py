@@ -101,7 +101,7 @@ def read_label(text: ast.Text, frame: Frame) -> str:
             f"a label has at most {MAX_NAME} characters, and this one {len(label):,}",
             text.span,
         )
-    if not well_formed(label):
+    if not well_formed(label) and text.span.text != label:  # a bare word was told of by the lexer
         frame.ctx.fail(
             "E0406",
             f'"{label}" cannot be a label',

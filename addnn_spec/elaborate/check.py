@@ -87,7 +87,8 @@ def _misfit(item: _Definition) -> Diagnostic | None:
 class Damage:
     """What of a file cannot be trusted, because there are syntax errors in it.
 
-    `lost` tells that names may be missing that the file was to have.
+    A name of wrong characters is read all the same: nothing is lost by it. `lost` tells that names
+    may be missing that the file was to have.
     """
 
     def __init__(self, file: ast.File, errors: Iterable[Diagnostic], source: Source) -> None:
@@ -95,6 +96,7 @@ class Damage:
             error.primary.span.start
             for error in errors
             if error.primary is not None and error.primary.span.source is source
+            if error.code != "E0014"
         ]
         self._items = [
             item

@@ -66,6 +66,7 @@ class Lexer:
         self._findings = findings
         self._text = findings.source.text
         self.comments: list[Comment] = []
+        self._foreign: set[str] = set()
 
     def check_characters(self) -> None:
         """Report hidden characters, wherever they stand: in comments and strings too."""
@@ -140,6 +141,11 @@ class Lexer:
         self._findings.error("E0014", message, start, start + len(word))
 
     def _foreign_word(self, word: str, start: int) -> Token:
+        """Report a name of other characters, where it first stands; it is read all the same."""
+        token = Token("NAME", word, start, start + len(word))
+        if word in self._foreign:
+            return token
+        self._foreign.add(word)
         other = next(c for c in word if not c.isascii())
         plain = unicodedata.normalize("NFKC", word).translate(_LOOK_ALIKE)
         self._findings.error(
@@ -149,7 +155,7 @@ class Lexer:
             start + len(word),
             help=f"write {short(plain)}" if plain.isascii() and plain.isidentifier() else None,
         )
-        return Token("NAME", word, start, start + len(word))
+        return token
 
     def _character(self, word: str, start: int) -> Token | None:
         end = start + len(word)
