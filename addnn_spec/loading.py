@@ -106,6 +106,7 @@ class Loader:
                 self._collector.extend(error)
                 self._loaded[resolved] = None
             else:
+                read.packaged = source.packaged or not beside
                 self._parse(read, path, resolved)
         return self._loaded[resolved]
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 class Source:
     """The text of one file. Two sources are equal only if they are the same object.
 
-    `name` is the path as it is shown to the user; `text` has LF line ends and no BOM.
+    `name` is the path as it is shown to the user; `text` has LF line ends and no BOM. `packaged`
+    tells that it is of the standard library, which is no user's to mend.
     """
 
-    __slots__ = ("_line_starts", "name", "text")
+    __slots__ = ("_line_starts", "name", "packaged", "text")
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.text = text
+        self.packaged = False
         self._line_starts: list[int] | None = None
 
     def __repr__(self) -> str:

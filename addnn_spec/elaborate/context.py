@@ -147,12 +147,18 @@ class Context:
         labels: tuple[Label, ...] = (),
         help: str | None = None,
     ) -> None:
+        primary, uses = Label(span, note), list(self._used_from(span))
+        own = next((use for use in uses if not use.span.source.packaged), None)
+        if span.source.packaged and own is not None:  # what a user can mend is the use
+            uses.remove(own)
+            labels = (Label(span, note or "it fails here"), *labels)
+            primary = Label(own.span, "used here")
         self.collector.add(
             Diagnostic(
                 code=code,
                 message=message,
-                primary=Label(span, note),
-                labels=labels + tuple(self._used_from(span)),
+                primary=primary,
+                labels=(*labels, *uses),
                 notes=self._where(),
                 help=help,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.blocks import bind_params
@@ -22,6 +23,7 @@ from addnn_spec.passes.minimum import (
     with_stated,
 )
 from addnn_spec.sizes import Symbol, symbols
+from addnn_spec.source import Span
 from addnn_spec.values import Definition, LayerValue
 
 _TRIED = 4_096  # values of a size, for one that agrees with what is asserted of it
@@ -63,7 +65,8 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     builder = Builder(ctx, "network", ctx.network, span)
     frame = Frame(ctx, builder, Env(target.env), interface)
     arguments = bind_params(layer, target, dict(layer.given), frame, span)
-    run_statements(target.node.body, frame)
+    with _alias(layer, target, ctx):
+        run_statements(target.node.body, frame)
     outputs = _outputs(interface, builder, target)
     if outputs is None:
         builder.check_labels()
@@ -72,6 +75,14 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
     graph.definition = target
     graph.lets = frame.env.values("let")
     return graph
+
+
+def _alias(layer: LayerValue, target: Definition, ctx: Context) -> AbstractContextManager[None]:
+    """The use of a network that an alias in another file makes: the arguments that it gives."""
+    places: list[Span] = [place for _, place in layer.spans]
+    if not places or places[0].source is target.node.span.source:
+        return nullcontext()
+    return ctx.use("", places[0].to(places[-1]))
 
 
 def _outputs(
