@@ -284,6 +284,9 @@ def _check_stated(
     spans = dict(layer.spans)
     for name, value in stated.items():
         place = spans.get(name, span)
+        if isinstance(value, bool) or not isinstance(value, int | SymbolicSize):
+            said = f"{name} of {layer.name} cannot be {show(value)}"
+            ctx.fail("E0201", said, place, "it should be a whole number")
         if inferred[name] != value:
             size, what = show(inferred[name]), name.removeprefix("in_").removeprefix("num_")
             ctx.fail(

@@ -63,6 +63,8 @@ def torch_order(
     if any(name in target.inferred_names for name, _ in layer.given):
         return None
     inferred, first = target.inferred_names[0], fields[placed[0]]
+    if isinstance(first, tuple) and len(first) == 1:  # LayerNorm([8])
+        (first,) = first
     moved = {name: value for name, value in fields.items() if name not in placed}
     moved |= zip(placed, (fields[name] for name in placed[1:]), strict=False)
     values, spans = dict(layer.given), dict(layer.spans)

@@ -135,7 +135,11 @@ def test_what_is_inferred_may_be_stated_and_is_checked(kind: type[Operator]) -> 
     name = kind.__name__
     inferred = example.operator.inferred(*example.inputs)  # type: ignore[arg-type]
     for argument, size in inferred.items():
-        for stated, codes in (size, set()), (1000, {"E0301"}):
+        listed: set[str] = set() if argument in kind.model_fields else {"E0201"}
+        for stated, codes in [
+            (size, set[str]()), (1000, {"E0301"}), (f"[{size}]", listed),
+            *((f"{wrong}", {"E0201"}) for wrong in (f"{size}.0", f'"{size}"', "true")),
+        ]:  # fmt: skip
             given = f"{argument} = {stated}"
             changed = text.replace(f"{name}(", f"{name}({given}, ")
             if changed == text:
