@@ -13,7 +13,8 @@ run the outputs of each turn are the first inputs of the next, in order; its oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -136,6 +137,12 @@ class Node:
         return self.op if isinstance(self.op, Graph) else None
 
     @property
+    def called(self) -> Iterator[tuple[str, Graph]]:
+        """The graphs inside, each with what stands between the node's path and those within: a
+        layer argument's name and a dot, or nothing."""
+        return _called(self.op, self.layers)
+
+    @property
     def applied(self) -> Applied | None:
         """The operator with its inputs' types, or None where the node is something else."""
         return Applied(self.op, self.types) if isinstance(self.op, Operator) else None
@@ -147,6 +154,13 @@ class Node:
             head, first = run_name(self.name)
             for number in range(first + 1, first + self.times):
                 yield f"{head}{number}"
+
+
+def _called(op: object, layers: Iterable[tuple[str, Graph]]) -> Iterator[tuple[str, Graph]]:
+    if isinstance(op, Graph):
+        yield "", op
+    for argument, graph in layers:
+        yield f"{argument}.", graph
 
 
 def run_name(name: str) -> tuple[str, int]:
@@ -170,6 +184,11 @@ class ModuleDecl:
     span: Span
     layers: tuple[tuple[str, Graph], ...] = ()
     written: Written = ()
+
+    @property
+    def called(self) -> Iterator[tuple[str, Graph]]:
+        """The graphs inside, as of a `Node`."""
+        return _called(self.op, self.layers)
 
     @property
     def applied(self) -> Applied | None:
@@ -294,12 +313,51 @@ class Graph:
     def type_of(self, ref: Ref) -> TensorType:
         return self.node(ref.node).outputs[ref.port]
 
-    def subgraphs(self) -> Iterator[Graph]:
-        """The distinct graphs that this one's nodes call, in order of first use."""
-        seen: set[int] = set()
+    def children(self) -> Iterator[Graph]:
+        """Yield the graphs inside this one's nodes and modules, as often as they stand there."""
         for node in self.nodes():
-            called = ([node.calls] if node.calls else []) + [graph for _, graph in node.layers]
-            for graph in called:
-                if id(graph) not in seen:
-                    seen.add(id(graph))
-                    yield graph
+            yield from (graph for _, graph in node.called)
+        for module in self.modules:
+            yield from (graph for _, graph in module.called)
+
+    def below(self) -> list[Graph]:
+        """List the distinct graphs from this one down, callers before what they call, each in
+        order of first use."""
+        seen: set[int] = set()
+        order: list[Graph] = []
+        waiting = [(self, False)]
+        while waiting:
+            graph, done = waiting.pop()
+            if done:
+                order.append(graph)
+            elif id(graph) not in seen:
+                seen.add(id(graph))
+                waiting.append((graph, True))
+                waiting += [(child, False) for child in reversed(list(graph.children()))]
+        return order[::-1]
+
+    def runs(self, equal: Callable[[Node, Node], bool]) -> Iterator[list[Node]]:
+        """Group the nodes in order: in a run each reads what the one before made, which nothing
+        else reads, as its first input, and else the same; and the two are `equal`."""
+        reads = Counter(ref for node in self.nodes() for ref in node.inputs)
+        reads.update(ref for output in self.outputs for ref in output.refs)
+        run: list[Node] = []
+        for node in self.nodes():
+            if run and not (_feeds(run[-1], node, reads) and equal(run[-1], node)):
+                yield run
+                run = []
+            run.append(node)
+        if run:
+            yield run
+
+
+def _feeds(before: Node, node: Node, reads: Mapping[Ref | None, int]) -> bool:
+    made = Ref(before.id)
+    return (
+        bool(before.inputs)
+        and node.inputs == (made, *before.inputs[1:])
+        and len(before.outputs) == 1
+        and reads[made] == 1
+        and before.module is None
+        and node.module is None
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from addnn_spec.graph import Graph, Node, Ref
+from collections.abc import Iterator
+
+from addnn_spec.graph import Graph, Node
 from addnn_spec.ops.base import Operator
 from addnn_spec.values import show
 
@@ -62,34 +64,8 @@ class Alike:
         return (what, tuple((name, self.form(graph)) for name, graph in node.layers))
 
 
-def runs(graph: Graph, alike: Alike) -> list[list[Node]]:
-    """A graph's nodes but its inputs, in order; nodes in a row that are alike stand together.
-
-    In a row: each has one output, which only the next one reads, as its first input, and the other
-    inputs are the same.
-    """
-    returned = {ref.node for output in graph.outputs for ref in output.refs}
-    found: list[list[Node]] = []
-    inputs = set(graph.inputs)
-    for node in graph.nodes():
-        if node.id in inputs:
-            continue
-        if found and _continues(graph, found[-1][-1], node, returned, alike):
-            found[-1].append(node)
-        else:
-            found.append([node])
-    return found
-
-
-def _continues(graph: Graph, before: Node, node: Node, returned: set[int], alike: Alike) -> bool:
-    return (
-        bool(before.inputs)
-        and node.inputs[:1] == (Ref(before.id),)
-        and node.inputs[1:] == before.inputs[1:]
-        and len(before.outputs) == 1
-        and graph.nx.out_degree(before.id) == 1
-        and before.id not in returned
-        and node.module is None
-        and before.module is None
-        and alike.node(node) == alike.node(before)
-    )
+def runs(graph: Graph, alike: Alike) -> Iterator[list[Node]]:
+    """Yield a graph's nodes but its inputs, in order; those in a row that are alike together."""
+    for run in graph.runs(lambda before, node: alike.node(node) == alike.node(before)):
+        if run[0].id not in graph.inputs:
+            yield run

@@ -435,8 +435,8 @@ class Builder:
     def _measure_paths(self, graph: Graph) -> None:
         """Note how long a node's path gets; what lists all nodes writes it for each."""
         for node in graph.nodes():
-            called = ([node.calls] if node.calls else []) + [inner for _, inner in node.layers]
-            length = len(node.name) + max((1 + inner.longest_path for inner in called), default=0)
+            inside = max((1 + inner.longest_path for _, inner in node.called), default=0)
+            length = len(node.name) + inside
             graph.longest_path = max(graph.longest_path, length)
             if length > _MAX_PATH:
                 self.ctx.fail(

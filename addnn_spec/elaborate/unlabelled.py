@@ -40,9 +40,7 @@ def _holds_weights(graph: Graph, ctx: Context) -> bool:
     key = "weighted", graph
     if key not in ctx.memo:
         ctx.memo[key] = bool(graph.modules) or any(
-            any(node_weights(node))
-            or any(_holds_weights(inner, ctx) for _, inner in node.layers)
-            or (node.calls is not None and _holds_weights(node.calls, ctx))
+            any(node_weights(node)) or any(_holds_weights(inner, ctx) for _, inner in node.called)
             for node in graph.nodes()
         )
     return bool(ctx.memo[key])

@@ -38,10 +38,7 @@ def _paths(graph: Graph, prefix: str) -> Iterator[str]:
     for node in graph.nodes():
         if isinstance(node.op, Placeholder) and prefix:
             continue
-        inner = [(f"{argument}.", layer) for argument, layer in node.layers]
-        if node.calls is not None:
-            inner.append(("", node.calls))
         for name in node.names():
             yield f"{prefix}{name}"
-            for place, called in inner:
+            for place, called in node.called:
                 yield from _paths(called, f"{prefix}{name}.{place}")

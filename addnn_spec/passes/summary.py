@@ -178,9 +178,6 @@ def _rows(
 def _row(
     node: Node, prefix: str, depth: int, figures: _Figures, cost: Cost, first: Mapping[str, int]
 ) -> Row:
-    inner = [(f"{argument}.", layer) for argument, layer in node.layers]
-    if node.calls is not None:
-        inner.append(("", node.calls))
     shared = None
     if node.module is not None and first.get(node.module.name) != node.id:
         shared = node.module.name
@@ -196,7 +193,7 @@ def _row(
         node.training,
         shared,
         node.module is not None,
-        tuple(inner),
+        tuple(node.called),
         figures,
     )
 

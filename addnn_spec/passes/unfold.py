@@ -147,9 +147,7 @@ def weights_owner(module: ModuleRef | None, own: str, around: str, ports: Mappin
 
 
 def _ports_of(node: Node) -> tuple[str, ...]:
-    if node.calls is not None:
-        return node.calls.module_ports
-    return tuple(port for _, graph in node.layers for port in graph.module_ports)
+    return tuple(port for _, graph in node.called for port in graph.module_ports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,20 +41,15 @@ def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
 
 def _inner(node: Node, prefix: str) -> Iterator[tuple[str, Entry]]:
     for name in node.names():
-        if node.calls is not None:
-            yield from _entries(node.calls, scope_of(prefix, name))
-        for argument, graph in node.layers:
-            yield from _entries(graph, f"{scope_of(prefix, name)}{argument}.")
+        for place, graph in node.called:
+            yield from _entries(graph, f"{scope_of(prefix, name)}{place}")
 
 
 def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, Entry]]:
-    if isinstance(module.op, Graph):
-        yield from _entries(module.op, f"{prefix}{module.name}.")
-        return
     for key, entry in operator_weights(module.applied):
         yield f"{prefix}{module.name}.{key}", entry
-    for argument, graph in module.layers:
-        yield from _entries(graph, f"{prefix}{module.name}.{argument}.")
+    for place, graph in module.called:
+        yield from _entries(graph, f"{prefix}{module.name}.{place}")
 
 
 def operator_weights(applied: Applied | None) -> Iterator[tuple[str, Entry]]:

@@ -227,7 +227,7 @@ def test_clashing_paths_are_errors(chain: str) -> None:
 def test_the_inputs_of_a_network_used_as_a_block_keep_their_names() -> None:
     inner = "network Inner {\n  input image: float[N, 8]\n  output y = image -> Linear(4)\n}\n"
     graph = graph_of(inner + in_network("output y = x -> b: Inner"), "Test")
-    (called,) = graph.subgraphs()
+    (called,) = graph.children()
     assert called.input_names == ("image",)
 
 

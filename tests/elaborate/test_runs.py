@@ -50,7 +50,7 @@ def test_memo_on_and_off_give_equal_graphs(chain: str) -> None:
 
 def test_a_long_repeat_is_one_node() -> None:
     graph = graph_of(BLOCK + in_network("output y = x -> a: repeat 10000 { B(8) }"))
-    (loop,) = graph.subgraphs()
+    (loop,) = graph.children()
     runs = [node for node in loop.nodes() if node.times > 1]
     assert [node.times for node in runs] == [10000]
     assert count_costs(graph).main.total.params == 10000 * 2 * (8 * 8 + 8)

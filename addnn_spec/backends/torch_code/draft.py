@@ -214,7 +214,7 @@ class _Drafter:
         self._add_inputs()
         for module in graph.modules:
             self._declare(module)
-        for turns in runs(graph, self._forms, self._reads):
+        for turns in runs(graph, self._forms):
             if not can_loop(turns) or self._is_passed_on(turns[0]):
                 for turn in turns:
                     self._add(turn)

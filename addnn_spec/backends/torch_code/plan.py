@@ -76,7 +76,7 @@ class Planner:
         self.classes: list[Any] = []
 
     def plan(self) -> list[Any]:
-        graphs = list(_below(self._network))
+        graphs = self._network.below()
         self._count_calls(graphs)
         self._reserve(graphs)
         self._name_captured(graphs)
@@ -102,8 +102,9 @@ class Planner:
         self._calls[id(self._network)] = 1
         for graph in graphs:
             for node in graph.nodes():
-                for label, called in _called(node):
+                for place, called in node.called:
                     self._calls[id(called)] += self._calls[id(graph)] * node.times
+                    label = place.rstrip(".") or node.name
                     self._labels.setdefault(id(called), self._label(graph, label))
             for module in graph.modules:
                 if isinstance(module.op, Graph):
@@ -115,7 +116,7 @@ class Planner:
         for graph in graphs:
             own = dict(zip(graph.inputs, self._emission.input_names(graph), strict=True))
             for node in graph.nodes():
-                for _, called in _called(node):
+                for _, called in node.called:
                     refs = node.inputs[len(node.inputs) - len(called.inputs) :]
                     for place, (id_, ref) in enumerate(zip(called.inputs, refs, strict=True)):
                         op = called.node(id_).op
@@ -257,37 +258,6 @@ def _sequential_draft(graph: Graph, tree: Tree) -> Draft:
     return draft
 
 
-def _called(node: Any) -> Iterator[tuple[str, Graph]]:
-    if node.calls is not None:
-        yield node.name, node.calls
-    yield from node.layers
-
-
-def _children(graph: Graph) -> Iterator[Graph]:
-    for node in graph.nodes():
-        yield from (called for _, called in _called(node))
-    for module in graph.modules:
-        if isinstance(module.op, Graph):
-            yield module.op
-        yield from (called for _, called in module.layers)
-
-
-def _below(network: Graph) -> Iterator[Graph]:
-    """The distinct graphs, callers before what they call, each in order of first use."""
-    seen: set[int] = set()
-    order: list[Graph] = []
-    waiting = [(network, False)]
-    while waiting:
-        graph, done = waiting.pop()
-        if done:
-            order.append(graph)
-        elif id(graph) not in seen:
-            seen.add(id(graph))
-            waiting.append((graph, True))
-            waiting += [(child, False) for child in reversed(list(_children(graph)))]
-    return reversed(order)
-
-
 def _definition(graph: Graph) -> Definition:
     return (graph.kind, graph.name, id(graph.span.source), graph.span.start, graph.span.end)
 
@@ -301,8 +271,8 @@ def _groups(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
         own = _definition(graph)
         between.add_node(own)
         members.setdefault(own, []).append(graph)
-        heights[id(graph)] = 1 + max((heights[id(c)] for c in _children(graph)), default=0)
-        between.add_edges_from((own, _definition(child)) for child in _children(graph))
+        heights[id(graph)] = 1 + max((heights[id(c)] for c in graph.children()), default=0)
+        between.add_edges_from((own, _definition(child)) for child in graph.children())
     knots = nx.condensation(between)
     for knot in reversed(list(nx.lexicographical_topological_sort(knots, key=lambda k: k))):
         definitions = sorted(knots.nodes[knot]["members"], key=list(members).index)

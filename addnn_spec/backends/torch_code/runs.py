@@ -6,7 +6,6 @@ Those that it wrote out are found here: the code does not depend on what the ela
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,34 +18,22 @@ FEW = 2
 """As many turns after the first are written out."""
 
 
-def runs(graph: Graph, forms: Forms, reads: Counter[Ref]) -> Iterator[list[Node]]:
-    """All nodes in order, as the turns of runs: each a node that reads the one before."""
-    run: list[Node] = []
-    for node in graph.nodes():
-        if run and not _continues(graph, run[-1], node, forms, reads):
-            yield _turns(run)
-            run = []
-        run.append(node)
-    if run:
+def runs(graph: Graph, forms: Forms) -> Iterator[list[Node]]:
+    """Yield all nodes in order, as the turns of runs: each a node that reads the one before."""
+    for run in graph.runs(lambda before, node: _continues(graph, before, node, forms)):
         yield _turns(run)
 
 
-def _continues(graph: Graph, before: Node, node: Node, forms: Forms, reads: Counter[Ref]) -> bool:
+def _continues(graph: Graph, before: Node, node: Node, forms: Forms) -> bool:
     if before.calls is None or node.calls is None or before.span != node.span:
-        return False
-    if before.module or node.module:
         return False
     if (before.named or node.named) and not node.name.isdigit():
         return False  # each has a label of its own; a number is its place in a chain
     head, first = run_name(before.name)
-    made = Ref(before.id)
-    if node.name != f"{head}{first + before.times}" or len(before.outputs) != 1:
-        return False
-    if node.inputs != (made, *before.inputs[1:]) or reads[made] != 1:
-        return False
     flowing = before.inputs[0]
     return (
-        flowing is not None
+        node.name == f"{head}{first + before.times}"
+        and flowing is not None
         and graph.type_of(flowing) == before.outputs[0] == node.outputs[0]
         and node.bound_modules == before.bound_modules
         and node.training == before.training
