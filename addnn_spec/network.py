@@ -34,11 +34,7 @@ class NetworkSummary(Summary):
 
 
 class Network:
-    """A network of a spec, elaborated. Raises `DiagnosticError` with everything that is wrong.
-
-    There are three graphs: `graph` is the hierarchical one, of this package; `graph.nx` is its
-    top level, and `flat` the whole with every node's figures: both are networkx's.
-    """
+    """A network of a spec, elaborated. Raises `DiagnosticError` with everything that is wrong."""
 
     def __init__(
         self, session: Session, name: str, settings: Mapping[str, Any] | None = None
@@ -48,11 +44,20 @@ class Network:
             raise DiagnosticError(*session.collector.errors, *session.collector.warnings)
         self.session = session
         self.name = name
-        self.graph = graph
+        self._graph = graph
 
     def __repr__(self) -> str:
         total = self.costs.main.total
         return f"Network({self.name}: {total.params:,} parameters)"
+
+    @property
+    def graph(self) -> Graph:
+        """The hierarchical graph, a class of this package: blocks are nodes that call graphs.
+
+        Of the three graphs this one is not networkx's: `graph.nx` is its top level as networkx has
+        it, and `flat()` makes one networkx graph of all.
+        """
+        return self._graph
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -64,12 +69,16 @@ class Network:
         """Parameters, MACs and other operations, exact, as polynomials in the symbolic sizes."""
         return count_costs(self.graph)
 
-    @cached_property
-    def flat(self) -> Any:
-        """The network as one `networkx.MultiDiGraph`: vertices by path, with their figures."""
-        from addnn_spec.backends.flat import flat_graph
+    def flat(self, *, symbolic: bool = False, **dims: int) -> Any:
+        """The network as one `networkx.MultiDiGraph`: vertices by path, with their figures.
 
-        return flat_graph(self.graph)
+        They are at the default sizes, or at others (`flat(H=320)`), and plain numbers and texts:
+        `networkx.write_graphml` and `node_link_data` take them as they are. With `symbolic` they
+        are polynomials in the symbolic sizes, and objects of this package.
+        """
+        from addnn_spec.backends.flat import flat_graph, flat_numbers
+
+        return flat_graph(self.graph) if symbolic else flat_numbers(self.graph, dims)
 
     def summary(self, *, freeze: str = "", symbolic: bool = False, **dims: int) -> NetworkSummary:
         """The figures of the network at its default sizes, or at others: `summary(H=320)`; printed,

@@ -174,8 +174,8 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
     """One plain `networkx.MultiDiGraph` of a network, its vertices named by path.
 
     Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
-    `file`, `line`, `training` and what `attributes(flat_node)` gives; edges carry `port`, `slot`
-    and `shape`. Raises `DiagnosticError` beyond `limit` nodes.
+    `dtype` (a tuple of names), `file`, `line`, `training` and what `attributes(flat_node)` gives;
+    edges carry `port`, `slot` and `shape`. Raises `DiagnosticError` beyond `limit` nodes.
     """
     from networkx import MultiDiGraph  # slow to import, and not needed to read a spec
 
@@ -189,6 +189,7 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
             op=op_title(item.node.op),
             operator=item.node.op,
             output_shape=tuple(output.shape for output in item.node.outputs),
+            dtype=tuple(output.dtype for output in item.node.outputs),
             file=item.node.span.source.name,
             line=line,
             training=item.training,

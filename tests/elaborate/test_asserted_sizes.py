@@ -74,7 +74,7 @@ def test_all_read_what_the_check_accepted(name: str) -> None:
     network.summary()
     to_json(graph)
     dot_text(graph)
-    assert network.flat.nodes
+    assert network.flat().nodes
     assert not compare(graph, graph).nodes.any
     assert graph_nodes(graph, {})
 

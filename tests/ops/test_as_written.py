@@ -98,7 +98,7 @@ def assert_same_everywhere(case: Written, network: Network) -> None:
     to_json(network.graph)
     network.summary()
     dot_text(network.graph)
-    assert network.flat.nodes
+    assert network.flat().nodes
     assert not compare(network.graph, network.graph).nodes.any
     assert graph_nodes(network.graph, {})
     assert_runs(case, network)
