@@ -83,8 +83,8 @@ class Inception(nn.Module):
 
 class GoogLeNetOutput(NamedTuple):
     logits: Tensor
-    aux1: Tensor | None = None
-    aux2: Tensor | None = None
+    aux1: Tensor
+    aux2: Tensor
 
 
 class GoogLeNet(nn.Module):
@@ -112,7 +112,7 @@ class GoogLeNet(nn.Module):
         self.aux1 = Auxiliary(512, 1000)
         self.aux2 = Auxiliary(528, 1000)
 
-    def forward(self, image: Tensor) -> GoogLeNetOutput:
+    def forward(self, image: Tensor) -> Tensor | GoogLeNetOutput:
         x = self.conv1(image)  # [N, 64, floor((H + 1)/2), floor((W + 1)/2)]
         x = self.conv2(self.maxpool1(x))  # [N, 64, floor((H + 1)/4), floor((W + 1)/4)]
         x = self.conv3(x)  # [N, 192, floor((H + 1)/4), floor((W + 1)/4)]
@@ -128,9 +128,9 @@ class GoogLeNet(nn.Module):
         x = self.inception5a(self.maxpool4(x))  # [N, 832, floor((H + 17)/32), floor((W + 17)/32)]
         x = self.inception5b(x)  # [N, 1024, floor((H + 17)/32), floor((W + 17)/32)]
         x = self.dropout(self.avgpool(x).flatten(1))  # [N, 1024]
-        logits = self.fc(x)  # [N, 1000]
+        logits: Tensor = self.fc(x)  # [N, 1000]
         if not self.training:
-            return GoogLeNetOutput(logits)
+            return logits
         aux1 = self.aux1(a4)  # [N, 1000]
         aux2 = self.aux2(d4)  # [N, 1000]
         return GoogLeNetOutput(logits, aux1, aux2)

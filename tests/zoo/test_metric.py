@@ -129,7 +129,6 @@ def test_hard_triplets_are_the_librarys() -> None:
 def test_given_triplets_are_the_librarys() -> None:
     code, loss = small("Triplet")(*(images(seed) for seed in (1, 2, 3)))
     near, far = (small("Triplet").eval()(images(seed)) for seed in (2, 3))
-    near, far = (one if isinstance(one, Tensor) else one.code for one in (near, far))
     places = torch.arange(4)
     _, theirs = mined()
     expected = theirs(

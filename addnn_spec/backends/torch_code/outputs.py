@@ -22,6 +22,9 @@ class Returns:
         self._outputs = code.graph.outputs
         self.training = code.network and any(output.training for output in self._outputs)
         self.named_tuple = code.network and len(self._outputs) > 1
+        evaluated = [output for output in self._outputs if not output.training]
+        self._alone = evaluated[0] if self.training and len(evaluated) == 1 else None
+        """The one output that evaluation gives, without the named tuple, as torchvision has it."""
         self._declared = set(code.inputs)
         self._inlined: Statement | None = None
 
@@ -30,18 +33,20 @@ class Returns:
     def annotation(self) -> str:
         """The type that `forward` returns."""
         if self.named_tuple:
-            return f"{self._code.name}Output"
+            name = f"{self._code.name}Output"
+            return name if self._alone is None else f"{_type(self._alone)} | {name}"
         if self._code.network:
             return _type(self._outputs[0])
         count = len(self._code.outputs)
         return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
     def definition(self) -> list[Line]:
-        """The named tuple of the outputs; those of training are None in evaluation."""
+        """The named tuple of the outputs; in evaluation those of training are None, or one other
+        is alone."""
         name = f"{self._code.name}Output"
         lines = [Line(f"class {name}(NamedTuple):", (self._code.graph.span,))]
         for place, output in enumerate(self._outputs):
-            optional = output.training
+            optional = output.training and self._alone is None
             rest = all(later.training for later in self._outputs[place:])
             text = f"{INDENT}{output.name}: {_type(output)}{' | None' if optional else ''}"
             lines.append(Line(text + (" = None" if optional and rest else "")))
@@ -70,9 +75,7 @@ class Returns:
     # --- statements ------------------------------------------------------------------------------
     def prepare(self, statements: Sequence[Statement]) -> list[Line]:
         """Annotate the variable that is returned, where a type checker could not know its type."""
-        if self.annotation != "Tensor" or not self._code.outputs:
-            return []
-        output = self._code.outputs[0]
+        output = self._tensor()
         if not isinstance(output, Name):
             return []
         last = self._last_call()
@@ -92,7 +95,8 @@ class Returns:
         """`if not self.training: return …`, and what training needs."""
         pad = INDENT * 2
         values = [None if output.training else tree for output, tree in self._grouped()]
-        lines = [Line(f"{pad}if not self.training:"), *layout(self._named(values), 3, "return ")]
+        given = self._given_alone() or self._named(values)
+        lines = [Line(f"{pad}if not self.training:"), *layout(given, 3, "return ")]
         for name, training in self._inputs():
             if training:
                 lines.append(Line(f"{pad}if {name} is None:"))
@@ -117,6 +121,16 @@ class Returns:
     def inlined(self, assign: Statement) -> bool:
         """Whether the last statement is the return statement itself."""
         return assign is self._inlined
+
+    def _given_alone(self) -> Tree | None:
+        """What evaluation gives without a named tuple."""
+        return next((tree for output, tree in self._grouped() if output is self._alone), None)
+
+    def _tensor(self) -> Tree | None:
+        """The tensor that is returned by itself, in evaluation or always."""
+        if self._alone is not None:
+            return None if self._alone.listed else self._given_alone()
+        return self._code.outputs[0] if self.annotation == "Tensor" and self._code.outputs else None
 
     def _last_call(self) -> Assign | None:
         """The statement that computes the only output, right before it is returned."""

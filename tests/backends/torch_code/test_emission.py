@@ -288,12 +288,40 @@ def test_training_outputs_are_computed_in_training_only() -> None:
     module = built(graph_of(text))
     x, target = torch.randn(3, 8), torch.randn(3, 2)
     evaluated = module.eval()(x)
-    assert evaluated.loss is None
+    assert isinstance(evaluated, torch.Tensor)  # as torchvision's GoogLeNet
     trained = module.train()(x, target)
-    assert torch.equal(trained.y, evaluated.y)
+    assert torch.equal(trained.y, evaluated)
     assert torch.allclose(trained.loss, ((trained.y - target) ** 2).mean())
     with pytest.raises(ValueError, match="target is needed in training"):
         module(x)
+
+
+def test_two_outputs_of_evaluation_are_a_named_tuple() -> None:
+    text = (
+        "network Test {\n  input x: float[N, 8]\n  output y = x -> a: Linear(2)\n"
+        "  output loss = y -> Mean when training\n  output z = y -> b: Linear(2)\n}"
+    )
+    module = built(graph_of(text))
+    x = torch.randn(3, 8)
+    evaluated = module.eval()(x)
+    assert evaluated.loss is None
+    trained = module.train()(x)
+    assert torch.equal(trained.z, evaluated.z)
+    assert torch.equal(trained.loss, evaluated.y.mean())
+
+
+def test_a_list_alone_in_evaluation_is_a_tuple() -> None:
+    text = (
+        "network Test {\n  input x: float[N, 8]\n  a = x -> a: Linear(2)\n"
+        "  output pair = [a, a -> ReLU]\n  output loss = a -> Mean when training\n}"
+    )
+    module = built(graph_of(text))
+    x = torch.randn(3, 8)
+    a, positive = module.eval()(x)
+    assert torch.equal(positive, a.relu())
+    trained = module.train()(x)
+    assert torch.equal(trained.pair[0], a)
+    assert torch.equal(trained.loss, a.mean())
 
 
 def test_labels_with_dots_nest() -> None:
