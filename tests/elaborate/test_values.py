@@ -101,6 +101,13 @@ def test_one_true_and_one_point_zero_are_different_arguments() -> None:
     assert widths == [3, 2]
 
 
+def test_a_let_takes_a_list_apart_as_a_loop_does() -> None:
+    text = "let (p, q), r = [[3, 4], 5]\n"
+    body = "let a, (b, (c, _)) = [1, [2, [q, 0]]]\n output y = x -> Linear(a + b + c + p + r)"
+    graph = graph_of(text + in_network(body))
+    assert graph.type_of(graph.outputs[0].refs[0]).shape[1] == 1 + 2 + 4 + 3 + 5
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -115,6 +122,7 @@ def test_one_true_and_one_point_zero_are_different_arguments() -> None:
         ("output y = x[:, ::-1]", "E0208"),
         ("output y = x[:, ::x.shape[0]]", "E0208"),
         ("let a, b = [1, 2, 3]\n output y = x -> Linear(a + b)", "E0209"),
+        ("let a, (b, c) = [1, [2]]\n output y = x -> Linear(a + b + c)", "E0209"),
         ('let a = 1 + "b"\n output y = x -> Linear(a)', "E0207"),
         ("let a = x -> ReLU\n output y = a", "E0206"),
         ("y = 3\n output z = x -> Linear(y)", "E0206"),

@@ -235,7 +235,7 @@ class _Tree:
         )  # fmt: skip
 
     def _let(self) -> Any:
-        return ast.Let(self.flat_targets(), self.chain(), NOWHERE)
+        return ast.Let(self.targets(), self.chain(), NOWHERE)
 
     def _bind(self) -> Any:
         return ast.Bind(self.flat_targets(), self.some(self.chain), NOWHERE)
