@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
-    """A line for each row of cells, as wide as the widest of each column, two spaces apart.
+    """Return a line for each row of cells, as wide as the widest of each column, two spaces apart.
 
     The columns `left`, counted from 0, are flush left, the others flush right.
     """

@@ -26,7 +26,7 @@ _FIGURES = re.compile(
 
 @cache
 def packaged() -> dict[str, Path]:
-    """The packaged networks and the files they stand in, by name, in the order of the files.
+    """Return the packaged networks and the files they stand in, by name, in the order of the files.
 
     Read from the files' text without parsing it: a network begins a line.
     """
@@ -65,7 +65,7 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """The packaged networks, by family and file; read from the text, nothing is compiled."""
+    """Yield the packaged networks, by family and file; read from the text, nothing is compiled."""
     root = folder("specs")
     stated: dict[Path, dict[str, re.Match[str]]] = {}
     ordered = sorted(packaged().items(), key=lambda item: item[1].relative_to(root).parent)
@@ -95,7 +95,7 @@ def locate(
     source: Source | None = None,
     limits: Limits | None = None,
 ) -> tuple[Session, str]:
-    """The session and the network's name that a user means by `spec` and `network`.
+    """Return the session and the network's name that a user means by `spec` and `network`.
 
     `spec` is a file, `file.net:Name` or a packaged network; a file of that name wins. `source` is
     a text at hand (standard input).
@@ -109,7 +109,7 @@ def locate(
 
 
 def choose(session: Session, network: str | None) -> str:
-    """The name of the network that is meant in a file; None stands for its only one.
+    """Return the name of the network that is meant in a file; None stands for its only one.
 
     Raises `DiagnosticError` where that is not clear, or there is none; with what is wrong in the
     file, where the network could not be found for that.
@@ -129,7 +129,8 @@ def choose(session: Session, network: str | None) -> str:
 def open_spec(
     spec: str, *, source: Source | None = None, limits: Limits | None = None
 ) -> tuple[Session, str | None]:
-    """The session of a file or a text at hand, and the name of the network that `spec` says."""
+    """Return the session of a file or a text at hand, and the name of the network that `spec`
+    says."""
     if source is not None:
         return Session(source, folder=Path.cwd(), limits=limits), None
     named = None
@@ -153,7 +154,7 @@ def open_spec(
 
 
 def _is_readable(path: Path) -> bool:
-    """Whether a path is a file, or what is read like one: a pipe, a device."""
+    """Return True if a path is a file, or what is read like one: a pipe, a device."""
     return path.exists() and not path.is_dir()
 
 

@@ -64,7 +64,7 @@ class Session:
         """The names of the file's networks, in order."""
 
     def layer(self, network: str) -> LayerValue | None:
-        """What a network's name stands for: its definition, and what an alias gave it."""
+        """Return what a network's name stands for: its definition, and what an alias gave it."""
         found = self._env.names.get(network)
         value = found.value if found else None
         if isinstance(value, LayerValue) and isinstance(value.target, Definition):
@@ -72,7 +72,7 @@ class Session:
         return None
 
     def parameters(self, network: str) -> tuple[ast.Param, ...]:
-        """The parameters of a network that its alias left open."""
+        """Return the parameters of a network that its alias left open."""
         layer = self.layer(network)
         if layer is None:
             return ()
@@ -81,7 +81,7 @@ class Session:
         return tuple(param for param in layer.target.node.params if param.name not in given)
 
     def needs(self, network: str) -> tuple[str, ...]:
-        """The parameters that must be given before a network can be elaborated."""
+        """Return the parameters that must be given before a network can be elaborated."""
         return tuple(p.name for p in self.parameters(network) if p.default is None)
 
     def setting(self, name: str, text: str) -> Any:
@@ -92,7 +92,7 @@ class Session:
         return setting(name, text, self._env, self.limits)
 
     def graph(self, network: str, settings: Mapping[str, Any] | None = None) -> Graph | None:
-        """The graph of a network, with values for parameters that are still open."""
+        """Return the graph of a network, with values for parameters that are still open."""
         layer = self.layer(network)
         if layer is None:
             return None

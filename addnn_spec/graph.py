@@ -95,7 +95,8 @@ as the graph is, without a further name. No label but this begins with `_`."""
 
 
 def scope_of(prefix: str, name: str) -> str:
-    """What the keys below a node begin with: `conv.`; for its graph's own layer `prefix` alone."""
+    """Return what the keys below a node begin with: `conv.`; for its graph's own layer `prefix`
+    alone."""
     return prefix if name == OWN else f"{prefix}{name}."
 
 
@@ -148,7 +149,7 @@ class Node:
         return Applied(self.op, self.types) if isinstance(self.op, Operator) else None
 
     def names(self) -> Iterator[str]:
-        """The names of the run's nodes: one, or `times` counted up."""
+        """Yield the names of the run's nodes: one, or `times` counted up."""
         yield self.name
         if self.times > 1:
             head, first = run_name(self.name)
@@ -164,7 +165,7 @@ def _called(op: object, layers: Iterable[tuple[str, Graph]]) -> Iterator[tuple[s
 
 
 def run_name(name: str) -> tuple[str, int]:
-    """What a run's names count up from: `"0"` → ("", 0), `"relu"` → ("relu_", 1)."""
+    """Return what a run's names count up from: `"0"` → ("", 0), `"relu"` → ("relu_", 1)."""
     head = name.rstrip("0123456789")
     if head != name and (not head or head[-1] in "._"):
         return head, int(name[len(head) :])
@@ -302,7 +303,7 @@ class Graph:
         return self.members[id]
 
     def nodes(self) -> Iterator[Node]:
-        """The nodes in topological order."""
+        """Yield the nodes in topological order."""
         yield from self.members.values()
 
     @property

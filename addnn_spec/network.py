@@ -70,7 +70,7 @@ class Network:
         return count_costs(self.graph)
 
     def flat(self, *, symbolic: bool = False, **dims: int) -> Any:
-        """The network as one `networkx.MultiDiGraph`: vertices by path, with their figures.
+        """Return one `networkx.MultiDiGraph` of the network: vertices by path, with their figures.
 
         They are at the default sizes, or at others (`flat(H=320)`), and plain numbers and texts:
         `networkx.write_graphml` and `node_link_data` take them as they are. With `symbolic` they
@@ -81,8 +81,8 @@ class Network:
         return flat_graph(self.graph) if symbolic else flat_numbers(self.graph, dims)
 
     def summary(self, *, freeze: str = "", symbolic: bool = False, **dims: int) -> NetworkSummary:
-        """The figures of the network at its default sizes, or at others: `summary(H=320)`; printed,
-        they are the table of `addnn summary`.
+        """Return the figures of the network at its default sizes, or at others: `summary(H=320)`;
+        printed, they are the table of `addnn summary`.
 
         They are numbers; with `symbolic` those of `total` and of the rows are polynomials in the
         symbolic sizes, whose `at(N=4)` gives the number.
@@ -92,7 +92,7 @@ class Network:
         return NetworkSummary(**parts, graph=self.graph)
 
     def source(self, *, probes: bool = False, options: Iterable[str] = ()) -> str:
-        """The network as PyTorch source, which needs torch and the standard library alone.
+        """Return the network as PyTorch source, which needs torch and the standard library alone.
 
         `options` are what else shaped it (`--set depth=18`), for the head of the text.
         """
@@ -109,7 +109,7 @@ class Network:
         new_head: bool = False,
         probes: bool = False,
     ) -> nn.Module:
-        """The live `torch.nn.Module` of the emitted source.
+        """Return the live `torch.nn.Module` of the emitted source.
 
         `weights` is a file (`.safetensors`, or a state dict that torch saved), a folder with one,
         an index of shards, or a mapping. `keys` maps their names to the network's: patterns and
@@ -126,20 +126,20 @@ class Network:
         return build_module(source, self.name, weights, keys=keys, freeze=freeze, new_head=new_head)
 
     def draw(self, path: str | Path | None = None) -> str:
-        """The drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""
+        """Return the drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""
         from addnn_spec.backends.drawing import draw
 
         return draw(self.graph, None if path is None else Path(path))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """What a notebook shows: the table, and the drawing below it."""
+        """Return what a notebook shows: the table, and the drawing below it."""
         from addnn_spec.backends.notebook import mime_bundle
 
         return mime_bundle(self.graph)
 
 
 def load(spec: str | Path, network: str | None = None, **settings: Any) -> Network:
-    """The network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
+    """Return the network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
 
     A file with several networks needs `network`, or `nets.net:Name`; `settings` are the network's
     parameters.
@@ -153,7 +153,7 @@ def load(spec: str | Path, network: str | None = None, **settings: Any) -> Netwo
 
 
 def _value(value: Any) -> Any:
-    """A Python value as the language has it: lists are tuples."""
+    """Return a Python value as the language has it: lists are tuples."""
     if isinstance(value, list | tuple):
         return tuple(_value(item) for item in value)
     return value

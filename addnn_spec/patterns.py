@@ -16,7 +16,7 @@ _TOLD = 8
 
 
 def heads(path: str) -> Iterator[str]:
-    """What holds a path, the outermost first, and the path itself: `a`, `a.b`, `a.b.c`."""
+    """Yield what holds a path, the outermost first, and the path itself: `a`, `a.b`, `a.b.c`."""
     for place, char in enumerate(path):
         if char == ".":
             yield path[:place]
@@ -24,12 +24,12 @@ def heads(path: str) -> Iterator[str]:
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether a pattern is of a path, or of what holds it."""
+    """Return True if a pattern is of a path, or of what holds it."""
     return any(head == pattern or fnmatchcase(head, pattern) for head in heads(path))
 
 
 def suggestion(pattern: str, paths: Iterable[str]) -> str:
-    """What a pattern that matches none of the paths may have been meant for."""
+    """Return what a pattern that matches none of the paths may have been meant for."""
     known = dict.fromkeys(head for path in paths for head in heads(path))
     close = near(pattern.removesuffix(".*"), known)
     if close:

@@ -58,7 +58,7 @@ def _open_below(root: Path, path: Path) -> BinaryIO:
 
 
 def decode(name: str, data: bytes, *, max_bytes: int = MAX_BYTES) -> Source:
-    """The source that the bytes hold: UTF-8, a BOM dropped, CRLF read as LF.
+    """Return the source that the bytes hold: UTF-8, a BOM dropped, CRLF read as LF.
 
     Raises `DiagnosticError`: E0001 not UTF-8; E0002 a lone carriage return, a NUL or a control
     of the writing direction; E0501 more than `max_bytes` bytes.

@@ -17,13 +17,13 @@ Folder = Literal["grammar", "specs", "errors"]
 
 
 def folder(name: Folder) -> Path:
-    """The folder that holds the grammar, the packaged specs or the error pages."""
+    """Return the folder that holds the grammar, the packaged specs or the error pages."""
     packaged = _PACKAGE / "_data" / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / _IN_CHECKOUT[name]
 
 
 def error_page(code: str) -> str | None:
-    """The page of a code in Markdown, or `None` if there is none."""
+    """Return the page of a code in Markdown, or `None` if there is none."""
     if not re.fullmatch(r"[EWN][0-9]{4}", code):
         return None
     page = folder("errors") / f"{code}.md"
@@ -31,7 +31,8 @@ def error_page(code: str) -> str | None:
 
 
 def file_inside(root: Path, path: str) -> Path | None:
-    """The file `path` below `root`, links followed, or None: nothing outside is ever given."""
+    """Return the file `path` below `root`, links followed, or None: nothing outside is ever
+    given."""
     found = root / path
     try:
         inside = found.is_file() and found.resolve().is_relative_to(root.resolve())
@@ -41,7 +42,8 @@ def file_inside(root: Path, path: str) -> Path | None:
 
 
 def find_spec(path: str) -> Path | None:
-    """A file of the standard library, by its path in `specs/` or its name in any folder there."""
+    """Return a file of the standard library, by its path in `specs/` or its name in any folder
+    there."""
     root = folder("specs")
     direct = file_inside(root, path)
     if direct is not None:
@@ -53,5 +55,5 @@ def find_spec(path: str) -> Path | None:
 
 @cache
 def _by_name(root: Path) -> dict[str, Path]:
-    """The files in the folders of a folder, the first of each name."""
+    """Return the files in the folders of a folder, the first of each name."""
     return {path.name: path for path in sorted(root.glob("*/*.net"), reverse=True)}

@@ -77,7 +77,7 @@ class Builtin:
 
 
 def key(value: Any) -> Hashable:
-    """A hashable key, equal only for values that mean the same in every way.
+    """Return a hashable key, equal only for values that mean the same in every way.
 
     Python holds `1`, `True` and `1.0` to be equal, and `0.0` and `-0.0`; a block may not.
     """
@@ -104,7 +104,7 @@ def key(value: Any) -> Hashable:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in the user's words, with its article."""
+    """Return what a value is, in the user's words, with its article."""
     if value is None:
         return "none"
     for types, words in _KINDS:
@@ -127,7 +127,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 
 
 def show(value: Any) -> str:
-    """A value as the language writes it; a layer with its arguments."""
+    """Return a value as the language writes it; a layer with its arguments."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:

@@ -20,7 +20,7 @@ _MINOR = frozenset(
 
 
 def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
-    """An operator's name, or the sign that it has in formulas, and its main attributes.
+    """Return an operator's name, or the sign that it has in formulas, and its main attributes.
 
     Required attributes stand without their names; those that hardly change a picture are left out.
     A number stands on its side of the sign: `0.5 ×`.
@@ -41,13 +41,13 @@ def operator_title(op: Operator, dims: Mapping[str, int]) -> tuple[str, str]:
 
 
 def given_arguments(graph: Graph) -> str:
-    """A block's arguments, without those that have their defaults."""
+    """Return a block's arguments, without those that have their defaults."""
     words = [f"{name}={show(value)}" for name, value in graph.arguments if name in graph.given]
     return shortened(", ".join(words))
 
 
 def shape_text(type: TensorType, dims: Mapping[str, int]) -> str:
-    """A shape, N×64×56×56: numbers, but for a size that has no value (the batch)."""
+    """Return a shape, N×64×56×56: numbers, but for a size that has no value (the batch)."""
     sizes = [
         _size(size, dims) if not i else str(at(size, dims)) for i, size in enumerate(type.shape)
     ]
@@ -56,7 +56,7 @@ def shape_text(type: TensorType, dims: Mapping[str, int]) -> str:
 
 
 def caption(graph: Graph, total: Cost, dims: Mapping[str, int]) -> str:
-    """The network's name and figures, and the sizes that they hold at."""
+    """Return the network's name and figures, and the sizes that they hold at."""
     figures = f"{graph.name}: {total.params:,} parameters, {at(total.macs, dims):,} MACs"
     sizes = [
         f"{name} = {dims.get(name, symbol.default)}"
@@ -79,7 +79,8 @@ def _value(value: Any, dims: Mapping[str, int]) -> str:
 
 
 def _size(size: Size, dims: Mapping[str, int]) -> str:
-    """A size as a number, but a symbol that no default or option gives a value by its name."""
+    """Return a size as a number, but a symbol that no default or option gives a value by its
+    name."""
     if isinstance(size, int):
         return str(size)
     named = list(symbols(size))

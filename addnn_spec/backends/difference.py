@@ -62,7 +62,7 @@ class Difference:
         return self.nodes.any or self.state_dict.any or any(a != b for a, b in self.totals.values())
 
     def as_data(self) -> dict[str, Any]:
-        """The difference as plain data."""
+        """Return the difference as plain data."""
         return {
             "old": self.old,
             "new": self.new,
@@ -75,7 +75,7 @@ class Difference:
 def compare(
     old: Graph, new: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
 ) -> Difference:
-    """What differs, at the default sizes or at `dims`.
+    """Return what differs, at the default sizes or at `dims`.
 
     Raises `DiagnosticError` where a network has too many nodes to list, or where
     it cannot have these sizes.
@@ -115,7 +115,7 @@ def _origin(nodes: tuple[FlatNode, ...], value: Value) -> str:
 
 
 def _keys(graph: Graph) -> dict[str, list[int]]:
-    """The shapes of the state dict's tensors, by key."""
+    """Return the shapes of the state dict's tensors, by key."""
     return {
         key: [at(size, None) for size in entry.shape] for key, entry in weights_of(graph).items()
     }
@@ -130,7 +130,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
 
 
 def difference_text(found: Difference) -> str:
-    """The difference for people: `+` added, `-` lost, `~` changed."""
+    """Return the difference for people: `+` added, `-` lost, `~` changed."""
     lines = [f"{found.old} → {found.new}", ""]
     if not found.any:
         return "\n".join([*lines, "no difference"]) + "\n"
@@ -171,7 +171,7 @@ def _node(node: Mapping[str, Any]) -> str:
 
 
 def _node_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """What changed, each with what it was and is; of the attributes, the changed ones."""
+    """Return what changed, each with what it was and is; of the attributes, the changed ones."""
     parts = []
     for name in before:
         a, b = before[name], after[name]

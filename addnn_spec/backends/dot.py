@@ -65,12 +65,12 @@ _CLUSTER_FILLS = ("#f7f7f9", "#eeeef3", "#e5e5ed", "#dcdce6")
 
 
 def dot_text(graph: Graph, options: DrawOptions | None = None) -> str:
-    """The DOT text of a network. Raises `DiagnosticError` as `picture` does."""
+    """Return the DOT text of a network. Raises `DiagnosticError` as `picture` does."""
     return to_dot(picture(graph, options))
 
 
 def to_dot(shown: Picture) -> str:
-    """The DOT text of a picture."""
+    """Return the DOT text of a picture."""
     return "".join(f"{line}\n" for line in _lines(shown))
 
 
@@ -126,7 +126,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
 
 
 def _box_lines(box: Box) -> Iterator[str]:
-    """What it is; then, where there is more to say, its name and its parameters."""
+    """Yield what it is; then, where there is more to say, its name and its parameters."""
     yield repeated(_call(box), box.times)
     second = [box.name] if box.name and box.kind not in ("input", "output") else []
     if box.params:
@@ -178,7 +178,8 @@ def _arrow(arrow: Arrow) -> str:
 
 
 def quoted(*lines: str) -> str:
-    """A quoted string of DOT. Graphviz reads backslashes and entities in it: both are escaped."""
+    """Return a quoted string of DOT. Graphviz reads backslashes and entities in it: both are
+    escaped."""
     texts = (escape(_printable(line), quote=True).replace("\\", "\\\\") for line in lines)
     return '"' + "\\n".join(texts) + '"'
 

@@ -39,8 +39,8 @@ svg.addnn .cluster text { font-weight: bold; font-size: 10px; fill: #333333; }
 
 
 def draw(graph: Graph, path: Path | None = None, options: DrawOptions | None = None) -> str:
-    """The drawing of a network as SVG; with a path, written there: `.svg`, or `.dot` (or `.gv`)
-    for the DOT text, which is then what is returned and needs no engine.
+    """Return the drawing of a network as SVG; with a path, written there: `.svg`, or `.dot` (or
+    `.gv`) for the DOT text, which is then what is returned and needs no engine.
 
     Raises `DiagnosticError`: E0602 if the file cannot be written or is of no such kind, E0609
     without an engine; `Refusal` where the drawing has too many boxes.
@@ -80,7 +80,7 @@ def _styled(svg: str) -> str:
 
 
 def inline(svg: str) -> str:
-    """The `<svg>` element alone, to stand in a page."""
+    """Return the `<svg>` element alone, to stand in a page."""
     return svg[svg.index("<svg") :].rstrip("\n")
 
 

@@ -17,7 +17,7 @@ from addnn_spec.sizes import Size
 
 
 def flat_graph(graph: Graph) -> Any:
-    """A `networkx.MultiDiGraph` of all nodes of a network, its vertices named by path.
+    """Return a `networkx.MultiDiGraph` of all nodes of a network, its vertices named by path.
 
     Beside what `flatten` gives, vertices carry `params`, `buffers`, `macs`, `flops` (a mapping by
     class) and `total_flops`, `activation_size` (elements of all outputs), and `receptive_field`, a
@@ -43,7 +43,7 @@ def flat_graph(graph: Graph) -> Any:
 
 
 def flat_numbers(graph: Graph, dims: Mapping[str, int]) -> Any:
-    """The graph of `flat_graph` at the default sizes, or at `dims`, in words and numbers.
+    """Return the graph of `flat_graph` at the default sizes, or at `dims`, in words and numbers.
 
     All attributes are of the kinds that GraphML and JSON know: the classes of FLOPs are ints of
     their own (`flops_norm`); lists, as shapes and receptive fields, are JSON text. As in a

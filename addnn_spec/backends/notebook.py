@@ -16,7 +16,7 @@ _LINES = 400
 
 
 def mime_bundle(graph: Graph) -> dict[str, str]:
-    """The network as `text/plain` and `text/html`.
+    """Return the network as `text/plain` and `text/html`.
 
     Where the drawing cannot be made, a line says why; the table is there all the same.
     """

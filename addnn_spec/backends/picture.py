@@ -83,7 +83,7 @@ class _Known(NamedTuple):
 
 
 def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
-    """The picture of a network.
+    """Return the picture of a network.
 
     Raises `DiagnosticError` where it has more boxes than the options' limit, and where one
     of the options' patterns names no node.
@@ -400,7 +400,7 @@ class _Painter:
         return node.name, ""
 
     def _params(self, graph: Graph, node: Node) -> int:
-        """The learned values of all turns, as far as they count here."""
+        """Return the learned values of all turns, as far as they count here."""
         cost = (
             self.costs.graphs[id(graph)].nodes[node.id] if id(graph) in self.costs.graphs else None
         )
@@ -419,8 +419,8 @@ def _names(run: list[Node]) -> Iterator[str]:
 
 
 def _shown_name(node: Node, names: list[str]) -> str:
-    """The last part of the path, of a run the first and the last; operators' own names are not
-    repeated."""
+    """Return the last part of the path, of a run the first and the last; operators' own names are
+    not repeated."""
     if not node.named and node.module is None:
         return ""
     first = names[0].rsplit(".", 1)[-1]
@@ -439,7 +439,7 @@ def _kind(node: Node) -> str:
 
 
 def _shared_modules(graph: Graph) -> set[str]:
-    """The network's modules that more than one node uses."""
+    """Return the network's modules that more than one node uses."""
     uses: dict[str, int] = defaultdict(int)
     for node in graph.nodes():
         refs: list[ModuleRef] = [*node.bound_modules, *([node.module] if node.module else [])]

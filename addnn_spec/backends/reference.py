@@ -43,7 +43,7 @@ NOT_OPERATORS = {
 
 
 def pages() -> dict[str, str]:
-    """The pages of the reference by file name, `README.md` the list of all."""
+    """Return the pages of the reference by file name, `README.md` the list of all."""
     families: dict[str, list[type[Operator]]] = {}
     for name, module in index().items():
         operator = find(name)
@@ -128,7 +128,7 @@ def _signature(operator: type[Operator]) -> str:
 
 
 def _fields(operator: type[Operator]) -> tuple[str, ...]:
-    """The attributes, those that may be given by position first."""
+    """Return the attributes, those that may be given by position first."""
     return (*operator.positional_fields(), *operator.keyword_only)
 
 
@@ -160,7 +160,7 @@ def _attributes(operator: type[Operator]) -> list[str]:
 
 
 def _words(annotation: Any) -> str:
-    """A field's type in the language's words."""
+    """Return a field's type in the language's words."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _words(get_args(annotation)[0])
@@ -187,7 +187,7 @@ _WORDS: dict[Any, str] = {
 
 
 def _example(example: Example) -> str:
-    """The example as a chain, with the types that flow in and out."""
+    """Return the example as a chain, with the types that flow in and out."""
     operator = example.operator
     types: tuple[Any, ...] = example.inputs
     given = ", ".join(f"{name} = {show(value)}" for name, value in operator.given().items())

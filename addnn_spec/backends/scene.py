@@ -74,7 +74,8 @@ class Picture:
 
 
 def settled(arrows: Iterable[Arrow], junctions: Container[int]) -> list[Arrow]:
-    """The arrows, the main ones marked, and each tensor's shape at the first of its arrows only.
+    """Return the arrows, the main ones marked, and each tensor's shape at the first of its arrows
+    only.
 
     What comes out of a junction is the tensor that went in.
     The main arrow into a box is the one on the longest way to it: it is drawn straight. One that

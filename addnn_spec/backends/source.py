@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def torch_source(
     session: Session, graph: Graph, *, probes: bool = False, options: Iterable[str] = ()
 ) -> EmittedSource:
-    """The PyTorch source of a network. The same spec and options give the same bytes.
+    """Return the PyTorch source of a network. The same spec and options give the same bytes.
 
     `options` are what else shaped the network (`--set depth=18`), for the file's head. Raises
     `DiagnosticError` (E0701) for what has no PyTorch source.
@@ -40,5 +40,5 @@ def torch_source(
 
 
 def _file_name(shown: str) -> str:
-    """The last part of a path: where a file stands is nobody's business."""
+    """Return the last part of a path: where a file stands is nobody's business."""
     return shown.replace("\\", "/").rsplit("/", 1)[-1]

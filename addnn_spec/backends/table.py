@@ -45,7 +45,7 @@ Line = tuple[str, ...]
 
 
 def plain_table(graph: Graph, summary: Summary, view: View) -> str:
-    """The table and the totals as text; raises `DiagnosticError` where there are too many
+    """Return the table and the totals as text; raises `DiagnosticError` where there are too many
     lines, and for a pattern of the view that names no node."""
     lines = list(_lines(graph, summary, view))
     header = _header(view)
@@ -112,9 +112,8 @@ def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[Line]:
 
 
 def _visible(rows: Iterator[Row], view: View, shown: Container[str]) -> Iterator[Row]:
-    """The rows to show, inner ones after those that hold them; `shown` are the paths that are open
-    beyond the view's depth.
-    """
+    """Yield the rows to show, inner ones after those that hold them; `shown` are the paths that are
+    open beyond the view's depth."""
     for folded in rows:
         alone = folded.times > 1 and any(turn.path in shown for turn in folded.turns())
         for row in folded.turns() if alone else (folded,):
@@ -154,7 +153,7 @@ def _figure(count: int) -> str:
 
 
 def _fields(graph: Graph) -> dict[str, Field]:
-    """The receptive field of each node, and of what holds nodes: that of the last inside."""
+    """Return the receptive field of each node, and of what holds nodes: that of the last inside."""
     from addnn_spec.passes.receptive import receptive_fields
 
     found: dict[str, Field] = {}
@@ -203,7 +202,7 @@ def _totals(summary: Summary, view: View) -> list[str]:
 
 
 def _smallest(summary: Summary) -> str:
-    """The smallest sizes, and those of training where they are others."""
+    """Return the smallest sizes, and those of training where they are others."""
     least, training = map(_told, (summary.smallest, summary.training_smallest))
     if summary.training_smallest.never:
         training = f"none: {summary.training_smallest.never}"

@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _of_output(error: OSError) -> bool:
-    """Whether it was writing to standard output that failed."""
+    """Return True if it was writing to standard output that failed."""
     from click import echo
 
     codes = {frame.f_code for frame, _ in walk_tb(error.__traceback__)}

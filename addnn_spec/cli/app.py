@@ -81,4 +81,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="addnn %(version)s")
 def addnn() -> None:
-    """A compiler from declarative network specs (.net) to PyTorch source."""
+    """Compile declarative network specs (.net) to PyTorch source."""

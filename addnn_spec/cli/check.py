@@ -46,7 +46,7 @@ def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
 
 
 def _check(spec: str, options: Options) -> tuple[list[Diagnostic], int]:
-    """What is wrong with one spec, and how many networks it has."""
+    """Return what is wrong with one spec, and how many networks it has."""
     try:
         source = read_stdin(options) if spec == STDIN else None
         session, network = open_spec(spec, source=source, limits=options.limits)

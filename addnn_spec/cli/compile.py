@@ -40,7 +40,7 @@ def compile_(spec: str, options: Options, output: Path | None, check: bool, prob
 
 
 def _read(path: Path) -> bytes | None:
-    """What stands in a file; None if there is none."""
+    """Return what stands in a file; None if there is none."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

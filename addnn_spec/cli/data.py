@@ -80,7 +80,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
 
 
 def _type(field: FieldInfo) -> click.ParamType[Any] | None:
-    """The values that a field can have, as click checks them."""
+    """Return the values that a field can have, as click checks them."""
     for kind in (field.annotation, *get_args(field.annotation)):
         if get_origin(kind) is Literal:
             return click.Choice(get_args(kind))
@@ -115,7 +115,7 @@ def request(
     progress: Callable[[float, str], None],
     output: Path | None = None,
 ) -> Request:
-    """What is asked of the probe, from the values of a command's options."""
+    """Return what is asked of the probe, from the values of a command's options."""
     from addnn_spec.probes.run import Request
 
     chosen = {name: given[name] for name in Settings.model_fields if name in given}

@@ -103,7 +103,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _draw(network: Network, output: Path) -> list[Path]:
-    """The drawing as DOT, and as SVG where there is an engine."""
+    """Draw the network as DOT, and as SVG where there is an engine."""
     dot, svg = output / "digits.dot", output / "digits.svg"
     network.draw(dot)
     try:
@@ -119,7 +119,7 @@ def _draw(network: Network, output: Path) -> list[Path]:
 
 
 def _train(source: str, epochs: int) -> tuple[nn.Module, float]:
-    """The trained module, and its accuracy on the test images."""
+    """Train the module; return it with its accuracy on the test images."""
     import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -148,7 +148,7 @@ def _train(source: str, epochs: int) -> tuple[nn.Module, float]:
 
 
 def _probe(network: Network, weights: Path, output: Path) -> list[Path]:
-    """The Separation Index at each node, as a file, and as a page."""
+    """Take the Separation Index at each node; write it as a file, and as a page."""
     from addnn_spec.probes.run import probe
     from addnn_spec.report.page import page
     from addnn_spec.runtime.digits import load_digits

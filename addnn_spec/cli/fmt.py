@@ -67,12 +67,14 @@ def _read(spec: str, options: Options) -> Source:
 
 
 def _is_in_place(spec: str) -> bool:
-    """Whether it is a file; what comes by a pipe is read once, and goes to standard output."""
+    """Return True if it is a file; what comes by a pipe is read once, and goes to standard
+    output."""
     return spec != STDIN and Path(spec).is_file()
 
 
 def _would_change(spec: str, source: Source, text: str) -> bool:
-    """Whether the bytes differ: line ends and a byte order mark, too, which a source has not."""
+    """Return True if the bytes differ: line ends and a byte order mark, too, which a source has
+    not."""
     if not _is_in_place(spec):
         return source.text != text
     return Path(spec).read_bytes() != text.encode("utf-8")

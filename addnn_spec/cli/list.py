@@ -43,7 +43,7 @@ def list_(family: str | None, as_json: bool) -> int:
 
 
 def _of(family: str, networks: list[Entry]) -> list[Entry]:
-    """The networks of a family. Raises `DiagnosticError` where there is no such family."""
+    """Return the networks of a family. Raises `DiagnosticError` where there is no such family."""
     found = [network for network in networks if network.family == family]
     if found:
         return found

@@ -47,5 +47,6 @@ def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether to write colours: on a terminal, unless NO_COLOR (no-color.org) says otherwise."""
+    """Return True if colours are wanted: on a terminal, unless NO_COLOR (no-color.org) says
+    otherwise."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -92,7 +92,8 @@ def guard(
 
 
 def _file_of(given: str | Path) -> Path | None:
-    """The file or folder that an argument names; None for what is none: a packaged name, `-`."""
+    """Return the file or folder that an argument names; None for what is none: a packaged name,
+    `-`."""
     for text in (str(given), _PART.sub("", str(given)), str(given).rpartition(":")[0]):
         if text and Path(text).exists():
             return Path(text)
@@ -100,7 +101,7 @@ def _file_of(given: str | Path) -> Path | None:
 
 
 def _is_within(output: Path, path: Path) -> bool:
-    """Whether an output is a file, or lies in a folder, under whatever name."""
+    """Return True if an output is a file, or lies in a folder, under whatever name."""
     if not output.exists():
         return False
     if output.samefile(path):

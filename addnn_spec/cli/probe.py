@@ -73,7 +73,7 @@ def probe(
 
 
 def _kept(output: Path | None, asked: Request) -> str:
-    """What a stopped run leaves."""
+    """Return what a stopped run leaves."""
     if output is None:
         return ""
     anew = "; with cka the same command begins anew" if asked.settings.cka else ""
@@ -81,7 +81,7 @@ def _kept(output: Path | None, asked: Request) -> str:
 
 
 def _each(given: dict[str, Any]) -> dict[str, Any]:
-    """The options, with the names of nodes and measures that commas join taken apart."""
+    """Return the options, with the names of nodes and measures that commas join taken apart."""
     lists = {
         name: tuple(part for text in given[name] for part in text.split(","))
         for name in ("nodes", "measures")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _told_notes(console: Console) -> Iterator[None]:
-    """What loading weights has put right, as notes."""
+    """Show what loading weights puts right as notes."""
     from addnn_spec.runtime.errors import WeightsNote
 
     others = warnings.showwarning
@@ -43,7 +43,8 @@ def _told_notes(console: Console) -> Iterator[None]:
 def shown_progress() -> Iterator[
     tuple[Callable[[Prober, PlanRecord, Sequence[str]], None], Callable[[float, str], None]]
 ]:
-    """The plan and what must be known on stderr before the start, then a bar with the time left."""
+    """Show the plan and what must be known on stderr before the start, then a bar with the time
+    left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -100,7 +100,7 @@ def _refuse(names: Iterable[str]) -> None:
 def _ranking(
     models: Path, data: str, test: str | None, subset: int, asked: Request
 ) -> tuple[Ranking, tuple[Diagnostic, ...]]:
-    """The ranking, and why it could not be written."""
+    """Rank the models; return the ranking, and why it could not be written."""
     from addnn_spec.ranking.models import read_models
     from addnn_spec.ranking.rank import UnsavedRankingError, rank_models
 

@@ -12,7 +12,7 @@ from addnn_spec.passes.dims import check_dims
 
 
 def read_settings(texts: Iterable[str], session: Session) -> dict[str, Any]:
-    """The values of `--set name=value`, by name. Names are looked up in the session's file.
+    """Return the values of `--set name=value`, by name. Names are looked up in the session's file.
 
     Raises `DiagnosticError` for what is no value or is given twice.
     """
@@ -24,7 +24,7 @@ def read_settings(texts: Iterable[str], session: Session) -> dict[str, Any]:
 
 
 def read_dims(texts: Iterable[str], graph: Graph) -> dict[str, int]:
-    """The values of `--dim name=number`, by name, checked against what the network states.
+    """Return the values of `--dim name=number`, by name, checked against what the network states.
 
     Raises `DiagnosticError` for what is no number or is given twice, and as `check_dims`.
     """

@@ -37,8 +37,8 @@ class Spec(click.ParamType[str]):
 
 
 def read_stdin(options: Options) -> Source:
-    """Standard input as a source; raises `DiagnosticError` as `decode` does, E0601 if it is closed
-    or a folder."""
+    """Read standard input as a source; raise `DiagnosticError` as `decode` does, E0601 if it is
+    closed or a folder."""
     try:
         data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
     except OSError as error:
@@ -65,7 +65,7 @@ def load(spec: str, options: Options) -> tuple[Network, dict[str, int]]:
 
 
 def files_in(specs: tuple[str, ...]) -> Iterator[str]:
-    """The words of a command, folders replaced by the `.net` files below them.
+    """Yield the words of a command, folders replaced by the `.net` files below them.
 
     Raises `DiagnosticError` where a folder has none.
     """

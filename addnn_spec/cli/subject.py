@@ -19,7 +19,7 @@ _PYTHON = re.compile(r"(?P<file>.+\.py)(?::(?P<name>[A-Za-z_]\w*))?")
 
 
 def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
-    """The network of a spec, or the module of `FILE.py:Class`, initialised by `seed`."""
+    """Return the network of a spec, or the module of `FILE.py:Class`, initialised by `seed`."""
     python = _PYTHON.fullmatch(spec)
     if python is not None:
         return _imported(Path(python["file"]), python["name"], seed)
@@ -28,7 +28,7 @@ def subject(spec: str, options: Options, seed: int) -> Network | nn.Module:
 
 
 def files_of(spec: str, network: Network | nn.Module) -> list[Path]:
-    """The files that the network of a spec was read from."""
+    """Return the files that the network of a spec was read from."""
     from addnn_spec.network import Network
 
     if isinstance(network, Network):
@@ -38,7 +38,7 @@ def files_of(spec: str, network: Network | nn.Module) -> list[Path]:
 
 
 def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
-    """The module of a Python file: the user's own, which is run.
+    """Return the module of a Python file: the user's own, which is run.
 
     Without `name` it is not: the refusal tells the names of its classes.
     """

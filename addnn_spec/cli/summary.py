@@ -67,5 +67,5 @@ def summary(
 
 
 def totals(graph: Graph) -> list[tuple[str, Size]]:
-    """The totals as polynomials, without those that are nothing."""
+    """Return the totals as polynomials, without those that are nothing."""
     return [(name, size) for name, size in formulas(graph).items() if size != 0]

@@ -43,7 +43,8 @@ Where figures disagree the built network decides, and a note or the
 
 
 def page(figures: Mapping[str, Any]) -> str:
-    """The page, with the figures of zoo_figures.toml. Raises `KeyError` for a network unknown."""
+    """Return the page, with the figures of zoo_figures.toml. Raises `KeyError` for a network
+    unknown."""
     networks = list(entries())
     printed: Mapping[str, Mapping[str, str]] = figures["networks"]
     for name in printed:

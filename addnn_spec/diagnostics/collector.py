@@ -73,7 +73,7 @@ class Collector:
 
 
 def _folded(found: Iterable[tuple[Diagnostic, int]]) -> list[tuple[Diagnostic, int]]:
-    """The findings, of those of one code at one place the first few."""
+    """Return the findings, of those of one code at one place the first few."""
     alike: Counter[tuple[DiagnosticCode, Span]] = Counter()
     kept: list[tuple[Diagnostic, int]] = []
     last: dict[tuple[DiagnosticCode, Span], int] = {}

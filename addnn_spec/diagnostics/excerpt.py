@@ -28,7 +28,7 @@ def visible(text: str) -> str:
 
 
 def _glyph(character: str) -> str:
-    """A visible, harmless stand-in for what is not printable."""
+    """Return a visible, harmless stand-in for what is not printable."""
     code = ord(character)
     if character == "\t":
         return _TAB
@@ -40,7 +40,8 @@ def _glyph(character: str) -> str:
 
 
 def _columns(shown: str) -> int:
-    """The terminal columns that a shown text takes: wide characters two, combining ones none."""
+    """Return the terminal columns that a shown text takes: wide characters two, combining ones
+    none."""
     if shown.isascii():
         return len(shown)
     return sum(
@@ -66,7 +67,7 @@ class Excerpt:
         self.text = ("…" * self._lead + "".join(shown) + tail).rstrip()
 
     def mark(self, start: int, end: int) -> tuple[int, int]:
-        """The columns of the line's characters `start` … `end - 1`, at least one column."""
+        """Return the columns of the line's characters `start` … `end - 1`, at least one column."""
         first, last = self._column(start), self._column(end)
         return first, max(last, first + 1)
 
@@ -76,7 +77,7 @@ class Excerpt:
 
 
 def _window(line: str, focus: int) -> tuple[int, int]:
-    """The part of a line that is shown: all of it, or what stands around `focus`."""
+    """Return the part of a line that is shown: all of it, or what stands around `focus`."""
     if len(line) <= WIDEST and _columns("".join(map(_glyph, line))) <= WIDEST:
         return 0, len(line)
     room = WIDEST - 2  # for an ellipsis at either end

@@ -29,7 +29,8 @@ def _concise(diagnostic: Diagnostic) -> str:
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """A JSON array with an object each; lines and columns from 1, an end is one past the last."""
+    """Return a JSON array with an object each; lines and columns from 1, an end is one past the
+    last."""
     return json.dumps([_json(diagnostic) for diagnostic in diagnostics], indent=2) + "\n"
 
 
@@ -93,7 +94,7 @@ def _github_property(text: str) -> str:
 
 
 def render_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
-    """A SARIF 2.1.0 log of one run; `version` is the tool's."""
+    """Return a SARIF 2.1.0 log of one run; `version` is the tool's."""
     found = list(diagnostics)
     rules = sorted({diagnostic.code for diagnostic in found})
     driver = {

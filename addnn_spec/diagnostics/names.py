@@ -12,7 +12,7 @@ _MOST = 200  # of more names, those whose letters are most alike
 
 
 def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
-    """The at most `n` candidates that `name` may be a misspelling of, the nearest first.
+    """Return at most `n` candidates that `name` may be a misspelling of, the nearest first.
 
     Case and underscores count little; beyond them a third of the letters may differ, and of one
     letter alone there may be two: `yy` for `y`. A name that differs in its last number only is
@@ -39,7 +39,8 @@ def near(name: str, candidates: Iterable[str], n: int = 3) -> list[str]:
 
 
 def _plausible(name: str, candidates: Iterable[str], longer: int) -> list[str]:
-    """The candidates whose distance is worth counting: of about the same length, not too many."""
+    """Return the candidates whose distance is worth counting: of about the same length, not too
+    many."""
     close = [c for c in set(candidates) if c != name and abs(len(c) - len(name)) <= longer]
     if len(close) > _MOST:
         letters = _letters(name)
@@ -78,7 +79,8 @@ def _numbers_apart(a: str, b: str) -> int | None:
 
 
 def _distance(a: str, b: str, limit: int) -> int:
-    """The optimal string alignment distance of `a` and `b`, or more than `limit` if it is more.
+    """Return the optimal string alignment distance of `a` and `b`, or more than `limit` if it is
+    more.
 
     It counts insertions, deletions, changes and swaps of neighbours, row by row.
     """

@@ -32,7 +32,7 @@ __all__ = [
 def render(
     diagnostics: Sequence[Diagnostic], output_format: Format = "full", *, color: bool = False
 ) -> str:
-    """The diagnostics in one of the formats; `color` concerns `full` only."""
+    """Return the diagnostics in one of the formats; `color` concerns `full` only."""
     match output_format:
         case "full":
             return render_text(diagnostics, color=color)

@@ -68,7 +68,7 @@ def _remarks(diagnostic: Diagnostic, digits: int, framed: bool, paint: _Paint) -
 
 
 def _by_source(diagnostic: Diagnostic) -> dict[Source, list[_Mark]]:
-    """The marks of each file, the primary one first, files in order of first mention."""
+    """Return the marks of each file, the primary one first, files in order of first mention."""
     found: dict[Source, list[_Mark]] = defaultdict(list)
     if diagnostic.primary is not None:
         found[diagnostic.primary.span.source].append(_mark(diagnostic.primary, primary=True))
@@ -89,7 +89,8 @@ def _mark(label: Label, *, primary: bool) -> _Mark:
 def _excerpts(
     source: Source, marks: list[_Mark], digits: int, severity: str, paint: _Paint
 ) -> Iterator[str]:
-    """The marked lines in order; one line between two marked ones is shown, more become dots."""
+    """Yield the marked lines in order; one line between two marked ones is shown, more become
+    dots."""
     gutter = paint(" " * digits + " |", "frame")
     yield gutter
     previous = 0
@@ -111,7 +112,8 @@ def _numbered(number: int, excerpt: Excerpt, digits: int, paint: _Paint) -> str:
 
 
 def _by_line(source: Source, marks: list[_Mark]) -> Iterator[tuple[int, list[_Mark]]]:
-    """Marks that are drawn together: those of one line, but each its own where the line is long."""
+    """Yield marks that are drawn together: those of one line, but each its own where the line is
+    long."""
     for number in sorted({mark.line for mark in marks}):
         on_line = [mark for mark in marks if mark.line == number]
         if len(source.line(number)) <= WIDEST:
@@ -121,7 +123,7 @@ def _by_line(source: Source, marks: list[_Mark]) -> Iterator[tuple[int, list[_Ma
 
 
 def _rows(excerpt: Excerpt, marks: list[_Mark], severity: str, paint: _Paint) -> Iterator[str]:
-    """The row of carets, the rightmost text beside it, the others hanging below."""
+    """Yield the row of carets, the rightmost text beside it, the others hanging below."""
     placed = sorted(
         ((excerpt.mark(mark.start, mark.end), mark) for mark in marks), key=lambda p: p[0]
     )

@@ -22,7 +22,7 @@ from addnn_spec.indices.separation import labelled, nearest_by_label, separation
 
 
 def confidence(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions]) -> IndexResult:
-    """The confidence in nearest-neighbour predictions at this node: the Separation Index.
+    """Return the confidence in nearest-neighbour predictions at this node: the Separation Index.
 
     Shapes and errors as in ``separation_index``.
     """
@@ -36,7 +36,7 @@ def guarantee(
     X_test: ArrayLike | None = None,
     **options: Unpack[SearchOptions],
 ) -> Guarantee:
-    """Whether an error up to ``gamma`` of a sample's place can change its predicted class.
+    """Tell whether an error up to ``gamma`` of a sample's place can change its predicted class.
 
     Without test data: it cannot if SI = 1 and ``gamma < (db_min - dw_max) / 2``; dw_max is the
     largest distance to a nearest sample of the same class, db_min the smallest between classes.

@@ -34,7 +34,8 @@ _EXACT_INTEGER = 2.0**53
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """True float32 products: no TF32, bfloat16 or autocast inside; all settings restored after."""
+    """Multiply in true float32: no TF32, bfloat16 or autocast inside; all settings restored
+    after."""
     every: Any = torch.backends
     backends = (every.cuda.matmul, every.mkldnn.matmul)
     legacy = _legacy_precision()
@@ -54,8 +55,8 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 def _legacy_precision() -> str | None:
-    """What torch's older setting says, which is an error to read where the two disagree; None where
-    they already do."""
+    """Return what torch's older setting says, which is an error to read where the two disagree;
+    None where they already do."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -64,7 +65,7 @@ def _legacy_precision() -> str | None:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Sums by index in one order, where torch has a way: on CUDA they come in any otherwise."""
+    """Sum by index in one order, where torch has a way: on CUDA terms come in any otherwise."""
     filled: Any = torch.utils.deterministic
     mode, fills = torch.get_deterministic_debug_mode(), filled.fill_uninitialized_memory
     try:
@@ -77,20 +78,22 @@ def deterministic() -> Iterator[None]:
 
 
 def column_chunks(width: int) -> Iterator[slice]:
-    """The columns, ``CHUNK`` at a time."""
+    """Yield the columns, ``CHUNK`` at a time."""
     for start in range(0, width, CHUNK):
         yield slice(start, min(start + CHUNK, width))
 
 
 def strips(rows: int, width: int) -> Iterator[slice]:
-    """The columns in whole chunks, so many at a time that ``rows`` of them are about ``STRIP``."""
+    """Yield the columns in whole chunks, so many at a time that ``rows`` of them are about
+    ``STRIP``."""
     step = CHUNK * max(1, STRIP // (CHUNK * max(rows, 1)))
     for start in range(0, width, step):
         yield slice(start, min(start + step, width))
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The float type that holds every value of ``dtype``: float32, or float64 for wide types."""
+    """Return the float type that holds every value of ``dtype``: float32, or float64 for wide
+    types."""
     if dtype.is_complex:
         raise ShapeError("complex features have no Separation or Smoothness Index here")
     wide = (torch.float64, torch.int32, torch.int64)
@@ -98,7 +101,7 @@ def working_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def check_finite(rows: Tensor, first: int = 0) -> float:
-    """The largest absolute value of ``rows`` (n, d).
+    """Return the largest absolute value of ``rows`` (n, d).
 
     Raises:
         NotFiniteError: a value is NaN or infinite, or an integer beyond 2**53.
@@ -120,8 +123,8 @@ def check_finite(rows: Tensor, first: int = 0) -> float:
 
 
 def safe_scale(largest: float) -> float:
-    """A power of two that brings values up to ``largest`` where their squares neither overflow nor
-    vanish; 1 unless they are extreme."""
+    """Return a power of two that brings values up to ``largest`` where their squares neither
+    overflow nor vanish; 1 unless they are extreme."""
     if largest == 0 or 1 / _SAFE <= largest <= _SAFE:
         return 1.0
     return 2.0 ** min(-math.frexp(largest)[1], 1023)  # 2**1024 is no float: values of 1e-310 exist
@@ -134,7 +137,7 @@ class Scratch:
         self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def take(self, name: str, shape: tuple[int, ...], like: Tensor, dtype: torch.dtype) -> Tensor:
-        """A buffer of this shape on the device of ``like``; what it held is lost."""
+        """Return a buffer of this shape on the device of ``like``; what it held is lost."""
         size = math.prod(shape)
         held = self._buffers.get((name, dtype))
         if held is None or len(held) < size:
@@ -183,7 +186,7 @@ class Frame:
     def around(
         cls, rows: Tensor, weight: Tensor | None = None, scratch: Scratch | None = None
     ) -> Frame:
-        """The frame for ``rows`` (m, d): centred on the mean of up to 1024 of them.
+        """Return the frame for ``rows`` (m, d): centred on the mean of up to 1024 of them.
 
         Raises:
             NotFiniteError: a value is NaN or infinite.
@@ -260,7 +263,7 @@ class Frame:
         return Block(start, rows, lowered.float(), slack.float())
 
     def keep_centred(self, block: Block) -> Block:
-        """The block with its centred rows held, for many visits, until another block is."""
+        """Return the block with its centred rows held, for many visits, until another block is."""
         shape = (len(block), self.width)
         held = self.scratch.take("held", shape, block.rows, torch.float32)
         for columns in strips(len(block), self.width):
@@ -307,7 +310,7 @@ class Frame:
         out += torch.mm(left, right.T, out=product)
 
     def lift(self, slack: Tensor, other: Tensor) -> Tensor:
-        """What lifts lower bounds of pairs to upper bounds: at least ``2c (n_i + n_j)``."""
+        """Return what lifts lower bounds of pairs to upper bounds: at least ``2c (n_i + n_j)``."""
         return (slack + other) / 2
 
     def upper_bounds(self, lower: Tensor, slack: Tensor) -> Tensor:

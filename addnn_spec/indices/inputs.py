@@ -20,7 +20,7 @@ ArrayLike: TypeAlias = Any
 
 
 def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
-    """Samples x features: further dimensions are flattened, one dimension is one feature.
+    """Return samples x features: further dimensions are flattened, one dimension is one feature.
 
     Raises:
         ShapeError: there are no samples, or no features.
@@ -44,7 +44,7 @@ def _tensor(array: np.ndarray[Any, Any], name: str) -> Tensor:
 
 
 def as_codes(*labels: ArrayLike) -> tuple[list[Any], list[Tensor]]:
-    """The classes, sorted, and each label vector as int64 codes into them.
+    """Return the classes, sorted, and each label vector as int64 codes into them.
 
     Raises:
         ShapeError: labels are not one value a sample.

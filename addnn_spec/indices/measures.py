@@ -238,7 +238,7 @@ def classification_rate(
     rate: float = 1e-3,
     seed: int = 0,
 ) -> TrainedRate:
-    """The course's correct classification rate at a node.
+    """Return the course's correct classification rate at a node.
 
     Two dense layers with batch normalisation after the first, softmax, squared error to one-hot
     labels, Adam, 100 epochs or more. The course states neither the hidden width nor the activation:
@@ -274,7 +274,8 @@ def classification_rate(
 
 
 def _head(width: int, hidden: int, classes: int, generator: torch.Generator) -> nn.Module:
-    """The recipe's layers, drawn from ``generator`` as torch draws them from the global one."""
+    """Return the recipe's layers, drawn from ``generator`` as torch draws them from the global
+    one."""
     seed = int(torch.randint(2**31, (1,), generator=generator, device="cpu"))
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)  # `torch.manual_seed` seeds GPUs as well

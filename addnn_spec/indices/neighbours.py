@@ -74,7 +74,7 @@ class SearchPlan:
 def search_plan(
     m: int, d: int, order: int = 1, *, references: int | None = None, budget: int | None = None
 ) -> SearchPlan:
-    """The largest blocks that fit ``budget`` bytes (110 MiB unless told).
+    """Return the largest blocks that fit ``budget`` bytes (110 MiB unless told).
 
     Raises:
         BudgetError: the smallest blocks need more; the message names the least.
@@ -228,7 +228,7 @@ class RunningNeighbours:
             self._pending = [(rows[keep], columns[keep], keys[keep])]
 
     def result(self) -> Neighbours:
-        """The neighbours of all pairs visited and settled so far."""
+        """Return the neighbours of all pairs visited and settled so far."""
         if self._pending:
             raise ShapeError("some pairs wait: call settle before result")
         same = self.surplus_same if self.labels is not None else None
@@ -270,7 +270,8 @@ class RunningNeighbours:
         self._pending.append((rows, columns, keys[row, member]))
 
     def _shrink(self, least: Tensor, mine: Block) -> Tensor:
-        """The radius after this block: its groups' minima are distances of distinct samples."""
+        """Return the radius after this block: its groups' minima are distances of distinct
+        samples."""
         span = slice(mine.start, mine.stop)
         if self.order == 1:
             nearest = torch.minimum(self._nearest[span], least.amin(dim=1, keepdim=True))
@@ -403,7 +404,7 @@ def search(
     budget: int | None = None,
     distances: bool = True,
 ) -> Neighbours:
-    """The exact ``order`` nearest neighbours of every row of ``queries`` (m, d).
+    """Return the exact ``order`` nearest neighbours of every row of ``queries`` (m, d).
 
     Without ``references`` (n, d) among the queries themselves, self excluded. Distances are
     Euclidean, features multiplied by ``weight`` (d,) first if given. ``budget``: bytes beside the

@@ -50,7 +50,8 @@ class Query:
         metric: Metric = "euclidean",
         budget: int | None = None,
     ) -> Query:
-        """The space comes from the references where there are any. ``sketch``: width and seed."""
+        """Make a query; its space comes from the references where there are any. ``sketch``: width
+        and seed."""
         if references is not None:
             check_widths(samples, references)
             if samples.device != references.device:
@@ -71,7 +72,7 @@ class Query:
         among: str = "all",
         distances: bool = True,
     ) -> Neighbours:
-        """The search in this query's space; see ``neighbours.search``."""
+        """Return the search in this query's space; see ``neighbours.search``."""
         target = self.references
         others = len(self.samples) - 1 if target is None else len(target)
         check_order(order, others)
@@ -88,7 +89,7 @@ class Query:
         )
 
     def record(self, name: str, per_sample: Tensor, order: int = 1) -> IndexResult:
-        """A result: the mean of the defined (not NaN) samples, with the space's names."""
+        """Return a result: the mean of the defined (not NaN) samples, with the space's names."""
         defined = ~torch.isnan(per_sample)
         return IndexResult(
             name=name,
@@ -115,7 +116,8 @@ def neighbours(
     metric: Metric = "euclidean",
     budget: int | None = None,
 ) -> Neighbours:
-    """The exact ``order`` nearest neighbours of every sample of ``X`` (m, ...), self excluded.
+    """Return the exact ``order`` nearest neighbours of every sample of ``X`` (m, ...), self
+    excluded.
 
     With ``references`` (n, ...), among those, and normalised by those. ``labels`` (m,) and
     ``reference_labels`` (n,) are int64 tensors; they let ``among`` be ``"same"`` or ``"other"``.

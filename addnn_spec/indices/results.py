@@ -142,7 +142,7 @@ class Guarantee:
     reason: str = ""
 
     def __float__(self) -> float:
-        """The share of samples guaranteed."""
+        """Return the share of samples guaranteed."""
         return float(self.holds.double().mean())
 
     def __bool__(self) -> bool:

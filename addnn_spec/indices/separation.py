@@ -47,7 +47,7 @@ def separation_index(
     seed: int = 0,
     **options: Unpack[SearchOptions],
 ) -> IndexResult:
-    """The Separation Index of ``X`` (m, ...) with labels ``y`` (m,).
+    """Return the Separation Index of ``X`` (m, ...) with labels ``y`` (m,).
 
     With delta_ij = 1 where the j-th nearest neighbour of sample i has its label, r = ``order``:
 
@@ -194,7 +194,7 @@ def centre_hits(side: Side, codes: Tensor) -> CentreHits:
 def _hits_without(
     side: Side, means: Side, codes: Tensor, growth: Tensor, found: Neighbours
 ) -> tuple[Tensor, Tensor]:
-    """Whether the own mean, ``growth`` (m,) times farther, is still the nearest, and whether
+    """Tell whether the own mean, ``growth`` (m,) times farther, is still the nearest, and whether
     another is then equally near (m,): exact distances only where float32 leaves it open."""
     frame = side.frame
     near = (found.distances[:, 0] * growth * frame.scale).square()
@@ -306,7 +306,7 @@ def nearest_by_label(query: Query, codes: Tensor) -> tuple[Neighbours, Neighbour
 
 
 def labelled(X: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor, list[object]]:
-    """Samples (m, d), codes of their classes (m,), and the classes, sorted.
+    """Return samples (m, d), codes of their classes (m,), and the classes, sorted.
 
     Raises:
         ShapeError, NotFiniteError: as ``separation_index``.

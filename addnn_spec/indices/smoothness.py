@@ -45,7 +45,7 @@ def smoothness_index(
     seed: int = 0,
     **options: Unpack[SearchOptions],
 ) -> IndexResult:
-    """The Smoothness Index of ``X`` (m, ...) with targets ``Y`` (m, ...).
+    """Return the Smoothness Index of ``X`` (m, ...) with targets ``Y`` (m, ...).
 
     With e_ij the distance from target i to that of the j-th input neighbour, n_ij the j-th smallest
     target distance from i, D_i the largest, a_i the mean (divisor m, the zero to itself included):

@@ -37,7 +37,7 @@ class Space:
 
     @classmethod
     def of(cls, samples: Tensor, normalize: bool = False, metric: Metric = "euclidean") -> Self:
-        """The space of ``samples`` (m, d).
+        """Return the space of ``samples`` (m, d).
 
         z-score: each feature divided by its standard deviation (ddof 1) + 1e-10. ``metric``:
         ``"euclidean"``, ``"whiten"`` (the pseudo-inverse of the samples' covariance) or a symmetric
@@ -64,7 +64,7 @@ class Space:
         return cls(width, normalisation, name, None, shift, scale[:, None] * root)
 
     def place(self, samples: Tensor) -> Tensor:
-        """``samples`` (m, d) where distances are Euclidean but for ``weight``.
+        """Put ``samples`` (m, d) where distances are Euclidean but for ``weight``.
 
         Raises:
             ShapeError: the number of features differs.
@@ -90,7 +90,7 @@ class Spread:
             self.square = torch.zeros_like(self.mean)
 
     def add(self, rows: Tensor) -> None:
-        """A block (n, width).
+        """Take a block (n, width).
 
         Raises:
             NotFiniteError: a value is NaN or infinite.
@@ -162,7 +162,7 @@ class Fold:
     seed: int
 
     def apply(self, samples: Tensor, shift: Tensor, weight: Tensor | None) -> Tensor:
-        """``samples`` (m, d) minus ``shift`` (d,), weighted, folded: (m, width) float32."""
+        """Return ``samples`` (m, d) minus ``shift`` (d,), weighted, folded: (m, width) float32."""
         d = samples.shape[1]
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(d, generator=generator, device="cpu").to(samples.device)

@@ -75,12 +75,12 @@ def _plugins() -> dict[str, Any]:
 
 
 def known(name: str) -> bool:
-    """Whether there is an operator called `name`; its module is not imported yet."""
+    """Return True if there is an operator called `name`; its module is not imported yet."""
     return name in _registered or name in index() or name in _plugins()
 
 
 def find(name: str) -> type[Operator] | None:
-    """The operator called `name`, or None."""
+    """Return the operator called `name`, or None."""
     if name in _registered:
         return _registered[name]
     module = index().get(name)
@@ -95,7 +95,7 @@ def find(name: str) -> type[Operator] | None:
 
 @cache
 def signs() -> dict[str, type[Operator]]:
-    """What the signs of a text become between two tensors."""
+    """Return what the signs of a text become between two tensors."""
     from addnn_spec.ops import arithmetic
 
     return {

@@ -31,7 +31,7 @@ Ratio = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _windows(size: Size, target: int | None) -> Size:
-    """The elements of all windows together: one window has `ceil(size / target)`."""
+    """Count the elements of all windows together: one window has `ceil(size / target)`."""
     return size if target is None else ceil_div(size, target) * target
 
 
@@ -362,7 +362,7 @@ class _RandomPool(Operator):
     stateful = True
 
     def _plain(self) -> MaxPool2d:
-        """The max pool with these windows: they are the same."""
+        """Count the max pool with these windows: they are the same."""
         return MaxPool2d(
             kernel_size=getattr(self, "kernel_size", 1),
             stride=getattr(self, "stride", None),

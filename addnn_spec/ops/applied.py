@@ -33,12 +33,12 @@ class Applied:
         return self.types
 
     def infer(self) -> tuple[TensorType, ...]:
-        """The types of the outputs; raises `OperatorError` for what torch would refuse."""
+        """Return the types of the outputs; raises a `Refusal` for what torch would refuse."""
         found = self.op.infer(*self._given)
         return found if isinstance(found, tuple) else (found,)
 
     def decisive(self) -> Size | None:
-        """The size of the input that decides whether the arguments fit it, if one does."""
+        """Return the size of the input that decides whether the arguments fit it, if one does."""
         return self.op.decisive(*self._given)
 
     def unusual(self) -> int:
@@ -46,7 +46,8 @@ class Applied:
         return self.op.unusual(*self._given)
 
     def tensors(self) -> Iterator[tuple[str, Weight, bool]]:
-        """The tensors of the operator's `state_dict`, by name, and whether each is learned."""
+        """Yield the tensors of the operator's `state_dict`, by name, and whether each is
+        learned."""
         for name, weight in self.op.weights(*self._given).items():
             yield name, weight, True
         for name, buffer in self.op.buffers(*self._given).items():
@@ -57,7 +58,7 @@ class Applied:
         return self.op.inferred(*self._given)
 
     def symbolic(self) -> Mapping[str, SymbolicSize]:
-        """The inferred arguments that are symbolic: only a function can do without them."""
+        """Return the inferred arguments that are symbolic: only a function can do without them."""
         return {
             name: size
             for name, value in self.inferred().items()
@@ -66,8 +67,8 @@ class Applied:
         }
 
     def is_function(self, labelled: bool) -> bool:
-        """Whether it is called as a function in `forward`, not as a module: what has a label is a
-        module where that can be."""
+        """Return True if it is called as a function in `forward`, not as a module: what has a label
+        is a module where that can be."""
         if self.op.stateful or self.functional() is None or any(self.tensors()):
             return False
         return not labelled or bool(self.symbolic()) or self.constructor() is None
@@ -77,7 +78,7 @@ class Applied:
         return self.op.requires(*self._given)
 
     def needs(self) -> Iterator[Need]:
-        """What torch asks of the sizes, beyond what the outputs' sizes show."""
+        """Yield what torch asks of the sizes, beyond what the outputs' sizes show."""
         if type(self.op).needs is not Operator.needs:  # most have none
             yield from self.op.needs(*self._given)
 
@@ -88,7 +89,7 @@ class Applied:
                 raise Refusal(need.code, need.message, about=need.argument, input=0)
 
     def places(self) -> Mapping[int, Size]:
-        """The inputs, by index, whose values are places in a dimension, with its size."""
+        """Return the inputs, by index, whose values are places in a dimension, with its size."""
         return self.op.places(*self._given)
 
     def macs(self) -> Size:
@@ -112,7 +113,7 @@ class Applied:
         return self.op.turns(*self._given) if isinstance(self.op, HigherOperator) else 1
 
     def reach(self, index: int, outputs: tuple[TensorType, ...]) -> Reaches | None:
-        """What an element of the first output sees of the input of that index."""
+        """Return what an element of the first output sees of the input of that index."""
         if isinstance(self.op, HigherOperator):
             return None
         x, first = self.types[index], self.types[0]
@@ -123,15 +124,15 @@ class Applied:
         return self.op.broadcast_reach(x, outputs[0]) if self.macs() == 0 else None
 
     def constructor(self) -> Call | None:
-        """The call that makes the module, or None."""
+        """Return the call that makes the module, or None."""
         return self.op.constructor(*self._given)
 
     def functional(self) -> Code | None:
-        """The expression without a module, or None."""
+        """Return the expression without a module, or None."""
         return self.op.functional(*self._given)
 
     def call(self) -> Code:
-        """The expression by which `forward` calls the module."""
+        """Return the expression by which `forward` calls the module."""
         return self.op.call(*self._given)
 
     def initialize(self) -> tuple[Code, ...]:

@@ -52,14 +52,15 @@ class _Binary(_Elementwise):
         return TensorType(self.result_dtype(dtypes), shape)
 
     def result_dtype(self, dtypes: list[DType]) -> DType:
-        """The result's element type, of the left's and right's; E0307 for what torch refuses."""
+        """Return the result's element type, of the left's and right's; E0307 for what torch
+        refuses."""
         return promote(*dtypes)
 
     def functional(self, *inputs: TensorType | None) -> Code | None:
         return Infix(self.sign, *self.operands())
 
     def operands(self) -> tuple[Code, Code]:
-        """What stands on the left and on the right."""
+        """Return what stands on the left and on the right."""
         if self.left is not None:
             return self.left, In(0)
         return In(0), In(1) if self.right is None else self.right
@@ -202,7 +203,7 @@ class _Comparison(_Binary):
 
 class _Equality(_Comparison):
     def operands(self) -> tuple[Code, Code]:
-        """The tensor first: to a type checker, `1 == x` is a boolean."""
+        """Put the tensor first: to a type checker, `1 == x` is a boolean."""
         number = self.right if self.left is None else self.left
         return In(0), In(1) if number is None else number
 
@@ -385,7 +386,7 @@ class Where(_Elementwise):
 
 
 def _as_float(value: Code, near: In) -> Code:
-    """A number, or a tensor without floats, as a tensor of the network's floats."""
+    """Return a number, or a tensor without floats, as a tensor of the network's floats."""
     if isinstance(value, In):
         return Method(value, "to", (Arg(FloatType()),))
     return Method(near, "new_full", (Arg(()), Arg(value), Arg(FloatType(), "dtype")))
@@ -420,7 +421,7 @@ class MatMul(Operator):
         return a.with_shape(*batch, *([n] if a.rank > 1 else []), *([m] if b.rank > 1 else []))
 
     def _sizes(self, a: TensorType, b: TensorType) -> tuple[tuple[Size, ...], Size, Size, Size]:
-        """The broadcast leading sizes, then n, k and m."""
+        """Return the broadcast leading sizes, then n, k and m."""
         n = a.shape[-2] if a.rank > 1 else 1
         k, m = b.shape[-2:] if b.rank > 1 else (b.shape[0], 1)
         if a.shape[-1] != k:

@@ -183,7 +183,7 @@ class MultiheadAttention(Initialized):
         return batch * (outer + inner + 2 * length * (keys + self._extra_keys) * width)
 
     def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        """The softmax: one for each weight."""
+        """Count the softmax: one for each weight."""
         query, key, _ = projected(inputs)
         keys = key.shape[1] + self._extra_keys
         return {"elementwise": query.shape[0] * self.num_heads * query.shape[1] * keys}
@@ -242,7 +242,7 @@ class MultiheadAttention(Initialized):
 
 
 def projected(inputs: Inputs) -> tuple[TensorType, TensorType, TensorType]:
-    """The query, the key and the value, which are never missing."""
+    """Return the query, the key and the value, which are never missing."""
     query, key, value = inputs[:3]
     assert query is not None
     assert key is not None
@@ -253,7 +253,7 @@ def projected(inputs: Inputs) -> tuple[TensorType, TensorType, TensorType]:
 def check_mask(
     operator: Operator, mask: TensorType, shapes: Sequence[tuple[Size, ...]], index: int
 ) -> None:
-    """A mask of the attention's weights has one of these shapes."""
+    """Check that a mask of the attention's weights has one of these shapes."""
     check_dtype(operator, mask, "bool", "float", input=index)
     if mask.shape not in shapes:
         wanted = " or ".join(str(TensorType("bool", shape)) for shape in shapes)
@@ -300,7 +300,7 @@ class ScaledDotProductAttention(Operator):
         return query.with_shape(*query.shape[:-1], value.shape[-1])
 
     def _check_leading(self, query: TensorType, x: TensorType, index: int) -> None:
-        """The dimensions before the last two are the query's, but for shared heads."""
+        """Check that the dimensions before the last two are the query's, but for shared heads."""
         wanted, given = list(query.shape[:-2]), list(x.shape[:-2])
         if self.enable_gqa and len(wanted) == len(given):
             heads, shared = wanted.pop(), given.pop()
@@ -344,7 +344,7 @@ class ScaledDotProductAttention(Operator):
         return query.with_shape(*query.shape[:-1]).numel * each
 
     def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        """The softmax: one for each weight."""
+        """Count the softmax: one for each weight."""
         query, key, _ = projected(inputs)
         return {"elementwise": query.with_shape(*query.shape[:-1]).numel * key.shape[-2]}
 

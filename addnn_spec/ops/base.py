@@ -188,7 +188,7 @@ class Operator(BaseModel):
         return count
 
     def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        """The types of the outputs. By default: as the first input (elementwise)."""
+        """Return the types of the outputs: by default that of the first input (elementwise)."""
         return inputs[0]
 
     def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
@@ -198,11 +198,11 @@ class Operator(BaseModel):
         return ()
 
     def needs(self, *inputs: TensorType) -> Iterable[Need]:
-        """What torch asks of the inputs' sizes, beyond what the outputs' sizes show."""
+        """Return what torch asks of the inputs' sizes, beyond what the outputs' sizes show."""
         return ()
 
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
-        """The inputs, by index, whose values are places in a dimension, with its size."""
+        """Return the inputs, by index, whose values are places in a dimension, with its size."""
         return {}
 
     def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
@@ -210,8 +210,8 @@ class Operator(BaseModel):
         return {}
 
     def decisive(self, *inputs: TensorType) -> Size | None:
-        """The size of the input that decides whether the arguments fit it, if one does: where they
-        do not, its maker is shown."""
+        """Return the size of the input that decides whether the arguments fit it, if one does:
+        where they do not, its maker is shown."""
         return None
 
     def unusual(self, *inputs: TensorType) -> int:
@@ -221,11 +221,11 @@ class Operator(BaseModel):
         return 0
 
     def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        """The learned tensors, by their names in the operator's `state_dict`."""
+        """Return the learned tensors, by their names in the operator's `state_dict`."""
         return {}
 
     def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        """The fixed tensors of the operator's `state_dict` (running statistics)."""
+        """Return the fixed tensors of the operator's `state_dict` (running statistics)."""
         return {}
 
     def macs(self, *inputs: TensorType) -> Size:
@@ -237,11 +237,11 @@ class Operator(BaseModel):
         return {}
 
     def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        """The dimensions of the first input of which every element sees the whole."""
+        """Return the dimensions of the first input of which every element sees the whole."""
         return ()
 
     def reach(self, *inputs: TensorType) -> Reaches | None:
-        """What an element of the first output sees of each dimension of the first input.
+        """Return what an element of the first output sees of each dimension of the first input.
 
         By default itself, and the whole along `mixed`; None where it is no such thing.
         """
@@ -255,7 +255,7 @@ class Operator(BaseModel):
     def broadcast_reach(
         x: TensorType, output: TensorType, mixed: tuple[int, ...] = ()
     ) -> Reaches | None:
-        """What is seen of an input that broadcasts, where that is the element itself."""
+        """Return what is seen of an input that broadcasts, where that is the element itself."""
         if x.rank != output.rank:
             return None
         return tuple(
@@ -285,7 +285,7 @@ class Operator(BaseModel):
         return ()
 
     def constructor(self, *inputs: Any) -> Call | None:
-        """The call that makes the module: by default `nn.<Name>(inferred, fields)`.
+        """Return the call that makes the module: by default `nn.<Name>(inferred, fields)`.
 
         Inferred and required arguments are positional, in torch's order; the others keywords.
         None where there is no module form.
@@ -297,7 +297,7 @@ class Operator(BaseModel):
         return Call(name, inferred + self.arguments())
 
     def arguments(self) -> tuple[Arg, ...]:
-        """The fields as torch's arguments: required ones positional, the others keywords."""
+        """Return the fields as torch's arguments: required ones positional, the others keywords."""
         args = []
         for field, info in type(self).model_fields.items():
             if field in self.hidden_fields or field in self.layers:
@@ -310,11 +310,12 @@ class Operator(BaseModel):
         return tuple(args)
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        """The expression over `In(0)`, `In(1)` … without a module; None where it needs one."""
+        """Return the expression over `In(0)`, `In(1)` … without a module; None where it needs
+        one."""
         return None
 
     def call(self, *inputs: Any) -> Code:
-        """The expression by which `forward` calls the module: by default `self.name(in, …)`.
+        """Return the expression by which `forward` calls the module: by default `self.name(in, …)`.
 
         Override it where the module's arguments are not the inputs in order.
         """
@@ -335,7 +336,7 @@ class Operator(BaseModel):
     # --- documentation and tests -----------------------------------------------------------------
     @classmethod
     def positional_fields(cls) -> tuple[str, ...]:
-        """The attributes that may be given by position, in that order."""
+        """Return the attributes that may be given by position, in that order."""
         return tuple(name for name in cls.model_fields if name not in cls.keyword_only)
 
     @classmethod
@@ -344,7 +345,7 @@ class Operator(BaseModel):
         raise TypeError(f"{cls.__name__} has no examples")
 
     def given(self) -> dict[str, Any]:
-        """The attributes that differ from their defaults, for drawings and tables."""
+        """Return the attributes that differ from their defaults, for drawings and tables."""
         return {
             name: value
             for name, info in type(self).model_fields.items()
@@ -371,13 +372,13 @@ class HigherOperator(Operator):
     """The emitted module returns a tuple, also of one output."""
 
     def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        """The types that the layer is given, for what flows in."""
+        """Return the types that the layer is given, for what flows in."""
         return inputs
 
     def infer_layer(
         self, outputs: tuple[TensorType, ...], *inputs: TensorType
     ) -> tuple[TensorType, ...]:
-        """The types of the outputs, for the layer's outputs and all that flows in."""
+        """Return the types of the outputs, for the layer's outputs and all that flows in."""
         return outputs
 
     def turns(self, *inputs: TensorType) -> Size:
@@ -385,7 +386,7 @@ class HigherOperator(Operator):
         return 1
 
     def holder(self, layer: Code, outputs: int) -> Call:
-        """The call that makes the module with its layer, which returns so many tensors."""
+        """Return the call that makes the module with its layer, which returns so many tensors."""
         return Call(type(self).__name__, (Arg(layer), *self.arguments()))
 
 

@@ -11,7 +11,7 @@ SPATIAL = ("L", "H, W", "D, H, W")
 
 
 def state_equal(a: Size, b: Size) -> str | None:
-    """What to assert where two sizes may be equal; None where they never are."""
+    """Return what to assert where two sizes may be equal; None where they never are."""
     if Facts().equal(a, b) is False:
         return None
     return f"if they are always equal, state it first: assert {source(a)} == {source(b)}"
@@ -22,7 +22,7 @@ def name_of(operator: Operator) -> str:
 
 
 def check_rank(operator: Operator, x: TensorType, layout: str, *, input: int = 0) -> None:
-    """The input has as many dimensions as `layout` names: "N, C, H, W"."""
+    """Check that the input has as many dimensions as `layout` names: "N, C, H, W"."""
     if x.rank != layout.count(",") + 1:
         raise Refusal(
             "E0302",
@@ -33,7 +33,7 @@ def check_rank(operator: Operator, x: TensorType, layout: str, *, input: int = 0
 
 
 def check_min_rank(operator: Operator, x: TensorType, rank: int, *, input: int = 0) -> None:
-    """The input has at least `rank` dimensions."""
+    """Check that the input has at least `rank` dimensions."""
     if x.rank < rank:
         raise Refusal(
             "E0302",
@@ -44,7 +44,7 @@ def check_min_rank(operator: Operator, x: TensorType, rank: int, *, input: int =
 
 
 def check_dtype(operator: Operator, x: TensorType, *dtypes: DType, input: int = 0) -> None:
-    """The input's elements are of one of these types."""
+    """Check that the input's elements are of one of these types."""
     if x.dtype not in dtypes:
         raise Refusal(
             "E0307",
@@ -86,7 +86,7 @@ def check_divisible(
 
 
 def wrap_dim(operator: Operator, dim: int, rank: int, argument: str = "dim") -> int:
-    """The dimension counted from the start. Negative ones count from the end."""
+    """Return the dimension counted from the start. Negative ones count from the end."""
     if not -rank <= dim < rank:
         raise Refusal(
             "E0306",

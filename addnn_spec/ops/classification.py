@@ -94,7 +94,7 @@ class _Binary(WeightedCriterion):
     family = "classification"
 
     def check_weight(self, x: TensorType, weight: TensorType, number: int) -> None:
-        """A weight stretches to the shape of the losses."""
+        """Check that a weight stretches to the shape of the losses."""
         check_shape(self, TensorType("float", broadcast(self, x.shape, weight.shape)), x.shape, 0)
 
 

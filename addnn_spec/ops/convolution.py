@@ -44,7 +44,8 @@ class _Windowed(Weighted):
     stride: Counts = 1
 
     def each(self, argument: str) -> tuple[int, ...]:
-        """An attribute's number for each spatial dimension; E0201 where their count is wrong."""
+        """Return an attribute's number for each spatial dimension; E0201 where their count is
+        wrong."""
         value = getattr(self, argument)
         if not isinstance(value, tuple):
             return (value,) * self.dims
@@ -67,7 +68,7 @@ class _Windowed(Weighted):
         return {"in_channels": inputs[0].shape[1]}
 
     def before(self) -> tuple[int, ...]:
-        """The padding that is stated before each spatial dimension."""
+        """Return the padding that is stated before each spatial dimension."""
         return (0,) * self.dims
 
     def unusual(self, *inputs: TensorType) -> int:
@@ -104,7 +105,7 @@ class _Conv(_Windowed):
     padding_mode: PaddingMode = "zeros"
 
     def pads(self) -> tuple[tuple[int, int], ...]:
-        """What is added before and after each spatial dimension."""
+        """Return what is added before and after each spatial dimension."""
         if self.padding == "valid":
             return ((0, 0),) * self.dims
         if self.padding != "same":
@@ -293,7 +294,7 @@ class Conv2dSame(_Windowed):
         return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
 
     def reach(self, *inputs: TensorType) -> Reaches:
-        """The padding before is that of a symbolic size which the stride divides."""
+        """Return the padding; before it is that of a symbolic size which the stride divides."""
         kernel, stride, dilation = map(self.each, ("kernel_size", "stride", "dilation"))
         before = tuple(
             _same_before(*one)

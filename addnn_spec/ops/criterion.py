@@ -21,7 +21,7 @@ class Criterion(Operator):
     function: ClassVar[str]
 
     def reduced(self, *shape: Size) -> TensorType:
-        """The output, from the shape of the losses before they are reduced."""
+        """Return the output, from the shape of the losses before they are reduced."""
         return TensorType("float", shape if getattr(self, "reduction", "mean") == "none" else ())
 
     def check_alike(self, *inputs: TensorType, dtype: DType = "float") -> None:
@@ -57,7 +57,8 @@ class WeightedCriterion(Criterion):
     named_inputs: ClassVar[tuple[str, ...]] = ("weight",)
 
     def losses(self, x: TensorType, target: TensorType) -> tuple[Size, ...]:
-        """The shape of the losses before they are reduced; raises for inputs that do not fit."""
+        """Return the shape of the losses before they are reduced; raises for inputs that do not
+        fit."""
         self.check_alike(x, target)
         return x.shape
 
@@ -94,7 +95,7 @@ class WeightedCriterion(Criterion):
 
 
 def pair(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
-    """The input and the target, which are never missing."""
+    """Return the input and the target, which are never missing."""
     x, target = inputs[:2]
     assert x is not None
     assert target is not None

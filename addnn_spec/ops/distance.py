@@ -34,7 +34,7 @@ class CosineSimilarity(Operator):
         return TensorType("float", shape[:dim] + shape[dim + 1 :])
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        """The product and both norms: each element of both is read in three sums."""
+        """Count the product and both norms: each element of both is read in three sums."""
         return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 3}
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -70,7 +70,7 @@ class PairwiseDistance(Operator):
         return TensorType("float", (*shape[:-1], 1) if self.keepdim else shape[:-1])
 
     def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        """The difference, and its norm."""
+        """Count the difference, and its norm."""
         return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 2}
 
     def functional(self, *inputs: TensorType) -> Code | None:

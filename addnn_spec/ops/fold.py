@@ -31,7 +31,7 @@ def _windows(operator: Operator, sizes: tuple[Size, ...], window: Window) -> tup
 
 
 def _window_needs(operator: Operator, sizes: tuple[Size, ...], window: Window) -> Iterator[Need]:
-    """A window fits in each dimension: the columns' number alone could be -1 · -1."""
+    """Ask that a window fits in each dimension: the columns' number alone could be -1 · -1."""
     for dim, count in enumerate(_windows(operator, sizes, window), 2):
         said = f"{name_of(operator)}'s windows do not fit in dimension {dim}"
         yield Need((count,), 1, said, "kernel_size")
@@ -51,7 +51,8 @@ class Unfold(Operator):
     stride: Positive2 = 1
 
     def reach(self, *inputs: TensorType) -> None:
-        """The columns go through the map row by row: no window that moves along evenly."""
+        """Give no reach: the columns go through the map row by row, no window moves along
+        evenly."""
 
     @property
     def _window(self) -> Window:

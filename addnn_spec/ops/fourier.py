@@ -144,7 +144,7 @@ class IFFT2(_Fourier):
 
 
 def _parts(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType | None]:
-    """The real part, and the imaginary one if there is one."""
+    """Return the real part, and the imaginary one if there is one."""
     x = inputs[0]
     assert x is not None
     return x, inputs[1] if len(inputs) > 1 else None

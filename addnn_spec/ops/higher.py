@@ -125,7 +125,7 @@ class Scan(HigherOperator):
         return self.dim % sequence.rank
 
     def turns(self, *inputs: TensorType) -> Size:
-        """The number of steps."""
+        """Return the number of steps."""
         if self.steps is not None:
             return self.steps
         return inputs[0].shape[self._dim(inputs[0])]

@@ -36,7 +36,7 @@ class IndexSlice:
         self.step = step
 
     def identity(self) -> Hashable:
-        """What tells it from other slices."""
+        """Return what tells it from other slices."""
         return (self.start, self.stop, self.step)
 
     def __eq__(self, other: object) -> bool:
@@ -74,7 +74,7 @@ class _Selection(Operator):
     reshapes = True
 
     def _part(self, size: Size, start: Size | None, stop: Size | None, argument: str) -> _Part:
-        """The range of a slice, in Python's sense; E0304 if it is empty."""
+        """Return the range of a slice, in Python's sense; E0304 if it is empty."""
         begin, end = (
             place if not (isinstance(place, int) and place < 0) else size + place
             for place in (0 if start is None else start, size if stop is None else stop)
@@ -104,7 +104,7 @@ class _Selection(Operator):
         return one_place(at) if isinstance(at, int) else None
 
     def _place(self, size: Size, index: Size, argument: str = "index") -> Bounds:
-        """What must hold that a place is in a dimension; E0306 if it is known not to be."""
+        """Return what must hold that a place is in a dimension; E0306 if it is known not to be."""
         needed = index + 1
         if isinstance(index, int):
             needed = index + 1 if index >= 0 else -index
@@ -332,7 +332,7 @@ class _Lookup(Operator):
     dim: Dim
 
     def reach(self, *inputs: TensorType) -> Reaches:
-        """An index may name any place."""
+        """Give no reach: an index may name any place."""
         return _along(inputs[0], self.dim % inputs[0].rank, WHOLE)
 
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:

@@ -87,12 +87,12 @@ _STD_FIRST = {"normal", "trunc_normal"}
 
 
 def constant(value: float) -> Init:
-    """The initialiser that a plain number stands for."""
+    """Return the initialiser that a plain number stands for."""
     return make_init("constant", (value,), {})
 
 
 def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init:
-    """The initialiser `name` with its arguments checked.
+    """Return the initialiser `name` with its arguments checked.
 
     Raises:
         Refusal: E0201 for an unknown name or argument or a wrong value, E0202 for a missing
@@ -137,7 +137,7 @@ def _bind(
 
 
 def is_finite(value: float) -> bool:
-    """Whether a number is within the range of floats: a whole one may be too large."""
+    """Return True if a number is within the range of floats: a whole one may be too large."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -206,7 +206,8 @@ def check_fits(init: Init, shape: Sequence[object], *, argument: str | None = No
 
 
 def init_code(init: Init, target: Code) -> Call:
-    """The call of `torch.nn.init` that fills `target` in place: `nn.init.normal_(w, std=0.02)`."""
+    """Return the call of `torch.nn.init` that fills `target` in place: `nn.init.normal_(w,
+    std=0.02)`."""
     args = [Arg(target)]
     defaults = {parameter.name: parameter.default for parameter in INITS[init.name].parameters}
     for name, value in init.args:

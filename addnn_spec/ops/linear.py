@@ -159,14 +159,14 @@ class Bilinear(Weighted):
 
 
 def _with_weight(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType | None]:
-    """The input, and the tied weight if one is given."""
+    """Return the input, and the tied weight if one is given."""
     x = inputs[0]
     assert x is not None
     return x, inputs[1] if len(inputs) > 1 else None
 
 
 def check_tied(operator: Weighted, weight: TensorType, shape: tuple[Size, ...]) -> None:
-    """A given weight has the shape that the operator's own would have."""
+    """Check that a given weight has the shape that the operator's own would have."""
     check_rank(operator, weight, "out, in", input=1)
     check_dtype(operator, weight, "float", input=1)
     if weight.shape != shape:

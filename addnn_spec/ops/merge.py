@@ -132,12 +132,12 @@ class _Parts(Operator):
         return Item(self._cut(), (0,)) if self._is_single(inputs[0]) else self._cut()
 
     def _is_single(self, x: TensorType) -> bool:
-        """Whether there is one part, which is taken out of torch's tuple."""
+        """Return True if there is one part, which is taken out of torch's tuple."""
         parts = self.infer(x)
         return isinstance(parts, tuple) and len(parts) == 1
 
     def _cut(self) -> Code:
-        """The expression that gives the tuple of all parts."""
+        """Return the expression that gives the tuple of all parts."""
         raise TypeError(f"{type(self).__name__} has no code")
 
     def _parts(self, x: TensorType, dim: int, sizes: Sequence[Size]) -> tuple[TensorType, ...]:

@@ -215,7 +215,8 @@ class Einsum(Operator):
         return _Sum(operands, output, sizes)
 
     def _labels(self, term: str, x: TensorType, number: int) -> list[str]:
-        """A label for each dimension; what `...` stands for is numbered from the last, "...1"."""
+        """Return a label for each dimension; what `...` stands for is numbered from the last,
+        "...1"."""
         found = _LABELS.findall(term)
         rest = x.rank - len(found) + ("..." in found)
         if found.count("...") > 1 or rest < 0 or (rest and "..." not in found):
@@ -431,7 +432,8 @@ def _leading(count: int) -> list[str]:
 
 
 def _implicit(labels: list[list[str]]) -> tuple[str, ...]:
-    """The result's labels where none are given: `...`, then those that occur once, sorted."""
+    """Return the result's labels where none are given: `...`, then those that occur once,
+    sorted."""
     every = [label for names in labels for label in names]
     leading = max((int(label[3:]) for label in every if label.startswith("...")), default=0)
     once = sorted(label for label in every if every.count(label) == 1 and label[0] != ".")

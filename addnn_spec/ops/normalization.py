@@ -28,16 +28,16 @@ class _Norm(Initialized):
     family = "normalization"
 
     def needs_two(self, sizes: tuple[Size, ...], of: str, training: bool = False) -> tuple[Need]:
-        """A variance is of more values than one: not all the sizes that it goes over are 1."""
+        """Ask for a size above 1 among those that a variance goes over: it is of several values."""
         said = f"{name_of(self)} needs more than 1 value of each {of}, for their variance"
         return (Need(sizes, 2, said, training=training),)
 
     def affine_shape(self, x: TensorType) -> tuple[Size, ...]:
-        """The shape of scale and shift: by default one a channel."""
+        """Return the shape of scale and shift: by default one a channel."""
         return (x.shape[1],)
 
     def has(self) -> tuple[bool, bool]:
-        """Whether there is a scale, and whether there is a shift."""
+        """Tell whether there is a scale, and whether there is a shift."""
         raise TypeError(f"{name_of(self)} does not say its weights")
 
     def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:

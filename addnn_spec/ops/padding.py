@@ -29,7 +29,7 @@ Sides3 = int | tuple[int, int, int, int, int, int]
 def _padded(
     operator: Operator, x: TensorType, sides: tuple[Amount, ...], argument: str
 ) -> TensorType:
-    """The type after padding; E0304 where a size is below 1."""
+    """Return the type after padding; E0304 where a size is below 1."""
     shape = list(x.shape)
     for dim, before, after in _by_dimension(x, sides):
         size = shape[dim]
@@ -58,7 +58,7 @@ def side_needs(
     mode: str,
     argument: str,
 ) -> Iterator[Need]:
-    """What a mode asks of a dimension's size: to reflect 3 elements takes 4, to wrap them 3.
+    """Yield what a mode asks of a dimension's size: to reflect 3 elements takes 4, to wrap them 3.
 
     A negative amount crops first: what is cropped cannot be wrapped to the other side. No mode
     but "replicate" crops more than there is and then pads.

@@ -43,18 +43,18 @@ Amount = PositiveInt | SymbolicSize
 
 
 def check_map(operator: Operator, x: TensorType, spatial: int) -> None:
-    """The input is a float tensor `[N, C, …]` with `spatial` more dimensions."""
+    """Check that the input is a float tensor `[N, C, …]` with `spatial` more dimensions."""
     check_rank(operator, x, f"N, C, {SPATIAL[spatial - 1]}")
     check_dtype(operator, x, "float")
 
 
 def example_map(spatial: int, size: int = 9) -> TensorType:
-    """A small input for `examples`, of unequal sizes."""
+    """Return a small input for `examples`, of unequal sizes."""
     return TensorType("float", (2, 3, size, size - 1, size - 2)[: spatial + 2])
 
 
 def windows(given: Window) -> Reaches:
-    """What a window over the dimensions after `[N, C]` sees."""
+    """Return what a window over the dimensions after `[N, C]` sees."""
     rows = enumerate(zip(*given, strict=True), 2)
     return (Reach(0), Reach(1), *(window(dim, *one) for dim, one in rows))
 
@@ -69,7 +69,7 @@ class _Pool(Operator):
     """torch wants the input without its padding to be as large as the kernel."""
 
     def _each(self, name: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
-        """The field for each dimension; the default where it is None or is no field here."""
+        """Return the field for each dimension; the default where it is None or is no field here."""
         value = getattr(self, name, None)
         return spread(default if value is None else value, self.spatial)
 
@@ -478,7 +478,7 @@ class _MaxUnpool(Operator):
             )
 
     def reach(self, *inputs: TensorType) -> Reaches:
-        """An index may name any place."""
+        """Give no reach: an index may name any place."""
         return (Reach(0), Reach(1), *(WHOLE,) * self.spatial)
 
     def call(self, *inputs: TensorType) -> Code:

@@ -32,12 +32,12 @@ def one_place(at: int) -> Reach:
 
 
 def window(to: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
-    """A sliding window, with what is padded before."""
+    """Return a sliding window, with what is padded before."""
     return Reach(to, -before, dilation * (kernel - 1) - before, stride)
 
 
 def transposed(to: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
-    """The inverse: element i is of the m whose window, `m·stride − before …`, holds i."""
+    """Return the inverse: element i is of the m whose window, `m·stride − before …`, holds i."""
     low, high = before - dilation * (kernel - 1), before
     return Reach(to, Fraction(low, stride), Fraction(high, stride), Fraction(1, stride))
 

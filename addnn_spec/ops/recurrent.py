@@ -66,7 +66,7 @@ class _Gated(Initialized):
         return {"input_size": sequence(inputs).shape[-1]}
 
     def check_state(self, state: TensorType | None, shape: tuple[Size, ...], index: int) -> None:
-        """An initial state, where it is given, has the shape of the last one."""
+        """Check that an initial state, where it is given, has the shape of the last one."""
         if state is None:
             return
         check_dtype(self, state, "float", input=index)
@@ -155,7 +155,7 @@ class _Recurrent(_Gated):
         return y, x.with_shape(self.num_layers * self.directions, batch, self.out_size)
 
     def _input_sizes(self, x: TensorType) -> Iterator[Size]:
-        """The features of each layer's input."""
+        """Yield the features of each layer's input."""
         yield x.shape[-1]
         for _ in range(1, self.num_layers):
             yield self.out_size * self.directions
@@ -439,7 +439,7 @@ class LSTMCell(_Cell):
 
 
 def sequence(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    """The first input, which is never missing."""
+    """Return the first input, which is never missing."""
     x = inputs[0]
     assert x is not None
     return x

@@ -45,7 +45,7 @@ class _Reduction(_Elementwise):
         return TensorType(self.result_dtype(x.dtype), self._reduced(x))
 
     def result_dtype(self, dtype: DType) -> DType:
-        """The element type of the result, for that of the input."""
+        """Return the element type of the result, for that of the input."""
         return dtype
 
     def _reduced(self, x: TensorType) -> tuple[Size, ...]:
@@ -64,7 +64,7 @@ class _Reduction(_Elementwise):
         return Method(In(0), self.method, (*self._dim(), *self._options()))
 
     def _dim(self) -> tuple[Arg, ...]:
-        """The dimensions, where they are needed: `x.sum(1)`, `x.sum(None, keepdim=True)`."""
+        """Return the dimensions, where they are needed: `x.sum(1)`, `x.sum(None, keepdim=True)`."""
         return (Arg(self.dim),) if self.dim is not None or self.keepdim else ()
 
     def _options(self) -> tuple[Arg, ...]:

@@ -131,7 +131,7 @@ def multi_scale_roi_align(
 def _pooled(
     operator: Operator, x: TensorType, boxes: TensorType | None, size: Positive2, number: int = 1
 ) -> TensorType:
-    """The output's type: `number` is the place of the regions among the inputs."""
+    """Return the output's type: `number` is the place of the regions among the inputs."""
     check_rank(operator, x, "N, C, H, W")
     check_dtype(operator, x, "float")
     if boxes is None:

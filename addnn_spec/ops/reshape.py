@@ -24,7 +24,7 @@ class _View(Operator):
 
 
 def _moved(order: tuple[int, ...]) -> Reaches:
-    """What is seen where the output's dimensions are the input's in this order."""
+    """Return what is seen where the output's dimensions are the input's in this order."""
     return tuple(Reach(order.index(dim)) for dim in range(len(order)))
 
 
@@ -88,7 +88,7 @@ class _Sized(_Regrouped):
     def _complete(
         self, sizes: tuple[Size, ...], total: Size, argument: str, x: TensorType
     ) -> tuple[Size, ...]:
-        """The sizes, with -1 replaced, so that they hold `total` elements.
+        """Return the sizes, with -1 replaced, so that they hold `total` elements.
 
         Raises E0201 for two -1 or a size below 1, E0303 where they do not hold as many, E0305 where
         what is left for -1 is not a whole number.
@@ -540,7 +540,7 @@ class Roll(Operator):
         return x
 
     def reach(self, *inputs: TensorType) -> Reaches:
-        """What comes back at the other end moves along no longer."""
+        """Return the reach; what comes back at the other end moves along no longer."""
         rank = inputs[0].rank
         moved = wrap_dims(self, self.dims, rank, "dims")
         return tuple(None if dim in moved else Reach(dim) for dim in range(rank))
@@ -586,7 +586,7 @@ class Flip(Operator):
 
 
 def _one_inferred(sizes: tuple[Size, ...]) -> tuple[Size, ...]:
-    """The sizes as emitted: where only one is symbolic it is left to torch, as -1."""
+    """Return the sizes as emitted: where only one is symbolic it is left to torch, as -1."""
     symbolic = [size for size in sizes if not isinstance(size, int)]
     if len(symbolic) != 1 or -1 in sizes:
         return sizes

@@ -32,7 +32,7 @@ _CATEGORY: dict[DType, int] = {"bool": 0, "int": 1, "float": 2}
 
 
 def product(sizes: Iterable[Size]) -> Size:
-    """The product of sizes; 1 of none."""
+    """Return the product of sizes; 1 of none."""
     total: Size = 1
     for size in sizes:
         total = total * size
@@ -40,22 +40,23 @@ def product(sizes: Iterable[Size]) -> Size:
 
 
 def show(shape: Iterable[Size]) -> str:
-    """A shape as users read it: `[N, 64]`."""
+    """Return a shape as users read it: `[N, 64]`."""
     return f"[{', '.join(str(size) for size in shape)}]"
 
 
 def promote(*dtypes: DType) -> DType:
-    """The element type of a result of several: bool, then int, then float."""
+    """Return the element type of a result of several: bool, then int, then float."""
     return max(dtypes, key=_CATEGORY.__getitem__)
 
 
 def dtype_of(value: Scalar) -> DType:
-    """The element type that a number counts as."""
+    """Return the element type that a number counts as."""
     return "float" if isinstance(value, float) else "int"
 
 
 def broadcast(operator: Operator, *shapes: tuple[Size, ...]) -> tuple[Size, ...]:
-    """The shape that all broadcast to, as torch does: aligned at the last dimension, 1 stretches.
+    """Return the shape that all broadcast to, as torch does: aligned at the last dimension, 1
+    stretches.
 
     Raises E0303 where two sizes differ, or are not known to be equal, and neither is 1.
     """

@@ -57,7 +57,8 @@ class _Layer(Initialized):
     def check_masks(
         self, inputs: tuple[TensorType | None, ...], own: str, padding: str, keys: TensorType
     ) -> None:
-        """The masks by the names `own` and `padding`, over the given keys, where they are given."""
+        """Check the masks by the names `own` and `padding`, over the given keys, where they are
+        given."""
         x = first(inputs)
         given = dict(zip(self.input_names, inputs, strict=False))
         pad, mask = given.get(padding), given.get(own)
@@ -123,7 +124,7 @@ class _Layer(Initialized):
     def layer_call(
         self, inputs: tuple[TensorType | None, ...], required: int, mask: str, hint: str
     ) -> Code:
-        """The inputs by their names beyond the required ones, and the causal mask."""
+        """Return the inputs by their names beyond the required ones, and the causal mask."""
         args = [Arg(In(index)) for index in range(required)]
         for index, name in enumerate(self.input_names[required:], required):
             if len(inputs) > index and inputs[index] is not None:
@@ -243,14 +244,14 @@ class TransformerDecoderLayer(_Layer):
 
 
 def first(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    """The first input, which is never missing."""
+    """Return the first input, which is never missing."""
     x = inputs[0]
     assert x is not None
     return x
 
 
 def both(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
-    """The target and the memory, which are never missing."""
+    """Return the target and the memory, which are never missing."""
     memory = inputs[1]
     assert memory is not None
     return first(inputs), memory

@@ -74,7 +74,7 @@ class Initialized(Operator):
     bias_init: InitField = None
 
     def plain_weights(self, *inputs: Any) -> Mapping[str, Weight]:
-        """The learned tensors without a parametrisation."""
+        """Return the learned tensors without a parametrisation."""
         return self.weights(*inputs)
 
     def check_options(self, *inputs: Any) -> None:
@@ -99,7 +99,7 @@ class Initialized(Operator):
                 check_fits(init, plain[name].shape, argument=argument)
 
     def _names(self, argument: str, *inputs: Any) -> list[str]:
-        """The weights that `weight_init` or `bias_init` is about."""
+        """Return the weights that `weight_init` or `bias_init` is about."""
         biases = argument == "bias_init"
         names = self.plain_weights(*inputs)
         return [name for name in names if ("bias" in name.rpartition(".")[2]) == biases]
@@ -138,7 +138,7 @@ class Weighted(Initialized):
     weight_standardization: bool = False
 
     def plain_weights(self, *inputs: Any) -> Mapping[str, Weight]:
-        """The learned tensors without a parametrisation: `weight`, and perhaps `bias`."""
+        """Return the learned tensors without a parametrisation: `weight`, and perhaps `bias`."""
         raise TypeError(f"{name_of(self)} does not say its weights")
 
     @property

@@ -92,13 +92,13 @@ class Costs:
         return self.graphs[id(graph)]
 
     def node(self, graph: Graph, node: Node) -> Cost:
-        """The cost of one turn of a node, with what it calls. A module's weights count at its
-        first use in the graph that declares it."""
+        """Return the cost of one turn of a node, with what it calls. A module's weights count at
+        its first use in the graph that declares it."""
         return self.of(graph).nodes[node.id]
 
 
 def count_costs(graph: Graph) -> Costs:
-    """The costs of a network."""
+    """Return the costs of a network."""
     found: dict[int, GraphCosts] = {}
     main = _graph(graph, found)
     return Costs(found, main)
@@ -162,7 +162,7 @@ def _operator(
     layers: tuple[tuple[str, Graph], ...],
     found: dict[int, GraphCosts],
 ) -> Cost:
-    """What an operator computes, with its layers; nothing where there is none."""
+    """Return what an operator computes, with its layers; nothing where there is none."""
     if applied is None:
         return Cost()
     cost = Cost(macs=applied.macs(), flops=dict(applied.flops()))
@@ -196,7 +196,8 @@ def _module(decl: ModuleDecl, found: dict[int, GraphCosts]) -> Cost:
 
 
 def operator_cost(node: Node, *, counted: bool = True) -> Cost:
-    """What one node costs that calls no graph; without weights where they are counted elsewhere."""
+    """Return what one node costs that calls no graph; without weights where they are counted
+    elsewhere."""
     cost = _operator(node.applied, node.layers, {})
     if counted:
         return cost + _weights(entry for _, entry in node_tensors(node))

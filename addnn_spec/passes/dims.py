@@ -11,7 +11,7 @@ from addnn_spec.sizes import Symbol, symbols
 
 
 def symbolic_sizes(graph: Graph) -> dict[str, Symbol]:
-    """The symbolic sizes that a network's inputs name, in order of first mention."""
+    """Return the symbolic sizes that a network's inputs name, in order of first mention."""
     found: dict[str, Symbol] = {}
     for id in graph.inputs:
         for output in graph.node(id).outputs:
@@ -53,12 +53,12 @@ def check_dims(graph: Graph, dims: Mapping[str, int]) -> None:
 
 
 def trainable(graph: Graph, dims: Mapping[str, int]) -> bool:
-    """Whether the sizes are large enough for what only training needs."""
+    """Return True if the sizes are large enough for what only training needs."""
     return serves_training_nodes(graph, _values(graph, dims))
 
 
 def _values(graph: Graph, dims: Mapping[str, int]) -> dict[str, int]:
-    """The symbolic sizes' values: their defaults, or what is asked for."""
+    """Return the symbolic sizes' values: their defaults, or what is asked for."""
     return {name: symbol.default for name, symbol in symbolic_sizes(graph).items()} | dict(dims)
 
 

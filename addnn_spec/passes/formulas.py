@@ -9,7 +9,8 @@ from addnn_spec.sizes import Size
 
 
 def formulas(graph: Graph) -> dict[str, Size]:
-    """The totals by the names of the summary's JSON, and `flops.<class>` beside `total_flops`.
+    """Return the totals by the names of the summary's JSON, and `flops.<class>` beside
+    `total_flops`.
 
     What evaluation needs, at any sizes that the network takes. `activation_bytes_sum` is of what
     training keeps; the peak is no polynomial.

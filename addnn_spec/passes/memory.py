@@ -27,7 +27,7 @@ class Memory:
 
 
 def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Memory:
-    """The activation memory of a network at its default sizes, or at `dims`."""
+    """Return the activation memory of a network at its default sizes, or at `dims`."""
 
     def bytes_of(node: Node, port: int) -> int:
         return tensor_bytes(node.outputs[port], dims)
@@ -36,17 +36,17 @@ def activation_memory(graph: Graph, dims: Mapping[str, int] | None = None) -> Me
 
 
 def tensor_bytes(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
-    """The bytes of a tensor at its default sizes, or at `dims`."""
+    """Return the bytes of a tensor at its default sizes, or at `dims`."""
     return BYTES[type.dtype] * elements(type, dims)
 
 
 def elements(type: TensorType, dims: Mapping[str, int] | None = None) -> int:
-    """The number of elements of a tensor at its default sizes, or at `dims`."""
+    """Return the number of elements of a tensor at its default sizes, or at `dims`."""
     return prod(at(size, dims) for size in type.shape)
 
 
 def at(size: Size, dims: Mapping[str, int] | None) -> int:
-    """A size as a number: at `dims` where they name its symbols, else at the defaults."""
+    """Return a size as a number: at `dims` where they name its symbols, else at the defaults."""
     if isinstance(size, int):
         return size
     if not dims:
@@ -55,18 +55,18 @@ def at(size: Size, dims: Mapping[str, int] | None) -> int:
 
 
 def is_alias(node: Node) -> bool:
-    """Whether the output shares the memory of the first input in evaluation."""
+    """Return True if the output shares the memory of the first input in evaluation."""
     op = node.op
     return isinstance(op, Operator) and (op.view or op.identity_in_eval) and bool(node.inputs)
 
 
 def _held(node: Node) -> bool:
-    """Whether a node's output is an activation: weights are counted as parameters."""
+    """Return True if a node's output is an activation: weights are counted as parameters."""
     return not isinstance(node.op, Parameter | Buffer | WeightOf)
 
 
 def activation_sum(graph: Graph) -> Size:
-    """The bytes of every output that is no alias, each run as often as it has turns."""
+    """Return the bytes of every output that is no alias, each run as often as it has turns."""
     known: dict[int, Size] = {}
 
     def total(inner: Graph, top: bool) -> Size:
@@ -86,7 +86,8 @@ def activation_sum(graph: Graph) -> Size:
         return result
 
     def inside(node: Node, op: HigherOperator) -> Size:
-        """What the layer holds in all its turns, and, where these are stacked, the outputs."""
+        """Return what the layer holds in all its turns, and, where these are stacked, the
+        outputs."""
         turns = Applied(op, node.types).turns()
         result = _bytes(node) if op.has_states else 0
         for _, layer in node.layers:

@@ -35,7 +35,7 @@ class Condition:
         return tuple(sorted(found, key=lambda symbol: symbol.name))
 
     def holds(self, values: Mapping[str, int]) -> bool:
-        """Whether it holds where the symbols, by name, have these values."""
+        """Return True if it holds where the symbols, by name, have these values."""
         return any(fact.holds(values) for fact in self.alternatives)
 
 
@@ -70,7 +70,8 @@ class Demand(NamedTuple):
 
 
 def minimum_sizes(graph: Graph, *, training: bool = False) -> dict[str, int]:
-    """The smallest value of each symbolic size at which evaluation works, or with `training`, both.
+    """Return the smallest value of each symbolic size at which evaluation works, or with
+    `training`, both.
 
     A size that may be 1 is left out.
     """
@@ -78,7 +79,7 @@ def minimum_sizes(graph: Graph, *, training: bool = False) -> dict[str, int]:
 
 
 def smallest_sizes(graph: Graph) -> tuple[Smallest, Smallest]:
-    """The smallest sizes at which evaluation works, and those at which training works, too.
+    """Return the smallest sizes at which evaluation works, and those at which training works, too.
 
     Assertions count: these are the smallest sizes that agree with what the network states itself.
     """
@@ -92,14 +93,15 @@ def smallest_sizes(graph: Graph) -> tuple[Smallest, Smallest]:
 
 
 def needed_sizes(graph: Graph, asked: Iterable[Demand] | None = None) -> Smallest:
-    """The smallest sizes for evaluation, beyond what assertions state; `asked` are its demands."""
+    """Return the smallest sizes for evaluation, beyond what assertions state; `asked` are its
+    demands."""
     chosen = demands(graph) if asked is None else asked
     found = _Ways(graph).smallest(one for one in chosen if one.of_evaluation)
     return replace(found, conditions=_open(found, _stated(graph)))
 
 
 def serves_training_nodes(graph: Graph, values: Mapping[str, int]) -> bool:
-    """Whether the sizes are large enough for what only training outputs need."""
+    """Return True if the sizes are large enough for what only training outputs need."""
     chosen = [one for one in demands(graph) if one.training_node and not one.in_training]
     found = _Ways(graph).smallest(chosen)
     return all(values[name] >= least for name, least in found.sizes.items()) and all(
@@ -115,7 +117,7 @@ def misplaced(asked: Iterable[Demand]) -> Iterator[tuple[Span, str]]:
 
 
 def demands(graph: Graph) -> tuple[Demand, ...]:
-    """What the nodes of a network ask of its sizes, equal demands once."""
+    """Return what the nodes of a network ask of its sizes, equal demands once."""
     found: dict[Demand, None] = {}
     waiting: list[tuple[Graph, bool, Constants]] = [(graph, False, (None,) * len(graph.inputs))]
     seen = {_key(*waiting[0])}
@@ -142,7 +144,7 @@ def _key(graph: Graph, training: bool, constants: Constants) -> tuple[int, bool,
 
 
 def _called(node: Node, buffers: Mapping[int, Buffer]) -> Iterator[tuple[Graph, Constants]]:
-    """The graphs that a node calls, with the buffers that it hands in."""
+    """Yield the graphs that a node calls, with the buffers that it hands in."""
     if node.calls is not None:
         yield node.calls, tuple(buffers.get(ref.node) if ref else None for ref in node.inputs)
     for _, layer in node.layers:
@@ -150,7 +152,7 @@ def _called(node: Node, buffers: Mapping[int, Buffer]) -> Iterator[tuple[Graph, 
 
 
 def _asked(node: Node, buffers: Mapping[int, Buffer], only: bool) -> Iterator[Demand]:
-    """What a node asks by its operator's `needs`, and of the constants that are places."""
+    """Yield what a node asks by its operator's `needs`, and of the constants that are places."""
     applied = node.applied
     if applied is None:
         return
@@ -176,7 +178,7 @@ def _extremes(values: Any) -> tuple[int, int]:
 
 
 def _stated(graph: Graph) -> Facts:
-    """What the network's assertions say."""
+    """Return what the network's assertions say."""
     facts = Facts()
     for each in graph.assertions:
         with suppress(SizeError):  # it contradicts another: that is told where it is stated
@@ -192,7 +194,8 @@ class _Ways:
         self._known: dict[tuple[SymbolicSize, int], dict[str, int] | None] = {}
 
     def smallest(self, chosen: Iterable[Demand]) -> Smallest:
-        """The least sizes that each of these demands asks by itself, and all other conditions."""
+        """Return the least sizes that each of these demands asks by itself, and all other
+        conditions."""
         sizes: dict[str, int] = {}
         conditions: dict[Condition, None] = {}
         never = ""
@@ -206,7 +209,8 @@ class _Ways:
         return Smallest(sizes, tuple(one for one in conditions if one.alternatives), never)
 
     def _of(self, one: Demand) -> dict[str, int] | Condition:
-        """The sizes that a demand asks for, {} if none; what is no such thing as a condition."""
+        """Return the sizes that a demand asks for, {} if none; what is no such thing as a
+        condition."""
         facts: list[Fact] = []
         least: dict[str, int] = {}
         open_numbers = [n for n in one.numbers if isinstance(n, SymbolicSize)]
@@ -236,7 +240,7 @@ class _Ways:
 
 
 def with_stated(graph: Graph, found: Smallest) -> Smallest:
-    """What layers ask together with what assertions say of single sizes."""
+    """Return what layers ask together with what assertions say of single sizes."""
     facts = _stated(graph)
     sizes = dict(found.sizes)
     if graph.assertions:
@@ -257,7 +261,8 @@ def _assume(facts: Facts, sizes: Mapping[str, int]) -> None:
 
 
 def _open(found: Smallest, facts: Facts) -> tuple[Condition, ...]:
-    """The conditions that follow neither from the smallest sizes nor from another condition."""
+    """Return the conditions that follow neither from the smallest sizes nor from another
+    condition."""
     if not found.conditions:
         return ()
     _assume(facts, found.sizes)
@@ -271,7 +276,8 @@ def _open(found: Smallest, facts: Facts) -> tuple[Condition, ...]:
 
 
 def _follows(one: Condition, other: Condition) -> bool:
-    """Whether each alternative of the other is an alternative of this one, or more than it."""
+    """Return True if each alternative of the other is an alternative of this one, or more than
+    it."""
     least = {fact.left: fact.right for fact in one.alternatives}
     return all(
         fact.left in least and Facts().compare(fact.right, ">=", least[fact.left]) is True

@@ -14,7 +14,7 @@ _LOOKED_AT = 100_000
 
 
 def opened_paths(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
-    """The paths of what patterns name, of all inside, and of all that hold it.
+    """Return the paths of what patterns name, of all inside, and of all that hold it.
 
     Raises `DiagnosticError` (E0607) for a pattern that names no node.
     """
@@ -34,7 +34,8 @@ def opened_paths(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
 
 
 def _paths(graph: Graph, prefix: str) -> Iterator[str]:
-    """The paths of all nodes, every turn of a run by itself, inner ones after what holds them."""
+    """Yield the paths of all nodes, every turn of a run by itself, inner ones after what holds
+    them."""
     for node in graph.nodes():
         if isinstance(node.op, Placeholder) and prefix:
             continue

@@ -174,12 +174,12 @@ class _Peak:
 
     @staticmethod
     def _stacks(node: Node) -> bool:
-        """Whether the outputs of a layer's turns are gathered while it runs on (`Scan`)."""
+        """Return True if the outputs of a layer's turns are gathered while it runs on (`Scan`)."""
         return isinstance(node.op, HigherOperator) and node.op.has_states
 
     def _inside(self, node: Node) -> int:
-        """What one turn of an operator's layer holds at most; its inputs are views of what is held
-        already."""
+        """Return what one turn of an operator's layer holds at most; its inputs are views of what
+        is held already."""
         peak = 0
         for _, layer in node.layers:
             plan = self.plan(layer)
@@ -198,7 +198,8 @@ class _Peak:
         held: _Held,
         last: Mapping[int, int],
     ) -> None:
-        """A call at step `i`: what it holds inside, and what of its outputs is held after it."""
+        """Go through a call at step `i`: note what it holds inside, and hold what of its outputs is
+        read after it."""
         group = {n: k for k, n in enumerate(dict.fromkeys(n for n in reads if n >= 0))}
         sizes = tuple(held.sizes.get(number, 0) for number in group)
         profile = self.run(
@@ -220,7 +221,7 @@ def peak_bytes(
     is_view: Callable[[Node], bool],
     is_held: Callable[[Node], bool],
 ) -> int:
-    """The most bytes that a network holds at once in evaluation, nodes in their order.
+    """Return the most bytes that a network holds at once in evaluation, nodes in their order.
 
     `bytes_of(node, port)` are an output's, `is_view` tells that a node's output shares the memory
     of its first input, `is_held` that its outputs are activations. An input is held from the start

@@ -51,7 +51,7 @@ class _Axis(NamedTuple):
     whole: bool = False
 
     def of(self, first: int, last: int) -> _Ends:
-        """What is seen through the elements from `first` to `last`."""
+        """Return what is seen through the elements from `first` to `last`."""
         period = len(self.ends)
         some = range(first, last + 1)
         some_more = (*some[:period], *some[-period:])  # what is between sees what is between
@@ -70,7 +70,7 @@ _ALL = _Axis(None, 0, (None,), whole=True)
 
 
 def receptive_fields(graph: Graph) -> dict[str, Field]:
-    """The receptive field of every node that has one, by path.
+    """Return the receptive field of every node that has one, by path.
 
     Inputs of floats `[N, C, L]` and larger ones, of integers `[N, C, H, W]`, are maps. What sees
     none has no field, nor has what sees no places that move along evenly with its own (a `Flatten`
@@ -113,7 +113,8 @@ def _field(axes: _Axes) -> Field:
 
 
 def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes | None:
-    """What a node sees, by all its inputs that see something; None where that is not known."""
+    """Return what a node sees, by all its inputs that see something; None where that is not
+    known."""
     applied = item.node.applied
     if applied is None:
         return None
@@ -133,7 +134,7 @@ def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes 
 
 
 def _through(axes: _Axes, reaches: Reaches | None) -> _Axes | None:
-    """What is seen of the input by a layer that sees this of what sees `axes`."""
+    """Return what is seen of the input by a layer that sees this of what sees `axes`."""
     passed = [one if one.dim is None else _along(one, reaches) for one in axes]
     known = tuple(one for one in passed if one is not None)
     return known if len(known) == len(axes) else None

@@ -76,7 +76,7 @@ class Row:
         return any(len(graph.members) > len(graph.inputs) for _, graph in self._graphs)
 
     def rows(self) -> Iterator[Row]:
-        """The nodes inside: made when asked for, since there can be very many."""
+        """Yield the nodes inside: made when asked for, since there can be very many."""
         assert self._figures is not None
         for prefix, graph in self._graphs:
             for row in _rows(graph, f"{self.path}.{prefix}", self.depth + 1, self._figures):
@@ -87,7 +87,7 @@ class Row:
                     yield replace(row, cost=free, shared_with=self.shared_with)
 
     def turns(self) -> Iterator[Row]:
-        """The run's nodes one by one."""
+        """Yield the run's nodes one by one."""
         yield replace(self, times=1)
         head, first = run_name(self.path)
         for number in range(first + 1, first + self.times):
@@ -120,7 +120,8 @@ def summarize(
     *,
     symbolic: bool = False,
 ) -> Summary:
-    """The summary of a network at its default sizes, or at `dims`; `symbolic` as in `Summary`.
+    """Return the summary of a network at its default sizes, or at `dims`; `symbolic` as in
+    `Summary`.
 
     Where the sizes are too small for what only training needs, its weights alone are counted, and
     it has no rows. `freeze` is a pattern of paths (`layer[1-3].*`) whose parameters are counted as
@@ -143,7 +144,8 @@ def summarize(
 
 
 def _training(costs: Costs, trains: bool) -> Cost:
-    """What training adds: of sizes that it cannot run at, the weights, which all sizes share."""
+    """Return what training adds: of sizes that it cannot run at, the weights, which all sizes
+    share."""
     extra = costs.main.training
     return extra if trains else Cost(extra.params, extra.buffers)
 
@@ -206,7 +208,7 @@ def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost) -> Row:
 def to_json(
     graph: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
 ) -> dict[str, Any]:
-    """The summary as plain data, every node listed; of training as `summarize` has it.
+    """Return the summary as plain data, every node listed; of training as `summarize` has it.
 
     Raises `DiagnosticError` where the network has more than `limit` nodes, `DiagnosticError`
     where it cannot have these sizes.
@@ -260,5 +262,6 @@ def _node_json(
 
 
 def flat_cost(item: FlatNode) -> Cost:
-    """What one node of the unfolded graph costs; a module's weights count at its first use."""
+    """Return what one node of the unfolded graph costs; a module's weights count at its first
+    use."""
     return operator_cost(item.node, counted=item.use == 0)

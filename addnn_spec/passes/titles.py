@@ -12,12 +12,12 @@ _ELEMENTS = 3
 
 
 def op_title(op: Operator | Graph | Placeholder | Parameter | Buffer | WeightOf) -> str:
-    """An operator's or block's name; of a brace, which has none, what it holds."""
+    """Return an operator's or block's name; of a brace, which has none, what it holds."""
     return _title(op, _BRACES)
 
 
 def repeated(name: str, times: int) -> str:
-    """What stands so many times in a row: `Linear ×2`, `(Linear → ReLU) ×2`."""
+    """Return what stands so many times in a row: `Linear ×2`, `(Linear → ReLU) ×2`."""
     return f"{_grouped(name)} ×{times:,}" if times > 1 else name
 
 

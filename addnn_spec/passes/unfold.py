@@ -136,7 +136,7 @@ class _Unfolder:
 
 
 def weights_owner(module: ModuleRef | None, own: str, around: str, ports: Mapping[str, str]) -> str:
-    """The path where a node's weights live: its `own`, or that of the module that it uses.
+    """Return the path where a node's weights live: its `own`, or that of the module that it uses.
 
     `around` is where those of the graph around begin (`encoder.`), `ports` where the modules live
     that were handed in to it.

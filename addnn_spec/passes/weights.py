@@ -53,19 +53,21 @@ def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, Entry]]:
 
 
 def operator_weights(applied: Applied | None) -> Iterator[tuple[str, Entry]]:
-    """An operator's tensors by their names in its own `state_dict`; none where there is none."""
+    """Yield an operator's tensors by their names in its own `state_dict`; none where there is
+    none."""
     for name, (shape, dtype), learned in () if applied is None else applied.tensors():
         yield name, Entry(shape, dtype, learned)
 
 
 def node_weights(node: Node) -> Iterator[tuple[str, Entry]]:
-    """The tensors that one node owns, by their names in it: "" is the node
-    itself; without those of what it calls."""
+    """Return the tensors that one node owns, by their names in it: "" is the node itself; without
+    those of what it calls."""
     return iter(()) if node.module is not None else node_tensors(node)
 
 
 def node_tensors(node: Node) -> Iterator[tuple[str, Entry]]:
-    """The tensors that one node reads, its own or its module's, as `node_weights` has them."""
+    """Yield the tensors that one node reads, its own or its module's, as `node_weights` has
+    them."""
     if isinstance(node.op, Parameter | Buffer):
         type = node.outputs[0]
         yield "", Entry(type.shape, type.dtype, isinstance(node.op, Parameter))
@@ -96,7 +98,7 @@ _FURTHER = {
 
 
 def attributes_of(applied: Applied) -> frozenset[str]:
-    """The attributes of an operator's module besides those of every module."""
+    """Return the attributes of an operator's module besides those of every module."""
     kind = type(applied.op)
     tensors = (name.partition(".")[0] for name, _, _ in applied.tensors())
     further = (words for start, words in _FURTHER.items() if kind.__name__.startswith(start))

@@ -27,18 +27,19 @@ class Column:
     most: float
 
     def on(self, node: NodeRecord) -> str:
-        """A node's value to four digits, `0.9500`, `12.30`, `1.234e-05`; empty without one."""
+        """Return a node's value to four digits, `0.9500`, `12.30`, `1.234e-05`; empty without
+        one."""
         measure = node.measures.get(self.name)
         return "" if measure is None else f"{measure.value:#.4g}".rstrip(".")
 
     def share(self, node: NodeRecord) -> float:
-        """A node's value as a share of the largest; 0 without one, and below 0."""
+        """Return a node's value as a share of the largest; 0 without one, and below 0."""
         measure = node.measures.get(self.name)
         return max(measure.value / self.most, 0.0) if measure is not None and self.most > 0 else 0.0
 
 
 def columns(run: RunRecord) -> tuple[Column, ...]:
-    """The measures that a run's nodes have, in the order in which they were asked for."""
+    """Return the measures that a run's nodes have, in the order in which they were asked for."""
     found = list(dict.fromkeys(name for node in run.nodes for name in node.measures))
     return tuple(_column(run, name) for name in found)
 

@@ -66,7 +66,7 @@ def _there(run: RunRecord) -> str:
 
 
 def compare_runs(a: RunRecord, b: RunRecord) -> list[Difference]:
-    """The differences at nodes of the same label, and last of all at the two last nodes.
+    """Return the differences at nodes of the same label, and last of all at the two last nodes.
 
     Raises `DiagnosticError` (E0613) where the runs were not taken alike, with all that differs.
     """
@@ -96,7 +96,7 @@ def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[Differe
 
 
 def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
-    """The standard error of the mean of paired differences; None where pairs are undefined.
+    """Return the standard error of the mean of paired differences; None where pairs are undefined.
 
     √(Σd² − (Σd)²/m)/m of the m differences d; for hits √((b + c) − (b − c)²/m)/m, b and c the
     discordant pairs.
@@ -108,7 +108,7 @@ def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
 
 
 def compared_text(a: RunRecord, b: RunRecord, found: list[Difference]) -> str:
-    """The differences as aligned text; those of more than two standard errors are marked."""
+    """Return the differences as aligned text; those of more than two standard errors are marked."""
     rows = [["node", "split", a.network.name, b.network.name, "change", ""]]
     for item in found:
         label = item.first.label

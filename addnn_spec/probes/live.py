@@ -35,7 +35,7 @@ _ACTIVATIONS = (
 
 
 def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list[ProbeNode]:
-    """What the taps, or the hooks, of a live module see, in the order of a trial run.
+    """Return what the taps, or the hooks, of a live module see, in the order of a trial run.
 
     Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
     """
@@ -107,7 +107,7 @@ class _Trace:
             self.made[function] = node
 
     def _sources(self, function: Any) -> list[ProbeNode]:
-        """The nearest nodes that a value was made from, in the order of computing."""
+        """Return the nearest nodes that a value was made from, in the order of computing."""
         found: dict[str, ProbeNode] = {}
         seen: set[Any] = set()
         waiting = [function]

@@ -89,7 +89,7 @@ class _Walk:
         given: Sequence[ProbeNode | None],
         ports: Mapping[str, str],
     ) -> list[ProbeNode | None]:
-        """The producers of the graph's outputs; `given` are those of its inputs."""
+        """Return the producers of the graph's outputs; `given` are those of its inputs."""
         values: dict[Ref, ProbeNode | None] = {
             Ref(id): value for id, value in zip(graph.inputs, given, strict=True)
         }
@@ -172,7 +172,7 @@ class _Walk:
 
 
 def _last(path: str, node: Node) -> str:
-    """A node's own name at the end of its path; of a run, the name of this turn."""
+    """Return a node's own name at the end of its path; of a run, the name of this turn."""
     if path == node.name or path.endswith(f".{node.name}"):
         return node.name
     return next(n for n in node.names() if path == n or path.endswith(f".{n}"))
@@ -239,7 +239,8 @@ def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
 
 
 def _features(nodes: Sequence[ProbeNode], output: str) -> str:
-    """The input of the last run of Linear, activation, norm and dropout before the main output.
+    """Return the input of the last run of Linear, activation, norm and dropout before the main
+    output.
 
     A block counts as its last node, where that is known. Where the output is no such layer's, the
     output itself.
@@ -255,7 +256,8 @@ def _features(nodes: Sequence[ProbeNode], output: str) -> str:
 
 
 def _with_dense_zone(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
-    """The fully connected zone: from the first Linear behind the last other layer with weights."""
+    """Return the fully connected zone: from the first Linear behind the last other layer with
+    weights."""
     first: int | None = None
     for node in nodes:
         if node.kind == "layer" and node.operator == "Linear":
@@ -266,9 +268,9 @@ def _with_dense_zone(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
 
 
 def select(nodes: Sequence[ProbeNode], patterns: Iterable[str]) -> list[ProbeNode]:
-    """The nodes that patterns choose, in order: `layers` (with weights, and merges, with the input
-    and the last), `blocks`, `all`, `inputs`, `features` and `output` (see `ProbeNode.end`), a path,
-    or a pattern of paths (`*` matches dots, too).
+    """Return the nodes that patterns choose, in order: `layers` (with weights, and merges, with the
+    input and the last), `blocks`, `all`, `inputs`, `features` and `output` (see `ProbeNode.end`), a
+    path, or a pattern of paths (`*` matches dots, too).
 
     Raises `DiagnosticError` (E0614) for a pattern that chooses none.
     """

@@ -137,7 +137,7 @@ def run_probe(
 
 
 def _placed(settings: Settings) -> Settings:
-    """The settings, with a device for `auto`."""
+    """Return the settings, with a device for `auto`."""
     return settings.model_copy(update={"device": picked(settings.device)})
 
 
@@ -150,7 +150,7 @@ class UnsavedRunError(DiagnosticError):
 
 
 def is_run(path: Path) -> bool:
-    """Whether a file is a run's, finished or not."""
+    """Return True if a file is a run's, finished or not."""
     try:
         read_run(path)
     except Refusal:
@@ -212,13 +212,13 @@ class _Runner:
         self.saved = time.monotonic()
 
     def _built(self, network: Network, weights: Weights | None) -> nn.Module:
-        """The live module; without weights as `seed` initialises it."""
+        """Return the live module; without weights as `seed` initialises it."""
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(self.request.settings.seed)
             return network.build(weights, keys=self.request.keys, probes=True)
 
     def _loaded(self, module: nn.Module, weights: Weights | None) -> nn.Module:
-        """A live module, or a copy of it with other weights."""
+        """Return a live module, or a copy of it with other weights."""
         if weights is None and self.request.keys is None:
             return module
         copied = deepcopy(module)
@@ -243,7 +243,7 @@ class _Runner:
         )
 
     def _dims(self, network: Network) -> dict[str, int]:
-        """The symbolic sizes that the samples give; 1 for the batch's."""
+        """Return the symbolic sizes that the samples give; 1 for the batch's."""
         dims: dict[str, int] = {}
         graph, own = network.graph, 0 if self.feed.alone else 1
         for id, values in zip(_inputs(graph), self.feed.first(), strict=True):
@@ -314,7 +314,7 @@ class _Runner:
         return run
 
     def _known(self) -> list[str]:
-        """What a reader must know of the run as a whole, as far as it is known before it."""
+        """Return what a reader must know of the run as a whole, as far as it is known before it."""
         found = []
         if self.request.settings.mode == "train":
             found.append("training mode was asked for: norms use each batch's own statistics")
@@ -362,7 +362,7 @@ class _Runner:
         self.prober.plan_for(self.done)
 
     def _unfinished(self) -> RunRecord | None:
-        """The run that stands at the output, if it was stopped."""
+        """Return the run that stands at the output, if it was stopped."""
         path = self.request.output
         if path is None or not path.is_file():
             return None
@@ -441,7 +441,7 @@ class _Runner:
 
 
 def _short_classes(data: DataRecord, order: int) -> list[str]:
-    """What a reader must know of classes that are too small, or alone."""
+    """Return what a reader must know of classes that are too small, or alone."""
     if len(data.classes) == 1:
         return ["there is one class: the Separation Index is 1 whatever the values"]
     notes = []
@@ -456,8 +456,8 @@ def _short_classes(data: DataRecord, order: int) -> list[str]:
 
 
 def _alone(graph: Graph) -> bool:
-    """Whether the inputs have no dimension for samples: they begin with different sizes, or with a
-    symbol that stands again behind it (a graph's nodes, and its adjacency)."""
+    """Return True if the inputs have no dimension for samples: they begin with different sizes, or
+    with a symbol that stands again behind it (a graph's nodes, and its adjacency)."""
     shapes = [graph.node(id).outputs[0].shape for id in _inputs(graph)]
     firsts = {str(shape[0]) if shape else "" for shape in shapes}
     again = (str(size) for shape in shapes for size in shape[1:] if not isinstance(size, int))
@@ -477,7 +477,7 @@ def _expected(graph: Graph, alone: bool) -> list[Expected]:
 
 
 def _inputs(graph: Graph) -> tuple[int, ...]:
-    """The inputs that evaluation needs."""
+    """Return the inputs that evaluation needs."""
     return tuple(id for id in graph.inputs if not graph.node(id).training)
 
 

@@ -38,13 +38,13 @@ class ProbeRun:
         return [_row(self.record, node) for node in self.record.nodes]
 
     def to_frame(self) -> pd.DataFrame:
-        """The nodes as a pandas table, one row each, in the order of computing."""
+        """Return the nodes as a pandas table, one row each, in the order of computing."""
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("node")
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The indices by node, top down, on a matplotlib axis; see `report.paper.plot`."""
+        """Plot the indices by node, top down, on a matplotlib axis; see `report.paper.plot`."""
         from addnn_spec.report.paper import plot
 
         return plot(self.record, ax)
@@ -62,8 +62,8 @@ class ProbeRun:
         return pd.DataFrame(found.values, index=found.nodes, columns=found.nodes, dtype=float)
 
     def to_latex(self) -> str:
-        """The first index of each node as a LaTeX table (booktabs), with standard errors, and its
-        other measures."""
+        """Return the first index of each node as a LaTeX table (booktabs), with standard errors,
+        and its other measures."""
         splits = [s for s in _SPLITS if any(node.on(s) for node in self.record.nodes)]
         measures = columns(self.record)
         names = (_latex(column.name.replace("_", " ")) for column in measures)
@@ -147,7 +147,7 @@ def _latex(text: str) -> str:
 
 
 def plain(record: RunRecord) -> str:
-    """The nodes with their first index on each split, as aligned text."""
+    """Return the nodes with their first index on each split, as aligned text."""
     splits = [s for s in _SPLITS if any(node.on(s) for node in record.nodes)]
     indices = [n.train for n in record.nodes if n.train is not None]
     measures = columns(record)
@@ -172,7 +172,7 @@ def plain(record: RunRecord) -> str:
 
 
 def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:
-    """The plan in a line."""
+    """Return the plan in a line."""
     forward = plan.forward_operations
     return (
         f"{nodes} node{'' if nodes == 1 else 's'} with {values:,} values a sample; m = {plan.m:,}"

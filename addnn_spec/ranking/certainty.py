@@ -27,7 +27,7 @@ from addnn_spec.runtime.record import (
 
 
 def is_certainty(path: Path) -> bool:
-    """Whether a file is one that `Certainty.text` makes."""
+    """Return True if a file is one that `Certainty.text` makes."""
     try:
         Certainty.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -75,7 +75,7 @@ class Certainty(BaseModel):
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The JSON."""
+        """Return the JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
     def __str__(self) -> str:
@@ -123,8 +123,8 @@ def certainty(
     gamma: float,
     at: str | None = None,
 ) -> Certainty:
-    """The guarantee at a node, the network's input unless `at` says another: of each test sample,
-    or, without test data, of any sample that is like the training samples.
+    """Return the guarantee at a node, the network's input unless `at` says another: of each test
+    sample, or, without test data, of any sample that is like the training samples.
 
     Raises `DiagnosticError` as `probe` does; E0612 for targets.
     """
@@ -202,9 +202,9 @@ def _certainty(
 
 
 def network_classes(outputs: Tensor | None, classes: Sequence[str]) -> Tensor | None:
-    """The codes (n,) of the classes that outputs (n, c) are highest for; None where they are not
-    one a class. Whole-numbered classes are the outputs' numbers; others stand in their order. An
-    output that is no class of the data's has the code −1."""
+    """Return the codes (n,) of the classes that outputs (n, c) are highest for; None where they are
+    not one a class. Whole-numbered classes are the outputs' numbers; others stand in their order.
+    An output that is no class of the data's has the code −1."""
     if outputs is None or outputs.ndim != 2 or outputs.shape[1] < len(classes):
         return None
     highest = outputs.argmax(dim=1).cpu()

@@ -79,7 +79,7 @@ def models_of(given: str | Path | Sequence[Model | Mapping[str, Any]]) -> tuple[
 
 
 def read_models(path: Path) -> tuple[Model, ...]:
-    """The models of a file; paths in it are relative to its folder.
+    """Return the models of a file; paths in it are relative to its folder.
 
     Raises `DiagnosticError`: E0601 if it cannot be read, E0607 if it is no such file.
     """

@@ -112,7 +112,7 @@ def placed(found: Sequence[Ranked]) -> list[Ranked]:
 
 
 def behind(first: Ranked, second: Ranked) -> Difference:
-    """The paired difference, second minus first, on train."""
+    """Return the paired difference, second minus first, on train."""
     return paired(_train(first).samples(), _train(second).samples())
 
 

@@ -64,7 +64,7 @@ class Ranked(BaseModel):
     place: int = 0
 
     def on(self, split: Split) -> IndexRecord | None:
-        """The indices of the features on a split."""
+        """Return the indices of the features on a split."""
         return self.run.node(self.node).on(split)
 
     @property
@@ -84,7 +84,7 @@ class Ranking(BaseModel):
     models: tuple[Ranked, ...]
 
     def text(self) -> str:
-        """The JSON."""
+        """Return the JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
     def save(self, path: str | Path) -> None:
@@ -110,7 +110,7 @@ class Ranking(BaseModel):
         return rows
 
     def to_frame(self) -> pd.DataFrame:
-        """The networks as a pandas table, one row each, best first."""
+        """Return the networks as a pandas table, one row each, best first."""
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("name")
@@ -129,7 +129,7 @@ class Ranking(BaseModel):
 
 
 def read_ranking(path: Path) -> Ranking | None:
-    """A ranking from its file; None where there is none, or one that contradicts itself."""
+    """Return a ranking from its file; None where there is none, or one that contradicts itself."""
     try:
         ranking = Ranking.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -138,7 +138,7 @@ def read_ranking(path: Path) -> Ranking | None:
 
 
 def _broken(ranked: Ranked) -> bool:
-    """Whether parts of a ranked network do not belong together."""
+    """Return True if parts of a ranked network do not belong together."""
     subset = ranked.subset
     if subset is not None and not 0 < len(subset.order) == len(subset.chosen) == len(subset.scored):
         return True

@@ -48,7 +48,7 @@ def greedy_subset(rows: Rows, limit: int) -> Subset:
 
 
 def _prefixes(rows: Rows, order: list[int]) -> tuple[float, ...]:
-    """The index of the test rows after each feature."""
+    """Return the index of the test rows after each feature."""
     if rows.test is None or rows.test_labels is None:
         return ()
     samples = rows.test.flatten(1).double()

@@ -14,14 +14,14 @@ _LINE = 14  # characters of a line of a heading
 
 
 def heading(column: Column) -> list[str]:
-    """A column's heading, in up to four short lines."""
+    """Return a column's heading, in up to four short lines."""
     words = wrap(column.name.replace("_", " "), _LINE)[:3]
     told = [f"on {column.told}"] if column.told else []
     return [shortened(line, _LINE) for line in words] + told
 
 
 def headings(found: tuple[Column, ...], left: float) -> list[str]:
-    """The headings as SVG, the first column at `left`."""
+    """Return the headings as SVG, the first column at `left`."""
     return [
         text(left + PITCH * (place + 1) - _GAP, 18 + 11 * n, line, class_="value")
         for place, column in enumerate(found)
@@ -30,7 +30,7 @@ def headings(found: tuple[Column, ...], left: float) -> list[str]:
 
 
 def cells(found: tuple[Column, ...], node: NodeRecord, left: float) -> list[str]:
-    """A node's values as SVG."""
+    """Return a node's values as SVG."""
     parts = []
     for place, column in enumerate(found):
         x, length = left + PITCH * place, (PITCH - _GAP + 3) * column.share(node)

@@ -6,7 +6,8 @@ from addnn_spec.runtime.record import RunRecord, sketched
 
 
 def facts(run: RunRecord) -> list[tuple[str, str]]:
-    """What a reader must know to repeat a run, by name; empty where there is no such thing."""
+    """Return what a reader must know to repeat a run, by name; empty where there is no such
+    thing."""
     network, data, options = run.network, run.data, run.options
     fresh = network.weights == "as initialised" and network.parameters > 0
     macs = "" if network.macs is None else f", {network.macs:,} MACs a sample"

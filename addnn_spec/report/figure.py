@@ -40,9 +40,9 @@ STYLE = (
 
 
 def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
-    """The picture as an SVG document of its own, for a paper, one run below the other: head,
-    drawing and indices, and the heat maps. Closed blocks are one row; `depth`
-    says how many levels are open."""
+    """Return the picture as an SVG document of its own, for a paper, one run below the other: head,
+    drawing and indices, and the heat maps. Closed blocks are one row; `depth` says how many levels
+    are open."""
     parts: list[str] = []
     top, width = 8.0, max(map(figure_width, runs), default=COLUMNS)
     for run in runs:
@@ -67,7 +67,7 @@ def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
 
 
 def page_figure(run: RunRecord, depth: int | None = None) -> str:
-    """The picture as an `<svg>` element of a page, with every row that can be opened."""
+    """Return the picture as an `<svg>` element of a page, with every row that can be opened."""
     rows = table(run)
     body, height = _Figure(run, rows, rows.closed(depth), interactive=True).draw()
     return element(figure_width(run), height, body, _title(run))
@@ -83,7 +83,7 @@ def _title(run: RunRecord) -> str:
 
 
 def axis_title(run: RunRecord) -> str:
-    """What the values are, and of how many samples."""
+    """Return what the values are, and of how many samples."""
     known = [node.train for node in run.nodes if node.train is not None]
     smooth = bool(known) and known[0].index == "smoothness"
     name = "Smoothness Index (linear)" if smooth else "Separation Index"
@@ -191,8 +191,8 @@ class _Figure:
 
     # --- lines between rows ---
     def _ends(self, source: int, reader: int) -> tuple[int, int] | None:
-        """The visible rows of an edge; None inside one closed block, and for a further edge between
-        the same rows."""
+        """Return the visible rows of an edge; None inside one closed block, and for a further edge
+        between the same rows."""
         return self.shown_edges.get((source, reader))
 
     def _edges(self) -> list[str]:
@@ -381,7 +381,7 @@ class _Figure:
         return self._group(row, "row", tag("title", quoted(described(row))) + own + label)
 
     def _own(self, row: Row) -> str:
-        """What stands for the node itself: its sign, its marks, its figures and its bars."""
+        """Return what stands for the node itself: its sign, its marks, its figures and its bars."""
         parts = [_sign(row)]
         values = row.values
         if RATE in values.measures:
@@ -411,7 +411,7 @@ class _Figure:
 
 
 def edge_path(y: dict[int, float], glyphs: list[int], a: int, b: int) -> str:
-    """An arrow's line: straight to the next row, around to the left past others."""
+    """Return an arrow's line: straight to the next row, around to the left past others."""
     distance = abs(glyphs.index(b) - glyphs.index(a))
     if distance <= 1:
         return _path([(SPINE, y[a] + 5), (SPINE, y[b] - 5)])

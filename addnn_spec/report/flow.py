@@ -37,8 +37,8 @@ def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:
 
 
 def _leaving(source: NodeRecord, reader: NodeRecord, blocks: Iterable[NodeRecord]) -> str:
-    """The outermost of the blocks that `source` is the end of and that `reader` stands outside
-    of."""
+    """Return the outermost of the blocks that `source` is the end of and that `reader` stands
+    outside of."""
     around = [
         block
         for block in blocks
@@ -50,7 +50,7 @@ def _leaving(source: NodeRecord, reader: NodeRecord, blocks: Iterable[NodeRecord
 
 
 def trunk(run: RunRecord) -> tuple[str, ...]:
-    """The nodes that every way from the inputs to the last node passes, in order.
+    """Return the nodes that every way from the inputs to the last node passes, in order.
 
     Among them alone "before" and "after" have a meaning: the ends of parallel branches are not on
     the trunk.
@@ -76,7 +76,7 @@ def trunk(run: RunRecord) -> tuple[str, ...]:
 def _common(
     a: str | None, b: str | None, before: Mapping[str, str | None], level: Mapping[str, int]
 ) -> str | None:
-    """The last node that all ways to both pass."""
+    """Return the last node that all ways to both pass."""
     while a != b:
         if a is None or b is None:
             return None

@@ -35,7 +35,8 @@ class Heat:
 
 
 def heats(run: RunRecord) -> tuple[Heat, ...]:
-    """The heat maps of a run: class separation on each split, and CKA where it was asked for."""
+    """Return the heat maps of a run: class separation on each split, and CKA where it was asked
+    for."""
     return (*(heat for split in SPLITS for heat in _classes(run, split)), *_cka(run))
 
 
@@ -54,13 +55,13 @@ def _cka(run: RunRecord) -> Iterator[Heat]:
 
 
 def heat_svg(heat: Heat) -> str:
-    """A heat map as an `<svg>` element."""
+    """Return a heat map as an `<svg>` element."""
     body, width, height = heat_body(heat)
     return element(width, height, body, heat.title)
 
 
 def heat_body(heat: Heat) -> tuple[str, float, float]:
-    """A heat map's elements, its width and its height; a cell without a value is crossed."""
+    """Return a heat map's elements, its width and its height; a cell without a value is crossed."""
     wide = min(46.0, max(7.0, 760.0 / len(heat.columns)))
     high = 16.0 if len(heat.rows) <= 60 else 5.0
     parts = []
@@ -122,6 +123,6 @@ def _column(heat: Heat, column: int, cell: tuple[float, float, float]) -> list[s
 
 
 def figure(value: float) -> str:
-    """A share to two places: `.97`, `1`."""
+    """Return a share to two places: `.97`, `1`."""
     shown = f"{value:.2f}"
     return "1" if shown == "1.00" else shown.removeprefix("0") if value >= 0 else shown

@@ -41,8 +41,8 @@ class _Section:
 
 
 def page(runs: Sequence[RunRecord], depth: int | None = None) -> str:
-    """The HTML of one run or more, each in a section. `depth` says how many levels of blocks are
-    open at first."""
+    """Return the HTML of one run or more, each in a section. `depth` says how many levels of blocks
+    are open at first."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_HERE),

@@ -34,9 +34,9 @@ _WIDTH, _COLUMN = 9.0, 0.7  # of a figure without other measures, and of one of 
 
 
 def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Axes:
-    """The indices by node on a matplotlib axis, top down: train, test and cross with bands of two
-    standard errors, the classification rate in grey, chance and the raw input as lines, the fully
-    connected zone shaded. `depth` says how many levels of blocks are open."""
+    """Plot the indices by node on a matplotlib axis, top down: train, test and cross with bands
+    of two standard errors, the classification rate in grey, chance and the raw input as lines, the
+    fully connected zone shaded. `depth` says how many levels of blocks are open."""
     view = _View(run, depth)
     if ax is None:
         from matplotlib import pyplot as plt
@@ -48,7 +48,7 @@ def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Ax
 
 
 def pdf(runs: Sequence[RunRecord], depth: int | None = None) -> bytes:
-    """The same as on the page, as PDF, a page a run. The same runs give the same bytes."""
+    """Return the same as on the page, as PDF, a page a run. The same runs give the same bytes."""
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = BytesIO()
@@ -125,7 +125,7 @@ class _View:
         ]
 
     def stands(self, row: Row) -> bool:
-        """Whether a row stands for a node: an open block's does not."""
+        """Return True if a row stands for a node: an open block's does not."""
         return not row.is_group or row.number in self.closed
 
     def curves(self, ax: Axes) -> None:
@@ -191,7 +191,7 @@ class _View:
             ax.axvline(chance, color="#777777", linestyle=":", linewidth=0.8, label=shown)
 
     def drawing(self, ax: Axes) -> None:
-        """The drawing: a sign a row, and the lines between."""
+        """Draw a sign a row, and the lines between."""
         standing = [row.number for row in self.shown if self.stands(row)]
         for a, b, _ in self.edges:
             distance = abs(standing.index(b) - standing.index(a))
@@ -220,7 +220,7 @@ class _View:
         _bare(ax, f"{name}\nmax {most:,}")
 
     def numbers(self, ax: Axes, column: Column) -> None:
-        """A measure of each node as a number on its bar."""
+        """Write a measure of each node as a number on its bar."""
         rows = [row for row in self.shown if self.stands(row) and not row.above]
         ys = [self.y[row.number] for row in rows]
         ax.barh(ys, [column.share(row.values) for row in rows], height=0.7, color=BAR)
@@ -231,7 +231,7 @@ class _View:
 
 
 def _bare(ax: Axes, name: str) -> None:
-    """An axis with a name and nothing else."""
+    """Leave of an axis its name and nothing else."""
     ax.set_xlabel(name, fontsize=7)
     ax.xaxis.set_label_position("top")
     ax.set_xticks([])
@@ -283,11 +283,11 @@ def _heat(heat: Heat, ax: Axes, key: Axes) -> None:
 
 
 def _name(row: Row) -> str:
-    """A row's caption, further right the deeper it is inside of blocks."""
+    """Return a row's caption, further right the deeper it is inside of blocks."""
     caption = row.name if row.is_group else f"{row.name}  {row.node.operator}"
     return "  " * len(row.groups) + _plain(shortened(caption, 36))
 
 
 def _plain(text: str) -> str:
-    """A text that matplotlib does not take for mathematics."""
+    """Return a text that matplotlib does not take for mathematics."""
     return clean(text).replace("$", r"\$")

@@ -50,11 +50,11 @@ class Table:
     edges: tuple[tuple[int, int, bool], ...]
 
     def standing_for(self, number: int, closed: Collection[int]) -> int:
-        """The row that shows a row: itself, or the outermost closed block around it."""
+        """Return the row that shows a row: itself, or the outermost closed block around it."""
         return next((g for g in self.rows[number].groups if g in closed), number)
 
     def visible(self, closed: Collection[int]) -> list[Row]:
-        """The rows that are shown while some blocks are closed."""
+        """Return the rows that are shown while some blocks are closed."""
         return [row for row in self.rows if self.standing_for(row.number, closed) == row.number]
 
     def visible_edges(self, closed: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
@@ -70,8 +70,8 @@ class Table:
         return found
 
     def closed(self, depth: int | None = None) -> frozenset[int]:
-        """The blocks that are closed at first: below `depth` levels; without it, as many levels are
-        open as keep the picture small."""
+        """Return the blocks that are closed at first: below `depth` levels; without it, as many
+        levels are open as keep the picture small."""
         if depth is None:
             levels = sorted(len(row.groups) for row in self.rows)  # a row is seen from its level on
             depth = levels[COMFORTABLE] - 1 if len(levels) > COMFORTABLE else len(self.rows)
@@ -81,7 +81,8 @@ class Table:
 
 
 def table(run: RunRecord) -> Table:
-    """The rows of a run in the order of computing, each block's row before what is inside."""
+    """Return the rows of a run in the order of computing, each block's row before what is
+    inside."""
     made = _Rows(run)
     for node in run.nodes:
         made.add(node)
@@ -155,7 +156,7 @@ def _prefixes(path: str) -> list[str]:
 
 
 def described(row: Row) -> str:
-    """A row in words: what a pointer held over it shows."""
+    """Return a row in words: what a pointer held over it shows."""
     node, values = row.node, row.values
     size = " × ".join(map(str, node.shape))
     lines = [f"{row.label}: {node.operator}" + (f", {size}" if size else "")]

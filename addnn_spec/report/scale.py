@@ -24,13 +24,13 @@ class Scale:
         return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is in the range."""
+        """Return True if a value is in the range."""
         return self.low <= value <= self.high
 
 
 def scale(run: RunRecord) -> Scale:
-    """The range of all that is shown, with bands of two standard errors; of chance, too, unless the
-    picture would be mostly empty for it."""
+    """Return the range of all that is shown, with bands of two standard errors; of chance, too,
+    unless the picture would be mostly empty for it."""
     ends: list[float] = []
     for node in run.nodes:
         for split in SPLITS:

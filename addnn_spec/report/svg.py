@@ -9,18 +9,18 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]
 
 
 def clean(text: str) -> str:
-    """A text without the characters that XML cannot hold."""
+    """Return a text without the characters that XML cannot hold."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def quoted(text: str) -> str:
-    """A text as content or attribute."""
+    """Return a text as content or attribute."""
     return escape(clean(text), quote=True)
 
 
 def tag(name: str, content: str = "", /, **attributes: str | float | None) -> str:
-    """An element; `content` is markup. `data_n` is the attribute data-n, `class_` is class; those
-    that are None are left out."""
+    """Return an element; `content` is markup. `data_n` is the attribute data-n, `class_` is class;
+    those that are None are left out."""
     parts = [name]
     for key, value in attributes.items():
         if value is not None:
@@ -31,17 +31,17 @@ def tag(name: str, content: str = "", /, **attributes: str | float | None) -> st
 
 
 def text(x: float, y: float, content: str, /, **attributes: str | float | None) -> str:
-    """A line of text."""
+    """Return a line of text."""
     return tag("text", quoted(content), x=float(x), y=float(y), **attributes)
 
 
 def number(value: float) -> str:
-    """A coordinate, to a hundredth."""
+    """Return a coordinate, to a hundredth."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def shortened(content: str, length: int) -> str:
-    """A text of at most so many characters, its middle left out."""
+    """Return a text of at most so many characters, its middle left out."""
     if len(content) <= length:
         return content
     head = (length - 1) // 2
@@ -49,7 +49,7 @@ def shortened(content: str, length: int) -> str:
 
 
 def element(width: float, height: float, content: str, label: str) -> str:
-    """A whole `<svg>` element."""
+    """Return a whole `<svg>` element."""
     return tag(
         "svg",
         tag("title", quoted(label)) + content,

@@ -48,7 +48,7 @@ class Verdict:
 
 
 def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> Difference:
-    """The difference of two nodes on the same samples, per-sample values (m,), NaN left out.
+    """Return the difference of two nodes on the same samples, per-sample values (m,), NaN left out.
 
     With d the m differences its standard error is √(Σd² − (Σd)²/m)/m. For hits of 0 or 1, b gained
     and c lost, that is √((b + c) − (b − c)²/m)/m.
@@ -68,7 +68,8 @@ def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> Differenc
 
 
 def difference(run: RunRecord, before: str, after: str, split: Split) -> Difference | None:
-    """The paired difference of two nodes of a run; None where one has no index on that split."""
+    """Return the paired difference of two nodes of a run; None where one has no index on that
+    split."""
     first, second = run.node(before).on(split), run.node(after).on(split)
     if first is None or second is None:
         return None

@@ -26,7 +26,7 @@ _FIRST = {"separation": "hard1", "smoothness": "linear1"}
 
 
 def faults(run: RunRecord) -> Iterator[str]:
-    """What contradicts itself in a run, each with its place."""
+    """Yield what contradicts itself in a run, each with its place."""
     yield from _numbers(run, "")
     if "addnn_spec" not in run.versions:
         yield "versions: addnn_spec is missing"

@@ -22,7 +22,7 @@ class Between:
         self.kept: dict[str, Tensor | None] = {}
 
     def keep(self, label: str, gram: Tensor) -> None:
-        """A node's inner products (m, m), float64, about any point."""
+        """Keep a node's inner products (m, m), float64, about any point."""
         centred = centred_gram(gram)
         norm = centred.norm()
         self.kept[label] = (centred / norm).float() if float(norm) > 0 else None

@@ -31,7 +31,7 @@ class SourceLoader(ExecutionLoader):
 
 
 def import_source(source: str, network: str, shown: str | None = None) -> ModuleType:
-    """The Python module of an emitted source, imported once for each text.
+    """Return the Python module of an emitted source, imported once for each text.
 
     `shown` is the name of the file in tracebacks.
     """
@@ -63,7 +63,7 @@ def build_module(
     freeze: str | None = None,
     new_head: bool = False,
 ) -> nn.Module:
-    """The live module of a network's emitted source, with weights.
+    """Return the live module of a network's emitted source, with weights.
 
     `weights` is what `load_weights` takes, and `keys` maps their names. `new_head` leaves last
     layers of another size as they were initialised. `freeze` is a pattern over the parameters'

@@ -25,8 +25,8 @@ _LISTED = 5
 
 
 def read_checkpoint(path: Path) -> Stored:
-    """What a file of weights, a folder with one, or an index (`model.safetensors.index.json`) with
-    the shards beside it holds.
+    """Return what a file of weights, a folder with one, or an index
+    (`model.safetensors.index.json`) with the shards beside it holds.
 
     Raises `DiagnosticError` as `read_file` does, E0601 also for a folder without weights and for a
     missing shard, E0603 for an index that is not one, or does not agree with its shards.
@@ -39,7 +39,7 @@ def read_checkpoint(path: Path) -> Stored:
 
 
 def _within(folder: Path) -> Path:
-    """The file of weights in a folder: by its usual name, or the only one."""
+    """Return the file of weights in a folder: by its usual name, or the only one."""
     for name in _NAMES:
         if (folder / name).is_file():
             return folder / name
@@ -85,7 +85,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _weight_map(path: Path) -> dict[str, str]:
-    """The shard of each key. Shards are files beside the index, nothing else."""
+    """Return the shard of each key. Shards are files beside the index, nothing else."""
     try:
         with path.open("rb") as file:
             data = file.read(_LONGEST_INDEX + 1)
@@ -109,7 +109,7 @@ def _weight_map(path: Path) -> dict[str, str]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, each of whose keys stands once."""
+    """Return a JSON object, each of whose keys stands once."""
     found = dict(pairs)
     if len(found) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
@@ -144,5 +144,5 @@ def _some(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _shown(name: object) -> str:
-    """A name out of a file, as it can stand in a message."""
+    """Return a name out of a file, as it can stand in a message."""
     return ascii(name)[:120]

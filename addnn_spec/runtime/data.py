@@ -67,7 +67,7 @@ class Source:
         return len(self.labels)
 
     def part(self, start: int, stop: int, name: str) -> Source:
-        """The samples from `start` up to `stop`.
+        """Return the samples from `start` up to `stop`.
 
         Raises `DiagnosticError` where there are none.
         """
@@ -92,7 +92,7 @@ class Sources:
 
 
 def open_data(where: Any) -> Sources:
-    """The data that a name, a path or an object stands for.
+    """Return the data that a name, a path or an object stands for.
 
     A name of `BUNDLED`; a file `.npz`, IDX or CIFAR `.bin`; a folder of such files, or with one
     folder of images for each class (below `train` and `test`, if it has these); `module:name`, a
@@ -123,7 +123,7 @@ def open_data(where: Any) -> Sources:
 
 
 def from_arrays(name: str, x: Array, y: Array) -> Source:
-    """A source of arrays at hand, (n, …) and (n,).
+    """Return a source of arrays at hand, (n, …) and (n,).
 
     Raises `DiagnosticError` where their lengths differ or they hold no numbers.
     """
@@ -246,7 +246,7 @@ def _as_array(value: Any) -> Array:
 
 
 def _stacked(values: Sequence[Array]) -> Array:
-    """Samples (k, …); those of several sizes, as images may be, as an array of arrays."""
+    """Return samples (k, …); those of several sizes, as images may be, as an array of arrays."""
     if len({value.shape for value in values}) == 1:
         return np.stack(values)
     ragged = np.empty(len(values), dtype=object)
@@ -314,7 +314,7 @@ def _npz(path: Path) -> Sources:
 
 
 def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
-    """An array of an archive, if its header says the size that it has."""
+    """Return an array of an archive, if its header says the size that it has."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
@@ -362,7 +362,7 @@ def _idx_folder(path: Path, names: set[str]) -> Sources | None:
 
 
 def _idx_pair(path: Path) -> Source:
-    """The images of one file with the labels of the file beside it."""
+    """Return the images of one file with the labels of the file beside it."""
     if "images" not in path.name:
         raise Refusal("E0612", f"{path.name} is not named …images-idx…: its labels are not found")
     stem = re.sub(r"images-idx\d", "labels-idx1", path.name).removesuffix(".gz")
@@ -458,7 +458,8 @@ def _images(path: Path, name: str) -> Source | None:
 
 
 def _image(path: Path) -> Array:
-    """An image as bytes (1, H, W) or (3, H, W); a grey one of 16 bits as floats from 0 to 1."""
+    """Return an image as bytes (1, H, W) or (3, H, W); a grey one of 16 bits as floats from 0 to
+    1."""
     try:
         from PIL import Image
     except ImportError as error:

@@ -20,8 +20,8 @@ class Digits(NamedTuple):
 
 
 def load_digits(seed: int = 0) -> Digits:
-    """The 1,797 digits of 8×8 pixels (UCI, 1998; the copy that scikit-learn carries), split 4 : 1
-    with the classes in proportion."""
+    """Return the 1,797 digits of 8×8 pixels (UCI, 1998; the copy that scikit-learn carries), split
+    4 : 1 with the classes in proportion."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
@@ -61,7 +61,7 @@ def train(
 
 @torch.no_grad()
 def accuracy(module: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share of images whose highest logit is their label's."""
+    """Return the share of images whose highest logit is their label's."""
     module.eval()
     right: Tensor = module(images).argmax(1) == labels
     return right.float().mean().item()

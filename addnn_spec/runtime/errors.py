@@ -34,7 +34,7 @@ def outside(message: str, code: DiagnosticCode, *, file: str = "") -> Iterator[N
 
 
 def reason(error: BaseException) -> str:
-    """An error of others in a line."""
+    """Return an error of others in a line."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, OSError) and error.strerror:
@@ -44,7 +44,7 @@ def reason(error: BaseException) -> str:
 
 
 def _lines(error: BaseException, file: str) -> list[int]:
-    """The lines of a file that an error came through, outermost first."""
+    """Return the lines of a file that an error came through, outermost first."""
     if isinstance(error, SyntaxError) and error.filename == file and error.lineno is not None:
         return [error.lineno]
     frames = traceback.extract_tb(error.__traceback__)

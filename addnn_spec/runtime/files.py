@@ -35,7 +35,7 @@ class Stored:
 
 
 def read_file(path: Path) -> Stored:
-    """What a `.safetensors` file, or one that torch saved, holds, on the CPU.
+    """Return what a `.safetensors` file, or one that torch saved, holds, on the CPU.
 
     The tensors of a safetensors file are read when they are asked for.
 
@@ -59,7 +59,7 @@ def read_file(path: Path) -> Stored:
 
 
 def unreadable(path: Path, error: Exception) -> Refusal:
-    """The refusal of a file that the system does not give."""
+    """Return the refusal of a file that the system does not give."""
     reason = error.strerror if isinstance(error, OSError) else None
     return Refusal("E0601", f"{path} cannot be read: {reason or error}")
 
@@ -105,7 +105,7 @@ def _read_safetensors(path: Path) -> Stored:
 
 
 def _check_header(path: Path) -> None:
-    """The header's length must be sensible before anybody reserves memory for it."""
+    """Refuse a length of the header that is not sensible, before anybody reserves memory for it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(9)
@@ -141,7 +141,7 @@ def _read_torch(path: Path) -> Stored:
 
 
 def _check_archive(path: Path) -> None:
-    """A zip archive must unpack to what it has: torch stores, it does not compress."""
+    """Refuse a zip archive that unpacks to more than it has: torch stores, it does not compress."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) != b"PK\3\4":
@@ -177,7 +177,7 @@ def _refused(path: Path, reason: str) -> Refusal:
 
 
 def not_what(path: Path, what: str, reason: str) -> Refusal:
-    """The refusal of a file that is not what its name says."""
+    """Return the refusal of a file that is not what its name says."""
     first = next(iter(reason.splitlines()), "")[:200]
     shown = first if first.isprintable() else ascii(first)
     return Refusal("E0603", f"{path.name} is not {what}: {shown}")

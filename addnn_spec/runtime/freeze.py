@@ -39,7 +39,8 @@ def freeze_parameters(module: nn.Module, pattern: str) -> Trainable:
 
 
 def count_trainable(module: nn.Module) -> Trainable:
-    """The numbers of learned values that are trained and that are not; shared ones count once."""
+    """Return the numbers of learned values that are trained and that are not; shared ones count
+    once."""
     counts = [(p.numel(), p.requires_grad) for p in module.parameters()]
     return Trainable(
         sum(count for count, trained in counts if trained),
@@ -48,7 +49,8 @@ def count_trainable(module: nn.Module) -> Trainable:
 
 
 def _is_frozen_norm(name: str, module: nn.Module, pattern: str) -> bool:
-    """Whether a module keeps running statistics, and they or its weights match the pattern."""
+    """Return True if a module keeps running statistics, and they or its weights match the
+    pattern."""
     if getattr(module, "running_mean", None) is None or hasattr(module, "_keeps_evaluation"):
         return False
     prefix = f"{name}." if name else ""
@@ -59,7 +61,7 @@ _FROZEN: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def _in_evaluation(kind: type[nn.Module]) -> type[nn.Module]:
-    """A subclass whose modules stay in evaluation mode; one for each class."""
+    """Return a subclass whose modules stay in evaluation mode; one for each class."""
     known = _FROZEN.get(kind)
     if known is not None:
         return known

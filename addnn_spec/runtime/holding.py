@@ -23,7 +23,7 @@ _FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products
 
 
 def first_not_finite(rows: Tensor) -> int | None:
-    """The first of rows (n, d) that holds NaN or an infinite value."""
+    """Return the first of rows (n, d) that holds NaN or an infinite value."""
     if not rows.is_floating_point():
         return None
     for start in range(0, len(rows), 256):
@@ -144,17 +144,17 @@ class Running:
         """Why the node cannot be measured."""
 
     def gauge(self, like: Tensor) -> Spread:
-        """What gauges the features, begun with the first rows."""
+        """Return what gauges the features, begun with the first rows."""
         if self.spread is None:
             self.spread = Spread(like.shape[1], like.device)
         return self.spread
 
     def weight(self) -> Tensor | None:
-        """What features are multiplied by; None without normalisation."""
+        """Return what features are multiplied by; None without normalisation."""
         return None if self.spread is None else self.spread.weight()
 
     def block(self, first: int, rows: Tensor) -> Block:
-        """The rows from `first` on as a block; the first ones set the frame."""
+        """Return the rows from `first` on as a block; the first ones set the frame."""
         largest = check_finite(rows, first)
         if self.frame is None:
             self._begin(rows)
@@ -185,7 +185,7 @@ class Running:
             )
 
     def check_twin(self, number: int, rows: Tensor) -> None:
-        """A batch computed again must give the same bits.
+        """Check that a batch computed again gives the same bits.
 
         Raises `DiagnosticError` (E0614) where it does not.
         """
@@ -248,7 +248,7 @@ class Part:
         self.held: list[_Placed] = []
 
     def take(self, number: int, batch: Batch, rows: Tensor) -> None:
-        """The rows of batch `number`; batches come in order."""
+        """Take the rows of batch `number`; batches come in order."""
         if number < self.first or not batch.rows:
             return
         running = self.running
@@ -267,7 +267,7 @@ class Part:
                     running.meet(placed, mine)
 
     def _blocks(self) -> Iterator[_Placed]:
-        """The held rows in few blocks: each visit reads both of its blocks anew."""
+        """Yield the held rows in few blocks: each visit reads both of its blocks anew."""
         offset = 0
         for split in sorted({batch.split for batch in self.batches}):
             mine = [batch for batch in self.batches if batch.split == split]

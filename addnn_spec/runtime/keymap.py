@@ -82,7 +82,7 @@ class Rule:
                 raise ValueError(f"{to} has {{{part.name}}}, the pattern {self.pattern} has not")
 
     def renamed(self, key: str) -> str | None:
-        """The key's new name, empty where it is dropped; None for a key that does not match.
+        """Return the key's new name, empty where it is dropped; None for a key that does not match.
 
         Raises `ValueError` where a number would be below 0.
         """
@@ -104,7 +104,7 @@ class Rule:
 
 
 def _parsed(template: str) -> list[_Part]:
-    """The parts of a pattern or a replacement. Raises `ValueError` where it is neither."""
+    """Return the parts of a pattern or a replacement. Raises `ValueError` where it is neither."""
     if len(template) > _LONGEST:
         raise ValueError(f"{_cut(template)} has more than {_LONGEST:,} characters")
     parts: list[_Part] = []
@@ -127,8 +127,8 @@ def _parsed(template: str) -> list[_Part]:
 
 
 def _expression(parts: list[_Part]) -> str:
-    """The regular expression of a pattern, which matches in linear time: what stands before the
-    last `*` is taken where it is first found, and numbers are whole runs of digits."""
+    """Return the regular expression of a pattern, which matches in linear time: what stands before
+    the last `*` is taken where it is first found, and numbers are whole runs of digits."""
     chunks = [""]
     for part in parts:
         if isinstance(part, _Star):
@@ -157,7 +157,7 @@ class KeyMap:
         self.name = name
 
     def applied(self, keys: Iterable[str], file: str) -> dict[str, Renamed]:
-        """The keys of `file` by their new names; what a rule drops is not among them.
+        """Return the keys of `file` by their new names; what a rule drops is not among them.
 
         Raises `DiagnosticError` (E0615) where a rule matches nothing, or two keys get one name.
         """
@@ -185,7 +185,7 @@ class KeyMap:
         return placed
 
     def mentions(self, prefix: str) -> bool:
-        """Whether a pattern begins with `prefix`."""
+        """Return True if a pattern begins with `prefix`."""
         return any(rule.pattern.startswith(prefix) for rule in self.rules)
 
     def _unmatched(self, unused: list[str], keys: list[str], file: str) -> Refusal:
@@ -201,7 +201,7 @@ class KeyMap:
 
 
 def read_keymap(keys: Keys) -> KeyMap:
-    """The key map that is given: rules, a `.toml` file of them, or a packaged map's name.
+    """Return the key map that is given: rules, a `.toml` file of them, or a packaged map's name.
 
     Raises `DiagnosticError`: E0601 for a file that cannot be read, E0615 for what is no key map.
     """
@@ -224,7 +224,7 @@ def read_keymap(keys: Keys) -> KeyMap:
 
 
 def packaged_keymaps() -> dict[str, Path]:
-    """The packaged key maps by name."""
+    """Return the packaged key maps by name."""
     return {path.stem: path for path in sorted((folder("specs") / "keys").glob("*.toml"))}
 
 
@@ -272,6 +272,6 @@ def _misfit(message: str, *notes: str, help: str | None = None) -> Refusal:
 
 
 def _cut(text: str) -> str:
-    """A text as it can stand in a message."""
+    """Return a text as it can stand in a message."""
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return short if short.isprintable() else ascii(short)

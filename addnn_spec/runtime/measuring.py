@@ -132,7 +132,7 @@ def check_task(measures: Mapping[str, Measure], task: Task) -> None:
 
 
 def measures_named(names: Iterable[str]) -> dict[str, Measure]:
-    """The measures of each node among `names`.
+    """Return the measures of each node among `names`.
 
     Raises `DiagnosticError` (E0607) for a name that stands for none.
     """
@@ -145,14 +145,14 @@ def measures_named(names: Iterable[str]) -> dict[str, Measure]:
 
 
 def wants_gram(measures: Mapping[str, Measure]) -> bool:
-    """Whether one of them takes inner products where rows are not held."""
+    """Return True if a measure needs the Gram matrix of rows that are not held."""
     return any(isinstance(m, Streamed) and m.of_gram for m in measures.values())
 
 
 def measured(
     measures: Mapping[str, Measure], seen: Rows | Passed, label: str
 ) -> tuple[dict[str, MeasureRecord], str]:
-    """The measures of a node, and a note about those that have no value."""
+    """Return the measures of a node, and a note about those that have no value."""
     found: dict[str, MeasureRecord] = {}
     missing: list[str] = []
     for name, measure in measures.items():
@@ -176,7 +176,7 @@ def measured(
 
 
 def _record(value: Value) -> MeasureRecord | None:
-    """A measure's value as it is kept; None where it is not finite."""
+    """Return a measure's value as it is kept; None where it is not finite."""
     if isinstance(value, MeasureRecord):
         return value
     if isinstance(value, TrainedRate):

@@ -78,7 +78,8 @@ def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Differ
 
 
 def misfit(found: Difference, name: str, network: str) -> Refusal:
-    """The refusal of the weights `name` for `network`: E0604, or E0605 where only shapes differ."""
+    """Return the refusal of the weights `name` for `network`: E0604, or E0605 where only shapes
+    differ."""
     counts = [
         (len(found.missing), "missing"),
         (len(found.unexpected), "left over"),
@@ -162,7 +163,7 @@ def _near(key: str, others: Sequence[str]) -> str:
 
 
 def shown(key: str) -> str:
-    """A key as it can stand in a message: files may name tensors as they like."""
+    """Return a key as it can stand in a message: files may name tensors as they like."""
     short = key if len(key) <= _LONGEST else f"{key[:_LONGEST]}…"
     return short if short.isprintable() else ascii(short)
 

@@ -57,7 +57,7 @@ def _untrained(module: nn.Module) -> Iterator[None]:
 
 
 def _nodes(model: Any) -> Iterator[Any]:
-    """The nodes of a model, those within other nodes' graphs and functions too."""
+    """Yield the nodes of a model, those within other nodes' graphs and functions too."""
     yield from model.graph.all_nodes()
     for function in model.functions.values():
         yield from function.all_nodes()

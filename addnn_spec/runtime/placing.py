@@ -33,7 +33,7 @@ class Place:
         return cls(own_device(device), DTYPES[precision])
 
     def network(self, module: nn.Module) -> nn.Module:
-        """The module itself, or a copy of it here.
+        """Return the module itself, or a copy of it here.
 
         Raises `DiagnosticError` (E0614) where it cannot be copied, or not to this device.
         """
@@ -46,7 +46,7 @@ class Place:
             raise refusal(error, f"the network does not go to {self.device}") from error
 
     def inputs(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What the network is given, here."""
+        """Return what the network is given, here."""
         return tuple(value.to(self.device, self._type(value)) for value in values)
 
     def _type(self, tensor: Tensor) -> torch.dtype:
@@ -61,8 +61,8 @@ def picked(name: str) -> str:
 
 
 def own_device(name: str) -> torch.device:
-    """The device of a name: `cpu`, `cuda:1`, `auto`, or `cuda`, which is that of this process's
-    number on its machine under `torchrun`, else torch's current one.
+    """Return the device of a name: `cpu`, `cuda:1`, `auto`, or `cuda`, which is that of this
+    process's number on its machine under `torchrun`, else torch's current one.
 
     Raises `DiagnosticError`: E0607 for another name, E0614 where there is no such device.
     """
@@ -86,7 +86,7 @@ def own_device(name: str) -> torch.device:
 
 @contextmanager
 def device_errors() -> Iterator[None]:
-    """What a device cannot do is a `Refusal` (E0614)."""
+    """Turn what a device cannot do into a `Refusal` (E0614)."""
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError) as error:

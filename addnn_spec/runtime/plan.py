@@ -122,8 +122,8 @@ def held_block(work: int) -> int:
 
 
 def batch_size(sizes: Sequence[Size], budget: int) -> int:
-    """The samples of a batch, a power of two: up to 64 in a quarter of the budget, or up to 256 in
-    a sixteenth of it."""
+    """Return the samples of a batch, a power of two: up to 64 in a quarter of the budget, or up to
+    256 in a sixteenth of it."""
     row = _COPIES * max(size.row_bytes for size in sizes)
     usual = min(_USUAL_BATCH, budget // 4 // row)
     large = min(_LARGEST_BATCH, budget // 16 // row)
@@ -142,7 +142,7 @@ def make_plan(
     grams: int = 0,
     lasting: int = 0,
 ) -> Plan:
-    """The plan for the nodes `mine` (numbers in `sizes`).
+    """Return the plan for the nodes `mine` (numbers in `sizes`).
 
     `rows` are the rows of each batch, `splits` those of train and test. `normalised`: features are
     gauged. `grams` are bytes beside each node in parts, `lasting` those beside everything.
@@ -186,7 +186,7 @@ def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
 
 
 def _state(splits: tuple[int, ...], order: int) -> int:
-    """Running neighbours and their values, on train, test and across."""
+    """Return the bytes of running neighbours and their values, on train, test and across."""
     return sum(splits) * (2 * 20 * order + 120)
 
 
@@ -206,7 +206,7 @@ class _Packing:
     grams: int
 
     def kept(self, hold: Hold) -> int:
-        """What the rows of a hold take, with what aligns them."""
+        """Return what the rows of a hold take, with what aligns them."""
         size = self.sizes[hold.node]
         rows = sum(self.rows[hold.first : hold.last])
         splits = len(self.splits)
@@ -214,7 +214,7 @@ class _Packing:
         return size.kept_bytes * rows + checked + 2 * splits * ALIGNED
 
     def bytes(self, hold: Hold) -> int:
-        """What a hold takes."""
+        """Return what a hold takes."""
         size = self.sizes[hold.node]
         rows = sum(self.rows[hold.first : hold.last])
         if hold.gauges:

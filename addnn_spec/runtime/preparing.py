@@ -176,8 +176,8 @@ def _integers(raw: Array, expected: Expected) -> Tensor:
 
 
 def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
-    """A sample of several dimensions flattened where the network takes one, and a grey image's
-    channel left out where it takes none."""
+    """Return a sample of several dimensions flattened where the network takes one, and a grey
+    image's channel left out where it takes none."""
     if wanted is None or agree(values.shape[1:], wanted):
         return values
     if len(wanted) == 1 and agree((values[0].numel(),), wanted):
@@ -192,7 +192,7 @@ def _fitted(values: Tensor, wanted: Sequence[int | None] | None) -> Tensor:
 
 
 def agree(given: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    """Whether sizes are those wanted, None for any."""
+    """Return True if sizes are those wanted, None for any."""
     return len(given) == len(wanted) and all(
         b is None or a == b for a, b in zip(given, wanted, strict=True)
     )

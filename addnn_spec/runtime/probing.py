@@ -216,7 +216,7 @@ class Prober:
             self.cka = self.between.record(owners, self.scorer.rows[0], self.exchange)
 
     def _share(self, number: int, within: float) -> float:
-        """The share of the work done: half a pass is the network's, half the searches'."""
+        """Return the share of the work done: half a pass is the network's, half the searches'."""
         return (number + within) / self.passes
 
     def _trial(self, probes: Sequence[Probe], feed: Feed) -> dict[str, Found]:
@@ -254,7 +254,7 @@ class Prober:
         return found
 
     def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
-        """What a node's rows take, where distances are taken as asked for.
+        """Return what a node's rows take, where distances are taken as asked for.
 
         Raises `_NotRowsError` where there is no value, and where whitening has no meaning: with as
         many values as samples all are equally far apart.
@@ -275,7 +275,7 @@ class Prober:
         return replace(plain, width=settings.sketch, checked=min(CHECKED, m, share))
 
     def _first(self, number: int) -> int:
-        """The first batch that a pass needs."""
+        """Return the first batch that a pass needs."""
         return min(
             (
                 hold.first
@@ -300,7 +300,7 @@ class Prober:
         return flow.held
 
     def _finish(self, hold: Hold, rows: _Held) -> Measured | None:
-        """The results of a node after its last part."""
+        """Return the results of a node after its last part."""
         label = self.probes[hold.node].label
         if hold.last < len(self.feed.batches):
             return None
@@ -351,7 +351,7 @@ class Prober:
     def _others(
         self, label: str, rows: Whole | Part | Sketched | Gauge
     ) -> tuple[dict[str, MeasureRecord], str]:
-        """The other measures of a node, and a note about those that it does not have."""
+        """Return the other measures of a node, and a note about those that it does not have."""
         values = self.scorer.values
         if isinstance(rows, Whole):
             if self.settings.cka:
@@ -368,7 +368,7 @@ class Prober:
         return {}, f"{label} has no other measures: its values are sketched"
 
     def _rows(self, probe: Probe, value: Tensor, batch: Batch, feed: Feed) -> Tensor:
-        """A node's value as rows (n, d).
+        """Return a node's value as rows (n, d).
 
         Raises `_NotRowsError` where it has not one value for each sample, or position.
         """
@@ -461,7 +461,7 @@ class _Flow:
             self._break(hold, str(error))
 
     def _break(self, hold: Hold, reason: str) -> None:
-        """The node of a hold has no index."""
+        """Note that the node of a hold has no index."""
         self.held[hold] = _Broken(reason)
         if hold.node in self.running:
             self.running[hold.node].broken = reason

@@ -144,7 +144,7 @@ class IndexRecord(_Record):
         return next(iter(self.values.values()))
 
     def samples(self) -> NDArray[np.float64]:
-        """The per-sample values (m,), NaN where undefined."""
+        """Return the per-sample values (m,), NaN where undefined."""
         data = base64.b64decode(self.per_sample, validate=True)
         if self.encoding == "bits":
             bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=self.m)
@@ -200,7 +200,7 @@ class NodeRecord(_Record):
         return self.as_above is not None or self.train is not None
 
     def on(self, split: Split) -> IndexRecord | None:
-        """The indices on `train`, `test` or `cross`."""
+        """Return the indices on `train`, `test` or `cross`."""
         found: IndexRecord | None = getattr(self, split)
         return found
 
@@ -236,7 +236,7 @@ class RunRecord(_Record):
         return self.data.train.m
 
     def node(self, label: str) -> NodeRecord:
-        """The node of a label, its values found where it is "as above".
+        """Return the node of a label, its values found where it is "as above".
 
         Raises `KeyError` where there is none.
         """
@@ -255,7 +255,7 @@ class RunRecord(_Record):
         return self.nodes, {node.label: node for node in self.nodes}
 
     def text(self) -> str:
-        """The JSON."""
+        """Return the JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
 
@@ -267,7 +267,7 @@ def pack(values: NDArray[np.float64]) -> tuple[str, Literal["bits", "float64"]]:
 
 
 def standard_error(values: NDArray[np.float64]) -> float:
-    """The standard error of the mean of the defined values; 0 for one."""
+    """Return the standard error of the mean of the defined values; 0 for one."""
     defined = values[~np.isnan(values)]
     if len(defined) < 2:
         return 0.0
@@ -275,7 +275,7 @@ def standard_error(values: NDArray[np.float64]) -> float:
 
 
 def sketched(run: RunRecord) -> str:
-    """What a run's sketch is off by, in words: the largest measured error of all nodes."""
+    """Return what a run's sketch is off by, in words: the largest measured error of all nodes."""
     found = [
         index.sketch
         for node in run.nodes
@@ -292,7 +292,7 @@ def sketched(run: RunRecord) -> str:
 
 
 def read_run(path: str | Path) -> RunRecord:
-    """A run from its file.
+    """Return a run from its file.
 
     Raises `DiagnosticError`: E0601 if the file cannot be read, E0607 if it is not a run of this
     schema version, or says what cannot be.

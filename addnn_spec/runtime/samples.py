@@ -52,7 +52,7 @@ def drawn(labels: Array, task: Task, count: int, seed: int) -> Array:
 
 
 def task_of(labels: Array, asked: Task | None = None) -> Task:
-    """Whether labels are classes (integers, names) or targets (floats), unless `asked`.
+    """Tell whether labels are classes (integers, names) or targets (floats), unless `asked`.
 
     Raises `DiagnosticError` for classes that are not whole numbers.
     """
@@ -129,26 +129,27 @@ class Feed:
         )
 
     def in_batches(self, batch: int) -> Feed:
-        """The same samples in batches of another size, if the network takes more than one."""
+        """Return the same samples in batches of another size, if the network takes more than
+        one."""
         common = (self.splits, self.record, self.preparation, self.expected)
         return Feed(*common, batch, alone=self.alone)
 
     def load(self, batch: Batch) -> tuple[Tensor, ...]:
-        """The network's inputs for a batch, on the CPU."""
+        """Return the network's inputs for a batch, on the CPU."""
         split = self.splits[batch.split]
         return self._given(split.source, split.indices[batch.start : batch.stop])
 
     def first(self) -> tuple[Tensor, ...]:
-        """The inputs for the first samples, two or one: what a trial run takes."""
+        """Return the inputs for the first samples, two or one: what a trial run takes."""
         split = self.splits[0]
         return self._given(split.source, split.indices[: 1 if self.alone else 2])
 
     def lifted(self, value: Tensor) -> Tensor:
-        """A node's value, the samples its first dimension."""
+        """Return a node's value, the samples its first dimension."""
         return value[None] if self.alone else value
 
     def sample(self, split: int, row: int) -> str:
-        """The sample that gives a row, by its place in the source."""
+        """Return the sample that gives a row, by its place in the source."""
         part = self.splits[split]
         place = row if part.positions is None else part.positions[row, 0]
         return f"{_SPLITS[split]} sample {part.indices[place]}"
@@ -240,7 +241,8 @@ def _dtype(expected: Sequence[Expected] | None) -> str:
 
 
 def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
-    """A source that gives the network's inputs in order, by their names where there are several."""
+    """Return a source that gives the network's inputs in order, by their names where there are
+    several."""
     names = [wanted.name for wanted in expected]
     given = source.inputs or names[:1]
     if sorted(given) != sorted(names):
@@ -351,7 +353,8 @@ def _add(digest: Any, values: Array) -> None:
 
 
 def _check(feed: Feed) -> None:
-    """That the first samples have the sizes that the network takes, the same in train and test."""
+    """Check that the first samples have the sizes that the network takes, the same in train and
+    test."""
     if feed.record.train.m < 2:
         raise Refusal("E0612", "an index needs two samples or more")
     ends = [feed._prepared(split.source, split.indices[:1]) for split in feed.splits]  # noqa: SLF001

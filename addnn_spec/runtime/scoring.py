@@ -54,12 +54,13 @@ class Scorer:
 
     @classmethod
     def of(cls, feed: Feed, order: int, ties: str) -> Scorer:
-        """That of the samples of a feed."""
+        """Make the scorer of a feed's samples."""
         values = [torch.from_numpy(split.values) for split in feed.splits]
         return cls(values, len(feed.record.classes), order, ties)
 
     def _sides(self, split: Split) -> tuple[Tensor, Tensor]:
-        """The labels or targets of the samples of a split, and of those they are searched among."""
+        """Return the labels or targets of the samples of a split, and of those they are searched
+        among."""
         train, test = self.values[0], self.values[-1]
         return (train if split == "train" else test), (test if split == "test" else train)
 
@@ -81,7 +82,7 @@ class Scorer:
         return train, *(Side.of(part, plan, frame=train.frame) for part in parts[1:])
 
     def search(self, split: Split, sides: Sequence[Side]) -> Neighbours:
-        """The neighbours of a split."""
+        """Return the neighbours of a split."""
         mine, others = self.labels(split)
         return search_sides(
             sides[0 if split == "train" else 1],
@@ -93,7 +94,8 @@ class Scorer:
         )
 
     def at(self, picks: Sequence[Tensor]) -> Scorer:
-        """That of some of the samples, at order 1: `picks` (n,) are their places in each split."""
+        """Make the scorer of some of the samples, at order 1: `picks` (n,) are their places in each
+        split."""
         values = [part[pick.cpu()] for part, pick in zip(self.values, picks, strict=True)]
         return Scorer(values, self.classes, 1, self.ties)
 
@@ -164,8 +166,8 @@ class Scorer:
         )
 
     def centre(self, split: Split, sides: Sequence[Side], work: int) -> dict[str, float]:
-        """The centre index with and without the sample itself, where class means fit into `work`;
-        left out where it is not defined."""
+        """Return the centre index with and without the sample itself, where class means fit into
+        `work`; left out where it is not defined."""
         side = sides[0 if split == "train" else 1]
         if split == "cross" or not self.classes or 16 * self.classes * side.rows.shape[1] > work:
             return {}
@@ -176,7 +178,7 @@ class Scorer:
         return values
 
     def chance(self) -> dict[Split, float]:
-        """What neighbours drawn at random among the others give, on average (order 1)."""
+        """Return what neighbours drawn at random among the others give, on average (order 1)."""
         return {split: self._chance(split) for split in self.splits}
 
     def _chance(self, split: Split) -> float:
@@ -202,7 +204,8 @@ def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
 def checked(
     scorer: Scorer, rows: Sketched, split: Split, index: IndexRecord, work: int, scratch: Scratch
 ) -> IndexRecord:
-    """A sketched index with what the same sketch is off by on the samples held with all values."""
+    """Return a sketched index with what the same sketch is off by on the samples held with all
+    values."""
     some = scorer.at(rows.picks)
     folded = tuple(
         part[pick.to(part.device)] for part, pick in zip(rows.parts, rows.picks, strict=True)

@@ -126,7 +126,7 @@ def settings_of(given: dict[str, Any], known: Iterable[str] = Settings.model_fie
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A sequence, or one pattern of nodes, as the tuple that is kept."""
+    """Return a sequence, or one pattern of nodes, as the tuple that is kept."""
     if isinstance(value, str):
         return (value,) if name == "nodes" else value
     return tuple(value) if isinstance(Settings.model_fields[name].default, tuple) else value

@@ -91,7 +91,7 @@ class Group:
 
 
 def join(device: torch.device) -> Exchange:
-    """The processes that `torchrun` started, or this one alone. Joins the group once.
+    """Return the processes that `torchrun` started, or this one alone. Joins the group once.
 
     Raises `DiagnosticError` (E0614) where the others do not come.
     """
@@ -107,7 +107,7 @@ def join(device: torch.device) -> Exchange:
 
 
 def rank() -> int:
-    """This process's number; 0 alone."""
+    """Return this process's number; 0 alone."""
     together = distributed.is_available() and distributed.is_initialized()
     return distributed.get_rank() if together else 0
 

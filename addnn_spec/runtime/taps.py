@@ -25,12 +25,12 @@ Receive = Callable[[str, int, Tensor], None]
 
 
 def is_probed(module: nn.Module) -> bool:
-    """Whether a module was emitted with `--probes`."""
+    """Return True if a module was emitted with `--probes`."""
     return any(cls.__name__ == "Probed" and hasattr(cls, "tap") for cls in type(module).__mro__)
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The first tensor of a nested tuple: a recurrent layer's output, before its states."""
+    """Return the first tensor of a nested tuple: a recurrent layer's output, before its states."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, tuple | list):
@@ -116,7 +116,7 @@ def untouched(
     traced: bool = False,
     device: torch.device | None = None,
 ) -> Iterator[None]:
-    """A module in evaluation (or `"train"`) mode under `inference_mode`, all put back after.
+    """Put a module into evaluation (or `"train"`) mode under `inference_mode`, and all back after.
 
     `traced` has autograd note instead what each value was made from. `device` is where its inputs
     lie, if that is not the CPU.
@@ -164,7 +164,7 @@ def trial(
 
 
 def not_run(error: Exception) -> Refusal:
-    """What to say where a forward pass has failed."""
+    """Return what to say where a forward pass has failed."""
     return refusal(error, "the network does not run on these data")
 
 

@@ -145,7 +145,7 @@ def load_weights(
 
 
 def _unwrapped(stored: Stored, notes: list[str]) -> Stored:
-    """The state dict in what training code saved around it."""
+    """Return the state dict in what training code saved around it."""
     within: list[str] = []
     others: list[str] = []
     while len(within) < _DEEPEST and (
@@ -161,7 +161,7 @@ def _unwrapped(stored: Stored, notes: list[str]) -> Stored:
 
 
 def _is_table(values: Mapping[str, Any], key: str) -> bool:
-    """Whether tensors, or again a table of them, stand under a key."""
+    """Return True if tensors, or again a table of them, stand under a key."""
     inner = values.get(key)
     return isinstance(inner, Mapping) and any(
         isinstance(value, Tensor) or name in _WRAPPERS for name, value in inner.items()
@@ -183,7 +183,8 @@ def _rename(
 
 
 def _wrapped_prefix(given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | None) -> str:
-    """The `module.` and `_orig_mod.` before every name, which no layer of the network has."""
+    """Return the `module.` and `_orig_mod.` before every name, which no layer of the network
+    has."""
     names, prefix = list(given), ""
     if "n_averaged" in given and "n_averaged" not in wanted:  # of torch's AveragedModel
         names.remove("n_averaged")
@@ -254,7 +255,7 @@ def _form(value: Tensor) -> tuple[object, ...]:
 
 
 def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
-    """The tensor, of those of its form, that is the same, or has the same values."""
+    """Return the tensor, of those of its form, that is the same, or has the same values."""
     place = _place(value)
     for key, other in kept.items():
         if _place(other) == place:
@@ -265,7 +266,7 @@ def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
 
 
 def _place(value: Tensor) -> tuple[object, ...]:
-    """What two names of one tensor have in common, and nothing else has."""
+    """Return what two names of one tensor have in common, and nothing else has."""
     if value.is_meta or value.numel() == 0:
         return (id(value),)
     return (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)

@@ -21,7 +21,7 @@ _MAX_STEPS = 1000
 
 
 def polynomial_quotient(a: Size, b: SymbolicSize) -> Size | None:
-    """The polynomial q with `q*b == a`, or None where there is none with whole factors."""
+    """Return the polynomial q with `q*b == a`, or None where there is none with whole factors."""
     quotient: Size = 0
     rest: Size = a
     lead, lead_factor = b.terms[0]
@@ -38,7 +38,8 @@ def polynomial_quotient(a: Size, b: SymbolicSize) -> Size | None:
 
 
 def not_divisible(a: SymbolicSize, b: int) -> SizeError:
-    """The error where `a / b` is not known to be whole; it says what to assert, if that can be."""
+    """Return the error where `a / b` is not known to be whole; it says what to assert, if that can
+    be."""
     common = gcd(content(a), a.constant, b)
     reduced, divisor = divided(a, common), b // common
     if reduced.constant % gcd(content(reduced), divisor):
@@ -61,7 +62,7 @@ def _wanted(a: SymbolicSize, divisor: int) -> str:
 
 
 def _without(monomial: Monomial, part: Monomial) -> Monomial | None:
-    """The monomial divided by another, or None where that is not whole."""
+    """Return the monomial divided by another, or None where that is not whole."""
     left = list(monomial)
     for atom in part:
         if atom not in left:

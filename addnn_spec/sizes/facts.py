@@ -61,7 +61,8 @@ class Fact:
         return frozenset(symbols(self.left) + symbols(self.right))
 
     def source(self, names: Mapping[str, str] | None = None) -> str:
-        """The fact as an expression, the same in Python and in a spec; `names` as in `source`."""
+        """Return the fact as an expression, the same in Python and in a spec; `names` as in
+        `source`."""
         return f"{source(self.left, names)} {self.op} {source(self.right, names)}"
 
     def sides(self, values: Mapping[str, int]) -> tuple[int, int]:
@@ -73,7 +74,8 @@ class Fact:
         return evaluate_loosely(self.left, values), evaluate_loosely(self.right, values)
 
     def holds(self, values: Mapping[str, int]) -> bool:
-        """Whether it holds where the symbols, by name, have these values; raises as `sides`."""
+        """Return True if it holds where the symbols, by name, have these values; raises as
+        `sides`."""
         return _OPERATORS[self.op](*self.sides(values))
 
 
@@ -115,7 +117,7 @@ class Facts:
         self.version += 1
 
     def where_positive(self, sizes: Iterable[Size]) -> Facts:
-        """These facts, and besides that each of the sizes is 1 or more.
+        """Return these facts, and besides that each of the sizes is 1 or more.
 
         What cannot be so is left out: it is not for this to tell.
         """
@@ -131,7 +133,7 @@ class Facts:
         return found
 
     def normal(self, size: Size) -> Size:
-        """The size, rewritten by the known equalities and congruences."""
+        """Return the size, rewritten by the known equalities and congruences."""
         if isinstance(size, int) or size.symbols.isdisjoint(self._rewrites):
             return size
         if size not in self._normal:
@@ -139,7 +141,8 @@ class Facts:
         return self._normal[size]
 
     def equal(self, a: Size, b: Size) -> bool | None:
-        """Whether two sizes are equal everywhere (True), nowhere (False), or unknown (None)."""
+        """Tell whether two sizes are equal everywhere (True), nowhere (False), or unknown
+        (None)."""
         if isinstance(a, int) and isinstance(b, int):
             return a == b
         if a == b:
@@ -154,7 +157,8 @@ class Facts:
         return False if self._prover.is_nonzero(difference) else None
 
     def compare(self, a: Size, op: str, b: Size) -> bool | None:
-        """Whether `a op b` holds everywhere (True), nowhere (False), or that is unknown (None)."""
+        """Tell whether `a op b` holds everywhere (True), nowhere (False), or that is unknown
+        (None)."""
         if op not in _OPERATORS:
             raise ValueError(f"{op!r} is no comparison")
         if isinstance(a, int) and isinstance(b, int):
@@ -175,15 +179,18 @@ class Facts:
         return self._prover.at_least(size), self._prover.at_most(size)
 
     def minimum_of(self, a: Size, b: Size) -> Size:
-        """The lesser of two sizes; raises SizeError where the facts do not tell which it is."""
+        """Return the lesser of two sizes; raises SizeError where the facts do not tell which it
+        is."""
         return self._smaller(a, b, "min")[0]
 
     def maximum_of(self, a: Size, b: Size) -> Size:
-        """The greater of two sizes; raises SizeError where the facts do not tell which it is."""
+        """Return the greater of two sizes; raises SizeError where the facts do not tell which it
+        is."""
         return self._smaller(a, b, "max")[1]
 
     def exact_div(self, a: Size, b: Size) -> Size:
-        """`a / b`, where it is provably whole; else raises SizeError that says what to assert."""
+        """Return `a / b` where it is provably whole; else raise SizeError that says what to
+        assert."""
         a, b = self.normal(a), self.normal(b)
         if isinstance(b, SymbolicSize):
             return self._divide_by_symbolic(a, b)
@@ -200,7 +207,8 @@ class Facts:
         return a // b
 
     def minimum_for_positive(self, size: Size) -> dict[str, int] | None:
-        """The least values, by symbol, from which on the size is 1 or more; {} where it always is.
+        """Return the least values, by symbol, from which on the size is 1 or more; {} where it
+        always is.
 
         None where there is no such value, or the size depends on several symbols otherwise than
         as a product of parts that depend on one each.
@@ -305,7 +313,7 @@ class Facts:
             self._assume_nonnegative(-size)
 
     def _take_congruence(self, size: SymbolicSize) -> bool:
-        """Take `p % d + c == 0`, where p is `a*x + b` for a symbol x."""
+        """Record `p % d + c == 0`, where p is `a*x + b` for a symbol x."""
         form = remainder_form(size)
         if form is None or abs(form[0]) != 1:
             return False
@@ -315,7 +323,7 @@ class Facts:
         return self._take_residue(numerator - residue, divisor)
 
     def _take_residue(self, size: Size, divisor: int) -> bool:
-        """Take that `a*x + b`, for a symbol x, is divisible."""
+        """Record that `a*x + b`, for a symbol x, is a multiple of the divisor."""
         if isinstance(size, int) or len(size.terms) > 1:
             return False
         (monomial, factor), *_ = size.terms
@@ -422,17 +430,17 @@ class Facts:
 
 
 def minimum_of(a: Size, b: Size, facts: Facts | None = None) -> Size:
-    """The lesser of two sizes; raises SizeError where the facts do not tell which it is."""
+    """Return the lesser of two sizes; raises SizeError where the facts do not tell which it is."""
     return (facts or Facts()).minimum_of(a, b)
 
 
 def maximum_of(a: Size, b: Size, facts: Facts | None = None) -> Size:
-    """The greater of two sizes; raises SizeError where the facts do not tell which it is."""
+    """Return the greater of two sizes; raises SizeError where the facts do not tell which it is."""
     return (facts or Facts()).maximum_of(a, b)
 
 
 def _is_possible(fact: Fact) -> bool:
-    """Whether a fact by itself is no contradiction."""
+    """Return True if a fact by itself is no contradiction."""
     try:
         Facts().assume(fact.left, fact.op, fact.right)
     except SizeError:
@@ -477,7 +485,8 @@ def _factors(size: SymbolicSize) -> list[Size]:
 
 
 def _rises(size: SymbolicSize) -> bool:
-    """Whether the size never falls as its symbols rise from 0, as far as its form shows it."""
+    """Return True if the size never falls as its symbols rise from 0, as far as its form shows
+    it."""
     return all(factor > 0 for _, factor in size.terms) and all(
         _rises(atom.numerator) for atom in atoms(size) if isinstance(atom, Floor)
     )

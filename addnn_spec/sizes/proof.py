@@ -62,7 +62,7 @@ class Prover:
         return self._ranges.get(symbol, (symbol.minimum, None))
 
     def at_least(self, size: Size) -> int | None:
-        """A number that the size is never below, where one is found without cases."""
+        """Return a number that the size is never below, where one is found without cases."""
         if isinstance(size, int):
             return size
         if size not in self._lowest:
@@ -70,12 +70,12 @@ class Prover:
         return self._lowest[size]
 
     def at_most(self, size: Size) -> int | None:
-        """A number that the size is never above, where one is found without cases."""
+        """Return a number that the size is never above, where one is found without cases."""
         low = self.at_least(-size)
         return None if low is None else -low
 
     def is_nonnegative(self, size: Size) -> bool:
-        """Whether the size is proved to be 0 or more everywhere."""
+        """Return True if the size is proved to be 0 or more everywhere."""
         if isinstance(size, int):
             return size >= 0
         if size not in self._proved:
@@ -86,11 +86,11 @@ class Prover:
         return self._proved[size]
 
     def is_zero(self, size: Size) -> bool:
-        """Whether the size is proved to be 0 everywhere."""
+        """Return True if the size is proved to be 0 everywhere."""
         return self.is_nonnegative(size) and self.is_nonnegative(-size)
 
     def is_nonzero(self, size: Size) -> bool:
-        """Whether the size is proved to be 0 nowhere."""
+        """Return True if the size is proved to be 0 nowhere."""
         if isinstance(size, int):
             return size != 0
         if self.is_plainly_nonzero(size):
@@ -155,7 +155,7 @@ class Prover:
         return total
 
     def _lowest_by_relaxing(self, size: SymbolicSize) -> int | None:
-        """The size is integer, so that a bound of `scale` times it can be divided, rounded up."""
+        """Return a bound: that of `scale` times the size, a whole number, divided."""
         relaxed: Size = size
         scale = 1
         for _ in range(_MAX_RELAXATIONS):
@@ -172,7 +172,8 @@ class Prover:
         return None if low is None else -(-low // scale)
 
     def _without(self, size: Size, floor: Floor) -> Size | None:
-        """A size that is never above `floor.divisor` times this one, with the floor replaced."""
+        """Return a size that is never above `floor.divisor` times this one, with the floor
+        replaced."""
         if isinstance(size, int):
             return size * floor.divisor
         result: Size = size.constant * floor.divisor
@@ -193,7 +194,7 @@ class Prover:
         return low is not None and low >= 0
 
     def _lowest_by_facts(self, size: SymbolicSize) -> int | None:
-        """The size as a multiple of a fact's, and a rest."""
+        """Return the size as a multiple of a fact's, and a rest."""
         best: int | None = None
         own = dict(size.terms)
         for index, (fact, (low, high)) in enumerate(self._facts):
@@ -208,7 +209,7 @@ class Prover:
         return best
 
     def _is_refuted(self, size: SymbolicSize) -> bool:
-        """Whether the size is negative somewhere; with facts, a place may not be allowed."""
+        """Return True if the size is negative somewhere; with facts, a place may not be allowed."""
         return not self._facts and any(self._evaluated(size, step) < 0 for step in _SAMPLES)
 
     def _evaluated(self, size: SymbolicSize, step: int) -> int:
@@ -233,7 +234,7 @@ class Prover:
         return True
 
     def _cases(self, size: SymbolicSize) -> Iterator[tuple[Prover, Size]] | None:
-        """The size without floors, for each residue of the symbols that are under floors."""
+        """Return the size without floors, for each residue of the symbols that are under floors."""
         moduli: dict[Symbol, int] = {}
         weight = len(size.terms) + _collect_moduli(size, 1, moduli)
         count = prod(moduli.values())

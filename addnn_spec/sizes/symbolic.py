@@ -76,7 +76,7 @@ class Symbol:
         return self.base or self
 
     def in_user_terms(self, value: int) -> int:
-        """The value of `user` at which this symbol has the given value."""
+        """Return the value of `user` at which this symbol has the given value."""
         return self.divisor * value + self.offset
 
 
@@ -138,7 +138,7 @@ class SymbolicSize:
 
     @classmethod
     def of(cls, symbol: Symbol) -> SymbolicSize:
-        """The size that is the symbol itself."""
+        """Return the size that is the symbol itself."""
         return cls((((symbol,), 1),), 0)
 
     @property
@@ -228,7 +228,7 @@ class SymbolicSize:
         raise SizeError(f"{other} % ({self}): a size can be divided by a whole number only")
 
     def at(self, **values: int) -> int:
-        """The number where the symbols, by name, have these values, else their defaults."""
+        """Return the number where the symbols, by name, have these values, else their defaults."""
         known = {symbol.name: values.get(symbol.name, symbol.default) for symbol in symbols(self)}
         return evaluate(self, known)
 
@@ -265,12 +265,12 @@ Size = int | SymbolicSize
 
 
 def atoms(size: SymbolicSize) -> Iterator[Atom]:
-    """The atoms of its terms, with repetitions; nothing from under floors."""
+    """Return the atoms of its terms, with repetitions; nothing from under floors."""
     return (atom for monomial, _ in size.terms for atom in monomial)
 
 
 def collect(terms: Mapping[Monomial, int], constant: int) -> Size:
-    """The normal form of a sum of terms; raises SizeError where it is too large."""
+    """Return the normal form of a sum of terms; raises SizeError where it is too large."""
     kept = [term for term in terms.items() if term[1]]
     if not kept:
         return _small(constant)
@@ -284,13 +284,14 @@ def collect(terms: Mapping[Monomial, int], constant: int) -> Size:
 
 
 def single(monomial: Iterable[Atom], factor: int = 1) -> Size:
-    """The size that is one term."""
+    """Return the size that is one term."""
     key = tuple(monomial)
     return collect({key: factor}, 0) if key else factor
 
 
 def content(size: SymbolicSize) -> int:
-    """The greatest number that divides all factors of its terms; the constant has no part."""
+    """Return the greatest number that divides all factors of its terms; the constant has no
+    part."""
     return gcd(*(factor for _, factor in size.terms))
 
 
@@ -301,21 +302,21 @@ def divided(size: SymbolicSize, divisor: int) -> SymbolicSize:
 
 
 def ceil_div(a: Size, b: int) -> Size:
-    """`a / b`, rounded up, for a whole `b` of at least 1."""
+    """Return `a / b`, rounded up, for a whole `b` of at least 1."""
     if b <= 0:
         raise SizeError(f"({a}) / {b}: a size can be divided by 1 or more only")
     return (a + (b - 1)) // b
 
 
 def symbols(size: Size) -> tuple[Symbol, ...]:
-    """The symbols that the user named in a size, in order of name."""
+    """Return the symbols that the user named in a size, in order of name."""
     if isinstance(size, int):
         return ()
     return tuple(sorted({symbol.user for symbol in size.symbols}, key=lambda s: s.name))
 
 
 def evaluate(size: Size, values: Mapping[str, int]) -> int:
-    """The size where the symbols, by name, have these values.
+    """Return the size where the symbols, by name, have these values.
 
     Raises SizeError where a value is missing, or breaks the congruence behind an inner symbol.
     """
@@ -336,7 +337,7 @@ def evaluate(size: Size, values: Mapping[str, int]) -> int:
 
 
 def defaults(size: Size) -> int:
-    """The size where each symbol has its default."""
+    """Return the size where each symbol has its default."""
     return evaluate_symbols(size, lambda symbol: symbol.counted)
 
 
@@ -353,7 +354,7 @@ def evaluate_loosely(size: Size, values: Mapping[str, int]) -> int:
 
 
 def evaluate_symbols(size: Size, value: Callable[[Symbol], int]) -> int:
-    """The size where each symbol has the value that the function gives it."""
+    """Return the size where each symbol has the value that the function gives it."""
     if isinstance(size, int):
         return size
     total = size.constant
@@ -368,7 +369,7 @@ def evaluate_symbols(size: Size, value: Callable[[Symbol], int]) -> int:
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
-    """The size where symbols, by name, are replaced by sizes; the others stay."""
+    """Return the size where symbols, by name, are replaced by sizes; the others stay."""
     if isinstance(size, int):
         return size
     replaced: dict[Symbol, Size] = {}
@@ -380,7 +381,7 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
 
 
 def replace_symbols(size: Size, values: Mapping[Symbol, Size]) -> Size:
-    """The size where these symbols, inner ones too, are replaced, also under floors."""
+    """Return the size where these symbols, inner ones too, are replaced, also under floors."""
     if isinstance(size, int) or size.symbols.isdisjoint(values):
         return size
     replaced: dict[Atom, Size] = dict(values.items())
@@ -391,7 +392,7 @@ def replace_symbols(size: Size, values: Mapping[Symbol, Size]) -> Size:
 
 
 def replace_atoms(size: SymbolicSize, values: Mapping[Atom, Size]) -> Size:
-    """The size where these atoms are replaced, but not what is under floors."""
+    """Return the size where these atoms are replaced, but not what is under floors."""
     result: Size = size.constant
     kept: dict[Monomial, int] = {}
     for monomial, factor in size.terms:
@@ -421,7 +422,7 @@ def remainder_form(size: SymbolicSize) -> tuple[int, SymbolicSize, int, int] | N
 
 
 def _floor(terms: dict[Monomial, int], constant: int, divisor: int) -> Size:
-    """The normal form of `floor((terms + constant)/divisor)`."""
+    """Return the normal form of `floor((terms + constant)/divisor)`."""
     whole = {monomial: factor // divisor for monomial, factor in terms.items()}
     part = {monomial: factor % divisor for monomial, factor in terms.items() if factor % divisor}
     outside, inside = divmod(constant, divisor)
@@ -449,7 +450,7 @@ def _floor(terms: dict[Monomial, int], constant: int, divisor: int) -> Size:
 
 
 def _only_floor(terms: Mapping[Monomial, int]) -> tuple[Floor, int] | None:
-    """The only floor of the terms, where there is one and it is a term by itself."""
+    """Return the only floor of the terms, where there is one and it is a term by itself."""
     floors = [m for m in terms if any(isinstance(atom, Floor) for atom in m)]
     if len(floors) == 1 and len(floors[0]) == 1 and isinstance(floors[0][0], Floor):
         return floors[0][0], terms[floors[0]]
@@ -466,7 +467,7 @@ def _merged(nested: Floor, factor: int, part: dict[Monomial, int], inside: int, 
 
 
 def _points_down(part: Mapping[Monomial, int], divisor: int) -> bool:
-    """Whether the first factor that is not half the divisor is above it."""
+    """Return True if the first factor that is not half the divisor is above it."""
     for monomial in sorted(part, key=_order):
         if 2 * part[monomial] != divisor:
             return 2 * part[monomial] > divisor

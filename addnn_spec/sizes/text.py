@@ -20,12 +20,13 @@ _MAX_EXPANDED = 8
 
 
 def readable(size: Size) -> str:
-    """The size in the user's terms: `4*H`, `H/4` (where a fact makes it whole), `H % 32`."""
+    """Return the size in the user's terms: `4*H`, `H/4` (where a fact makes it whole), `H % 32`."""
     return _Writer(None).text(size)
 
 
 def source(size: Size, names: Mapping[str, str] | None = None) -> str:
-    """The size as an expression, the same in Python and in a spec: `4 * H`, `(H + 31) // 32`.
+    """Return the size as an expression, the same in Python and in a spec: `4 * H`, `(H + 31) //
+    32`.
 
     `names` gives the text that stands for each symbol, by name (`{"H": "x.shape[2]"}`), which must
     bind as closely as a name does.
@@ -59,7 +60,7 @@ class _Writer:
         return text if not constant else f"{text} {'+' if constant > 0 else '-'} {abs(constant)}"
 
     def expand(self, size: SymbolicSize) -> tuple[_Polynomial, int]:
-        """The size over the user's symbols, times its denominator, and this."""
+        """Return the size over the user's symbols, times its denominator, and this."""
         parts: list[tuple[_Polynomial, int]] = [({(): size.constant}, 1)]
         parts += [self.expand_term(monomial, factor) for monomial, factor in size.terms]
         denominator = lcm(*(d for _, d in parts))

@@ -72,7 +72,7 @@ class Builder:
     # --------------------------------------------------------------------------------------- files
 
     def file(self, span: Span, *items: ast.Item) -> tuple[ast.Item, ...]:
-        """The items. One whose name could not be read was read for its mistakes only."""
+        """Return the items. One whose name could not be read was read for its mistakes only."""
         return tuple(item for item in items if isinstance(item, ast.Import | ast.Let) or item.name)
 
     def import_(self, span: Span, path: Token, *names: ast.ImportName) -> ast.Import:
@@ -274,7 +274,7 @@ class Builder:
         return ast.Conditional(condition, then, otherwise, span)
 
     def operators(self, span: Span, first: ast.Expr, *rest: Token | ast.Expr) -> ast.Expr:
-        """A flat `a + b - c …`, grouped to the left."""
+        """Return a flat `a + b - c …`, grouped to the left."""
         self._check_terms(len(rest) // 2 + 1, span)
         value = first
         for i in range(0, len(rest), 2):

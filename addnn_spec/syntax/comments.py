@@ -26,7 +26,8 @@ class _Parts(NamedTuple):
     starts: list[int]
 
     def around(self, offset: int) -> tuple[Any, Any]:
-        """The last one that starts at or before an offset, and the first that starts after it."""
+        """Return the last node that starts at or before an offset, and the first that starts after
+        it."""
         index = bisect_right(self.starts, offset)
         before = self.nodes[index - 1] if index else None
         return before, self.nodes[index] if index < len(self.nodes) else None
@@ -66,7 +67,8 @@ class Comments:
             self.leading[id(unit if after is None else after)].append(comment)
 
     def _enclosing(self, file: ast.File, comment: ast.Comment) -> tuple[Any, Any]:
-        """The innermost node around a comment, and the innermost part of a container around it."""
+        """Return the innermost node around a comment, and the innermost part of a container around
+        it."""
         node: Any = file
         unit: Any = file
         while True:
@@ -88,7 +90,8 @@ class Comments:
         return found
 
     def _closes(self, node: Any, before: Any) -> bool:
-        """Whether a comment after the last part of `node` stands before its closing bracket."""
+        """Return True if a comment after the last part of `node` stands before its closing
+        bracket."""
         if isinstance(node, ast.Call | ast.Layer):
             return before is not None and node.body is None
         return isinstance(node, _CONTAINERS) and not isinstance(node, ast.Chain)
@@ -103,7 +106,7 @@ class Comments:
 
 
 def _nodes(node: Any) -> Iterator[Any]:
-    """The nodes directly below a node; strings' holes hold no comments."""
+    """Yield the nodes directly below a node; strings' holes hold no comments."""
     for field in fields(node):
         value = getattr(node, field.name)
         for item in value if isinstance(value, tuple) else (value,):
@@ -112,7 +115,7 @@ def _nodes(node: Any) -> Iterator[Any]:
 
 
 def _units(node: Any) -> tuple[Any, ...]:
-    """The parts of a container, in order; () if it is none."""
+    """Return the parts of a container, in order; () if it is none."""
     match node:
         case ast.File() | ast.Body() | ast.ListExpr() | ast.TupleExpr():
             return node.items

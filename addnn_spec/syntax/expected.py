@@ -66,7 +66,7 @@ class Finding:
 
 
 def found_words(at: Situation) -> str:
-    """The found token in a message."""
+    """Return the found token in a message."""
     token = at.found
     if token.kind == END:
         return "`}`" if at.in_hole else _WORDS[END]
@@ -75,18 +75,18 @@ def found_words(at: Situation) -> str:
 
 
 def reserved() -> frozenset[str]:
-    """The kinds of the reserved words."""
+    """Return the kinds of the reserved words."""
     return frozenset(load_table().keywords.values())
 
 
 def unexpected(at: Situation) -> Finding:
-    """What was expected, and what was found."""
+    """Return what was expected, and what was found."""
     message = f"expected {expected(at)}, found {found_words(at)}"
     return Finding("E0003", message, at.found)
 
 
 def expected(at: Situation) -> str:
-    """The kinds of token that could have come, in words, always in the same order."""
+    """Return the kinds of token that could have come, in words, always in the same order."""
     rest = set(at.expected)
     groups = []
     for kinds, words in _GROUPS:

@@ -54,10 +54,10 @@ class Findings:
         raise StopError
 
     def span(self, start: int, end: int) -> Span:
-        """A place in the source."""
+        """Return a place in the source."""
         return Span(self.source, start, end)
 
 
 def short(text: str, width: int = 40) -> str:
-    """The text, cut where it is too long for a message."""
+    """Return the text, cut where it is too long for a message."""
     return text if len(text) <= width else f"{text[:width]}…"

@@ -27,7 +27,7 @@ def build_parser(grammar: str) -> Lark:
 
 
 def generate(grammar: str) -> str:
-    """The text of table.json: the same for the same grammar, whatever the hash seed."""
+    """Return the text of table.json: the same for the same grammar, whatever the hash seed."""
     lark = build_parser(grammar)
     patterns, keywords = _split_terminals(lark.terminals)
     terminals = [END, *patterns, *sorted(keywords.values())]

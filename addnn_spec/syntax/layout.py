@@ -78,38 +78,38 @@ SPACE = Line()
 
 
 def breaks(doc: Doc) -> bool:
-    """Whether it cannot stand in one line."""
+    """Return True if it cannot stand in one line."""
     if isinstance(doc, Line):
         return doc.hard
     return isinstance(doc, Suffix) or (not isinstance(doc, str | IfBroken) and doc.breaks)
 
 
 def concat(*parts: Doc) -> Concat:
-    """The parts, one after the other."""
+    """Return the parts, one after the other."""
     return Concat(parts, any(breaks(part) for part in parts))
 
 
 def indent(*parts: Doc) -> Indent:
-    """The parts, further in."""
+    """Return the parts, further in."""
     inner = concat(*parts)
     return Indent(inner, inner.breaks)
 
 
 def group(*parts: Doc, brace: bool = False) -> Group:
-    """The parts, in one line if that fits."""
+    """Return the parts, in one line if that fits."""
     inner = concat(*parts)
     return Group(inner, inner.breaks, brace)
 
 
 def fill(head: Doc, rest: Iterable[tuple[Line, Doc]], further: int = INDENT) -> Fill:
-    """The head and the rest, each after its line, as many in a line as fit."""
+    """Return the head and the rest, each after its line, as many in a line as fit."""
     links = tuple(rest)
     broken = breaks(head) or any(line.hard or breaks(doc) for line, doc in links)
     return Fill(head, links, further, broken)
 
 
 def join(separator: Sequence[Doc], docs: Iterable[Doc]) -> list[Doc]:
-    """The docs with the separator between them."""
+    """Return the docs with the separator between them."""
     parts: list[Doc] = []
     for doc in docs:
         parts += [*separator, doc] if parts else [doc]
@@ -131,7 +131,7 @@ class _Rest:
 
 
 def render(doc: Doc, width: float) -> str:
-    """The text of a document. Does not recurse."""
+    """Return the text of a document. Does not recurse."""
     return _Renderer(width).run(doc)
 
 
@@ -176,7 +176,7 @@ class _Renderer:
                 self._suffixes.append(doc.text)
 
     def _link(self, level: int, flat: bool, rest: _Rest) -> None:
-        """The next link of a fill.
+        """Lay out the next link of a fill.
 
         In this line if it fits there; else in the next one if it fits there; then the same with its
         braces broken; else in this one if it can be broken further on. What must break anyway fits
@@ -195,7 +195,7 @@ class _Renderer:
         self._stack += [(further, flat, doc), (further, flat, line)]
 
     def _moves(self, here: Doc, there: Doc, level: int) -> bool:
-        """Whether a link goes to a new line."""
+        """Return True if a link goes to a new line."""
         for broken in (_NONE, _BRACES):
             if self._fits(False, here, self._column, broken):
                 return False
@@ -221,7 +221,8 @@ class _Renderer:
         self._line = []
 
     def _fits(self, flat: bool, doc: Doc, column: int, broken: int = _NONE) -> bool:
-        """Whether `doc`, and what follows it, ends within the width, or has a line break there.
+        """Return True if `doc`, and what follows it, ends within the width, or has a line break
+        there.
 
         Groups in `doc` stand in one line if they may, but those that are to be `broken`; in what
         follows, all are.
@@ -261,7 +262,7 @@ def _length(part: Doc | _Rest, flat: bool) -> int:
 
 
 def _inside(part: Doc | _Rest, flat: bool, broken: int) -> list[tuple[bool, Doc | _Rest]]:
-    """What is in a part, last first, and whether it stands in one line."""
+    """Return what is in a part, last first, and whether it stands in one line."""
     match part:
         case Concat():
             return [(flat, inner) for inner in reversed(part.parts)]

@@ -77,7 +77,7 @@ class Lexer:
             self._findings.error("E0002", message, found.start(), found.end(), help="remove it")
 
     def tokens(self, start: int = 0, end: int | None = None) -> list[Token]:
-        """The tokens from `start` to `end`, and an end mark; raises `StopError`."""
+        """Return the tokens from `start` to `end`, and an end mark; raises `StopError`."""
         text = self._text
         end = len(text) if end is None else end
         table = load_table()

@@ -45,7 +45,7 @@ _MEANT = {"def": "BLOCK", "function": "BLOCK", "func": "BLOCK", "class": "NETWOR
 
 
 def explain(situation: Situation) -> Finding:
-    """What is wrong: the first explanation that fits, else what was expected."""
+    """Return what is wrong: the first explanation that fits, else what was expected."""
     for rule in _RULES:
         finding = rule(situation)
         if finding is not None:
@@ -54,12 +54,12 @@ def explain(situation: Situation) -> Finding:
 
 
 def _near(word: str, kinds: frozenset[str]) -> list[str]:
-    """The reserved words of these kinds that a word nearly is."""
+    """Return the reserved words of these kinds that a word nearly is."""
     return near(word, (w for w, kind in load_table().keywords.items() if kind in kinds))
 
 
 def _as_item(at: Situation, kind: str | None) -> tuple[tuple[Token, ...], int] | None:
-    """The found token read as the word `kind`, if it heads a body as that would."""
+    """Return the found token read as the word `kind`, if it heads a body as that would."""
     if at.found.kind != "NAME" or kind not in ("BLOCK", "NETWORK") or not at.heads_body:
         return None
     return ((at.found._replace(kind=kind),), 1)
@@ -91,7 +91,7 @@ def _range(at: Situation) -> Finding | None:
 
 
 def _misspelt(at: Situation) -> Finding | None:
-    """A word that is nearly the one that begins a statement or an item."""
+    """Return a word that is nearly the one that begins a statement or an item."""
     found, word, kinds = at.found, at.previous, STATEMENTS
     if found.kind == "NAME" and at.allows("BLOCK"):
         word, kinds = found, ITEM
@@ -126,7 +126,7 @@ def _import_path(at: Situation) -> Finding | None:
 
 
 def _item_in_body(at: Situation) -> Finding | None:
-    """A `fn` or `block` among the statements of a network, whose `}` follows."""
+    """Return a `fn` or `block` among the statements of a network, whose `}` follows."""
     found, opener = at.found, at.opener
     if found.kind not in ITEMS or not at.begins_line or opener is None or opener.kind != "LBRACE":
         return None
@@ -139,7 +139,7 @@ def _item_in_body(at: Situation) -> Finding | None:
 
 
 def _unclosed(at: Situation) -> Finding | None:
-    """A bracket that is open where it must have been closed."""
+    """Return a bracket that is open where it must have been closed."""
     opener, found = at.opener, at.found
     if opener is None:
         return None
@@ -171,7 +171,7 @@ def _unclosed(at: Situation) -> Finding | None:
 
 
 def _stray(at: Situation) -> Finding | None:
-    """A closing bracket that no open one belongs to."""
+    """Return a closing bracket that no open one belongs to."""
     found, opener = at.found, at.opener
     if found.kind not in _CLOSING or at.closes_something:
         return None
@@ -270,7 +270,7 @@ def _body_given(at: Situation) -> Finding | None:
 
 
 def _missing_brace(at: Situation) -> Finding | None:
-    """A head, and on the next line the first statement of its body."""
+    """Return a head, and on the next line the first statement of its body."""
     found = at.found
     starts = found.kind in STATEMENTS or (found.kind == "NAME" and at.next.kind == "EQUAL")
     if not (starts and at.begins_line and at.allows("LBRACE", found.kind) and at.ends_body):
@@ -388,7 +388,8 @@ def _shape(at: Situation) -> Finding | None:
 
 
 def _lone_name(at: Situation) -> Finding | None:
-    """A name that is a statement: `-> Conv2d(8, 3) ReLU`, or a last line `y`, as Python's shell."""
+    """Return a name that is a statement: `-> Conv2d(8, 3) ReLU`, or a last line `y`, as Python's
+    shell."""
     name = at.previous
     in_body = at.opener is not None and at.opener.kind == "LBRACE"
     if not (in_body and at.reads("NAME") and at.allows("EQUAL") and at.allows("COLON")):
@@ -429,7 +430,7 @@ def _compared_twice(at: Situation) -> Finding | None:
 
 
 def _mixed_body(at: Situation) -> Finding | None:
-    """A statement after a bare chain, or a bare chain among statements."""
+    """Return a statement after a bare chain, or a bare chain among statements."""
     found = at.found
     starts = found.kind in STATEMENTS or (
         found.kind == "NAME" and at.next.kind in ("EQUAL", "COMMA")

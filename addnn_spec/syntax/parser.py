@@ -45,7 +45,7 @@ _NESTING = frozenset(
 
 
 def parse(source: Source, collector: Collector) -> ast.File:
-    """The syntax tree of a file.
+    """Return the syntax tree of a file.
 
     Mistakes go to `collector`; where there are any, the tree holds what could be read. It nests at
     most 100 levels deep, and chains of operators have at most 200 terms, whatever the text.
@@ -105,7 +105,7 @@ class _Parser:
         return value
 
     def parse(self, start: str, tokens: list[Token]) -> Any:
-        """What the builder makes of the tokens; None if they are no `start` at all."""
+        """Return what the builder makes of the tokens; None if they are no `start` at all."""
         table = self._table
         actions, reductions = table.actions, self._reductions
         stack = Stack(table, start)
@@ -158,7 +158,7 @@ class _Parser:
         return Entry(value, start, end, depth)
 
     def _goto(self, state: int, origin: int, kind: str) -> int:
-        """The state after a rule, and after all that would only rename the value next."""
+        """Return the state after a rule, and after all that would only rename the value next."""
         key = (state, origin, kind)
         target = self._gotos.get(key)
         if target is None:
@@ -167,7 +167,8 @@ class _Parser:
 
 
 def _children(rule: Rule, read: list[Entry]) -> list[Any]:
-    """A rule's children where some are missing or lists; the first list is reused: it grows."""
+    """Return a rule's children where some are missing or lists; the first list is reused: it
+    grows."""
     children: list[Any] = []
     for place, index in enumerate(rule.children):
         if index is None:

@@ -43,7 +43,7 @@ class ExpressionPrinter(ABC):
         self._source = file.span.source.text
 
     def doc(self, node: Any) -> Doc:
-        """The document of a node."""
+        """Return the document of a node."""
         return getattr(self, f"_{type(node).__name__.lower()}")(node)  # type: ignore[no-any-return]
 
     @abstractmethod
@@ -53,11 +53,11 @@ class ExpressionPrinter(ABC):
     # ------------------------------------------------------------------------- comments and places
 
     def unit(self, node: Any, doc: Doc) -> Doc:
-        """A part of a container, with the comment at the end of its line."""
+        """Return a part of a container, with the comment at the end of its line."""
         return concat(doc, *self._suffixes(self._comments.trailing, node))
 
     def before(self, node: Any) -> list[Doc]:
-        """The comments in lines of their own before a part."""
+        """Return the comments in lines of their own before a part."""
         return [
             part for c in self._comments.leading.get(id(node), ()) for part in (_shown(c), HARD)
         ]
@@ -70,18 +70,18 @@ class ExpressionPrinter(ABC):
         return [part for c in comments for part in (HARD, _shown(c))]
 
     def breaks_before(self, previous: Any, node: Any) -> bool:
-        """Whether the writer began a new line between two parts."""
+        """Return True if the writer began a new line between two parts."""
         return "\n" in self._source[previous.span.end : node.span.start]
 
     def blank_before(self, node: Any) -> bool:
-        """Whether the writer left an empty line before a part or a comment."""
+        """Return True if the writer left an empty line before a part or a comment."""
         start = node.span.start
         return _BLANK.search(self._source, max(start - 200, 0), start) is not None
 
     # ------------------------------------------------------------------------------------ brackets
 
     def _bracketed(self, opening: str, parts: Sequence[Any], closing: str, node: Any) -> Doc:
-        """`(a, b)`: in one line, or a part a line with a comma after the last."""
+        """Lay out `(a, b)`: in one line, or a part a line with a comma after the last."""
         ending = self._closing(node)
         opened = self._suffixes(self._comments.opening, node)
         if not parts and not ending and not opened:
@@ -97,7 +97,7 @@ class ExpressionPrinter(ABC):
         return group(opening, *opened, indent(*head, *ending), SOFT, closing)
 
     def _hugs(self, part: Any) -> bool:
-        """Whether an only argument is a list: it opens and closes with the parentheses."""
+        """Return True if an only argument is a list: it opens and closes with the parentheses."""
         if not isinstance(part, ast.Argument) or part.name is not None:
             return False
         comments = id(part) in self._comments.leading or id(part) in self._comments.trailing
@@ -119,12 +119,12 @@ class ExpressionPrinter(ABC):
     # ------------------------------------------------------------------------------------- strings
 
     def string(self, text: ast.Text) -> str:
-        """A string literal, its braces doubled."""
+        """Return a string literal, its braces doubled."""
         braces = {ord("{"): "{{", ord("}"): "}}"}
         return f'"{self._content(text, braces)}"'
 
     def label(self, text: ast.Text, quoted: bool) -> str:
-        """A label, with quotes if it was written so."""
+        """Return a label, with quotes if it was written so."""
         return self.string(text) if quoted else self._content(text, {})
 
     def _content(self, text: ast.Text, replaced: dict[int, str]) -> str:
@@ -260,7 +260,7 @@ class ExpressionPrinter(ABC):
         return self.links((node.head, *node.elements))
 
     def links(self, parts: tuple[Any, ...], further: int = INDENT) -> Doc:
-        """`a -> b -> c`: broken where the writer broke it, and where it does not fit."""
+        """Lay out `a -> b -> c`: broken where the writer broke it, and where it does not fit."""
         head, *elements = parts
         rest: list[tuple[Line, Doc]] = []
         previous = head
@@ -309,7 +309,8 @@ def _shown(comment: ast.Comment) -> str:
 
 
 def _is_plain(part: Any) -> bool:
-    """A short value, of which several stand well in one line: a number, or a list of them."""
+    """Return a short value, of which several stand well in one line: a number, or a list of
+    them."""
     while isinstance(part, ast.Unary):
         part = part.value
     if isinstance(part, ast.ListExpr | ast.TupleExpr):

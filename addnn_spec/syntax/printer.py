@@ -33,7 +33,7 @@ _BLANK = Line(hard=True, blank=True)
 
 
 def format_source(source: Source) -> str:
-    """The text in canonical layout; raises `DiagnosticError` if it has syntax errors."""
+    """Return the text in canonical layout; raises `DiagnosticError` if it has syntax errors."""
     collector = Collector()
     with working():
         file = parse(source, collector)
@@ -42,7 +42,7 @@ def format_source(source: Source) -> str:
 
 
 def format_file(file: ast.File) -> str:
-    """A tree as text, in canonical layout."""
+    """Return a tree as text, in canonical layout."""
     text = render(_Printer(file).file(file), WIDTH)
     return f"{text}\n" if text else ""
 
@@ -60,7 +60,8 @@ class _Printer(ExpressionPrinter):
         return concat(*docs, *self._tail(file, first=previous is None))
 
     def _row(self, node: ast.Item | ast.Statement, first: bool, apart: bool = False) -> list[Doc]:
-        """A statement or item, on a new line, after its comments; `apart`: after an empty line."""
+        """Return a statement or item, on a new line, after its comments; `apart`: after an empty
+        line."""
         docs: list[Doc] = []
         for part in (*self._comments.leading.get(id(node), ()), node):
             blank = (apart and not docs) or self.blank_before(part)
@@ -74,7 +75,7 @@ class _Printer(ExpressionPrinter):
         return docs
 
     def _tail(self, node: ast.File | ast.Body, first: bool) -> list[Doc]:
-        """The comments before the end."""
+        """Return the comments before the end."""
         docs: list[Doc] = []
         for comment in self._comments.closing.get(id(node), ()):
             if docs or not first:
@@ -100,7 +101,7 @@ class _Printer(ExpressionPrinter):
         return group("{", *opened, indent(line, *rows, *tail), line, "}", brace=True)
 
     def _opens(self, body: ast.Body) -> bool:
-        """Whether the writer began a new line after the `{`."""
+        """Return True if the writer began a new line after the `{`."""
         if not body.items:
             return True
         start = body.span.start
@@ -118,7 +119,7 @@ class _Printer(ExpressionPrinter):
         return concat(self.doc(node.targets), " = ", self._values(node.values))
 
     def _values(self, values: tuple[ast.Expr, ...]) -> Doc:
-        """`a, b -> c`, broken after commas."""
+        """Lay out `a, b -> c`, broken after commas."""
         if len(values) == 1:
             return self.doc(values[0])
         docs = [concat(self.doc(v), "" if v is values[-1] else ",") for v in values]

@@ -36,7 +36,8 @@ class Recovery:
         self._skipped_to = -1
 
     def recover(self, position: int) -> int | None:
-        """The position to go on at; None if there is nothing to go on with (in a string's hole)."""
+        """Return the position to go on at; None if there is nothing to go on with (in a string's
+        hole)."""
         situation = Situation(self._findings.source, self._stack, self._tokens, position)
         if position != self._skipped_to and not situation.after_rubbish:
             finding = explain(situation)
@@ -95,7 +96,7 @@ class Recovery:
         return len(self._tokens) - 1
 
     def _resumes(self, situation: Situation, brackets: int) -> bool:
-        """Whether the token there ends a body or begins a statement."""
+        """Return True if the token there ends a body or begins a statement."""
         kind = situation.found.kind
         if kind == "RBRACE" or kind in STATEMENTS:
             return True
@@ -106,7 +107,8 @@ class Recovery:
         )
 
     def _begins_body(self, situation: Situation, brackets: int) -> bool:
-        """Whether a body may begin there: an item's does so too after a bracket left open."""
+        """Return True if a body may begin there: an item's does so too after a bracket left
+        open."""
         if brackets + self._open_brackets() <= 0:
             return True
         return not self._body() and situation.begins_line_at(1)

@@ -66,7 +66,7 @@ class Situation:
         return self.at(-1)
 
     def at(self, distance: int) -> Token:
-        """The token `distance` further on; one of no kind outside of the text."""
+        """Return the token `distance` further on; one of no kind outside of the text."""
         position = self._position + distance
         return self._tokens[position] if 0 <= position < len(self._tokens) else _NONE
 
@@ -113,7 +113,7 @@ class Situation:
         return length
 
     def _begins_anything(self, distance: int) -> bool:
-        """Whether a statement or an item begins with that token, or a body ends there."""
+        """Return True if a statement or an item begins with that token, or a body ends there."""
         token = self.at(distance)
         named = token.kind == "NAME" and self.at(distance + 1).kind in ("EQUAL", "COMMA")
         begins = token.kind in STATEMENTS | ITEMS | {"IF", "FOR"} or named
@@ -135,7 +135,7 @@ class Situation:
         return self.begins_line_at(0)
 
     def begins_line_at(self, distance: int) -> bool:
-        """The same of the token `distance` further on."""
+        """Return the same of the token `distance` further on."""
         before, token = self.at(distance - 1), self.at(distance)
         return before is _NONE or "\n" in self.source.text[before.end : token.start]
 
@@ -148,11 +148,11 @@ class Situation:
         return open_string or bool(_COMMENT.sub("", between).strip())
 
     def allows(self, *kinds: str) -> bool:
-        """Whether these tokens could have come here."""
+        """Return True if these tokens could have come here."""
         return self.stack.accepts(kinds)
 
     def reads(self, *kinds: str) -> bool:
-        """Whether the stack ends in these tokens."""
+        """Return True if the stack ends in these tokens."""
         entries = self.stack.entries[-len(kinds) :]
         return len(entries) == len(kinds) and all(
             isinstance(entry.value, Token) and entry.value.kind == kind
@@ -160,7 +160,7 @@ class Situation:
         )
 
     def inside(self, *kinds: str) -> bool:
-        """Whether one of these tokens was read since the innermost open `{`."""
+        """Return True if one of these tokens was read since the innermost open `{`."""
         braces = [i for i, token in self.stack.open_brackets() if token.kind == "LBRACE"]
         start = braces[-1] if braces else -1
         return any(i > start and token.kind in kinds for i, token in self.stack.tokens())

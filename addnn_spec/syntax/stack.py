@@ -40,12 +40,14 @@ class Stack:
         del self.states[size + 1 :]
 
     def tokens(self) -> list[tuple[int, Token]]:
-        """The tokens that are read but not yet part of anything, with their places on the stack."""
+        """Return the tokens that are read but not yet part of anything, with their places on the
+        stack."""
         entries = enumerate(self.entries)
         return [(i, entry.value) for i, entry in entries if isinstance(entry.value, Token)]
 
     def open_brackets(self) -> list[tuple[int, Token]]:
-        """The brackets that are not closed, from the outside in, with their places on the stack."""
+        """Return the brackets that are not closed, from the outside in, with their places on the
+        stack."""
         found: list[tuple[int, Token]] = []
         for place, token in self.tokens():
             if token.kind in OPENING:
@@ -55,7 +57,8 @@ class Stack:
         return found
 
     def accepts(self, kinds: Sequence[str], size: int | None = None) -> bool:
-        """Whether these tokens may come next, if all but the first `size` entries are dropped."""
+        """Return True if these tokens may come next, if all but the first `size` entries are
+        dropped."""
         base = len(self.states) - 1 if size is None else size
         pushed: list[int] = []
         for kind in kinds:
@@ -77,6 +80,6 @@ class Stack:
         return True
 
     def expected(self) -> frozenset[str]:
-        """The kinds of token that may come next."""
+        """Return the kinds of token that may come next."""
         possible = self._table.actions[self.states[-1]]
         return frozenset(kind for kind in possible if self.accepts((kind,)))

@@ -22,13 +22,13 @@ class Strings:
         self._read_hole = read_hole
 
     def plain(self, token: Token) -> ast.Text:
-        """A string whose braces mean nothing."""
+        """Return a string whose braces mean nothing."""
         text = token.text[1:-1]
         span = self._findings.span(token.start, token.end)
         return ast.Text((text,) if text else (), span)
 
     def template(self, token: Token) -> ast.Text:
-        """A string with holes."""
+        """Return a string with holes."""
         if "{" not in token.text and "}" not in token.text:
             return self.plain(token)
         parts: list[str | ast.Expr] = []
@@ -51,7 +51,7 @@ class Strings:
         return ast.Text(tuple(parts), self._findings.span(token.start, token.end))
 
     def _hole(self, brace: re.Match[str], end: int) -> tuple[ast.Expr | None, int]:
-        """The expression after `{`, and where the text goes on."""
+        """Return the expression after `{`, and where the text goes on."""
         start = brace.end()
         if brace.group() == "}":
             note = "a brace that is meant as such is written twice: `}}`"

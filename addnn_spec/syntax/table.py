@@ -47,7 +47,7 @@ class Table:
     ends: dict[str, int]
 
     def goto(self, state: int, origin: int, kind: str) -> int:
-        """The state after `origin` was recognised in `state`, before a token of this kind.
+        """Return the state after `origin` was recognised in `state`, before a token of this kind.
 
         Rules that would only rename it next are taken at once: most of a precedence grammar's are.
         """
@@ -67,12 +67,12 @@ class Table:
 
 @cache
 def load_table() -> Table:
-    """The shipped table."""
+    """Return the shipped table."""
     return read_table(Path(__file__).with_name("table.json").read_text(encoding="utf-8"))
 
 
 def read_table(text: str) -> Table:
-    """A table from what `generate` returned."""
+    """Return a table from what `generate` returned."""
     data = json.loads(text)
     terminals = [END, *data["patterns"], *sorted(data["keywords"].values())]
     return Table(

@@ -13,7 +13,7 @@ _FIELDS: dict[type, tuple[str, ...] | None] = {}
 
 
 def _fields(kind: type) -> tuple[str, ...] | None:
-    """The fields of a kind of node, last first; None for what is no node."""
+    """Return the fields of a kind of node, last first; None for what is no node."""
     if kind not in _FIELDS:
         found = None
         if is_dataclass(kind) and kind is not Span:
@@ -23,7 +23,7 @@ def _fields(kind: type) -> tuple[str, ...] | None:
 
 
 def children(node: Any) -> list[Any]:
-    """What a node's fields hold, last first; nothing for what is no node."""
+    """Return what a node's fields hold, last first; nothing for what is no node."""
     if isinstance(node, tuple):
         return list(reversed(node))
     return [getattr(node, name) for name in _fields(type(node)) or ()]
@@ -44,5 +44,5 @@ def walk(node: Any) -> Iterator[Any]:
 
 
 def names_read(node: Any) -> frozenset[str]:
-    """The names that a tree reads: in expressions, as layers, in the holes of strings."""
+    """Return the names that a tree reads: in expressions, as layers, in the holes of strings."""
     return frozenset(found.name for found in walk(node) if isinstance(found, ast.Name | ast.Layer))
