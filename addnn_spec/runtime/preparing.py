@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from addnn_spec.runtime.data import Array
 from addnn_spec.runtime.settings import Preparation
 
 _CHANNELS = (1, 3, 4)
+_MOST_VALUES = 2**26
+"""An image is not made larger than this: 256 MiB."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def _channels_first(
 def _image(preparation: Preparation, values: Tensor) -> Tensor:
     if preparation.channels is not None and values.shape[1] != preparation.channels:
         if values.shape[1] == 1:
+            _check_size(preparation.channels, *values.shape[2:])
             values = values.expand(-1, preparation.channels, -1, -1)
         elif preparation.channels == 1 and values.shape[1] == 3:
             weights = values.new_tensor([0.299, 0.587, 0.114])
@@ -136,6 +140,7 @@ def _image(preparation: Preparation, values: Tensor) -> Tensor:
         short = min(height, width)
         size = tuple(round(side * preparation.resize / short) for side in (height, width))
         if size != (height, width):
+            _check_size(values.shape[1], *size)
             values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
     if preparation.crop is not None:
         height, width = values.shape[2:]
@@ -146,6 +151,13 @@ def _image(preparation: Preparation, values: Tensor) -> Tensor:
         top, left = (height - preparation.crop) // 2, (width - preparation.crop) // 2
         values = values[:, :, top : top + preparation.crop, left : left + preparation.crop]
     return values
+
+
+def _check_size(*shape: int) -> None:
+    """Refuse to make images that are too large, before they are made."""
+    if prod(shape) > _MOST_VALUES:
+        message = f"images would become {sizes(shape)}: more than {_MOST_VALUES:,} values each"
+        raise Refusal("E0612", message, help="give a smaller --resize, or fewer --channels")
 
 
 def _normalised(preparation: Preparation, values: Tensor, is_image: bool) -> Tensor:

@@ -101,6 +101,22 @@ def test_channels_are_repeated_or_weighed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("preparation", "shape", "told"),
+    [
+        (Preparation(resize=10**6), (2, 1, 8, 8), "1 x 1000000 x 1000000"),
+        (Preparation(resize=300), (1, 3, 1, 2000), "3 x 300 x 600000"),
+        (Preparation(channels=10**9), (1, 1, 8, 8), "1000000000 x 8 x 8"),
+        (Preparation(channels=3, resize=5000), (1, 1, 8, 8), "3 x 5000 x 5000"),
+    ],
+)
+def test_images_that_memory_would_not_hold_are_not_made(
+    preparation: Preparation, shape: tuple[int, ...], told: str
+) -> None:
+    with pytest.raises(Refusal, match=f"images would become {told}: more than 67,108,864 values"):
+        prepare(preparation, np.zeros(shape, np.uint8), None)
+
+
 def test_sizes_are_checked_before_anything_runs() -> None:
     with pytest.raises(Refusal, match="takes samples of 3 x any x any, and the data's are of 1"):
         make_feed(open_data("digits").train, None, expected=[Expected("x", (3, None, None))])
