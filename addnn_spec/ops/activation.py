@@ -35,12 +35,12 @@ class _Elementwise(Operator):
     function: ClassVar[str] = ""
     dtypes: ClassVar[tuple[DType, ...]] = ("float",)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_dtype(self, inputs[0], *self.dtypes)
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, *self.dtypes)
+        return input
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call(self.function, (Arg(In(0)), *self.arguments())) if self.function else None
@@ -92,33 +92,32 @@ class PReLU(Initialized):
     num_parameters: PositiveInt | Literal["channels"] = 1
     init: Finite = 0.25
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
         if self.num_parameters != 1:
-            check_min_rank(self, x, 2)
-            if x.shape[1] != self._count(x):
+            check_min_rank(self, input, 2)
+            if input.shape[1] != self._count(input):
                 raise Refusal(
                     "E0301",
-                    f"PReLU gets {x.shape[1]} channels, not the {self.num_parameters} stated",
+                    f"PReLU gets {input.shape[1]} channels, not the {self.num_parameters} stated",
                     about="num_parameters",
-                    note=f"its input here is {x}",
+                    note=f"its input here is {input}",
                     help='write "channels" to have one for each, or leave it out to have one',
                 )
-        self.check_options(x)
-        return x
+        self.check_options(input)
+        return input
 
     def _count(self, x: TensorType) -> Size:
         return x.shape[1] if self.num_parameters == "channels" else self.num_parameters
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
-    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        return {"weight": Weight((self._count(inputs[0]),))}
+    def weights(self, input: TensorType) -> Mapping[str, Weight]:
+        return {"weight": Weight((self._count(input),))}
 
-    def constructor(self, *inputs: TensorType) -> Call | None:
-        count = Arg(self._count(inputs[0]), "num_parameters", 1)
+    def constructor(self, input: TensorType) -> Call | None:
+        count = Arg(self._count(input), "num_parameters", 1)
         return Call("nn.PReLU", (count, Arg(self.init, "init", 0.25)))
 
     @classmethod
@@ -141,14 +140,14 @@ class RReLU(_Elementwise):
     lower: Finite = 1.0 / 8
     upper: Finite = 1.0 / 3
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.lower > self.upper:
             raise Refusal(
                 "E0201",
                 f"RReLU's lower slope {self.lower} is above its upper one, {self.upper}",
                 about="lower",
             )
-        return super().infer(*inputs)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -172,10 +171,10 @@ class CELU(_Elementwise):
     function = "F.celu"
     alpha: Finite = 1.0
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.alpha == 0:
             raise Refusal("E0201", "CELU divides by alpha, which is 0", about="alpha")
-        return super().infer(*inputs)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -283,14 +282,14 @@ class Hardtanh(_Elementwise):
     min_val: Finite = -1.0
     max_val: Finite = 1.0
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.min_val >= self.max_val:
             raise Refusal(
                 "E0201",
                 f"Hardtanh's min_val {self.min_val} is not below its max_val, {self.max_val}",
                 about="min_val",
             )
-        return super().infer(*inputs)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -372,15 +371,14 @@ class GLU(_Elementwise):
     function = "F.glu"
     dim: Dim = -1
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_dtype(self, x, "float")
-        dim = wrap_dim(self, self.dim, x.rank)
-        check_divisible(self, f"size of dimension {self.dim}", x.shape[dim], 2, "dim")
-        return x.with_shape(*x.shape[:dim], x.shape[dim] // 2, *x.shape[dim + 1 :])
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
+        dim = wrap_dim(self, self.dim, input.rank)
+        check_divisible(self, f"size of dimension {self.dim}", input.shape[dim], 2, "dim")
+        return input.with_shape(*input.shape[:dim], input.shape[dim] // 2, *input.shape[dim + 1 :])
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel // 2}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel // 2}
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -390,12 +388,12 @@ class GLU(_Elementwise):
 class _Softmax(_Elementwise):
     dim: Dim
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        wrap_dim(self, self.dim, inputs[0].rank)
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        wrap_dim(self, self.dim, input.rank)
+        return super().infer(input)
 
     def arguments(self) -> tuple[Arg, ...]:
         return (Arg(self.dim, "dim"),)
@@ -426,9 +424,9 @@ class LogSoftmax(_Softmax):
 class Softmax2d(_Elementwise):
     """`Softmax` over the channels at each place. `[N, C, H, W]` → the same."""
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_rank(self, inputs[0], "N, C, H, W")
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C, H, W")
+        return super().infer(input)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.softmax", (Arg(In(0)), Arg(1, "dim")))
@@ -453,9 +451,9 @@ class _Promoting(_Function):
 
     dtypes = ("float", "int")
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_dtype(self, inputs[0], *self.dtypes)
-        return TensorType("float", inputs[0].shape)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, *self.dtypes)
+        return TensorType("float", input.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -541,13 +539,12 @@ class Clamp(_Function):
     min: int | Finite | None = None
     max: int | Finite | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.min is None and self.max is None:
             raise Refusal("E0202", "Clamp wants min, max or both")
-        x = inputs[0]
-        check_dtype(self, x, *self.dtypes)
-        real = x.dtype == "float" or float in (type(self.min), type(self.max))
-        return TensorType("float" if real else "int", x.shape)
+        check_dtype(self, input, *self.dtypes)
+        real = input.dtype == "float" or float in (type(self.min), type(self.max))
+        return TensorType("float" if real else "int", input.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -568,16 +565,16 @@ class Normalize(Operator):
     dim: Dim = 1
     eps: NonNegativeFloat = 1e-12
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_dtype(self, inputs[0], "float")
-        wrap_dim(self, self.dim, inputs[0].rank)
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
+        wrap_dim(self, self.dim, input.rank)
+        return input
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"norm": inputs[0].numel * 2}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"norm": input.numel * 2}
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.normalize", (Arg(In(0)), *self.arguments()))

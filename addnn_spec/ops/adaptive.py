@@ -51,24 +51,22 @@ class _AdaptivePool(Operator):
         size: Any = getattr(self, "output_size", None)
         return size if isinstance(size, tuple) else (size,) * self.spatial
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_map(self, x, self.spatial)
-        rows = zip(x.shape[2:], self._targets(), strict=True)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_map(self, input, self.spatial)
+        rows = zip(input.shape[2:], self._targets(), strict=True)
         sizes = (size if target is None else target for size, target in rows)
-        output = x.with_shape(*x.shape[:2], *sizes)
+        output = input.with_shape(*input.shape[:2], *sizes)
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        rows = enumerate(zip(inputs[0].shape[2:], self._targets(), strict=True), 2)
+    def reach(self, input: TensorType) -> Reaches:
+        rows = enumerate(zip(input.shape[2:], self._targets(), strict=True), 2)
         return (Reach(0), Reach(1), *(_seen(dim, size, target) for dim, (size, target) in rows))
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        (x,) = inputs
-        total = x.shape[0] * x.shape[1]
-        for size, target in zip(x.shape[2:], self._targets(), strict=True):
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        total = input.shape[0] * input.shape[1]
+        for size, target in zip(input.shape[2:], self._targets(), strict=True):
             total = total * _windows(size, target)
         return {"pool": total}
 
@@ -223,20 +221,18 @@ class _FractionalMaxPool(Operator):
             return None
         return value if isinstance(value, tuple) else (value,) * self.spatial
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_map(self, x, self.spatial)
-        sizes = self._sizes(x)
-        output = x.with_shape(*x.shape[:2], *sizes)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_map(self, input, self.spatial)
+        sizes = self._sizes(input)
+        output = input.with_shape(*input.shape[:2], *sizes)
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        (x,) = inputs
+    def needs(self, input: TensorType) -> Iterator[Need]:
         kernel = spread(getattr(self, "kernel_size", 1), self.spatial)
         for dim, (size, target, k) in enumerate(
-            zip(x.shape[2:], self._sizes(x), kernel, strict=True), 2
+            zip(input.shape[2:], self._sizes(input), kernel, strict=True), 2
         ):
             least = target + k - 1 + self.slack
             most = f"{least} elements or more in dimension {dim}, which has {size}"
@@ -271,10 +267,9 @@ class _FractionalMaxPool(Operator):
             )
         return int(size * ratio)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        (x,) = inputs
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
         kernel = spread(getattr(self, "kernel_size", 1), self.spatial)
-        outputs = x.shape[0] * x.shape[1] * prod(self._sizes(x))
+        outputs = input.shape[0] * input.shape[1] * prod(self._sizes(input))
         return {"pool": outputs * prod(kernel)}
 
 
@@ -369,12 +364,12 @@ class _RandomPool(Operator):
             padding=getattr(self, "padding", 0),
         )
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_map(self, inputs[0], 2)
-        return self._plain().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_map(self, input, 2)
+        return self._plain().infer(input)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return self._plain().reach(*inputs)
+    def reach(self, input: TensorType) -> Reaches:
+        return self._plain().reach(input)
 
     def constructor(self, *inputs: TensorType) -> Call | None:
         return Call(name_of(self), self.arguments())
@@ -395,11 +390,11 @@ class MixedPool2d(_RandomPool):
     def support(self) -> tuple[Support, ...]:
         return (_MIXED_POOL,)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
         pool = self._plain()
-        output = pool.infer(*inputs)
+        output = pool.infer(input)
         assert isinstance(output, TensorType)
-        return {"pool": pool.flops(*inputs)["pool"] * 2, "elementwise": output.numel * 3}
+        return {"pool": pool.flops(input)["pool"] * 2, "elementwise": output.numel * 3}
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -451,8 +446,8 @@ class StochasticPool2d(_RandomPool):
     def support(self) -> tuple[Support, ...]:
         return (_STOCHASTIC_POOL,)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return self._plain().flops(*inputs)
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return self._plain().flops(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -491,18 +486,19 @@ class SpatialPyramidPool(Operator):
 
     levels: tuple[PositiveInt, ...] = (4, 2, 1)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_map(self, x, 2)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_map(self, input, 2)
         if not self.levels:
             raise Refusal("E0201", "SpatialPyramidPool wants a level", about="levels")
-        return x.with_shape(x.shape[0], x.shape[1] * sum(level**2 for level in self.levels))
+        return input.with_shape(
+            input.shape[0], input.shape[1] * sum(level**2 for level in self.levels)
+        )
 
     def reach(self, *inputs: TensorType) -> Reaches:
         return (Reach(0), None, WHOLE, WHOLE)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        n, channels, height, width = inputs[0].shape
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        n, channels, height, width = input.shape
         cells: Size = 0
         for level in self.levels:
             cells = cells + _windows(height, level) * _windows(width, level)

@@ -35,14 +35,11 @@ class _Elementwise(Operator):
 class _Binary(_Elementwise):
     """Two tensors, or one and a number on its right or left."""
 
-    input_names = ("input", "other")
-    optional_inputs = ("other",)
-
     right: Scalar | None = None
     left: Scalar | None = None
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        tensors = self._tensors(inputs)
+    def infer(self, input: TensorType, other: TensorType | None = None) -> TensorType:
+        tensors = self._tensors(input, other)
         dtypes = [x.dtype for x in tensors]
         if self.left is not None:
             dtypes.insert(0, dtype_of(self.left))
@@ -65,7 +62,7 @@ class _Binary(_Elementwise):
             return self.left, In(0)
         return In(0), In(1) if self.right is None else self.right
 
-    def _tensors(self, inputs: tuple[TensorType | None, ...]) -> list[TensorType]:
+    def _tensors(self, *inputs: TensorType | None) -> list[TensorType]:
         if self.left is not None and self.right is not None:
             raise Refusal(
                 "E0201",
@@ -269,13 +266,12 @@ class Maximum(_Binary):
 class _Logic(_Elementwise):
     """Logic on masks, with `&` and `|`: Python's `and` has no meaning on tensors."""
 
-    input_names = ("input", "other")
     mask_sign: ClassVar[str]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        for number, x in enumerate(inputs):
+    def infer(self, input: TensorType, other: TensorType) -> TensorType:
+        for number, x in enumerate((input, other)):
             check_dtype(self, x, "bool", input=number)
-        return TensorType("bool", broadcast(self, *(x.shape for x in inputs)))
+        return TensorType("bool", broadcast(self, *(x.shape for x in (input, other))))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Infix(self.mask_sign, In(0), In(1))
@@ -302,9 +298,9 @@ class Or(_Logic):
 class Not(_Elementwise):
     """Where a mask is false: `not a`. bool `[*]` → bool `[*]`."""
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        check_dtype(self, inputs[0], "bool")
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
+        check_dtype(self, input, "bool")
+        return input
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Prefix("~", In(0))
@@ -319,9 +315,9 @@ class Neg(_Elementwise):
 
     sign = "-"
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        check_dtype(self, inputs[0], "float", "int")
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
+        check_dtype(self, input, "float", "int")
+        return input
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Prefix("-", In(0))
@@ -338,14 +334,16 @@ class Where(_Elementwise):
     Where(right = 0)`, `(mask, b) -> Where(left = 1)`, `mask -> Where(1, 0)`.
     """
 
-    input_names = ("condition", "input", "other")
-    optional_inputs = ("input", "other")
-
     left: Scalar | None = None
     right: Scalar | None = None
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        condition, *values = (x for x in inputs if x is not None)
+    def infer(
+        self,
+        condition: TensorType,
+        input: TensorType | None = None,
+        other: TensorType | None = None,
+    ) -> TensorType:
+        values = [x for x in (input, other) if x is not None]
         check_dtype(self, condition, "bool")
         numbers = [number for number in (self.left, self.right) if number is not None]
         if len(values) + len(numbers) != 2:
@@ -358,18 +356,22 @@ class Where(_Elementwise):
         shape = broadcast(self, condition.shape, *(x.shape for x in values))
         return TensorType(promote(*dtypes), shape)
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        tensors = iter(In(index) for index, x in enumerate(inputs) if x is not None)
-        condition = next(tensors)
+    def functional(
+        self,
+        condition: TensorType,
+        input: TensorType | None = None,
+        other: TensorType | None = None,
+    ) -> Code | None:
+        tensors = (In(index) for index, x in ((1, input), (2, other)) if x is not None)
         values: list[Code] = [
             next(tensors) if number is None else number for number in (self.left, self.right)
         ]
         if (
-            not any(x and x.dtype == "float" for x in inputs)
-            and self.infer(*inputs).dtype == "float"
+            not any(x and x.dtype == "float" for x in (input, other))
+            and self.infer(condition, input, other).dtype == "float"
         ):
-            values[0] = _as_float(values[0], condition)
-        return Call("torch.where", tuple(map(Arg, (condition, *values))))
+            values[0] = _as_float(values[0], In(0))
+        return Call("torch.where", tuple(map(Arg, (In(0), *values))))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -400,25 +402,25 @@ class MatMul(Operator):
     """
 
     family = "arithmetic"
-    input_names = ("input", "other")
     torch_name = ""
     sign = "@"
     symbol = "@"
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        for number, x in enumerate(inputs):
+    def infer(self, input: TensorType, other: TensorType) -> TensorType:
+        for number, x in enumerate((input, other)):
             check_min_rank(self, x, 1, input=number)
             check_dtype(self, x, "float", "int", input=number)
-        a, b = inputs
-        if a.dtype != b.dtype:
+        if input.dtype != other.dtype:
             raise Refusal(
                 "E0307",
-                f"MatMul takes tensors of one element type, not {a.dtype} and {b.dtype}",
+                f"MatMul takes tensors of one element type, not {input.dtype} and {other.dtype}",
                 input=1,
-                note=f"this is {b.dtype}{b}",
+                note=f"this is {other.dtype}{other}",
             )
-        batch, n, _, m = self._sizes(a, b)
-        return a.with_shape(*batch, *([n] if a.rank > 1 else []), *([m] if b.rank > 1 else []))
+        batch, n, _, m = self._sizes(input, other)
+        return input.with_shape(
+            *batch, *([n] if input.rank > 1 else []), *([m] if other.rank > 1 else [])
+        )
 
     def _sizes(self, a: TensorType, b: TensorType) -> tuple[tuple[Size, ...], Size, Size, Size]:
         """Return the broadcast leading sizes, then n, k and m."""
@@ -435,8 +437,8 @@ class MatMul(Operator):
             )
         return broadcast(self, a.shape[:-2], b.shape[:-2]), n, k, m
 
-    def macs(self, *inputs: TensorType) -> Size:
-        batch, n, k, m = self._sizes(*inputs)
+    def macs(self, input: TensorType, other: TensorType) -> Size:
+        batch, n, k, m = self._sizes(input, other)
         return product(batch) * n * k * m
 
     def functional(self, *inputs: TensorType) -> Code | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType, Weight
@@ -20,8 +20,6 @@ from addnn_spec.ops.fields import PositiveFloat, PositiveInt, Probability
 from addnn_spec.ops.init import Init
 from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
-
-Inputs = tuple[TensorType | None, ...]
 
 CAUSAL_MASK = Support(
     "causal_mask",
@@ -82,8 +80,6 @@ class MultiheadAttention(Initialized):
 
     family = "attention"
     inferred_names = ("embed_dim", "kdim", "vdim")
-    input_names = ("query", "key", "value", "key_padding_mask", "attn_mask")
-    optional_inputs = ("key_padding_mask", "attn_mask")
     output_names = ("output", "weights")
     stateful = True
     unused_outputs: ClassVar[Mapping[int, Arg]] = {
@@ -104,8 +100,14 @@ class MultiheadAttention(Initialized):
     def _extra_keys(self) -> int:
         return self.add_bias_kv + self.add_zero_attn
 
-    def infer(self, *inputs: TensorType | None) -> tuple[TensorType, TensorType]:
-        query, key, value = projected(inputs)
+    def infer(
+        self,
+        query: TensorType,
+        key: TensorType,
+        value: TensorType,
+        key_padding_mask: TensorType | None = None,
+        attn_mask: TensorType | None = None,
+    ) -> tuple[TensorType, TensorType]:
         for index, (x, layout) in enumerate(
             zip((query, key, value), ("N, L, E", "N, S, K", "N, S, V"), strict=True)
         ):
@@ -114,15 +116,20 @@ class MultiheadAttention(Initialized):
             check_equal(self, "batch size", x.shape[0], query.shape[0], input=index)
         check_equal(self, "number of values", value.shape[1], key.shape[1], input=2)
         check_divisible(self, "width", query.shape[2], self.num_heads, "num_heads")
-        self._check_masks(inputs, query, key)
-        self.check_options(*inputs)
+        self._check_masks(query, key, key_padding_mask, attn_mask)
+        self.check_options(query, key, value)
         batch, length, _ = query.shape
         keys = key.shape[1] + self._extra_keys
         heads = () if self.average_attn_weights else (self.num_heads,)
         return query, query.with_shape(batch, *heads, length, keys)
 
-    def _check_masks(self, inputs: Inputs, query: TensorType, key: TensorType) -> None:
-        padding, mask = (*inputs, None, None)[3:5]
+    def _check_masks(
+        self,
+        query: TensorType,
+        key: TensorType,
+        padding: TensorType | None,
+        mask: TensorType | None,
+    ) -> None:
         batch, length, _ = query.shape
         each = (batch * self.num_heads, length, key.shape[1])
         if padding is not None:
@@ -145,20 +152,23 @@ class MultiheadAttention(Initialized):
                 input=4,
             )
 
-    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
-        query, key, value = projected(inputs)
+    def inferred(
+        self, query: TensorType, key: TensorType, value: TensorType, *rest: TensorType | None
+    ) -> Mapping[str, Size]:
         return {
             "embed_dim": query.shape[-1],
             "kdim": key.shape[-1],
             "vdim": value.shape[-1],
         }
 
-    def unusual(self, *inputs: TensorType | None) -> int:
-        width = projected(inputs)[0].shape[-1]
+    def unusual(self, query: TensorType, *rest: TensorType | None) -> int:
+        width = query.shape[-1]
         return int(self.num_heads == width) + (self.dropout == 1)
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        width, keys, values = self.inferred(*inputs).values()
+    def weights(
+        self, query: TensorType, key: TensorType, value: TensorType, *rest: TensorType | None
+    ) -> Mapping[str, Weight]:
+        width, keys, values = self.inferred(query, key, value).values()
         found: dict[str, Weight] = {}
         if width == keys == values:
             found["in_proj_weight"] = Weight((3 * width, width))
@@ -174,17 +184,19 @@ class MultiheadAttention(Initialized):
             found["out_proj.bias"] = Weight((width,))
         return found
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        query, key, value = projected(inputs)
+    def macs(
+        self, query: TensorType, key: TensorType, value: TensorType, *rest: TensorType | None
+    ) -> Size:
         batch, length, width = query.shape
         _, keys, key_size = key.shape
         outer = 2 * length * width * width
         inner = keys * width * (key_size + value.shape[-1])
         return batch * (outer + inner + 2 * length * (keys + self._extra_keys) * width)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
+    def flops(
+        self, query: TensorType, key: TensorType, *rest: TensorType | None
+    ) -> Mapping[FlopClass, Size]:
         """Count the softmax: one for each weight."""
-        query, key, _ = projected(inputs)
         keys = key.shape[1] + self._extra_keys
         return {"elementwise": query.shape[0] * self.num_heads * query.shape[1] * keys}
 
@@ -192,8 +204,10 @@ class MultiheadAttention(Initialized):
     def support(self) -> tuple[Support, ...]:
         return (CAUSAL_MASK,) if self.is_causal else ()
 
-    def constructor(self, *inputs: TensorType | None) -> Call:
-        width, keys, values = self.inferred(*inputs).values()
+    def constructor(
+        self, query: TensorType, key: TensorType, value: TensorType, *rest: TensorType | None
+    ) -> Call:
+        width, keys, values = self.inferred(query, key, value).values()
         return Call(
             "nn.MultiheadAttention",
             (
@@ -209,10 +223,18 @@ class MultiheadAttention(Initialized):
             ),
         )
 
-    def call(self, *inputs: Any) -> Code:
+    def call(
+        self,
+        query: TensorType,
+        key: TensorType,
+        value: TensorType,
+        key_padding_mask: TensorType | None = None,
+        attn_mask: TensorType | None = None,
+    ) -> Code:
         args = [Arg(In(index)) for index in range(3)]
-        for index, name in enumerate(self.input_names[3:], 3):
-            if len(inputs) > index and inputs[index] is not None:
+        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask}
+        for index, (name, mask) in enumerate(masks.items(), 3):
+            if mask is not None:
                 args.append(Arg(In(index), name, None))
         if self.is_causal:
             args.append(Arg(Call("causal_mask", (Arg(In(0)), Arg(In(1)))), "attn_mask", None))
@@ -241,15 +263,6 @@ class MultiheadAttention(Initialized):
         )
 
 
-def projected(inputs: Inputs) -> tuple[TensorType, TensorType, TensorType]:
-    """Return the query, the key and the value, which are never missing."""
-    query, key, value = inputs[:3]
-    assert query is not None
-    assert key is not None
-    assert value is not None
-    return query, key, value
-
-
 def check_mask(
     operator: Operator, mask: TensorType, shapes: Sequence[tuple[Size, ...]], index: int
 ) -> None:
@@ -276,8 +289,6 @@ class ScaledDotProductAttention(Operator):
     """
 
     family = "attention"
-    input_names = ("query", "key", "value", "attn_mask")
-    optional_inputs = ("attn_mask",)
     torch_name = "ScaledDotProductAttention"
 
     dropout_p: Probability = 0.0
@@ -285,8 +296,13 @@ class ScaledDotProductAttention(Operator):
     scale: PositiveFloat | None = None
     enable_gqa: bool = False
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        query, key, value = projected(inputs)
+    def infer(
+        self,
+        query: TensorType,
+        key: TensorType,
+        value: TensorType,
+        attn_mask: TensorType | None = None,
+    ) -> TensorType:
         for index, x in enumerate((query, key, value)):
             check_min_rank(self, x, 4 if self.enable_gqa else 2, input=index)
             check_dtype(self, x, "float", input=index)
@@ -294,9 +310,8 @@ class ScaledDotProductAttention(Operator):
         check_equal(self, "key width", key.shape[-1], query.shape[-1], input=1)
         for index, x in ((1, key), (2, value)):
             self._check_leading(query, x, index)
-        mask = inputs[3] if len(inputs) > 3 else None
-        if mask is not None:
-            self._check_mask(mask, (*query.shape[:-1], key.shape[-2]))
+        if attn_mask is not None:
+            self._check_mask(attn_mask, (*query.shape[:-1], key.shape[-2]))
         return query.with_shape(*query.shape[:-1], value.shape[-1])
 
     def _check_leading(self, query: TensorType, x: TensorType, index: int) -> None:
@@ -338,24 +353,32 @@ class ScaledDotProductAttention(Operator):
                 input=3,
             )
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        query, key, value = projected(inputs)
+    def macs(
+        self, query: TensorType, key: TensorType, value: TensorType, *rest: TensorType | None
+    ) -> Size:
         each = key.shape[-2] * (query.shape[-1] + value.shape[-1])
         return query.with_shape(*query.shape[:-1]).numel * each
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
+    def flops(
+        self, query: TensorType, key: TensorType, *rest: TensorType | None
+    ) -> Mapping[FlopClass, Size]:
         """Count the softmax: one for each weight."""
-        query, key, _ = projected(inputs)
         return {"elementwise": query.with_shape(*query.shape[:-1]).numel * key.shape[-2]}
 
     @property
     def support(self) -> tuple[Support, ...]:
         return (ATTENTION,)
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
+    def functional(
+        self,
+        query: TensorType,
+        key: TensorType,
+        value: TensorType,
+        attn_mask: TensorType | None = None,
+    ) -> Code | None:
         if self.dropout_p:
             return None
-        masked = len(inputs) > 3 and inputs[3] is not None
+        masked = attn_mask is not None
         return Call(
             "F.scaled_dot_product_attention",
             (

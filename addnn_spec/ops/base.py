@@ -4,19 +4,20 @@ An operator is a frozen pydantic model. Its fields are the attributes that a use
 order, less what is inferred from the inputs. Everything else about it is a method that reads the
 fields and the types of the inputs:
 
-* `infer(*inputs)`    the types of the outputs; raises `DiagnosticError` for what torch would refuse
-* `needs(*inputs)`    what torch asks of the sizes beyond that no output's size is 0
-* `inferred(*inputs)` the attributes that torch wants and we infer (`in_channels`)
-* `unusual(*inputs)`  how many of its numbers are unusual: tells torch's order from ours
-* `weights(*inputs)`  the learned tensors, by `state_dict` name; parameters are counted from it
-* `buffers(*inputs)`  the fixed tensors of its `state_dict`
-* `macs(*inputs)`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
-* `flops(*inputs)`    other operations, by class: see `FlopClass`
+* `infer`        the types of the outputs; raises `DiagnosticError` for what torch would refuse
+* `needs`    what torch asks of the sizes beyond that no output's size is 0
+* `inferred` the attributes that torch wants and we infer (`in_channels`)
+* `unusual`  how many of its numbers are unusual: tells torch's order from ours
+* `weights`  the learned tensors, by `state_dict` name; parameters are counted from it
+* `buffers`  the fixed tensors of its `state_dict`
+* `macs`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
+* `flops`    other operations, by class: see `FlopClass`
 * `constructor`, `functional`, `call`: the emitted code, as a tree (`ops/code.py`)
 * `examples()`        instances and input types, tested against live torch by `tests/ops`
 
-`inputs` is aligned with `input_names`; an optional input that is not given is None, and operators
-that have one widen the annotation to `TensorType | None`. A variadic operator gets all its tensors.
+Each is given the types of the inputs. An operator names those that it reads, as in
+`def infer(self, query, key, value, attn_mask=None)`: its `input_names` and `optional_inputs` are
+read off `infer`. An optional input that is not given is None. Any number of tensors is `*inputs`.
 
 A new operator is one such class in one module of this package; the index finds it by its name.
 """
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import CO_VARARGS
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -124,9 +126,9 @@ class Operator(BaseModel):
 
     # --- what flows in and out -------------------------------------------------------------------
     input_names: ClassVar[tuple[str, ...]] = ("input",)
-    """The tensors that flow in, in order. All are required but those in `optional_inputs`."""
+    """The tensors that flow in, in order, as `infer` names them."""
     optional_inputs: ClassVar[tuple[str, ...]] = ()
-    """Inputs that may be missing, the last of `input_names`; usually given by name."""
+    """Inputs that may be missing: `infer` gives them a default. Usually they are given by name."""
     named_inputs: ClassVar[tuple[str, ...]] = ()
     """Optional inputs that are given by name only (a tied `weight`), and never flow in."""
     variadic: ClassVar[bool] = False
@@ -181,66 +183,76 @@ class Operator(BaseModel):
     """It only passes values on, moved or selected: an index probe shows "as above"."""
 
     # --- rules -----------------------------------------------------------------------------------
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Read the inputs' names off the signature of `infer`, where it names them."""
+        super().__init_subclass__(**settings)
+        infer = vars(cls).get("infer")
+        if infer is not None and not infer.__code__.co_flags & CO_VARARGS:
+            names = infer.__code__.co_varnames[1 : infer.__code__.co_argcount]
+            cls.input_names = names
+            cls.optional_inputs = names[len(names) - len(infer.__defaults__ or ()) :]
+
     @property
     def stacked(self) -> int:
         """How many layers stand in it: as many nodes are counted against the limits."""
         count: int = getattr(self, self.stacks) if self.stacks else 1
         return count
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, *inputs: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
         """Return the types of the outputs: by default that of the first input (elementwise)."""
-        return inputs[0]
+        first: TensorType = inputs[0]
+        return first
 
-    def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
+    def requires(self, *inputs: Any, **_: Any) -> tuple[tuple[Size, Size], ...]:
         """Pairs (a, b) of sizes, one of them symbolic, for which `infer` takes it that a ≤ b:
         `x[:T]` holds T elements only where T is not above x's size. The elaborator proves them.
         """
         return ()
 
-    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+    def needs(self, *inputs: Any, **_: Any) -> Iterable[Need]:
         """Return what torch asks of the inputs' sizes, beyond what the outputs' sizes show."""
         return ()
 
-    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
+    def places(self, *inputs: Any, **_: Any) -> Mapping[int, Size]:
         """Return the inputs, by index, whose values are places in a dimension, with its size."""
         return {}
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
+    def inferred(self, *inputs: Any, **_: Any) -> Mapping[str, Size | tuple[Size, ...]]:
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
         return {}
 
-    def decisive(self, *inputs: TensorType) -> Size | None:
+    def decisive(self, *inputs: Any, **_: Any) -> Size | None:
         """Return the size of the input that decides whether the arguments fit it, if one does:
         where they do not, its maker is shown."""
         return None
 
-    def unusual(self, *inputs: TensorType) -> int:
+    def unusual(self, *inputs: Any, **_: Any) -> int:
         """How many of its numbers are unusual for such a layer: where they are less so in torch's
         order of the arguments, which begins with what is inferred, that order is taken to be meant.
         """
         return 0
 
-    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def weights(self, *inputs: Any, **_: Any) -> Mapping[str, Weight]:
         """Return the learned tensors, by their names in the operator's `state_dict`."""
         return {}
 
-    def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def buffers(self, *inputs: Any, **_: Any) -> Mapping[str, Weight]:
         """Return the fixed tensors of the operator's `state_dict` (running statistics)."""
         return {}
 
-    def macs(self, *inputs: TensorType) -> Size:
+    def macs(self, *inputs: Any, **_: Any) -> Size:
         """Multiply-accumulates of convolutions and matrix products."""
         return 0
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
+    def flops(self, *inputs: Any, **_: Any) -> Mapping[FlopClass, Size]:
         """Operations beside the multiply-accumulates, by class. By default none."""
         return {}
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+    def mixed(self, *inputs: Any, **_: Any) -> tuple[int, ...]:
         """Return the dimensions of the first input of which every element sees the whole."""
         return ()
 
-    def reach(self, *inputs: TensorType) -> Reaches | None:
+    def reach(self, *inputs: Any, **_: Any) -> Reaches | None:
         """Return what an element of the first output sees of each dimension of the first input.
 
         By default itself, and the whole along `mixed`; None where it is no such thing.
@@ -284,7 +296,7 @@ class Operator(BaseModel):
         """
         return ()
 
-    def constructor(self, *inputs: Any) -> Call | None:
+    def constructor(self, *inputs: Any, **_: Any) -> Call | None:
         """Return the call that makes the module: by default `nn.<Name>(inferred, fields)`.
 
         Inferred and required arguments are positional, in torch's order; the others keywords.
@@ -309,12 +321,12 @@ class Operator(BaseModel):
                 args.append(Arg(value, field, info.get_default(call_default_factory=True)))
         return tuple(args)
 
-    def functional(self, *inputs: TensorType) -> Code | None:
+    def functional(self, *inputs: Any, **_: Any) -> Code | None:
         """Return the expression over `In(0)`, `In(1)` … without a module; None where it needs
         one."""
         return None
 
-    def call(self, *inputs: Any) -> Code:
+    def call(self, *inputs: Any, **_: Any) -> Code:
         """Return the expression by which `forward` calls the module: by default `self.name(in, …)`.
 
         Override it where the module's arguments are not the inputs in order.
@@ -329,7 +341,7 @@ class Operator(BaseModel):
         """
         return None
 
-    def initialize(self, *inputs: TensorType) -> tuple[Code, ...]:
+    def initialize(self, *inputs: Any, **_: Any) -> tuple[Code, ...]:
         """Statements after construction (`nn.init.…_(self.weight)`), over `Own`."""
         return ()
 

@@ -124,12 +124,19 @@ class BCEWithLogitsLoss(_Binary):
     both broadcast to them.
     """
 
-    input_names = ("input", "target", "weight", "pos_weight")
-    optional_inputs = ("weight", "pos_weight")
     named_inputs = ("weight", "pos_weight")
 
     function = "binary_cross_entropy_with_logits"
     reduction: Reduction = "mean"
+
+    def infer(
+        self,
+        input: TensorType,
+        target: TensorType,
+        weight: TensorType | None = None,
+        pos_weight: TensorType | None = None,
+    ) -> TensorType:
+        return self.weighted(input, target, weight, pos_weight)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -179,13 +186,12 @@ class MultiLabelMarginLoss(Criterion):
     function = "multilabel_margin_loss"
     reduction: Reduction = "mean"
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target = inputs
-        check_rank(self, x, "N, C")
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType, target: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C")
+        check_dtype(self, input, "float")
         check_dtype(self, target, "int", input=1)
-        check_shape(self, target, x.shape, 1)
-        return self.reduced(x.shape[0])
+        check_shape(self, target, input.shape, 1)
+        return self.reduced(input.shape[0])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -229,7 +235,6 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
 
     family = "classification"
     inferred_names = ("in_features",)
-    input_names = ("input", "target")
     output_names = ("output", "loss")
 
     n_classes: PositiveInt
@@ -237,13 +242,12 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
     div_value: PositiveFloat = 4.0
     head_bias: bool = False
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, TensorType]:
-        x, target = inputs
-        check_rank(self, x, "N, D")
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType, target: TensorType) -> tuple[TensorType, TensorType]:
+        check_rank(self, input, "N, D")
+        check_dtype(self, input, "float")
         check_rank(self, target, "N", input=1)
         check_dtype(self, target, "int", input=1)
-        check_shape(self, target, x.shape[:1], 1)
+        check_shape(self, target, input.shape[:1], 1)
         bounds = (0, *self.cutoffs, self.n_classes)
         if not self.cutoffs or any(a >= b for a, b in itertools.pairwise(bounds)):
             raise Refusal(
@@ -251,14 +255,14 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
                 f"AdaptiveLogSoftmaxWithLoss's cutoffs must rise, below {self.n_classes}",
                 about="cutoffs",
             )
-        if min(narrow for narrow, _ in self._clusters(x)) < 1:
+        if min(narrow for narrow, _ in self._clusters(input)) < 1:
             raise Refusal(
                 "E0304",
-                f"AdaptiveLogSoftmaxWithLoss's {x.shape[1]} features leave none for a cluster",
+                f"AdaptiveLogSoftmaxWithLoss's {input.shape[1]} features leave none for a cluster",
                 about="div_value",
             )
-        self.check_options(x)
-        return TensorType("float", x.shape[:1]), TensorType("float", ())
+        self.check_options(input)
+        return TensorType("float", input.shape[:1]), TensorType("float", ())
 
     def _clusters(self, x: TensorType) -> list[tuple[int, int]]:
         """Of each cluster the features that it reads, and its classes."""
@@ -272,31 +276,31 @@ class AdaptiveLogSoftmaxWithLoss(Initialized):
         bounds = itertools.pairwise((*self.cutoffs, self.n_classes))
         return [(int(width // self.div_value**i), b - a) for i, (a, b) in enumerate(bounds, 1)]
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
-        return {"in_features": inputs[0].shape[1]}
+    def inferred(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Size]:
+        return {"in_features": input.shape[1]}
 
     def _head(self) -> int:
         return self.cutoffs[0] + len(self.cutoffs)
 
-    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        width = inputs[0].shape[1]
+    def weights(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
+        width = input.shape[1]
         found = {"head.weight": Weight((self._head(), width))}
         if self.head_bias:
             found["head.bias"] = Weight((self._head(),))
-        for i, (narrow, classes) in enumerate(self._clusters(inputs[0])):
+        for i, (narrow, classes) in enumerate(self._clusters(input)):
             found[f"tail.{i}.0.weight"] = Weight((narrow, width))
             found[f"tail.{i}.1.weight"] = Weight((classes, narrow))
         return found
 
-    def macs(self, *inputs: TensorType) -> Size:
-        rows, width = inputs[0].shape
+    def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
+        rows, width = input.shape
         assert isinstance(width, int)
-        tails = (narrow * (width + classes) for narrow, classes in self._clusters(inputs[0]))
+        tails = (narrow * (width + classes) for narrow, classes in self._clusters(input))
         return rows * (width * self._head() + max(tails))
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        classes = self._head() + max(classes for _, classes in self._clusters(inputs[0]))
-        return {"elementwise": inputs[0].shape[0] * classes}
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        classes = self._head() + max(classes for _, classes in self._clusters(input))
+        return {"elementwise": input.shape[0] * classes}
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

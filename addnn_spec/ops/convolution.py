@@ -64,15 +64,15 @@ class _Windowed(Weighted):
         check_divisible(self, "number of input channels", x.shape[1], groups, "groups")
         check_divisible(self, "out_channels", self.out_channels, groups, "groups")
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
-        return {"in_channels": inputs[0].shape[1]}
+    def inferred(self, input: TensorType) -> Mapping[str, Size]:
+        return {"in_channels": input.shape[1]}
 
     def before(self) -> tuple[int, ...]:
         """Return the padding that is stated before each spatial dimension."""
         return (0,) * self.dims
 
-    def unusual(self, *inputs: TensorType) -> int:
-        channels = inputs[0].shape[1]
+    def unusual(self, input: TensorType) -> int:
+        channels = input.shape[1]
         columns = map(self.each, ("kernel_size", "stride", "dilation"))
         rows = zip(*columns, self.before(), strict=True)
         limit = channels if isinstance(channels, int) and not self.transposed else inf
@@ -126,14 +126,13 @@ class _Conv(_Windowed):
     def before(self) -> tuple[int, ...]:
         return tuple(pad for pad, _ in self.pads())
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        self.check_input(x, self.groups)
+    def infer(self, input: TensorType) -> TensorType:
+        self.check_input(input, self.groups)
         pads = self.pads()
         sizes = [
             window_size(self, *one)
             for one in zip(
-                x.shape[2:],
+                input.shape[2:],
                 self.each("kernel_size"),
                 self.each("stride"),
                 pads,
@@ -141,23 +140,24 @@ class _Conv(_Windowed):
                 strict=True,
             )
         ]
-        self.check_options(*inputs)
-        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+        self.check_options(input)
+        return input.with_shape(input.shape[0], self.out_channels, *sizes)
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        (x,) = inputs
+    def needs(self, input: TensorType) -> Iterator[Need]:
         for dim, pad in enumerate(self.pads(), 2):
-            yield from side_needs(self, x, dim, pad, self.padding_mode, "padding")
+            yield from side_needs(self, input, dim, pad, self.padding_mode, "padding")
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        (x,) = inputs
-        shape = (self.out_channels, x.shape[1] // self.groups, *self.each("kernel_size"))
+    def plain_weights(self, input: TensorType) -> Mapping[str, Weight]:
+        shape = (self.out_channels, input.shape[1] // self.groups, *self.each("kernel_size"))
         bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
         return {"weight": Weight(shape)} | bias
 
-    def macs(self, *inputs: TensorType) -> Size:
-        (x,) = inputs
-        return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
+    def macs(self, input: TensorType) -> Size:
+        return (
+            self.infer(input).numel
+            * (input.shape[1] // self.groups)
+            * prod(self.each("kernel_size"))
+        )
 
     def reach(self, *inputs: TensorType) -> Reaches:
         kernel, stride = self.each("kernel_size"), self.each("stride")
@@ -274,31 +274,32 @@ class Conv2dSame(_Windowed):
     groups: PositiveInt = 1
     bias: bool = True
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        self.check_input(x, self.groups)
+    def infer(self, input: TensorType) -> TensorType:
+        self.check_input(input, self.groups)
         self.each("kernel_size")
         self.each("dilation")
-        sizes = [ceil_div(*one) for one in zip(x.shape[2:], self.each("stride"), strict=True)]
-        self.check_options(*inputs)
-        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+        sizes = [ceil_div(*one) for one in zip(input.shape[2:], self.each("stride"), strict=True)]
+        self.check_options(input)
+        return input.with_shape(input.shape[0], self.out_channels, *sizes)
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        (x,) = inputs
-        shape = (self.out_channels, x.shape[1] // self.groups, *self.each("kernel_size"))
+    def plain_weights(self, input: TensorType) -> Mapping[str, Weight]:
+        shape = (self.out_channels, input.shape[1] // self.groups, *self.each("kernel_size"))
         bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
         return {"weight": Weight(shape)} | bias
 
-    def macs(self, *inputs: TensorType) -> Size:
-        (x,) = inputs
-        return self.infer(x).numel * (x.shape[1] // self.groups) * prod(self.each("kernel_size"))
+    def macs(self, input: TensorType) -> Size:
+        return (
+            self.infer(input).numel
+            * (input.shape[1] // self.groups)
+            * prod(self.each("kernel_size"))
+        )
 
-    def reach(self, *inputs: TensorType) -> Reaches:
+    def reach(self, input: TensorType) -> Reaches:
         """Return the padding; before it is that of a symbolic size which the stride divides."""
         kernel, stride, dilation = map(self.each, ("kernel_size", "stride", "dilation"))
         before = tuple(
             _same_before(*one)
-            for one in zip(inputs[0].shape[2:], kernel, stride, dilation, strict=True)
+            for one in zip(input.shape[2:], kernel, stride, dilation, strict=True)
         )
         return windows(Window(kernel, stride, before, dilation))
 
@@ -339,13 +340,12 @@ class _ConvTranspose(_Windowed):
     def before(self) -> tuple[int, ...]:
         return self.each("padding")
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        self.check_input(x, self.groups)
+    def infer(self, input: TensorType) -> TensorType:
+        self.check_input(input, self.groups)
         sizes = [
             self._size(*one)
             for one in zip(
-                x.shape[2:],
+                input.shape[2:],
                 self.each("kernel_size"),
                 self.each("stride"),
                 self.each("padding"),
@@ -354,8 +354,8 @@ class _ConvTranspose(_Windowed):
                 strict=True,
             )
         ]
-        self.check_options(*inputs)
-        return x.with_shape(x.shape[0], self.out_channels, *sizes)
+        self.check_options(input)
+        return input.with_shape(input.shape[0], self.out_channels, *sizes)
 
     def _size(self, size: Size, *numbers: int) -> Size:
         kernel, stride, padding, more, dilation = numbers
@@ -377,15 +377,13 @@ class _ConvTranspose(_Windowed):
             )
         return out
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        (x,) = inputs
-        shape = (x.shape[1], self.out_channels // self.groups, *self.each("kernel_size"))
+    def plain_weights(self, input: TensorType) -> Mapping[str, Weight]:
+        shape = (input.shape[1], self.out_channels // self.groups, *self.each("kernel_size"))
         bias = {"bias": Weight((self.out_channels,))} if self.bias else {}
         return {"weight": Weight(shape)} | bias
 
-    def macs(self, *inputs: TensorType) -> Size:
-        (x,) = inputs
-        return x.numel * (self.out_channels // self.groups) * prod(self.each("kernel_size"))
+    def macs(self, input: TensorType) -> Size:
+        return input.numel * (self.out_channels // self.groups) * prod(self.each("kernel_size"))
 
     def reach(self, *inputs: TensorType) -> Reaches:
         names = ("kernel_size", "stride", "padding", "dilation")

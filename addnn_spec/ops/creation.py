@@ -16,7 +16,6 @@ from addnn_spec.sizes import ceil_div
 
 class _Creation(Operator):
     family = "creation"
-    input_names = ()
     torch_name = ""
     creates = True
 
@@ -28,7 +27,7 @@ class _Filled(_Creation):
 
     size: Sizes
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self) -> TensorType:
         for size in self.size:
             check_positive(self, "size", size, "size")
         return TensorType("float", self.size)
@@ -64,7 +63,7 @@ class Full(_Creation):
     size: Sizes
     fill_value: Scalar
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self) -> TensorType:
         for size in self.size:
             check_positive(self, "size", size, "size")
         return TensorType(dtype_of(self.fill_value), self.size)
@@ -90,7 +89,7 @@ class Arange(_Creation):
     start: AnySize = 0
     step: PositiveInt = 1
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self) -> TensorType:
         count = ceil_div(self.end - self.start, self.step)
         check_positive(self, "size", count, "end")
         return TensorType("int", (count,))
@@ -116,7 +115,7 @@ class Linspace(_Creation):
     end: int | Finite
     steps: AnySize
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self) -> TensorType:
         check_positive(self, "size", self.steps, "steps")
         return TensorType("float", (self.steps,))
 
@@ -137,7 +136,7 @@ class Eye(_Creation):
     n: AnySize
     m: AnySize | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self) -> TensorType:
         shape = (self.n, self.n if self.m is None else self.m)
         for size, argument in zip(shape, ("n", "m"), strict=True):
             check_positive(self, "size", size, argument)

@@ -17,7 +17,6 @@ Reduction = Literal["mean", "sum", "none"]
 class Criterion(Operator):
     """A loss; a subclass declares `reduction` among its fields, in torch's order."""
 
-    input_names: ClassVar[tuple[str, ...]] = ("input", "target")
     function: ClassVar[str]
 
     def reduced(self, *shape: Size) -> TensorType:
@@ -30,15 +29,11 @@ class Criterion(Operator):
             check_dtype(self, x, dtype, input=number)
             check_shape(self, x, inputs[0].shape, number)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        self.check_alike(*inputs)
-        return self.reduced(*inputs[0].shape)
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
-
-    def functional(self, *inputs: TensorType) -> Code | None:
-        tensors = tuple(Arg(In(number)) for number in range(len(inputs)))
+    def functional(self, *inputs: Any, **_: Any) -> Code | None:
+        tensors = tuple(Arg(In(number)) for number in range(len(self.input_names)))
         return Call(f"F.{self.function}", tensors + self.arguments())
 
     @classmethod
@@ -49,11 +44,17 @@ class Criterion(Operator):
         return tuple(Example(cls.model_validate(given), inputs) for given in ({}, *options))
 
 
+class PairwiseCriterion(Criterion):
+    """A loss of an input and a target of one shape."""
+
+    def infer(self, input: TensorType, target: TensorType) -> TensorType | tuple[TensorType, ...]:
+        self.check_alike(input, target)
+        return self.reduced(*input.shape)
+
+
 class WeightedCriterion(Criterion):
     """A loss whose classes, or elements, may count more or less, by tensors given by name."""
 
-    input_names: ClassVar[tuple[str, ...]] = ("input", "target", "weight")
-    optional_inputs: ClassVar[tuple[str, ...]] = ("weight",)
     named_inputs: ClassVar[tuple[str, ...]] = ("weight",)
 
     def losses(self, x: TensorType, target: TensorType) -> tuple[Size, ...]:
@@ -66,40 +67,37 @@ class WeightedCriterion(Criterion):
         """By default there is one weight a class, the second dimension."""
         check_shape(self, weight, x.shape[1:2], number)
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x, target = pair(inputs)
+    def infer(
+        self, input: TensorType, target: TensorType, weight: TensorType | None = None
+    ) -> TensorType:
+        return self.weighted(input, target, weight)
+
+    def weighted(
+        self, x: TensorType, target: TensorType, *weights: TensorType | None
+    ) -> TensorType:
+        """Check the inputs and weights; return the output's type."""
         losses = self.losses(x, target)
-        for number, weight in enumerate(inputs[2:], 2):
+        for number, weight in enumerate(weights, 2):
             if weight is not None:
                 check_dtype(self, weight, "float", input=number)
                 self.check_weight(x, weight, number)
         return self.reduced(*losses)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        return super().flops(*pair(inputs))
+    def constructor(
+        self, input: TensorType, target: TensorType, *weights: TensorType | None
+    ) -> Call | None:
+        return None if any(weights) else super().constructor(input, target)
 
-    def constructor(self, *inputs: TensorType | None) -> Call | None:
-        return super().constructor(*inputs) if self._weights(inputs) == () else None
-
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        given = (Arg(In(0)), Arg(In(1)), *self._weights(inputs))
-        return Call(f"F.{self.function}", given + self.arguments())
-
-    def _weights(self, inputs: tuple[TensorType | None, ...]) -> tuple[Arg, ...]:
-        names = self.input_names[2:]
-        return tuple(
+    def functional(
+        self, input: TensorType, target: TensorType, *weights: TensorType | None
+    ) -> Code | None:
+        named = (
             Arg(In(number), name, None)
-            for number, (name, x) in enumerate(zip(names, inputs[2:], strict=False), 2)
+            for number, (name, x) in enumerate(zip(self.input_names[2:], weights, strict=False), 2)
             if x is not None
         )
-
-
-def pair(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
-    """Return the input and the target, which are never missing."""
-    x, target = inputs[:2]
-    assert x is not None
-    assert target is not None
-    return x, target
+        given = (Arg(In(0)), Arg(In(1)), *named)
+        return Call(f"F.{self.function}", given + self.arguments())
 
 
 def check_shape(operator: Operator, x: TensorType, shape: tuple[Size, ...], number: int) -> None:

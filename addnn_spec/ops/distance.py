@@ -22,20 +22,19 @@ class CosineSimilarity(Operator):
     """
 
     family = "distance"
-    input_names = ("x1", "x2")
     dim: Dim = 1
     eps: NonNegativeFloat = 1e-8
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        for number, x in enumerate(inputs):
+    def infer(self, x1: TensorType, x2: TensorType) -> TensorType | tuple[TensorType, ...]:
+        for number, x in enumerate((x1, x2)):
             check_dtype(self, x, "float", input=number)
-        shape = broadcast(self, *(x.shape for x in inputs))
+        shape = broadcast(self, *(x.shape for x in (x1, x2)))
         dim = wrap_dim(self, self.dim, len(shape))
         return TensorType("float", shape[:dim] + shape[dim + 1 :])
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
+    def flops(self, x1: TensorType, x2: TensorType) -> Mapping[FlopClass, Size]:
         """Count the product and both norms: each element of both is read in three sums."""
-        return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 3}
+        return {"elementwise": product(broadcast(self, *(x.shape for x in (x1, x2)))) * 3}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.cosine_similarity", (Arg(In(0)), Arg(In(1)), *self.arguments()))
@@ -57,21 +56,20 @@ class PairwiseDistance(Operator):
     """
 
     family = "distance"
-    input_names = ("x1", "x2")
     p: Finite = 2.0
     eps: NonNegativeFloat = 1e-6
     keepdim: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        for number, x in enumerate(inputs):
+    def infer(self, x1: TensorType, x2: TensorType) -> TensorType | tuple[TensorType, ...]:
+        for number, x in enumerate((x1, x2)):
             check_min_rank(self, x, 1, input=number)
             check_dtype(self, x, "float", input=number)
-        shape = broadcast(self, *(x.shape for x in inputs))
+        shape = broadcast(self, *(x.shape for x in (x1, x2)))
         return TensorType("float", (*shape[:-1], 1) if self.keepdim else shape[:-1])
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
+    def flops(self, x1: TensorType, x2: TensorType) -> Mapping[FlopClass, Size]:
         """Count the difference, and its norm."""
-        return {"elementwise": product(broadcast(self, *(x.shape for x in inputs))) * 2}
+        return {"elementwise": product(broadcast(self, *(x.shape for x in (x1, x2)))) * 2}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.pairwise_distance", (Arg(In(0)), Arg(In(1)), *self.arguments()))

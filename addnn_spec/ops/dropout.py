@@ -17,9 +17,9 @@ class _Dropout(Operator):
 
     p: Probability = 0.5
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_dtype(self, inputs[0], "float")
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
+        return input
 
 
 class Dropout(_Dropout):
@@ -48,9 +48,9 @@ class AlphaDropout(_Dropout):
 class FeatureAlphaDropout(_Dropout):
     """`AlphaDropout` of whole channels. `[N, C, *]` → the same."""
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_min_rank(self, inputs[0], 2)
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 2)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -60,9 +60,9 @@ class FeatureAlphaDropout(_Dropout):
 class _ChannelDropout(_Dropout):
     spatial: ClassVar[int]
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_rank(self, inputs[0], f"N, C, {SPATIAL[self.spatial - 1]}")
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, f"N, C, {SPATIAL[self.spatial - 1]}")
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -119,9 +119,9 @@ class StochasticDepth(_Dropout):
     p: Probability
     mode: Literal["batch", "row"]
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_min_rank(self, inputs[0], 1)
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 1)
+        return super().infer(input)
 
     @property
     def support(self) -> tuple[Support, ...]:

@@ -26,10 +26,9 @@ class _Table(Weighted):
     norm_type: PositiveFloat = 2.0
     scale_grad_by_freq: bool = False
 
-    def check_table(self, *inputs: TensorType | None) -> TensorType:
-        """Check what all tables ask; the indices' type."""
-        x = _indices(inputs)
-        check_dtype(self, x, "int")
+    def check_table(self, input: TensorType, other: TensorType | None) -> None:
+        """Check what all tables ask."""
+        check_dtype(self, input, "int")
         rows = self.num_embeddings
         if self.padding_idx is not None and not -rows <= self.padding_idx < rows:
             raise Refusal(
@@ -38,13 +37,13 @@ class _Table(Weighted):
                 about="padding_idx",
                 help=f"rows are 0 … {rows - 1}",
             )
-        self.check_options(*inputs)
-        return x
+        self.check_options(input, other)
 
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
         return {0: self.num_embeddings}
 
-    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+    def table(self) -> Mapping[str, Weight]:
+        """Return the weights, where they are the layer's own."""
         return {"weight": Weight((self.num_embeddings, self.embedding_dim))}
 
 
@@ -55,18 +54,15 @@ class Embedding(_Table):
     `[num_embeddings, embedding_dim]`, the table is that tensor: tied. 0 MACs.
     """
 
-    input_names = ("input", "weight")
-    optional_inputs = ("weight",)
     named_inputs = ("weight",)
 
     sparse: bool = False
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x = self.check_table(*inputs)
-        weight = inputs[1] if len(inputs) > 1 else None
+    def infer(self, input: TensorType, weight: TensorType | None = None) -> TensorType:
+        self.check_table(input, weight)
         if weight is not None:
             self._check_weight(weight)
-        return TensorType("float", (*x.shape, self.embedding_dim))
+        return TensorType("float", (*input.shape, self.embedding_dim))
 
     def _check_weight(self, weight: TensorType) -> None:
         check_rank(self, weight, "num_embeddings, embedding_dim", input=1)
@@ -80,15 +76,16 @@ class Embedding(_Table):
                 input=1,
             )
 
-    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        tied = len(inputs) > 1 and inputs[1] is not None
-        return {} if tied else super().plain_weights(*inputs)
+    def plain_weights(
+        self, input: TensorType, weight: TensorType | None = None
+    ) -> Mapping[str, Weight]:
+        return {} if weight else self.table()
 
-    def constructor(self, *inputs: TensorType | None) -> Call | None:
-        return super().constructor(*inputs) if self.plain_weights(*inputs) else None
+    def constructor(self, input: TensorType, weight: TensorType | None = None) -> Call | None:
+        return super().constructor(input, weight) if self.plain_weights(input, weight) else None
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        if self.plain_weights(*inputs):
+    def functional(self, input: TensorType, weight: TensorType | None = None) -> Code | None:
+        if self.plain_weights(input, weight):
             return None
         options = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
         defaults = type(self).model_fields
@@ -113,20 +110,17 @@ class EmbeddingBag(_Table):
     Every row of the input is a bag. `per_sample_weights`, `[N, L]`, scale the vectors of a sum.
     """
 
-    input_names = ("input", "per_sample_weights")
-    optional_inputs = ("per_sample_weights",)
     hidden_fields = (*Weighted.hidden_fields, "padding_idx")
 
     mode: Literal["mean", "sum", "max"] = "mean"
     sparse: bool = False
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x = self.check_table(*inputs)
-        check_rank(self, x, "N, L")
-        scales = inputs[1] if len(inputs) > 1 else None
-        if scales is not None:
-            self._check_scales(scales, x)
-        return TensorType("float", (x.shape[0], self.embedding_dim))
+    def infer(self, input: TensorType, per_sample_weights: TensorType | None = None) -> TensorType:
+        self.check_table(input, per_sample_weights)
+        check_rank(self, input, "N, L")
+        if per_sample_weights is not None:
+            self._check_scales(per_sample_weights, input)
+        return TensorType("float", (input.shape[0], self.embedding_dim))
 
     def _check_scales(self, scales: TensorType, x: TensorType) -> None:
         check_dtype(self, scales, "float", input=1)
@@ -143,17 +137,22 @@ class EmbeddingBag(_Table):
                 input=1,
             )
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        return {"elementwise": _indices(inputs).numel * self.embedding_dim}
+    def plain_weights(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
+        return self.table()
 
-    def constructor(self, *inputs: TensorType | None) -> Call | None:
-        made = super().constructor(*inputs)
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel * self.embedding_dim}
+
+    def constructor(
+        self, input: TensorType, per_sample_weights: TensorType | None = None
+    ) -> Call | None:
+        made = super().constructor(input, per_sample_weights)
         if made is None or self.parametrized:
             return made
         return Call(made.fn, (*made.args, Arg(self.padding_idx, "padding_idx", None)))
 
-    def call(self, *inputs: TensorType | None) -> Code:
-        if len(inputs) < 2 or inputs[1] is None:
+    def call(self, input: TensorType, per_sample_weights: TensorType | None = None) -> Code:
+        if per_sample_weights is None:
             return Invoke((Arg(In(0)),))
         return Invoke((Arg(In(0)), Arg(In(1), "per_sample_weights")))
 
@@ -168,9 +167,3 @@ class EmbeddingBag(_Table):
                 (x, TensorType("float", (2, 5))),
             ),
         )
-
-
-def _indices(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    x = inputs[0]
-    assert x is not None
-    return x

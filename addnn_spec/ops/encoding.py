@@ -53,14 +53,13 @@ class PositionalEncoding(Operator):
 
     base: PositiveFloat = 10000.0
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_rank(self, x, "N, T, E")
-        check_dtype(self, x, "float")
-        return x
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, T, E")
+        check_dtype(self, input, "float")
+        return input
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
     @property
     def support(self) -> tuple[Support, ...]:
@@ -109,19 +108,18 @@ class RotaryEmbedding(Operator):
 
     base: PositiveFloat = 10000.0
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_min_rank(self, x, 2)
-        check_dtype(self, x, "float")
-        check_divisible(self, "features", x.shape[-1], 2)
-        return x
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 2)
+        check_dtype(self, input, "float")
+        check_divisible(self, "features", input.shape[-1], 2)
+        return input
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (inputs[0].rank - 1,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (input.rank - 1,)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
         """Two products and a sum for each element."""
-        return {"elementwise": inputs[0].numel * 3}
+        return {"elementwise": input.numel * 3}
 
     @property
     def support(self) -> tuple[Support, ...]:

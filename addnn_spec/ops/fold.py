@@ -59,16 +59,15 @@ class Unfold(Operator):
         fields = (self.kernel_size, self.stride, self.padding, self.dilation)
         return Window(*(spread(field, 2) for field in fields))
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_rank(self, x, "N, C, H, W")
-        check_dtype(self, x, "float")
-        n, channels, *sizes = x.shape
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C, H, W")
+        check_dtype(self, input, "float")
+        n, channels, *sizes = input.shape
         rows = channels * prod(self._window.kernel)
-        return x.with_shape(n, rows, product(_windows(self, tuple(sizes), self._window)))
+        return input.with_shape(n, rows, product(_windows(self, tuple(sizes), self._window)))
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        return _window_needs(self, inputs[0].shape[2:], self._window)
+    def needs(self, input: TensorType) -> Iterator[Need]:
+        return _window_needs(self, input.shape[2:], self._window)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.unfold", (Arg(In(0)), *self.arguments()))
@@ -109,20 +108,19 @@ class Fold(Operator):
     def needs(self, *inputs: TensorType) -> Iterator[Need]:
         return _window_needs(self, self._sizes, self._window)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_rank(self, x, "N, C·k, L")
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C·k, L")
+        check_dtype(self, input, "float")
         window = self._window
-        n, rows, columns = x.shape
+        n, rows, columns = input.shape
         elements = prod(window.kernel)
         check_divisible(self, "rows", rows, elements, "kernel_size")
         wanted = product(_windows(self, self._sizes, window))
         check_equal(self, "number of windows", columns, wanted, input=0)
-        return x.with_shape(n, rows // elements, *self._sizes)
+        return input.with_shape(n, rows // elements, *self._sizes)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.fold", (Arg(In(0)), *self.arguments()))

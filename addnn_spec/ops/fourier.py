@@ -36,8 +36,6 @@ def real_and_imaginary(x: Tensor) -> tuple[Tensor, Tensor]:
 
 class _Fourier(Operator):
     family = "fourier"
-    input_names = ("real", "imaginary")
-    optional_inputs = ("imaginary",)
     output_names = ("real", "imaginary")
     torch_name = ""
     function: ClassVar[str]
@@ -49,42 +47,41 @@ class _Fourier(Operator):
         dim: Dims = getattr(self, "dim", self.default_dim)
         return dim
 
-    def infer(self, *inputs: TensorType | None) -> tuple[TensorType, TensorType]:
-        x, imaginary = _parts(inputs)
-        check_dtype(self, x, "float")
+    def infer(
+        self, real: TensorType, imaginary: TensorType | None = None
+    ) -> tuple[TensorType, TensorType]:
+        check_dtype(self, real, "float")
         if imaginary is not None:
             check_dtype(self, imaginary, "float", input=1)
-            check_equal(self, "imaginary part's rank", imaginary.rank, x.rank, input=1)
-            for got, wanted in zip(imaginary.shape, x.shape, strict=True):
+            check_equal(self, "imaginary part's rank", imaginary.rank, real.rank, input=1)
+            for got, wanted in zip(imaginary.shape, real.shape, strict=True):
                 check_equal(self, "imaginary part's size", got, wanted, input=1)
-        for dim in wrap_dims(self, self.dims, x.rank):
-            if not isinstance(x.shape[dim], int):
+        for dim in wrap_dims(self, self.dims, real.rank):
+            if not isinstance(real.shape[dim], int):
                 raise Refusal(
                     "E0308",
-                    f"{name_of(self)} must know the sizes it transforms, and one is {x.shape[dim]}",
+                    f"{name_of(self)} must know the sizes it transforms, and one is "
+                    f"{real.shape[dim]}",
                     input=0,
-                    note=f"this is {x}",
+                    note=f"this is {real}",
                     help="its cost grows as n · log n, which is no polynomial",
                 )
-        return x, x
+        return real, real
 
-    def mixed(self, *inputs: TensorType | None) -> tuple[int, ...]:
-        x, _ = _parts(inputs)
-        return wrap_dims(self, self.dims, x.rank)
+    def mixed(self, real: TensorType, *rest: TensorType | None) -> tuple[int, ...]:
+        return wrap_dims(self, self.dims, real.rank)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        x, _ = _parts(inputs)
-        dims = wrap_dims(self, self.dims, x.rank)
-        points = math.prod(size for dim in dims if isinstance(size := x.shape[dim], int))
-        transforms = product(size for dim, size in enumerate(x.shape) if dim not in dims)
+    def flops(self, real: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        dims = wrap_dims(self, self.dims, real.rank)
+        points = math.prod(size for dim in dims if isinstance(size := real.shape[dim], int))
+        transforms = product(size for dim, size in enumerate(real.shape) if dim not in dims)
         return {"other": transforms * round(5 * points * math.log2(points))}
 
     @property
     def support(self) -> tuple[Support, ...]:
         return (_PARTS,)
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        _, imaginary = _parts(inputs)
+    def functional(self, real: TensorType, imaginary: TensorType | None = None) -> Code | None:
         x: Code = In(0) if imaginary is None else Call("torch.complex", (Arg(In(0)), Arg(In(1))))
         norm: Norm = getattr(self, "norm", "backward")
         options = (Arg(self.dims, "dim", self.default_dim), Arg(norm, "norm", "backward"))
@@ -141,10 +138,3 @@ class IFFT2(_Fourier):
     default_dim = (-2, -1)
     dim: tuple[Dim, Dim] = (-2, -1)
     norm: Norm = "backward"
-
-
-def _parts(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType | None]:
-    """Return the real part, and the imaginary one if there is one."""
-    x = inputs[0]
-    assert x is not None
-    return x, inputs[1] if len(inputs) > 1 else None

@@ -134,38 +134,37 @@ class GetItem(_Selection):
 
     index: tuple[AnySize | InstanceOf[IndexSlice], ...]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        if len(self.index) > x.rank:
+    def infer(self, input: TensorType) -> TensorType:
+        if len(self.index) > input.rank:
             raise Refusal(
                 "E0302",
-                f"{len(self.index)} indices are more than a tensor of rank {x.rank} has",
+                f"{len(self.index)} indices are more than a tensor of rank {input.rank} has",
                 input=0,
-                note=f"this is {x}",
+                note=f"this is {input}",
             )
         shape: list[Size] = []
-        for size, item in zip(x.shape, self.index, strict=False):
+        for size, item in zip(input.shape, self.index, strict=False):
             if isinstance(item, IndexSlice):
                 part = self._part(size, item.start, item.stop, "index")
                 shape.append(ceil_div(part.stop - part.start, item.step))
             else:
                 self._place(size, item)
-        return x.with_shape(*shape, *x.shape[len(self.index) :])
+        return input.with_shape(*shape, *input.shape[len(self.index) :])
 
-    def requires(self, *inputs: TensorType) -> Bounds:
+    def requires(self, input: TensorType) -> Bounds:
         found: list[tuple[Size, Size]] = []
-        for size, item in zip(inputs[0].shape, self.index, strict=False):
+        for size, item in zip(input.shape, self.index, strict=False):
             if isinstance(item, IndexSlice):
                 found += self._part(size, item.start, item.stop, "index").bounds
             else:
                 found += self._place(size, item)
         return tuple(found)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
+    def reach(self, input: TensorType) -> Reaches:
         found: list[Reach | None] = []
         to = 0
-        items = (*self.index, *(IndexSlice(),) * (inputs[0].rank - len(self.index)))
-        for size, item in zip(inputs[0].shape, items, strict=True):
+        items = (*self.index, *(IndexSlice(),) * (input.rank - len(self.index)))
+        for size, item in zip(input.shape, items, strict=True):
             if isinstance(item, IndexSlice):
                 part = self._part(size, item.start, item.stop, "index")
                 found.append(self._seen(to, part, item.step))
@@ -201,20 +200,18 @@ class Select(_Selection):
     dim: Dim
     index: AnySize
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
-        self._place(x.shape[dim], self.index)
-        return x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :])
+    def infer(self, input: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
+        self._place(input.shape[dim], self.index)
+        return input.with_shape(*input.shape[:dim], *input.shape[dim + 1 :])
 
-    def requires(self, *inputs: TensorType) -> Bounds:
-        return self._place(inputs[0].shape[self.dim], self.index)
+    def requires(self, input: TensorType) -> Bounds:
+        return self._place(input.shape[self.dim], self.index)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        x = inputs[0]
-        dim = self.dim % x.rank
-        seen = self._seen_at(x.shape[dim], self.index)
-        return (*map(Reach, range(dim)), seen, *map(Reach, range(dim, x.rank - 1)))
+    def reach(self, input: TensorType) -> Reaches:
+        dim = self.dim % input.rank
+        seen = self._seen_at(input.shape[dim], self.index)
+        return (*map(Reach, range(dim)), seen, *map(Reach, range(dim, input.rank - 1)))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "select", (Arg(self.dim), Arg(self.index)))
@@ -238,25 +235,23 @@ class Slice(_Selection):
     stop: AnySize | None = None
     step: PositiveInt = 1
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
-        part = self._part(x.shape[dim], self.start, self.stop, "stop")
+    def infer(self, input: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
+        part = self._part(input.shape[dim], self.start, self.stop, "stop")
         taken = ceil_div(part.stop - part.start, self.step)
-        return x.with_shape(*x.shape[:dim], taken, *x.shape[dim + 1 :])
+        return input.with_shape(*input.shape[:dim], taken, *input.shape[dim + 1 :])
 
-    def requires(self, *inputs: TensorType) -> Bounds:
-        return self._part(inputs[0].shape[self.dim], self.start, self.stop, "stop").bounds
+    def requires(self, input: TensorType) -> Bounds:
+        return self._part(input.shape[self.dim], self.start, self.stop, "stop").bounds
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        x = inputs[0]
-        dim = self.dim % x.rank
-        part = self._part(x.shape[dim], self.start, self.stop, "stop")
-        return _along(x, dim, self._seen(dim, part, self.step))
+    def reach(self, input: TensorType) -> Reaches:
+        dim = self.dim % input.rank
+        part = self._part(input.shape[dim], self.start, self.stop, "stop")
+        return _along(input, dim, self._seen(dim, part, self.step))
 
-    def functional(self, *inputs: TensorType) -> Code | None:
+    def functional(self, input: TensorType) -> Code | None:
         taken = CodeSlice(self.start, self.stop, None if self.step == 1 else self.step)
-        before = wrap_dim(self, self.dim, inputs[0].rank)
+        before = wrap_dim(self, self.dim, input.rank)
         return Item(In(0), (*[CodeSlice(None, None)] * before, taken))
 
     @classmethod
@@ -277,10 +272,9 @@ class Narrow(_Selection):
     start: AnySize
     length: AnySize
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
-        size, end = x.shape[dim], self._end(x.shape[dim])
+    def infer(self, input: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
+        size, end = input.shape[dim], self._end(input.shape[dim])
         if isinstance(self.length, int) and self.length < 1:
             raise Refusal(
                 "E0304", f"Narrow takes {self.length} places, not 1 or more", about="length"
@@ -293,21 +287,20 @@ class Narrow(_Selection):
                     f"Narrow takes places up to {end} of a dimension of size {size}",
                     about="length",
                 )
-        return x.with_shape(*x.shape[:dim], self.length, *x.shape[dim + 1 :])
+        return input.with_shape(*input.shape[:dim], self.length, *input.shape[dim + 1 :])
 
-    def requires(self, *inputs: TensorType) -> Bounds:
-        size = inputs[0].shape[self.dim]
+    def requires(self, input: TensorType) -> Bounds:
+        size = input.shape[self.dim]
         return (*self._place(size, self.start), *_Part(0, self._end(size), size).bounds)
 
     def _end(self, size: Size) -> Size:
         front = isinstance(self.start, int) and self.start < 0
         return (size + self.start if front else self.start) + self.length
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        x = inputs[0]
-        dim = self.dim % x.rank
-        start = self._end(x.shape[dim]) - self.length
-        return _along(x, dim, self._seen(dim, _Part(start, 0, 0)))
+    def reach(self, input: TensorType) -> Reaches:
+        dim = self.dim % input.rank
+        start = self._end(input.shape[dim]) - self.length
+        return _along(input, dim, self._seen(dim, _Part(start, 0, 0)))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "narrow", (Arg(self.dim), Arg(self.start), Arg(self.length)))
@@ -324,19 +317,18 @@ class _Lookup(Operator):
     """Selection by a tensor of places."""
 
     family = "indexing"
-    input_names = ("input", "index")
     torch_name = ""
     reshapes = True
     method: ClassVar[str]
 
     dim: Dim
 
-    def reach(self, *inputs: TensorType) -> Reaches:
+    def reach(self, input: TensorType, *rest: TensorType | None) -> Reaches:
         """Give no reach: an index may name any place."""
-        return _along(inputs[0], self.dim % inputs[0].rank, WHOLE)
+        return _along(input, self.dim % input.rank, WHOLE)
 
-    def places(self, *inputs: TensorType) -> Mapping[int, Size]:
-        return {1: inputs[0].shape[self.dim]}
+    def places(self, input: TensorType, *rest: TensorType | None) -> Mapping[int, Size]:
+        return {1: input.shape[self.dim]}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), self.method, (Arg(self.dim), Arg(In(1))))
@@ -350,12 +342,11 @@ class IndexSelect(_Lookup):
 
     method = "index_select"
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, index = inputs
-        dim = wrap_dim(self, self.dim, x.rank)
+    def infer(self, input: TensorType, index: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
         check_dtype(self, index, "int", input=1)
         check_rank(self, index, "n", input=1)
-        return x.with_shape(*x.shape[:dim], index.shape[0], *x.shape[dim + 1 :])
+        return input.with_shape(*input.shape[:dim], index.shape[0], *input.shape[dim + 1 :])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -373,31 +364,30 @@ class Gather(_Lookup):
 
     method = "gather"
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, index = inputs
-        dim = wrap_dim(self, self.dim, x.rank)
+    def infer(self, input: TensorType, index: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
         check_dtype(self, index, "int", input=1)
-        if index.rank != x.rank:
+        if index.rank != input.rank:
             raise Refusal(
                 "E0302",
-                f"Gather takes an index of the input's rank, {x.rank}, not of rank {index.rank}",
+                f"Gather takes an index of the input's rank, {input.rank}, not of rank "
+                f"{index.rank}",
                 input=1,
                 note=f"this is {index}",
             )
-        for place, (size, wanted) in enumerate(zip(x.shape, index.shape, strict=True)):
+        for place, (size, wanted) in enumerate(zip(input.shape, index.shape, strict=True)):
             if place != dim and isinstance(size, int) and isinstance(wanted, int) and wanted > size:
                 raise Refusal(
                     "E0303",
-                    f"Gather's index {index} is larger than its input {x} at dimension {place}",
+                    f"Gather's index {index} is larger than its input {input} at dimension {place}",
                     input=1,
                     note=f"{wanted} here, {size} in the input",
                 )
-        return x.with_shape(*index.shape)
+        return input.with_shape(*index.shape)
 
-    def requires(self, *inputs: TensorType) -> Bounds:
-        x, index = inputs
-        pairs = zip(index.shape, x.shape, strict=True)
-        dim = self.dim % x.rank
+    def requires(self, input: TensorType, index: TensorType) -> Bounds:
+        pairs = zip(index.shape, input.shape, strict=True)
+        dim = self.dim % input.rank
         return tuple(
             (a, b)
             for place, (a, b) in enumerate(pairs)
@@ -433,40 +423,38 @@ class IndexReduce(Operator):
     """
 
     family = "indexing"
-    input_names = ("input", "index")
     torch_name = ""
 
     size: AnySize
     reduce: Literal["sum", "prod", "mean", "amax", "amin"] = "sum"
     dim: Dim = 0
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, index = inputs
-        dim = wrap_dim(self, self.dim, x.rank)
-        check_dtype(self, x, "float", *(() if self.reduce == "mean" else ("int",)))
+    def infer(self, input: TensorType, index: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
+        check_dtype(self, input, "float", *(() if self.reduce == "mean" else ("int",)))
         check_dtype(self, index, "int", input=1)
         check_rank(self, index, "L", input=1)
-        check_equal(self, "index's length", index.shape[0], x.shape[dim], input=1)
+        check_equal(self, "index's length", index.shape[0], input.shape[dim], input=1)
         check_positive(self, "size", self.size, "size")
-        return x.with_shape(*x.shape[:dim], self.size, *x.shape[dim + 1 :])
+        return input.with_shape(*input.shape[:dim], self.size, *input.shape[dim + 1 :])
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _along(inputs[0], self.dim % inputs[0].rank, WHOLE)
+    def reach(self, input: TensorType, *rest: TensorType | None) -> Reaches:
+        return _along(input, self.dim % input.rank, WHOLE)
 
     def places(self, *inputs: TensorType) -> Mapping[int, Size]:
         return {1: self.size}
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
     @property
     def support(self) -> tuple[Support, ...]:
         return () if self.reduce == "sum" else (_REDUCE_SLICES,)
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        dim = wrap_dim(self, self.dim, inputs[0].rank)
+    def functional(self, input: TensorType, index: TensorType) -> Code | None:
+        dim = wrap_dim(self, self.dim, input.rank)
         if self.reduce == "sum":
-            zeros = Method(In(0), "new_zeros", (Arg(self.infer(*inputs).shape),))
+            zeros = Method(In(0), "new_zeros", (Arg(self.infer(input, index).shape),))
             return Method(zeros, "index_add", (Arg(dim), Arg(In(1)), Arg(In(0))))
         args = (In(0), dim, In(1), self.size, self.reduce)
         return Call("reduce_slices", tuple(Arg(value) for value in args))

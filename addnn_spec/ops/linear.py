@@ -40,53 +40,47 @@ class Linear(Weighted):
 
     family = "linear"
     inferred_names = ("in_features",)
-    input_names = ("input", "weight")
-    optional_inputs = ("weight",)
     named_inputs = ("weight",)
 
     out_features: PositiveInt
     bias: bool = True
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x, weight = _with_weight(inputs)
-        check_min_rank(self, x, 1)
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType, weight: TensorType | None = None) -> TensorType:
+        check_min_rank(self, input, 1)
+        check_dtype(self, input, "float")
         if weight is not None:
-            check_tied(self, weight, (self.out_features, x.shape[-1]))
-        self.check_options(*inputs)
-        return x.with_shape(*x.shape[:-1], self.out_features)
+            check_tied(self, weight, (self.out_features, input.shape[-1]))
+        self.check_options(input, weight)
+        return input.with_shape(*input.shape[:-1], self.out_features)
 
-    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
-        x, _ = _with_weight(inputs)
-        return {"in_features": x.shape[-1]}
+    def inferred(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Size]:
+        return {"in_features": input.shape[-1]}
 
-    def plain_weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        x, weight = _with_weight(inputs)
-        own = {} if weight else {"weight": Weight((self.out_features, x.shape[-1]))}
+    def plain_weights(
+        self, input: TensorType, weight: TensorType | None = None
+    ) -> Mapping[str, Weight]:
+        own = {} if weight else {"weight": Weight((self.out_features, input.shape[-1]))}
         return own | ({"bias": Weight((self.out_features,))} if self.bias else {})
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        last = inputs[0].rank - 1
+    def reach(self, input: TensorType, *rest: TensorType | None) -> Reaches:
+        last = input.rank - 1
         return (*map(Reach, range(last)), WHOLE)
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        x, _ = _with_weight(inputs)
-        return x.numel * self.out_features
+    def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
+        return input.numel * self.out_features
 
     @property
     def support(self) -> tuple[Support, ...]:
         return (*super().support, TIED_LINEAR) if self.bias else super().support
 
-    def constructor(self, *inputs: TensorType | None) -> Call | None:
-        x, weight = _with_weight(inputs)
+    def constructor(self, input: TensorType, weight: TensorType | None = None) -> Call | None:
         if weight is None:
-            return super().constructor(*inputs)
+            return super().constructor(input, weight)
         if not self.bias:
             return None
-        return Call("TiedLinear", (Arg(x.shape[-1]), Arg(self.out_features)))
+        return Call("TiedLinear", (Arg(input.shape[-1]), Arg(self.out_features)))
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        _, weight = _with_weight(inputs)
+    def functional(self, input: TensorType, weight: TensorType | None = None) -> Code | None:
         if weight is None or self.bias:
             return None
         return Call("F.linear", (Arg(In(0)), Arg(In(1))))
@@ -117,37 +111,34 @@ class Bilinear(Weighted):
 
     family = "linear"
     inferred_names = ("in1_features", "in2_features")
-    input_names = ("input1", "input2")
 
     out_features: PositiveInt
     bias: bool = True
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        first, second = inputs
-        for number, x in enumerate(inputs):
+    def infer(self, input1: TensorType, input2: TensorType) -> TensorType:
+        for number, x in enumerate((input1, input2)):
             check_min_rank(self, x, 1, input=number)
             check_dtype(self, x, "float", input=number)
-        if first.shape[:-1] != second.shape[:-1]:
+        if input1.shape[:-1] != input2.shape[:-1]:
             raise Refusal(
                 "E0303",
-                f"{name_of(self)}'s inputs {first} and {second} differ before the last dimension",
+                f"{name_of(self)}'s inputs {input1} and {input2} differ before the last dimension",
                 input=1,
             )
-        self.check_options(*inputs)
-        return first.with_shape(*first.shape[:-1], self.out_features)
+        self.check_options(input1, input2)
+        return input1.with_shape(*input1.shape[:-1], self.out_features)
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
-        first, second = inputs
-        return {"in1_features": first.shape[-1], "in2_features": second.shape[-1]}
+    def inferred(self, input1: TensorType, input2: TensorType) -> Mapping[str, Size]:
+        return {"in1_features": input1.shape[-1], "in2_features": input2.shape[-1]}
 
-    def plain_weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        first, second = inputs
-        own = {"weight": Weight((self.out_features, first.shape[-1], second.shape[-1]))}
+    def plain_weights(self, input1: TensorType, input2: TensorType) -> Mapping[str, Weight]:
+        own = {"weight": Weight((self.out_features, input1.shape[-1], input2.shape[-1]))}
         return own | ({"bias": Weight((self.out_features,))} if self.bias else {})
 
-    def macs(self, *inputs: TensorType) -> Size:
-        first, second = inputs
-        return first.numel * self.out_features * second.shape[-1] + second.numel * self.out_features
+    def macs(self, input1: TensorType, input2: TensorType) -> Size:
+        return (
+            input1.numel * self.out_features * input2.shape[-1] + input2.numel * self.out_features
+        )
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -156,13 +147,6 @@ class Bilinear(Weighted):
             Example(cls(out_features=4), (first, second)),
             Example(cls(out_features=4, bias=False), (first, second)),
         )
-
-
-def _with_weight(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType | None]:
-    """Return the input, and the tied weight if one is given."""
-    x = inputs[0]
-    assert x is not None
-    return x, inputs[1] if len(inputs) > 1 else None
 
 
 def check_tied(operator: Weighted, weight: TensorType, shape: tuple[Size, ...]) -> None:

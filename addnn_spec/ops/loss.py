@@ -12,7 +12,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_min_rank, check_rank
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Method, Support
-from addnn_spec.ops.criterion import Criterion, Reduction, check_shape
+from addnn_spec.ops.criterion import Criterion, PairwiseCriterion, Reduction, check_shape
 from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveFloat
 from addnn_spec.sizes import Size
 
@@ -21,7 +21,7 @@ _COLUMN = TensorType("float", (4,))
 _LABELS = TensorType("int", (4,))
 
 
-class L1Loss(Criterion):
+class L1Loss(PairwiseCriterion):
     """The absolute error `|x − y|`. `[*]`, `[*]` → `[]`."""
 
     family = "loss"
@@ -33,7 +33,7 @@ class L1Loss(Criterion):
         return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class MSELoss(Criterion):
+class MSELoss(PairwiseCriterion):
     """The squared error `(x − y)²`. `[*]`, `[*]` → `[]`."""
 
     family = "loss"
@@ -45,7 +45,7 @@ class MSELoss(Criterion):
         return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class SmoothL1Loss(Criterion):
+class SmoothL1Loss(PairwiseCriterion):
     """Squared below `beta`, then absolute. `[*]`, `[*]` → `[]`. Girshick 2015.
 
     `d²/(2·beta)` if `d = |x − y| < beta`, else `d − beta/2`.
@@ -61,7 +61,7 @@ class SmoothL1Loss(Criterion):
         return cls.with_options((_MATRIX, _MATRIX), {"beta": 0.5, "reduction": "none"})
 
 
-class HuberLoss(Criterion):
+class HuberLoss(PairwiseCriterion):
     """Squared up to `delta`, then linear. `[*]`, `[*]` → `[]`. Huber 1964.
 
     `d²/2` if `d = |x − y| ≤ delta`, else `delta·(d − delta/2)`.
@@ -77,7 +77,7 @@ class HuberLoss(Criterion):
         return cls.with_options((_MATRIX, _MATRIX), {"delta": 0.5, "reduction": "none"})
 
 
-class SoftMarginLoss(Criterion):
+class SoftMarginLoss(PairwiseCriterion):
     """`log(1 + exp(−y·x))`, y being 1 or −1. `[*]`, `[*]` → `[]`."""
 
     family = "loss"
@@ -89,7 +89,7 @@ class SoftMarginLoss(Criterion):
         return cls.with_options((_MATRIX, _MATRIX), {"reduction": "sum"}, {"reduction": "none"})
 
 
-class KLDivLoss(Criterion):
+class KLDivLoss(PairwiseCriterion):
     """Kullback-Leibler divergence of the target from the input, which is a logarithm.
 
     `y·(log y − x)`: `[*]`, `[*]` → `[]`. With `log_target` the target is a logarithm too. "mean"
@@ -101,10 +101,10 @@ class KLDivLoss(Criterion):
     reduction: Literal["mean", "batchmean", "sum", "none"] = "mean"
     log_target: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType, target: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.reduction == "batchmean":
-            check_min_rank(self, inputs[0], 1)
-        return super().infer(*inputs)
+            check_min_rank(self, input, 1)
+        return super().infer(input, target)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -114,7 +114,7 @@ class KLDivLoss(Criterion):
         )
 
 
-class PoissonNLLLoss(Criterion):
+class PoissonNLLLoss(PairwiseCriterion):
     """Negative log likelihood of counts under a Poisson distribution. `[*]`, `[*]` → `[]`.
 
     `exp(x) − y·x`, or without `log_input` `x − y·log(x + eps)`; `full` adds Stirling's term.
@@ -141,19 +141,19 @@ class GaussianNLLLoss(Criterion):
     """
 
     family = "loss"
-    input_names = ("input", "target", "var")
     function = "gaussian_nll_loss"
     full: bool = False
     eps: PositiveFloat = 1e-6
     reduction: Reduction = "mean"
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, target, var = inputs
-        self.check_alike(x, target)
+    def infer(
+        self, input: TensorType, target: TensorType, var: TensorType
+    ) -> TensorType | tuple[TensorType, ...]:
+        self.check_alike(input, target)
         check_dtype(self, var, "float", input=2)
-        if var.shape not in ((*x.shape[:-1], 1), x.shape[:-1]):
-            check_shape(self, var, x.shape, 2)
-        return self.reduced(*x.shape)
+        if var.shape not in ((*input.shape[:-1], 1), input.shape[:-1]):
+            check_shape(self, var, input.shape, 2)
+        return self.reduced(*input.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -165,7 +165,7 @@ class GaussianNLLLoss(Criterion):
         )
 
 
-class HingeEmbeddingLoss(Criterion):
+class HingeEmbeddingLoss(PairwiseCriterion):
     """A distance x where y is 1, `max(0, margin − x)` where it is −1. `[*]`, `[*]` → `[]`."""
 
     family = "loss"
@@ -183,10 +183,15 @@ class MarginRankingLoss(Criterion):
     """`max(0, −y·(a − b) + margin)`: y is 1 where a ranks higher, else −1. Three `[*]` → `[]`."""
 
     family = "loss"
-    input_names = ("input1", "input2", "target")
     function = "margin_ranking_loss"
     margin: Finite = 0.0
     reduction: Reduction = "mean"
+
+    def infer(
+        self, input1: TensorType, input2: TensorType, target: TensorType
+    ) -> TensorType | tuple[TensorType, ...]:
+        self.check_alike(input1, input2, target)
+        return self.reduced(*input1.shape)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -201,18 +206,18 @@ class CosineEmbeddingLoss(Criterion):
     """
 
     family = "loss"
-    input_names = ("input1", "input2", "target")
     function = "cosine_embedding_loss"
     margin: Finite = 0.0
     reduction: Reduction = "mean"
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        a, b, target = inputs
-        check_rank(self, a, "N, D")
-        self.check_alike(a, b)
+    def infer(
+        self, input1: TensorType, input2: TensorType, target: TensorType
+    ) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input1, "N, D")
+        self.check_alike(input1, input2)
         check_dtype(self, target, "float", "int", input=2)
-        check_shape(self, target, a.shape[:1], 2)
-        return self.reduced(a.shape[0])
+        check_shape(self, target, input1.shape[:1], 2)
+        return self.reduced(input1.shape[0])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -228,7 +233,6 @@ class TripletMarginLoss(Criterion):
     """
 
     family = "loss"
-    input_names = ("anchor", "positive", "negative")
     function = "triplet_margin_loss"
     margin: PositiveFloat = 1.0
     p: Finite = 2.0
@@ -236,10 +240,12 @@ class TripletMarginLoss(Criterion):
     swap: bool = False
     reduction: Reduction = "mean"
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_min_rank(self, inputs[0], 2)
-        self.check_alike(*inputs)
-        return self.reduced(*inputs[0].shape[:-1])
+    def infer(
+        self, anchor: TensorType, positive: TensorType, negative: TensorType
+    ) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, anchor, 2)
+        self.check_alike(anchor, positive, negative)
+        return self.reduced(*anchor.shape[:-1])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -276,13 +282,11 @@ class ContrastiveLoss(Criterion):
     """
 
     family = "loss"
-    input_names = ("distance", "same")
     function = ""
     margin: PositiveFloat = 1.0
     reduction: Reduction = "mean"
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        distance, same = inputs
+    def infer(self, distance: TensorType, same: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_dtype(self, distance, "float")
         check_shape(self, same, distance.shape, 1)
         return self.reduced(*distance.shape)
@@ -316,24 +320,28 @@ class CTCLoss(Criterion):
     """
 
     family = "loss"
-    input_names = ("log_probs", "targets", "input_lengths", "target_lengths")
     function = "ctc_loss"
     blank: int = 0
     reduction: Reduction = "mean"
     zero_infinity: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, targets, *lengths = inputs
-        check_rank(self, x, "N, T, C")
-        check_dtype(self, x, "float")
-        self._check_blank(x.shape[2])
+    def infer(
+        self,
+        log_probs: TensorType,
+        targets: TensorType,
+        input_lengths: TensorType,
+        target_lengths: TensorType,
+    ) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, log_probs, "N, T, C")
+        check_dtype(self, log_probs, "float")
+        self._check_blank(log_probs.shape[2])
         check_rank(self, targets, "N, S", input=1)
-        check_equal(self, "targets' batch", targets.shape[0], x.shape[0], input=1)
-        for number, length in enumerate(lengths, 2):
-            check_shape(self, length, x.shape[:1], number)
-        for number, labels in enumerate(inputs[1:], 1):
+        check_equal(self, "targets' batch", targets.shape[0], log_probs.shape[0], input=1)
+        for number, length in enumerate((input_lengths, target_lengths), 2):
+            check_shape(self, length, log_probs.shape[:1], number)
+        for number, labels in enumerate((targets, input_lengths, target_lengths), 1):
             check_dtype(self, labels, "int", input=number)
-        return self.reduced(x.shape[0])
+        return self.reduced(log_probs.shape[0])
 
     def _check_blank(self, classes: Size) -> None:
         if self.blank < 0 or (isinstance(classes, int) and self.blank >= classes):

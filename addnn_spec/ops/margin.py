@@ -120,43 +120,39 @@ class ASoftmax(AngularHead):
 class _Angular(Initialized):
     family = "margin"
     inferred_names = ("in_features",)
-    input_names: ClassVar[tuple[str, ...]] = ("input", "target")
-    optional_inputs: ClassVar[tuple[str, ...]] = ("target",)
     head: ClassVar[Support]
 
     out_features: PositiveInt
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x, target = _embeddings(inputs), (*inputs, None)[1]
-        check_rank(self, x, "N, D")
-        check_dtype(self, x, "float")
+    def infer(self, input: TensorType, target: TensorType | None = None) -> TensorType:
+        check_rank(self, input, "N, D")
+        check_dtype(self, input, "float")
         if target is not None:
             check_rank(self, target, "N", input=1)
             check_dtype(self, target, "int", input=1)
-            check_equal(self, "number of labels", target.shape[0], x.shape[0], input=1)
-        self.check_options(*inputs)
-        return x.with_shape(x.shape[0], self.out_features)
+            check_equal(self, "number of labels", target.shape[0], input.shape[0], input=1)
+        self.check_options(input, target)
+        return input.with_shape(input.shape[0], self.out_features)
 
-    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
-        return {"in_features": _embeddings(inputs).shape[1]}
+    def inferred(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Size]:
+        return {"in_features": input.shape[1]}
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        return {"weight": Weight((self.out_features, _embeddings(inputs).shape[1]))}
+    def weights(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
+        return {"weight": Weight((self.out_features, input.shape[1]))}
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        return _embeddings(inputs).numel * self.out_features
+    def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
+        return input.numel * self.out_features
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
         """One an element of the embeddings and of the weight, for lengths, and the output."""
-        x = _embeddings(inputs)
-        return {"elementwise": x.numel + (x.shape[0] + x.shape[1]) * self.out_features}
+        return {"elementwise": input.numel + (input.shape[0] + input.shape[1]) * self.out_features}
 
     @property
     def support(self) -> tuple[Support, ...]:
         return (self.head,)
 
-    def constructor(self, *inputs: TensorType | None) -> Call:
-        width = Arg(_embeddings(inputs).shape[1])
+    def constructor(self, input: TensorType, *rest: TensorType | None) -> Call:
+        width = Arg(input.shape[1])
         return Call(name_of(self), (width, *self.arguments()))
 
     @classmethod
@@ -203,9 +199,3 @@ class ASoftmax(_Angular):
 
     head = _ASOFTMAX
     margin: PositiveInt = 4
-
-
-def _embeddings(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    x = inputs[0]
-    assert x is not None
-    return x

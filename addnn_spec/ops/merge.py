@@ -128,8 +128,8 @@ class _Parts(Operator):
     output_names = ("parts",)
     lists_outputs = True
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        return Item(self._cut(), (0,)) if self._is_single(inputs[0]) else self._cut()
+    def functional(self, input: TensorType) -> Code | None:
+        return Item(self._cut(), (0,)) if self._is_single(input) else self._cut()
 
     def _is_single(self, x: TensorType) -> bool:
         """Return True if there is one part, which is taken out of torch's tuple."""
@@ -162,9 +162,8 @@ class Split(_Parts):
     split_size_or_sections: AnySize | tuple[AnySize, ...]
     dim: Dim = 1
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
+    def infer(self, input: TensorType) -> tuple[TensorType, ...]:
+        dim = wrap_dim(self, self.dim, input.rank)
         given = self.split_size_or_sections
         for size in given if isinstance(given, tuple) else (given,):
             if isinstance(size, int) and size < 1:
@@ -174,9 +173,9 @@ class Split(_Parts):
                     about="split_size_or_sections",
                 )
         if isinstance(given, tuple):
-            self._check_sum(x.shape[dim], given)
-            return self._parts(x, dim, given)
-        return self._parts(x, dim, self._equal_parts(x.shape[dim], given))
+            self._check_sum(input.shape[dim], given)
+            return self._parts(input, dim, given)
+        return self._parts(input, dim, self._equal_parts(input.shape[dim], given))
 
     def _check_sum(self, size: Size, sections: tuple[Size, ...]) -> None:
         total: Size = 0
@@ -234,13 +233,12 @@ class Chunk(_Parts):
     chunks: PositiveInt
     dim: Dim = 1
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
+    def infer(self, input: TensorType) -> tuple[TensorType, ...]:
+        dim = wrap_dim(self, self.dim, input.rank)
         self._check_count(self.chunks, "chunks")
-        size = x.shape[dim]
+        size = input.shape[dim]
         if not isinstance(size, int):
-            return self._parts(x, dim, [self._exact(size)] * self.chunks)
+            return self._parts(input, dim, [self._exact(size)] * self.chunks)
         part = -(-size // self.chunks)
         last = size - part * (self.chunks - 1)
         if last < 1:
@@ -250,7 +248,7 @@ class Chunk(_Parts):
                 f"{-(-size // part)}",
                 about="chunks",
             )
-        return self._parts(x, dim, [part] * (self.chunks - 1) + [last])
+        return self._parts(input, dim, [part] * (self.chunks - 1) + [last])
 
     def _exact(self, size: Size) -> Size:
         try:
@@ -286,22 +284,21 @@ class Unbind(_Parts):
 
     dim: Dim = 0
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
-        size = x.shape[dim]
+    def infer(self, input: TensorType) -> tuple[TensorType, ...]:
+        dim = wrap_dim(self, self.dim, input.rank)
+        size = input.shape[dim]
         if not isinstance(size, int):
             raise Refusal(
                 "E0308",
                 f"Unbind must know how many outputs there are, and the size is {size}",
                 about="dim",
-                note=f"the input is {x}",
+                note=f"the input is {input}",
             )
         self._check_count(size, "dim")
-        return (x.with_shape(*x.shape[:dim], *x.shape[dim + 1 :]),) * size
+        return (input.with_shape(*input.shape[:dim], *input.shape[dim + 1 :]),) * size
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        dim, rank = self.dim % inputs[0].rank, inputs[0].rank
+    def reach(self, input: TensorType) -> Reaches:
+        dim, rank = self.dim % input.rank, input.rank
         return tuple(None if d == dim else Reach(d - (d > dim)) for d in range(rank))
 
     def _cut(self) -> Code:

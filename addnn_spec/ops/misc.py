@@ -85,16 +85,12 @@ class Cast(Operator):
     """
 
     family = "misc"
-    input_names = ("input", "like")
-    optional_inputs = ("like",)
     named_inputs = ("like",)
     torch_name = ""
 
     dtype: DType | Literal["float32", "bfloat16", "float16"] | None = None
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x, like = inputs
-        assert x is not None
+    def infer(self, input: TensorType, like: TensorType | None = None) -> TensorType:
         if (like is None) == (self.dtype is None):
             raise Refusal(
                 "E0202" if like is None else "E0201",
@@ -102,18 +98,16 @@ class Cast(Operator):
                 f"Cast(like = y){'' if like is None else ', not both'}",
                 about=None if like is None else "dtype",
             )
-        return TensorType(like.dtype if like else _TYPES[self.dtype or "float"].kind, x.shape)
+        return TensorType(like.dtype if like else _TYPES[self.dtype or "float"].kind, input.shape)
 
     @property
     def own_type(self) -> bool:
         return self.dtype in ("float32", "bfloat16", "float16")
 
-    def functional(self, *inputs: TensorType | None) -> Code | None:
-        x, like = inputs
+    def functional(self, input: TensorType, like: TensorType | None = None) -> Code | None:
         if like is not None:
             return Method(In(0), "type_as", (Arg(In(1)),))
-        assert x is not None
-        if self.dtype == x.dtype:
+        if self.dtype == input.dtype:
             return In(0)
         if self.dtype == "float":
             return Method(In(0), "to", (Arg(FloatType()),))
@@ -289,10 +283,9 @@ class OneHot(Operator):
 
     num_classes: PositiveInt
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        check_dtype(self, x, "int")
-        return x.with_shape(*x.shape, self.num_classes)
+    def infer(self, input: TensorType) -> TensorType:
+        check_dtype(self, input, "int")
+        return input.with_shape(*input.shape, self.num_classes)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.one_hot", (Arg(In(0)), Arg(self.num_classes)))
@@ -308,9 +301,9 @@ class _Triangle(Operator):
 
     diagonal: int = 0
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        check_min_rank(self, inputs[0], 2)
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
+        check_min_rank(self, input, 2)
+        return input
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), name_of(self).lower(), (Arg(self.diagonal, None, 0),))
@@ -339,18 +332,16 @@ class MaskedFill(Operator):
     """
 
     family = "misc"
-    input_names = ("input", "mask")
     torch_name = ""
 
     value: Int64 | Finite | Literal["inf", "-inf"]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, mask = inputs
-        check_dtype(self, x, "float", "int")
+    def infer(self, input: TensorType, mask: TensorType) -> TensorType:
+        check_dtype(self, input, "float", "int")
         check_dtype(self, mask, "bool", input=1)
-        if x.dtype == "int" and not isinstance(self.value, int):
+        if input.dtype == "int" and not isinstance(self.value, int):
             raise Refusal("E0307", f"MaskedFill cannot put {self.value} among ints", about="value")
-        return x.with_shape(*broadcast(self, x.shape, mask.shape))
+        return input.with_shape(*broadcast(self, input.shape, mask.shape))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         text = isinstance(self.value, str)
@@ -370,17 +361,15 @@ class Outer(Operator):
     """All products of two vectors' elements. `[n]`, `[m]` → `[n, m]`."""
 
     family = "misc"
-    input_names = ("input", "vec2")
     torch_name = ""
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        for number, x in enumerate(inputs):
+    def infer(self, input: TensorType, vec2: TensorType) -> TensorType:
+        for number, x in enumerate((input, vec2)):
             check_rank(self, x, "n", input=number)
-        a, b = inputs
-        return TensorType(promote(a.dtype, b.dtype), (a.shape[0], b.shape[0]))
+        return TensorType(promote(input.dtype, vec2.dtype), (input.shape[0], vec2.shape[0]))
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel * inputs[1].numel}
+    def flops(self, input: TensorType, vec2: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel * vec2.numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("torch.outer", (Arg(In(0)), Arg(In(1))))
@@ -398,25 +387,23 @@ class Cdist(Operator):
     """
 
     family = "misc"
-    input_names = ("x1", "x2")
     torch_name = ""
 
     p: NonNegativeFloat = 2.0
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        for number, x in enumerate(inputs):
+    def infer(self, x1: TensorType, x2: TensorType) -> TensorType:
+        for number, x in enumerate((x1, x2)):
             check_min_rank(self, x, 2, input=number)
             check_dtype(self, x, "float", input=number)
-        a, b = inputs
-        check_equal(self, "number of columns", b.shape[-1], a.shape[-1], input=1)
-        leading = broadcast(self, a.shape[:-2], b.shape[:-2])
-        return a.with_shape(*leading, a.shape[-2], b.shape[-2])
+        check_equal(self, "number of columns", x2.shape[-1], x1.shape[-1], input=1)
+        leading = broadcast(self, x1.shape[:-2], x2.shape[:-2])
+        return x1.with_shape(*leading, x1.shape[-2], x2.shape[-2])
 
     def reach(self, *inputs: TensorType) -> None:
         """Rows of one input meet those of another: nothing that moves along evenly."""
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"other": 3 * self.infer(*inputs).numel * inputs[0].shape[-1]}
+    def flops(self, x1: TensorType, x2: TensorType) -> Mapping[FlopClass, Size]:
+        return {"other": 3 * self.infer(x1, x2).numel * x1.shape[-1]}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("torch.cdist", (Arg(In(0)), Arg(In(1)), Arg(self.p, "p", 2.0)))

@@ -40,13 +40,13 @@ class _Norm(Initialized):
         """Tell whether there is a scale, and whether there is a shift."""
         raise TypeError(f"{name_of(self)} does not say its weights")
 
-    def weights(self, *inputs: TensorType) -> Mapping[str, Weight]:
-        shape = self.affine_shape(inputs[0])
+    def weights(self, input: TensorType) -> Mapping[str, Weight]:
+        shape = self.affine_shape(input)
         names = ("weight", "bias")
         return {name: Weight(shape) for name, own in zip(names, self.has(), strict=True) if own}
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"norm": 2 * inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"norm": 2 * input.numel}
 
 
 class _Channelwise(_Norm):
@@ -67,29 +67,28 @@ class _Channelwise(_Norm):
     def has(self) -> tuple[bool, bool]:
         return self.affine, self.affine and self.bias
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        layouts = [text for text in self.layouts if text.count(",") + 1 == x.rank]
-        check_rank(self, x, (layouts or list(self.layouts))[-1])
-        check_dtype(self, x, "float")
-        self.check_options(x)
-        return x
+    def infer(self, input: TensorType) -> TensorType:
+        layouts = [text for text in self.layouts if text.count(",") + 1 == input.rank]
+        check_rank(self, input, (layouts or list(self.layouts))[-1])
+        check_dtype(self, input, "float")
+        self.check_options(input)
+        return input
 
-    def needs(self, *inputs: TensorType) -> Iterable[Need]:
-        n, _, *sizes = inputs[0].shape
+    def needs(self, input: TensorType) -> Iterable[Need]:
+        n, _, *sizes = input.shape
         return self.needs_two((n, *sizes), "channel", training=self.track_running_stats)
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
         """In evaluation: statistics that are kept mix nothing."""
-        return () if self.track_running_stats else tuple(range(2, inputs[0].rank))
+        return () if self.track_running_stats else tuple(range(2, input.rank))
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
-        return {"num_features": inputs[0].shape[1]}
+    def inferred(self, input: TensorType) -> Mapping[str, Size]:
+        return {"num_features": input.shape[1]}
 
-    def buffers(self, *inputs: TensorType) -> Mapping[str, Weight]:
+    def buffers(self, input: TensorType) -> Mapping[str, Weight]:
         if not self.track_running_stats:
             return {}
-        channels = Weight((inputs[0].shape[1],))
+        channels = Weight((input.shape[1],))
         return {
             "running_mean": channels,
             "running_var": channels,
@@ -171,8 +170,8 @@ class _InstanceNorm(_Channelwise):
     affine: bool = False
     track_running_stats: bool = False
 
-    def needs(self, *inputs: TensorType) -> Iterable[Need]:
-        sizes = inputs[0].shape[2:]
+    def needs(self, input: TensorType) -> Iterable[Need]:
+        sizes = input.shape[2:]
         return self.needs_two(sizes, "channel of an item", training=self.track_running_stats)
 
 
@@ -237,31 +236,30 @@ class GroupNorm(_Norm):
     def has(self) -> tuple[bool, bool]:
         return self.affine, self.affine and self.bias
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        check_min_rank(self, x, 2)
-        check_dtype(self, x, "float")
-        check_divisible(self, "number of channels", x.shape[1], self.num_groups, "num_groups")
-        self.check_options(x)
-        return x
+    def infer(self, input: TensorType) -> TensorType:
+        check_min_rank(self, input, 2)
+        check_dtype(self, input, "float")
+        check_divisible(self, "number of channels", input.shape[1], self.num_groups, "num_groups")
+        self.check_options(input)
+        return input
 
-    def needs(self, *inputs: TensorType) -> Iterable[Need]:
+    def needs(self, input: TensorType) -> Iterable[Need]:
         """As torch counts: one value a group is enough where there are more items than one."""
-        n, channels, *sizes = inputs[0].shape
+        n, channels, *sizes = input.shape
         return self.needs_two((n, channels // self.num_groups, *sizes), "group of channels")
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return tuple(range(1, inputs[0].rank))
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return tuple(range(1, input.rank))
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size]:
-        return {"num_channels": inputs[0].shape[1]}
+    def inferred(self, input: TensorType) -> Mapping[str, Size]:
+        return {"num_channels": input.shape[1]}
 
-    def constructor(self, *inputs: TensorType) -> Call:
+    def constructor(self, input: TensorType) -> Call:
         return Call(
             "nn.GroupNorm",
             (
                 Arg(self.num_groups),
-                Arg(inputs[0].shape[1]),
+                Arg(input.shape[1]),
                 Arg(self.eps, "eps", 1e-5),
                 Arg(self.affine, "affine", True),
                 Arg(self.bias, "bias", True),
@@ -290,8 +288,7 @@ class _LastDims(_Norm):
         stated = self.normalized_shape
         return x.shape[-len(stated) :] if isinstance(stated, tuple) else x.shape[-1:]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
+    def infer(self, input: TensorType) -> TensorType:
         stated = self.normalized_shape
         if stated == ():
             raise Refusal(
@@ -299,26 +296,26 @@ class _LastDims(_Norm):
                 f"{name_of(self)}'s normalized_shape is empty",
                 about="normalized_shape",
             )
-        check_min_rank(self, x, len(stated) if isinstance(stated, tuple) else 1)
-        check_dtype(self, x, "float")
+        check_min_rank(self, input, len(stated) if isinstance(stated, tuple) else 1)
+        check_dtype(self, input, "float")
         wanted = (stated,) if isinstance(stated, int) else stated
-        if wanted is not None and wanted != self.affine_shape(x):
+        if wanted is not None and wanted != self.affine_shape(input):
             raise Refusal(
                 "E0301",
-                f"{name_of(self)} gets {x}, which does not end in the {list(wanted)} stated",
+                f"{name_of(self)} gets {input}, which does not end in the {list(wanted)} stated",
                 about="normalized_shape",
-                note=f"its input here is {x}",
+                note=f"its input here is {input}",
                 help="leave normalized_shape out to normalise the last dimension",
             )
-        self.check_options(x)
-        return x
+        self.check_options(input)
+        return input
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        rank = inputs[0].rank
-        return tuple(range(rank - len(self.affine_shape(inputs[0])), rank))
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        rank = input.rank
+        return tuple(range(rank - len(self.affine_shape(input)), rank))
 
-    def inferred(self, *inputs: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
-        shape = self.affine_shape(inputs[0])
+    def inferred(self, input: TensorType) -> Mapping[str, Size | tuple[Size, ...]]:
+        shape = self.affine_shape(input)
         return {"normalized_shape": shape if len(shape) > 1 else shape[0]}
 
 
@@ -383,14 +380,13 @@ class LocalResponseNorm(Operator):
     beta: Finite = 0.75
     k: Finite = 1.0
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        check_min_rank(self, x, 3)
-        check_dtype(self, x, "float")
-        return x
+    def infer(self, input: TensorType) -> TensorType:
+        check_min_rank(self, input, 3)
+        check_dtype(self, input, "float")
+        return input
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"norm": 2 * inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"norm": 2 * input.numel}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         options = (
@@ -415,9 +411,9 @@ class CrossMapLRN2d(LocalResponseNorm):
     of `LocalResponseNorm`, so that their values differ; new networks take the latter.
     """
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        check_rank(self, inputs[0], "N, C, H, W")
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType:
+        check_rank(self, input, "N, C, H, W")
+        return super().infer(input)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return None

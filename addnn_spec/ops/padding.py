@@ -108,22 +108,20 @@ class _Padding(Operator):
         padding: int | tuple[int, ...] = getattr(self, "padding", 0)
         return padding if isinstance(padding, tuple) else (padding,) * (2 * self.spatial)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_rank(self, x, f"N, C, {SPATIAL[self.spatial - 1]}")
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, f"N, C, {SPATIAL[self.spatial - 1]}")
         if self.mode_ != "constant":
-            check_dtype(self, x, "float")
+            check_dtype(self, input, "float")
         else:
-            _check_constant(self, x, getattr(self, "value", 0.0))
-        return _padded(self, x, self._sides(), "padding")
+            _check_constant(self, input, getattr(self, "value", 0.0))
+        return _padded(self, input, self._sides(), "padding")
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        (x,) = inputs
-        for dim, *sides in _by_dimension(x, self._sides()):
-            yield from side_needs(self, x, dim, (sides[0], sides[1]), self.mode_, "padding")
+    def needs(self, input: TensorType) -> Iterator[Need]:
+        for dim, *sides in _by_dimension(input, self._sides()):
+            yield from side_needs(self, input, dim, (sides[0], sides[1]), self.mode_, "padding")
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _moved(inputs[0], self._sides())
+    def reach(self, input: TensorType) -> Reaches:
+        return _moved(input, self._sides())
 
     def functional(self, *inputs: TensorType) -> Code | None:
         value = getattr(self, "value", 0.0)
@@ -373,20 +371,18 @@ class Pad(Operator):
     mode: Mode = "constant"
     value: Finite = 0.0
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        self._check_length(x)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        self._check_length(input)
         if self.mode != "constant":
-            check_dtype(self, x, "float")
+            check_dtype(self, input, "float")
             self._check_value()
         else:
-            _check_constant(self, x, self.value)
-        return _padded(self, x, self.pad, "pad")
+            _check_constant(self, input, self.value)
+        return _padded(self, input, self.pad, "pad")
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        (x,) = inputs
-        for dim, *sides in _by_dimension(x, self.pad):
-            yield from side_needs(self, x, dim, (sides[0], sides[1]), self.mode, "pad")
+    def needs(self, input: TensorType) -> Iterator[Need]:
+        for dim, *sides in _by_dimension(input, self.pad):
+            yield from side_needs(self, input, dim, (sides[0], sides[1]), self.mode, "pad")
 
     def _check_length(self, x: TensorType) -> None:
         amounts = len(self.pad)
@@ -416,8 +412,8 @@ class Pad(Operator):
                 "E0201", f'Pad in mode "{self.mode}" has no use for a value', about="value"
             )
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _moved(inputs[0], self.pad)
+    def reach(self, input: TensorType) -> Reaches:
+        return _moved(input, self.pad)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         mode = Arg(self.mode, "mode", "constant")

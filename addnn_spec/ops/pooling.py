@@ -82,8 +82,8 @@ class _Pool(Operator):
             self._each("dilation", 1),
         )
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return windows(self.window(*inputs))
+    def reach(self, input: TensorType) -> Reaches:
+        return windows(self.window(input))
 
     def _output(self, x: TensorType) -> TensorType:
         check_map(self, x, self.spatial)
@@ -121,22 +121,22 @@ class _Pool(Operator):
             )
         return found
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        output = self._output(inputs[0])
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        output = self._output(input)
         if getattr(self, "return_indices", False):
             return output, TensorType("int", output.shape)
         return output
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
+    def needs(self, input: TensorType) -> Iterator[Need]:
         if self.covered:
-            kernels = self.window(*inputs).kernel
-            for dim, (size, kernel) in enumerate(zip(inputs[0].shape[2:], kernels, strict=True), 2):
+            kernels = self.window(input).kernel
+            for dim, (size, kernel) in enumerate(zip(input.shape[2:], kernels, strict=True), 2):
                 most = f"{kernel} elements or more in dimension {dim}, which has {size}"
                 said = f"{name_of(self)}'s kernel of {kernel} needs {most}, without padding"
                 yield Need((size,), kernel, said, "kernel_size")
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"pool": self._output(inputs[0]).numel * prod(self.window(*inputs).kernel)}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"pool": self._output(input).numel * prod(self.window(input).kernel)}
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call(self.function, (Arg(In(0)), *self.arguments()))
@@ -421,7 +421,6 @@ class _MaxUnpool(Operator):
     """The inverse of a max pool: values go back to where they came from, zeros elsewhere."""
 
     family = "pooling"
-    input_names = ("input", "indices")
     hidden_fields = ("output_size",)
     spatial: ClassVar[int]
 
@@ -429,24 +428,25 @@ class _MaxUnpool(Operator):
         value = getattr(self, name)
         return None if value is None else spread(value, self.spatial)
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        x, indices = inputs
-        check_map(self, x, self.spatial)
+    def infer(self, input: TensorType, indices: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_map(self, input, self.spatial)
         check_dtype(self, indices, "int", input=1)
         check_rank(self, indices, f"N, C, {SPATIAL[self.spatial - 1]}", input=1)
-        for wanted, got in zip(x.shape, indices.shape, strict=True):
+        for wanted, got in zip(input.shape, indices.shape, strict=True):
             check_equal(self, "indices' size", got, wanted, input=1)
-        return x.with_shape(*x.shape[:2], *self._sizes(x))
+        return input.with_shape(*input.shape[:2], *self._sizes(input))
 
-    def needs(self, *inputs: TensorType) -> Iterator[Need]:
-        for dim, usual, stride, wanted in self._rows(inputs[0]):
+    def needs(self, input: TensorType, *rest: TensorType | None) -> Iterator[Need]:
+        for dim, usual, stride, wanted in self._rows(input):
             if wanted is not None:
                 most = f"dimension {dim} to at most {usual + stride - 1} here, not to {wanted}"
                 said = f"{name_of(self)} can widen {most}"
                 yield Need((usual + stride - wanted,), 1, said, "output_size", "E0201")
 
-    def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
-        rows = self._rows(inputs[0])
+    def requires(
+        self, input: TensorType, *rest: TensorType | None
+    ) -> tuple[tuple[Size, Size], ...]:
+        rows = self._rows(input)
         return tuple((usual - s + 1, to) for _, usual, s, to in rows if to is not None)
 
     def _rows(self, x: TensorType) -> Iterator[tuple[int, Size, int, Size | None]]:

@@ -62,8 +62,8 @@ class _Gated(Initialized):
 
     hidden_size: PositiveInt
 
-    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
-        return {"input_size": sequence(inputs).shape[-1]}
+    def inferred(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Size]:
+        return {"input_size": input.shape[-1]}
 
     def check_state(self, state: TensorType | None, shape: tuple[Size, ...], index: int) -> None:
         """Check that an initial state, where it is given, has the shape of the last one."""
@@ -106,19 +106,22 @@ class _Recurrent(_Gated):
     def directions(self) -> int:
         return 2 if self.options[2] else 1
 
-    def infer(self, *inputs: TensorType | None) -> tuple[TensorType, ...]:
-        x = sequence(inputs)
+    def checked(
+        self,
+        x: TensorType,
+        states: tuple[TensorType | None, ...],
+        lengths: TensorType | None,
+    ) -> tuple[TensorType, ...]:
+        """Check what flows in and the initial states; return the types of the outputs."""
         check_rank(self, x, "N, T, features")
         check_dtype(self, x, "float")
         self._check_fields()
         types = self._outputs(x)
-        for index, name in enumerate(self.input_names[1:], 1):
-            given = inputs[index] if len(inputs) > index else None
-            if name != "lengths":
-                self.check_state(given, types[index].shape, index)
-            elif given is not None:
-                self._check_lengths(given, x, index)
-        self.check_options(*inputs)
+        for index, (state, last) in enumerate(zip(states, types[1:], strict=True), 1):
+            self.check_state(state, last.shape, index)
+        if lengths is not None:
+            self._check_lengths(lengths, x, len(types))
+        self.check_options(x)
         return types
 
     def _check_fields(self) -> None:
@@ -160,11 +163,11 @@ class _Recurrent(_Gated):
         for _ in range(1, self.num_layers):
             yield self.out_size * self.directions
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+    def weights(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
         bias, _, _, proj_size = self.options
         rows = self.gates * self.hidden_size
         found: dict[str, Weight] = {}
-        for layer, size in enumerate(self._input_sizes(sequence(inputs))):
+        for layer, size in enumerate(self._input_sizes(input)):
             for direction in ("", "_reverse")[: self.directions]:
                 end = f"_l{layer}{direction}"
                 found[f"weight_ih{end}"] = Weight((rows, size))
@@ -176,33 +179,29 @@ class _Recurrent(_Gated):
                     found[f"weight_hr{end}"] = Weight((proj_size, self.hidden_size))
         return found
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        x = sequence(inputs)
+    def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
         _, _, _, proj_size = self.options
         layers = self.num_layers
-        read = x.shape[-1] + (layers - 1) * self.out_size * self.directions
+        read = input.shape[-1] + (layers - 1) * self.out_size * self.directions
         products = self.gates * self.hidden_size * (read + layers * self.out_size)
         each_step = products + layers * proj_size * self.hidden_size
-        return x.shape[0] * x.shape[1] * self.directions * each_step
+        return input.shape[0] * input.shape[1] * self.directions * each_step
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        x = sequence(inputs)
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
         units = self.num_layers * self.directions * self.hidden_size
-        return {"elementwise": x.shape[0] * x.shape[1] * units * self.step_operations}
+        return {"elementwise": input.shape[0] * input.shape[1] * units * self.step_operations}
 
-    def constructor(self, *inputs: TensorType | None) -> Call | None:
-        made = super().constructor(*inputs)
+    def constructor(self, input: TensorType, *rest: TensorType | None) -> Call | None:
+        made = super().constructor(input)
         assert made is not None
         return Call(made.fn, (*made.args, Arg(value=True, name="batch_first", default=False)))
 
-    def call(self, *inputs: Any) -> Code:
-        given = dict(zip(self.input_names, map(In, range(len(inputs))), strict=False))
-        present = {name for name, x in zip(self.input_names, inputs, strict=False) if x is not None}
-        states = tuple(given[name] for name in ("h0", "c0") if name in present)
+    def run(self, states: tuple[In, ...], lengths: In | None) -> Code:
+        """Return the call with the initial states, over sequences of the lengths, where given."""
         state = (Arg(Seq(states) if len(states) > 1 else states[0]),) if states else ()
-        if "lengths" not in present:
+        if lengths is None:
             return Invoke((Arg(In(0)), *state))
-        return Call(self._packed.name, (Arg(Own()), Arg(In(0)), Arg(given["lengths"]), *state))
+        return Call(self._packed.name, (Arg(Own()), Arg(In(0)), Arg(lengths), *state))
 
     @property
     def _packed(self) -> Support:
@@ -213,7 +212,27 @@ class _Recurrent(_Gated):
         return (self._packed,)
 
 
-class RNN(_Recurrent):
+class _OneState(_Recurrent):
+    """Layers whose only state is h."""
+
+    def infer(
+        self,
+        input: TensorType,
+        h0: TensorType | None = None,
+        lengths: TensorType | None = None,
+    ) -> tuple[TensorType, ...]:
+        return self.checked(input, (h0,), lengths)
+
+    def call(
+        self,
+        input: TensorType,
+        h0: TensorType | None = None,
+        lengths: TensorType | None = None,
+    ) -> Code:
+        return self.run((In(1),) if h0 else (), In(2) if lengths else None)
+
+
+class RNN(_OneState):
     """Elman layers over sequences. `[N, T, in]` → y `[N, T, D·hidden]`, h `[layers·D, N, hidden]`.
 
     `h_t = tanh(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh)`; `D` is 2 if bidirectional, else 1. `h0`
@@ -221,8 +240,6 @@ class RNN(_Recurrent):
     MACs a layer and direction: `N·T·hidden·(in + hidden)`.
     """
 
-    input_names = ("input", "h0", "lengths")
-    optional_inputs = ("h0", "lengths")
     output_names = ("output", "h")
     gates = 1
     step_operations = 2
@@ -244,7 +261,7 @@ class RNN(_Recurrent):
         )
 
 
-class GRU(_Recurrent):
+class GRU(_OneState):
     """Gated recurrent units. `[N, T, in]` → y `[N, T, D·hidden]`, h `[layers·D, N, hidden]`.
 
     `r, z = σ(…)`, `n = tanh(W_in x + b_in + r·(W_hn h + b_hn))`, `h ← (1 − z)·n + z·h`; `D` is 2 if
@@ -252,8 +269,6 @@ class GRU(_Recurrent):
     MACs a layer and direction: `N·T·3·hidden·(in + hidden)`. Cho et al., 2014, arXiv:1406.1078.
     """
 
-    input_names = ("input", "h0", "lengths")
-    optional_inputs = ("h0", "lengths")
     output_names = ("output", "h")
     gates = 3
     step_operations = 11
@@ -288,8 +303,6 @@ class LSTM(_Recurrent):
     Hochreiter and Schmidhuber, 1997.
     """
 
-    input_names = ("input", "h0", "c0", "lengths")
-    optional_inputs = ("h0", "c0", "lengths")
     output_names = ("output", "h", "c")
     gates = 4
     step_operations = 13
@@ -299,9 +312,24 @@ class LSTM(_Recurrent):
     bidirectional: bool = False
     proj_size: NonNegativeInt = 0
 
-    def infer(self, *inputs: TensorType | None) -> tuple[TensorType, ...]:
-        check_both_states(self, inputs)
-        return super().infer(*inputs)
+    def infer(
+        self,
+        input: TensorType,
+        h0: TensorType | None = None,
+        c0: TensorType | None = None,
+        lengths: TensorType | None = None,
+    ) -> tuple[TensorType, ...]:
+        check_both_states(self, h0, c0)
+        return self.checked(input, (h0, c0), lengths)
+
+    def call(
+        self,
+        input: TensorType,
+        h0: TensorType | None = None,
+        c0: TensorType | None = None,
+        lengths: TensorType | None = None,
+    ) -> Code:
+        return self.run((In(1), In(2)) if h0 and c0 else (), In(3) if lengths else None)
 
     def _outputs(self, x: TensorType) -> tuple[TensorType, ...]:
         y, h = super()._outputs(x)
@@ -341,31 +369,36 @@ class _Cell(_Gated):
 
     bias: bool = True
 
-    def infer(self, *inputs: TensorType | None) -> TensorType | tuple[TensorType, ...]:
-        x = sequence(inputs)
+    def infer(
+        self, input: TensorType, hx: TensorType | None = None
+    ) -> TensorType | tuple[TensorType, ...]:
+        return self.step(input, hx)
+
+    def step(self, x: TensorType, *states: TensorType | None) -> TensorType:
+        """Check what flows in and the states before; return the type of the new state."""
         check_rank(self, x, "N, features")
         check_dtype(self, x, "float")
         h = x.with_shape(x.shape[0], self.hidden_size)
-        for index, state in enumerate(inputs[1:], 1):
+        for index, state in enumerate(states, 1):
             self.check_state(state, h.shape, index)
-        self.check_options(*inputs)
-        return (h,) * len(self.output_names) if len(self.output_names) > 1 else h
+        self.check_options(x)
+        return h
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
+    def weights(self, input: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
         rows = self.gates * self.hidden_size
         found = {
-            "weight_ih": Weight((rows, sequence(inputs).shape[-1])),
+            "weight_ih": Weight((rows, input.shape[-1])),
             "weight_hh": Weight((rows, self.hidden_size)),
         }
         biases = {"bias_ih": Weight((rows,)), "bias_hh": Weight((rows,))}
         return found | biases if self.bias else found
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        batch, size = sequence(inputs).shape
+    def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
+        batch, size = input.shape
         return batch * self.gates * self.hidden_size * (size + self.hidden_size)
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        batch = sequence(inputs).shape[0]
+    def flops(self, input: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        batch = input.shape[0]
         return {"elementwise": batch * self.hidden_size * self.step_operations}
 
 
@@ -376,8 +409,6 @@ class RNNCell(_Cell):
     MACs: `N·hidden·(in + hidden)`.
     """
 
-    input_names = ("input", "hx")
-    optional_inputs = ("hx",)
     gates = 1
     step_operations = 2
 
@@ -398,8 +429,6 @@ class GRUCell(_Cell):
     As GRU's step; a missing `h` is zeros. MACs: `N·3·hidden·(in + hidden)`.
     """
 
-    input_names = ("input", "hx")
-    optional_inputs = ("hx",)
     gates = 3
     step_operations = 11
 
@@ -415,18 +444,21 @@ class LSTMCell(_Cell):
     As LSTM's step; missing states are zeros. MACs: `N·4·hidden·(in + hidden)`.
     """
 
-    input_names = ("input", "h0", "c0")
-    optional_inputs = ("h0", "c0")
     output_names = ("h", "c")
     gates = 4
     step_operations = 13
 
-    def infer(self, *inputs: TensorType | None) -> TensorType | tuple[TensorType, ...]:
-        check_both_states(self, inputs)
-        return super().infer(*inputs)
+    def infer(
+        self, input: TensorType, h0: TensorType | None = None, c0: TensorType | None = None
+    ) -> tuple[TensorType, ...]:
+        check_both_states(self, h0, c0)
+        h = self.step(input, h0, c0)
+        return h, h
 
-    def call(self, *inputs: Any) -> Code:
-        state = (Arg(Seq((In(1), In(2)))),) if len(inputs) > 1 and inputs[1] is not None else ()
+    def call(
+        self, input: TensorType, h0: TensorType | None = None, c0: TensorType | None = None
+    ) -> Code:
+        state = (Arg(Seq((In(1), In(2)))),) if h0 and c0 else ()
         return Invoke((Arg(In(0)), *state))
 
     @classmethod
@@ -438,18 +470,10 @@ class LSTMCell(_Cell):
         )
 
 
-def sequence(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    """Return the first input, which is never missing."""
-    x = inputs[0]
-    assert x is not None
-    return x
-
-
-def check_both_states(operator: _Gated, inputs: tuple[TensorType | None, ...]) -> None:
+def check_both_states(operator: _Gated, h0: TensorType | None, c0: TensorType | None) -> None:
     """`h0` and `c0` are given together."""
-    given = [x is not None for x in inputs[1:3]]
-    if any(given) and not all(given):
-        missing = ("h0", "c0")[given.index(False)] if len(given) > 1 else "c0"
+    if (h0 is None) != (c0 is None):
+        missing = "h0" if h0 is None else "c0"
         raise Refusal(
             "E0202",
             f"{name_of(operator)} gets one initial state: {missing} is missing",

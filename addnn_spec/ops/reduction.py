@@ -29,8 +29,8 @@ class _Elementwise(Operator):
     torch_name = ""
     dtypes: ClassVar[tuple[DType, ...]] = ("float", "int", "bool")
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
 
 class _Reduction(_Elementwise):
@@ -39,10 +39,9 @@ class _Reduction(_Elementwise):
     dim: Dims | None = None
     keepdim: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        check_dtype(self, x, *self.dtypes)
-        return TensorType(self.result_dtype(x.dtype), self._reduced(x))
+    def infer(self, input: TensorType) -> TensorType:
+        check_dtype(self, input, *self.dtypes)
+        return TensorType(self.result_dtype(input.dtype), self._reduced(input))
 
     def result_dtype(self, dtype: DType) -> DType:
         """Return the element type of the result, for that of the input."""
@@ -54,8 +53,8 @@ class _Reduction(_Elementwise):
             return tuple(1 if dim in dims else size for dim, size in enumerate(x.shape))
         return tuple(size for dim, size in enumerate(x.shape) if dim not in dims)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        rank = inputs[0].rank
+    def reach(self, input: TensorType) -> Reaches:
+        rank = input.rank
         reduced = wrap_dims(self, self.dim, rank)
         kept = [dim for dim in range(rank) if self.keepdim or dim not in reduced]
         return tuple(WHOLE if dim in reduced else Reach(kept.index(dim)) for dim in range(rank))
@@ -113,10 +112,10 @@ class Prod(_Counting):
     def _dim(self) -> tuple[Arg, ...]:
         return () if self.dim is None else (Arg(self.dim),)
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    def infer(self, input: TensorType) -> TensorType:
         if self.dim is None and self.keepdim:
             raise Refusal("E0202", "Prod keeps a dimension that is named", about="keepdim")
-        return super().infer(*inputs)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -288,13 +287,12 @@ class CumSum(_Elementwise):
 
     dim: Dim
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        wrap_dim(self, self.dim, x.rank)
-        return TensorType("int" if x.dtype == "bool" else x.dtype, x.shape)
+    def infer(self, input: TensorType) -> TensorType:
+        wrap_dim(self, self.dim, input.rank)
+        return TensorType("int" if input.dtype == "bool" else input.dtype, input.shape)
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "cumsum", (Arg(self.dim),))
@@ -321,22 +319,21 @@ class TopK(_Ordering):
     largest: bool = True
     sorted: bool = True
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, TensorType]:
-        x = inputs[0]
-        check_dtype(self, x, "float", "int")
-        dim = wrap_dim(self, self.dim, x.rank)
-        size = x.shape[dim]
+    def infer(self, input: TensorType) -> tuple[TensorType, TensorType]:
+        check_dtype(self, input, "float", "int")
+        dim = wrap_dim(self, self.dim, input.rank)
+        size = input.shape[dim]
         if isinstance(size, int) and self.k > size:
             raise Refusal("E0306", f"{name_of(self)} takes {self.k} of {size} elements", about="k")
-        values = x.with_shape(*x.shape[:dim], self.k, *x.shape[dim + 1 :])
+        values = input.with_shape(*input.shape[:dim], self.k, *input.shape[dim + 1 :])
         return values, TensorType("int", values.shape)
 
-    def requires(self, *inputs: TensorType) -> tuple[tuple[Size, Size], ...]:
-        size = inputs[0].shape[self.dim]
+    def requires(self, input: TensorType) -> tuple[tuple[Size, Size], ...]:
+        size = input.shape[self.dim]
         return () if isinstance(size, int) else ((self.k, size),)
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         options = (
@@ -364,13 +361,12 @@ class Sort(_Ordering):
     descending: bool = False
     stable: bool = False
 
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, TensorType]:
-        x = inputs[0]
-        wrap_dim(self, self.dim, x.rank)
-        return x, TensorType("int", x.shape)
+    def infer(self, input: TensorType) -> tuple[TensorType, TensorType]:
+        wrap_dim(self, self.dim, input.rank)
+        return input, TensorType("int", input.shape)
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         options = (

@@ -152,17 +152,14 @@ class RoIPool(Operator):
 
     family = "region"
     torch_name = ""
-    input_names = ("input", "boxes")
     size: Positive2
     spatial_scale: PositiveFloat = 1.0
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, boxes = inputs
-        return _pooled(self, x, boxes, self.size)
+    def infer(self, input: TensorType, boxes: TensorType) -> TensorType:
+        return _pooled(self, input, boxes, self.size)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        x, boxes = inputs
-        return {"pool": boxes.shape[0] * x.shape[1] * x.shape[2] * x.shape[3]}
+    def flops(self, input: TensorType, boxes: TensorType) -> Mapping[FlopClass, Size]:
+        return {"pool": boxes.shape[0] * input.shape[1] * input.shape[2] * input.shape[3]}
 
     @property
     def support(self) -> tuple[Support, ...]:
@@ -190,18 +187,16 @@ class RoIAlign(Operator):
 
     family = "region"
     torch_name = ""
-    input_names = ("input", "boxes")
     size: Positive2
     spatial_scale: PositiveFloat = 1.0
     sampling_ratio: PositiveInt = 2
     aligned: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, boxes = inputs
-        return _pooled(self, x, boxes, self.size)
+    def infer(self, input: TensorType, boxes: TensorType) -> TensorType:
+        return _pooled(self, input, boxes, self.size)
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"pool": self.infer(*inputs).numel * 4 * self.sampling_ratio**2}
+    def flops(self, input: TensorType, boxes: TensorType) -> Mapping[FlopClass, Size]:
+        return {"pool": self.infer(input, boxes).numel * 4 * self.sampling_ratio**2}
 
     @property
     def support(self) -> tuple[Support, ...]:

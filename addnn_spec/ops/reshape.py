@@ -35,8 +35,8 @@ def _mirrored(dim: int, size: Size) -> Reach | None:
 class _Regrouped(_View):
     """Elements in the same order, in other dimensions; those before and after stay."""
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        x, output = inputs[0], self.infer(*inputs)
+    def reach(self, input: TensorType) -> Reaches:
+        x, output = input, self.infer(input)
         assert isinstance(output, TensorType)
         same = [a == b for a, b in zip(x.shape, output.shape, strict=False)]
         before = same.index(False) if False in same else len(same)
@@ -55,18 +55,17 @@ class Flatten(_Regrouped):
     start_dim: Dim = 1
     end_dim: Dim = -1
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        start = wrap_dim(self, self.start_dim, x.rank, "start_dim")
-        end = wrap_dim(self, self.end_dim, x.rank, "end_dim")
+    def infer(self, input: TensorType) -> TensorType:
+        start = wrap_dim(self, self.start_dim, input.rank, "start_dim")
+        end = wrap_dim(self, self.end_dim, input.rank, "end_dim")
         if start > end:
             raise Refusal(
                 "E0306",
                 f"Flatten's start_dim {self.start_dim} comes after its end_dim {self.end_dim}",
                 about="start_dim",
             )
-        return x.with_shape(
-            *x.shape[:start], product(x.shape[start : end + 1]), *x.shape[end + 1 :]
+        return input.with_shape(
+            *input.shape[:start], product(input.shape[start : end + 1]), *input.shape[end + 1 :]
         )
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -142,20 +141,19 @@ class Unflatten(_Sized):
     dim: Dim
     unflattened_size: tuple[AnySize, ...]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank)
+    def infer(self, input: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank)
         if not self.unflattened_size:
             raise Refusal("E0201", "Unflatten takes one size or more", about="unflattened_size")
-        sizes = self._complete(self.unflattened_size, x.shape[dim], "unflattened_size", x)
-        return x.with_shape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
+        sizes = self._complete(self.unflattened_size, input.shape[dim], "unflattened_size", input)
+        return input.with_shape(*input.shape[:dim], *sizes, *input.shape[dim + 1 :])
 
-    def decisive(self, *inputs: TensorType) -> Size:
-        return inputs[0].shape[self.dim]
+    def decisive(self, input: TensorType) -> Size:
+        return input.shape[self.dim]
 
-    def constructor(self, *inputs: TensorType) -> Call | None:
+    def constructor(self, input: TensorType) -> Call | None:
         known = all(isinstance(size, int) for size in self.unflattened_size)
-        return super().constructor(*inputs) if known else None
+        return super().constructor(input) if known else None
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call(
@@ -182,12 +180,11 @@ class Reshape(_Sized):
 
     shape: Sizes
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        return x.with_shape(*self._complete(self.shape, x.numel, "shape", x))
+    def infer(self, input: TensorType) -> TensorType:
+        return input.with_shape(*self._complete(self.shape, input.numel, "shape", input))
 
-    def decisive(self, *inputs: TensorType) -> Size | None:
-        return inputs[0].shape[-1] if inputs[0].rank else None
+    def decisive(self, input: TensorType) -> Size | None:
+        return input.shape[-1] if input.rank else None
 
     def functional(self, *inputs: TensorType) -> Code | None:
         sizes = _one_inferred(self.shape)
@@ -212,22 +209,21 @@ class Permute(_View):
 
     dims: Annotated[tuple[int, ...], Listed]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        if len(self.dims) != x.rank:
+    def infer(self, input: TensorType) -> TensorType:
+        if len(self.dims) != input.rank:
             raise Refusal(
                 "E0302",
-                f"Permute orders {len(self.dims)} dimensions, and its input has {x.rank}",
+                f"Permute orders {len(self.dims)} dimensions, and its input has {input.rank}",
                 input=0,
-                note=f"this is {x}",
+                note=f"this is {input}",
             )
-        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+        return input.with_shape(*(input.shape[dim] for dim in self._order(input)))
 
     def _order(self, x: TensorType) -> tuple[int, ...]:
         return wrap_dims(self, self.dims, x.rank, "dims") if self.dims else ()
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _moved(self._order(inputs[0]))
+    def reach(self, input: TensorType) -> Reaches:
+        return _moved(self._order(input))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "permute", tuple(map(Arg, self.dims)) or (Arg(()),))
@@ -248,9 +244,8 @@ class Transpose(_View):
     dim0: Dim
     dim1: Dim
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+    def infer(self, input: TensorType) -> TensorType:
+        return input.with_shape(*(input.shape[dim] for dim in self._order(input)))
 
     def _order(self, x: TensorType) -> tuple[int, ...]:
         first = wrap_dim(self, self.dim0, x.rank, "dim0")
@@ -259,8 +254,8 @@ class Transpose(_View):
         order[first], order[second] = second, first
         return tuple(order)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _moved(self._order(inputs[0]))
+    def reach(self, input: TensorType) -> Reaches:
+        return _moved(self._order(input))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "transpose", (Arg(self.dim0), Arg(self.dim1)))
@@ -284,9 +279,8 @@ class Movedim(_View):
     source: Dims
     destination: Dims
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        return x.with_shape(*(x.shape[dim] for dim in self._order(x)))
+    def infer(self, input: TensorType) -> TensorType:
+        return input.with_shape(*(input.shape[dim] for dim in self._order(input)))
 
     def _order(self, x: TensorType) -> tuple[int, ...]:
         source = wrap_dims(self, self.source, x.rank, "source")
@@ -301,8 +295,8 @@ class Movedim(_View):
         others = (dim for dim in range(x.rank) if dim not in source)
         return tuple(moved[to] if to in moved else next(others) for to in range(x.rank))
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        return _moved(self._order(inputs[0]))
+    def reach(self, input: TensorType) -> Reaches:
+        return _moved(self._order(input))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "movedim", (Arg(self.source), Arg(self.destination)))
@@ -325,26 +319,25 @@ class Squeeze(_View):
 
     dim: Dims | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dims = wrap_dims(self, self.dim, x.rank)
+    def infer(self, input: TensorType) -> TensorType:
+        dims = wrap_dims(self, self.dim, input.rank)
         for dim in dims:
-            if not isinstance(x.shape[dim], int):
+            if not isinstance(input.shape[dim], int):
                 raise Refusal(
                     "E0308",
-                    f"Squeeze must know whether the size {x.shape[dim]} is 1",
+                    f"Squeeze must know whether the size {input.shape[dim]} is 1",
                     about=None if self.dim is None else "dim",
                     help="name the dimensions to drop: Squeeze(1)" if self.dim is None else None,
                 )
-        return x.with_shape(*(x.shape[dim] for dim in self._kept(x)))
+        return input.with_shape(*(input.shape[dim] for dim in self._kept(input)))
 
     def _kept(self, x: TensorType) -> list[int]:
         dims = wrap_dims(self, self.dim, x.rank)
         return [dim for dim, size in enumerate(x.shape) if dim not in dims or size != 1]
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        kept = self._kept(inputs[0])
-        dims = range(inputs[0].rank)
+    def reach(self, input: TensorType) -> Reaches:
+        kept = self._kept(input)
+        dims = range(input.rank)
         return tuple(Reach(kept.index(dim)) if dim in kept else one_place(0) for dim in dims)
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -367,14 +360,13 @@ class Unsqueeze(_View):
 
     dim: Dim
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        dim = wrap_dim(self, self.dim, x.rank + 1)
-        return x.with_shape(*x.shape[:dim], 1, *x.shape[dim:])
+    def infer(self, input: TensorType) -> TensorType:
+        dim = wrap_dim(self, self.dim, input.rank + 1)
+        return input.with_shape(*input.shape[:dim], 1, *input.shape[dim:])
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        dim = self.dim % (inputs[0].rank + 1)
-        return tuple(Reach(other + (other >= dim)) for other in range(inputs[0].rank))
+    def reach(self, input: TensorType) -> Reaches:
+        dim = self.dim % (input.rank + 1)
+        return tuple(Reach(other + (other >= dim)) for other in range(input.rank))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "unsqueeze", (Arg(self.dim),))
@@ -395,8 +387,8 @@ class Expand(_View):
 
     sizes: Sizes
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0].with_shape(*(after for _, after in self._sizes(inputs[0])))
+    def infer(self, input: TensorType) -> TensorType:
+        return input.with_shape(*(after for _, after in self._sizes(input)))
 
     def _sizes(self, x: TensorType) -> list[tuple[Size | None, Size]]:
         """For each dimension of the result its size before, None if it is new, and after."""
@@ -427,8 +419,8 @@ class Expand(_View):
             found.append((before, after))
         return found
 
-    def functional(self, *inputs: TensorType) -> Code | None:
-        sizes = [-1 if before == after else after for before, after in self._sizes(inputs[0])]
+    def functional(self, input: TensorType) -> Code | None:
+        sizes = [-1 if before == after else after for before, after in self._sizes(input)]
         return Method(In(0), "expand", tuple(map(Arg, sizes)) or (Arg(()),))
 
     @classmethod
@@ -453,16 +445,15 @@ class Tile(Operator):
 
     dims: Annotated[tuple[PositiveInt, ...], Listed]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
-        rank = max(x.rank, len(self.dims))
-        shape = (1,) * (rank - x.rank) + x.shape
+    def infer(self, input: TensorType) -> TensorType:
+        rank = max(input.rank, len(self.dims))
+        shape = (1,) * (rank - input.rank) + input.shape
         times = (1,) * (rank - len(self.dims)) + self.dims
-        return x.with_shape(*(size * n for size, n in zip(shape, times, strict=True)))
+        return input.with_shape(*(size * n for size, n in zip(shape, times, strict=True)))
 
-    def reach(self, *inputs: TensorType) -> Reaches | None:
-        times = (1,) * (inputs[0].rank - len(self.dims)) + self.dims
-        if len(times) > inputs[0].rank:
+    def reach(self, input: TensorType) -> Reaches | None:
+        times = (1,) * (input.rank - len(self.dims)) + self.dims
+        if len(times) > input.rank:
             return None
         return tuple(Reach(dim) if n == 1 else None for dim, n in enumerate(times))
 
@@ -490,17 +481,18 @@ class RepeatInterleave(Operator):
     repeats: PositiveInt
     dim: Dim | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
         if self.dim is None:
-            return x.with_shape(x.numel * self.repeats)
-        dim = wrap_dim(self, self.dim, x.rank)
-        return x.with_shape(*x.shape[:dim], x.shape[dim] * self.repeats, *x.shape[dim + 1 :])
+            return input.with_shape(input.numel * self.repeats)
+        dim = wrap_dim(self, self.dim, input.rank)
+        return input.with_shape(
+            *input.shape[:dim], input.shape[dim] * self.repeats, *input.shape[dim + 1 :]
+        )
 
-    def reach(self, *inputs: TensorType) -> Reaches | None:
+    def reach(self, input: TensorType) -> Reaches | None:
         if self.dim is None:
             return None
-        rank = inputs[0].rank
+        rank = input.rank
         own = self.dim % rank
         return tuple(repeated(own, self.repeats) if d == own else Reach(d) for d in range(rank))
 
@@ -525,11 +517,10 @@ class Roll(Operator):
     shifts: int | tuple[int, ...]
     dims: Dims | None = None
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x = inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
         shifts = self.shifts if isinstance(self.shifts, tuple) else (self.shifts,)
         if self.dims is not None:
-            wrap_dims(self, self.dims, x.rank, "dims")
+            wrap_dims(self, self.dims, input.rank, "dims")
         dims = self.dims if isinstance(self.dims, tuple) else (self.dims,)
         if len(shifts) != len(dims):
             raise Refusal(
@@ -537,11 +528,11 @@ class Roll(Operator):
                 f"Roll gets {len(shifts)} shifts for {len(dims)} dimensions",
                 about="shifts",
             )
-        return x
+        return input
 
-    def reach(self, *inputs: TensorType) -> Reaches:
+    def reach(self, input: TensorType) -> Reaches:
         """Return the reach; what comes back at the other end moves along no longer."""
-        rank = inputs[0].rank
+        rank = input.rank
         moved = wrap_dims(self, self.dims, rank, "dims")
         return tuple(None if dim in moved else Reach(dim) for dim in range(rank))
 
@@ -567,14 +558,13 @@ class Flip(Operator):
 
     dims: Annotated[tuple[int, ...], Listed]
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        wrap_dims(self, self.dims, inputs[0].rank, "dims")
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType:
+        wrap_dims(self, self.dims, input.rank, "dims")
+        return input
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        x = inputs[0]
-        dims = wrap_dims(self, self.dims, x.rank, "dims")
-        rows = enumerate(x.shape)
+    def reach(self, input: TensorType) -> Reaches:
+        dims = wrap_dims(self, self.dims, input.rank, "dims")
+        rows = enumerate(input.shape)
         return tuple(_mirrored(dim, size) if dim in dims else Reach(dim) for dim, size in rows)
 
     def functional(self, *inputs: TensorType) -> Code | None:

@@ -32,12 +32,10 @@ class GaussianSample(Operator):
     """
 
     family = "sampling"
-    input_names = ("mu", "logvar")
     stateful = True
     identity_in_eval = True
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        mu, logvar = inputs
+    def infer(self, mu: TensorType, logvar: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_dtype(self, mu, "float")
         check_dtype(self, logvar, "float", input=1)
         check_equal(self, "rank of logvar", logvar.rank, mu.rank, input=1)
@@ -94,20 +92,20 @@ class GumbelSoftmax(Operator):
     hard: bool = False
     dim: Dim = -1
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_dtype(self, inputs[0], "float")
-        wrap_dim(self, self.dim, inputs[0].rank)
-        return inputs[0]
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
+        wrap_dim(self, self.dim, input.rank)
+        return input
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        return {"elementwise": inputs[0].numel}
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        return {"elementwise": input.numel}
 
     @property
     def support(self) -> tuple[Support, ...]:
         return (_GUMBEL,)
 
-    def mixed(self, *inputs: TensorType) -> tuple[int, ...]:
-        return (self.dim % inputs[0].rank,)
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (self.dim % input.rank,)
 
     def constructor(self, *inputs: TensorType) -> Call | None:
         return Call("GumbelSoftmax", self.arguments())

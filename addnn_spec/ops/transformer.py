@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.attention import CAUSAL_MASK, MultiheadAttention, check_mask
@@ -33,11 +33,11 @@ class _Layer(Initialized):
     bias: bool = True
     is_causal: bool = False
 
-    def inferred(self, *inputs: TensorType | None) -> Mapping[str, Size]:
-        return {"d_model": first(inputs).shape[-1]}
+    def inferred(self, x: TensorType, *rest: TensorType | None) -> Mapping[str, Size]:
+        return {"d_model": x.shape[-1]}
 
-    def unusual(self, *inputs: TensorType | None) -> int:
-        width = first(inputs).shape[-1]
+    def unusual(self, x: TensorType, *rest: TensorType | None) -> int:
+        width = x.shape[-1]
         narrow = isinstance(width, int) and self.dim_feedforward < width
         return int(self.nhead == width) + narrow
 
@@ -55,13 +55,15 @@ class _Layer(Initialized):
         check_dtype(self, x, "float", input=index)
 
     def check_masks(
-        self, inputs: tuple[TensorType | None, ...], own: str, padding: str, keys: TensorType
+        self,
+        x: TensorType,
+        keys: TensorType,
+        kind: str,
+        mask: TensorType | None,
+        pad: TensorType | None,
     ) -> None:
-        """Check the masks by the names `own` and `padding`, over the given keys, where they are
-        given."""
-        x = first(inputs)
-        given = dict(zip(self.input_names, inputs, strict=False))
-        pad, mask = given.get(padding), given.get(own)
+        """Check the masks of one kind ("src", "tgt", "memory"), over the given keys."""
+        own, padding = f"{kind}_mask", f"{kind}_key_padding_mask"
         lengths = x.shape[1], keys.shape[1]
         if pad is not None:
             wanted = [(x.shape[0], lengths[1])]
@@ -121,13 +123,13 @@ class _Layer(Initialized):
             total = total + self.attention().macs(x, memory, memory)
         return total
 
-    def layer_call(
-        self, inputs: tuple[TensorType | None, ...], required: int, mask: str, hint: str
-    ) -> Code:
-        """Return the inputs by their names beyond the required ones, and the causal mask."""
+    def layer_call(self, mask: str, hint: str, *masks: TensorType | None) -> Code:
+        """Return the call with the masks by their names, and with the causal mask."""
+        required = len(self.input_names) - len(masks)
         args = [Arg(In(index)) for index in range(required)]
-        for index, name in enumerate(self.input_names[required:], required):
-            if len(inputs) > index and inputs[index] is not None:
+        names = self.input_names[required:]
+        for index, (name, given) in enumerate(zip(names, masks, strict=True), required):
+            if given is not None:
                 args.append(Arg(In(index), name, None))
         if self.is_causal:
             args.append(Arg(Call("causal_mask", (Arg(In(0)), Arg(In(0)))), mask, None))
@@ -144,31 +146,35 @@ class TransformerEncoderLayer(_Layer):
     MACs: attention's, and `2·N·L·E·dim_feedforward`. Vaswani et al., 2017, arXiv:1706.03762.
     """
 
-    input_names = ("src", "src_mask", "src_key_padding_mask")
-    optional_inputs = ("src_mask", "src_key_padding_mask")
+    def infer(
+        self,
+        src: TensorType,
+        src_mask: TensorType | None = None,
+        src_key_padding_mask: TensorType | None = None,
+    ) -> TensorType:
+        self.check_sequence(src, 0)
+        check_divisible(self, "width", src.shape[-1], self.nhead, "nhead")
+        self.check_causal(src_mask, 1)
+        self.check_masks(src, src, "src", src_mask, src_key_padding_mask)
+        self.check_options(src)
+        return src
 
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x = first(inputs)
-        self.check_sequence(x, 0)
-        check_divisible(self, "width", x.shape[-1], self.nhead, "nhead")
-        self.check_causal((*inputs, None)[1], 1)
-        self.check_masks(inputs, "src_mask", "src_key_padding_mask", x)
-        self.check_options(*inputs)
-        return x
+    def weights(self, src: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
+        return self.layer_weights(src, ("self_attn",))
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        return self.layer_weights(first(inputs), ("self_attn",))
+    def macs(self, src: TensorType, *rest: TensorType | None) -> Size:
+        return self.layer_macs(src, (src,))
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        x = first(inputs)
-        return self.layer_macs(x, (x,))
+    def flops(self, src: TensorType, *rest: TensorType | None) -> Mapping[FlopClass, Size]:
+        return self.layer_flops(src, (src,))
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        x = first(inputs)
-        return self.layer_flops(x, (x,))
-
-    def call(self, *inputs: Any) -> Code:
-        return self.layer_call(inputs, 1, "src_mask", "is_causal")
+    def call(
+        self,
+        src: TensorType,
+        src_mask: TensorType | None = None,
+        src_key_padding_mask: TensorType | None = None,
+    ) -> Code:
+        return self.layer_call("src_mask", "is_causal", src_mask, src_key_padding_mask)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -193,42 +199,54 @@ class TransformerDecoderLayer(_Layer):
     Vaswani et al., 2017, arXiv:1706.03762.
     """
 
-    input_names = (
-        "tgt",
-        "memory",
-        "tgt_mask",
-        "memory_mask",
-        "tgt_key_padding_mask",
-        "memory_key_padding_mask",
-    )
-    optional_inputs = input_names[2:]
-
-    def infer(self, *inputs: TensorType | None) -> TensorType:
-        x, memory = both(inputs)
-        self.check_sequence(x, 0)
+    def infer(
+        self,
+        tgt: TensorType,
+        memory: TensorType,
+        tgt_mask: TensorType | None = None,
+        memory_mask: TensorType | None = None,
+        tgt_key_padding_mask: TensorType | None = None,
+        memory_key_padding_mask: TensorType | None = None,
+    ) -> TensorType:
+        self.check_sequence(tgt, 0)
         self.check_sequence(memory, 1)
-        check_equal(self, "memory's batch size", memory.shape[0], x.shape[0], input=1)
-        check_equal(self, "memory's width", memory.shape[2], x.shape[2], input=1)
-        check_divisible(self, "width", x.shape[-1], self.nhead, "nhead")
-        self.check_causal((*inputs, None)[2], 2)
-        self.check_masks(inputs, "tgt_mask", "tgt_key_padding_mask", x)
-        self.check_masks(inputs, "memory_mask", "memory_key_padding_mask", memory)
-        self.check_options(*inputs)
-        return x
+        check_equal(self, "memory's batch size", memory.shape[0], tgt.shape[0], input=1)
+        check_equal(self, "memory's width", memory.shape[2], tgt.shape[2], input=1)
+        check_divisible(self, "width", tgt.shape[-1], self.nhead, "nhead")
+        self.check_causal(tgt_mask, 2)
+        self.check_masks(tgt, tgt, "tgt", tgt_mask, tgt_key_padding_mask)
+        self.check_masks(tgt, memory, "memory", memory_mask, memory_key_padding_mask)
+        self.check_options(tgt)
+        return tgt
 
-    def weights(self, *inputs: TensorType | None) -> Mapping[str, Weight]:
-        return self.layer_weights(first(inputs), ("self_attn", "multihead_attn"))
+    def weights(self, tgt: TensorType, *rest: TensorType | None) -> Mapping[str, Weight]:
+        return self.layer_weights(tgt, ("self_attn", "multihead_attn"))
 
-    def macs(self, *inputs: TensorType | None) -> Size:
-        x, memory = both(inputs)
-        return self.layer_macs(x, (x, memory))
+    def macs(self, tgt: TensorType, memory: TensorType, *rest: TensorType | None) -> Size:
+        return self.layer_macs(tgt, (tgt, memory))
 
-    def flops(self, *inputs: TensorType | None) -> Mapping[FlopClass, Size]:
-        x, memory = both(inputs)
-        return self.layer_flops(x, (x, memory))
+    def flops(
+        self, tgt: TensorType, memory: TensorType, *rest: TensorType | None
+    ) -> Mapping[FlopClass, Size]:
+        return self.layer_flops(tgt, (tgt, memory))
 
-    def call(self, *inputs: Any) -> Code:
-        return self.layer_call(inputs, 2, "tgt_mask", "tgt_is_causal")
+    def call(
+        self,
+        tgt: TensorType,
+        memory: TensorType,
+        tgt_mask: TensorType | None = None,
+        memory_mask: TensorType | None = None,
+        tgt_key_padding_mask: TensorType | None = None,
+        memory_key_padding_mask: TensorType | None = None,
+    ) -> Code:
+        return self.layer_call(
+            "tgt_mask",
+            "tgt_is_causal",
+            tgt_mask,
+            memory_mask,
+            tgt_key_padding_mask,
+            memory_key_padding_mask,
+        )
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -241,17 +259,3 @@ class TransformerDecoderLayer(_Layer):
                 (x, memory, None, TensorType("float", (5, 7)), TensorType("float", (2, 5)), None),
             ),
         )
-
-
-def first(inputs: tuple[TensorType | None, ...]) -> TensorType:
-    """Return the first input, which is never missing."""
-    x = inputs[0]
-    assert x is not None
-    return x
-
-
-def both(inputs: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
-    """Return the target and the memory, which are never missing."""
-    memory = inputs[1]
-    assert memory is not None
-    return first(inputs), memory

@@ -45,17 +45,16 @@ class _Resize(Operator):
     def _mode(self) -> str:
         return str(self._option("mode", "nearest"))
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_dtype(self, x, "float")
-        if not 3 <= x.rank <= 5:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_dtype(self, input, "float")
+        if not 3 <= input.rank <= 5:
             raise Refusal(
                 "E0302",
-                f"{name_of(self)} takes [N, C, *] with one to three more dimensions, not {x}",
+                f"{name_of(self)} takes [N, C, *] with one to three more dimensions, not {input}",
                 input=0,
             )
-        self._check_mode(x)
-        return x.with_shape(*x.shape[:2], *self._sizes(x))
+        self._check_mode(input)
+        return input.with_shape(*input.shape[:2], *self._sizes(input))
 
     def _check_mode(self, x: TensorType) -> None:
         mode = self._mode
@@ -117,11 +116,10 @@ class _Resize(Operator):
             help="scale by an integer, or give size",
         )
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        (x,) = inputs
-        found = self._sizes(x)
-        dims = range(2, x.rank)
-        return (Reach(0), Reach(1), *(self._seen(d, x.shape[d], found[d - 2]) for d in dims))
+    def reach(self, input: TensorType) -> Reaches:
+        found = self._sizes(input)
+        dims = range(2, input.rank)
+        return (Reach(0), Reach(1), *(self._seen(d, input.shape[d], found[d - 2]) for d in dims))
 
     def _seen(self, dim: int, size: Size, to: Size) -> Reach | None:
         """By torch's rules of where an element lies in the input."""
@@ -151,11 +149,10 @@ class _Resize(Operator):
         known = isinstance(size, int) and isinstance(to, int) and not self._aligns
         return Fraction(size, to) if known else None  # type: ignore[arg-type]
 
-    def flops(self, *inputs: TensorType) -> Mapping[FlopClass, Size]:
-        (x,) = inputs
-        numel = x.with_shape(*x.shape[:2], *self._sizes(x)).numel
+    def flops(self, input: TensorType) -> Mapping[FlopClass, Size]:
+        numel = input.with_shape(*input.shape[:2], *self._sizes(input)).numel
         if self._mode == "area":
-            return {"pool": x.numel}
+            return {"pool": input.numel}
         return {"other": numel * _TAPS[self._mode]} if self._mode in _TAPS else {}
 
     def functional(self, *inputs: TensorType) -> Code | None:
@@ -204,14 +201,14 @@ class Interpolate(_Resize):
     recompute_scale_factor: bool | None = None
     antialias: bool = False
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         if self.antialias and self.mode not in ("bilinear", "bicubic"):
             raise Refusal(
                 "E0201",
                 f'Interpolate antialiases in the modes "bilinear" and "bicubic", not "{self.mode}"',
                 about="antialias",
             )
-        return super().infer(*inputs)
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -225,9 +222,9 @@ class Interpolate(_Resize):
 
 
 class _Upsampling2d(_Resize):
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        check_rank(self, inputs[0], "N, C, H, W")
-        return super().infer(*inputs)
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C, H, W")
+        return super().infer(input)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -274,16 +271,15 @@ class PixelShuffle(Operator):
     reshapes = True
     upscale_factor: PositiveInt
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_min_rank(self, x, 3)
-        *batch, channels, height, width = x.shape
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 3)
+        *batch, channels, height, width = input.shape
         r = self.upscale_factor
         check_divisible(self, "channels", channels, r * r, "upscale_factor")
-        return x.with_shape(*batch, channels // (r * r), height * r, width * r)
+        return input.with_shape(*batch, channels // (r * r), height * r, width * r)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        *others, height, width = range(inputs[0].rank)
+    def reach(self, input: TensorType) -> Reaches:
+        *others, height, width = range(input.rank)
         rows, columns = (repeated(dim, self.upscale_factor) for dim in (height, width))
         return (*map(Reach, others[:-1]), None, rows, columns)
 
@@ -305,17 +301,16 @@ class PixelUnshuffle(Operator):
     reshapes = True
     downscale_factor: PositiveInt
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_min_rank(self, x, 3)
-        *batch, channels, height, width = x.shape
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 3)
+        *batch, channels, height, width = input.shape
         r = self.downscale_factor
         check_divisible(self, "height", height, r, "downscale_factor")
         check_divisible(self, "width", width, r, "downscale_factor")
-        return x.with_shape(*batch, channels * r * r, height // r, width // r)
+        return input.with_shape(*batch, channels * r * r, height // r, width // r)
 
-    def reach(self, *inputs: TensorType) -> Reaches:
-        *others, height, width = range(inputs[0].rank)
+    def reach(self, input: TensorType) -> Reaches:
+        *others, height, width = range(input.rank)
         r = self.downscale_factor
         rows, columns = (window(dim, r, r, 0, 1) for dim in (height, width))
         return (*map(Reach, others[:-1]), None, rows, columns)
@@ -338,11 +333,10 @@ class ChannelShuffle(Operator):
     reshapes = True
     groups: PositiveInt
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_min_rank(self, x, 3)
-        check_divisible(self, "channels", x.shape[1], self.groups, "groups")
-        return x
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_min_rank(self, input, 3)
+        check_divisible(self, "channels", input.shape[1], self.groups, "groups")
+        return input
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.channel_shuffle", (Arg(In(0)), *self.arguments()))
@@ -383,12 +377,11 @@ class ZeroInsertion2d(Operator):
 
     stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 2
 
-    def infer(self, *inputs: TensorType) -> TensorType | tuple[TensorType, ...]:
-        (x,) = inputs
-        check_rank(self, x, "N, C, H, W")
-        n, channels, height, width = x.shape
+    def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
+        check_rank(self, input, "N, C, H, W")
+        n, channels, height, width = input.shape
         down, right = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
-        return x.with_shape(n, channels, height * down, width * right)
+        return input.with_shape(n, channels, height * down, width * right)
 
     def reach(self, *inputs: TensorType) -> Reaches:
         down, right = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)

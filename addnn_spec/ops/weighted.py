@@ -1,6 +1,6 @@
 """The bases of operators with weights: their initialisation, and how the weight is parametrised.
 
-`inputs` are of type Any here where they are only passed on: subclasses say whether one may be None.
+`inputs` are of type Any here, where they are only passed on: subclasses name them.
 """
 
 from __future__ import annotations

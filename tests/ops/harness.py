@@ -198,7 +198,7 @@ def build(operator: Operator, inputs: Sequence[TensorType | None]) -> nn.Module 
     with float64():
         module: nn.Module = interpreter.evaluate(code)
         interpreter.own = module
-        for statement in operator.initialize(*inputs):  # type: ignore[arg-type]
+        for statement in operator.initialize(*inputs):
             interpreter.evaluate(statement)
     return module.eval()
 
@@ -230,7 +230,7 @@ def run(
     interpreter = Interpreter(operator, tensors)
     interpreter.own = module
     if module is None:
-        code: Code = operator.functional(*inputs)  # type: ignore[arg-type]
+        code: Code = operator.functional(*inputs)
         assert code is not None, f"{type(operator).__name__} has neither form"
     else:
         code = operator.call(*inputs)
@@ -242,7 +242,7 @@ def run(
 
 def outputs_of(operator: Operator, inputs: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
     """The inferred types, as a tuple; raises for needs that are not met, too."""
-    types = operator.infer(*inputs)  # type: ignore[arg-type]
+    types = operator.infer(*inputs)
     Applied(operator, tuple(inputs)).check_needs()
     return (types,) if isinstance(types, TensorType) else types
 

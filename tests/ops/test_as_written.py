@@ -133,7 +133,7 @@ def test_what_is_inferred_may_be_stated_and_is_checked(kind: type[Operator]) -> 
     example = kind.examples()[0]
     text = written(example, example.inputs).text
     name = kind.__name__
-    inferred = example.operator.inferred(*example.inputs)  # type: ignore[arg-type]
+    inferred = example.operator.inferred(*example.inputs)
     for argument, size in inferred.items():
         listed: set[str] = set() if argument in kind.model_fields else {"E0201"}
         for stated, codes in [

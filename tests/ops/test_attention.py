@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.attention import MultiheadAttention, ScaledDotProductAttention
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Invoke
@@ -128,5 +129,5 @@ def test_refusals(
     code: str,
 ) -> None:
     with pytest.raises(Refusal) as caught:
-        layer.infer(*inputs)
+        Applied(layer, inputs).infer()
     assert caught.value.code == code

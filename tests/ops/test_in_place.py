@@ -31,7 +31,7 @@ FRESH = [pytest.param(x, id=name) for name, x in FLOATS if x.operator.fresh_outp
 def activation(name: str) -> Callable[..., Tensor]:
     """torch's function of an activation."""
     example = KINDS[name].examples()[0]
-    code = example.operator.functional(*example.inputs)  # type: ignore[arg-type]
+    code = example.operator.functional(*example.inputs)
     function: Callable[..., Tensor] = Interpreter(example.operator)._resolve(code.fn)  # type: ignore[union-attr]
     return function
 

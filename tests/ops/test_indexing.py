@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.arithmetic import Where
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.indexing import IndexReduce
@@ -77,7 +78,8 @@ def test_a_value_where_true_another_where_not(given: Any, value: Any, expected: 
     operator = Where.model_validate(given)
     (found,) = run(operator, types, tensors, None)
     assert found.tolist() == expected
-    assert operator.infer(*types).dtype == ("float" if value else "int")
+    (output,) = Applied(operator, tuple(types)).infer()
+    assert output.dtype == ("float" if value else "int")
 
 
 def test_where_takes_two_values() -> None:

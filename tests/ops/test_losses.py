@@ -38,7 +38,7 @@ MATRIX = TensorType("float", (4, 5))
 
 def code_of(operator: Operator, *inputs: TensorType | None) -> str:
     with pytest.raises(Refusal) as caught:
-        operator.infer(*inputs)  # type: ignore[arg-type]
+        operator.infer(*inputs)
     return caught.value.code
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.ops import _registered, register
+from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.summary import summarize
 from tests.support import codes, graph_of, in_network
 
@@ -82,6 +83,37 @@ class Twice(HigherOperator):
     def support(self):
         return (_TWICE,)
 '''
+
+
+class Blend(Operator):
+    """Two tensors, weighed by a third where there is one."""
+
+    def infer(
+        self, input: TensorType, other: TensorType, weight: TensorType | None = None
+    ) -> TensorType:
+        return input if weight is None else weight
+
+
+class Blends(Blend):
+    """The same, but for its own costs."""
+
+
+class Joined(Operator):
+    """Any number of tensors."""
+
+    input_names = ("tensors",)
+    variadic = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[-1]
+
+
+def test_inputs_are_called_what_infer_calls_them() -> None:
+    for kind in (Blend, Blends):
+        assert kind.input_names == ("input", "other", "weight")
+        assert kind.optional_inputs == ("weight",)
+    assert Joined.input_names == ("tensors",)
+    assert Operator.input_names == ("input",)
 
 
 def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

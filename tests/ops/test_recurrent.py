@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tests.ops.harness import build, float64, run
@@ -100,5 +101,5 @@ def test_refusals(
     layer: Layer | RNNCell | LSTMCell, inputs: tuple[TensorType | None, ...], code: str
 ) -> None:
     with pytest.raises(Refusal) as caught:
-        layer.infer(*inputs)
+        Applied(layer, inputs).infer()
     assert caught.value.code == code

@@ -48,7 +48,7 @@ def test_shapes_and_dtypes(example: Example) -> None:
 def test_weights_and_buffers(example: Example) -> None:
     operator, inputs, _ = example
     module = build(operator, inputs)
-    weights, buffers = operator.weights(*inputs), operator.buffers(*inputs)  # type: ignore[arg-type]
+    weights, buffers = operator.weights(*inputs), operator.buffers(*inputs)
     if module is None:
         assert not weights
         assert not buffers
@@ -67,7 +67,7 @@ def test_weights_and_buffers(example: Example) -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_multiply_accumulates(example: Example) -> None:
     operator, inputs, _ = example
-    macs = operator.macs(*inputs)  # type: ignore[arg-type]
+    macs = operator.macs(*inputs)
     if name_of(operator) in LOOP_COUNTED:
         assert value_of(macs) > 0
     else:
@@ -82,7 +82,7 @@ def test_both_forms_agree(example: Example) -> None:
     module = build(operator, inputs)
     if module is not None:
         forms.append(run(operator, inputs, tensors, module))
-    if operator.functional(*inputs) is not None:  # type: ignore[arg-type]
+    if operator.functional(*inputs) is not None:
         forms.append(run(operator, inputs, tensors, None))
     if reference is not None:
         resolved = Interpreter(operator)._resolve(reference)
@@ -117,10 +117,10 @@ def test_symbolic_sizes(example: Example) -> None:
             continue
         shapes = [tuple(map(value_of, kind.shape)) for kind in inferred]
         assert shapes == [kind.shape for kind in expected]
-        macs = operator.macs(*symbolic)  # type: ignore[arg-type]
-        assert value_of(macs) == operator.macs(*inputs)  # type: ignore[arg-type]
-        flops = operator.flops(*symbolic)  # type: ignore[arg-type]
-        expected_flops = dict(operator.flops(*inputs))  # type: ignore[arg-type]
+        macs = operator.macs(*symbolic)
+        assert value_of(macs) == operator.macs(*inputs)
+        flops = operator.flops(*symbolic)
+        expected_flops = dict(operator.flops(*inputs))
         assert {kind: value_of(count) for kind, count in flops.items()} == expected_flops
 
 
@@ -147,13 +147,13 @@ def test_stateful_operators_are_modules(example: Example) -> None:
     operator, inputs, _ = example
     if operator.stateful:
         assert operator.constructor(*inputs) is not None
-        assert operator.functional(*inputs) is None  # type: ignore[arg-type]
+        assert operator.functional(*inputs) is None
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_inferred_arguments_have_the_names_that_the_class_gives(example: Example) -> None:
     operator, inputs, _ = example
-    assert tuple(operator.inferred(*inputs)) == operator.inferred_names  # type: ignore[arg-type]
+    assert tuple(operator.inferred(*inputs)) == operator.inferred_names
 
 
 @pytest.mark.parametrize("name", index())

@@ -112,10 +112,10 @@ def accepted(example: Example) -> list[tuple[int, ...]] | str:
     operator, inputs, _ = example
     try:
         shapes = [kind.shape for kind in outputs_of(operator, inputs)]
-        operator.weights(*inputs)  # type: ignore[arg-type]
+        operator.weights(*inputs)
     except Refusal as error:
         return error.code
-    if any(a > b for a, b in operator.requires(*inputs)):  # type: ignore[arg-type, operator]
+    if any(a > b for a, b in operator.requires(*inputs)):  # type: ignore[operator]
         return "E0303"
     return shapes  # type: ignore[return-value]
 
@@ -149,7 +149,7 @@ def told(example: Example, places: Places) -> Told | None:
     inputs = put(example.inputs, places, SymbolicSize.of(Symbol("S")))
     try:
         outputs = outputs_of(operator, inputs)
-        weights = operator.weights(*inputs).values()  # type: ignore[arg-type]
+        weights = operator.weights(*inputs).values()
     except Refusal as error:
         if error.code in NOT_PROVABLE:
             return None
@@ -160,7 +160,7 @@ def told(example: Example, places: Places) -> Told | None:
     if any(isinstance(size, SymbolicSize) for weight in weights for size in weight.shape):
         return None
     network = network_of(example._replace(inputs=inputs), outputs)
-    pairs = operator.requires(*inputs)  # type: ignore[arg-type]
+    pairs = operator.requires(*inputs)
 
     def asserted(size: int) -> bool:
         return all(evaluate(a, {"S": size}) <= evaluate(b, {"S": size}) for a, b in pairs)

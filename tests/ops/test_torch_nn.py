@@ -45,7 +45,7 @@ def test_all_weights_can_begin_otherwise() -> None:
         assert kind is not None
         if not kind.layers and not issubclass(kind, Initialized):
             for example in kind.examples():
-                assert not example.operator.weights(*example.inputs), name  # type: ignore[arg-type]
+                assert not example.operator.weights(*example.inputs), name
 
 
 INFERRED = {

@@ -188,7 +188,7 @@ def test_the_code_is_clean(tmp_path: Path) -> None:
 # --- every layer --------------------------------------------------------------------------------
 def _weighted(example: Example) -> bool:
     op, inputs, _ = example
-    return bool(op.weights(*inputs) or op.buffers(*inputs))  # type: ignore[arg-type]
+    return bool(op.weights(*inputs) or op.buffers(*inputs))
 
 
 LAYERS = [(name, example) for name, example in all_examples() if _weighted(example)]
