@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.definitions import define
 from addnn_spec.elaborate.frame import Poison
@@ -24,7 +25,6 @@ from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.values import Definition, LayerValue
-from addnn_spec.working import working
 
 _NODES_A_NETWORK = 5
 """Checking a network of one node takes about as long as five further nodes."""
@@ -50,7 +50,7 @@ class Session:
         self.limits = limits or Limits()
         self.memoise = memoise
         loader = Loader(self.collector, self.limits)
-        with working():
+        with deep_recursion():
             if isinstance(source, Source):
                 file = loader.load_source(source, folder)
             else:
@@ -100,7 +100,7 @@ class Session:
         if layer is None:
             return None
         context = begin(self.collector, self.limits, memoise=self.memoise)
-        with working():
+        with deep_recursion():
             try:
                 return elaborate_network(network, layer, context)
             except RecursionError:

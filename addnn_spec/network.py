@@ -96,7 +96,7 @@ class Network:
 
         `options` are what else shaped it (`--set depth=18`), for the head of the text.
         """
-        from addnn_spec.backends.source import torch_source
+        from addnn_spec.backends.torch_source import torch_source
 
         return torch_source(self.session, self.graph, probes=probes, options=options).text
 

@@ -9,10 +9,10 @@ from typing import Any
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.memory import at
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.summary import flat_cost, to_json
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, Value, unfold
-from addnn_spec.passes.weights import weights_of
 from addnn_spec.values import show
 
 _TOTALS = (

@@ -10,14 +10,14 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from addnn_spec.alignment import aligned
+from addnn_spec.aligned_text import aligned
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at, elements
 from addnn_spec.passes.minimum import Smallest
-from addnn_spec.passes.opened import opened_paths
+from addnn_spec.passes.opened_paths import opened_paths
 from addnn_spec.passes.summary import Row, Summary
 from addnn_spec.passes.titles import repeated
 from addnn_spec.passes.unfold import LIST_LESS, MAX_FLAT_NODES

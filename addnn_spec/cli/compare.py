@@ -30,7 +30,7 @@ def compare(first: Path, second: Path) -> int:
 
 def _compare(first: Path, second: Path) -> int:
     from addnn_spec.probes.comparing import compare_runs, compared_text
-    from addnn_spec.runtime.record import read_run
+    from addnn_spec.runtime.run_record import read_run
 
     runs = [read_run(path) for path in (first, second)]
     found = compare_runs(runs[0], runs[1])

@@ -51,7 +51,7 @@ def confidence(
     and as far from the others, as the training samples are.
     """
     require("confidence", "torch", "safetensors", extra="torch")
-    from addnn_spec.ranking.certainty import certainty, is_certainty
+    from addnn_spec.ranking.prediction_guarantee import certainty, is_certainty
 
     network = subject(spec, options, given["seed"])
     inputs = [*files_of(spec, network), data, test, weights, given["keys"]]

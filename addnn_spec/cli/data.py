@@ -16,7 +16,7 @@ from addnn_spec.runtime.settings import PREPARATION, Settings, settings_of
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
     from addnn_spec.runtime.probing import Prober
-    from addnn_spec.runtime.record import PlanRecord
+    from addnn_spec.runtime.run_record import PlanRecord
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)

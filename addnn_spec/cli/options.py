@@ -14,7 +14,7 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
 from addnn_spec.limits import Limits
 from addnn_spec.passes.unfold import MAX_FLAT_NODES
-from addnn_spec.runtime.errors import reason
+from addnn_spec.runtime.foreign_errors import reason
 
 _Command = Callable[..., int]
 _Decorator = Callable[[_Command], _Command]

@@ -50,7 +50,7 @@ def probe(
     """
     require("probing", "torch", "safetensors", extra="torch")
     from addnn_spec.probes.run import UnsavedRunError, is_run, run_probe
-    from addnn_spec.runtime.shards import leave, rank
+    from addnn_spec.runtime.processes import leave, rank
 
     network = subject(spec, options, given["seed"])
     inputs = [*files_of(spec, network), data, test, weights, given["keys"]]

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from addnn_spec.runtime.probing import Prober
-    from addnn_spec.runtime.record import PlanRecord
+    from addnn_spec.runtime.run_record import PlanRecord
 
 
 @contextmanager
 def _told_notes(console: Console) -> Iterator[None]:
     """Show what loading weights puts right as notes."""
-    from addnn_spec.runtime.errors import WeightsNote
+    from addnn_spec.runtime.foreign_errors import WeightsNote
 
     others = warnings.showwarning
 
@@ -48,7 +48,7 @@ def shown_progress() -> Iterator[
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from addnn_spec.probes.shown import plan_text
+    from addnn_spec.probes.probe_run import plan_text
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)

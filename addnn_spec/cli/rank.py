@@ -19,7 +19,7 @@ from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
-    from addnn_spec.ranking.record import Ranked, Ranking
+    from addnn_spec.ranking.ranking_record import Ranked, Ranking
 
 
 @click.command()
@@ -81,7 +81,7 @@ def _guard(output: Path | None, models: Path, data: tuple[str | None, ...], forc
     """Refuse an output that is one of all the files that will be read."""
     from addnn_spec.catalogue import open_spec
     from addnn_spec.ranking.models import read_models
-    from addnn_spec.ranking.record import read_ranking
+    from addnn_spec.ranking.ranking_record import read_ranking
 
     inputs: list[str | Path | None] = [models, *data]
     for model in read_models(models):

@@ -43,7 +43,7 @@ def _report(
 ) -> int:
     require("a report", "numpy", extra="report")
     from addnn_spec.report.verdicts import verdicts
-    from addnn_spec.runtime.record import read_run
+    from addnn_spec.runtime.run_record import read_run
 
     written = [path for path in (html, svg, pdf) if path is not None]
     for number, path in enumerate(written):

@@ -46,7 +46,7 @@ def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
     from torch import nn
 
     from addnn_spec.runtime.build import import_source
-    from addnn_spec.runtime.errors import outside, reason
+    from addnn_spec.runtime.foreign_errors import outside, reason
 
     try:
         source = path.read_text(encoding="utf-8")

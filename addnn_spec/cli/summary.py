@@ -12,10 +12,10 @@ from addnn_spec.cli.outcome import exit_code, has_colour, say
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.graph import Graph
 from addnn_spec.passes.formulas import formulas
-from addnn_spec.passes.opened import opened_paths
+from addnn_spec.passes.opened_paths import opened_paths
 from addnn_spec.passes.summary import frozen_parameters, summarize, to_json
 from addnn_spec.sizes import Size
-from addnn_spec.sizes.text import readable, source
+from addnn_spec.sizes.formatting import readable, source
 
 
 @click.command()

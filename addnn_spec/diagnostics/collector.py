@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from addnn_spec.diagnostics.code import DiagnosticCode
+from addnn_spec.diagnostics.diagnostic_code import DiagnosticCode
 from addnn_spec.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from addnn_spec.source import Span
 

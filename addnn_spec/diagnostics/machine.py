@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from addnn_spec.codes import CODES
-from addnn_spec.diagnostics.code import DiagnosticCode
+from addnn_spec.diagnostics.diagnostic_code import DiagnosticCode
 from addnn_spec.diagnostics.excerpt import safe
 from addnn_spec.diagnostics.model import Diagnostic, Label
 from addnn_spec.source import Span

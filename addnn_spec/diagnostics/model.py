@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from addnn_spec.diagnostics.code import DiagnosticCode
+from addnn_spec.diagnostics.diagnostic_code import DiagnosticCode
 from addnn_spec.source import Span
 
 Severity = Literal["error", "warning", "note"]

@@ -28,7 +28,7 @@ from addnn_spec.graph import OWN, Kind
 from addnn_spec.ops import index
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.findings import MAX_NAME
+from addnn_spec.syntax.syntax_errors import MAX_NAME
 from addnn_spec.syntax.walk import names_read
 from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of, show
 

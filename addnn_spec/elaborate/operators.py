@@ -26,7 +26,7 @@ from addnn_spec.elaborate.torch_order import TorchOrder, by_position, torch_orde
 from addnn_spec.graph import OWN, Graph
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
-from addnn_spec.passes.weights import operator_weights, weights_of
+from addnn_spec.passes.state_dict import operator_weights, weights_of
 from addnn_spec.sizes import Size, SizeError, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.values import LayerValue, key, kind_of, show

@@ -5,7 +5,7 @@ from __future__ import annotations
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.context import Context
 from addnn_spec.ops.applied import Applied
-from addnn_spec.passes.weights import attributes_of
+from addnn_spec.passes.state_dict import attributes_of
 from addnn_spec.source import Span
 
 

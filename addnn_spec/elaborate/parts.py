@@ -11,7 +11,7 @@ from addnn_spec.elaborate.terms import evaluate, tensor_operator
 from addnn_spec.graph import WeightOf
 from addnn_spec.ops import index
 from addnn_spec.ops.base import TensorType
-from addnn_spec.passes.weights import operator_weights
+from addnn_spec.passes.state_dict import operator_weights
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import kind_of

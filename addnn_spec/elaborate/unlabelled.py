@@ -8,7 +8,7 @@ from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import Graph
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
-from addnn_spec.passes.weights import node_weights
+from addnn_spec.passes.state_dict import node_weights
 from addnn_spec.source import Span
 
 

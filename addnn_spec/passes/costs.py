@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from addnn_spec.graph import Graph, ModuleDecl, Node
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import FlopClass, Operator
-from addnn_spec.passes.weights import Entry, node_tensors, node_weights, operator_weights
+from addnn_spec.passes.state_dict import Entry, node_tensors, node_weights, operator_weights
 from addnn_spec.sizes import Size
 
 

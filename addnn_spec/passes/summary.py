@@ -14,9 +14,9 @@ from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, unfold
-from addnn_spec.passes.weights import weights_of
 from addnn_spec.patterns import matches, suggestion
 from addnn_spec.sizes import Size
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from addnn_spec.alignment import aligned
+from addnn_spec.aligned_text import aligned
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.record import IndexRecord, NodeRecord, RunRecord, Split
+from addnn_spec.runtime.run_record import IndexRecord, NodeRecord, RunRecord, Split
 
 _OPTIONS = (
     *("reduction", "sequence", "normalisation", "metric", "sketch", "ties", "precision", "mode"),

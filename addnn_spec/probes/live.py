@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.probes.nodes import ProbeNode, with_places
-from addnn_spec.runtime.record import Kind
+from addnn_spec.runtime.run_record import Kind
 from addnn_spec.runtime.taps import Taps, trial
 
 _FAMILIES = {

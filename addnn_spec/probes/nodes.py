@@ -16,7 +16,7 @@ from addnn_spec.passes.memory import at
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, weights_owner
 from addnn_spec.patterns import suggestion
-from addnn_spec.runtime.record import Kind
+from addnn_spec.runtime.run_record import Kind
 
 SETS = ("layers", "blocks", "all")
 ENDS = ("features", "output")

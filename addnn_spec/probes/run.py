@@ -31,14 +31,15 @@ from addnn_spec.probes.nodes import (
     select,
     sources,
 )
-from addnn_spec.probes.shown import ProbeRun
+from addnn_spec.probes.probe_run import ProbeRun
 from addnn_spec.runtime.data import open_data
+from addnn_spec.runtime.devices import Place, device_errors, own_device, picked
 from addnn_spec.runtime.keymap import Keys
-from addnn_spec.runtime.measuring import Measure
-from addnn_spec.runtime.placing import Place, device_errors, own_device, picked
+from addnn_spec.runtime.other_measures import Measure
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Progress
-from addnn_spec.runtime.record import (
+from addnn_spec.runtime.processes import Exchange, join
+from addnn_spec.runtime.run_record import (
     DataRecord,
     NetworkRecord,
     NodeRecord,
@@ -49,7 +50,6 @@ from addnn_spec.runtime.record import (
 )
 from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.settings import Settings, settings_of
-from addnn_spec.runtime.shards import Exchange, join
 from addnn_spec.runtime.taps import is_probed
 from addnn_spec.runtime.weights import Weights, load_weights
 from addnn_spec.sizes import symbols

@@ -13,11 +13,11 @@ from addnn_spec.files import check_writable
 from addnn_spec.network import load
 from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
-from addnn_spec.ranking.record import Ranked, Ranking, Subset, read_ranking
+from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.report.verdicts import Difference, paired
-from addnn_spec.runtime.measuring import Rows
-from addnn_spec.runtime.record import IndexRecord
+from addnn_spec.runtime.other_measures import Rows
+from addnn_spec.runtime.run_record import IndexRecord
 from addnn_spec.runtime.settings import settings_of
 
 OPTIONS = ("samples", "seed", "task", "normalize", "device", "precision", "budget")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import OptionError
-from addnn_spec.ranking.record import Subset
-from addnn_spec.runtime.measuring import Rows
+from addnn_spec.ranking.ranking_record import Subset
+from addnn_spec.runtime.other_measures import Rows
 
 _Score = Callable[[Tensor], float]
 

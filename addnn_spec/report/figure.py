@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from addnn_spec.probes.columns import columns
-from addnn_spec.report.columns import PITCH, cells, headings
-from addnn_spec.report.facts import facts
-from addnn_spec.report.flow import LEGEND, SPLITS
+from addnn_spec.probes.measure_table import columns
+from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.heat import heat_body, heats
+from addnn_spec.report.measure_columns import PITCH, cells, headings
 from addnn_spec.report.rows import Row, Table, described, table
+from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, Scale, scale
 from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
-from addnn_spec.runtime.record import RunRecord, Split
+from addnn_spec.runtime.run_record import RunRecord, Split
 
 ROW, TOP, BOTTOM = 22.0, 82.0, 14.0
 SPINE = 66.0

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from addnn_spec.report.flow import LEGEND, SPLITS
+from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.svg import element, quoted, shortened, tag, text
-from addnn_spec.runtime.record import RunRecord, Split
+from addnn_spec.runtime.run_record import RunRecord, Split
 
 _LEFT, _TOP, _NUMBERED = 130.0, 96.0, 24
 

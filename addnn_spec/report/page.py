@@ -11,13 +11,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from addnn_spec.probes.columns import Column, columns
-from addnn_spec.report.facts import facts
+from addnn_spec.probes.measure_table import Column, columns
 from addnn_spec.report.figure import STYLE, figure_width, page_figure
 from addnn_spec.report.heat import Heat, heat_svg, heats
+from addnn_spec.report.run_facts import facts
 from addnn_spec.report.svg import clean
 from addnn_spec.report.verdicts import Verdict, verdicts
-from addnn_spec.runtime.record import RunRecord
+from addnn_spec.runtime.run_record import RunRecord
 
 _HERE = Path(__file__).parent
 _WIDTH, _MARGIN = 1010, 40

@@ -5,16 +5,16 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from addnn_spec.probes.columns import columns
-from addnn_spec.report.columns import BAR, heading
-from addnn_spec.report.facts import facts
+from addnn_spec.probes.measure_table import columns
+from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
-from addnn_spec.report.flow import LEGEND, SPLITS
 from addnn_spec.report.heat import Heat, heats
+from addnn_spec.report.measure_columns import BAR, heading
 from addnn_spec.report.rows import Row, Table, table
+from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, scale
 from addnn_spec.report.svg import clean, shortened
-from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
+from addnn_spec.runtime.run_record import IndexRecord, RunRecord, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from addnn_spec.probes.columns import Column
+    from addnn_spec.probes.measure_table import Column
 
 _MARKS: dict[Split, tuple[str, str]] = {
     "train": ("o", "-"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from addnn_spec.report.flow import SPLITS, flow
-from addnn_spec.runtime.record import NodeRecord, RunRecord
+from addnn_spec.report.dataflow import SPLITS, flow
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord
 
 COMFORTABLE = 48
 """How many rows may be open unasked."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from addnn_spec.report.flow import SPLITS
-from addnn_spec.runtime.record import RunRecord
+from addnn_spec.report.dataflow import SPLITS
+from addnn_spec.runtime.run_record import RunRecord
 
 RATE = "classification_rate"
 

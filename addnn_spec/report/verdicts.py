@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from addnn_spec.report.flow import SPLITS, flow, trunk
-from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
+from addnn_spec.report.dataflow import SPLITS, flow, trunk
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
 
 Word = Literal["rises", "falls", "no change measured", "settles", "memorises"]
 NAMES: dict[Split, str] = {"train": "train", "test": "test", "cross": "cross-index"}

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.files import READERS, Stored, not_what, read_file, unreadable
+from addnn_spec.runtime.weight_files import READERS, Stored, not_what, read_file, unreadable
 
 _INDEX = ".index.json"
 _NAMES = (

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.errors import outside, reason
+from addnn_spec.runtime.foreign_errors import outside, reason
 
 Array = np.ndarray[Any, Any]
 

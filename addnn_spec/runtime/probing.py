@@ -15,17 +15,10 @@ from addnn_spec.indices.errors import IndicesError
 from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.query import CHECKED
 from addnn_spec.indices.space import Fold, Space, Spread
-from addnn_spec.runtime.between import Between, gram_of
-from addnn_spec.runtime.holding import (
-    Gauge,
-    Part,
-    Room,
-    Running,
-    Sketched,
-    Whole,
-    first_not_finite,
-)
-from addnn_spec.runtime.measuring import (
+from addnn_spec.runtime.cka import Between, gram_of
+from addnn_spec.runtime.devices import Place
+from addnn_spec.runtime.node_indices import Scorer, checked, drawn_to_check
+from addnn_spec.runtime.other_measures import (
     Measure,
     Passed,
     Rows,
@@ -34,13 +27,20 @@ from addnn_spec.runtime.measuring import (
     measures_named,
     wants_gram,
 )
-from addnn_spec.runtime.placing import Place
 from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_plan
-from addnn_spec.runtime.record import CkaRecord, IndexRecord, MeasureRecord, Split
+from addnn_spec.runtime.processes import Alone, Exchange
+from addnn_spec.runtime.row_buffers import (
+    Gauge,
+    Part,
+    Room,
+    Running,
+    Sketched,
+    Whole,
+    first_not_finite,
+)
+from addnn_spec.runtime.run_record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
-from addnn_spec.runtime.scoring import Scorer, checked, drawn_to_check
 from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.shards import Alone, Exchange
 from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Array, Source
 from addnn_spec.runtime.preparing import Expected, agree, prepare, sizes, steps
-from addnn_spec.runtime.record import DataRecord, SamplesRecord
+from addnn_spec.runtime.run_record import DataRecord, SamplesRecord
 from addnn_spec.runtime.settings import Preparation, Task
 
 IGNORED = -100

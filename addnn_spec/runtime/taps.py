@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.geometry import deterministic, full_precision
-from addnn_spec.runtime.placing import refusal
+from addnn_spec.runtime.devices import refusal
 
 Receive = Callable[[str, int, Tensor], None]
 """Gets a node's key, the number of its call in this forward pass (from 0), and its value."""

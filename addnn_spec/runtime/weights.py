@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.checkpoint import read_checkpoint
-from addnn_spec.runtime.errors import WeightsNote
-from addnn_spec.runtime.files import Stored
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.keymap import KeyMap, Keys, Renamed, read_keymap
-from addnn_spec.runtime.misfit import Difference, compare, misfit, shown
+from addnn_spec.runtime.weight_files import Stored
+from addnn_spec.runtime.weight_mismatch import Difference, compare, misfit, shown
 
 Weights = str | Path | Mapping[str, Any]
 """A file or a folder, or a state dict."""

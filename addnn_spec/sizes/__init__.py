@@ -1,6 +1,7 @@
 """Symbolic sizes with an exact normal form, and what is known about them."""
 
 from addnn_spec.sizes.facts import Fact, Facts, maximum_of, minimum_of
+from addnn_spec.sizes.formatting import source
 from addnn_spec.sizes.symbolic import (
     Floor,
     Size,
@@ -13,7 +14,6 @@ from addnn_spec.sizes.symbolic import (
     substitute,
     symbols,
 )
-from addnn_spec.sizes.text import source
 
 __all__ = [
     "Fact",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import gcd
 
+from addnn_spec.sizes.formatting import source
 from addnn_spec.sizes.symbolic import (
     Monomial,
     Size,
@@ -15,7 +16,6 @@ from addnn_spec.sizes.symbolic import (
     divided,
     single,
 )
-from addnn_spec.sizes.text import source
 
 _MAX_STEPS = 1000
 

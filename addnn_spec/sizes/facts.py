@@ -9,6 +9,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Final
 
 from addnn_spec.sizes.division import not_divisible, polynomial_quotient
+from addnn_spec.sizes.formatting import source
 from addnn_spec.sizes.proof import Prover, Range
 from addnn_spec.sizes.symbolic import (
     Floor,
@@ -27,7 +28,6 @@ from addnn_spec.sizes.symbolic import (
     single,
     symbols,
 )
-from addnn_spec.sizes.text import source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

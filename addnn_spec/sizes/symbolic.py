@@ -253,7 +253,7 @@ class SymbolicSize:
         return self._hash
 
     def __str__(self) -> str:
-        from addnn_spec.sizes.text import readable  # it imports this module
+        from addnn_spec.sizes.formatting import readable  # it imports this module
 
         return readable(self)
 

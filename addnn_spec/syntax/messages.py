@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from addnn_spec.diagnostics import Label, did_you_mean, near
 from addnn_spec.source import Span
-from addnn_spec.syntax.expected import (
+from addnn_spec.syntax.expected_tokens import (
     ELEMENT,
     ITEM,
     VALUE,
@@ -16,10 +16,10 @@ from addnn_spec.syntax.expected import (
     reserved,
     unexpected,
 )
-from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
-from addnn_spec.syntax.stack import OPENING
+from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.parser_stack import OPENING
+from addnn_spec.syntax.syntax_errors import short
 from addnn_spec.syntax.table import END, load_table
 
 _ONE_VALUE = ("LET", "OUTPUT", "PARAMETER", "BUFFER")

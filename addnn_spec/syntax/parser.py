@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from addnn_spec.diagnostics import Collector
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.builder import Builder
-from addnn_spec.syntax.findings import MAX_NESTING, Findings, StopError
 from addnn_spec.syntax.lexer import Lexer, Token
+from addnn_spec.syntax.parser_stack import Entry, Stack
 from addnn_spec.syntax.recovery import Recovery
-from addnn_spec.syntax.stack import Entry, Stack
 from addnn_spec.syntax.strings import Strings
+from addnn_spec.syntax.syntax_errors import MAX_NESTING, Findings, StopError
 from addnn_spec.syntax.table import END, Rule, Table, load_table
+from addnn_spec.syntax.tree_builder import Builder
 
 # What counts as a level of nesting. Bodies, brackets, and operators that group to the right.
 _NESTING = frozenset(

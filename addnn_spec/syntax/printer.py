@@ -7,6 +7,7 @@ Comments stay at what they stand at. Printing and parsing again gives the same t
 
 from __future__ import annotations
 
+from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.diagnostics import Collector
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
@@ -26,7 +27,6 @@ from addnn_spec.syntax.layout import (
 )
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.print_expressions import ExpressionPrinter
-from addnn_spec.working import working
 
 WIDTH = 100
 _BLANK = Line(hard=True, blank=True)
@@ -35,7 +35,7 @@ _BLANK = Line(hard=True, blank=True)
 def format_source(source: Source) -> str:
     """Return the text in canonical layout; raises `DiagnosticError` if it has syntax errors."""
     collector = Collector()
-    with working():
+    with deep_recursion():
         file = parse(source, collector)
         collector.raise_errors()
         return format_file(file)

@@ -9,11 +9,11 @@ that may stand.
 from __future__ import annotations
 
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.findings import Findings
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.messages import explain
-from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
-from addnn_spec.syntax.stack import Stack
+from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.parser_stack import Stack
+from addnn_spec.syntax.syntax_errors import Findings
 from addnn_spec.syntax.table import END
 
 # What a head needs at least, after its first word, before its body may stand.

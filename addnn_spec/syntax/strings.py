@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.findings import Findings
 from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.syntax_errors import Findings
 
 _BRACE = re.compile(r"\{\{|\}\}|[{}]")
 

@@ -38,8 +38,8 @@ from addnn_spec.indices.measures import TrainedRate, classification_rate
 from addnn_spec.report.figure import report_svg
 from addnn_spec.report.verdicts import difference
 from addnn_spec.runtime.data import open_data
-from addnn_spec.runtime.measuring import Rows
-from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
+from addnn_spec.runtime.other_measures import Rows
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
 
 RATE = "classification_rate"
 SEEDS = 3

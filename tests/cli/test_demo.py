@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from addnn_spec import load
 from addnn_spec.cli import run
-from addnn_spec.runtime.record import read_run
+from addnn_spec.runtime.run_record import read_run
 
 
 def test_the_demo_trains_what_it_compiled(

@@ -13,7 +13,7 @@ from torch import nn
 
 from addnn_spec import load, probe, rank
 from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from tests.cli.conftest import Addnn
 
 SPEC = """

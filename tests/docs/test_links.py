@@ -37,6 +37,15 @@ def test_the_guide_names_files_and_targets_that_are_there() -> None:
     assert set(re.findall(r"(?:`|run: )make ([a-z-]+)", text)) <= set(targets)
 
 
+def test_the_pages_on_the_code_name_files_that_are_there() -> None:
+    known = {path.name for part in ("addnn_spec", "tests") for path in (ROOT / part).rglob("*.py")}
+    pages = [ROOT / "docs" / "architecture.md", *(ROOT / "docs" / "decisions").glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    named = {code.rpartition("/")[2] for code in re.findall(r"`([\w/]+\.py)`", text)}
+    assert len(named) > 20
+    assert named - known == set()
+
+
 def test_every_kind_is_an_operator_a_block_or_a_network() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in folder("specs").rglob("*.net"))
     known = {*index(), *re.findall(r"^(?:block|network) (\w+)", text, re.MULTILINE)}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from addnn_spec.passes.weights import weights_of
+from addnn_spec.passes.state_dict import weights_of
 from tests.support import codes, graph_of, in_network, paths
 
 

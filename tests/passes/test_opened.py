@@ -6,7 +6,7 @@ import pytest
 
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.network import load
-from addnn_spec.passes.opened import opened_paths
+from addnn_spec.passes.opened_paths import opened_paths
 from tests.support import graph_of
 
 NET = """

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from addnn_spec.network import load
-from addnn_spec.passes.weights import weights_of
+from addnn_spec.passes.state_dict import weights_of
 from tests.oracles import torchvision
 from tests.support import graph_of
 

@@ -23,11 +23,11 @@ from addnn_spec.cli.probe import probe as probe_command
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.indices import separation_index
 from addnn_spec.probes.comparing import compare_runs
-from addnn_spec.probes.shown import ProbeRun
-from addnn_spec.report.facts import facts
+from addnn_spec.probes.probe_run import ProbeRun
+from addnn_spec.report.run_facts import facts
 from addnn_spec.runtime.digits import load_digits, train
 from addnn_spec.runtime.probing import Prober
-from addnn_spec.runtime.record import RunRecord, Split, read_run
+from addnn_spec.runtime.run_record import RunRecord, Split, read_run
 
 TRAIN, TEST = "digits[:900]", "digits[900:]"
 
@@ -391,7 +391,7 @@ _WORKER = """
 import sys, torch
 torch.set_num_threads(1)
 from addnn_spec import probe
-from addnn_spec.runtime.shards import leave
+from addnn_spec.runtime.processes import leave
 probe("Digits", train="digits[:900]", test="digits[900:]", samples=120, batch=32, nodes="all",
       budget=int(sys.argv[2]), output=sys.argv[1], normalize=True, measures=["cka", "nc1"])
 leave()

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.backends.flat import flat_graph
-from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Collector
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.costs import count_costs, operator_cost
-from addnn_spec.passes.weights import weights_of
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.sizes import evaluate
 from addnn_spec.source import Source
 from addnn_spec.syntax.parser import parse

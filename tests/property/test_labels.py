@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.torch_source import torch_source
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.unfold import flatten
-from addnn_spec.passes.weights import weights_of
 from tests.property.test_nests import built, check_code
 from tests.property.test_networks import FIRST
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.compiler import Session
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.memory import activation_memory
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.unfold import flatten
-from addnn_spec.passes.weights import weights_of
 from tests.interpreter import evaluate as interpret
 from tests.property.checks import live
 from tests.property.emitted import expected_taps, random_inputs, randomise, record

@@ -16,13 +16,13 @@ from addnn_spec.cli import run as command
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.probes.nodes import graph_nodes, select
-from addnn_spec.ranking.certainty import network_classes
 from addnn_spec.ranking.models import read_models
+from addnn_spec.ranking.prediction_guarantee import network_classes
 from addnn_spec.ranking.rank import placed
-from addnn_spec.ranking.record import Ranked, Ranking, intervals
+from addnn_spec.ranking.ranking_record import Ranked, Ranking, intervals
 from addnn_spec.reading import decode
 from addnn_spec.runtime.probing import Measured, Prober
-from addnn_spec.runtime.record import IndexRecord, pack, standard_error
+from addnn_spec.runtime.run_record import IndexRecord, pack, standard_error
 from tests.report.runs import hits, node, run
 
 DATA = ["--data", "digits[:400]", "--test", "digits[400:800]", "--samples", "100"]

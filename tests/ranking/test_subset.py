@@ -11,9 +11,9 @@ from sklearn.model_selection import train_test_split
 
 from addnn_spec.indices import separation_index, smoothness_index
 from addnn_spec.indices.errors import OptionError
-from addnn_spec.ranking.record import Subset
+from addnn_spec.ranking.ranking_record import Subset
 from addnn_spec.ranking.subset import greedy_subset
-from addnn_spec.runtime.measuring import Rows
+from addnn_spec.runtime.other_measures import Rows
 
 
 def brute_force(x: np.ndarray, y: np.ndarray, limit: int) -> tuple[list[int], list[float]]:

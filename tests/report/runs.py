@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from addnn_spec.runtime.record import (
+from addnn_spec.runtime.run_record import (
     DataRecord,
     IndexRecord,
     NetworkRecord,

@@ -18,7 +18,7 @@ from addnn_spec.report.page import page
 from addnn_spec.report.paper import pdf, plot
 from addnn_spec.report.rows import table
 from addnn_spec.report.scale import scale
-from addnn_spec.runtime.record import CkaRecord, MeasureRecord, RunRecord
+from addnn_spec.runtime.run_record import CkaRecord, MeasureRecord, RunRecord
 from tests.report.runs import hits, index, node, run
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from addnn_spec.report.flow import flow, trunk
+from addnn_spec.report.dataflow import flow, trunk
 from addnn_spec.report.verdicts import Verdict, paired, verdicts
-from addnn_spec.runtime.record import RunRecord
+from addnn_spec.runtime.run_record import RunRecord
 from tests.report.runs import hits, index, node, run
 
 

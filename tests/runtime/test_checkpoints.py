@@ -19,7 +19,7 @@ from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.weights import load_weights
 from tests.runtime.test_weights import net, refused, same, weights
 from tests.support import slowness

@@ -20,15 +20,15 @@ from torch import Tensor, distributed, nn
 from addnn_spec import load, probe
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.run import Request
-from addnn_spec.ranking.certainty import certainty
+from addnn_spec.ranking.prediction_guarantee import certainty
 from addnn_spec.ranking.rank import rank
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.measuring import MEASURES
-from addnn_spec.runtime.placing import own_device, picked
+from addnn_spec.runtime.devices import own_device, picked
+from addnn_spec.runtime.other_measures import MEASURES
 from addnn_spec.runtime.probing import Measured, Probe, Prober
+from addnn_spec.runtime.processes import Group
 from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.shards import Group
 from tests.elsewhere import CPU, GPU, OTHER, elsewhere
 
 PROBES = [Probe(name, name) for name in ("input", "0", "1", "2", "5")]

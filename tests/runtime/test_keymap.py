@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.keymap import packaged_keymaps, read_keymap
 from addnn_spec.runtime.weights import load_weights
 from tests.support import slowness

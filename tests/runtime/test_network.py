@@ -14,7 +14,7 @@ from torch import nn
 from addnn_spec import load
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.passes.summary import summarize
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.freeze import count_trainable
 from tests.oracles import torchvision
 

@@ -27,11 +27,11 @@ from addnn_spec.indices.measures import (
 )
 from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
-from addnn_spec.runtime.measuring import MEASURES, Rows, measures_named
+from addnn_spec.runtime.node_indices import drawn_to_check
+from addnn_spec.runtime.other_measures import MEASURES, Rows, measures_named
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import IGNORED, Feed, make_feed
-from addnn_spec.runtime.scoring import drawn_to_check
 from addnn_spec.runtime.settings import Settings
 from addnn_spec.runtime.taps import Taps, untouched
 

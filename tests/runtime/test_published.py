@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec import load
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from tests import oracles
 
 EXACT = 1e-12

@@ -9,7 +9,7 @@ import pytest
 import addnn_spec
 from addnn_spec.cli.probe import probe
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.record import OptionsRecord
+from addnn_spec.runtime.run_record import OptionsRecord
 from addnn_spec.runtime.settings import Settings, settings_of
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.errors import WeightsNote
+from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.weights import load_weights
 
 

@@ -18,7 +18,7 @@ WORK = """
 import hashlib, sys
 from pathlib import Path
 from addnn_spec.backends.flat import flat_graph
-from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.cli import run
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics.render import FORMATS, render

@@ -89,7 +89,7 @@ LIBRARY = {*sys.stdlib_module_names, "pydantic", "pydantic_core", "networkx"}
 READ = """
 import sys
 from pathlib import Path
-import addnn_spec.compiler, addnn_spec.backends.source, addnn_spec.passes.summary
+import addnn_spec.compiler, addnn_spec.backends.torch_source, addnn_spec.passes.summary
 from addnn_spec.compiler import Session
 opened = []
 def hook(event, given):
@@ -99,7 +99,7 @@ def hook(event, given):
 sys.addaudithook(hook)
 session = Session(Path(sys.argv[1]))
 graph = session.graph("Net")
-addnn_spec.backends.source.torch_source(session, graph)
+addnn_spec.backends.torch_source.torch_source(session, graph)
 for event, what in opened:
     print(event, what)
 """

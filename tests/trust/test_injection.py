@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from addnn_spec.backends.source import torch_source
+from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.compiler import Session
 from addnn_spec.source import Source
 from tests.trust.confined import Confined

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from addnn_spec.backends.source import torch_source
 from addnn_spec.backends.torch_code.names import FILE_NAMES
+from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.compiler import check_text
 from addnn_spec.diagnostics import Diagnostic
 from addnn_spec.elaborate.names import forbidden_class

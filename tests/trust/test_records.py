@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from addnn_spec.cli import run as addnn
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.comparing import compare_runs, compared_text
+from addnn_spec.probes.probe_run import ProbeRun
 from addnn_spec.probes.run import probe
-from addnn_spec.probes.shown import ProbeRun
 from addnn_spec.ranking.rank import rank
-from addnn_spec.ranking.record import read_ranking
+from addnn_spec.ranking.ranking_record import read_ranking
 from addnn_spec.report.figure import report_svg
 from addnn_spec.report.page import page
 from addnn_spec.report.verdicts import verdicts
-from addnn_spec.runtime.record import RunRecord, read_run
+from addnn_spec.runtime.run_record import RunRecord, read_run
 from tests.report.runs import hits, node, run
 from tests.support import slowness
 

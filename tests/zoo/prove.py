@@ -28,8 +28,8 @@ from addnn_spec import Network, load
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
-from addnn_spec.runtime.files import Stored
 from addnn_spec.runtime.keymap import read_keymap
+from addnn_spec.runtime.weight_files import Stored
 from addnn_spec.runtime.weights import Given
 from tests.zoo.mutants import CIRCULAR, mutants
 

@@ -12,8 +12,8 @@ from addnn_spec.catalogue import entries, packaged
 from addnn_spec.compiler import Session
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.summary import summarize
-from addnn_spec.passes.weights import weights_of
 from tests.zoo.prove import Reference, build, counted, inputs_of, on_meta
 from tests.zoo.references import REFERENCES
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from addnn_spec import load
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.catalogue import entries
-from addnn_spec.passes.weights import weights_of
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.onnx import export_onnx
 from tests.elsewhere import GPU, elsewhere
 from tests.zoo.prove import Reference, build, difference, inputs_of, on_meta, tensors

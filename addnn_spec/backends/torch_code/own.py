@@ -7,7 +7,7 @@ from addnn_spec.backends.torch_code.tree import Spanned
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Call
-from addnn_spec.passes.weights import attributes_of
+from addnn_spec.passes.state_dict import attributes_of
 
 _FURTHER = ("ConvTranspose", "EmbeddingBag", "MaxUnpool", "Transformer")
 """Layers whose `forward` takes more than the tensors that flow in, or can."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 from addnn_spec.backends.torch_code.own import overrides
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Example
-from addnn_spec.passes.weights import attributes_of, weights_of
+from addnn_spec.passes.state_dict import attributes_of, weights_of
 from addnn_spec.values import show
 from tests.backends.torch_code.emitted import built, check_style, inputs_of, record, source_of
 from tests.ops.harness import all_examples, build, float64, outputs_of, run, tensors_of

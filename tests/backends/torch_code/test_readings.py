@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addnn_spec.compiler import Session
-from addnn_spec.passes.weights import weights_of
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.source import Source
 from tests.backends.torch_code.emitted import built, source_of
 

@@ -13,10 +13,10 @@ from addnn_spec.indices.errors import NotFiniteError
 from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_finite, column_chunks
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import Fold, Spread
+from addnn_spec.runtime.node_indices import Scorer
 from addnn_spec.runtime.plan import ALIGNED, held_block
-from addnn_spec.runtime.record import Split
+from addnn_spec.runtime.run_record import Split
 from addnn_spec.runtime.samples import Batch
-from addnn_spec.runtime.scoring import Scorer
 
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FARTHEST = 2.0**50  # scaled values beyond it could overflow float32 products

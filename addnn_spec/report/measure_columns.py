@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from addnn_spec.probes.columns import Column
+from addnn_spec.probes.measure_table import Column
 from addnn_spec.report.svg import shortened, tag, text
-from addnn_spec.runtime.record import NodeRecord
+from addnn_spec.runtime.run_record import NodeRecord
 
 PITCH, _GAP = 76.0, 12.0
 BAR = "#dcdcdc"

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from addnn_spec.runtime.record import (
+    from addnn_spec.runtime.run_record import (
         CkaRecord,
         DataRecord,
         IndexRecord,

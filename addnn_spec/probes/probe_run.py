@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from addnn_spec.alignment import aligned
+from addnn_spec.aligned_text import aligned
 from addnn_spec.files import write_atomic
-from addnn_spec.probes.columns import columns
-from addnn_spec.runtime.record import NodeRecord, PlanRecord, RunRecord, Split, sketched
+from addnn_spec.probes.measure_table import columns
+from addnn_spec.runtime.run_record import NodeRecord, PlanRecord, RunRecord, Split, sketched
 
 if TYPE_CHECKING:
     import pandas as pd

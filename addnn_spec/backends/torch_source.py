@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from addnn_spec import __version__
 from addnn_spec.backends.torch_code import EmittedSource, Header, emit
+from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import count_costs
 from addnn_spec.passes.memory import at
-from addnn_spec.working import working
 
 if TYPE_CHECKING:
     from addnn_spec.compiler import Session
@@ -35,7 +35,7 @@ def torch_source(
         parameters=costs.total.params,
         macs=at(costs.total.macs, None),
     )
-    with working():
+    with deep_recursion():
         return emit(graph, probes=probes, header=header)
 
 

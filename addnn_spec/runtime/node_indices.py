@@ -14,11 +14,11 @@ from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.neighbours import Neighbours, Side, search_plan, search_sides
 from addnn_spec.indices.separation import KINDS, agreement, centre_hits
 from addnn_spec.indices.smoothness import FORMS, TargetSpread
-from addnn_spec.runtime.record import IndexRecord, SketchRecord, Split, pack, standard_error
+from addnn_spec.runtime.run_record import IndexRecord, SketchRecord, Split, pack, standard_error
 from addnn_spec.runtime.samples import Feed
 
 if TYPE_CHECKING:
-    from addnn_spec.runtime.holding import Sketched
+    from addnn_spec.runtime.row_buffers import Sketched
 
 
 class Scorer:

@@ -21,7 +21,7 @@ from addnn_spec.indices.measures import (
     two_nn_dimension,
 )
 from addnn_spec.indices.neighbours import Neighbours
-from addnn_spec.runtime.record import MeasureRecord
+from addnn_spec.runtime.run_record import MeasureRecord
 from addnn_spec.runtime.settings import Task
 
 CKA = "cka"

@@ -11,8 +11,8 @@ _MAX_FRAMES = 6_000
 
 
 @contextmanager
-def working() -> Iterator[None]:
-    """Without the collector of cycles, which costs more than half of a parse; with a deeper stack.
+def deep_recursion() -> Iterator[None]:
+    """Run without the collector of cycles, which costs half of a parse, and with a deeper stack.
 
     Texts nest at most 100 levels, each some 13 Python frames; beyond what the stack holds there is
     a clear error (docs/decisions/0001-recursion.md).

@@ -1,4 +1,4 @@
-"""The type of codes: `pytest --update-golden tests/test_codes.py` writes it from `codes.py`."""
+"""The type of codes, written from `codes.py` by `pytest --update-golden tests/test_codes.py`."""
 
 from typing import Literal
 

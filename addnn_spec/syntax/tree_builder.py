@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple, cast
 from addnn_spec.diagnostics import DiagnosticCode
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.findings import MAX_TERMS, Findings
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.strings import Strings
+from addnn_spec.syntax.syntax_errors import MAX_TERMS, Findings
 
 _DTYPES = ("float", "int", "bool")
 _MAX_DIGITS = 18

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from addnn_spec.runtime.record import NodeRecord, RunRecord
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from addnn_spec.diagnostics import DiagnosticCode, Label
-from addnn_spec.syntax.findings import short
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.situation import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
+from addnn_spec.syntax.syntax_errors import short
 from addnn_spec.syntax.table import END, load_table
 
 _WORDS = {

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from addnn_spec.indices.geometry import column_chunks
 from addnn_spec.indices.measures import centred_gram
-from addnn_spec.runtime.record import CkaRecord
-from addnn_spec.runtime.shards import Exchange
+from addnn_spec.runtime.processes import Exchange
+from addnn_spec.runtime.run_record import CkaRecord
 
 
 class Between:

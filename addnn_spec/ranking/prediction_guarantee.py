@@ -15,8 +15,8 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices import Guarantee, guarantee, neighbours
 from addnn_spec.network import Network
 from addnn_spec.probes.run import Request, run_probe
-from addnn_spec.runtime.measuring import Measure, Rows
-from addnn_spec.runtime.record import (
+from addnn_spec.runtime.other_measures import Measure, Rows
+from addnn_spec.runtime.run_record import (
     DataRecord,
     IndexRecord,
     NetworkRecord,

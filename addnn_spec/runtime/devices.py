@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.errors import reason
+from addnn_spec.runtime.foreign_errors import reason
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -9,7 +9,7 @@ from itertools import count
 
 from addnn_spec.source import Source
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.stack import OPENING, Stack
+from addnn_spec.syntax.parser_stack import OPENING, Stack
 from addnn_spec.syntax.table import END
 
 ITEMS = frozenset(["FROM", "FN", "BLOCK", "NETWORK"])

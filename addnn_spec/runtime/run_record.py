@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.belonging import faults
+from addnn_spec.runtime.record_checks import faults
 from addnn_spec.runtime.settings import Settings, Task
 
 SCHEMA_VERSION: Final = 1

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from addnn_spec.alignment import aligned
+from addnn_spec.aligned_text import aligned
 from addnn_spec.files import write_atomic
-from addnn_spec.runtime.belonging import faults
-from addnn_spec.runtime.record import IndexRecord, RunRecord, Split
+from addnn_spec.runtime.record_checks import faults
+from addnn_spec.runtime.run_record import IndexRecord, RunRecord, Split
 
 if TYPE_CHECKING:
     import pandas as pd

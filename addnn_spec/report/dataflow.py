@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from addnn_spec.runtime.record import NodeRecord, RunRecord, Split
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
 
 SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 LEGEND: dict[Split, str] = {"train": "train", "test": "test, same m", "cross": "cross"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addnn_spec.runtime.record import RunRecord, sketched
+from addnn_spec.runtime.run_record import RunRecord, sketched
 
 
 def facts(run: RunRecord) -> list[tuple[str, str]]:
