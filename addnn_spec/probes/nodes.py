@@ -248,8 +248,10 @@ def _features(nodes: Sequence[ProbeNode], output: str) -> str:
     by_label = {node.label: node for node in nodes}
     label = output
     while label and (node := by_label[label]).feeds:
-        head = len(node.feeds) == 1 and (node.operator == "Linear" or node.family in _HEAD)
-        if not head and not (node.kind == "block" and node.root != label):
+        is_block = node.kind == "block"
+        linear = node.operator == "Linear" and not is_block
+        head = len(node.feeds) == 1 and (linear or node.family in _HEAD)
+        if not head and not (is_block and node.root != label):
             break
         label = node.feeds[0]
     return label

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
-_ESCAPED = {"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "$": r"\$"}
+_ESCAPED = {
+    **{sign: rf"\{sign}" for sign in "_#%&${}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "×": r"$\times$", "→": r"$\to$", "…": r"\dots{}",
+}  # fmt: skip
 _NAMES = {"separation": "SI", "smoothness": "SmI"}
 
 

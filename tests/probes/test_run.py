@@ -107,6 +107,7 @@ def test_frames_tables_and_citations() -> None:
     assert frame.loc["dropout", "train_hard1"] == frame.loc["relu", "train_hard1"]
     latex = run.to_latex()
     assert r"stage1.0.conv & Conv2d" in latex
+    assert r"stage1 & ConvBn $\times$2 &" in latex
     assert rf"${fc2.train.value:.4f} \pm" in latex
     assert "m = 100" in latex and "cross & two nn & linear probe" in latex
     probed = fc2.measures["linear_probe"]
