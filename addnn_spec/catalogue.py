@@ -17,7 +17,7 @@ from addnn_spec.source import Source
 _NETWORK = re.compile(r"^network ([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
 _OF_FILE = re.compile(r"(?P<file>.+\.net):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _FIGURES = re.compile(
-    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
+    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs, depth (?P<depth>\d+)"
     r"(?:; in training (?P<training_params>[\d,]+) and (?P<training_macs>[\d,]+) more)?"
     r"(?:; (?:as (?P<reference>\S+)|by (?P<equations>its equations)))?$",
     re.MULTILINE,
@@ -41,8 +41,8 @@ def packaged() -> dict[str, Path]:
 class Entry:
     """A packaged network with the figures that its file's head comment states (tests hold them).
 
-    Parameters and MACs are of what evaluation needs, MACs at batch 1 and the default sizes. They
-    are None where the network cannot be compiled without arguments.
+    Parameters, MACs and depth are of what evaluation needs, MACs at batch 1 and the default sizes.
+    They are None where the network cannot be compiled without arguments.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Entry:
     """Its path in the folder of the specs, `spatial/alexnet.net`."""
     params: int | None = None
     macs: int | None = None
+    depth: int | None = None
+    """Layers with weights on the longest path."""
     training_params: int = 0
     """What only training needs, beyond `params`."""
     training_macs: int = 0
@@ -79,13 +81,13 @@ def entries() -> Iterator[Entry]:
 def _entry(name: str, file: str, stated: re.Match[str] | None) -> Entry:
     if stated is None:
         return Entry(name, file)
-    params, macs, training_params, training_macs = (
+    params, macs, depth, training_params, training_macs = (
         int((stated[field] or "0").replace(",", ""))
-        for field in ("params", "macs", "training_params", "training_macs")
+        for field in ("params", "macs", "depth", "training_params", "training_macs")
     )
     reference = stated["reference"]
     proof = reference or stated["equations"] or "counts only"
-    return Entry(name, file, params, macs, training_params, training_macs, reference, proof)
+    return Entry(name, file, params, macs, depth, training_params, training_macs, reference, proof)
 
 
 def locate(

@@ -192,6 +192,7 @@ def _totals(summary: Summary, view: View) -> list[str]:
     if extra.params != 0 or extra.macs != 0:
         macs = f", {at(extra.macs, dims):,} MACs" if extra.macs != 0 else ""
         rows.append(("training adds", f"{extra.params:,} parameters{macs}"))
+    rows.append(("depth", f"{summary.depth:,}"))
     rows.append(("activations", _bytes(summary.memory.peak) + " at the peak"))
     rows.append(("", _bytes(summary.memory.total) + " in all, kept for training"))
     smallest = _smallest(summary)

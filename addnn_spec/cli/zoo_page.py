@@ -30,6 +30,8 @@ draws it, `addnn compile NAME -o net.py` writes its PyTorch source.
 - **Parameters** and **MACs** (multiply-accumulates of convolutions and matrix products, see
   [costs](costs.md)) are of what evaluation needs, at batch 1 and the network's own resolution; what
   only training needs, auxiliary classifiers above all, stands behind a plus.
+- **Depth** is how many layers with weights stand on the longest path; where it is not what the
+  network is named for, [costs](costs.md#depth) says why.
 - **Course** and **paper** are what the course's tables and the publication print. They are
   parameters unless another unit is named; "FLOPs" there are MACs.
 - **Held against** is the implementation whose weights load into the emitted module, with equal
@@ -62,7 +64,16 @@ def page(figures: Mapping[str, Any]) -> str:
 
 def _family(name: str, members: list[Entry], printed: Mapping[str, Mapping[str, str]]) -> str:
     counted = [network for network in members if network.params is not None]
-    columns = ("network", "parameters", "MACs", "course", "paper", "held against", "drawing")
+    columns = (
+        "network",
+        "parameters",
+        "MACs",
+        "depth",
+        "course",
+        "paper",
+        "held against",
+        "drawing",
+    )
     parts = [f"## {name.capitalize()}\n"]
     parts.append(_table(columns, (_row(each, printed.get(each.name, {})) for each in counted)))
     open_ = [_link(network) for network in members if network.params is None]
@@ -77,6 +88,7 @@ def _row(network: Entry, printed: Mapping[str, str]) -> tuple[str, ...]:
         _link(network),
         _figure(network.params, network.training_params),
         _figure(network.macs, network.training_macs),
+        str(network.depth),
         printed.get("course", ""),
         printed.get("paper", ""),
         f"`{network.reference}`" if network.reference else network.proof,

@@ -79,6 +79,7 @@ class MultiheadAttention(Initialized):
     """
 
     family = "attention"
+    deep = 2
     inferred_names = ("embed_dim", "kdim", "vdim")
     output_names = ("output", "weights")
     stateful = True

@@ -145,6 +145,10 @@ class Operator(BaseModel):
     """The field that says how many layers stand in it, each with weights of its own (`LSTM`'s
     `num_layers`). Each counts as a node."""
 
+    deep: ClassVar[int] = 1
+    """How many layers with weights stand in it one after the other (attention's projections before
+    and after), where it has weights and MACs: for the depth of a network."""
+
     # --- how others treat it ---------------------------------------------------------------------
     family: ClassVar[str] = "other"
     """The kind of layer: its page of the reference, its look in a drawing, how it is probed."""

@@ -146,6 +146,8 @@ class TransformerEncoderLayer(_Layer):
     MACs: attention's, and `2·N·L·E·dim_feedforward`. Vaswani et al., 2017, arXiv:1706.03762.
     """
 
+    deep = 4
+
     def infer(
         self,
         src: TensorType,
@@ -198,6 +200,8 @@ class TransformerDecoderLayer(_Layer):
     the first: none sees what follows. MACs: both attentions', and `2·N·L·E·dim_feedforward`.
     Vaswani et al., 2017, arXiv:1706.03762.
     """
+
+    deep = 6
 
     def infer(
         self,

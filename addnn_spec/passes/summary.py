@@ -11,6 +11,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
+from addnn_spec.passes.depth import depth
 from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
@@ -103,6 +104,8 @@ class Summary:
     rows: tuple[Row, ...]
     total: Cost
     training: Cost
+    depth: int
+    """Layers with weights on the longest path."""
     memory: Memory
     dims: Mapping[str, int]
     smallest: Smallest
@@ -136,6 +139,7 @@ def summarize(
         tuple(_rows(graph, "", 0, figures, trains=trains)),
         figures.cost(costs.main.total),
         figures.cost(_training(costs, trains)),
+        depth(graph),
         activation_memory(graph, dims),
         dict(dims or {}),
         *smallest_sizes(graph),
@@ -230,6 +234,7 @@ def to_json(
         "total_flops": at(total.total_flops, dims),
         "training_params": training.params,
         "training_macs": at(training.macs, dims),
+        "depth": depth(graph),
         "activation_bytes": memory.peak,
         "activation_bytes_sum": memory.total,
         "minimum_sizes": dict(least.sizes),

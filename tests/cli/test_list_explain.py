@@ -47,6 +47,7 @@ def test_list_as_json(addnn: Addnn) -> None:
         "file": "spatial/lenet.net",
         "params": 62958,
         "macs": 849320,
+        "depth": 5,
         "training_params": 0,
         "training_macs": 0,
         "reference": None,

@@ -1,10 +1,10 @@
 """The figures in the head comments of the packaged specs.
 
-    # GoogLeNet: 6,624,904 parameters, 1,498,376,192 MACs; as torchvision.googlenet
+    # GoogLeNet: 6,624,904 parameters, 1,498,376,192 MACs, depth 22; as torchvision.googlenet
 
-Parameters and MACs are of what evaluation needs, batch 1, at the default sizes. After a semicolon
-may stand `in training 6,379,984 and 5,079,040 more` (parameters, MACs), then `as` and the reference
-that the network is held against, or `by its equations`.
+Parameters, MACs and depth are of what evaluation needs, batch 1, at the default sizes. After a
+semicolon may stand `in training 6,379,984 and 5,079,040 more` (parameters, MACs), then `as` and the
+reference that the network is held against, or `by its equations`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.zoo.references import REFERENCES
 SPECS = folder("specs")
 FILES = sorted(path.relative_to(SPECS).as_posix() for path in SPECS.rglob("*.net"))
 LINE = re.compile(
-    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs"
+    r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs, depth (?P<depth>\d+)"
     r"(?:; in training (?P<more_params>[\d,]+) and (?P<more_macs>[\d,]+) more)?"
     r"(?:; (?:as|by) (?P<reference>\S+|its equations))?$",
     re.MULTILINE,
@@ -37,6 +37,7 @@ LINE = re.compile(
 class Figures(NamedTuple):
     params: int
     macs: int
+    depth: int
     more_params: int
     more_macs: int
 
@@ -48,7 +49,7 @@ def stated(path: Path) -> tuple[dict[str, Figures], dict[str, str | None]]:
         figures[found["name"]] = Figures(
             *(
                 int((found[field] or "0").replace(",", ""))
-                for field in ("params", "macs", "more_params", "more_macs")
+                for field in ("params", "macs", "depth", "more_params", "more_macs")
             )
         )
         references[found["name"]] = found["reference"]
@@ -69,6 +70,7 @@ def test_figures_are_right(file: str) -> None:
         computed[name] = Figures(
             summary.total.params,
             at(summary.total.macs, at_one),
+            summary.depth,
             summary.training.params,
             at(summary.training.macs, at_one),
         )
