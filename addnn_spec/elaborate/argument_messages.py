@@ -42,13 +42,14 @@ _SHORT = 40
 
 
 def _akin(name: str, known: list[str]) -> list[str]:
-    """The arguments that a name is the beginning of, or another library's name for."""
+    """Return the arguments that a name is the beginning of, or another library's name for."""
     begins = [other for other in known if len(name) > 2 and other.startswith(name)]
     return begins or [other for other in known if _ELSEWHERE.get(name) == other]
 
 
 def begins_with(layer: LayerValue) -> str | None:
-    """What the arguments of an operator begin with, where torch's begin with inferred sizes."""
+    """Return what the arguments of an operator begin with, where torch's begin with inferred
+    sizes."""
     if not isinstance(layer.target, type) or not layer.target.inferred_names:
         return None
     inferred, first = layer.target.inferred_names, layer.target.positional_fields()[0]
@@ -192,7 +193,7 @@ def refuse_operator(
 
 
 def maker(tensor: Tensor, size: Size) -> tuple[Label, ...]:
-    """The operator that made a size of a tensor; none where that is declared."""
+    """Return the operator that made a size of a tensor; none where that is declared."""
     origin = size_origin(tensor, size)
     if origin is None or origin.declared:
         return ()
@@ -246,7 +247,8 @@ def _torch_habit(name: str, fields: Mapping[str, Value], place: Span) -> str | N
 
 
 def _nearest(details: list[ErrorDetails], value: Value) -> ErrorDetails:
-    """What pydantic finds wrong by the type that fits a value best, of those it could have."""
+    """Return what pydantic finds wrong by the type that fits a value best, of those it could
+    have."""
     for detail in details:
         if isinstance(value, str) and detail["type"] == "literal_error":
             return detail
@@ -267,7 +269,7 @@ _WORDS = {
 
 
 def _in_words(detail: ErrorDetails) -> str:
-    """What pydantic says of a value, as a note beside it."""
+    """Return what pydantic says of a value, as a note beside it."""
     *_, last = detail["loc"] or ("",)
     if detail["type"] == "missing":
         return f"it has only {last} number{'s' if last != 1 else ''}"

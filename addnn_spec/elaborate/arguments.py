@@ -21,8 +21,8 @@ def give(
     body: ast.Body | None,
     frame: Frame,
 ) -> LayerValue:
-    """The layer with these arguments; one that is wrong is `POISON`, called `""` if it has no
-    place."""
+    """Return the layer with these arguments; one that is wrong is `POISON`, called `""` if it has
+    no place."""
     given, spans = dict(layer.given), dict(layer.spans)
     fresh: dict[str, ast.Argument] = {}
     open_names = [name for name in positional_names(layer) if name not in given]
@@ -66,7 +66,7 @@ def _placed(
     open_names: list[str],
     fresh: dict[str, ast.Argument],
 ) -> str:
-    """The name of the parameter that an argument is for; it is taken out of `open_names`."""
+    """Return the name of the parameter that an argument is for; it is taken out of `open_names`."""
     if arg.name is None:
         target = layer.target
         if value != () and is_flow(value) and isinstance(target, type):

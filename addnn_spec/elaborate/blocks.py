@@ -59,15 +59,16 @@ def apply_module(module: ModuleValue, flow: Value, site: Site) -> Value:
 
 
 def apply_definition(layer: LayerValue, target: Definition, flow: Value, site: Site) -> Value:
+    ctx = site.frame.ctx
     if not isinstance(flow, Poison) and not is_flow(flow):
-        site.frame.ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", site.span)
-    _check_depth(site.frame.ctx, target, site.span)
-    inputs = block_inputs(site.frame.ctx, layer, target, flow, site.span)
+        ctx.fail("E0206", f"{target.name} takes tensors, not {kind_of(flow)}", site.span)
+    _check_depth(ctx, target, site.span)
+    inputs = block_inputs(ctx, layer, target, flow, site.span)
     if site.naming.label == OWN:
         return _written_out(layer, target, inputs, site.frame, site.span)
     assert site.frame.builder is not None
     name = site.frame.builder.name_of_next(site.naming, site.module)
-    built = build_block(site.frame.ctx, layer, target, inputs, name, site.span)
+    built = build_block(ctx, layer, target, inputs, name, site.span)
     return call_graph(built, list(inputs.values()), site, layer.spans)
 
 
@@ -88,7 +89,7 @@ def _check_depth(ctx: Context, target: Definition, span: Span) -> None:
 def block_inputs(
     ctx: Context, layer: LayerValue, target: Definition, flow: Value, span: Span
 ) -> dict[str, Value]:
-    """A value for each input of a block that is given: by name, or flowing in."""
+    """Return a value for each input of a block that is given: by name, or flowing in."""
     node = target.node
     if isinstance(flow, Poison):
         return _unknown_inputs(node)
@@ -165,7 +166,7 @@ def normal_types(ctx: Context, value: Value) -> tuple[TensorType, ...]:
 
 
 def memoised(ctx: Context, memo_key: Hashable, build: Callable[[], Built]) -> Built:
-    """What `build` gives, made once for each key."""
+    """Return what `build` gives, made once for each key."""
     found = ctx.memo.get(memo_key) if ctx.memoise else None
     if found is None:
         found = build()

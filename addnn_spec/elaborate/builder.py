@@ -245,7 +245,8 @@ class Builder:
             )
 
     def use(self, tensor: Tensor) -> Ref:
-        """The reference to a tensor in this graph; one from around becomes a captured input."""
+        """Return the reference to a tensor in this graph; one from around becomes a captured
+        input."""
         if tensor.builder is self:
             return tensor.ref
         identity = tensor.identity()
@@ -258,7 +259,7 @@ class Builder:
         return self.captures[identity]
 
     def known(self, tensor: Tensor) -> Ref | None:
-        """The reference to a tensor in this graph, if it has one already."""
+        """Return the reference to a tensor in this graph, if it has one already."""
         return tensor.ref if tensor.builder is self else self.captures.get(tensor.identity())
 
     def module_ref(self, module: ModuleValue) -> ModuleRef:
@@ -274,8 +275,8 @@ class Builder:
         return ModuleRef(self.ports[id(module)], port=True)
 
     def name_of_next(self, naming: Naming, module: ModuleValue | None = None) -> str:
-        """What the node that comes next is called, as far as can be told before all labels are
-        read; empty where it is to be the graph itself."""
+        """Return what the node that comes next is called, as far as can be told before all labels
+        are read; empty where it is to be the graph itself."""
         if self.lone:
             return ""
         if naming.label is not None:
@@ -340,7 +341,7 @@ class Builder:
         outputs: tuple[Output, ...],
         arguments: tuple[tuple[str, Value], ...] = (),
     ) -> Graph:
-        """The finished graph of what the outputs need; the rest is dropped and noted."""
+        """Return the finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)
         main = self._reach(tuple(output for output in outputs if not output.training))
         main -= {id for id in main if self.entries[id].training}
@@ -362,7 +363,8 @@ class Builder:
     def _nodes(
         self, entry: Entry, runs: Sequence[NamedRun], renumber: Mapping[int, int], first: int
     ) -> Iterator[Node]:
-        """The node of an entry; for a run, whose names others stand between, one for each part."""
+        """Yield the node of an entry; for a run, whose names others stand between, one for each
+        part."""
         inputs = tuple(
             None if ref is None else Ref(renumber[ref.node], ref.port) for ref in entry.inputs
         )
@@ -451,7 +453,7 @@ class Builder:
         return isinstance(op, Placeholder) and op.captured
 
     def _reach(self, outputs: tuple[Output, ...]) -> set[int]:
-        """The entries that the outputs need, and every placeholder that is not captured."""
+        """Return the entries that the outputs need, and every placeholder that is not captured."""
         reached: set[int] = {
             i
             for i, entry in enumerate(self.entries)
@@ -470,12 +472,13 @@ class Builder:
         return reached
 
     def training_inputs(self, output: Output) -> list[Entry]:
-        """The inputs that an output needs, and that exist in training only."""
+        """Return the inputs that an output needs, and that exist in training only."""
         needed = self._needed_by(ref.node for ref in output.refs)
         return [self.entries[id] for id in sorted(needed) if self.entries[id].training]
 
     def kept_captures(self, graph: Graph) -> tuple[Tensor, ...]:
-        """The captured tensors that the sealed graph still needs, in the order of its inputs."""
+        """Return the captured tensors that the sealed graph still needs, in the order of its
+        inputs."""
         kept = {name for name in graph.input_names if name.startswith("captured_")}
         return tuple(t for i, t in enumerate(self.captured) if f"captured_{i}" in kept)
 
@@ -497,7 +500,8 @@ class Builder:
 
     # --- names ----------------------------------------------------------------------------------
     def _names(self, needed: set[int]) -> dict[int, Sequence[NamedRun]]:
-        """Unique names for each node that is kept. Labels come first; the rest is numbered."""
+        """Return unique names for each node that is kept. Labels come first; the rest is
+        numbered."""
         taken: dict[str, Span] = {module.name: module.span for module in self.modules}
         told: set[str] = set()
         for id in sorted(needed):
@@ -527,7 +531,7 @@ class Builder:
         return names
 
     def _is_inner_input(self, entry: Entry) -> bool:
-        """Whether it is an input of a block or brace: that is no node of its own."""
+        """Return True if it is an input of a block or brace: that is no node of its own."""
         return isinstance(entry.op, Placeholder) and self.kind != "network"
 
     def check_labels(self) -> None:

@@ -46,7 +46,7 @@ def call(expr: ast.Call, frame: Frame) -> Value:
 
 
 def as_source(layer: LayerValue, frame: Frame, span: Span) -> Value:
-    """An operator without inputs gives its tensor where it stands; other layers stay values."""
+    """Make the tensor of an operator without inputs where it stands; other layers stay values."""
     target = layer.target
     if isinstance(target, type) and not target.input_names and not target.variadic:
         if frame.builder is None:
@@ -56,7 +56,7 @@ def as_source(layer: LayerValue, frame: Frame, span: Span) -> Value:
 
 
 def call_arguments(expr: ast.Call, frame: Frame) -> tuple[list[Value], dict[str, Value]]:
-    """The arguments of a function, positional and by name."""
+    """Return the arguments of a function, positional and by name."""
     positional: list[Value] = []
     named: dict[str, Value] = {}
     args = expr.args or ()
@@ -76,7 +76,7 @@ def call_arguments(expr: ast.Call, frame: Frame) -> tuple[list[Value], dict[str,
 def initialiser(
     ctx: Context, name: str, positional: Sequence[Value], named: dict[str, Value], span: Span
 ) -> Init:
-    """An initialiser of `torch.nn.init` with its arguments."""
+    """Return an initialiser of `torch.nn.init` with its arguments."""
     try:
         return make_init(name, tuple(positional), named)
     except Refusal as error:
@@ -84,13 +84,14 @@ def initialiser(
 
 
 def called(ctx: Context, value: Value, span: Span) -> Value:
-    """An initialiser that is only named, `xavier_uniform`, is called without arguments."""
+    """Call an initialiser that is only named, `xavier_uniform`, without arguments."""
     if isinstance(value, Builtin) and value.name in INITS:
         return initialiser(ctx, value.name, (), {}, span)
     return value
 
 
 def _call_builtin(name: str, expr: ast.Call, frame: Frame) -> Value:
+    ctx = frame.ctx
     args = expr.args or ()
     ratio = args[0].value if len(args) == 1 and args[0].name is None else None
     if name in ("ceil", "floor", "int") and isinstance(ratio, ast.Binary) and ratio.op == "/":
@@ -98,21 +99,19 @@ def _call_builtin(name: str, expr: ast.Call, frame: Frame) -> Value:
     else:
         positional, named = call_arguments(expr, frame)
     if name in INITS:
-        return initialiser(frame.ctx, name, positional, named, expr.span)
+        return initialiser(ctx, name, positional, named, expr.span)
     if named:
-        frame.ctx.fail("E0203", f"{name} takes no arguments by name", expr.span)
+        ctx.fail("E0203", f"{name} takes no arguments by name", expr.span)
     if name == "sum" and len(positional) == 1 and isinstance(positional[0], tuple):
         items = positional[0]
         if items and any(isinstance(item, Tensor) for item in flatten(items)):
             return _sum_tensors(items, frame, expr.span)
-    frame.ctx.step(expr.span, sum(len(a) for a in positional if isinstance(a, tuple)) + 1)
-    return guarded(
-        frame.ctx, expr.span, lambda: functions.call(name, tuple(positional), frame.ctx.facts)
-    )
+    ctx.step(expr.span, sum(len(a) for a in positional if isinstance(a, tuple)) + 1)
+    return guarded(ctx, expr.span, lambda: functions.call(name, tuple(positional), ctx.facts))
 
 
 def _ratio(name: str, ratio: ast.Binary, frame: Frame) -> Value:
-    """What `ceil` rounds; E0311 for `ceil(H / 2)`: `//` rounds a size, and `/` is exact."""
+    """Return what `ceil` rounds; E0311 for `ceil(H / 2)`: `//` rounds a size, and `/` is exact."""
     top, bottom = evaluate_all((ratio.left, ratio.right), frame)
     if isinstance(top, SymbolicSize) and type(bottom) is int and bottom > 1:
         try:
@@ -136,11 +135,12 @@ def _sum_tensors(items: tuple[Value, ...], frame: Frame, span: Span) -> Value:
 
 
 def _call_function(function: Function, expr: ast.Call, frame: Frame) -> Value:
+    ctx = frame.ctx
     positional, named = call_arguments(expr, frame)
     node = function.node
     names = [param.name for param in node.params]
     if len(positional) > len(names):
-        frame.ctx.fail(
+        ctx.fail(
             "E0203",
             f"{node.name} takes {len(names)} arguments, not {len(positional)}",
             expr.span,
@@ -149,33 +149,33 @@ def _call_function(function: Function, expr: ast.Call, frame: Frame) -> Value:
     for name, value in named.items():
         if name not in names or name in given:
             twice = name in given
-            frame.ctx.fail(
+            ctx.fail(
                 "E0204" if twice else "E0203",
                 f"{name} is {'given twice' if twice else 'unknown'} in the call of {node.name}",
                 expr.span,
             )
         given[name] = value
-    frame.ctx.step(expr.span)
+    ctx.step(expr.span)
     memo_key = (
         "fn",
         id(node),
-        tuple((name, frame.ctx.key(value, expr.span)) for name, value in given.items()),
+        tuple((name, ctx.key(value, expr.span)) for name, value in given.items()),
     )
-    if memo_key not in frame.ctx.memo:
-        if frame.ctx.depth >= frame.ctx.limits.calls:
-            frame.ctx.fail(
+    if memo_key not in ctx.memo:
+        if ctx.depth >= ctx.limits.calls:
+            ctx.fail(
                 "E0505",
-                f"functions call one another more than {frame.ctx.limits.calls} deep",
+                f"functions call one another more than {ctx.limits.calls} deep",
                 expr.span,
             )
-        frame.ctx.depth += 1
+        ctx.depth += 1
         try:
-            frame.ctx.memo[memo_key] = _run_function(frame.ctx, function, given, expr)
+            ctx.memo[memo_key] = _run_function(ctx, function, given, expr)
         except Failed:
-            frame.ctx.memo[memo_key] = POISON
+            ctx.memo[memo_key] = POISON
         finally:
-            frame.ctx.depth -= 1
-    made: Value = frame.ctx.memo[memo_key]
+            ctx.depth -= 1
+    made: Value = ctx.memo[memo_key]
     if isinstance(made, Poison):
         raise Failed
     return made

@@ -57,7 +57,7 @@ def _no_flow(ctx: Context, value: Value, span: Span, help: str | None = None) ->
 def _run_elements(
     elements: tuple[ast.Element, ...], flow: Value, frame: Frame, placed: bool
 ) -> Value:
-    """What comes out of elements in a row.
+    """Return what comes out of elements in a row.
 
     What comes out of one that fails is `POISON`. It flows on, so that mistakes in the arguments
     of the elements after it are told too; then all of it fails.
@@ -76,7 +76,7 @@ def _run_elements(
 
 
 def run_element(element: ast.Element, flow: Value, frame: Frame, placed: bool) -> Value:
-    """What comes out of one element; `placed`: it takes a place in a numbered chain."""
+    """Return what comes out of one element; `placed`: it takes a place in a numbered chain."""
     label = None if element.label is None else read_label(element.label, frame)
     core = element.core
     if isinstance(core, ast.Layer):
@@ -91,7 +91,7 @@ def run_element(element: ast.Element, flow: Value, frame: Frame, placed: bool) -
 
 
 def read_label(text: ast.Text, frame: Frame) -> str:
-    """A label's text, checked: it becomes an attribute and a key of the weights."""
+    """Return a label's text, checked: it becomes an attribute and a key of the weights."""
     label = string(text, frame)
     if label == OWN:
         return label
@@ -121,10 +121,11 @@ def read_label(text: ast.Text, frame: Frame) -> str:
 def _run_layer(
     core: ast.Layer, label: str | None, flow: Value, frame: Frame, placed: bool
 ) -> Value:
-    value = lookup(frame.ctx, core.name, core.name_span, frame.env)
+    ctx = frame.ctx
+    value = lookup(ctx, core.name, core.name_span, frame.env)
     if isinstance(value, ModuleValue):
         if core.args is not None or core.body is not None:
-            frame.ctx.fail(
+            ctx.fail(
                 "E0203",
                 f"{core.name} is a module, complete as it is",
                 core.span,
@@ -134,12 +135,12 @@ def _run_layer(
     if value is None:
         return flow
     if not isinstance(value, LayerValue):
-        _not_a_layer(frame.ctx, core, value)
+        _not_a_layer(ctx, core, value)
     base = core.name if _is_parameter(core.name, frame.env) else value.name
     if core.args is not None or core.body is not None:
         value = give(value, core.args or (), core.body, frame)
     naming = Naming(label, base or core.name, placed)
-    return frame.ctx.rules.apply(value, flow, Site(frame, naming, core.span))
+    return ctx.rules.apply(value, flow, Site(frame, naming, core.span))
 
 
 def _is_parameter(name: str, env: Env) -> bool:
@@ -159,7 +160,7 @@ def _not_a_layer(ctx: Context, core: ast.Layer, value: Value) -> NoReturn:
 
 
 def apply_brace(body: ast.Body, flow: Value, site: Site) -> Value:
-    """A brace: a scope of its own where it has a label, or statements and a place in a
+    """Apply a brace: a scope of its own where it has a label, or statements and a place in a
     numbered chain; else written out."""
     frame, naming = site.frame, site.naming
     labelled = naming.label not in (None, OWN)
@@ -173,7 +174,7 @@ def apply_brace(body: ast.Body, flow: Value, site: Site) -> Value:
 
 
 def run_brace(body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
-    """The elements or statements of a brace, in the graph at hand; `x` is what flows in."""
+    """Run the elements or statements of a brace in the graph at hand; `x` is what flows in."""
     _warn_hidden(frame.ctx, body, flow, frame.env)
     return _run_inside(body, flow, frame, placed)
 
@@ -205,7 +206,7 @@ def _warn_hidden(ctx: Context, body: ast.Body, flow: Value, around: Env) -> None
 
 
 def _warn_readings(ctx: Context, body: ast.Body, flow: Value, outer: Binding | None) -> None:
-    """The same for elements: all braces of elements around them are looked through."""
+    """Warn of the same for elements: all braces of elements around them are looked through."""
     key = "readings", id(body)
     if key not in ctx.memo:
         ctx.memo[key] = readings(body)
@@ -240,7 +241,7 @@ def build_brace(
     *,
     lone: bool = False,
 ) -> Built:
-    """The graph of a labelled brace, made once for equal surroundings."""
+    """Return the graph of a labelled brace, made once for equal surroundings."""
     _warn_hidden(ctx, body, flow, env)
     kind: Kind = "body" if body.kind == "statements" else "chain"
     memo_key = ("brace", id(body), *surroundings(ctx, body, flow, env))
@@ -253,7 +254,7 @@ def build_brace(
 def surroundings(
     ctx: Context, body: ast.Body | ast.Repeat | ast.For, flow: Value, env: Env
 ) -> tuple[Any, ...]:
-    """What a brace can depend on: the types that flow in, and the values it reads."""
+    """Return what a brace can depend on: the types that flow in, and the values it reads."""
     read = []
     for name in sorted(names_read(body)):
         found = env.find(name)
@@ -277,7 +278,7 @@ def _elaborate_brace(
 
 
 def apply_brace_value(brace: Brace, flow: Value, site: Site) -> Value:
-    """A brace that was given as a layer: a scope of its own, unless its label is `_`."""
+    """Apply a brace that was given as a layer: a scope of its own, unless its label is `_`."""
     if site.naming.label == OWN:
         around = Frame(site.frame.ctx, site.frame.builder, brace.env)
         return run_brace(brace.body, flow, around, site.naming.placed)
@@ -289,7 +290,7 @@ def apply_brace_value(brace: Brace, flow: Value, site: Site) -> Value:
 
 
 def choose_arm(statement: ast.If, frame: Frame) -> ast.Body | None:
-    """The arm of an `if` that is taken, or None."""
+    """Return the arm of an `if` that is taken, or None."""
     chosen: ast.If | ast.Body | None = statement
     while isinstance(chosen, ast.If):
         holds = truth(frame.ctx, evaluate(chosen.condition, frame), chosen.condition.span)

@@ -63,7 +63,7 @@ def check_file(
 
 
 def _misfit(item: _Definition) -> Diagnostic | None:
-    """A definition whose form says that something else was meant."""
+    """Tell of a definition whose form says that something else was meant."""
     if isinstance(item, ast.Network) and item.body.kind == "chain":
         return Diagnostic(
             "E0405",
@@ -141,7 +141,7 @@ class _Unknown:
         self.count = 0
 
     def report_in(self, survey: Survey) -> bool:
-        """Whether there was no unknown name in an item."""
+        """Return True if there was no unknown name in an item."""
         told: set[str] = set()
         local = survey.local
         for found in survey.nodes:
@@ -243,7 +243,7 @@ _UNUSED: dict[str, tuple[DiagnosticCode, str]] = {
 
 
 def _gives_nothing(item: ast.Block | ast.Network, survey: Survey) -> bool:
-    """Whether a body of statements has no `return`, and no `output`."""
+    """Return True if a body of statements has no `return`, and no `output`."""
     return item.body.kind == "statements" and not any(
         isinstance(found, ast.Return | ast.Output) for found in survey.nodes
     )
@@ -280,7 +280,7 @@ def _warn_unused_imports(surveys: list[Survey], collector: Collector) -> None:
 
 
 def _warn_constant(item: _Definition, survey: Survey, collector: Collector) -> None:
-    """A branch that always goes one way: its condition reads nothing that can differ."""
+    """Warn of a branch that always goes one way: its condition reads nothing that can differ."""
     branches = [node for node in survey.nodes if isinstance(node, ast.If | ast.Conditional)]
     if not branches:
         return
@@ -305,7 +305,7 @@ def _warn_constant(item: _Definition, survey: Survey, collector: Collector) -> N
 
 
 def _is_no_condition(expr: ast.Expr) -> bool:
-    """Whether it is plain that an expression is neither true nor false: that is an error."""
+    """Return True if it is plain that an expression is neither true nor false: that is an error."""
     if isinstance(expr, ast.Paren):
         return _is_no_condition(expr.inner)
     if isinstance(expr, ast.Constant):
@@ -343,7 +343,8 @@ def _note_unused(surveys: list[Survey], collector: Collector) -> None:
 
 
 def _names_given(item: ast.Item) -> list[str]:
-    """The names of the file that an item defines; those that it imports are another file's."""
+    """Return the names of the file that an item defines; those that it imports are another
+    file's."""
     if isinstance(item, ast.Import):
         return []
     if isinstance(item, ast.Let):
@@ -352,7 +353,7 @@ def _names_given(item: ast.Item) -> list[str]:
 
 
 def _note_waiting(item: ast.Network, surveys: list[Survey], collector: Collector) -> None:
-    """A network with a parameter that no alias gives cannot be elaborated."""
+    """Note a network with a parameter that no alias gives: it cannot be elaborated."""
     needed = [param.name for param in item.params if param.default is None]
     if not needed or any(item.name in other.read for other in surveys):
         return

@@ -102,20 +102,20 @@ class Context:
             self.fail("E0210", f"this is nested more than {self.limits.nesting} deep", span)
 
     def key(self, value: Value, span: Span) -> Hashable:
-        """The exact key of a value (`values.key`), charged by what it holds."""
+        """Return the exact key of a value (`values.key`), charged by what it holds."""
         extent = self.extents.of(value)
         if extent.depth:
             self.step(span, extent.size)
         return key(value)
 
     def normal(self, type: TensorType) -> TensorType:
-        """A type with the stated facts about its sizes put in."""
+        """Return a type with the stated facts about its sizes put in."""
         if all(isinstance(size, int) for size in type.shape):
             return type
         return type.with_shape(*map(self.facts.normal, type.shape))
 
     def types(self, inputs: Iterable[Typed | None]) -> tuple[TensorType | None, ...]:
-        """The types of tensors, with the stated facts put in; None of an input not given."""
+        """Return the types of tensors, with the stated facts put in; None of an input not given."""
         return tuple(None if tensor is None else self.normal(tensor.type) for tensor in inputs)
 
     def fail(
@@ -171,7 +171,8 @@ class Context:
         return (f"in network {self.network}" + (f", at {path}" if path else ""),)
 
     def _used_from(self, span: Span) -> Iterator[Label]:
-        """The calls that led here, outermost last; what holds a place that was told is left out."""
+        """Yield the calls that led here, outermost last; what holds a place that was told is left
+        out."""
         told: list[Span] = [span]
         for use in reversed(self.uses[-6:]):
             around = any(

@@ -44,7 +44,8 @@ def check_order(surveys: list[Survey], env: Env, collector: Collector) -> None:
 
 
 def _definitions(surveys: list[Survey]) -> dict[str, _Definition]:
-    """The names of the file that are given once; one that is given again is another value then."""
+    """Return the names of the file that are given once; one that is given again is another value
+    then."""
     found: dict[str, _Definition] = {}
     again: set[str] = set()
     for survey in surveys:
@@ -138,7 +139,7 @@ def _check_cycles(
 
 
 def _find_cycle(start: str, reads: Mapping[str, list[str]], done: set[str]) -> list[str]:
-    """A cycle reachable from `start`, as a list of names, or nothing. Without recursion.
+    """Return a cycle reachable from `start`, as a list of names, or nothing. Without recursion.
 
     What was gone through joins `done`, and is not looked at again: nor are further cycles through
     the names of one that was found.

@@ -28,7 +28,7 @@ def sizes_of(shape: ast.Shape, frame: Frame) -> tuple[Size, ...]:
 
 
 def size_of(dim: ast.Dim, frame: Frame) -> Size:
-    """The value of a size in a shape."""
+    """Return the value of a size in a shape."""
     value = evaluate(dim.value, frame)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -40,7 +40,8 @@ def size_of(dim: ast.Dim, frame: Frame) -> Size:
 
 
 def check_field(ctx: Context, name: str, span: Span, output: bool = False) -> None:
-    """Inputs and outputs become Python names; an output's is a field of a named tuple."""
+    """Refuse what cannot be a Python name: inputs and outputs become such, an output's a field of
+    a named tuple."""
     reason = forbidden(name)
     if output and name in ("count", "index"):
         reason = f"every tuple has an attribute {name}"
@@ -52,26 +53,27 @@ def check_field(ctx: Context, name: str, span: Span, output: bool = False) -> No
 
 
 def declare_module(statement: ast.Module, frame: Frame) -> None:
+    ctx = frame.ctx
     element, builder = statement.element, frame.builder
     assert builder is not None
     name = statement.target.name
     label = name if element.label is None else _weight_key(element.label, frame)
     if element.label is None:
-        check_field(frame.ctx, name, statement.target.span)
+        check_field(ctx, name, statement.target.span)
     core = element.core
     if isinstance(core, ast.Body):
         layer: Value = LayerValue(Brace(core, frame.env))
     elif isinstance(core, ast.Layer):
-        layer = lookup(frame.ctx, core.name, core.name_span, frame.env)
+        layer = lookup(ctx, core.name, core.name_span, frame.env)
         if isinstance(layer, LayerValue) and (core.args is not None or core.body is not None):
             layer = give(layer, core.args or (), core.body, frame)
     else:
-        frame.ctx.fail(
+        ctx.fail(
             "E0405", "a module is one layer", core.span,
             help="put the loop in braces: module m = { repeat n { … } }",
         )  # fmt: skip
     if not isinstance(layer, LayerValue):
-        frame.ctx.fail("E0108", f"{kind_of(layer)} is not a layer", core.span)
+        ctx.fail("E0108", f"{kind_of(layer)} is not a layer", core.span)
     module = ModuleValue(builder, label, layer, statement.target.span)
     builder.modules.append(module)
     frame.env.bind(name, module, statement.target.span, "module")
@@ -172,7 +174,7 @@ def declare_buffer(statement: ast.Buffer, frame: Frame) -> None:
 def _buffer_elements(
     ctx: Context, value: Value, shape: tuple[Size, ...], statement: ast.Buffer
 ) -> Any:
-    """The nested values of a buffer, as many as its shape says."""
+    """Return the nested values of a buffer, as many as its shape says."""
     if not shape:
         return _buffer_element(ctx, value, statement)
     if not isinstance(value, tuple) or len(value) != shape[0]:

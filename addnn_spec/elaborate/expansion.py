@@ -39,12 +39,12 @@ _STEP = Work(steps=1)
 
 
 def is_chain(body: ast.Body) -> bool:
-    """Whether a brace is a chain of elements; a lone `if` or `for` is one."""
+    """Return True if a brace is a chain of elements; a lone `if` or `for` is one."""
     return body.kind in ("chain", "lone")
 
 
 def elements(body: ast.Body) -> tuple[ast.Element, ...]:
-    """The elements of a brace that is a chain; a lone `if` or `for` is one."""
+    """Return the elements of a brace that is a chain; a lone `if` or `for` is one."""
     if body.kind == "lone":
         return tuple(
             ast.Element(None, item, item.span)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ class Forecast:
         return isinstance(expr, ast.Number) or isinstance(value, int)
 
     def _number(self, expr: Any) -> int:
-        """The value of a whole number, at least 0; 0 where it is not known."""
+        """Return the value of a whole number, at least 0; 0 where it is not known."""
         value = expr.value if isinstance(expr, ast.Number) else None
         if isinstance(expr, ast.Name):
             value = self._value(expr.name)
@@ -191,7 +191,7 @@ class Forecast:
         return None if found is None or name in self._given() else found.value
 
     def _given(self) -> frozenset[str]:
-        """The names that are given inside of the loop."""
+        """Return the names that are given inside of the loop."""
         key = ("given", id(self.loop))
         if key not in self.memo:
             targets = (node for node in walk(self.loop) if isinstance(node, ast.Target))

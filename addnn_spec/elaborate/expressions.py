@@ -37,7 +37,7 @@ def _clauses(expr: ast.Comprehension, depth: int, frame: Frame, made: list[Value
 
 
 def items_of(iterable: ast.Expr, frame: Frame) -> tuple[Value, ...]:
-    """The items of a list, each charged as a step."""
+    """Return the items of a list, each charged as a step."""
     value = evaluate(iterable, frame)
     if not isinstance(value, tuple):
         frame.ctx.fail(
@@ -76,7 +76,7 @@ def _bind_one(item: ast.Target | ast.Targets, value: Value, frame: Frame, origin
 
 
 def bind_poison(targets: ast.Targets, frame: Frame) -> None:
-    """The names of a statement that failed: whatever reads them stays silent."""
+    """Bind the names of a statement that failed: whatever reads them stays silent."""
     for item in targets.items:
         if isinstance(item, ast.Targets):
             bind_poison(item, frame)

@@ -28,7 +28,7 @@ class Extents:
         self._known: dict[int, tuple[Any, Extent]] = {}  # with the value: an id lives as long
 
     def of(self, value: Any) -> Extent:
-        """The extent of a value; an atom has one element and no depth."""
+        """Return the extent of a value; an atom has one element and no depth."""
         if type(value) is tuple:
             parts: Any = value
         elif type(value) is LayerValue:

@@ -78,7 +78,8 @@ class Frame:
     """It is a turn of a loop that is written out in the graph."""
 
     def inner(self, *, repeated: bool = False) -> Frame:
-        """The same graph, with a scope of its own; what runs there is no network's statement."""
+        """Return the same graph, with a scope of its own; what runs there is no network's
+        statement."""
         return Frame(self.ctx, self.builder, Env(self.env), None, self.repeated or repeated)
 
 
@@ -105,7 +106,7 @@ POISON = Poison()
 
 
 def is_partial(layer: LayerValue) -> bool:
-    """Whether something was wrong with an argument of a layer."""
+    """Return True if something was wrong with an argument of a layer."""
     return any(isinstance(value, Poison) for _, value in layer.given)
 
 
@@ -126,6 +127,7 @@ class Rules:
 
 
 def positional_names(layer: LayerValue) -> list[str]:
+    """Return the names of the arguments that a layer takes by position."""
     if isinstance(layer.target, Brace):
         return []
     if isinstance(layer.target, Definition):
@@ -134,6 +136,7 @@ def positional_names(layer: LayerValue) -> list[str]:
 
 
 def input_names(layer: LayerValue) -> tuple[str, ...]:
+    """Return the names of the tensors that flow into a layer, where it names them."""
     if isinstance(layer.target, Brace):
         return ()
     if isinstance(layer.target, Definition):
@@ -144,7 +147,7 @@ def input_names(layer: LayerValue) -> tuple[str, ...]:
 
 
 def flatten(value: Value) -> Iterator[Tensor]:
-    """The tensors of a value, in order."""
+    """Yield the tensors of a value, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple):
@@ -164,18 +167,19 @@ def structure(value: Value, first: int = 0) -> Structure:
 
 
 def rebuild(shape: Structure, tensors: tuple[Tensor, ...]) -> Value:
-    """A value nested as `shape` says, made of `tensors`."""
+    """Return a value nested as `shape` says, made of `tensors`."""
     if isinstance(shape, int):
         return tensors[shape]
     return tuple(rebuild(part, tensors) for part in shape)
 
 
 def types_of(value: Value) -> tuple[TensorType, ...]:
+    """Return the types of the tensors of a value, in order."""
     return tuple(tensor.type for tensor in flatten(value))
 
 
 def is_flow(value: Value) -> TypeGuard[Flow]:
-    """Whether a value is a tensor, or a list of such."""
+    """Return True if a value is a tensor, or a list of such."""
     if isinstance(value, tuple):
         return all(is_flow(item) for item in value)
     return isinstance(value, Tensor)

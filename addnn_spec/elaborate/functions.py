@@ -21,7 +21,7 @@ NAMES = (
 
 
 def call(name: str, args: tuple[Value, ...], facts: Facts) -> Value:
-    """The value of `name(args)`; raises `Refusal`. `sum` of tensors is not done here."""
+    """Return the value of `name(args)`; raises `Refusal`. `sum` of tensors is not done here."""
     low, high = _ARITY[name]
     if not low <= len(args) <= high:
         wanted = f"{low}" if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
@@ -129,7 +129,7 @@ def _range(args: tuple[Value, ...]) -> Value:
 
 
 def _materialise(name: str, span: range) -> tuple[int, ...]:
-    """A range as a list; its length is checked by arithmetic before it is made."""
+    """Return a range as a list; its length is checked by arithmetic before it is made."""
     if span and (span[-1] - span[0]) // span.step + 1 > 1_000_000:
         raise Refusal("E0504", f"this {name} has more than 1,000,000 numbers")
     return tuple(span)

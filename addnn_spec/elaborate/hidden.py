@@ -41,14 +41,14 @@ def _readings(node: Any) -> Iterator[Reading]:
 
 
 def _gives_x(node: Any) -> bool:
-    """Whether it is a comprehension with an `x` of its own."""
+    """Return True if it is a comprehension with an `x` of its own."""
     return isinstance(node, ast.Comprehension) and any(
         target.name == "x" for clause in node.clauses for target in targets_of(clause.targets)
     )
 
 
 def _reading(node: Any) -> Reading | None:
-    """The reading that a node is: `x`, or a known part of it."""
+    """Return the reading that a node is: `x`, or a known part of it."""
     if isinstance(node, ast.Name | ast.Layer):
         plain = isinstance(node, ast.Name) or (node.args is None and node.body is None)
         return Reading(node) if node.name == "x" and plain else None
@@ -63,7 +63,7 @@ def _reading(node: Any) -> Reading | None:
 
 
 def _place(node: ast.Subscript) -> int | None:
-    """The item that a subscript takes, if it is written as a number."""
+    """Return the item that a subscript takes, if it is written as a number."""
     if len(node.items) != 1:
         return None
     item, sign = node.items[0], 1
@@ -75,7 +75,8 @@ def _place(node: ast.Subscript) -> int | None:
 
 
 def part_of(value: Value, parts: tuple[str | int, ...]) -> Value:
-    """What the parts of a tensor, or of a list of tensors, are; None where there is no such."""
+    """Return what the parts of a tensor, or of a list of tensors, are; None where there is no
+    such."""
     for part in parts:
         if isinstance(value, Tensor) and isinstance(part, str):
             value = _attribute(value.type, part)
@@ -98,7 +99,7 @@ def _attribute(type: TensorType, name: str) -> Value:
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are one tensor, the same tensors, or equal sizes."""
+    """Return True if two values are one tensor, the same tensors, or equal sizes."""
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
         return all(same(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, Tensor) and isinstance(other, Tensor):
@@ -107,7 +108,7 @@ def same(one: Value, other: Value) -> bool:
 
 
 def _origin(tensor: Tensor) -> Tensor:
-    """The tensor around a brace that its placeholder stands for."""
+    """Return the tensor around a brace that its placeholder stands for."""
     while (around := tensor.builder.around.get(tensor.ref)) is not None:
         tensor = around
     return tensor

@@ -36,6 +36,7 @@ from addnn_spec.values import Brace, Definition, LayerValue, kind_of
 
 
 def apply(layer: LayerValue, flow: Value, site: Site) -> Value:
+    """Apply a layer of any kind to what flows in."""
     if site.frame.builder is None:
         site.frame.ctx.fail("E0206", "tensors exist in networks and blocks only", site.span)
     if is_partial(layer):
@@ -55,9 +56,11 @@ _STAND_IN = Ref(-1)
 
 
 def apply_higher(layer: LayerValue, flow: Value, site: Site) -> Value:
+    """Apply an operator that has a layer for an argument (`Scan`, `TimeDistributed`)."""
+    ctx = site.frame.ctx
     target, frame, span = layer.target, site.frame, site.span
     if site.naming.label == OWN:
-        site.frame.ctx.fail(
+        ctx.fail(
             "E0406",
             f"{layer.name} holds another layer, and cannot be its scope's own",
             span,
@@ -65,20 +68,20 @@ def apply_higher(layer: LayerValue, flow: Value, site: Site) -> Value:
         )
     assert isinstance(target, type) and issubclass(target, HigherOperator)
     argument = target.layers[0]
-    inner = _layer_argument(site.frame.ctx, layer, argument, span)
+    inner = _layer_argument(ctx, layer, argument, span)
     if isinstance(flow, Poison):
         _check_layer(inner, argument, site)
-        check_arguments(site.frame.ctx, layer, target, span)
+        check_arguments(ctx, layer, target, span)
     fields = {n: v for n, v in layer.given if n in target.model_fields and n != argument}
-    op = construct(site.frame.ctx, layer, target, fields | {argument: _attribute(inner)}, span)
+    op = construct(ctx, layer, target, fields | {argument: _attribute(inner)}, span)
     assert isinstance(op, HigherOperator)
-    flowing = flowing_tensors(site.frame.ctx, layer, flow, span)
+    flowing = flowing_tensors(ctx, layer, flow, span)
     try:
-        given = op.layer_inputs(*(site.frame.ctx.normal(t.type) for t in flowing))
+        given = op.layer_inputs(*(ctx.normal(t.type) for t in flowing))
     except Refusal as error:
-        refuse_operator(site.frame.ctx, layer, error, tuple(t.type for t in flowing), span)
+        refuse_operator(ctx, layer, error, tuple(t.type for t in flowing), span)
     states = _initial_states(op, inner, given, flowing, frame, span)
-    types = [*given, *(site.frame.ctx.normal(t.type) for t in states)]
+    types = [*given, *(ctx.normal(t.type) for t in states)]
     built = _build_layer(inner, argument, _stand_ins(types, frame), site)
     return _add_node(layer, op, argument, [*flowing, *states], built, site)
 
@@ -157,7 +160,7 @@ def _stand_ins(types: list[TensorType], frame: Frame) -> Value:
 
 
 def _build_layer(inner: LayerValue, argument: str, flow: Value, site: Site) -> Built:
-    """The graph of the layer for what flows into it."""
+    """Return the graph of the layer for what flows into it."""
     assert site.frame.builder is not None
     name = site.frame.builder.name_of_next(site.naming, site.module)
     with site.frame.ctx.use(name, site.span):
@@ -177,7 +180,8 @@ def _layer_graph(ctx: Context, inner: LayerValue, argument: str, flow: Value, sp
 
 
 def _wrap_operator(ctx: Context, inner: LayerValue, flow: Value, span: Span) -> Built:
-    """A lone operator as the layer: a graph of one node, which takes the argument's scope."""
+    """Make a graph of a lone operator as the layer: of one node, which takes the argument's
+    scope."""
     builder = Builder(ctx, "chain", "", span)
     inside = place_inputs(ctx, builder, "x", flow, span)
     value = apply(inner, inside, Site(Frame(ctx, builder, Env()), Naming(None, inner.name), span))
@@ -192,24 +196,25 @@ def _add_node(
     built: Built,
     site: Site,
 ) -> Value:
+    ctx = site.frame.ctx
     if built.graph is None or built.shape is None:
         raise Failed
     builder, span = site.frame.builder, site.span
     assert builder is not None
     graph = built.graph
     tensors = [*inputs, *_besides(layer, argument, built)]
-    types = tuple(site.frame.ctx.normal(t.type) for t in tensors)
+    types = tuple(ctx.normal(t.type) for t in tensors)
     given = tuple(graph.type_of(output.refs[0]) for output in graph.outputs)
     try:
         result = op.infer_layer(given, *types[: len(inputs)])
     except Refusal as error:
-        refuse_operator(site.frame.ctx, layer, error, types, span)
-    outputs = tuple(site.frame.ctx.normal(type) for type in result)
+        refuse_operator(ctx, layer, error, types, span)
+    outputs = tuple(ctx.normal(type) for type in result)
     layers: tuple[tuple[str, Graph], ...] = ((argument, graph),)
     ref = None
     if site.module is not None:
         ref = builder.module_ref(site.module)
-        remember(site.frame.ctx, site.module, FirstUse(op, types, layers, span))
+        remember(ctx, site.module, FirstUse(op, types, layers, span))
     bound = tuple(builder.module_ref(m) for m in built.ported)
     made = builder.add(
         op,
@@ -234,6 +239,6 @@ def _besides(layer: LayerValue, argument: str, built: Built) -> list[Tensor]:
 
 
 def _attribute(inner: LayerValue) -> LayerValue:
-    """The layer as the operator keeps it: its tensors are inputs of the node."""
+    """Return the layer as the operator keeps it: its tensors are inputs of the node."""
     given = tuple((name, value) for name, value in inner.given if not tuple(flatten(value)))
     return LayerValue(inner.target, given, inner.spans)

@@ -28,7 +28,8 @@ from addnn_spec.values import kind_of
 
 
 def run_loop(core: ast.Repeat | ast.For, flow: Value, site: Site) -> Value:
-    """What comes out of a loop: of its turns written out, or of a graph where it has a label."""
+    """Return what comes out of a loop: of its turns written out, or of a graph where it has a
+    label."""
     frame, naming = site.frame, site.naming
     turns = _turns_of(core, frame)
     if isinstance(flow, Poison):
@@ -40,7 +41,7 @@ def run_loop(core: ast.Repeat | ast.For, flow: Value, site: Site) -> Value:
 
 
 def _turns_of(core: ast.Repeat | ast.For, frame: Frame) -> Sequence[Value]:
-    """The turns' values: a `range` for a repeat, the list's items for a `for`."""
+    """Return the turns' values: a `range` for a repeat, the list's items for a `for`."""
     if isinstance(core, ast.For):
         return items_of(core.iterable, frame)
     count = evaluate(core.count, frame)
@@ -71,7 +72,7 @@ def _reads_its_turn(core: ast.Repeat | ast.For) -> bool:
 def _run_turns(
     core: ast.Repeat | ast.For, turns: Sequence[Value], flow: Value, frame: Frame, naming: Naming
 ) -> Value:
-    """The turns, written out in the graph at hand: braces without a label, or with `_`."""
+    """Write the turns out in the graph at hand: braces without a label, or with `_`."""
     builder = frame.builder
     assert builder is not None
     refuse_bomb(core, len(turns), frame.env, frame.ctx)
@@ -94,7 +95,7 @@ def _in_turn(
     frame: Frame,
     turn: Callable[[int, Value, Frame], Value],
 ) -> Value:
-    """What comes out of the last turn. Equal turns in a row are one node with `times`.
+    """Return what comes out of the last turn. Equal turns in a row are one node with `times`.
 
     A turn can join a run if it is one node that leads from what flows in to what flows out:
     then nothing else reads what flows between turns.
@@ -118,7 +119,7 @@ def _in_turn(
 
 
 def _of_last(builder: Builder, result: Value) -> Value:
-    """The value of a run, after its last turn joined it."""
+    """Return the value of a run, after its last turn joined it."""
     last = len(builder.entries) - 1
     tensors = tuple(
         Tensor(builder, tensor.ref._replace(node=last), tensor.type) for tensor in flatten(result)
@@ -127,7 +128,8 @@ def _of_last(builder: Builder, result: Value) -> Value:
 
 
 def _repeats(ctx: Context, core: ast.Repeat | ast.For, flow: Value, result: Value) -> bool:
-    """Whether all turns from here on are equal: nothing that a turn reads changes any more."""
+    """Return True if all turns from here on are equal: nothing that a turn reads changes any
+    more."""
     return (
         ctx.memoise  # without, every turn is elaborated, to compare with
         and not _reads_its_turn(core)
@@ -137,9 +139,9 @@ def _repeats(ctx: Context, core: ast.Repeat | ast.For, flow: Value, result: Valu
 
 
 def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
-    """Whether the last entry takes what flows in as its first inputs, and nowhere else, and
-    gives what flows out: only then is a run of it the turns one after another. Where a tensor
-    flows in twice, no order of the inputs can be told."""
+    """Return True if the last entry takes what flows in as its first inputs, and nowhere else, and
+    gives what flows out: only then is a run of it the turns one after another. Where a tensor flows
+    in twice, no order of the inputs can be told."""
     entry = builder.entries[-1]
     last = len(builder.entries) - 1
     into = tuple(builder.known(tensor) for tensor in flatten(flow))
@@ -161,18 +163,19 @@ def _run_labelled(
     frame: Frame,
     naming: Naming,
 ) -> Value:
-    """A labelled loop: a graph of its own, with a node or a scope for each turn."""
+    """Run a labelled loop: a graph of its own, with a node or a scope for each turn."""
+    ctx = frame.ctx
     if not turns:
         return flow
     memo_key = (
         "loop", id(core), len(turns),
-        frame.ctx.key(tuple(turns), core.span) if isinstance(core, ast.For) else None,
-        *surroundings(frame.ctx, core, flow, frame.env),
+        ctx.key(tuple(turns), core.span) if isinstance(core, ast.For) else None,
+        *surroundings(ctx, core, flow, frame.env),
     )  # fmt: skip
     built = memoised(
-        frame.ctx,
+        ctx,
         memo_key,
-        lambda: _elaborate_loop(frame.ctx, core, turns, flow, frame.env, naming.label or ""),
+        lambda: _elaborate_loop(ctx, core, turns, flow, frame.env, naming.label or ""),
     )
     return call_graph(built, [flow], Site(frame, naming, core.span))
 
@@ -239,7 +242,7 @@ def _hoist(built: Built, flow: Value, frame: Frame) -> Value:
 
 
 def _is_one_element(body: ast.Body | ast.If | None) -> bool:
-    """Whether a body is one element without a label: as a turn, it takes the turn's name."""
+    """Return True if a body is one element without a label: as a turn, it takes the turn's name."""
     if isinstance(body, ast.If):
         return _is_one_element(body.then) and _is_one_element(body.otherwise or body.then)
     if body is None or body.kind in ("statements", "empty"):

@@ -58,18 +58,19 @@ def forbidden_class(name: str) -> str | None:
 
 
 def well_formed(label: str) -> bool:
-    """Whether each part between dots can be a key of a module."""
+    """Return True if each part between dots can be a key of a module."""
     return all(map(_SEGMENT.fullmatch, label.split(".")))
 
 
 def free_name(segment: str) -> str:
-    """A name near `segment` that can be used."""
+    """Return a name near `segment` that can be used."""
     bare = segment.strip("_") or "node"
     return bare if not forbidden(bare) and bare != segment else f"{bare}_layer"
 
 
 def free_field(name: str) -> str:
-    """A name near `name` for an input or output: `class_`, as Python's style guide has it."""
+    """Return a name near `name` for an input or output: `class_`, as Python's style guide has
+    it."""
     bare = name.strip("_")
     if not bare:
         return "value"
@@ -77,6 +78,6 @@ def free_field(name: str) -> str:
 
 
 def auto_base(operator: str) -> str:
-    """What an unlabelled node is called: the operator's name in lower case, if it may be."""
+    """Return what an unlabelled node is called: the operator's name in lower case, if it may be."""
     base = operator.lower()
     return f"{base}_" if forbidden(base) else base

@@ -30,7 +30,7 @@ _TRIED = 4_096  # values of a size, for one that agrees with what is asserted of
 
 
 def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | None:
-    """The graph of a network with its arguments given; None where it has errors.
+    """Return the graph of a network with its arguments given; None where it has errors.
 
     What is wrong is in `ctx.collector`.
     """
@@ -78,7 +78,8 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
 
 
 def _alias(layer: LayerValue, target: Definition, ctx: Context) -> AbstractContextManager[None]:
-    """The use of a network that an alias in another file makes: the arguments that it gives."""
+    """Return the use of a network that an alias in another file makes: the arguments that it
+    gives."""
     places: list[Span] = [place for _, place in layer.spans]
     if not places or places[0].source is target.node.span.source:
         return nullcontext()
@@ -120,7 +121,7 @@ def _output(given: Given, builder: Builder, ctx: Context) -> Output:
 
 
 def _settle_sizes(graph: Graph, ctx: Context) -> None:
-    """What layers ask of sizes is told where it is broken; symbolic sizes get their defaults."""
+    """Tell where sizes break what layers ask of them; give symbolic sizes their defaults."""
     asked = demands(graph)
     for span, message in dict.fromkeys(misplaced(asked)):
         ctx.report("E0306", message, span)
@@ -165,7 +166,8 @@ def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> Non
 
 
 def _least_stated(symbol: Symbol, minimum: int, ctx: Context) -> int:
-    """The least value from `minimum` on that agrees with what is asserted of this size alone."""
+    """Return the least value from `minimum` on that agrees with what is asserted of this size
+    alone."""
     stated = [each.fact for each in ctx.assertions if each.fact.symbols == {symbol}]
     for value in range(minimum, minimum + _TRIED):
         if all(fact.holds({symbol.name: value}) for fact in stated):
@@ -174,7 +176,7 @@ def _least_stated(symbol: Symbol, minimum: int, ctx: Context) -> int:
 
 
 def _check_defaults(ctx: Context) -> None:
-    """What is asserted about sizes must hold at their defaults, which costs are counted at."""
+    """Check that what is asserted about sizes holds at their defaults, where costs are counted."""
     for stated in ctx.assertions:
         if not stated.fact.holds(_defaults(stated)):
             why = f": {stated.message}" if stated.message else ""

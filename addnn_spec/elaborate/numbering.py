@@ -31,7 +31,7 @@ class Numbers:
             numbers.sort()
 
     def runs(self, base: str, times: int, own: str) -> Iterator[NamedRun]:
-        """The next names of a base that nothing but `own` has, as runs that count up."""
+        """Yield the next names of a base that nothing but `own` has, as runs that count up."""
         number, left = self._next.get(base, 1), times
         taken, mine = self._taken.get(base, []), dict(_readings(own)).get(base)
         # `act_2` is followed by `act_2_2`, where a run would have `act_3`
@@ -50,7 +50,7 @@ class Numbers:
 
 
 def numbered(base: str) -> Iterator[str]:
-    """`base`, `base_2`, `base_3` and so on."""
+    """Yield `base`, `base_2`, `base_3` and so on."""
     yield from (_number(base, n) for n in count(1))
 
 

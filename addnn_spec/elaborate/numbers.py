@@ -142,7 +142,7 @@ def _power(left: float, right: float) -> float:
 
 
 def finite(value: float) -> float:
-    """The value, if it is a number that means something."""
+    """Return the value, if it is a number that means something."""
     if isinstance(value, int):
         if value.bit_length() > MAX_BITS:
             raise Refusal("E0210", "the result has too many digits")

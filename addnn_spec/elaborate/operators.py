@@ -58,7 +58,7 @@ def apply_operator(layer: LayerValue, target: type[Operator], flow: Value, site:
 
 
 def _with_facts(ctx: Context, value: Value) -> Value:
-    """An argument with the stated facts about its sizes put in."""
+    """Return an argument with the stated facts about its sizes put in."""
     if isinstance(value, SymbolicSize):
         return ctx.facts.normal(value)
     return tuple(_with_facts(ctx, item) for item in value) if isinstance(value, tuple) else value
@@ -67,7 +67,7 @@ def _with_facts(ctx: Context, value: Value) -> Value:
 def operator_inputs(
     ctx: Context, layer: LayerValue, target: type[Operator], flow: Value, span: Span
 ) -> list[Tensor | None]:
-    """The tensors for an operator's inputs: those given by name, then what flows in."""
+    """Return the tensors for an operator's inputs: those given by name, then what flows in."""
     given = _named_inputs(ctx, layer, target)
     flowing = flowing_tensors(ctx, layer, flow, span)
     if target.variadic:
@@ -83,7 +83,7 @@ def operator_inputs(
 
 
 def flowing_tensors(ctx: Context, layer: LayerValue, flow: Value, span: Span) -> list[Tensor]:
-    """What flows into an operator: tensors, and nothing else."""
+    """Return what flows into an operator: tensors, and nothing else."""
     tensors: list[Tensor] = []
     for value in flow_inputs(flow):
         if not isinstance(value, Tensor):
@@ -95,7 +95,7 @@ def flowing_tensors(ctx: Context, layer: LayerValue, flow: Value, span: Span) ->
 def _named_inputs(
     ctx: Context, layer: LayerValue, target: type[Operator]
 ) -> dict[str, Tensor | None]:
-    """The tensors for an operator's inputs that are given by name."""
+    """Return the tensors for an operator's inputs that are given by name."""
     given: dict[str, Tensor | None] = {}
     for name, value in layer.given:
         if name not in target.input_names or isinstance(value, Poison):
@@ -139,7 +139,8 @@ def _checked(
     types: tuple[TensorType | None, ...],
     span: Span,
 ) -> tuple[Operator, tuple[TensorType, ...]]:
-    """The operator with its attributes, and the types of its outputs; equal uses share it."""
+    """Return the operator with its attributes, and the types of its outputs; equal uses share
+    it."""
     attributes = {
         name: _with_facts(ctx, value)
         for name, value in layer.given
@@ -210,7 +211,7 @@ def _warn_torch_order(ctx: Context, layer: LayerValue, applied: Applied) -> None
 
 
 def _torch_order(ctx: Context, layer: LayerValue, applied: Applied) -> TorchOrder | None:
-    """An operator's arguments as torch orders them, where they are less unusual so."""
+    """Return an operator's arguments as torch orders them, where they are less unusual so."""
     target, places = type(applied.op), dict(layer.spans)
     fields = {
         name: called(ctx, value, places[name])
@@ -244,7 +245,8 @@ def construct(
     span: Span,
     types: tuple[TensorType | None, ...] = (),
 ) -> Operator:
-    """The operator, its attributes checked by its own types; of its inputs, if known, `types`.
+    """Return the operator, its attributes checked by its own types; of its inputs, if known,
+    `types`.
 
     Where the layer is partial, only what is wrong with single attributes is told.
     """
@@ -318,7 +320,7 @@ def _check_required(ctx: Context, layer: LayerValue, applied: Applied, span: Spa
 def _is_at_most(
     ctx: Context, small: Size, large: Size, types: tuple[TensorType | None, ...]
 ) -> bool | None:
-    """Whether `small <= large`, where the tensors that flow in are none without elements."""
+    """Return True if `small <= large`, where the tensors that flow in are none without elements."""
     holds = ctx.facts.compare(small, "<=", large)
     if holds is None:
         sizes = [size for type in types if type is not None for size in type.shape]
@@ -357,7 +359,8 @@ def _check_weights(
 
 
 def remember(ctx: Context, module: ModuleValue, use: FirstUse) -> None:
-    """The first use decides the weights; later ones must ask for the same."""
+    """Remember a module's first use, which decides the weights; later ones must ask for the
+    same."""
     if module.first is None:
         module.first = use
         return
@@ -375,7 +378,7 @@ def remember(ctx: Context, module: ModuleValue, use: FirstUse) -> None:
 
 
 def _weight_shapes(use: FirstUse) -> dict[str, tuple[Size, ...]]:
-    """The weights of an operator or graph, by path, with their shapes."""
+    """Return the weights of an operator or graph, by path, with their shapes."""
     if isinstance(use.op, Operator):
         found = {name: tuple(w.shape) for name, w in operator_weights(use.applied)}
         for argument, graph in use.layers:

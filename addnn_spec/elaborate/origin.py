@@ -25,7 +25,7 @@ class Origin(NamedTuple):
 
 
 def size_origin(tensor: Tensor, size: Size) -> Origin | None:
-    """What made `size` of a tensor's shape; None where an operator hands it to its layer."""
+    """Return what made `size` of a tensor's shape; None where an operator hands it to its layer."""
     while tensor.ref.node >= 0:
         builder = tensor.builder
         ref = _first_with(size, tensor.ref, builder.entries.__getitem__)
@@ -52,7 +52,7 @@ def _first_with(size: Size, ref: Ref, at: _At) -> Ref:
 
 
 def _made(size: Size, ref: Ref, at: _At) -> Origin:
-    """The operator that a tensor is from, also where that is inside of a block or brace."""
+    """Return the operator that a tensor is from, also where that is inside of a block or brace."""
     node = at(ref.node)
     if isinstance(node.op, Graph):
         graph = node.op

@@ -76,22 +76,23 @@ def _module_weight(module: ModuleValue, expr: ast.Attribute, frame: Frame) -> Va
 
 
 def subscript(expr: ast.Subscript, frame: Frame) -> Value:
+    ctx = frame.ctx
     value = evaluate(expr.value, frame)
     items = [_index(item, frame) for item in expr.items]
     if isinstance(value, Tensor):
         return _tensor_item(value, items, frame, expr)
     if not isinstance(value, tuple | str):
-        frame.ctx.fail("E0207", f"{kind_of(value)} has no items", expr.value.span)
+        ctx.fail("E0207", f"{kind_of(value)} has no items", expr.value.span)
     if len(items) != 1:
-        frame.ctx.fail("E0208", "a list takes one index", expr.span)
+        ctx.fail("E0208", "a list takes one index", expr.span)
     index = items[0]
     if isinstance(index, slice):
-        _known_slice(frame.ctx, index, expr.items[0].span)
+        _known_slice(ctx, index, expr.items[0].span)
         return value[index]
     if not isinstance(index, int) or isinstance(index, bool):
-        frame.ctx.fail("E0208", f"an index is a whole number, not {kind_of(index)}", expr.span)
+        ctx.fail("E0208", f"an index is a whole number, not {kind_of(index)}", expr.span)
     if not -len(value) <= index < len(value):
-        frame.ctx.fail(
+        ctx.fail(
             "E0208",
             f"there is no item {index}",
             expr.items[0].span,
@@ -142,7 +143,7 @@ def _tensor_item(
 
 
 def _in_place_of(name: str) -> str:
-    """What is written where a tensor of torch has an attribute or a method."""
+    """Return what is written where a tensor of torch has an attribute or a method."""
     names = ("shape", "rank", *DIMENSIONS)
     known = _METHODS.get(name) or next(iter(near(name, names)), None)
     if known is not None:

@@ -13,7 +13,7 @@ from addnn_spec.source import Span
 
 
 def share_scopes(graph: Graph, ctx: Context) -> Graph:
-    """The graph with the braces written out in whose scopes other labels put nodes.
+    """Return the graph with the braces written out in whose scopes other labels put nodes.
 
     What is written out may share scopes in turn. Reports E0403 where such a scope is a layer or a
     block, or where two nodes get one path.
@@ -55,7 +55,7 @@ def report_clash(name: str, here: Span, there: Span, ctx: Context) -> None:
 
 
 def _prefixes(graph: Graph) -> set[str]:
-    """The scopes that names with dots are in: `a` and `a.b` of `a.b.c`."""
+    """Return the scopes that names with dots are in: `a` and `a.b` of `a.b.c`."""
     names = [node.name for node in graph.nodes()] + [module.name for module in graph.modules]
     return {name[:dot] for name in names for dot in range(len(name)) if name[dot] == "."}
 
@@ -65,7 +65,7 @@ def _holds(node: Node, prefixes: Container[str]) -> bool:
 
 
 def _closed(graph: Graph, prefixes: Container[str]) -> Iterator[tuple[str, Span]]:
-    """The scopes that no other label can put nodes in: layers, blocks, modules, tensors."""
+    """Yield the scopes that no other label can put nodes in: layers, blocks, modules, tensors."""
     for node in graph.nodes():
         called = node.calls
         if isinstance(node.op, Placeholder) and graph.kind != "network":
@@ -89,7 +89,8 @@ def _check_paths(graph: Graph, ctx: Context) -> None:
 
 
 def inline(graph: Graph, scopes: Container[str]) -> Graph:
-    """The same graph with the calls of these names written out, the names inside prefixed."""
+    """Return the same graph with the calls of these names written out, the names inside
+    prefixed."""
     flat = replace(graph, members={}, modules=())
     moved: dict[Ref, Ref] = {}
     for node in graph.nodes():
@@ -109,7 +110,7 @@ def inline(graph: Graph, scopes: Container[str]) -> Graph:
 
 
 def _parts(node: Node, scopes: Container[str]) -> Iterator[Node]:
-    """A run with the turns of these names apart; another node as it is."""
+    """Yield a run with the turns of these names apart; another node as it is."""
     if node.times == 1 or not _holds(node, scopes):
         yield node
         return
@@ -129,14 +130,14 @@ def _parts(node: Node, scopes: Container[str]) -> Iterator[Node]:
 
 
 def _appended(graph: Graph, node: Node) -> tuple[Ref, ...]:
-    """The outputs of a node that is put into a graph."""
+    """Return the outputs of a node that is put into a graph."""
     id = len(graph.members)
     graph.add(replace(node, id=id))
     return tuple(Ref(id, port) for port in range(len(node.outputs)))
 
 
 def _written_out(flat: Graph, call: Node) -> tuple[Ref, ...]:
-    """The outputs of a call whose nodes are put into a graph."""
+    """Return the outputs of a call whose nodes are put into a graph."""
     called = call.calls
     assert called is not None
     inner: dict[Ref, Ref] = {

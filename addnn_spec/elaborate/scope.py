@@ -49,5 +49,6 @@ class Env:
             self.names[name] = Binding(value, span, origin)
 
     def values(self, origin: Origin) -> tuple[tuple[str, Value], ...]:
-        """The names of this scope that were given by that kind of statement, with their values."""
+        """Return the names of this scope that were given by that kind of statement, with their
+        values."""
         return tuple((n, b.value) for n, b in self.names.items() if b.origin == origin)

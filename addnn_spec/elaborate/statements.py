@@ -119,7 +119,7 @@ def run_statements(body: ast.Body, frame: Frame) -> Value:
 
 
 def _recover(statement: Any, frame: Frame) -> Value:
-    """What a failed statement leaves behind: names that nobody reports on again."""
+    """Leave behind what a failed statement can: names that nobody reports on again."""
     if isinstance(statement, ast.Assert):
         _forget(frame)
         return None
@@ -197,24 +197,25 @@ def _run_typed(statement: ast.Typed, frame: Frame) -> None:
 
 
 def _check_shape(value: Value, shape: ast.Shape, frame: Frame, span: Span) -> None:
+    ctx = frame.ctx
     if not isinstance(value, Tensor):
-        frame.ctx.fail("E0309", "a shape is stated for one tensor, and this is a list", span)
-    type = frame.ctx.normal(value.type)
+        ctx.fail("E0309", "a shape is stated for one tensor, and this is a list", span)
+    type = ctx.normal(value.type)
     stated = sizes_of(shape, frame)
     if len(stated) != type.rank:
-        frame.ctx.fail(
+        ctx.fail(
             "E0309",
             f"the shape has {type.rank} sizes, not the {len(stated)} that are stated",
             shape.span,
             f"it is {type}",
         )
     for dim, wanted, size in zip(shape.dims, stated, type.shape, strict=True):
-        if not frame.ctx.facts.equal(size, wanted):
+        if not ctx.facts.equal(size, wanted):
             help = None
-            if frame.ctx.facts.compare(size, "==", wanted) is None:
+            if ctx.facts.compare(size, "==", wanted) is None:
                 fact = f"{source(size)} == {source(wanted)}"
                 help = f"if they are always equal, state it first: assert {fact}"
-            frame.ctx.fail(
+            ctx.fail(
                 "E0309",
                 f"this size is {size}, not {wanted}",
                 dim.span,
@@ -262,7 +263,7 @@ def _bind_input(name: str, value: Value, statement: ast.Input, frame: Frame) -> 
 
 
 def _declare_size(dim: ast.Dim, frame: Frame) -> Size:
-    """A size of an input: a new symbolic size, or a value."""
+    """Return a size of an input: a new symbolic size, or a value."""
     if not isinstance(dim.value, ast.Name) or _is_value(dim.value.name, frame):
         if dim.default is not None:
             _not_a_new_size(dim, frame)
@@ -282,7 +283,8 @@ def _declare_size(dim: ast.Dim, frame: Frame) -> Size:
 
 
 def _is_value(name: str, frame: Frame) -> bool:
-    """Whether a name in a shape has a value; a block's or network's name can be a new size."""
+    """Return True if a name in a shape has a value; a block's or network's name can be a new
+    size."""
     found = frame.env.find(name)
     return found is not None and not isinstance(found.value, LayerValue | Function)
 
@@ -305,7 +307,7 @@ def _not_a_new_size(dim: ast.Dim, frame: Frame) -> None:
 
 
 def _take_input(interface: Interface, statement: ast.Input, frame: Frame) -> None:
-    """An input of a network that stands as a block: what flows in, checked."""
+    """Take an input of a network that stands as a block: what flows in, checked."""
     given = interface.given
     assert given is not None
     name = statement.target.name
@@ -346,25 +348,26 @@ def _match_input(type: TensorType, statement: ast.Input, frame: Frame) -> None:
 
 
 def _run_output(statement: ast.Output, frame: Frame) -> None:
+    ctx = frame.ctx
     interface = _network_only(statement, "output", frame)
     name = statement.target.name
-    check_field(frame.ctx, name, statement.target.span, output=True)
+    check_field(ctx, name, statement.target.span, output=True)
     for other in interface.outputs:
         if other.name == name:
-            frame.ctx.fail(
+            ctx.fail(
                 "E0403", f"two outputs are called {name}", statement.target.span,
                 labels=(Label(other.span, "the first one"),),
             )  # fmt: skip
     if interface.given is not None and statement.training:
         return
     if statement.value is None:
-        value = lookup(frame.ctx, name, statement.target.span, frame.env)
+        value = lookup(ctx, name, statement.target.span, frame.env)
         span = statement.target.span
     else:
         value, span = evaluate(statement.value, frame), statement.value.span
-    _must_flow(frame.ctx, value, span)
+    _must_flow(ctx, value, span)
     if _has_empty(value):
-        frame.ctx.fail("E0206", f"the output {name} is an empty list", span)
+        ctx.fail("E0206", f"the output {name} is an empty list", span)
     if statement.shape is not None:
         _check_shape(value, statement.shape, frame, span)
     interface.outputs.append(Given(name, value, statement.training, statement.span))
@@ -386,7 +389,7 @@ def _run_return(statement: ast.Return, frame: Frame) -> Value:
 
 
 def _run_inner_network(target: Definition, given: list[Value], frame: Frame) -> Value:
-    """A network that stands where a block may: without its training outputs."""
+    """Run a network that stands where a block may: without its training outputs."""
     interface = Interface(given)
     run_statements(target.node.body, replace(frame, interface=interface))
     if interface.taken < len(given):
@@ -480,12 +483,12 @@ _SHOWN = 80
 
 
 def _has_empty(value: Value) -> bool:
-    """Whether a list of tensors is empty, or one in it."""
+    """Return True if a list of tensors is empty, or one in it."""
     return isinstance(value, tuple) and (not value or any(map(_has_empty, value)))
 
 
 def _conditions(condition: ast.Expr) -> Iterator[ast.Expr]:
-    """What `and` joins, and brackets hold, from left to right."""
+    """Yield what `and` joins, and brackets hold, from left to right."""
     waiting = [condition]
     while waiting:
         expr = waiting.pop()
@@ -498,7 +501,7 @@ def _conditions(condition: ast.Expr) -> Iterator[ast.Expr]:
 
 
 def _bound_in(statement: ast.If | ast.For) -> set[str]:
-    """The names that the statements inside may give."""
+    """Return the names that the statements inside may give."""
     from addnn_spec.syntax.walk import walk
 
     return {

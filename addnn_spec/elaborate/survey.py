@@ -65,14 +65,14 @@ def targets_of(targets: ast.Targets) -> Iterator[ast.Target]:
 
 
 def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
-    """What a learned or fixed tensor is called in its body."""
+    """Return what a learned or fixed tensor is called in its body."""
     if statement.target is not None:
         return statement.target.name
     return "".join(part for part in statement.label.parts if isinstance(part, str))
 
 
 def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
-    """The names that a definition gives anywhere, with their place and kind."""
+    """Yield the names that a definition gives anywhere, with their place and kind."""
     if isinstance(item, ast.Fn | ast.Block | ast.Network):
         yield from ((param.name, param.span, "parameter") for param in item.params)
     if isinstance(item, ast.Block) and item.inputs:

@@ -30,7 +30,8 @@ def evaluate(expr: ast.Expr, frame: Frame) -> Value:
 
 
 def for_all(ctx: Context, items: Iterable[_Item], action: Callable[[_Item], _T]) -> tuple[_T, ...]:
-    """What `action` gives for each item; where one fails, the others are tried all the same."""
+    """Return what `action` gives for each item; where one fails, the others are tried all the
+    same."""
     values: list[_T] = []
     failed = False
     for item in items:
@@ -70,7 +71,7 @@ def _name(expr: ast.Name, frame: Frame) -> Value:
 
 
 def lookup(ctx: Context, name: str, span: Span, env: Env) -> Value:
-    """What a name stands for: a given one, else a function, else an operator."""
+    """Return what a name stands for: a given one, else a function, else an operator."""
     found = env.find(name)
     if found is not None:
         if isinstance(found.value, Poison):
@@ -99,7 +100,7 @@ def _constant(expr: ast.Constant, _: Frame) -> Value:
 
 
 def string(expr: ast.Text, frame: Frame) -> str:
-    """A string with its `{expression}`s replaced by their values."""
+    """Return a string with its `{expression}`s replaced by their values."""
     parts: list[str] = []
     for part in expr.parts:
         if isinstance(part, str):
@@ -157,20 +158,21 @@ def _binary(expr: ast.Binary, frame: Frame) -> Value:
 
 
 def joined(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
-    """The value of an operator whose operands are known."""
+    """Return the value of an operator whose operands are known."""
+    ctx = frame.ctx
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if expr.op in ("==", "!=") and (left is None or right is None):
             return expr.op == "!="  # whether an optional input is given
         return _on_tensors(expr, left, right, frame)
-    frame.ctx.step(expr.span, _length(frame.ctx, left))
+    ctx.step(expr.span, _length(ctx, left))
     if expr.op in ("==", "!=", "<", "<=", ">", ">="):
-        return _compare(frame.ctx, expr, left, right)
+        return _compare(ctx, expr, left, right)
     if expr.op in ("in", "not in"):
-        return _contains(frame.ctx, expr, left, right) is (expr.op == "in")
+        return _contains(ctx, expr, left, right) is (expr.op == "in")
     return guarded(
-        frame.ctx,
+        ctx,
         expr.span,
-        lambda: numbers.arithmetic(expr.op, left, right, frame.ctx.facts.exact_div),
+        lambda: numbers.arithmetic(expr.op, left, right, ctx.facts.exact_div),
     )
 
 
@@ -252,7 +254,7 @@ def _contains(ctx: Context, expr: ast.Binary, left: Value, right: Value) -> bool
 
 
 def truth(ctx: Context, value: Value, span: Span) -> bool:
-    """The value of a condition, which must be known at compile time."""
+    """Return the value of a condition, which must be known at compile time."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Tensor):

@@ -37,7 +37,7 @@ class TorchOrder:
 
 
 def by_position(layer: LayerValue, target: type[Operator]) -> list[str]:
-    """The first of an operator's attributes, as far as they are given by position."""
+    """Return the first of an operator's attributes, as far as they are given by position."""
     spans = dict(layer.spans)
     return list(
         takewhile(
@@ -53,7 +53,7 @@ def torch_order(
     fields: Mapping[str, Value],
     types: tuple[TensorType | None, ...],
 ) -> TorchOrder | None:
-    """The arguments as torch orders them; None where they are not possible so.
+    """Return the arguments as torch orders them; None where they are not possible so.
 
     `fields` are the operator's attributes among them.
     """
@@ -85,7 +85,8 @@ def _stating(
     fields: Mapping[str, Value],
     types: tuple[TensorType | None, ...],
 ) -> Operator | None:
-    """The operator of these attributes, if it takes these inputs and infers that size of them."""
+    """Return the operator of these attributes, if it takes these inputs and infers that size of
+    them."""
     try:
         op = target(**fields)
         applied = Applied(op, types)

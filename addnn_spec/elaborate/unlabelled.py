@@ -36,7 +36,7 @@ def _has_weights(entry: Entry, ctx: Context) -> bool:
 
 
 def _holds_weights(graph: Graph, ctx: Context) -> bool:
-    """Whether a graph has a weight at any depth; each is looked at once."""
+    """Return True if a graph has a weight at any depth; each is looked at once."""
     key = "weighted", graph
     if key not in ctx.memo:
         ctx.memo[key] = bool(graph.modules) or any(
