@@ -38,7 +38,7 @@ def packaged() -> dict[str, Path]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PackagedNetwork:
     """A packaged network with the figures that its file's head comment states (tests hold them).
 
     Parameters, MACs and depth are of what evaluation needs, MACs at batch 1 and the default sizes.
@@ -66,7 +66,7 @@ class Entry:
         return self.file.rpartition("/")[0] or "examples"
 
 
-def entries() -> Iterator[Entry]:
+def entries() -> Iterator[PackagedNetwork]:
     """Yield the packaged networks, by family and file; read from the text, nothing is compiled."""
     root = folder("specs")
     stated: dict[Path, dict[str, re.Match[str]]] = {}
@@ -78,16 +78,18 @@ def entries() -> Iterator[Entry]:
         yield _entry(name, path.relative_to(root).as_posix(), stated[path].get(name))
 
 
-def _entry(name: str, file: str, stated: re.Match[str] | None) -> Entry:
+def _entry(name: str, file: str, stated: re.Match[str] | None) -> PackagedNetwork:
     if stated is None:
-        return Entry(name, file)
+        return PackagedNetwork(name, file)
     params, macs, depth, training_params, training_macs = (
         int((stated[field] or "0").replace(",", ""))
         for field in ("params", "macs", "depth", "training_params", "training_macs")
     )
     reference = stated["reference"]
     proof = reference or stated["equations"] or "counts only"
-    return Entry(name, file, params, macs, depth, training_params, training_macs, reference, proof)
+    return PackagedNetwork(
+        name, file, params, macs, depth, training_params, training_macs, reference, proof
+    )
 
 
 def locate(

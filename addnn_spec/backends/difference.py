@@ -12,7 +12,7 @@ from addnn_spec.passes.memory import at
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.summary import flat_cost, to_json
 from addnn_spec.passes.titles import op_title
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, Value, unfold
+from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, FlatTensor, unfold
 from addnn_spec.values import show
 
 _TOTALS = (
@@ -47,7 +47,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class NetworkDifference:
     """`totals` holds each total of the summary before and after, also where it is the same."""
 
     old: str
@@ -74,14 +74,14 @@ class Difference:
 
 def compare(
     old: Graph, new: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
-) -> Difference:
+) -> NetworkDifference:
     """Return what differs, at the default sizes or at `dims`.
 
     Raises `DiagnosticError` where a network has too many nodes to list, or where
     it cannot have these sizes.
     """
     before, after = to_json(old, dims, limit=limit), to_json(new, dims, limit=limit)
-    return Difference(
+    return NetworkDifference(
         old.name,
         new.name,
         {name: (before[name], after[name]) for name in _TOTALS},
@@ -108,7 +108,7 @@ def _nodes(graph: Graph, dims: Mapping[str, int] | None, limit: int) -> dict[str
     return found
 
 
-def _origin(nodes: tuple[FlatNode, ...], value: Value) -> str:
+def _origin(nodes: tuple[FlatNode, ...], value: FlatTensor) -> str:
     """Where a tensor comes from: a node's path, and which of its outputs if it has several."""
     source = nodes[value.source]
     return source.path if len(source.node.outputs) == 1 else f"{source.path}[{value.port}]"
@@ -129,7 +129,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
     )
 
 
-def difference_text(found: Difference) -> str:
+def difference_text(found: NetworkDifference) -> str:
     """Return the difference for people: `+` added, `-` lost, `~` changed."""
     lines = [f"{found.old} → {found.new}", ""]
     if not found.any:

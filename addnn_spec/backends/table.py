@@ -41,7 +41,7 @@ class View:
     limit: int = MAX_FLAT_NODES
 
 
-Line = tuple[str, ...]
+TableLine = tuple[str, ...]
 
 
 def plain_table(graph: Graph, summary: Summary, view: View) -> str:
@@ -77,7 +77,7 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
     return capture.get()
 
 
-def _header(view: View) -> Line:
+def _header(view: View) -> TableLine:
     names = ["node", "operator", "output shape", "activations", "params", "MACs"]
     if view.flops:
         names.append("FLOPs")
@@ -98,7 +98,7 @@ def _title(graph: Graph, summary: Summary) -> str:
     return f"{summary.network}" + (f" at {', '.join(sizes)}" if sizes else "")
 
 
-def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[Line]:
+def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[TableLine]:
     fields = _fields(graph) if view.receptive_field else {}
     shown = opened_paths(graph, view.opened)
     for count, row in enumerate(_visible(iter(summary.rows), view, shown), 1):
@@ -123,7 +123,7 @@ def _visible(rows: Iterator[Row], view: View, shown: Container[str]) -> Iterator
                 yield from _visible(row.rows(), view, shown)
 
 
-def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Field]) -> Line:
+def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Field]) -> TableLine:
     total = row.total
     name = "  " * row.depth + (row.path if not row.depth else row.path.rsplit(".", 1)[-1])
     cells = [

@@ -36,7 +36,7 @@ class Bytes(click.ParamType[int]):
         return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
+class NumberList(click.ParamType[tuple[float, ...]]):
     """Numbers with commas between them: one for each channel."""
 
     name = "numbers"
@@ -52,7 +52,11 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value} is no list of numbers: 0.485,0.456,0.406", param, ctx)
 
 
-_TYPES: dict[str, click.ParamType[Any]] = {"budget": Bytes(), "mean": Numbers(), "std": Numbers()}
+_TYPES: dict[str, click.ParamType[Any]] = {
+    "budget": Bytes(),
+    "mean": NumberList(),
+    "std": NumberList(),
+}
 _METAVARS = {"nodes": "PATTERN", "measures": "NAME", "sketch": "K", "device": "auto|cpu|cuda:N"}
 _SHOWN = {"budget": "4GiB"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from addnn_spec.backends.difference import Difference, compare, difference_text
+from addnn_spec.backends.difference import NetworkDifference, compare, difference_text
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import FOUND, OK, say
 from addnn_spec.cli.specs import Spec, load
@@ -35,6 +35,6 @@ def diff(
     return FOUND if exit_code and found.any else OK
 
 
-def _json(found: Difference) -> str:
+def _json(found: NetworkDifference) -> str:
     data: dict[str, Any] = found.as_data()
     return json.dumps(data, indent=2) + "\n"

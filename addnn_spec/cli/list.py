@@ -8,7 +8,7 @@ from itertools import groupby
 
 import click
 
-from addnn_spec.catalogue import Entry, entries
+from addnn_spec.catalogue import PackagedNetwork, entries
 from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.diagnostics import Refusal, near
 
@@ -42,7 +42,7 @@ def list_(family: str | None, as_json: bool) -> int:
     return OK
 
 
-def _of(family: str, networks: list[Entry]) -> list[Entry]:
+def _of(family: str, networks: list[PackagedNetwork]) -> list[PackagedNetwork]:
     """Return the networks of a family. Raises `DiagnosticError` where there is no such family."""
     found = [network for network in networks if network.family == family]
     if found:
@@ -56,11 +56,11 @@ def _of(family: str, networks: list[Entry]) -> list[Entry]:
     )
 
 
-def _figures(network: Entry) -> str:
+def _figures(network: PackagedNetwork) -> str:
     if network.params is None:
         return "  needs arguments"
     return f"  {network.params:>14,} parameters  {network.macs:>17,} MACs  {network.proof}"
 
 
-def _record(network: Entry) -> dict[str, str | int | None]:
+def _record(network: PackagedNetwork) -> dict[str, str | int | None]:
     return {**asdict(network), "family": network.family, "proof": network.proof}

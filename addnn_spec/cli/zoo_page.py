@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from addnn_spec.catalogue import Entry, entries
+from addnn_spec.catalogue import PackagedNetwork, entries
 from addnn_spec.files import write_atomic
 from addnn_spec.network import load
 
@@ -62,7 +62,9 @@ def page(figures: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _family(name: str, members: list[Entry], printed: Mapping[str, Mapping[str, str]]) -> str:
+def _family(
+    name: str, members: list[PackagedNetwork], printed: Mapping[str, Mapping[str, str]]
+) -> str:
     counted = [network for network in members if network.params is not None]
     columns = (
         "network",
@@ -83,7 +85,7 @@ def _family(name: str, members: list[Entry], printed: Mapping[str, Mapping[str, 
     return "\n".join(parts)
 
 
-def _row(network: Entry, printed: Mapping[str, str]) -> tuple[str, ...]:
+def _row(network: PackagedNetwork, printed: Mapping[str, str]) -> tuple[str, ...]:
     return (
         _link(network),
         _figure(network.params, network.training_params),
@@ -96,7 +98,9 @@ def _row(network: Entry, printed: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _notes(networks: Iterable[Entry], printed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _notes(
+    networks: Iterable[PackagedNetwork], printed: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
     found = [
         f"- {network.name}: {printed[network.name]['note']}"
         for network in networks
@@ -106,11 +110,11 @@ def _notes(networks: Iterable[Entry], printed: Mapping[str, Mapping[str, str]]) 
         yield "\n".join(found) + "\n"
 
 
-def _drawing(network: Entry) -> str:
+def _drawing(network: PackagedNetwork) -> str:
     return f"drawings/{network.name}.svg"
 
 
-def _link(network: Entry) -> str:
+def _link(network: PackagedNetwork) -> str:
     return f"[{network.name}](../specs/{network.file})"
 
 

@@ -151,7 +151,7 @@ def _whitening(centred: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Fold:
+class SketchFold:
     """A balanced count-sketch: features permuted, signed, folded to ``width`` sums.
 
     Squared distances keep their expectation (Charikar, Chen, Farach-Colton 2002; Weinberger et al.
@@ -192,4 +192,4 @@ def fold_all(width: int, seed: int, weight: Tensor | None, *sides: Tensor) -> li
         check_widths(sides[0], side)
         check_finite(side)
     shift = sides[0][:1024].double().mean(dim=0)
-    return [Fold(width, seed).apply(side, shift, weight) for side in sides]
+    return [SketchFold(width, seed).apply(side, shift, weight) for side in sides]

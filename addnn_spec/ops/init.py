@@ -27,7 +27,7 @@ class Init:
         return f"{self.name}({', '.join(f'{name} = {value}' for name, value in self.args)})"
 
 
-class Parameter(NamedTuple):
+class InitParameter(NamedTuple):
     """An argument of an initialiser. `default` None: it must be given."""
 
     name: str
@@ -38,7 +38,7 @@ class Parameter(NamedTuple):
 class Signature(NamedTuple):
     """An initialiser's arguments, and the ranks of the tensors that it can fill."""
 
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[InitParameter, ...]
     min_rank: int = 0
     max_rank: int | None = None
 
@@ -57,30 +57,30 @@ _NONLINEARITIES = (
     "leaky_relu",
     "selu",
 )
-_GAIN = (Parameter("gain", 1.0),)
+_GAIN = (InitParameter("gain", 1.0),)
 _KAIMING = (
-    Parameter("a", 0.0),
-    Parameter("mode", "fan_in", ("fan_in", "fan_out")),
-    Parameter("nonlinearity", "leaky_relu", _NONLINEARITIES),
+    InitParameter("a", 0.0),
+    InitParameter("mode", "fan_in", ("fan_in", "fan_out")),
+    InitParameter("nonlinearity", "leaky_relu", _NONLINEARITIES),
 )
-_NORMAL = (Parameter("mean", 0.0), Parameter("std", 1.0))
+_NORMAL = (InitParameter("mean", 0.0), InitParameter("std", 1.0))
 
 INITS: Mapping[str, Signature] = MappingProxyType(
     {
-        "uniform": Signature((Parameter("a", 0.0), Parameter("b", 1.0))),
+        "uniform": Signature((InitParameter("a", 0.0), InitParameter("b", 1.0))),
         "normal": Signature(_NORMAL),
-        "trunc_normal": Signature((*_NORMAL, Parameter("a", -2.0), Parameter("b", 2.0))),
-        "constant": Signature((Parameter("val"),)),
+        "trunc_normal": Signature((*_NORMAL, InitParameter("a", -2.0), InitParameter("b", 2.0))),
+        "constant": Signature((InitParameter("val"),)),
         "ones": Signature(()),
         "zeros": Signature(()),
         "eye": Signature((), 2, 2),
-        "dirac": Signature((Parameter("groups", 1),), 3, 5),
+        "dirac": Signature((InitParameter("groups", 1),), 3, 5),
         "xavier_uniform": Signature(_GAIN, 2),
         "xavier_normal": Signature(_GAIN, 2),
         "kaiming_uniform": Signature(_KAIMING, 2),
         "kaiming_normal": Signature(_KAIMING, 2),
         "orthogonal": Signature(_GAIN, 2),
-        "sparse": Signature((Parameter("sparsity"), Parameter("std", 0.01)), 2, 2),
+        "sparse": Signature((InitParameter("sparsity"), InitParameter("std", 0.01)), 2, 2),
     }
 )
 _STD_FIRST = {"normal", "trunc_normal"}
@@ -119,7 +119,7 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
 
 
 def _bind(
-    init: str, parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]
+    init: str, parameters: Sequence[InitParameter], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     names = [parameter.name for parameter in parameters]
     if len(args) > len(names):
@@ -144,7 +144,7 @@ def is_finite(value: float) -> bool:
         return False
 
 
-def _check(init: str, parameter: Parameter, value: Any) -> None:
+def _check(init: str, parameter: InitParameter, value: Any) -> None:
     if parameter.choices:
         right = value in parameter.choices
         wanted = f"one of {', '.join(parameter.choices)}"
@@ -219,7 +219,7 @@ def init_code(init: Init, target: Code) -> Call:
 __all__ = [
     "INITS",
     "Init",
-    "Parameter",
+    "InitParameter",
     "Signature",
     "check_fits",
     "constant",

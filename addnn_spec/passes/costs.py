@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from addnn_spec.graph import Graph, ModuleDecl, Node
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import FlopClass, Operator
-from addnn_spec.passes.state_dict import Entry, node_tensors, node_weights, operator_weights
+from addnn_spec.passes.state_dict import StateEntry, node_tensors, node_weights, operator_weights
 from addnn_spec.sizes import Size
 
 
@@ -171,7 +171,7 @@ def _operator(
     return cost
 
 
-def _weights(entries: Iterator[Entry]) -> Cost:
+def _weights(entries: Iterator[StateEntry]) -> Cost:
     params = buffers = 0
     for entry in entries:
         count = 1

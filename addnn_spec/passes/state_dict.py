@@ -11,7 +11,7 @@ from addnn_spec.ops.base import DType
 from addnn_spec.sizes import Size
 
 
-class Entry(NamedTuple):
+class StateEntry(NamedTuple):
     """A tensor of the `state_dict`."""
 
     shape: tuple[Size, ...]
@@ -19,7 +19,7 @@ class Entry(NamedTuple):
     learned: bool
 
 
-def weights_of(graph: Graph) -> dict[str, Entry]:
+def weights_of(graph: Graph) -> dict[str, StateEntry]:
     """Every learned and fixed tensor of a graph by its `state_dict` key.
 
     A shared module's tensors stand once, where the module is declared. The order is the graph's,
@@ -28,7 +28,7 @@ def weights_of(graph: Graph) -> dict[str, Entry]:
     return dict(_entries(graph, ""))
 
 
-def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
+def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, StateEntry]]:
     for node in graph.nodes():
         for key, entry in node_weights(node):
             for name in node.names():
@@ -39,38 +39,38 @@ def _entries(graph: Graph, prefix: str) -> Iterator[tuple[str, Entry]]:
         yield from _module(module, prefix)
 
 
-def _inner(node: Node, prefix: str) -> Iterator[tuple[str, Entry]]:
+def _inner(node: Node, prefix: str) -> Iterator[tuple[str, StateEntry]]:
     for name in node.names():
         for place, graph in node.called:
             yield from _entries(graph, f"{scope_of(prefix, name)}{place}")
 
 
-def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, Entry]]:
+def _module(module: ModuleDecl, prefix: str) -> Iterator[tuple[str, StateEntry]]:
     for key, entry in operator_weights(module.applied):
         yield f"{prefix}{module.name}.{key}", entry
     for place, graph in module.called:
         yield from _entries(graph, f"{prefix}{module.name}.{place}")
 
 
-def operator_weights(applied: Applied | None) -> Iterator[tuple[str, Entry]]:
+def operator_weights(applied: Applied | None) -> Iterator[tuple[str, StateEntry]]:
     """Yield an operator's tensors by their names in its own `state_dict`; none where there is
     none."""
     for name, (shape, dtype), learned in () if applied is None else applied.tensors():
-        yield name, Entry(shape, dtype, learned)
+        yield name, StateEntry(shape, dtype, learned)
 
 
-def node_weights(node: Node) -> Iterator[tuple[str, Entry]]:
+def node_weights(node: Node) -> Iterator[tuple[str, StateEntry]]:
     """Return the tensors that one node owns, by their names in it: "" is the node itself; without
     those of what it calls."""
     return iter(()) if node.module is not None else node_tensors(node)
 
 
-def node_tensors(node: Node) -> Iterator[tuple[str, Entry]]:
+def node_tensors(node: Node) -> Iterator[tuple[str, StateEntry]]:
     """Yield the tensors that one node reads, its own or its module's, as `node_weights` has
     them."""
     if isinstance(node.op, Parameter | Buffer):
         type = node.outputs[0]
-        yield "", Entry(type.shape, type.dtype, isinstance(node.op, Parameter))
+        yield "", StateEntry(type.shape, type.dtype, isinstance(node.op, Parameter))
     yield from operator_weights(node.applied)
 
 

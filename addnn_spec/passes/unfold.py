@@ -15,7 +15,7 @@ MAX_FLAT_NODES = 20_000
 """What lists every node lists no more than this."""
 
 
-class Value(NamedTuple):
+class FlatTensor(NamedTuple):
     """A tensor of the unfolded graph: output `port` of the flat node `source`."""
 
     source: int
@@ -33,7 +33,7 @@ class FlatNode:
     index: int
     path: str
     node: Node
-    inputs: tuple[Value | None, ...]
+    inputs: tuple[FlatTensor | None, ...]
     owner: str
     use: int = 0
     training: bool = False
@@ -52,12 +52,12 @@ class _Unfolder:
         graph: Graph,
         prefix: str,
         owner: str,
-        given: list[Value | None],
+        given: list[FlatTensor | None],
         ports: dict[str, str],
         training: bool,
-    ) -> list[Value]:
+    ) -> list[FlatTensor]:
         """Write out a graph; `given` are the tensors for its placeholders. Returns its outputs."""
-        values: dict[Ref, Value] = {}
+        values: dict[Ref, FlatTensor] = {}
         for id, value in zip(graph.inputs, given, strict=True):
             if value is not None:
                 values[Ref(id)] = value
@@ -76,7 +76,7 @@ class _Unfolder:
         node: Node,
         prefix: str,
         owner: str,
-        values: dict[Ref, Value],
+        values: dict[Ref, FlatTensor],
         ports: dict[str, str],
         training: bool,
     ) -> None:
@@ -97,12 +97,12 @@ class _Unfolder:
         node: Node,
         path: str,
         lives: str,
-        inputs: list[Value | None],
+        inputs: list[FlatTensor | None],
         owner: str,
         ports: dict[str, str],
         training: bool,
         turn: int,
-    ) -> list[Value]:
+    ) -> list[FlatTensor]:
         inner = {
             name: weights_owner(ref, path, owner, ports)
             for name, ref in zip(_ports_of(node), node.bound_modules, strict=True)
@@ -110,17 +110,17 @@ class _Unfolder:
         if node.calls is not None:
             return self.run(node.calls, f"{path}.", f"{lives}.", inputs, inner, training)
         value = self._append(node, path, lives, tuple(inputs), training, turn)
-        return [Value(value.source, port) for port in range(len(node.outputs))]
+        return [FlatTensor(value.source, port) for port in range(len(node.outputs))]
 
     def _append(
         self,
         node: Node,
         path: str,
         owner: str,
-        inputs: tuple[Value | None, ...],
+        inputs: tuple[FlatTensor | None, ...],
         training: bool,
         turn: int = 0,
-    ) -> Value:
+    ) -> FlatTensor:
         index = len(self.flat)
         if index >= self.limit:
             raise Refusal(
@@ -132,7 +132,7 @@ class _Unfolder:
         if not isinstance(node.op, WeightOf):
             self.uses[owner] = use + 1
         self.flat.append(FlatNode(index, path, node, inputs, owner, use, training, turn))
-        return Value(index, 0)
+        return FlatTensor(index, 0)
 
 
 def weights_owner(module: ModuleRef | None, own: str, around: str, ports: Mapping[str, str]) -> str:
@@ -155,7 +155,7 @@ class Unfolded:
     """All nodes, and the tensors that are the network's outputs, in order."""
 
     nodes: tuple[FlatNode, ...]
-    outputs: tuple[Value, ...]
+    outputs: tuple[FlatTensor, ...]
 
 
 def unfold(graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_NODES) -> Unfolded:

@@ -19,7 +19,7 @@ _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 
 
 @dataclass(frozen=True)
-class Difference:
+class NodeDifference:
     """Two nodes' indices on one split, and their difference by pairs of samples.
 
     `error` is the standard error of the mean difference of the samples' own values; None where a
@@ -65,7 +65,7 @@ def _there(run: RunRecord) -> str:
     return "given" if run.data.test is not None else "not given"
 
 
-def compare_runs(a: RunRecord, b: RunRecord) -> list[Difference]:
+def compare_runs(a: RunRecord, b: RunRecord) -> list[NodeDifference]:
     """Return the differences at nodes of the same label, and last of all at the two last nodes.
 
     Raises `DiagnosticError` (E0613) where the runs were not taken alike, with all that differs.
@@ -86,13 +86,13 @@ def compare_runs(a: RunRecord, b: RunRecord) -> list[Difference]:
     return [found for first, second in pairs for found in _at(a, first, b, second)]
 
 
-def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[Difference]:
+def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[NodeDifference]:
     left, right = a.node(first), b.node(second)
     for split in _SPLITS:
         before, after = left.on(split), right.on(split)
         if before is not None and after is not None:
             error = paired_error(before, after)
-            yield Difference(left, right, split, before.value, after.value, error)
+            yield NodeDifference(left, right, split, before.value, after.value, error)
 
 
 def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
@@ -107,7 +107,7 @@ def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
     return float(apart.std() / math.sqrt(len(apart)))
 
 
-def compared_text(a: RunRecord, b: RunRecord, found: list[Difference]) -> str:
+def compared_text(a: RunRecord, b: RunRecord, found: list[NodeDifference]) -> str:
     """Return the differences as aligned text; those of more than two standard errors are marked."""
     rows = [["node", "split", a.network.name, b.network.name, "change", ""]]
     for item in found:

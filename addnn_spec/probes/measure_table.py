@@ -11,7 +11,7 @@ from addnn_spec.runtime.run_record import NodeRecord, RunRecord
 
 
 @dataclass(frozen=True)
-class Column:
+class MeasureColumn:
     """A measure of every node.
 
     Attributes:
@@ -38,15 +38,15 @@ class Column:
         return max(measure.value / self.most, 0.0) if measure is not None and self.most > 0 else 0.0
 
 
-def columns(run: RunRecord) -> tuple[Column, ...]:
+def columns(run: RunRecord) -> tuple[MeasureColumn, ...]:
     """Return the measures that a run's nodes have, in the order in which they were asked for."""
     found = list(dict.fromkeys(name for node in run.nodes for name in node.measures))
     return tuple(_column(run, name) for name in found)
 
 
-def _column(run: RunRecord, name: str) -> Column:
+def _column(run: RunRecord, name: str) -> MeasureColumn:
     values = [node.measures[name] for node in run.nodes if name in node.measures]
     trained = any(value.train is not None for value in values)
     told = "" if not trained else "train" if run.data.test is None else "test"
     recipe = next((value.recipe for value in values if value.recipe), "")
-    return Column(name, told, recipe, max(value.value for value in values))
+    return MeasureColumn(name, told, recipe, max(value.value for value in values))

@@ -15,7 +15,7 @@ from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
-from addnn_spec.report.verdicts import Difference, paired
+from addnn_spec.report.verdicts import PairedDifference, paired
 from addnn_spec.runtime.other_measures import Rows
 from addnn_spec.runtime.run_record import IndexRecord
 from addnn_spec.runtime.settings import settings_of
@@ -111,7 +111,7 @@ def placed(found: Sequence[Ranked]) -> list[Ranked]:
     return result
 
 
-def behind(first: Ranked, second: Ranked) -> Difference:
+def behind(first: Ranked, second: Ranked) -> PairedDifference:
     """Return the paired difference, second minus first, on train."""
     return paired(_train(first).samples(), _train(second).samples())
 

@@ -12,7 +12,7 @@ from addnn_spec.probes.measure_table import columns
 from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.heat import heat_body, heats
 from addnn_spec.report.measure_columns import PITCH, cells, headings
-from addnn_spec.report.rows import Row, Table, described, table
+from addnn_spec.report.rows import PageRow, PageTable, described, table
 from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, Scale, scale
 from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
@@ -92,7 +92,7 @@ def axis_title(run: RunRecord) -> str:
 
 class _Figure:
     def __init__(
-        self, run: RunRecord, rows: Table, closed: Collection[int], *, interactive: bool
+        self, run: RunRecord, rows: PageTable, closed: Collection[int], *, interactive: bool
     ) -> None:
         self.run, self.table, self.closed = run, rows, closed
         self.interactive = interactive
@@ -150,7 +150,7 @@ class _Figure:
         parts.append(text(PLOT + PLOT_WIDTH + 94, 36.5, "train", class_="value"))
         return [*parts, *headings(self.columns, COLUMNS)]
 
-    def _shade(self, row: Row) -> str:
+    def _shade(self, row: PageRow) -> str:
         if not row.values.dense and not row.node.dense:
             return ""
         return self._group(
@@ -310,7 +310,7 @@ class _Figure:
         )
 
     # --- rows ---
-    def _group(self, row: Row, kind: str, content: str) -> str:
+    def _group(self, row: PageRow, kind: str, content: str) -> str:
         y = self.y.get(row.number)
         classes = [kind]
         if row.is_group and kind == "row":
@@ -329,7 +329,7 @@ class _Figure:
             "g", content, class_=" ".join(classes), transform=place, data_n=str(row.number), **data
         )
 
-    def _places(self, row: Row) -> dict[str, str | float | None]:
+    def _places(self, row: PageRow) -> dict[str, str | float | None]:
         """For the page's script: where the values and the ends of their bands stand."""
         places: dict[str, str | float | None] = {}
         for split in self.splits:
@@ -341,7 +341,7 @@ class _Figure:
             places["data_rate"] = f"{self._x(row.values.measures[RATE].value):.2f}"
         return places
 
-    def _row(self, row: Row) -> str:
+    def _row(self, row: PageRow) -> str:
         indent = SPINE + 14 + 11 * len(row.groups)
         room = int((PLOT - indent - 8) / 6.3)
         caption = row.node.operator if not row.is_group else ""
@@ -380,7 +380,7 @@ class _Figure:
             own = tag("g", own, class_="own") if own else ""
         return self._group(row, "row", tag("title", quoted(described(row))) + own + label)
 
-    def _own(self, row: Row) -> str:
+    def _own(self, row: PageRow) -> str:
         """Return what stands for the node itself: its sign, its marks, its figures and its bars."""
         parts = [_sign(row)]
         values = row.values
@@ -419,7 +419,7 @@ def edge_path(y: dict[int, float], glyphs: list[int], a: int, b: int) -> str:
     return f"M{SPINE - 5:g},{y[a]:g}C{out:g},{y[a]:g} {out:g},{y[b]:g} {SPINE - 5:g},{y[b]:g}"
 
 
-def _sign(row: Row) -> str:
+def _sign(row: PageRow) -> str:
     look: dict[str, str | float | None] = {"stroke": "#333333", "fill": "#ffffff"}
     if row.is_group:
         return tag("rect", x=SPINE - 6, y=-5.0, width=12.0, height=10.0, rx=2.0, **look) + tag(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from addnn_spec.probes.measure_table import Column
+from addnn_spec.probes.measure_table import MeasureColumn
 from addnn_spec.report.svg import shortened, tag, text
 from addnn_spec.runtime.run_record import NodeRecord
 
@@ -13,14 +13,14 @@ BAR = "#dcdcdc"
 _LINE = 14  # characters of a line of a heading
 
 
-def heading(column: Column) -> list[str]:
+def heading(column: MeasureColumn) -> list[str]:
     """Return a column's heading, in up to four short lines."""
     words = wrap(column.name.replace("_", " "), _LINE)[:3]
     told = [f"on {column.told}"] if column.told else []
     return [shortened(line, _LINE) for line in words] + told
 
 
-def headings(found: tuple[Column, ...], left: float) -> list[str]:
+def headings(found: tuple[MeasureColumn, ...], left: float) -> list[str]:
     """Return the headings as SVG, the first column at `left`."""
     return [
         text(left + PITCH * (place + 1) - _GAP, 18 + 11 * n, line, class_="value")
@@ -29,7 +29,7 @@ def headings(found: tuple[Column, ...], left: float) -> list[str]:
     ]
 
 
-def cells(found: tuple[Column, ...], node: NodeRecord, left: float) -> list[str]:
+def cells(found: tuple[MeasureColumn, ...], node: NodeRecord, left: float) -> list[str]:
     """Return a node's values as SVG."""
     parts = []
     for place, column in enumerate(found):

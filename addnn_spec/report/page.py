@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from addnn_spec.probes.measure_table import Column, columns
+from addnn_spec.probes.measure_table import MeasureColumn, columns
 from addnn_spec.report.figure import STYLE, figure_width, page_figure
 from addnn_spec.report.heat import Heat, heat_svg, heats
 from addnn_spec.report.run_facts import facts
@@ -32,7 +32,7 @@ class _Section:
     complete: bool
     facts: tuple[tuple[str, str], ...]
     figure: Markup
-    measures: tuple[Column, ...]
+    measures: tuple[MeasureColumn, ...]
     heats: tuple[tuple[Heat, Markup], ...]
     overall: tuple[Verdict, ...]
     changes: tuple[Verdict, ...]
@@ -85,7 +85,7 @@ def _cleaned(verdict: Verdict) -> Verdict:
     return replace(verdict, node=node, before=before, text=text)
 
 
-def _clean_column(column: Column) -> Column:
+def _clean_column(column: MeasureColumn) -> MeasureColumn:
     return replace(column, name=clean(column.name), recipe=clean(column.recipe))
 
 

@@ -10,7 +10,7 @@ from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
 from addnn_spec.report.heat import Heat, heats
 from addnn_spec.report.measure_columns import BAR, heading
-from addnn_spec.report.rows import Row, Table, table
+from addnn_spec.report.rows import PageRow, PageTable, table
 from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, scale
 from addnn_spec.report.svg import clean, shortened
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from addnn_spec.probes.measure_table import Column
+    from addnn_spec.probes.measure_table import MeasureColumn
 
 _MARKS: dict[Split, tuple[str, str]] = {
     "train": ("o", "-"),
@@ -113,7 +113,7 @@ class _View:
 
     def __init__(self, run: RunRecord, depth: int | None) -> None:
         self.run = run
-        self.table: Table = table(run)
+        self.table: PageTable = table(run)
         self.closed = self.table.closed(depth)
         self.shown = self.table.visible(self.closed)
         self.y = {row.number: place for place, row in enumerate(self.shown)}
@@ -124,7 +124,7 @@ class _View:
             if (source, reader) in shown
         ]
 
-    def stands(self, row: Row) -> bool:
+    def stands(self, row: PageRow) -> bool:
         """Return True if a row stands for a node: an open block's does not."""
         return not row.is_group or row.number in self.closed
 
@@ -211,7 +211,7 @@ class _View:
         ax.set_xlim(-1.0, 4.2)
         ax.set_axis_off()
 
-    def bars(self, ax: Axes, name: str, amount: Callable[[Row], int]) -> None:
+    def bars(self, ax: Axes, name: str, amount: Callable[[PageRow], int]) -> None:
         """Thin bars of a figure of each node."""
         rows = [row for row in self.shown if self.stands(row)]
         ax.barh([self.y[row.number] for row in rows], [amount(row) for row in rows], height=0.3,
@@ -219,7 +219,7 @@ class _View:
         most = max((amount(row) for row in rows), default=0)
         _bare(ax, f"{name}\nmax {most:,}")
 
-    def numbers(self, ax: Axes, column: Column) -> None:
+    def numbers(self, ax: Axes, column: MeasureColumn) -> None:
         """Write a measure of each node as a number on its bar."""
         rows = [row for row in self.shown if self.stands(row) and not row.above]
         ys = [self.y[row.number] for row in rows]
@@ -282,7 +282,7 @@ def _heat(heat: Heat, ax: Axes, key: Axes) -> None:
     key.tick_params(labelsize=6)
 
 
-def _name(row: Row) -> str:
+def _name(row: PageRow) -> str:
     """Return a row's caption, further right the deeper it is inside of blocks."""
     caption = row.name if row.is_group else f"{row.name}  {row.node.operator}"
     return "  " * len(row.groups) + _plain(shortened(caption, 36))

@@ -13,7 +13,7 @@ COMFORTABLE = 48
 
 
 @dataclass(frozen=True)
-class Row:
+class PageRow:
     """A row. `groups` are the numbers of the block rows around it, outermost first.
 
     Attributes:
@@ -40,20 +40,20 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Rows, and the flow between them as pairs of numbers: (source, reader, whether the main one).
 
     Of a node that reads several, the one computed last is the main one.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[PageRow, ...]
     edges: tuple[tuple[int, int, bool], ...]
 
     def standing_for(self, number: int, closed: Collection[int]) -> int:
         """Return the row that shows a row: itself, or the outermost closed block around it."""
         return next((g for g in self.rows[number].groups if g in closed), number)
 
-    def visible(self, closed: Collection[int]) -> list[Row]:
+    def visible(self, closed: Collection[int]) -> list[PageRow]:
         """Return the rows that are shown while some blocks are closed."""
         return [row for row in self.rows if self.standing_for(row.number, closed) == row.number]
 
@@ -80,7 +80,7 @@ class Table:
         )
 
 
-def table(run: RunRecord) -> Table:
+def table(run: RunRecord) -> PageTable:
     """Return the rows of a run in the order of computing, each block's row before what is
     inside."""
     made = _Rows(run)
@@ -92,13 +92,13 @@ def table(run: RunRecord) -> Table:
         for label, sources in flow(run).items()
         for source in sources
     ]
-    return Table(tuple(made.rows), tuple(edges))
+    return PageTable(tuple(made.rows), tuple(edges))
 
 
 class _Rows:
     def __init__(self, run: RunRecord) -> None:
         self.run = run
-        self.rows: list[Row] = []
+        self.rows: list[PageRow] = []
         self.by_label: dict[str, int] = {}
         self.open: list[tuple[str, int]] = []  # path and row of the blocks that we are in
 
@@ -118,7 +118,7 @@ class _Rows:
         for path in within[same:]:
             number = len(self.rows)
             self.rows.append(
-                Row(number, self._name(path), path, node, node, self._groups(), is_group=True)
+                PageRow(number, self._name(path), path, node, node, self._groups(), is_group=True)
             )
             self.open.append((path, number))
         self._row(self._name(node.label), node)
@@ -139,7 +139,7 @@ class _Rows:
         number = len(self.rows)
         self.by_label[node.label] = number
         values = self.run.node(node.label)
-        row = Row(number, name, node.label, node, values, self._groups(), macs=node.macs or 0)
+        row = PageRow(number, name, node.label, node, values, self._groups(), macs=node.macs or 0)
         self.rows.append(row)
 
     def _groups(self) -> tuple[int, ...]:
@@ -155,7 +155,7 @@ def _prefixes(path: str) -> list[str]:
     return [".".join(parts[: n + 1]) for n in range(len(parts))]
 
 
-def described(row: Row) -> str:
+def described(row: PageRow) -> str:
     """Return a row in words: what a pointer held over it shows."""
     node, values = row.node, row.values
     size = " × ".join(map(str, node.shape))

@@ -20,7 +20,7 @@ NAMES: dict[Split, str] = {"train": "train", "test": "test", "cross": "cross-ind
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """The mean of the paired differences of m samples, and its standard error."""
 
     value: float
@@ -44,10 +44,10 @@ class Verdict:
     before: str
     split: Split
     text: str
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
 
 
-def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> Difference:
+def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> PairedDifference:
     """Return the difference of two nodes on the same samples, per-sample values (m,), NaN left out.
 
     With d the m differences its standard error is √(Σd² − (Σd)²/m)/m. For hits of 0 or 1, b gained
@@ -61,13 +61,13 @@ def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> Differenc
     each = each[~np.isnan(each)]
     m = len(each)
     if m == 0:
-        return Difference(0.0, math.inf, 0)
+        return PairedDifference(0.0, math.inf, 0)
     total = float(each.sum())
     spread = max(float((each * each).sum()) - total * total / m, 0.0)
-    return Difference(total / m, math.sqrt(spread) / m, m)
+    return PairedDifference(total / m, math.sqrt(spread) / m, m)
 
 
-def difference(run: RunRecord, before: str, after: str, split: Split) -> Difference | None:
+def difference(run: RunRecord, before: str, after: str, split: Split) -> PairedDifference | None:
     """Return the paired difference of two nodes of a run; None where one has no index on that
     split."""
     first, second = run.node(before).on(split), run.node(after).on(split)
@@ -117,7 +117,7 @@ def _steps(run: RunRecord, node: NodeRecord, inputs: tuple[str, ...]) -> list[Ve
     return found
 
 
-def _step(before: str, node: str, split: Split, found: Difference) -> Verdict:
+def _step(before: str, node: str, split: Split, found: PairedDifference) -> Verdict:
     change = f"{found.value:+.4f} ± {found.error:.4f}"
     if found.word == "no change measured":
         text = (

@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class SampleSource:
     """Samples with labels or targets; values are read when asked for.
 
     Attributes:
@@ -66,7 +66,7 @@ class Source:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, start: int, stop: int, name: str) -> Source:
+    def part(self, start: int, stop: int, name: str) -> SampleSource:
         """Return the samples from `start` up to `stop`.
 
         Raises `DiagnosticError` where there are none.
@@ -87,8 +87,8 @@ class Source:
 class Sources:
     """What one place holds: training samples, and perhaps test samples beside them."""
 
-    train: Source
-    test: Source | None = None
+    train: SampleSource
+    test: SampleSource | None = None
 
 
 def open_data(where: Any) -> Sources:
@@ -101,7 +101,7 @@ def open_data(where: Any) -> Sources:
 
     Raises `DiagnosticError`: E0601 for what cannot be read, E0612 for what is not such data.
     """
-    if isinstance(where, Source):
+    if isinstance(where, SampleSource):
         return Sources(where)
     if isinstance(where, Sources):
         return where
@@ -122,7 +122,7 @@ def open_data(where: Any) -> Sources:
     return _path(Path(text))
 
 
-def from_arrays(name: str, x: Array, y: Array) -> Source:
+def from_arrays(name: str, x: Array, y: Array) -> SampleSource:
     """Return a source of arrays at hand, (n, …) and (n,).
 
     Raises `DiagnosticError` where their lengths differ or they hold no numbers.
@@ -130,7 +130,7 @@ def from_arrays(name: str, x: Array, y: Array) -> Source:
     return _named(name, {"": x}, y)
 
 
-def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> Source:
+def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> SampleSource:
     labels = _labels(name, labels)
     arrays = []
     for key, given in inputs.items():
@@ -141,7 +141,9 @@ def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> Source:
             raise Refusal("E0612", f"{what} has {count} samples, and {len(labels)} labels")
         arrays.append(values)
     names = tuple(key for key in inputs if key)
-    return Source(name, labels, lambda indices: tuple(part[indices] for part in arrays), names)
+    return SampleSource(
+        name, labels, lambda indices: tuple(part[indices] for part in arrays), names
+    )
 
 
 def _numbers(what: str, values: Array) -> Array:
@@ -187,7 +189,7 @@ def _kind(values: Array) -> str:
     return "Python" if values.dtype == object else str(values.dtype)[:80]
 
 
-def _bundled(name: str) -> Source:
+def _bundled(name: str) -> SampleSource:
     try:
         from sklearn import datasets
     except ImportError as error:
@@ -200,7 +202,7 @@ def _bundled(name: str) -> Source:
     return from_arrays(name, values.astype(np.float32), labels)
 
 
-def _imported(text: str) -> Source:
+def _imported(text: str) -> SampleSource:
     module, _, attribute = text.partition(":")
     with _of_others(f"{text} cannot be imported"):
         found = getattr(import_module(module), attribute)
@@ -217,7 +219,7 @@ def _of_others(message: str) -> Iterator[None]:
         yield
 
 
-def _dataset(name: str, dataset: Any) -> Source:
+def _dataset(name: str, dataset: Any) -> SampleSource:
     """Items are (x, y), or (x1, …, y); the labels are read from `.targets` where there are any."""
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise Refusal("E0612", f"{name} is no Dataset: it has no length, or no items")
@@ -238,7 +240,7 @@ def _dataset(name: str, dataset: Any) -> Source:
             parts = zip(*items, strict=True)
             return tuple(_stacked([_numbers(name, _as_array(x)) for x in part]) for part in parts)
 
-    return Source(name, labels, read)
+    return SampleSource(name, labels, read)
 
 
 def _as_array(value: Any) -> Array:
@@ -352,7 +354,7 @@ def _folder(path: Path) -> Sources:
 
 # --- IDX ------------------------------------------------------------------------------------------
 def _idx_folder(path: Path, names: set[str]) -> Sources | None:
-    found: dict[str, Source] = {}
+    found: dict[str, SampleSource] = {}
     for part in ("train", "t10k"):
         images = [n for n in sorted(names) if n.startswith(part) and "images-idx" in n]
         if images:
@@ -361,7 +363,7 @@ def _idx_folder(path: Path, names: set[str]) -> Sources | None:
     return Sources(*parts) if parts else None
 
 
-def _idx_pair(path: Path) -> Source:
+def _idx_pair(path: Path) -> SampleSource:
     """Return the images of one file with the labels of the file beside it."""
     if "images" not in path.name:
         raise Refusal("E0612", f"{path.name} is not named …images-idx…: its labels are not found")
@@ -412,7 +414,7 @@ def _cifar_folder(path: Path, names: set[str]) -> Sources | None:
     return Sources(*parts)
 
 
-def _cifar(paths: Sequence[Path], name: str) -> Source:
+def _cifar(paths: Sequence[Path], name: str) -> SampleSource:
     """CIFAR-10's records: a label and 3 × 32 × 32 bytes; CIFAR-100's: coarse and fine label."""
     data = np.concatenate([np.fromfile(path, dtype=np.uint8) for path in paths])
     hundred = any(path.name in ("train.bin", "test.bin") for path in paths)
@@ -439,7 +441,7 @@ def _image_folders(path: Path, names: set[str]) -> Sources | None:
     return None if found is None else Sources(found)
 
 
-def _images(path: Path, name: str) -> Source | None:
+def _images(path: Path, name: str) -> SampleSource | None:
     """Images in one folder a class, decoded when asked for: see `_image`."""
     files: list[tuple[Path, str]] = []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
@@ -454,7 +456,7 @@ def _images(path: Path, name: str) -> Source | None:
             images = [x / np.float32(255) if x.dtype == np.uint8 else x for x in images]
         return (_stacked(images),)
 
-    return Source(name, np.asarray([label for _, label in files]), read)
+    return SampleSource(name, np.asarray([label for _, label in files]), read)
 
 
 def _image(path: Path) -> Array:

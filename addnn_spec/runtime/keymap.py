@@ -54,7 +54,7 @@ class Renamed:
     transposed: bool = False
 
 
-class Rule:
+class KeyRule:
     """What becomes of the keys that match a pattern."""
 
     def __init__(
@@ -152,7 +152,7 @@ def _unnamed(found: re.Match[str]) -> Iterator[int]:
 class KeyMap:
     """Rules, applied in order."""
 
-    def __init__(self, rules: Iterable[Rule], name: str = "the key map") -> None:
+    def __init__(self, rules: Iterable[KeyRule], name: str = "the key map") -> None:
         self.rules = tuple(rules)
         self.name = name
 
@@ -252,11 +252,11 @@ def _key_map(table: Mapping[str, Any], name: str) -> KeyMap:
         raise _misfit(f"{name} is no key map: {error}") from error
 
 
-def _rule(pattern: object, to: object) -> Rule:
+def _rule(pattern: object, to: object) -> KeyRule:
     if not isinstance(pattern, str) or not pattern:
         raise ValueError(f"{ascii(pattern)[:_SHOWN]} is no pattern")
     if isinstance(to, str):
-        return Rule(pattern, to)
+        return KeyRule(pattern, to)
     if not isinstance(to, Mapping) or not to:
         raise ValueError(f"{_cut(pattern)} has neither a new name nor a table with to or transpose")
     for field, value in to.items():
@@ -264,7 +264,7 @@ def _rule(pattern: object, to: object) -> Rule:
             raise ValueError(f"{_cut(pattern)} has {ascii(field)[:_SHOWN]}: {', '.join(_FIELDS)}")
         if not isinstance(value, _FIELDS[field]):
             raise ValueError(f"{field} of {_cut(pattern)} is no {_FIELDS[field].__name__}")  # noqa: TRY004
-    return Rule(pattern, **to)
+    return KeyRule(pattern, **to)
 
 
 def _misfit(message: str, *notes: str, help: str | None = None) -> Refusal:

@@ -57,8 +57,8 @@ class Passed:
     labels: Tensor
 
 
-Value = MeasureRecord | TrainedRate | float
-Measure = Callable[[Rows], Value]
+MeasureValue = MeasureRecord | TrainedRate | float
+Measure = Callable[[Rows], MeasureValue]
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def measured(
     return found, f"{label} has no {'; '.join(missing)}" if missing else ""
 
 
-def _record(value: Value) -> MeasureRecord | None:
+def _record(value: MeasureValue) -> MeasureRecord | None:
     """Return a measure's value as it is kept; None where it is not finite."""
     if isinstance(value, MeasureRecord):
         return value

@@ -82,14 +82,14 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Cost:
+class SearchCost:
     """What searches do: multiply-adds times 2, and bytes of rows read from memory."""
 
     operations: float = 0.0
     reads: float = 0.0
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.operations + other.operations, self.reads + other.reads)
+    def __add__(self, other: SearchCost) -> SearchCost:
+        return SearchCost(self.operations + other.operations, self.reads + other.reads)
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,12 @@ class Plan:
     bytes: int
     room: int
     work: int
-    costs: tuple[Cost, ...]
+    costs: tuple[SearchCost, ...]
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> SearchCost:
         """Of all searches."""
-        return sum(self.costs, Cost())
+        return sum(self.costs, SearchCost())
 
 
 def held_block(work: int) -> int:
@@ -163,7 +163,7 @@ def make_plan(
     packed = _Packing(sizes, rows, splits, order, capacity, budget, work, normalised, grams)
     passes = packed.passes(mine)
     held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
-    costs = tuple(sum(map(packed.cost, holds), Cost()) for holds in passes)
+    costs = tuple(sum(map(packed.cost, holds), SearchCost()) for holds in passes)
     room = max((sum(map(packed.kept, holds)) for holds in passes), default=0)
     return Plan(passes, streamed + work + results + held, room, work, costs)
 
@@ -223,7 +223,7 @@ class _Packing:
             return size.held_bytes * rows + size.checked * len(self.splits) * size.row_bytes
         return size.row_bytes * rows + self.grams
 
-    def cost(self, hold: Hold) -> Cost:
+    def cost(self, hold: Hold) -> SearchCost:
         """Of a hold's searches: each pair of rows meets once, in pairs of blocks that are read."""
         size = self.sizes[hold.node]
         held, after = self.rows[hold.first : hold.last], self.rows[hold.last :]
@@ -239,7 +239,7 @@ class _Packing:
             blocks = math.ceil(sum(held) / held_block(self.work))
             rows = sum(held) * (blocks + 1 + sum(n > 0 for n in after)) + sum(after) * blocks
         width = size.kept_bytes if hold.whole else size.row_bytes
-        return Cost(operations, float(rows) * width)
+        return SearchCost(operations, float(rows) * width)
 
     def passes(self, mine: Sequence[int]) -> tuple[tuple[Hold, ...], ...]:
         """Those of the nodes `mine`; what must be gauged is so in the first."""

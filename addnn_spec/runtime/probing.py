@@ -14,7 +14,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import IndicesError
 from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.query import CHECKED
-from addnn_spec.indices.space import Fold, Space, Spread
+from addnn_spec.indices.space import SketchFold, Space, Spread
 from addnn_spec.runtime.cka import Between, gram_of
 from addnn_spec.runtime.devices import Place
 from addnn_spec.runtime.node_indices import Scorer, checked, drawn_to_check
@@ -27,11 +27,11 @@ from addnn_spec.runtime.other_measures import (
     measures_named,
     wants_gram,
 )
-from addnn_spec.runtime.plan import Cost, Hold, Plan, Size, batch_size, make_plan
+from addnn_spec.runtime.plan import Hold, Plan, SearchCost, Size, batch_size, make_plan
 from addnn_spec.runtime.processes import Alone, Exchange
 from addnn_spec.runtime.row_buffers import (
     Gauge,
-    Part,
+    PartRows,
     Room,
     Running,
     Sketched,
@@ -172,9 +172,9 @@ class Prober:
         return self.plan
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> SearchCost:
         """Of the searches of all processes."""
-        return sum((plan.cost for plan in self._plans), Cost())
+        return sum((plan.cost for plan in self._plans), SearchCost())
 
     def forwards(self) -> int:
         """How many samples go through the network, over all passes."""
@@ -312,7 +312,7 @@ class Prober:
         except IndicesError as error:
             return Measured(label=label, note=f"{label} has no index: {error}")
 
-    def _results(self, label: str, rows: Whole | Part | Sketched | Gauge) -> Measured:
+    def _results(self, label: str, rows: Whole | PartRows | Sketched | Gauge) -> Measured:
         records = self._records(rows)
         others: dict[str, MeasureRecord] = {}
         note = ""
@@ -327,9 +327,9 @@ class Prober:
             note=note,
         )
 
-    def _records(self, rows: Whole | Part | Sketched | Gauge) -> dict[Split, IndexRecord]:
+    def _records(self, rows: Whole | PartRows | Sketched | Gauge) -> dict[Split, IndexRecord]:
         scorer, work, scratch = self.scorer, self.plan.work, self.scratch
-        if isinstance(rows, Part):
+        if isinstance(rows, PartRows):
             return {s: scorer.record(s, rows.running.result(s)) for s in scorer.splits}
         assert not isinstance(rows, Gauge)
         if isinstance(rows, Sketched):
@@ -349,7 +349,7 @@ class Prober:
         }
 
     def _others(
-        self, label: str, rows: Whole | Part | Sketched | Gauge
+        self, label: str, rows: Whole | PartRows | Sketched | Gauge
     ) -> tuple[dict[str, MeasureRecord], str]:
         """Return the other measures of a node, and a note about those that it does not have."""
         values = self.scorer.values
@@ -359,7 +359,7 @@ class Prober:
             test, labels = (rows.parts[1], values[1]) if len(values) > 1 else (None, None)
             seen = Rows(rows.parts[0], values[0], test, labels, label)
             return measured(self.measures, seen, label)
-        if isinstance(rows, Part):
+        if isinstance(rows, PartRows):
             gram = rows.running.gram
             if self.settings.cka and gram is not None:
                 self.between.keep(label, gram)
@@ -481,11 +481,11 @@ class _Flow:
         if hold.gauges:
             return Gauge(running)
         if size.sketched:
-            fold = Fold(size.searched, settings.seed)
+            fold = SketchFold(size.searched, settings.seed)
             picks = drawn_to_check(scorer.rows, size.checked, settings.seed)
             return Sketched(running, fold, scorer.rows, picks, rows, self.room)
         batches, work = prober.feed.batches, prober.plan.work
-        return Part(running, batches, hold.first, hold.last, rows, self.room, work)
+        return PartRows(running, batches, hold.first, hold.last, rows, self.room, work)
 
 
 @dataclass(frozen=True)
@@ -495,7 +495,7 @@ class _Broken:
     reason: str
 
 
-_Held: TypeAlias = Whole | Part | Sketched | Gauge | _Broken
+_Held: TypeAlias = Whole | PartRows | Sketched | Gauge | _Broken
 
 
 class _NotRowsError(ValueError):

@@ -50,7 +50,7 @@ class Alone:
         return [text]
 
 
-class Group:
+class ProcessGroup:
     """The processes of `torch.distributed`. A lost one is an error: `Refusal`, E0614."""
 
     def __init__(self, device: torch.device) -> None:
@@ -103,7 +103,7 @@ def join(device: torch.device) -> Exchange:
             distributed.init_process_group(backend, timeout=_PATIENCE)
         except (RuntimeError, ValueError) as error:
             raise _lost(error) from error
-    return Group(device)
+    return ProcessGroup(device)
 
 
 def rank() -> int:

@@ -12,7 +12,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import NotFiniteError
 from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_finite, column_chunks
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
-from addnn_spec.indices.space import Fold, Spread
+from addnn_spec.indices.space import SketchFold, Spread
 from addnn_spec.runtime.node_indices import Scorer
 from addnn_spec.runtime.plan import ALIGNED, held_block
 from addnn_spec.runtime.run_record import Split
@@ -93,7 +93,7 @@ class Sketched:
     def __init__(
         self,
         running: Running,
-        fold: Fold,
+        fold: SketchFold,
         rows: Sequence[int],
         picks: Sequence[Tensor],
         like: Tensor,
@@ -225,7 +225,7 @@ class Running:
         return self.found[split].result()
 
 
-class Part:
+class PartRows:
     """The rows of batches `first` up to `last` of a node; later batches stream past them."""
 
     def __init__(

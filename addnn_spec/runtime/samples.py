@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.data import Array, Source
+from addnn_spec.runtime.data import Array, SampleSource
 from addnn_spec.runtime.preparing import Expected, agree, prepare, sizes, steps
 from addnn_spec.runtime.run_record import DataRecord, SamplesRecord
 from addnn_spec.runtime.settings import Preparation, Task
@@ -68,14 +68,14 @@ def task_of(labels: Array, asked: Task | None = None) -> Task:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitSamples:
     """The drawn samples of one part, with codes of classes or targets for every row.
 
     A row is a sample, or, with labels per position, one position of one: then `positions` (rows, 2)
     holds the place of the sample among the drawn and that of the position, ascending.
     """
 
-    source: Source
+    source: SampleSource
     indices: Array
     values: Array
     positions: Array | None
@@ -108,7 +108,7 @@ class Feed:
 
     def __init__(
         self,
-        splits: Sequence[Split],
+        splits: Sequence[SplitSamples],
         record: DataRecord,
         preparation: Preparation,
         expected: Sequence[Expected] | None,
@@ -154,11 +154,11 @@ class Feed:
         place = row if part.positions is None else part.positions[row, 0]
         return f"{_SPLITS[split]} sample {part.indices[place]}"
 
-    def _given(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
+    def _given(self, source: SampleSource, indices: Array) -> tuple[Tensor, ...]:
         values = self._prepared(source, indices)
         return tuple(part[0] for part in values) if self.alone else values
 
-    def _prepared(self, source: Source, indices: Array) -> tuple[Tensor, ...]:
+    def _prepared(self, source: SampleSource, indices: Array) -> tuple[Tensor, ...]:
         raw = source.read(indices)
         if self.expected is None:
             return tuple(prepare(self.preparation, values, None) for values in raw)
@@ -169,7 +169,7 @@ class Feed:
         )
 
 
-def _batch(number: int, split: Split, start: int, stop: int) -> Batch:
+def _batch(number: int, split: SplitSamples, start: int, stop: int) -> Batch:
     if split.positions is None:
         return Batch(number, start, stop, start, stop)
     first, last = np.searchsorted(split.positions[:, 0], (start, stop))
@@ -178,8 +178,8 @@ def _batch(number: int, split: Split, start: int, stop: int) -> Batch:
 
 
 def make_feed(
-    train: Source,
-    test: Source | None,
+    train: SampleSource,
+    test: SampleSource | None,
     *,
     samples: int = 2000,
     seed: int = 0,
@@ -240,7 +240,7 @@ def _dtype(expected: Sequence[Expected] | None) -> str:
     return expected[0].dtype if expected else "float"
 
 
-def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
+def _ordered(source: SampleSource, expected: Sequence[Expected]) -> SampleSource:
     """Return a source that gives the network's inputs in order, by their names where there are
     several."""
     names = [wanted.name for wanted in expected]
@@ -260,7 +260,7 @@ def _ordered(source: Source, expected: Sequence[Expected]) -> Source:
         values = read(indices)
         return tuple(values[place] for place in order)
 
-    return Source(source.name, source.labels, ordered, tuple(names))
+    return SampleSource(source.name, source.labels, ordered, tuple(names))
 
 
 def _flat(labels: Sequence[Array]) -> list[Array]:
@@ -291,13 +291,13 @@ def _codes(labels: Sequence[Array], task: Task) -> tuple[tuple[str, ...], list[A
 
 
 def _split(
-    source: Source,
+    source: SampleSource,
     split: int,
     indices: Array,
     values: Array,
     positions: Array | None,
     classes: int,
-) -> Split:
+) -> SplitSamples:
     counts = tuple(np.bincount(values, minlength=classes).tolist()) if classes else ()
     record = SamplesRecord(
         source=source.name,
@@ -307,11 +307,11 @@ def _split(
         sha256=_digest(source, split, indices, values, positions),
         counts=counts,
     )
-    return Split(source, indices, values, positions, record)
+    return SplitSamples(source, indices, values, positions, record)
 
 
 def _digest(
-    source: Source, split: int, indices: Array, values: Array, positions: Array | None
+    source: SampleSource, split: int, indices: Array, values: Array, positions: Array | None
 ) -> str:
     digest = sha256()
     for start in range(0, len(indices), 256):
@@ -326,7 +326,9 @@ def _digest(
     return digest.hexdigest()
 
 
-def _check_finite(source: Source, split: int, places: Array, values: Array, what: str) -> None:
+def _check_finite(
+    source: SampleSource, split: int, places: Array, values: Array, what: str
+) -> None:
     """Refuse values (k, …) of the samples `places` that are NaN, infinite, or too large for
     float32; `what` says which of their values they are."""
     if values.dtype == object:

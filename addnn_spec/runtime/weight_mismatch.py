@@ -20,7 +20,7 @@ _Pair = tuple[Tensor, Tensor]
 
 
 @dataclass
-class Difference:
+class WeightMismatch:
     """By key, what is given and what is wanted."""
 
     given: Mapping[str, Tensor]
@@ -59,9 +59,9 @@ class Difference:
         ]
 
 
-def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Difference:
+def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> WeightMismatch:
     """Where they differ. Of `given`, only what is wanted, too, is read."""
-    found = Difference(
+    found = WeightMismatch(
         given,
         wanted,
         [key for key in wanted if key not in given],
@@ -77,7 +77,7 @@ def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Differ
     return found
 
 
-def misfit(found: Difference, name: str, network: str) -> Refusal:
+def misfit(found: WeightMismatch, name: str, network: str) -> Refusal:
     """Return the refusal of the weights `name` for `network`: E0604, or E0605 where only shapes
     differ."""
     counts = [
@@ -120,7 +120,7 @@ def misfit(found: Difference, name: str, network: str) -> Refusal:
     return Refusal(code, message, notes=tuple(notes), help=_help(found))
 
 
-def _help(found: Difference) -> str | None:
+def _help(found: WeightMismatch) -> str | None:
     if found.transposed:
         key, count = found.transposed[0], len(found.transposed)
         layer = ".".join(key.split(".")[-2:])

@@ -21,7 +21,7 @@ from addnn_spec.runtime.checkpoint import read_checkpoint
 from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.keymap import KeyMap, Keys, Renamed, read_keymap
 from addnn_spec.runtime.weight_files import Stored
-from addnn_spec.runtime.weight_mismatch import Difference, compare, misfit, shown
+from addnn_spec.runtime.weight_mismatch import WeightMismatch, compare, misfit, shown
 
 Weights = str | Path | Mapping[str, Any]
 """A file or a folder, or a state dict."""
@@ -39,7 +39,7 @@ _COPIES = 1_000
 _SHOWN_COPIES = 3
 
 
-class Given(Mapping[str, Tensor]):
+class GivenTensors(Mapping[str, Tensor]):
     """Weights by the names that they get in the network; read when they are asked for."""
 
     def __init__(self, stored: Stored, file: str) -> None:
@@ -127,7 +127,7 @@ def load_weights(
         path = Path(weights)
         stored, name = read_checkpoint(path), path.name or str(path)
     wanted = module.state_dict()
-    given = Given(_unwrapped(stored, notes), name)
+    given = GivenTensors(_unwrapped(stored, notes), name)
     _rename(given, wanted, None if keys is None else read_keymap(keys), notes)
     _fill_counters(given, wanted, notes)
     difference = compare(given, wanted)
@@ -169,7 +169,7 @@ def _is_table(values: Mapping[str, Any], key: str) -> bool:
 
 
 def _rename(
-    given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | None, notes: list[str]
+    given: GivenTensors, wanted: Mapping[str, Tensor], keys: KeyMap | None, notes: list[str]
 ) -> None:
     """Give the tensors the names that the network has for them."""
     prefix = _wrapped_prefix(given, wanted, keys)
@@ -182,7 +182,7 @@ def _rename(
         notes.append(f"its names begin with {prefix + common!r}: taken off")
 
 
-def _wrapped_prefix(given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | None) -> str:
+def _wrapped_prefix(given: GivenTensors, wanted: Mapping[str, Tensor], keys: KeyMap | None) -> str:
     """Return the `module.` and `_orig_mod.` before every name, which no layer of the network
     has."""
     names, prefix = list(given), ""
@@ -201,7 +201,7 @@ def _wrapped_prefix(given: Given, wanted: Mapping[str, Tensor], keys: KeyMap | N
     return prefix
 
 
-def _common_prefix(given: Given, wanted: Mapping[str, Tensor]) -> str:
+def _common_prefix(given: GivenTensors, wanted: Mapping[str, Tensor]) -> str:
     """Any prefix of all names, dots included, without which more of them are the network's."""
     parts = next(iter(given), "").split(".")[:-1][:_DEEPEST]
     best, most = "", sum(name in wanted for name in given)
@@ -215,7 +215,7 @@ def _common_prefix(given: Given, wanted: Mapping[str, Tensor]) -> str:
     return best
 
 
-def _fill_counters(given: Given, wanted: Mapping[str, Tensor], notes: list[str]) -> None:
+def _fill_counters(given: GivenTensors, wanted: Mapping[str, Tensor], notes: list[str]) -> None:
     """Norms' counters of batches, which old files lack and torch does not insist on."""
     counter, mean = "num_batches_tracked", "running_mean"
     missing = [key for key in wanted if key.endswith(counter) and key not in given]
@@ -226,7 +226,7 @@ def _fill_counters(given: Given, wanted: Mapping[str, Tensor], notes: list[str])
         notes.append("norms' counters of batches are missing: set to 0")
 
 
-def _settle_ties(given: Given, found: Difference, notes: list[str]) -> None:
+def _settle_ties(given: GivenTensors, found: WeightMismatch, notes: list[str]) -> None:
     """Tied weights: torch saves them under each of their names, others under one."""
     shared = {_place(found.wanted[key]) for key in found.wanted if key in given}
     found.missing = [key for key in found.missing if _place(found.wanted[key]) not in shared]

@@ -15,11 +15,11 @@ from addnn_spec.diagnostics import Collector
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.lexer import Lexer, Token
-from addnn_spec.syntax.parser_stack import Entry, Stack
+from addnn_spec.syntax.parser_stack import Stack, StackEntry
 from addnn_spec.syntax.recovery import Recovery
 from addnn_spec.syntax.strings import Strings
 from addnn_spec.syntax.syntax_errors import MAX_NESTING, Findings, StopError
-from addnn_spec.syntax.table import END, Rule, Table, load_table
+from addnn_spec.syntax.table import END, ParseRule, ParseTable, load_table
 from addnn_spec.syntax.tree_builder import Builder
 
 # What counts as a level of nesting. Bodies, brackets, and operators that group to the right.
@@ -77,7 +77,7 @@ def _collector_off() -> Iterator[None]:
 class _Reduction(NamedTuple):
     """A rule with the builder's method."""
 
-    rule: Rule
+    rule: ParseRule
     build: Any
     nests: int
 
@@ -88,7 +88,7 @@ class _Parser:
     def __init__(self, findings: Findings, lexer: Lexer) -> None:
         self._findings = findings
         self._lexer = lexer
-        self._table: Table = load_table()
+        self._table: ParseTable = load_table()
         self._gotos: dict[tuple[int, int, str], int] = {}
         builder = Builder(findings, Strings(findings, self._read_hole))
         self._reductions = [
@@ -122,7 +122,7 @@ class _Parser:
                 position = resumed
             elif action >= 0:
                 states.append(action)
-                entries.append(Entry(token, token.start, token.end, 0))
+                entries.append(StackEntry(token, token.start, token.end, 0))
                 position += 1
                 if len(states) > stack.limit:
                     self._findings.too_deep(token.start, token.end)
@@ -134,7 +134,7 @@ class _Parser:
                 if token.kind == END and states[-1] == table.ends[start]:
                     return entry.value
 
-    def _reduce(self, reduction: _Reduction, stack: Stack, token: Token) -> Entry:
+    def _reduce(self, reduction: _Reduction, stack: Stack, token: Token) -> StackEntry:
         """Take a rule's symbols off the stack, and make its value of theirs."""
         rule = reduction.rule
         length = rule.length
@@ -155,7 +155,7 @@ class _Parser:
             value = reduction.build(Span(self._findings.source, start, end), *values)
         else:
             value = values if rule.helper else values[0]
-        return Entry(value, start, end, depth)
+        return StackEntry(value, start, end, depth)
 
     def _goto(self, state: int, origin: int, kind: str) -> int:
         """Return the state after a rule, and after all that would only rename the value next."""
@@ -166,7 +166,7 @@ class _Parser:
         return target
 
 
-def _children(rule: Rule, read: list[Entry]) -> list[Any]:
+def _children(rule: ParseRule, read: list[StackEntry]) -> list[Any]:
     """Return a rule's children where some are missing or lists; the first list is reused: it
     grows."""
     children: list[Any] = []

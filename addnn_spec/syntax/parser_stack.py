@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.table import END, Table
+from addnn_spec.syntax.table import END, ParseTable
 
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSING = frozenset(OPENING.values())
 _LIMIT = 4000  # more than nesting of 100 can need; what is longer is a run of prefix operators
 
 
-class Entry(NamedTuple):
+class StackEntry(NamedTuple):
     """What was read: its value (a token for a token), its place, how deep it nests."""
 
     value: Any
@@ -27,11 +27,11 @@ class Stack:
 
     limit = _LIMIT
 
-    def __init__(self, table: Table, start: str) -> None:
+    def __init__(self, table: ParseTable, start: str) -> None:
         self._table = table
         self.start = start
         self.states = [table.starts[start]]
-        self.entries: list[Entry] = []
+        self.entries: list[StackEntry] = []
         self._ends = frozenset(table.ends.values())
 
     def cut(self, size: int) -> None:

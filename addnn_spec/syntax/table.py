@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 END = "$END"
 
 
-class Rule(NamedTuple):
+class ParseRule(NamedTuple):
     """A rule of the grammar, as the parser reduces by it.
 
     `action` names the builder's method. Without one, a helper's children become a list, and another
@@ -34,13 +34,13 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ParseTable:
     """The LALR(1) automaton and the tokens. An action ≥ 0 shifts to that state, ~r reduces by r."""
 
     patterns: dict[str, str]
     keywords: dict[str, str]
     ignored: frozenset[str]
-    rules: tuple[Rule, ...]
+    rules: tuple[ParseRule, ...]
     actions: tuple[dict[str, int], ...]
     gotos: tuple[dict[int, int], ...]
     starts: dict[str, int]
@@ -66,16 +66,16 @@ class Table:
 
 
 @cache
-def load_table() -> Table:
+def load_table() -> ParseTable:
     """Return the shipped table."""
     return read_table(Path(__file__).with_name("table.json").read_text(encoding="utf-8"))
 
 
-def read_table(text: str) -> Table:
+def read_table(text: str) -> ParseTable:
     """Return a table from what `generate` returned."""
     data = json.loads(text)
     terminals = [END, *data["patterns"], *sorted(data["keywords"].values())]
-    return Table(
+    return ParseTable(
         patterns=data["patterns"],
         keywords=data["keywords"],
         ignored=frozenset(data["ignored"]),
@@ -87,10 +87,10 @@ def read_table(text: str) -> Table:
     )
 
 
-def _rule(row: list[Any]) -> Rule:
+def _rule(row: list[Any]) -> ParseRule:
     origin, length, action, children, helper = row
     plain = all(child is not None and child >= 0 for child in children)
-    return Rule(origin, length, action, tuple(children), bool(helper), plain)
+    return ParseRule(origin, length, action, tuple(children), bool(helper), plain)
 
 
 def _pairs(flat: list[int]) -> zip[tuple[int, int]]:

@@ -29,8 +29,8 @@ import torch
 from addnn_spec import load
 from addnn_spec.probes.probe_run import plan_text
 from addnn_spec.probes.run import Request, run_probe
-from addnn_spec.runtime.data import Array, Source, open_data
-from addnn_spec.runtime.plan import Cost
+from addnn_spec.runtime.data import Array, SampleSource, open_data
+from addnn_spec.runtime.plan import SearchCost
 from addnn_spec.runtime.probing import Prober
 from addnn_spec.runtime.run_record import PlanRecord
 from addnn_spec.runtime.settings import GIB, Settings
@@ -46,7 +46,7 @@ class Stopped(Exception):
     """Enough of a run was seen."""
 
 
-def images(count: int) -> Source:
+def images(count: int) -> SampleSource:
     """`count` images of 32×32 in colour: those that are given, or one blurred for each class with
     noise over it."""
     where = os.environ.get("ADDNN_IMAGES")
@@ -60,7 +60,7 @@ def images(count: int) -> Source:
         noise = np.random.default_rng(indices[0]).integers(-40, 40, (len(indices), 3, 32, 32))
         return ((coarse[labels[indices]] + noise).astype(np.uint8),)
 
-    return Source("images", labels, read)
+    return SampleSource("images", labels, read)
 
 
 class Watch:
@@ -125,7 +125,7 @@ class Watch:
         rows = [batch.rows for batch in prober.feed.batches]
         passes = prober.plan.passes[: self.passes]
         samples = sum(sum(rows[min(hold.first for hold in holds) :]) for holds in passes)
-        cost = sum(prober.plan.costs[: self.passes], Cost())
+        cost = sum(prober.plan.costs[: self.passes], SearchCost())
         operations = mean(self.product) / (2 * 1024 * 8192 * 1024)
         reads = mean(self.sum) / (4 * len(self.memory))
         return (

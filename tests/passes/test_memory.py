@@ -9,7 +9,7 @@ import pytest
 from addnn_spec.graph import Buffer, Graph, Parameter, Placeholder, WeightOf
 from addnn_spec.ops.base import HigherOperator, Operator
 from addnn_spec.passes.memory import activation_memory
-from addnn_spec.passes.unfold import Unfolded, Value, unfold
+from addnn_spec.passes.unfold import FlatTensor, Unfolded, unfold
 from addnn_spec.resources import folder
 from addnn_spec.sizes import defaults
 from tests.passes.graphs import graphs_of_file
@@ -30,9 +30,9 @@ def walked_peak(graph: Graph, inside: bool = False) -> int:
         item.index: {root(unfolded, value) for value in item.inputs if value is not None}
         for item in steps
     }
-    held: dict[Value, int] = {}
+    held: dict[FlatTensor, int] = {}
     for item in steps:  # inputs are there from the start, if anything reads them
-        value = Value(item.index, 0)
+        value = FlatTensor(item.index, 0)
         if (
             not inside
             and isinstance(item.node.op, Placeholder)
@@ -46,7 +46,7 @@ def walked_peak(graph: Graph, inside: bool = False) -> int:
         peak = max(peak, sum(held.values()) + (0 if gathers else layer))
         if not isinstance(item.node.op, Placeholder | Parameter | Buffer | WeightOf):
             for port in range(len(item.node.outputs)):
-                value = Value(item.index, port)
+                value = FlatTensor(item.index, port)
                 if root(unfolded, value) == value:
                     held[value] = size(unfolded, value)
         peak = max(peak, sum(held.values()) + (layer if gathers else 0))
@@ -59,7 +59,7 @@ def walked_peak(graph: Graph, inside: bool = False) -> int:
     return peak
 
 
-def root(unfolded: Unfolded, value: Value) -> Value:
+def root(unfolded: Unfolded, value: FlatTensor) -> FlatTensor:
     """The tensor whose memory a value shares."""
     while True:
         item = unfolded.nodes[value.source]
@@ -70,7 +70,7 @@ def root(unfolded: Unfolded, value: Value) -> Value:
         value = item.inputs[0]
 
 
-def size(unfolded: Unfolded, value: Value) -> int:
+def size(unfolded: Unfolded, value: FlatTensor) -> int:
     type = unfolded.nodes[value.source].node.outputs[value.port]
     total = {"float": 4, "int": 8, "bool": 1}[type.dtype]
     for one in type.shape:

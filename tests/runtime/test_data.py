@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn import datasets
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.data import Source, open_data
+from addnn_spec.runtime.data import SampleSource, open_data
 from addnn_spec.runtime.preparing import prepare
 from addnn_spec.runtime.settings import Preparation
 
@@ -36,7 +36,7 @@ class Few:
         return torch.full((2,), float(place)), place % 2
 
 
-def everything(source: Source) -> NDArray[np.float64]:
+def everything(source: SampleSource) -> NDArray[np.float64]:
     (values,) = source.read(np.arange(len(source)))
     return np.asarray(values)
 

@@ -26,7 +26,7 @@ from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.devices import own_device, picked
 from addnn_spec.runtime.other_measures import MEASURES
 from addnn_spec.runtime.probing import Measured, Probe, Prober
-from addnn_spec.runtime.processes import Group
+from addnn_spec.runtime.processes import ProcessGroup
 from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.settings import Settings
 from tests.elsewhere import CPU, GPU, OTHER, elsewhere
@@ -353,7 +353,7 @@ def test_processes_exchange_what_lies_on_their_device() -> None:
             ("get_rank", lambda: 0), ("get_world_size", lambda: 2), ("gather", gather)
         ):  # fmt: skip
             stack.enter_context(patch.object(distributed, name, replaced))
-        group = Group(OTHER)
+        group = ProcessGroup(OTHER)
         for place in (CPU, OTHER):
             parts = group.gather(torch.ones(2, 3, device=place), [2, 1], 0)
             assert [part.tolist() for part in parts] == [[[1.0] * 3] * 2, [[1.0] * 3]]

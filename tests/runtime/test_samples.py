@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.data import Source, from_arrays, open_data
+from addnn_spec.runtime.data import SampleSource, from_arrays, open_data
 from addnn_spec.runtime.preparing import Expected, prepare
 from addnn_spec.runtime.samples import IGNORED, balanced, make_feed, task_of
 from addnn_spec.runtime.settings import Preparation
@@ -16,7 +16,7 @@ from addnn_spec.runtime.settings import Preparation
 GENERATOR = np.random.default_rng(0)
 
 
-def arrays(count: int, *shape: int) -> Source:
+def arrays(count: int, *shape: int) -> SampleSource:
     values = GENERATOR.normal(size=(count, *shape)).astype(np.float32)
     return from_arrays("made", values, np.arange(count) % 3)
 
@@ -46,7 +46,7 @@ def test_the_hash_tells_the_samples_apart() -> None:
     first = make_feed(source, None, samples=30).record.train
     assert make_feed(same, None, samples=30).record.train == first
     assert make_feed(source, None, samples=30, seed=1).record.train.sha256 != first.sha256
-    flipped = Source("iris", source.labels[::-1].copy(), source.read)
+    flipped = SampleSource("iris", source.labels[::-1].copy(), source.read)
     assert make_feed(flipped, None, samples=30).record.train.sha256 != first.sha256
 
 

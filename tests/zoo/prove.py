@@ -30,7 +30,7 @@ from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
 from addnn_spec.runtime.keymap import read_keymap
 from addnn_spec.runtime.weight_files import Stored
-from addnn_spec.runtime.weights import Given
+from addnn_spec.runtime.weights import GivenTensors
 from tests.zoo.mutants import CIRCULAR, mutants
 
 Weights = dict[str, Tensor]
@@ -104,7 +104,7 @@ def mapped(keys: str) -> Callable[[Weights], Weights]:
     """The packaged key map `keys`."""
 
     def rename(weights: Weights) -> Weights:
-        given = Given(Stored(weights), keys)
+        given = GivenTensors(Stored(weights), keys)
         given.mapped(read_keymap(keys))
         return dict(given)
 
