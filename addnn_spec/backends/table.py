@@ -18,7 +18,7 @@ from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at, elements
 from addnn_spec.passes.minimum import Smallest
 from addnn_spec.passes.opened_paths import opened_paths
-from addnn_spec.passes.summary import Row, Summary
+from addnn_spec.passes.summary import PARAMETER_BYTES, Row, Summary
 from addnn_spec.passes.titles import repeated
 from addnn_spec.passes.unfold import LIST_LESS, MAX_FLAT_NODES
 
@@ -32,10 +32,13 @@ DEPTH = 1
 @dataclass(frozen=True, slots=True)
 class View:
     """What to show: `opened` are patterns of paths whose nodes are shown with all that is inside
-    and, in a run, one by one; `limit` is how many lines there may be."""
+    and, in a run, one by one; `limit` is how many lines there may be. `dtype`, a name of
+    `PARAMETER_BYTES`, is the type that the parameters are told in bytes of."""
 
     flops: bool = False
     receptive_field: bool = False
+    trainable: bool = False
+    dtype: str | None = None
     opened: tuple[str, ...] = ()
     depth: int | None = None
     limit: int = MAX_FLAT_NODES
@@ -78,7 +81,8 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
 
 
 def _header(view: View) -> TableLine:
-    names = ["node", "operator", "output shape", "activations", "params", "MACs"]
+    names = ["node", "operator", "output shape", "activations", "params"]
+    names += ["trainable", "MACs"] if view.trainable else ["MACs"]
     if view.flops:
         names.append("FLOPs")
     if view.receptive_field:
@@ -87,7 +91,8 @@ def _header(view: View) -> TableLine:
 
 
 def _left_columns(view: View) -> frozenset[int]:
-    return frozenset([0, 1, 2] + ([6 + view.flops] if view.receptive_field else []))
+    last = len(_header(view)) - 1
+    return frozenset([0, 1, 2] + ([last] if view.receptive_field else []))
 
 
 def _title(graph: Graph, summary: Summary) -> str:
@@ -132,8 +137,10 @@ def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Fi
         _shapes(row, dims),
         _figure(sum(elements(output, dims) for output in row.outputs)),
         f"as {row.shared_with}" if row.shared_with else _figure(total.params),
-        _figure(at(total.macs, dims)),
     ]
+    if view.trainable:
+        cells.append(f"{row.trainable:,}" if total.params else "")
+    cells.append(_figure(at(total.macs, dims)))
     if view.flops:
         cells.append(_figure(at(total.total_flops, dims)))
     if view.receptive_field:
@@ -179,6 +186,8 @@ def _totals(summary: Summary, view: View) -> list[str]:
     if summary.frozen:
         rows.append(("  trainable", f"{total.params - summary.frozen:,}"))
         rows.append(("  frozen", f"{summary.frozen:,}"))
+    if view.dtype is not None:
+        rows.append((f"  in {view.dtype}", _bytes(total.params * PARAMETER_BYTES[view.dtype])))
     if total.buffers:
         rows.append(("buffers", f"{total.buffers:,}"))
     rows.append(("MACs", f"{at(total.macs, dims):,}"))

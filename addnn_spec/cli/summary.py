@@ -13,7 +13,7 @@ from addnn_spec.cli.specs import Spec, load
 from addnn_spec.graph import Graph
 from addnn_spec.passes.formulas import formulas
 from addnn_spec.passes.opened_paths import opened_paths
-from addnn_spec.passes.summary import frozen_parameters, summarize, to_json
+from addnn_spec.passes.summary import PARAMETER_BYTES, summarize, to_json
 from addnn_spec.sizes import Size
 from addnn_spec.sizes.formatting import readable, source
 
@@ -26,6 +26,7 @@ from addnn_spec.sizes.formatting import readable, source
 @click.option("--flops", is_flag=True, help="Show FLOPs, by class in the totals.")
 @click.option("--receptive-field", is_flag=True, help="Show receptive fields.")
 @click.option("--freeze", default="", metavar="PATTERN", help="Count these parameters as frozen.")
+@click.option("--dtype", type=click.Choice(list(PARAMETER_BYTES)), help="Show parameters in bytes.")
 @click.option("--symbolic", is_flag=True, help="Show the totals as polynomials in the sizes.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, every node listed.")
 def summary(
@@ -36,6 +37,7 @@ def summary(
     flops: bool,
     receptive_field: bool,
     freeze: str,
+    dtype: str | None,
     symbolic: bool,
     as_json: bool,
 ) -> int:
@@ -47,15 +49,14 @@ def summary(
     if as_json:
         import json
 
-        data = to_json(network.graph, dims, limit=options.listed)
+        kind = dtype or "float32"
+        data = to_json(network.graph, dims, freeze, dtype=kind, limit=options.listed)
         opened_paths(network.graph, opened)  # one that names nothing is an error here, too
-        if freeze:
-            data["frozen_params"] = frozen_parameters(network.graph, freeze)
         if symbolic:
             data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
         say(json.dumps(data, indent=2))
     else:
-        view = View(flops, receptive_field, opened, depth, options.listed)
+        view = View(flops, receptive_field, bool(freeze), dtype, opened, depth, options.listed)
         summarized = summarize(network.graph, dims, freeze)
         table = rich_table if has_colour(sys.stdout) else plain_table
         click.echo(table(network.graph, summarized, view), nl=False)

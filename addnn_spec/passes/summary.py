@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from math import prod
+from itertools import islice
 from typing import Any
 
-from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.depth import depth
 from addnn_spec.passes.dims import check_dims, trainable
+from addnn_spec.passes.frozen import NOTHING_FROZEN, Frozen, frozen_parameters, own_keys
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
-from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, FlatNode, unfold
-from addnn_spec.patterns import matches, suggestion
 from addnn_spec.sizes import Size
+
+PARAMETER_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+"""Of one parameter, in torch's types."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """The costs of every node, and the sizes that they are told at; None for polynomials."""
+    """The costs of every node, the sizes that they are told at, None for polynomials, and which
+    parameters are frozen."""
 
     costs: Costs
     dims: Mapping[str, int] | None
+    frozen: Frozen
 
     def cost(self, cost: Cost) -> Cost:
         return cost if self.dims is None else cost.at(self.number)
@@ -65,11 +68,29 @@ class Row:
     _graphs: tuple[tuple[str, Graph], ...] = field(default=(), repr=False)
     """What is inside, with what its paths begin with."""
     _figures: _Figures | None = field(default=None, repr=False)
+    _owner: str = field(default="", repr=False)
+    """The path where its weights live, or those of the first turn."""
+    _own: tuple[str, ...] = field(default=(), repr=False)
+    """The keys of its weights where it is its graph's own layer."""
 
     @property
     def total(self) -> Cost:
         """The cost of all turns."""
         return self.cost.times(self.times, shared=self.one_module)
+
+    @property
+    def trainable(self) -> int:
+        """How many of the parameters of all turns are not frozen."""
+        assert self._figures is not None
+        params, frozen = self.total.params, self._figures.frozen
+        return params and params - sum(frozen.at(path) for path in self._own or self._owners())
+
+    def _owners(self) -> Iterator[str]:
+        """Name where the weights of each turn live."""
+        yield self._owner
+        if self.times > 1 and not self.one_module:
+            head, first = run_name(self._owner)
+            yield from (f"{head}{number}" for number in range(first + 1, first + self.times))
 
     @property
     def has_rows(self) -> bool:
@@ -80,7 +101,8 @@ class Row:
         """Yield the nodes inside: made when asked for, since there can be very many."""
         assert self._figures is not None
         for prefix, graph in self._graphs:
-            for row in _rows(graph, f"{self.path}.{prefix}", self.depth + 1, self._figures):
+            inner = (f"{self.path}.{prefix}", f"{self._owner}.{prefix}")
+            for row in _rows(graph, *inner, self.depth + 1, self._figures):
                 if not (self.shared_with and row.cost.params + row.cost.buffers):
                     yield row
                 else:
@@ -91,8 +113,10 @@ class Row:
         """Yield the run's nodes one by one."""
         yield replace(self, times=1)
         head, first = run_name(self.path)
+        owners = islice(self._owners(), 1, None)
         for number in range(first + 1, first + self.times):
-            yield replace(self, times=1, path=f"{head}{number}")
+            owner = next(owners, self._owner)
+            yield replace(self, times=1, path=f"{head}{number}", _owner=owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +157,18 @@ def summarize(
     check_dims(graph, dims or {})
     costs = count_costs(graph)
     trains = trainable(graph, dims or {})
-    figures = _Figures(costs, None if symbolic else dims or {})
+    frozen = frozen_parameters(graph, freeze) if freeze else NOTHING_FROZEN
+    figures = _Figures(costs, None if symbolic else dims or {}, frozen)
     return Summary(
         graph.name,
-        tuple(_rows(graph, "", 0, figures, trains=trains)),
+        tuple(_rows(graph, "", "", 0, figures, trains=trains)),
         figures.cost(costs.main.total),
         figures.cost(_training(costs, trains)),
         depth(graph),
         activation_memory(graph, dims),
         dict(dims or {}),
         *smallest_sizes(graph),
-        frozen_parameters(graph, freeze) if freeze else 0,
+        frozen.total,
     )
 
 
@@ -154,31 +179,20 @@ def _training(costs: Costs, trains: bool) -> Cost:
     return extra if trains else Cost(extra.params, extra.buffers)
 
 
-def frozen_parameters(graph: Graph, pattern: str) -> int:
-    """How many learned values have a key that matches a pattern of paths.
-
-    Raises `DiagnosticError` (E0607) where none has.
-    """
-    weights = weights_of(graph)
-    learned = {name: entry.shape for name, entry in weights.items() if entry.learned}
-    found = [name for name in learned if matches(name, pattern)]
-    if not any(matches(name, pattern) for name in weights):
-        message, help = f"no parameter has a name like {pattern}", suggestion(pattern, learned)
-        raise Refusal("E0607", message, help=help)
-    return sum(prod(at(size, None) for size in learned[name]) for name in found)
-
-
 def _rows(
-    graph: Graph, prefix: str, depth: int, figures: _Figures, *, trains: bool = True
+    graph: Graph, prefix: str, owner: str, depth: int, figures: _Figures, *, trains: bool = True
 ) -> Iterator[Row]:
+    """Yield the rows of a graph whose paths begin with `prefix`, and whose weights with `owner`."""
     known = figures.costs.of(graph)
     for node in graph.nodes():
         if not (isinstance(node.op, Placeholder) and depth) and (trains or not node.training):
-            yield _row(node, prefix, depth, figures, known.nodes[node.id], known.weights_at)
+            row = _row(node, prefix, depth, figures, known.nodes[node.id], known.weights_at)
+            named = node.name if node.module is None else node.module.name
+            yield replace(row, _owner=f"{owner}{named}", _own=own_keys(node, owner))
     for module in graph.modules:
         if module.name not in known.weights_at:
-            cost = figures.cost(known.modules[module.name])
-            yield _module_row(module, prefix, depth, cost)
+            row = _module_row(module, prefix, depth, known.modules[module.name], figures)
+            yield replace(row, _owner=f"{owner}{module.name}")
 
 
 def _row(
@@ -204,15 +218,23 @@ def _row(
     )
 
 
-def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost) -> Row:
+def _module_row(module: ModuleDecl, prefix: str, depth: int, cost: Cost, figures: _Figures) -> Row:
     op, line = op_title(module.op), module.span.position[0]
-    return Row(f"{prefix}{module.name}", op, 1, depth, (), cost, module.span.source.name, line)
+    path, file = f"{prefix}{module.name}", module.span.source.name
+    return Row(path, op, 1, depth, (), figures.cost(cost), file, line, _figures=figures)
 
 
 def to_json(
-    graph: Graph, dims: Mapping[str, int] | None = None, *, limit: int = MAX_FLAT_NODES
+    graph: Graph,
+    dims: Mapping[str, int] | None = None,
+    freeze: str = "",
+    *,
+    dtype: str = "float32",
+    limit: int = MAX_FLAT_NODES,
 ) -> dict[str, Any]:
     """Return the summary as plain data, every node listed; of training as `summarize` has it.
+
+    The bytes of the parameters are those in `dtype`, a name of `PARAMETER_BYTES`.
 
     Raises `DiagnosticError` where the network has more than `limit` nodes, `DiagnosticError`
     where it cannot have these sizes.
@@ -223,13 +245,16 @@ def to_json(
     memory = activation_memory(graph, dims)
     trains = trainable(graph, dims or {})
     shown = [item for item in unfolded.nodes if trains or not item.training]
-    nodes = [_node_json(item, unfolded.nodes, dims) for item in shown]
+    frozen = frozen_parameters(graph, freeze) if freeze else NOTHING_FROZEN
+    nodes = [_node_json(item, unfolded.nodes, dims, frozen) for item in shown]
     total, training = costs.main.total, _training(costs, trains)
     least, least_training = smallest_sizes(graph)
     return {
         "network": graph.name,
         "nodes": nodes,
         "total_params": total.params,
+        "params_bytes": total.params * PARAMETER_BYTES[dtype],
+        "frozen_params": frozen.total,
         "total_macs": at(total.macs, dims),
         "total_flops": at(total.total_flops, dims),
         "training_params": training.params,
@@ -245,7 +270,7 @@ def to_json(
 
 
 def _node_json(
-    item: FlatNode, nodes: tuple[FlatNode, ...], dims: Mapping[str, int] | None
+    item: FlatNode, nodes: tuple[FlatNode, ...], dims: Mapping[str, int] | None, frozen: Frozen
 ) -> dict[str, Any]:
     cost = flat_cost(item)
     first = item.node.outputs[0]
@@ -260,6 +285,7 @@ def _node_json(
         "activation_size": sum(elements(t, dims) for t in item.node.outputs),
         "activation_bytes": sum(tensor_bytes(t, dims) for t in item.node.outputs),
         "params": cost.params,
+        "trainable_params": cost.params and cost.params - frozen.of(item.node, item.owner),
         "macs": at(cost.macs, dims),
         "flops": at(cost.total_flops, dims),
         "training": item.training,

@@ -255,3 +255,71 @@ def test_a_summary_holds_numbers_and_is_printed_as_the_table(addnn: Addnn) -> No
     with pytest.raises(TypeError, match=r"is no number: \.at\(N=1\) gives one"):
         int(network.costs.main.total.macs)
     assert "NetworkSummary(network='ResNet18'" in repr(network.summary())
+
+
+def trainable(out: str, name: str) -> str:
+    """The cell of a row, which stands before its MACs."""
+    lines = out.splitlines()
+    head = next(line for line in lines if line.startswith("node"))
+    end = head.index("trainable") + len("trainable")
+    (line,) = (line for line in lines if line.split()[:1] == [name])
+    return line[head.index(" params") + len(" params") : end].strip()
+
+
+def test_which_rows_are_trainable(addnn: Addnn) -> None:
+    out = addnn("summary", "LeNet5", "--freeze", "conv*").out
+    assert trainable(out, "conv1") == "0"
+    assert trainable(out, "fc3") == f"{400 * 120 + 120:,}"
+    assert trainable(out, "image") == ""
+    out = addnn("summary", "LeNet5", "--freeze", "fc4.bias").out
+    assert trainable(out, "fc4") == f"{120 * 84:,}"
+    assert "trainable" not in addnn("summary", "LeNet5").out
+
+
+SHARED = """
+block Unit(n) {
+  return x -> fc: Linear(n) -> norm: LayerNorm
+}
+block Normed(n) {
+  x = x -> Linear(n)
+  return x -> _: LayerNorm
+}
+network Net {
+  input x: float[N, 8]
+  module shared = Unit(8)
+  x = x -> first: shared -> layers: repeat 3 { Linear(8) } -> again: shared
+  output y = x -> norm: Normed(8)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "frozen", "rows"),
+    [
+        ("shared.fc", {"first.fc"}, {"first": "16", "layers": "216", "norm": "88"}),
+        ("layers.[12]", {"layers.1", "layers.2"}, {"first": "88", "layers": "72"}),
+        ("norm", {"norm.linear", "norm._"}, {"first": "88", "norm": "0"}),
+    ],
+)
+def test_rows_of_runs_and_of_shared_modules(
+    addnn: Addnn, tmp_path: Path, pattern: str, frozen: set[str], rows: dict[str, str]
+) -> None:
+    spec = tmp_path / "net.net"
+    spec.write_text(SHARED, encoding="utf-8")
+    out = addnn("summary", str(spec), "--freeze", pattern, "--depth", "0").out
+    assert {name: trainable(out, name) for name in rows} == rows
+    nodes = figures(addnn, str(spec), "--freeze", pattern)["nodes"]
+    kept = {n["path"] for n in nodes if n["params"] and n["trainable_params"] == 0}
+    assert kept == frozen
+    others = [n for n in nodes if n["path"] not in frozen]
+    assert all(n["trainable_params"] == n["params"] for n in others)
+
+
+def test_bytes_of_the_parameters(addnn: Addnn) -> None:
+    lines = [
+        line.split() for line in addnn("summary", "LeNet5", "--dtype", "bfloat16").out.splitlines()
+    ]
+    assert ["in", "bfloat16", "123.0", "KiB", f"({2 * 62958:,}", "bytes)"] in lines
+    assert figures(addnn, "LeNet5")["params_bytes"] == 4 * 62958
+    assert figures(addnn, "LeNet5", "--dtype", "int8")["params_bytes"] == 62958
+    assert addnn("summary", "LeNet5", "--dtype", "bf17").code == 2
