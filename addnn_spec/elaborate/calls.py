@@ -119,9 +119,8 @@ def _ratio(name: str, ratio: ast.Binary, frame: Frame) -> Value:
         except SizeError as error:
             size = source(top + bottom - 1 if name == "ceil" else top)
             size = f"({size})" if " " in size else size
-            message, _, _ = str(error).partition(": assert ")
             help = f"a size is rounded by //: {size} // {bottom}"
-            frame.ctx.fail("E0311", message, ratio.span, help=help)
+            frame.ctx.fail("E0311", error.message, ratio.span, help=help)
     return joined(ratio, top, bottom, frame)
 
 

@@ -28,9 +28,9 @@ MAX_TEXT = 100_000
 
 def inexact(error: SizeError) -> Refusal:
     """Arithmetic on sizes that is not known to be exact, and what would make it so."""
-    message, _, fact = str(error).partition(": assert ")
+    fact = error.fact
     help = f"if it is so for every input, state it first: assert {fact}" if fact else None
-    return Refusal("E0311", message, help=help)
+    return Refusal("E0311", error.message, help=help)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

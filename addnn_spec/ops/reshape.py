@@ -110,13 +110,13 @@ class _Sized(_Regrouped):
         try:
             left = Facts().exact_div(total, given)
         except SizeError as error:
-            why, _, fact = str(error).partition(": assert ")
+            fact = error.fact
             raise Refusal(
                 "E0305",
                 f"{name_of(self)} cannot tell what -1 is in {show(sizes)}: "
                 f"{total} elements over {given}",
                 about=argument,
-                note=f"{why}; its input here is {x}",
+                note=f"{error.message}; its input here is {x}",
                 help=f"if it always is, state it first: assert {fact}" if fact else None,
             ) from None
         return tuple(left if size == -1 else size for size in sizes)

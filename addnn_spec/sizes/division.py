@@ -44,7 +44,7 @@ def not_divisible(a: SymbolicSize, b: int) -> SizeError:
     reduced, divisor = divided(a, common), b // common
     if reduced.constant % gcd(content(reduced), divisor):
         return SizeError(f"{a} is never divisible by {b}")
-    return SizeError(f"{a} is not known to be divisible by {b}: assert {_wanted(reduced, divisor)}")
+    return SizeError(f"{a} is not known to be divisible by {b}", _wanted(reduced, divisor))
 
 
 def _wanted(a: SymbolicSize, divisor: int) -> str:

@@ -234,13 +234,13 @@ class Facts:
         if self.compare(b, "<=", a) is True:
             return b, a
         raise SizeError(
-            f"{name}({a}, {b}) is not known: "
-            f"assert {source(a)} <= {source(b)}, or {source(a)} >= {source(b)}"
+            f"{name}({a}, {b}) is not known",
+            f"{source(a)} <= {source(b)}, or {source(a)} >= {source(b)}",
         )
 
     def _divide_by_symbolic(self, a: Size, b: SymbolicSize) -> Size:
         if self.equal(b, 0) is not False:
-            raise SizeError(f"({a}) / ({b}): {b} may be 0: assert {source(b)} > 0")
+            raise SizeError(f"({a}) / ({b}): {b} may be 0", f"{source(b)} > 0")
         if isinstance(a, int):
             if a == 0:
                 return 0

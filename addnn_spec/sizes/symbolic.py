@@ -35,7 +35,15 @@ MAX_FLOOR_WEIGHT = 2000
 
 
 class SizeError(ValueError):
-    """A size that cannot be, or cannot be known; the message is in the user's terms."""
+    """A size that cannot be, or cannot be known; the message is in the user's terms.
+
+    `fact` is what would have to be asserted for it to be known, if that can be said.
+    """
+
+    def __init__(self, message: str, fact: str | None = None) -> None:
+        super().__init__(message if fact is None else f"{message}: assert {fact}")
+        self.message = message
+        self.fact = fact
 
 
 @dataclass(slots=True, eq=False)
