@@ -1,4 +1,4 @@
-"""How the interpreter is set up while trees are built and walked."""
+"""The interpreter's set-up while trees are built and walked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one text may ask for."""
+"""Limits of what one text may ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between two networks: nodes, shapes, costs, and the keys of the state dict."""
+"""Differences between two networks: nodes, shapes, costs, and the keys of the state dict."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class NetworkDifference:
 
     @property
     def any(self) -> bool:
-        """Whether anything differs but the networks' names."""
+        """True if anything differs but the networks' names."""
         return self.nodes.any or self.state_dict.any or any(a != b for a, b in self.totals.values())
 
     def as_data(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a notebook shows of a network: the table, and the drawing below it."""
+"""A network in a notebook: the table, and the drawing below it."""
 
 from __future__ import annotations
 

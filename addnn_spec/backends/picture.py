@@ -1,4 +1,4 @@
-"""What a drawing shows, before there is any DOT: boxes, clusters of boxes, and arrows.
+"""The contents of a drawing, before there is any DOT: boxes, clusters of boxes, and arrows.
 
 What is alike is folded: a run of equal turns is drawn once, ×n, and so are blocks in a row that
 differ in the sizes of their tensors only. Unless a depth is asked for, each kind of block is open

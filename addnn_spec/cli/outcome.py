@@ -1,4 +1,4 @@
-"""What a command has to say: diagnostics on stderr, and the exit code that they call for."""
+"""The outcome of a command: diagnostics on stderr, and the exit code that they call for."""
 
 from __future__ import annotations
 

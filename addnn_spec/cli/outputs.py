@@ -1,4 +1,4 @@
-"""Where a command writes to: never over what it reads, `-` is standard output."""
+"""The files that a command writes: never over what it reads, `-` is standard output."""
 
 from __future__ import annotations
 

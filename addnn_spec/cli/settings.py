@@ -1,4 +1,4 @@
-"""What `--set` and `--dim` give, by name."""
+"""The values of `--set` and `--dim`, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a spec, and where: the type, the collector, near names.
+"""Mistakes in a spec, with their places: the type, the collector, near names.
 
 The renderers are in `addnn_spec.diagnostics.render`, imported only when there is something to show.
 """

@@ -1,4 +1,4 @@
-"""Which pairs lie within a given distance of each sample, decided exactly, block by block."""
+"""Pairs within a given distance of each sample, decided exactly, block by block."""
 
 from __future__ import annotations
 

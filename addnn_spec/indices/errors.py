@@ -1,4 +1,4 @@
-"""What the indices refuse, in plain words. Every class is a ``ValueError``."""
+"""Errors of the indices, in plain words. Every class is a ``ValueError``."""
 
 from __future__ import annotations
 

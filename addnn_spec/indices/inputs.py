@@ -1,4 +1,4 @@
-"""What callers pass in, checked: samples, labels, targets, options."""
+"""Checks of what callers pass in: samples, labels, targets, options."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def center_separation_index(
 
 @dataclass(frozen=True)
 class CentreHits:
-    """Whether each sample's nearest class mean is its own class's.
+    """Hits of the class means: each sample's nearest is its own class's, or not.
 
     Attributes:
         values: (m,), 1 or 0.

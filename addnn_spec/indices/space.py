@@ -1,4 +1,4 @@
-"""Where distances are taken: normalisation, metric, sketch, fixed by the (training) data."""
+"""The space that distances are taken in: normalisation, metric, sketch, fixed by the (training) data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every operator is: attributes, shape rule, weights, costs and emitted code, in one class.
+"""The base of every operator: attributes, shape rule, weights, costs and code, in one class.
 
 An operator is a frozen pydantic model. Its fields are the attributes that a user writes, in torch's
 order, less what is inferred from the inputs. Everything else about it is a method that reads the
@@ -92,7 +92,7 @@ class Need(NamedTuple):
 
     @property
     def unmet(self) -> bool:
-        """Whether it is known that none of the numbers is large enough."""
+        """True if it is known that none of the numbers is large enough."""
         return all(isinstance(n, int) and n < self.least for n in self.numbers)
 
 

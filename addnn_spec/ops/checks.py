@@ -1,4 +1,4 @@
-"""What several operators ask of their inputs. Each check raises an `Refusal` in its words."""
+"""Checks of inputs that several operators share. Each raises a `Refusal` in its words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator emits: small expression trees, turned into text by the PyTorch backend.
+"""The code that an operator emits: small expression trees, turned into text by the PyTorch backend.
 
 Trees, not text, so that the backend can compare two uses of a block leaf by leaf: where a literal
 differs between uses it becomes a constructor argument of the emitted class. Literals are Python

@@ -1,4 +1,4 @@
-"""What losses share: inputs and targets, weights of theirs, and how their losses are reduced."""
+"""The base of losses: inputs and targets, weights of theirs, and how their losses are reduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fits no other family: identity, Einstein sums, masks, distances."""
+"""Operators of no other family: identity, Einstein sums, masks, distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an element of an output sees of its input, dimension by dimension: for receptive fields."""
+"""The reach of an output's elements into an input, by dimension: for receptive fields."""
 
 from __future__ import annotations
 

@@ -233,13 +233,13 @@ class _Truth(_Reduction):
 
 
 class All(_Truth):
-    """Whether all elements over dimensions are true, or not 0. `All(1)`: `[N, L]` → bool `[N]`."""
+    """Test if all elements over dimensions are true, or not 0. `All(1)`: `[N, L]` → bool `[N]`."""
 
     method = "all"
 
 
 class Any(_Truth):
-    """Whether some element over dimensions is true, or not 0. `Any(1)`: `[N, L]` → bool `[N]`."""
+    """Test if some element over dimensions is true, or not 0. `Any(1)`: `[N, L]` → bool `[N]`."""
 
     method = "any"
 

@@ -1,4 +1,4 @@
-"""How small the symbolic sizes may be: below, torch would refuse a layer, or leave nothing.
+"""The smallest symbolic sizes: below, torch would refuse a layer, or leave nothing.
 
 A layer asks that no size of its outputs is below 1, and what its `needs` and `places` say. What
 depends on one size is a least value of it; what depends on several is a `Condition`.

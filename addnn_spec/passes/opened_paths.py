@@ -1,4 +1,4 @@
-"""Which nodes of a network patterns of paths open, for tables and drawings."""
+"""The nodes of a network that patterns of paths open, for tables and drawings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a summary shows: one row a node, runs and blocks folded, and the totals."""
+"""The summary of a network: one row a node, runs and blocks folded, and the totals."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Row:
 
     @property
     def has_rows(self) -> bool:
-        """Whether there are nodes inside."""
+        """True if there are nodes inside."""
         return any(len(graph.members) > len(graph.inputs) for _, graph in self._graphs)
 
     def rows(self) -> Iterator[Row]:

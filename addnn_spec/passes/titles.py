@@ -1,4 +1,4 @@
-"""What nodes are called in tables and drawings: `Linear`, `SwinBlock ×2`, `Linear → ReLU`."""
+"""The names of nodes in tables and drawings: `Linear`, `SwinBlock ×2`, `Linear → ReLU`."""
 
 from __future__ import annotations
 

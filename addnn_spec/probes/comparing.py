@@ -40,7 +40,7 @@ class NodeDifference:
 
     @property
     def clear(self) -> bool:
-        """Whether the change is more than two standard errors."""
+        """True if the change is more than two standard errors."""
         return self.error is not None and abs(self.change) > 2 * self.error
 
 

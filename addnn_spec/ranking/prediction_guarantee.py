@@ -1,4 +1,4 @@
-"""Which nearest-neighbour predictions an error up to γ cannot change."""
+"""The nearest-neighbour predictions that an error up to γ cannot change."""
 
 from __future__ import annotations
 

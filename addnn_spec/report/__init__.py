@@ -1,1 +1,1 @@
-"""What a probe run says, shown: verdicts, a page, a picture. Nothing is computed again."""
+"""Reports of probe runs: verdicts, a page, a picture. Nothing is computed again."""

@@ -1,4 +1,4 @@
-"""How values flow between the recorded nodes of a run."""
+"""The flow of values between the recorded nodes of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said of a run, by paired differences on the same samples.
+"""Verdicts on a run, by paired differences on the same samples.
 
 Definitions: docs/indices.md, "Verdicts".
 """
@@ -29,7 +29,7 @@ class PairedDifference:
 
     @property
     def word(self) -> Word:
-        """Whether it is beyond two standard errors."""
+        """True if it is beyond two standard errors."""
         if abs(self.value) <= 2 * self.error or self.value == 0.0:
             return "no change measured"
         return "rises" if self.value > 0 else "falls"

@@ -1,1 +1,1 @@
-"""What runs beside a compiled network. It needs torch, and nothing of the compiler."""
+"""The runtime beside a compiled network. It needs torch, and nothing of the compiler."""

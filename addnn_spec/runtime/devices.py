@@ -1,4 +1,4 @@
-"""Where a network runs: on which device, in which precision, and what to say where it cannot."""
+"""Devices and precisions that a network runs in, and what to say where it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runtime refuses, and what it has to say."""
+"""Errors of others' code, told as refusals; the notes of loading weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run will hold and do: which rows of which nodes in which pass.
+"""The plan of a run: which rows of which nodes in which pass.
 
 A node that fits into the budget is held whole, in one pass, beside others. A larger one is held
 some batches at a time: each pass holds a part and streams what comes after it past it, so that each

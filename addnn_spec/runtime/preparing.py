@@ -1,4 +1,4 @@
-"""What is done to stored samples before a network takes them."""
+"""The preparation of stored samples for a network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Expected:
 
     @property
     def image(self) -> bool:
-        """Whether it has the sizes of an image."""
+        """True if it has the sizes of an image."""
         return self.of_one or len(self.shape) == 3
 
     @property

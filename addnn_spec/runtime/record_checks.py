@@ -1,4 +1,4 @@
-"""What belongs together in a run: of the right types alone is what anyone may have edited."""
+"""Checks that a record agrees with itself: anyone may have edited it."""
 
 from __future__ import annotations
 

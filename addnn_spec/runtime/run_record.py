@@ -196,7 +196,7 @@ class NodeRecord(_Record):
 
     @property
     def done(self) -> bool:
-        """Whether it needs no (further) measuring."""
+        """True if it needs no (further) measuring."""
         return self.as_above is not None or self.train is not None
 
     def on(self, split: Split) -> IndexRecord | None:

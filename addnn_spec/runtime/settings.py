@@ -1,4 +1,4 @@
-"""What can be chosen of a probe. Each option is told here, once: they are the keyword arguments of
+"""The options of a probe. Each is told here, once: they are the keyword arguments of
 `probe`, the options of the command line, and, with what a run adds, those of its record."""
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Settings(Preparation):
 
     @property
     def cka(self) -> bool:
-        """Whether linear CKA is taken between all nodes."""
+        """True if linear CKA is taken between all nodes."""
         return "cka" in self.measures
 
     @property

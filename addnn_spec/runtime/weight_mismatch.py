@@ -1,4 +1,4 @@
-"""Where weights and a network differ, and how that is told: both sides are listed."""
+"""Differences between weights and a network, told with both sides listed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WeightMismatch:
 
     @property
     def only_heads(self) -> bool:
-        """Whether nothing differs but numbers of outputs.
+        """True if nothing differs but numbers of outputs.
 
         Any other layer with another number of outputs makes one behind it differ in its inputs.
         """

@@ -1,4 +1,4 @@
-"""What is known about the symbols of a network: facts that are stated, and what follows."""
+"""Knowledge about the symbols of a network: facts that are stated, and what follows."""
 
 from __future__ import annotations
 

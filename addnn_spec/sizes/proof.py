@@ -1,4 +1,4 @@
-"""What can be proved of a size from the ranges of its symbols.
+"""Proofs about a size, from the ranges of its symbols.
 
 Every bound is sound, none is promised to be tight. Three ways are tried, the cheap ones first:
 

@@ -1,4 +1,4 @@
-"""What was found where something else was expected, in words."""
+"""Messages of what was found where something else was expected."""
 
 from __future__ import annotations
 

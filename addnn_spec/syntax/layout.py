@@ -126,7 +126,7 @@ class _Rest:
 
     @property
     def more(self) -> bool:
-        """Whether there is another link."""
+        """True if there is another link."""
         return self.index < len(self.fill.rest)
 
 

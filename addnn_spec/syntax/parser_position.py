@@ -1,4 +1,4 @@
-"""Where the parser stands when a token cannot come next."""
+"""The parser's position when a token cannot come next."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Situation:
 
     @property
     def in_hole(self) -> bool:
-        """Whether it is in the braces of a string."""
+        """True if it is in the braces of a string."""
         return self.stack.start == "hole"
 
     @cached_property
@@ -51,7 +51,7 @@ class Situation:
 
     @property
     def closes_something(self) -> bool:
-        """Whether a closing bracket was found that belongs to an open one, maybe further out."""
+        """True if a closing bracket was found that belongs to an open one, maybe further out."""
         brackets = self.stack.open_brackets()
         return any(OPENING[token.kind] == self.found.kind for _, token in brackets)
 
@@ -72,7 +72,7 @@ class Situation:
 
     @property
     def heads_body(self) -> bool:
-        """Whether a name, nothing or more in brackets, and `{` follow the found token."""
+        """True if a name, nothing or more in brackets, and `{` follow the found token."""
         depth, distance = 0, 2
         while self.next.kind == "NAME" and (kind := self.at(distance).kind) not in ("", END):
             if depth == 0 and kind != "LPAR":
@@ -83,7 +83,7 @@ class Situation:
 
     @property
     def ends_body(self) -> bool:
-        """Whether a `}` without its `{` follows, before the next item."""
+        """True if a `}` without its `{` follows, before the next item."""
         depth = distance = 0
         while (kind := self.at(distance).kind) not in ("", END):
             if kind in ITEMS and self.begins_line_at(distance):
@@ -96,7 +96,7 @@ class Situation:
 
     @property
     def closed_later(self) -> bool:
-        """Whether a `}` without its `{` follows anywhere."""
+        """True if a `}` without its `{` follows anywhere."""
         return self._matching(0, -1) is not None
 
     @property
@@ -131,7 +131,7 @@ class Situation:
 
     @property
     def begins_line(self) -> bool:
-        """Whether nothing but white space and comments stands before it in its line."""
+        """True if nothing but white space and comments stands before it in its line."""
         return self.begins_line_at(0)
 
     def begins_line_at(self, distance: int) -> bool:
@@ -141,7 +141,7 @@ class Situation:
 
     @property
     def after_rubbish(self) -> bool:
-        """Whether characters that are no token, or an open string, were reported right before."""
+        """True if characters that are no token, or an open string, were reported right before."""
         text, before = self.source.text, self.previous
         between = text[before.end : self.found.start]
         open_string = before.kind == "STRING" and text[before.end - 1 : before.end] != '"'

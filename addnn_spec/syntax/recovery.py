@@ -1,4 +1,4 @@
-"""What the parser does at a token that cannot come next: report it, mend it or skip to sound text.
+"""Recovery at a token that cannot come next: report it, mend it or skip to sound text.
 
 A small slip that has one likely remedy (a missing comma, arrow or bracket, `=` for `==`) is
 mended, so nothing is lost. Otherwise the text is skipped up to the next statement or closing brace,

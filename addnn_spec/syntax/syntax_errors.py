@@ -1,4 +1,4 @@
-"""Where the lexer, the parser and the tree's builder report what is wrong with a text."""
+"""The errors that the lexer, the parser and the tree's builder report."""
 
 from __future__ import annotations
 
