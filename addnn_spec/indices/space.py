@@ -1,4 +1,4 @@
-"""The space that distances are taken in: normalisation, metric, sketch, fixed by the (training) data."""
+"""The space of distances: normalisation, metric, sketch, fixed by the (training) data."""
 
 from __future__ import annotations
 
