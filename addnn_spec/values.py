@@ -103,7 +103,7 @@ def key(value: Any) -> Hashable:
     return (kind.__name__, value.identity() if hasattr(value, "identity") else id(value))
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """Return what a value is, in the user's words, with its article."""
     if value is None:
         return "none"
@@ -126,7 +126,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 )
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """Return a value as the language writes it; a layer with its arguments."""
     if isinstance(value, bool):
         return "true" if value else "false"

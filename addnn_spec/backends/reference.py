@@ -189,18 +189,14 @@ _WORDS: dict[Any, str] = {
 def _example(example: Example) -> str:
     """Return the example as a chain, with the types that flow in and out."""
     operator = example.operator
-    types: tuple[Any, ...] = example.inputs
+    types, applied = example.inputs, Applied(operator, example.inputs)
     given = ", ".join(f"{name} = {show(value)}" for name, value in operator.given().items())
     name = type(operator).__name__
-    result = operator.infer(*types)
-    outputs = result if isinstance(result, tuple) else (result,)
     flows = _types(tuple(type for type in types if type is not None))
     call = f"{name}({given})" if given else name
-    count = sum(
-        _numel(weight.shape) for _, weight, learned in Applied(operator, types).tensors() if learned
-    )
+    count = sum(_numel(weight.shape) for _, weight, learned in applied.tensors() if learned)
     weights = f", {count:,} parameters" if count else ""
-    return f"Example: {flows} → `{call}` → {_types(outputs)}{weights}"
+    return f"Example: {flows} → `{call}` → {_types(applied.infer())}{weights}"
 
 
 def _types(types: tuple[TensorType, ...]) -> str:

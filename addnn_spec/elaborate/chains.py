@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import give
@@ -253,7 +254,7 @@ def build_brace(
 
 def surroundings(
     ctx: Context, body: ast.Body | ast.Repeat | ast.For, flow: Value, env: Env
-) -> tuple[Any, ...]:
+) -> tuple[Hashable, ...]:
     """Return what a brace can depend on: the types that flow in, and the values it reads."""
     read = []
     for name in sorted(names_read(body)):

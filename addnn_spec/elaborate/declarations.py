@@ -187,7 +187,7 @@ def _buffer_elements(
 
 
 def _buffer_element(ctx: Context, value: Value, statement: ast.Buffer) -> float | int | bool:
-    """One value of a buffer, as its element type has it: nothing is rounded or converted."""
+    """Return one value of a buffer, as its element type has it: nothing is rounded or converted."""
     holds = _HOLDS[statement.dtype]
     if statement.dtype == "bool":
         if isinstance(value, bool):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from addnn_spec.elaborate.builder import ModuleValue
 from addnn_spec.elaborate.context import Context
+from addnn_spec.elaborate.frame import Value
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.ops import known
 from addnn_spec.syntax import ast
@@ -110,7 +110,7 @@ class Forecast:
             return sum(map(self._statement, body.items), Work())
         return sum(map(self._element, elements(body)), Work())
 
-    def _statement(self, statement: Any) -> Work:
+    def _statement(self, statement: ast.Statement | ast.Element) -> Work:
         if isinstance(statement, ast.Bind | ast.Return):
             return sum(map(self._expr, statement.values), Work())
         if isinstance(statement, ast.Let | ast.Typed | ast.Output):
@@ -128,7 +128,7 @@ class Forecast:
         labelled = label is not None and label.parts != ("_",)
         return Work(nodes=1, instances=inner.instances) if labelled else inner
 
-    def _expr(self, expr: Any) -> Work:
+    def _expr(self, expr: ast.Expr | None) -> Work:
         if isinstance(expr, ast.Chain):
             return sum(map(self._element, expr.elements), self._expr(expr.head))
         if isinstance(expr, ast.Paren):
@@ -157,7 +157,7 @@ class Forecast:
         return work
 
     # --- what is known --------------------------------------------------------------------------
-    def _length(self, iterable: Any) -> int:
+    def _length(self, iterable: ast.Expr) -> int:
         if isinstance(iterable, ast.Range):
             if not self._is_number(iterable.start):
                 return 0
@@ -169,13 +169,13 @@ class Forecast:
         value = self._value(iterable.name) if isinstance(iterable, ast.Name) else None
         return len(value) if isinstance(value, tuple) else 0
 
-    def _is_number(self, expr: Any) -> bool:
+    def _is_number(self, expr: ast.Expr) -> bool:
         value = self._value(expr.name) if isinstance(expr, ast.Name) else None
         return isinstance(expr, ast.Number) or isinstance(value, int)
 
-    def _number(self, expr: Any) -> int:
+    def _number(self, expr: ast.Expr) -> int:
         """Return the value of a whole number, at least 0; 0 where it is not known."""
-        value = expr.value if isinstance(expr, ast.Number) else None
+        value: Value = expr.value if isinstance(expr, ast.Number) else None
         if isinstance(expr, ast.Name):
             value = self._value(expr.name)
         return max(0, value) if isinstance(value, int) else 0
@@ -186,7 +186,7 @@ class Forecast:
             return known(name) and self.env.find(name) is None and name not in self._given()
         return isinstance(value, LayerValue | ModuleValue)
 
-    def _value(self, name: str) -> Any:
+    def _value(self, name: str) -> Value:
         found = self.env.find(name)
         return None if found is None or name in self._given() else found.value
 

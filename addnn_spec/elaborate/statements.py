@@ -106,8 +106,7 @@ def run_brace_statements(body: ast.Body, frame: Frame) -> Value:
 
 def run_statements(body: ast.Body, frame: Frame) -> Value:
     """Elaborate statements; the value of their `return`, or None where there is none."""
-    items: tuple[Any, ...] = body.items
-    for statement in items:
+    for statement in body.items:
         try:
             value = _RUN[type(statement)](statement, frame)
         except Failed:
@@ -118,7 +117,7 @@ def run_statements(body: ast.Body, frame: Frame) -> Value:
     return None
 
 
-def _recover(statement: Any, frame: Frame) -> Value:
+def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
     """Leave behind what a failed statement can: names that nobody reports on again."""
     if isinstance(statement, ast.Assert):
         _forget(frame)
