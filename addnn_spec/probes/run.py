@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import nn
@@ -35,6 +35,7 @@ from addnn_spec.probes.probe_run import ProbeRun
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.devices import Place, device_errors, own_device, picked
 from addnn_spec.runtime.keymap import Keys
+from addnn_spec.runtime.keywords import ProbeKeywords
 from addnn_spec.runtime.other_measures import Measure
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Progress
@@ -89,7 +90,7 @@ def probe(
     keys: Keys | None = None,
     measures: Sequence[str] | Mapping[str, Measure] = (),
     output: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[ProbeKeywords],
 ) -> ProbeRun:
     """Take the Separation Index (labels) or Smoothness Index (targets) at a network's nodes.
 

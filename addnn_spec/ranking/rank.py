@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import check_writable
@@ -16,6 +16,7 @@ from addnn_spec.ranking.models import Model, models_of
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.report.verdicts import PairedDifference, paired
+from addnn_spec.runtime.keywords import RankKeywords
 from addnn_spec.runtime.other_measures import Rows
 from addnn_spec.runtime.run_record import IndexRecord
 from addnn_spec.runtime.settings import settings_of
@@ -31,7 +32,7 @@ def rank(
     test: Any = None,
     subset: int = 0,
     output: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[RankKeywords],
 ) -> Ranking:
     """Rank networks by the index of their features on one's own data, best first.
 

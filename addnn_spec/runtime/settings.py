@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -105,7 +105,7 @@ PREPARATION = tuple(Preparation.model_fields)
 """The options that say how samples are prepared."""
 
 
-def settings_of(given: dict[str, Any], known: Iterable[str] = Settings.model_fields) -> Settings:
+def settings_of(given: Mapping[str, Any], known: Iterable[str] = Settings.model_fields) -> Settings:
     """Make settings from keyword arguments, of which `known` ones may be given.
 
     Raises `DiagnosticError` (E0607) for one that there is not, or that cannot have its value.
