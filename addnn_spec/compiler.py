@@ -7,9 +7,11 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
@@ -24,6 +26,7 @@ from addnn_spec.loading import Loader
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import names_read, walk
 from addnn_spec.values import Definition, LayerValue
 
 _NODES_A_NETWORK = 5
@@ -59,6 +62,8 @@ class Session:
         self.source = file.source
         self.files = loader.files
         """The files that were read: the spec's own, and all that are imported."""
+        self._memos: WeakKeyDictionary[Graph, dict[Hashable, Any]] = WeakKeyDictionary()
+        """Of each graph, what its elaboration remembers of its blocks."""
         self._networks = [i for i in file.tree.items if isinstance(i, ast.Network | ast.Alias)]
         self.networks = tuple(dict.fromkeys(item.name for item in self._networks))
         """The names of the file's networks, in order."""
@@ -102,10 +107,40 @@ class Session:
         context = begin(self.collector, self.limits, memoise=self.memoise)
         with deep_recursion():
             try:
-                return elaborate_network(network, layer, context)
+                graph = elaborate_network(network, layer, context)
             except RecursionError:
                 self._too_deep(layer)
                 return None
+        if graph is not None:
+            self._memos[graph] = context.memo
+        return graph
+
+    def variants(self, graph: Graph) -> list[Graph]:
+        """Return a network's graph with one number at a time changed, of those that are left open.
+
+        What does not depend on the number is shared with `graph`. Numbers that shape the network
+        (in a loop, a condition, a `let`, a label) are not changed, nor are those that have no other
+        value near.
+        """
+        layer = self.layer(graph.name)
+        if layer is None:
+            return []
+        arguments = dict(graph.arguments)
+        assert isinstance(layer.target, Definition)
+        fixed = graph.given | _shaping(layer.target.node.body)
+        given = tuple((name, value) for name, value in arguments.items() if name in graph.given)
+        found: list[Graph] = []
+        for name, value in arguments.items():
+            for other in () if name in fixed else _other_numbers(value):
+                changed = LayerValue(layer.target, (*given, (name, other)), layer.spans)
+                context = begin(Collector(), self.limits, memoise=self.memoise)
+                context.memo = self._memos.get(graph, {})
+                with deep_recursion(), suppress(RecursionError):
+                    variant = elaborate_network(graph.name, changed, context)
+                    if variant is not None:
+                        found.append(variant)
+                        break
+        return found
 
     def _set(
         self, layer: LayerValue, network: str, settings: Mapping[str, Any]
@@ -178,6 +213,22 @@ class Session:
                 if not self.needs(network):
                     self.graph(network)
         return list(self.collector.diagnostics)
+
+
+_SHAPING = (ast.For, ast.Repeat, ast.If, ast.Conditional, ast.Comprehension, ast.Let, ast.Text)
+
+
+def _shaping(body: ast.Body) -> frozenset[str]:
+    """Return the names that decide what a body is made of."""
+    found = (names_read(node) for node in walk(body) if isinstance(node, _SHAPING))
+    return frozenset[str]().union(*found)
+
+
+def _other_numbers(value: Any) -> tuple[Any, ...]:
+    """Return numbers that an argument may have instead, the likeliest first; none for others."""
+    if type(value) is int and value > 0:
+        return (value + 1, 2 * value)
+    return (value / 2,) if type(value) is float and value else ()
 
 
 def check_text(text: str, *, name: str = "example.net") -> list[Diagnostic]:

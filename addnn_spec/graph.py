@@ -245,7 +245,8 @@ class Graph:
     lets: tuple[tuple[str, Any], ...] = ()
     """What the block's body calls its values: names for what a backend makes a parameter of."""
     given: frozenset[str] = frozenset()
-    """The parameters that the first use gave; the others have their defaults."""
+    """The parameters that the first use gave, or a network's alias and user; the others have their
+    defaults."""
     input_names: tuple[str, ...] = ()
     """A name for each placeholder, in the order of `inputs`."""
     inputs: tuple[int, ...] = ()

@@ -36,7 +36,7 @@ def torch_source(
         macs=at(costs.total.macs, None),
     )
     with deep_recursion():
-        return emit(graph, probes=probes, header=header)
+        return emit(graph, session.variants(graph), probes=probes, header=header)
 
 
 def _file_name(shown: str) -> str:

@@ -73,6 +73,7 @@ def _elaborate(layer: LayerValue, ctx: Context) -> Graph | None:
         return None
     graph = builder.seal(outputs, arguments)
     graph.definition = target
+    graph.given = frozenset(dict(layer.given))
     graph.lets = frame.env.values("let")
     return graph
 

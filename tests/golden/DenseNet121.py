@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 7,978,856.
 Multiply-accumulates: 2,834,161,664.
-SHA-256 of the spec: bdd6f0b384710d2994fbaaa7033d9991c0f710e6cb031b4640f4fb75d26a7e0e
+SHA-256 of the spec: 2b4844923ff6145255deddae93e12a5d12cd87b11cb8c4d5049008ef9daf807d
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class DenseLayer(nn.Module):
 
 
 class DenseNet121(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
             OrderedDict(
                 [
-                    ("conv0", nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)),
+                    ("conv0", nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)),
                     ("norm0", nn.BatchNorm2d(64)),
                     ("2", nn.ReLU(inplace=True)),
                     ("pool0", nn.MaxPool2d(3, stride=2, padding=1)),
@@ -97,10 +97,10 @@ class DenseNet121(nn.Module):
                 ],
             ),
         )
-        self.classifier = nn.Linear(1024, 1000)
+        self.classifier = nn.Linear(1024, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.features(image)  # [N, 1024, floor((H + 3)/32), floor((W + 3)/32)]
         x = F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)  # [N, 1024]
-        logits: Tensor = self.classifier(x)  # [N, 1000]
+        logits: Tensor = self.classifier(x)  # [N, classes]
         return logits

@@ -4,7 +4,7 @@ Inputs: image: float[N, 1, 8, 8].
 Parameters: 29,818.
 Multiply-accumulates: 391,104.
 Options: --probes.
-SHA-256 of the spec: d4e571ee9f67cbb10fb32c736b4fd80250ad9589ecda61dca8119be384b7fc80
+SHA-256 of the spec: 3bf0811279b412919bb3b4b5e443e0a385540f2d58c2a70ff40d0f0c47f67d7d
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class ConvBn(Probed, nn.Module):
 
 
 class Digits(Probed, nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        self.stage1 = Tapped(ConvBn(1, 16), ConvBn(16, 16))
+        self.stage1 = Tapped(ConvBn(channels, 16), ConvBn(16, 16))
         self.stage2 = Tapped(ConvBn(16, 32), ConvBn(32, 32))
         self.fc1 = nn.Linear(128, 96)
         self.dropout = nn.Dropout(p=0.2)
-        self.fc2 = nn.Linear(96, 10)
+        self.fc2 = nn.Linear(96, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         image = self.tap("image", image)
@@ -65,5 +65,5 @@ class Digits(Probed, nn.Module):
         x = self.tap("fc1", self.fc1(x))  # [N, 96]
         x = self.tap("relu", F.relu(x))  # [N, 96]
         x = self.tap("dropout", self.dropout(x))  # [N, 96]
-        logits: Tensor = self.tap("fc2", self.fc2(x))  # [N, 10]
+        logits: Tensor = self.tap("fc2", self.fc2(x))  # [N, classes]
         return logits

@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 5,288,548.
 Multiply-accumulates: 385,814,752.
-SHA-256 of the spec: b3f9adc1f96c055914198cc204459e79b23b30780d6ad51f064e4f19c0379a54
+SHA-256 of the spec: d7cff6abb80cf44d473710feb79273d931bc326a10777873038473f37d71222d
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ class MBConv(nn.Module):
 
 
 class EfficientNetB0(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            ConvNormAct(3, 32, stride=2, with_silu=True),
+            ConvNormAct(channels, 32, stride=2, with_silu=True),
             nn.Sequential(MBConv(32, 16, 3, 1, 1, 0.0)),
             nn.Sequential(MBConv(16, 24, 3, 2, 6, 0.0125), MBConv(24, 24, 3, 1, 6, 0.025)),
             nn.Sequential(
@@ -144,10 +144,10 @@ class EfficientNetB0(nn.Module):
             nn.Sequential(MBConv(192, 320, 3, 1, 6, 0.1875)),
             ConvNormAct(320, 1280, kernel=1, with_silu=True),
         )
-        self.classifier = nn.Sequential(nn.Dropout(p=0.2), nn.Linear(1280, 1000))
+        self.classifier = nn.Sequential(nn.Dropout(p=0.2), nn.Linear(1280, classes))
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.features(image)  # [N, 1280, floor((H + 31)/32), floor((W + 31)/32)]
         x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # [N, 1280]
-        logits: Tensor = self.classifier(x)  # [N, 1000]
+        logits: Tensor = self.classifier(x)  # [N, classes]
         return logits

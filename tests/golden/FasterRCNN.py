@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, H, W], boxes: float[R, 5].
 Parameters: 41,808,406.
 Multiply-accumulates: 134,379,721,216.
-SHA-256 of the spec: 686c5d9e7664ecfcd050275710a8d49bebf4822e7fe3b67c2d301c55f2929fd4
+SHA-256 of the spec: 3ec54356af572443afc0c6e71d76c2df3bb9e7c8901e69f1789e3234ae5cb0a4
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class RoIHeads(nn.Module):
     def forward(self, levels: list[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         x = multi_scale_roi_align(levels, boxes, (7, 7)).flatten(1)  # [R, 12544]
         x = self.box_head(x)  # [R, 1024]
-        scores = self.box_predictor["cls_score"](x)  # [R, 91]
-        corners = self.box_predictor["bbox_pred"](x)  # [R, 364]
+        scores = self.box_predictor["cls_score"](x)  # [R, classes]
+        corners = self.box_predictor["bbox_pred"](x)  # [R, 4 * classes]
         return scores, corners
 
 
@@ -294,11 +294,11 @@ class FasterRCNNOutput(NamedTuple):
 
 
 class FasterRCNN(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 91, channels: int = 3) -> None:
         super().__init__()
-        self.backbone = Backbone(3)
+        self.backbone = Backbone(channels)
         self.rpn = RPN()
-        self.roi_heads = RoIHeads(91)
+        self.roi_heads = RoIHeads(classes)
 
     def forward(self, image: Tensor, boxes: Tensor) -> FasterRCNNOutput:
         backbone, backbone_2, backbone_3, backbone_4, backbone_5 = self.backbone(image)

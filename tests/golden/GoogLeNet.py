@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 6,624,904.
 Multiply-accumulates: 1,498,376,192.
-SHA-256 of the spec: 2f76e409ee838633f6dbb3ccbaf2f9a60bb0dfa71964043e83bf3e0aa05e150d
+SHA-256 of the spec: 48f030bb06be0dcdb7c65632196e70a0b3a515f26b289fdc2baa36bf72d14243
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Auxiliary(nn.Module):
         x = F.adaptive_avg_pool2d(x, 4)  # [N, in_channels, 4, 4]
         x = self.conv(x)  # [N, 128, 4, 4]
         x = F.relu(self.fc1(x.flatten(1)))  # [N, 1024]
-        x = self.fc2(self.dropout(x))  # [N, 1000]
+        x = self.fc2(self.dropout(x))  # [N, classes]
         return x
 
 
@@ -88,9 +88,9 @@ class GoogLeNetOutput(NamedTuple):
 
 
 class GoogLeNet(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = ConvBn(3, 64, 7, stride=2, padding=3)
+        self.conv1 = ConvBn(channels, 64, 7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.conv2 = ConvBn(64, 64, 1)
         self.conv3 = ConvBn(64, 192, 3, padding=1)
@@ -108,9 +108,9 @@ class GoogLeNet(nn.Module):
         self.inception5b = Inception(832, 384, (192, 384), (48, 128), 128)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(p=0.2)
-        self.fc = nn.Linear(1024, 1000)
-        self.aux1 = Auxiliary(512, 1000)
-        self.aux2 = Auxiliary(528, 1000)
+        self.fc = nn.Linear(1024, classes)
+        self.aux1 = Auxiliary(512, classes)
+        self.aux2 = Auxiliary(528, classes)
 
     def forward(self, image: Tensor) -> Tensor | GoogLeNetOutput:
         x = self.conv1(image)  # [N, 64, floor((H + 1)/2), floor((W + 1)/2)]
@@ -128,9 +128,9 @@ class GoogLeNet(nn.Module):
         x = self.inception5a(self.maxpool4(x))  # [N, 832, floor((H + 17)/32), floor((W + 17)/32)]
         x = self.inception5b(x)  # [N, 1024, floor((H + 17)/32), floor((W + 17)/32)]
         x = self.dropout(self.avgpool(x).flatten(1))  # [N, 1024]
-        logits: Tensor = self.fc(x)  # [N, 1000]
+        logits: Tensor = self.fc(x)  # [N, classes]
         if not self.training:
             return logits
-        aux1 = self.aux1(a4)  # [N, 1000]
-        aux2 = self.aux2(d4)  # [N, 1000]
+        aux1 = self.aux1(a4)  # [N, classes]
+        aux2 = self.aux2(d4)  # [N, classes]
         return GoogLeNetOutput(logits, aux1, aux2)

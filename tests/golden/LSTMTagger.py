@@ -3,7 +3,7 @@
 Inputs: words: int[N, T].
 Parameters: 4,312,517.
 Multiply-accumulates: 160,850,000.
-SHA-256 of the spec: beeea49f3ea89a4bf7e5b23cbf685346661053bea6e9d92776f8af94f0bd5b30
+SHA-256 of the spec: a1cf4fa18ec835ba9f8b3ed05a88609c58c807427bd255c3418077c573244c29
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 
 class LSTMTagger(nn.Module):
-    def __init__(self) -> None:
+    def __init__(
+        self, vocabulary: int = 9000, width: int = 300, hidden: int = 500, classes: int = 17
+    ) -> None:
         super().__init__()
-        self.embed = nn.Embedding(9000, 300)
-        self.rnn = nn.LSTM(300, 500, batch_first=True)
-        self.fc = nn.Linear(500, 17)
+        self.embed = nn.Embedding(vocabulary, width)
+        self.rnn = nn.LSTM(width, hidden, batch_first=True)
+        self.fc = nn.Linear(hidden, classes)
 
     def forward(self, words: Tensor) -> Tensor:
-        states, _ = self.rnn(self.embed(words))  # [N, T, 500]
-        tags: Tensor = self.fc(states)  # [N, T, 17]
+        states, _ = self.rnn(self.embed(words))  # [N, T, hidden]
+        tags: Tensor = self.fc(states)  # [N, T, classes]
         return tags

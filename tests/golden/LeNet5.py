@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, 32, 32].
 Parameters: 62,958.
 Multiply-accumulates: 849,320.
-SHA-256 of the spec: 13c583fe34f5ec340b3920460387149ccad708c42db700e3bc1153dbd13ae223
+SHA-256 of the spec: 77a4e8214d788ae169f1cdc5cf66a428b117ac34422b3b084a613bb31f9dee5b
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 
 class LeNet5(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 8, 5)
+        self.conv1 = nn.Conv2d(channels, 8, 5)
         self.conv2 = nn.Conv2d(8, 16, 5)
         self.fc3 = nn.Linear(400, 120)
         self.fc4 = nn.Linear(120, 84)
-        self.fc5 = nn.Linear(84, 10)
+        self.fc5 = nn.Linear(84, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.conv1(image), inplace=True), 2)  # [N, 8, 14, 14]
@@ -27,5 +27,5 @@ class LeNet5(nn.Module):
         x = x.flatten(1)  # [N, 400]
         x = F.relu(self.fc3(x))  # [N, 120]
         x = F.relu(self.fc4(x))  # [N, 84]
-        logits: Tensor = self.fc5(x)  # [N, 10]
+        logits: Tensor = self.fc5(x)  # [N, classes]
         return logits

@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, 224, 224].
 Parameters: 5,289,978.
 Multiply-accumulates: 563,638,816.
-SHA-256 of the spec: ee97165bea3fc8615d2e3cb9116b04c9e0f1b571f4962a884e007b01cb9a17a7
+SHA-256 of the spec: 860e50fc83595fd40f2f1878b14f572abf589843b1ccf268db62681a96e8cc16
 """
 
 from __future__ import annotations
@@ -245,11 +245,11 @@ class Stem(nn.Module):
 
 
 class NASNetAMobile(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
         self.conv0 = nn.Sequential(
             OrderedDict(
-                conv=nn.Conv2d(3, 32, 3, stride=2, bias=False),
+                conv=nn.Conv2d(channels, 32, 3, stride=2, bias=False),
                 bn=nn.BatchNorm2d(32, eps=0.001),
             ),
         )
@@ -270,7 +270,7 @@ class NASNetAMobile(nn.Module):
         self.cell_10 = Normal(1056, 7, 1056, 7, 176)
         self.cell_11 = Normal(1056, 7, 1056, 7, 176)
         self.dropout = nn.Dropout()
-        self.last_linear = nn.Linear(1056, 1000)
+        self.last_linear = nn.Linear(1056, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.conv0(image)  # [N, 32, 111, 111]
@@ -291,5 +291,5 @@ class NASNetAMobile(nn.Module):
         h_2 = self.cell_10(h_2, h)  # [N, 1056, 7, 7]
         h = self.cell_11(h, h_2)  # [N, 1056, 7, 7]
         x = F.adaptive_avg_pool2d(F.relu(h), 1).flatten(1)  # [N, 1056]
-        logits: Tensor = self.last_linear(self.dropout(x))  # [N, 1000]
+        logits: Tensor = self.last_linear(self.dropout(x))  # [N, classes]
         return logits

@@ -4,7 +4,7 @@ Inputs: image: float[N, 3, H, W].
 Parameters: 11,689,512.
 Multiply-accumulates: 1,814,073,344.
 Options: --probes.
-SHA-256 of the spec: d1b97e97974306fef76c31a4af9e00c5c24ce37f67fd6c0505f36af0c4b6a501
+SHA-256 of the spec: 4b171805a9bfa9af7f60c699e02c0df838b445f30446504dc912904503290dc1
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Basic(Probed, nn.Module):
 
 
 class ResNet18(Probed, nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = Tapped(*(Basic(64, 64) for _ in range(2)))
@@ -75,7 +75,7 @@ class ResNet18(Probed, nn.Module):
         self.layer3 = Tapped(Basic(128, 256, stride=2), Basic(256, 256))
         self.layer4 = Tapped(Basic(256, 512, stride=2), Basic(512, 512))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512, 1000)
+        self.fc = nn.Linear(512, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         image = self.tap("image", image)
@@ -89,5 +89,5 @@ class ResNet18(Probed, nn.Module):
         x = self.tap("layer4", self.layer4(x))  # [N, 512, floor((H + 31)/32), floor((W + 31)/32)]
         x = self.tap("avgpool", self.avgpool(x))  # [N, 512, 1, 1]
         x = self.tap("flatten", x.flatten(1))  # [N, 512]
-        logits: Tensor = self.tap("fc", self.fc(x))  # [N, 1000]
+        logits: Tensor = self.tap("fc", self.fc(x))  # [N, classes]
         return logits

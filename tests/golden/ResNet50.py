@@ -3,7 +3,7 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 25,557,032.
 Multiply-accumulates: 4,089,184,256.
-SHA-256 of the spec: d1b97e97974306fef76c31a4af9e00c5c24ce37f67fd6c0505f36af0c4b6a501
+SHA-256 of the spec: 4b171805a9bfa9af7f60c699e02c0df838b445f30446504dc912904503290dc1
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
@@ -80,7 +80,7 @@ class ResNet50(nn.Module):
             *(Bottleneck(2048, 512) for _ in range(2)),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(2048, 1000)
+        self.fc = nn.Linear(2048, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(image)), inplace=True)
@@ -89,5 +89,5 @@ class ResNet50(nn.Module):
         x = self.layer2(x)  # [N, 512, floor((H + 7)/8), floor((W + 7)/8)]
         x = self.layer3(x)  # [N, 1024, floor((H + 15)/16), floor((W + 15)/16)]
         x = self.layer4(x)  # [N, 2048, floor((H + 31)/32), floor((W + 31)/32)]
-        logits: Tensor = self.fc(self.avgpool(x).flatten(1))  # [N, 1000]
+        logits: Tensor = self.fc(self.avgpool(x).flatten(1))  # [N, classes]
         return logits

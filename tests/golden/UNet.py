@@ -3,7 +3,7 @@
 Inputs: image: float[N, 1, 572, 572].
 Parameters: 31,030,658.
 Multiply-accumulates: 150,428,424,448.
-SHA-256 of the spec: 2556ad49d99f90e21e9b3238459688205d36c18227b79b31468535453d3aef7d
+SHA-256 of the spec: 21eef1df0e8005f72be48e8cbfecd0e30c966f7fbcf43da4244eebf43ce3b233
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Stage(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 2, channels: int = 1) -> None:
         super().__init__()
-        self.down1 = Stage(1, 64, 0)
+        self.down1 = Stage(channels, 64, 0)
         self.down2 = Stage(64, 128, 0)
         self.down3 = Stage(128, 256, 0)
         self.down4 = Stage(256, 512, 0)
@@ -40,7 +40,7 @@ class UNet(nn.Module):
         self.up2 = Stage(256, 128, 0)
         self.upconv1 = nn.ConvTranspose2d(128, 64, 2, stride=2)
         self.up1 = Stage(128, 64, 0)
-        self.head = nn.Conv2d(64, 2, 1)
+        self.head = nn.Conv2d(64, classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.down1(image)  # [N, 64, 568, 568]
@@ -64,5 +64,5 @@ class UNet(nn.Module):
         x_2 = self.upconv1(x_2)  # [N, 64, 392, 392]
         x = torch.cat((x[:, :, 88:480, 88:480], x_2), dim=1)  # [N, 128, 392, 392]
         x = self.up1(x)  # [N, 64, 388, 388]
-        scores: Tensor = self.head(x)  # [N, 2, 388, 388]
+        scores: Tensor = self.head(x)  # [N, classes, 388, 388]
         return scores

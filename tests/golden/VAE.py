@@ -3,7 +3,7 @@
 Inputs: image: float[N, 1, 28, 28].
 Parameters: 652,824.
 Multiply-accumulates: 651,200.
-SHA-256 of the spec: 6e60c9fffd13e69f681e63fcf16708f320727abeaa3dc11fe6e975e74b3073eb
+SHA-256 of the spec: afe0d4a326df949a21e60d1d9dfcc472ca29f1d20274f35f9c1366febb79e7c7
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ class VAEOutput(NamedTuple):
 
 
 class VAE(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = 400, latent: int = 20) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(784, 400)
-        self.fc21 = nn.Linear(400, 20)
-        self.fc22 = nn.Linear(400, 20)
+        self.fc1 = nn.Linear(784, hidden)
+        self.fc21 = nn.Linear(hidden, latent)
+        self.fc22 = nn.Linear(hidden, latent)
         self.sample = GaussianSample()
-        self.fc3 = nn.Linear(20, 400)
-        self.fc4 = nn.Linear(400, 784)
+        self.fc3 = nn.Linear(latent, hidden)
+        self.fc4 = nn.Linear(hidden, 784)
 
     def forward(self, image: Tensor) -> VAEOutput:
-        h = F.relu(self.fc1(image.flatten(1)))  # [N, 400]
-        mu = self.fc21(h)  # [N, 20]
-        logvar = self.fc22(h)  # [N, 20]
-        x = F.relu(self.fc3(self.sample(mu, logvar)))  # [N, 400]
+        h = F.relu(self.fc1(image.flatten(1)))  # [N, hidden]
+        mu = self.fc21(h)  # [N, latent]
+        logvar = self.fc22(h)  # [N, latent]
+        x = F.relu(self.fc3(self.sample(mu, logvar)))  # [N, hidden]
         reconstruction = torch.sigmoid(self.fc4(x)).reshape(-1, 1, 28, 28)  # [N, 1, 28, 28]
         if not self.training:
             return VAEOutput(mu, logvar, reconstruction)
-        y = mu * mu + torch.exp(logvar) - logvar - 1  # [N, 20]
+        y = mu * mu + torch.exp(logvar) - logvar - 1  # [N, latent]
         divergence = y.sum()  # []
         crossed = F.binary_cross_entropy(reconstruction, image, reduction="sum")  # []
         loss = (crossed + divergence / 2) / y.shape[0]  # []

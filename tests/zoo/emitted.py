@@ -18,7 +18,7 @@ Parameters = dict[str, Tensor]
 
 def emitted(name: str, **settings: Any) -> nn.Module:
     """A packaged network in float64 with random weights, in evaluation."""
-    return _randomised(emit(load(name, **settings).graph).text, name)
+    return _randomised(load(name, **settings).source(), name)
 
 
 def emitted_text(text: str) -> nn.Module:

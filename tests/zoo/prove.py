@@ -25,7 +25,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from addnn_spec import Network, load
-from addnn_spec.backends.torch_code import emit
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
 from addnn_spec.runtime.keymap import read_keymap
@@ -114,7 +113,7 @@ def mapped(keys: str) -> Callable[[Weights], Weights]:
 def prove(name: str, reference: Reference) -> None:
     """Hold the packaged network `name` against its reference. Raises `AssertionError`."""
     network = load(name, **reference.settings)
-    text = emit(network.graph).text
+    text = network.source()
     with _exact():
         if reference.full:
             whole = replace(reference, build=reference.full, settings={}, full=None)
@@ -399,7 +398,7 @@ def _check_training(
 
 def _check_counts(network: Network, reference: Reference) -> None:
     """Parameters, and MACs at the native size, of summary, emitted module and reference."""
-    ours = build(emit(network.graph).text, network.graph.name, device="meta")
+    ours = build(network.source(), network.graph.name, device="meta")
     with torch.device("meta"):
         theirs = reference.build().eval()
     summary = network.summary()

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d, relu
 
 from addnn_spec import load
-from addnn_spec.backends.torch_code import emit
 from tests.zoo.emitted import Parameters, assert_equations, emitted_text, random
 from tests.zoo.prove import build, difference
 
@@ -19,7 +18,7 @@ from tests.zoo.prove import build, difference
 @functools.cache
 def module(name: str) -> nn.Module:
     """A packaged network in evaluation mode, with random weights and statistics."""
-    network = build(emit(load(name).graph).text, name).double()
+    network = build(load(name).source(), name).double()
     torch.manual_seed(0)
     with torch.no_grad():
         for key, tensor in network.state_dict().items():

@@ -7,7 +7,6 @@ from math import prod
 import pytest
 
 from addnn_spec import load
-from addnn_spec.backends.torch_code import emit
 from addnn_spec.catalogue import entries, packaged
 from addnn_spec.compiler import Session
 from addnn_spec.passes.dims import symbolic_sizes
@@ -36,7 +35,7 @@ def alone() -> list[str]:
 )
 def test_it_has_and_does_what_its_summary_says(name: str) -> None:
     network = load(name)
-    text = emit(network.graph).text
+    text = network.source()
     module = build(text, network.graph.name, device="meta")
     summary = network.summary()
     params = summary.total.params + summary.training.params

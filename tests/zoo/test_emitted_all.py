@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec import load
-from addnn_spec.backends.torch_code import emit
 from addnn_spec.catalogue import entries
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.onnx import export_onnx
@@ -34,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     made = []
     for name in NETWORKS:
         file = folder / f"{name}.py"
-        file.write_text(emit(load(name).graph).text, encoding="utf-8")
+        file.write_text(load(name).source(), encoding="utf-8")
         made.append(file)
     return made
 
@@ -42,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def on_meta_with_inputs(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A network in evaluation, and inputs of its native size for a batch of two; without values."""
     network = load(name)
-    module = build(emit(network.graph).text, network.graph.name, device="meta")
+    module = build(network.source(), network.graph.name, device="meta")
     random = inputs_of(network, Reference(name, lambda: module, batch=2), 0)
     return module, tuple(on_meta(tensor) for tensor in random)
 
@@ -138,7 +137,7 @@ def test_onnxruntime_gives_the_same(name: str, dims: dict[str, int], tmp_path: P
     onnxruntime = import_module("onnxruntime")
     network = load(name)
     torch.manual_seed(0)
-    module = build(emit(network.graph).text, network.graph.name)
+    module = build(network.source(), network.graph.name)
     random = inputs_of(network, Reference(name, lambda: module, dims=dims, batch=2), 0)
     inputs = tuple(t.float() if t.is_floating_point() else t for t in random)
     file = tmp_path / f"{name}.onnx"

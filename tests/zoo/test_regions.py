@@ -7,13 +7,12 @@ from torch import nn
 from torch.nn import functional
 
 from addnn_spec import load
-from addnn_spec.backends.torch_code import emit
 from tests.zoo.prove import build, tensors
 from tests.zoo.references import REFERENCES
 
 
 def test_the_sample_of_mask_r_cnn_has_torchvisions_weights() -> None:
-    text = emit(load("tests/samples/hard/maskrcnn.net").graph).text
+    text = load("tests/samples/hard/maskrcnn.net").source()
     ours = build(text, "MaskRCNN", device="meta")
     with torch.device("meta"):
         theirs = REFERENCES["MaskRCNN"].build()
@@ -27,7 +26,7 @@ def test_the_sample_of_mask_r_cnn_has_torchvisions_weights() -> None:
 def test_segnet_by_its_definition() -> None:
     """The decoder as the encoder backwards, stage by stage, on the weights' own names."""
     torch.manual_seed(0)
-    module = build(emit(load("SegNet").graph).text, "SegNet").double()
+    module = build(load("SegNet").source(), "SegNet").double()
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight)  # so that places do not hang on rounding

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from addnn_spec import Network, load
-from addnn_spec.backends.torch_code import emit
 from addnn_spec.catalogue import entries
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.minimum import Condition, Smallest, smallest_sizes
@@ -24,7 +23,7 @@ QUICK = {"LeNet5", "GCN", "LSTMTagger_equations"}
 )
 def test_torch_runs_at_the_smallest_sizes_and_at_none_below(name: str) -> None:
     network = load(name)
-    module = build(emit(network.graph).text, network.graph.name, device="meta").eval()
+    module = build(network.source(), network.graph.name, device="meta").eval()
     evaluation, training = smallest_sizes(network.graph)
     least = at_least(network, evaluation)
     assert runs(module, network, least)

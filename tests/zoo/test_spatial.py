@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from addnn_spec import load
-from addnn_spec.backends.torch_code import emit
 from tests.zoo.emitted import Parameters, assert_equations, emitted, random
 from tests.zoo.prove import build
 
@@ -30,7 +29,7 @@ def squash(x: Tensor) -> Tensor:
 def test_lenet_of_1998_by_its_definition() -> None:
     """C3 as a full convolution whose weights are zero where the table has no connection."""
     torch.manual_seed(0)
-    module = build(emit(load("LeNet5_1998").graph).text, "LeNet5_1998").double()
+    module = build(load("LeNet5_1998").source(), "LeNet5_1998").double()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(0, 0.3)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from addnn_spec import Network, load
-from addnn_spec.backends.torch_code import emit
 from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.formulas import formulas
 from addnn_spec.passes.memory import at
@@ -53,7 +52,7 @@ def test_of_images(family: str) -> None:
 
 def check(network: Network, most: int) -> None:
     """Sizes are the `most` least that work; torch counts on meta, recurrent layers, too."""
-    module = build(emit(network.graph).text, network.graph.name, device="meta")
+    module = build(network.source(), network.graph.name, device="meta")
     found = formulas(network.graph)["total_macs"]
     least = minimum_sizes(network.graph)
     chosen = random.Random(0)

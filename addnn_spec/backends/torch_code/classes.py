@@ -32,7 +32,6 @@ from addnn_spec.backends.torch_code.names import identifier, is_plain
 from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
-from addnn_spec.backends.torch_code.readings import python_name
 from addnn_spec.backends.torch_code.remarks import Remarks
 from addnn_spec.backends.torch_code.sequential import with_loop_names
 from addnn_spec.backends.torch_code.text import literal
@@ -44,7 +43,6 @@ from addnn_spec.backends.torch_code.tree import (
     Name,
     Tree,
     Value,
-    is_literal,
     rewrite,
     walk,
     without_defaults,
@@ -104,9 +102,7 @@ class _Resolver:
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
         self._own = own_attributes(plan.graph)
         text = plan.text
-        fixed = dict(plan.graph.arguments) | dict(plan.graph.lets) if network else {}
-        numbers = {python_name(name): value for name, value in fixed.items() if is_literal(value)}
-        self._turns = None if text is None else Turns(text, plan.columns, numbers)
+        self._turns = None if text is None else Turns(text, plan.columns)
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body

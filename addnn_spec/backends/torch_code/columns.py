@@ -33,6 +33,8 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     same,
 )
+from addnn_spec.backends.torch_code.variants import Variants
+from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import BackendNode, Infix, Item, Prefix, Seq
 from addnn_spec.sizes import SymbolicSize
@@ -125,7 +127,10 @@ class Columns:
 
     uses: Sequence[Given]
     text: Text | None = None
-    """The text of the block that the class is; None for a network, or a brace."""
+    """The text of the block or network that the class is; None for a brace."""
+    variants: Variants | None = None
+    graphs: Sequence[Graph] = ()
+    """The graph of each use."""
     parameters: dict[str, Parameter] = field(default_factory=dict)
     locals: dict[str, Tree] = field(default_factory=dict)
     """The block's `let`s that are read: local variables of the constructor."""
@@ -139,6 +144,10 @@ class Columns:
         self._lets: dict[str, Vector] = {}
         self._let_trees: dict[str, Tree | None] = {}
         self._counts = tuple(use.count for use in self.uses)
+        self._network = bool(self.graphs) and self.graphs[0].kind == "network"
+        has = self.variants.has if self.variants is not None else lambda graph: False
+        self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
+        """The uses that only variants of the network have."""
         self._given = [dict(use.arguments) for use in self.uses]
         self._values = [partial(self.value, use=use) for use in range(len(self.uses))]
         if self.text is not None or len(self.uses) > 1:
@@ -361,14 +370,47 @@ class Columns:
 
     # --- resolution ------------------------------------------------------------------------------
     def resolve(self, leaves: Leaves) -> Tree:
-        """The column as an expression over constructor parameters; a new one where none is."""
+        """The column as an expression over constructor parameters; a new one where none is.
+
+        In a network's class all that does not depend on its parameters is a number.
+        """
+        vector = leaves.vector
+        if self._network and is_constant(vector):
+            return some(vector)
         tree = self.reading(leaves)
         if tree is not None:
             return tree
-        vector = leaves.vector
+        if self._extra and not all(vector[use] is ABSENT for use in self._extra):
+            return self._without_variants(leaves)
         if is_constant(vector):
             return some(vector)
         return self.find(vector, leaves.word) or self._items(leaves) or self.new(leaves)
+
+    def _without_variants(self, leaves: Leaves) -> Tree:
+        """What the network's own uses say; a variant that has another value there is not said."""
+        assert self.variants is not None
+        vector = leaves.vector
+        own = tuple(ABSENT if use in self._extra else v for use, v in enumerate(vector))
+        if all(value is ABSENT for value in own):
+            self.variants.leave(self.graphs[use] for use in self._extra)
+            return some(vector)
+        tree = self.resolve(leaves._replace(vector=own))
+        values = {parameter.name: parameter.vector for parameter in self.parameters.values()}
+        for use in self._extra:
+            if vector[use] is not ABSENT and not self._gives(tree, values, use, vector[use]):
+                self.variants.leave([self.graphs[use]])
+        return tree
+
+    def _gives(self, tree: Tree, values: Mapping[str, Vector], use: int, wanted: Any) -> bool:
+        """Whether an expression over parameters has a value in a use."""
+
+        def value(name: str) -> Any:
+            return values[name][use] if name in values else self.value(name, use)
+
+        try:
+            return _means(value_of(tree, value, self.text.functions if self.text else {}), wanted)
+        except Unreadable:
+            return False
 
     def item_origins(self, origins: tuple[Origin, ...], place: int) -> tuple[Origin, ...]:
         """Where an item of a list comes from, where the text writes the list out."""

@@ -10,8 +10,9 @@ from addnn_spec.backends.torch_code.classes import ClassCode, resolve
 from addnn_spec.backends.torch_code.draft import Emission
 from addnn_spec.backends.torch_code.functions import written
 from addnn_spec.backends.torch_code.paths import SCOPE
-from addnn_spec.backends.torch_code.plan import Planner
+from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
 from addnn_spec.backends.torch_code.text import WIDTH, Line
+from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.backends.torch_code.writer import ClassWriter, comment
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Support
@@ -71,17 +72,22 @@ class EmittedSource:
     """The places of the spec behind each line, counted from 1; a line of no place is left out."""
 
 
-def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) -> EmittedSource:
+def emit(
+    graph: Graph,
+    variants: Sequence[Graph] = (),
+    *,
+    probes: bool = False,
+    header: Header | None = None,
+) -> EmittedSource:
     """The PyTorch source of a network. The same graph and options give the same bytes.
+
+    `variants` are the network with other numbers for parameters that are left open: those that the
+    classes can say are parameters of the network's class.
 
     Raises:
         Refusal: a weight's size, or a size that no tensor in scope has, would be needed.
     """
-    emission = Emission(probes, graph.facts)
-    emission.need(SCOPE, _PROBED, _TAPPED)
-    classes: Sequence[ClassCode] = Planner(
-        graph, emission, lambda plan, network: resolve(plan, network, emission)
-    ).plan()
+    emission, classes = _classes(graph, variants, probes)
     body: list[Line] = []
     for code in classes:
         body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
@@ -96,6 +102,24 @@ def emit(graph: Graph, *, probes: bool = False, header: Header | None = None) ->
         classes[-1].name,
         {number: line.spans for number, line in enumerate(lines, 1) if line.spans},
     )
+
+
+def _classes(
+    graph: Graph, variants: Sequence[Graph], probes: bool
+) -> tuple[Emission, Sequence[ClassCode]]:
+    """The classes of a network, with those of its variants that they can say."""
+    while True:
+        emission = Emission(probes, graph.facts)
+        emission.need(SCOPE, _PROBED, _TAPPED)
+        said = Variants(graph, variants)
+
+        def made(plan: ClassPlan, network: bool, emission: Emission = emission) -> ClassCode:
+            return resolve(plan, network, emission)
+
+        classes: Sequence[ClassCode] = Planner(graph, emission, made, said).plan()
+        if not said.unsaid:
+            return emission, classes
+        variants = [variant for variant in variants if variant not in said.unsaid]
 
 
 def _head(graph: Graph, header: Header) -> list[Line]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx as nx
 
-from addnn_spec.backends.torch_code.body import Body, structures
+from addnn_spec.backends.torch_code.body import Apart, Body, structures
 from addnn_spec.backends.torch_code.columns import (
     NO_DEFAULT,
     Columns,
@@ -36,6 +36,7 @@ from addnn_spec.backends.torch_code.sequential import (
     sequential_elements,
 )
 from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree, split
+from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import REQUIRED, Arg, Call
@@ -64,8 +65,11 @@ class ClassPlan:
 class Planner:
     """Plans all classes of a network; `classes` holds them, the called ones first."""
 
-    def __init__(self, network: Graph, emission: Emission, resolve: Any) -> None:
+    def __init__(
+        self, network: Graph, emission: Emission, resolve: Any, variants: Variants
+    ) -> None:
         self._network = network
+        self._variants = variants
         self._emission = emission
         self._resolve = resolve
         self._names = Namespace()
@@ -76,11 +80,12 @@ class Planner:
         self.classes: list[Any] = []
 
     def plan(self) -> list[Any]:
-        graphs = self._network.below()
+        own = self._network.below()
+        graphs = [*own, *self._variants.graphs]
         self._count_calls(graphs)
         self._reserve(graphs)
         self._name_captured(graphs)
-        for group in _groups(graphs):
+        for group in _groups([*self._variants.graphs, *own]):
             self._plan_group(group)
         return self.classes
 
@@ -133,6 +138,7 @@ class Planner:
         return self._labels.get(id(graph), last) if last.isdigit() else last
 
     def _plan_group(self, group: list[Graph]) -> None:
+        group = [graph for graph in group if not self._variants.lost(graph)]
         drafted: list[Graph] = []
         subclass: list[tuple[Graph, Tree]] = []
         for graph in group:
@@ -159,14 +165,14 @@ class Planner:
         self._plan_classes([_sequential_draft(graph, tree) for graph, tree in subclass], base)
 
     def _elements(self, graph: Graph) -> list[Element] | None:
-        if graph is self._network:
+        if self._is_network(graph):
             return None
         return sequential_elements(graph, self._forms, self._emission)
 
     def _plan_classes(self, drafts: list[Draft], base: str) -> None:
         if not drafts:
             return
-        groups = structures(drafts, self._emission.probes)
+        groups = self._said(structures(drafts, self._emission.probes))
         whole = body_of(groups, self._emission.probes)
         if whole is not None:
             self._add_class(whole, base)
@@ -178,12 +184,26 @@ class Planner:
             assert body is not None
             self._add_class(body, base)
 
+    def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
+        """The structures that the network itself has: what only its variants have is not said."""
+        said = []
+        for group in groups:
+            graphs = [item.draft.graph for item in group]
+            if all(map(self._variants.has, graphs)):
+                self._variants.leave(graphs)
+            else:
+                said.append(group)
+        return said
+
+    def _is_network(self, graph: Graph) -> bool:
+        return graph.kind == "network"
+
     def _add_class(self, body: Body, base: str) -> None:
         graph = body.drafts[0].graph
         given = [
             Given(
-                _arguments(draft.graph),
-                _tensors(draft),
+                self._arguments(draft.graph),
+                () if self._is_network(draft.graph) else _tensors(draft),
                 self._calls[id(draft.graph)],
                 draft.graph.lets,
                 draft.graph.given,
@@ -195,15 +215,21 @@ class Planner:
             name=self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given, None if graph is self._network else text),
+            columns=Columns(given, text, self._variants, [d.graph for d in body.drafts]),
             uses=[draft.graph for draft in body.drafts],
             text=text,
         )
-        self.classes.append(self._resolve(plan, graph is self._network))
+        self.classes.append(self._resolve(plan, self._is_network(graph)))
         for use, graph in enumerate(plan.uses):
             call = _constructor(plan.name, plan.columns.signature(), use)
             ports = dict(body.drafts[use].ports)
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
+
+    def _arguments(self, graph: Graph) -> tuple[tuple[str, Any], ...]:
+        """What a class may have a parameter for."""
+        if self._is_network(graph):
+            return tuple((n, v) for n, v in graph.arguments if n in self._variants.open)
+        return graph.arguments if graph.kind == "block" else ()
 
     def _text(self, graph: Graph) -> Text | None:
         """The text that a class says again."""
@@ -211,10 +237,13 @@ class Planner:
             return None
         inputs = zip(graph.input_names, graph.inputs, strict=True)
         ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
-        return Text(graph.definition, ranks, self._emission.functions)
+        fixed = None
+        if self._is_network(graph):
+            fixed = {n: v for n, v in graph.arguments if n not in self._variants.open}
+        return Text(graph.definition, ranks, self._emission.functions, fixed)
 
     def _class_name(self, graph: Graph) -> str:
-        if graph is self._network:
+        if self._is_network(graph):
             return self._network_name
         if graph.kind in ("block", "network"):
             return self._names.unique(graph.name, joint="")
@@ -241,10 +270,6 @@ def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
         else:
             args.append(Arg(leaf, column.name, column.default))
     return Call(name, tuple(args))
-
-
-def _arguments(graph: Graph) -> tuple[tuple[str, Any], ...]:
-    return graph.arguments if graph.kind in ("block", "network") else ()
 
 
 def _tensors(draft: Draft) -> tuple[tuple[str, TensorType], ...]:

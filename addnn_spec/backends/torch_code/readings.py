@@ -64,8 +64,14 @@ class Text:
     """The text of a block: its expressions by their places, and its names."""
 
     def __init__(
-        self, definition: Definition, ranks: Mapping[str, int | None], functions: Functions
+        self,
+        definition: Definition,
+        ranks: Mapping[str, int | None],
+        functions: Functions,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
+        self.fixed = fixed or {}
+        """Of a network, the parameters that are numbers in its class."""
         self.definition = definition
         self.functions = functions
         self.node = definition.node
@@ -121,10 +127,14 @@ class Text:
 
     def is_local(self, name: str) -> bool:
         """Whether a name is a parameter of the block, a `let` of it, or the loop's variable."""
-        return name in self.variables or name in self.defaults or name in self.lets
+        if name in self.variables:
+            return True
+        return (name in self.defaults and name not in self.fixed) or name in self.lets
 
     def constant(self, name: str, otherwise: Any) -> Any:
         """The value of a name of the file, where the block has no other meaning for it."""
+        if name in self.fixed and name not in self.bound:
+            return self.fixed[name]
         found = None if name in self.bound else self.definition.env.find(name)
         return otherwise if found is None else found.value
 
@@ -186,7 +196,11 @@ class Text:
     # --- translations ----------------------------------------------------------------------------
     def trees(self, origin: Origin, depth: int = 0) -> Iterator[Tree]:
         """The translations of an origin, the likeliest first."""
-        if isinstance(origin, SizeOf):
+        if isinstance(origin, SizeOf) and isinstance(self.node, ast.Network):
+            for node in walk(self.node):
+                if isinstance(node, ast.Input) and node.target.name == origin.input:
+                    yield from self.expression(node.shape.dims[origin.dim].value)
+        elif isinstance(origin, SizeOf):
             yield size_name(origin.input, origin.dim)
         elif isinstance(origin, CountOf):
             loops = [

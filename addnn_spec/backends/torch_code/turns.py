@@ -40,11 +40,9 @@ class _Header:
 class Turns:
     """The loops of a class's text that make its lists of modules."""
 
-    def __init__(self, text: Text, columns: Columns, fixed: Mapping[str, Any]) -> None:
+    def __init__(self, text: Text, columns: Columns) -> None:
         self._text = text
         self._columns = columns
-        self._fixed = fixed
-        """The names that are numbers in this class: a network's arguments."""
 
     def module_list(
         self, children: Sequence[Tree], leaves: Sequence[Leaves], at: Span
@@ -75,23 +73,12 @@ class Turns:
         variables = frozenset(header.turns[0])
         for origin in first.origins:
             for tree in self._text.inside(variables).trees(origin):
-                tree = self._numbers(tree, variables)
                 pairs = zip(turns, header.turns, strict=True)
                 if all(self._columns.says(tree, leaves.vector, turn) for leaves, turn in pairs):
                     return _tree(self._columns.taken(tree, first.word, variables))
         if all(leaves.vector == first.vector for leaves in turns):
             return _tree(self._columns.resolve(first))
         return None
-
-    def _numbers(self, tree: Tree, variables: frozenset[str]) -> Tree:
-        """The tree with a network's arguments as the numbers that they are."""
-
-        def number(node: Tree) -> Tree | None:
-            if isinstance(node, Name) and node.text not in variables and node.text in self._fixed:
-                return _tree(self._fixed[node.text])
-            return None
-
-        return rewrite(tree, number)
 
     # --- headers ---------------------------------------------------------------------------------
     def _header(self, loop: ast.For | ast.Repeat) -> _Header | None:
@@ -138,7 +125,6 @@ class Turns:
     def _value(self, expr: ast.Expr) -> tuple[Tree, Any]:
         """An expression in a loop's header, and its value: it must be the same in all uses."""
         for tree in self._text.expression(expr):
-            tree = self._numbers(tree, frozenset())
             values = [self._columns.computed(tree, use) for use in range(len(self._columns.uses))]
             if all(value == values[0] for value in values):
                 return self._columns.taken(tree, "", frozenset()), values[0]

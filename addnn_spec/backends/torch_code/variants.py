@@ -1,0 +1,57 @@
+"""Which parameters that a network leaves open can be parameters of its class?
+
+A variant is the graph of the network with one number changed. Its graphs are uses of the same
+classes: what the text of a class says must hold there, too. Where a class cannot say it, by another
+number alone, the parameter is none of the class, and the file is made without the variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from addnn_spec.graph import Graph
+
+
+class Variants:
+    """The variants of a network, and those that its classes cannot say."""
+
+    def __init__(self, network: Graph, variants: Sequence[Graph]) -> None:
+        self.network = network
+        self.unsaid: set[Graph] = set()
+        own = {id(graph) for graph in network.below()}
+        self.graphs: list[Graph] = []
+        """The graphs that only variants have, callers before what they call."""
+        self._of: dict[int, list[Graph]] = {}
+        """By `id` of a graph that only variants have, these."""
+        for variant in variants:
+            new = [graph for graph in variant.below() if id(graph) not in own]
+            if len(new) > max(_FEW, len(own) // 2):  # nearly all would be made anew
+                self.unsaid.add(variant)
+                continue
+            self.graphs[:0] = [graph for graph in new if id(graph) not in self._of]
+            for graph in new:
+                self._of.setdefault(id(graph), []).append(variant)
+
+    @property
+    def open(self) -> frozenset[str]:
+        """The parameters of the network's class."""
+        variants = {id(v): v for found in self._of.values() for v in found}.values()
+        return frozenset(
+            name for variant in variants for name in variant.given - self.network.given
+        )
+
+    def lost(self, graph: Graph) -> bool:
+        """Return True for a graph of such variants alone as no class says."""
+        return self.has(graph) and self.unsaid.issuperset(self._of[id(graph)])
+
+    def has(self, graph: Graph) -> bool:
+        """Return True for a graph that only variants have."""
+        return id(graph) in self._of
+
+    def leave(self, graphs: Iterable[Graph]) -> None:
+        """Record that no class says these graphs."""
+        for graph in graphs:
+            self.unsaid.update(self._of.get(id(graph), ()))
+
+
+_FEW = 3
