@@ -19,7 +19,8 @@ _OF_FILE = re.compile(r"(?P<file>.+\.net):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _FIGURES = re.compile(
     r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs, depth (?P<depth>\d+)"
     r"(?:; in training (?P<training_params>[\d,]+) and (?P<training_macs>[\d,]+) more)?"
-    r"(?:; (?:as (?P<reference>\S+)|by (?P<equations>its equations)))?$",
+    r"(?:; as (?P<reference>[^\s;]+)(?: (?P<change>with [^;\n]+))?(?:; (?P<weights>[^;\n]+))?"
+    r"|; by (?P<equations>its equations))?$",
     re.MULTILINE,
 )
 
@@ -59,6 +60,11 @@ class PackagedNetwork:
     """The implementation that the tests hold it against, `torchvision.alexnet`."""
     proof: str = ""
     """The reference's name; `its equations` where the tests write them out; `counts only`."""
+    change: str | None = None
+    """What the tests change in the reference first: "with the stride first"."""
+    weights: str | None = None
+    """How the reference's weights load: None as they are, `keys NAME` by a packaged key map, or
+    `renamed` by rules that only the tests have."""
 
     @property
     def family(self) -> str:
@@ -88,7 +94,17 @@ def _entry(name: str, file: str, stated: re.Match[str] | None) -> PackagedNetwor
     reference = stated["reference"]
     proof = reference or stated["equations"] or "counts only"
     return PackagedNetwork(
-        name, file, params, macs, depth, training_params, training_macs, reference, proof
+        name,
+        file,
+        params,
+        macs,
+        depth,
+        training_params,
+        training_macs,
+        reference,
+        proof,
+        stated["change"],
+        stated["weights"],
     )
 
 

@@ -38,6 +38,11 @@ draws it, `addnn compile NAME -o net.py` writes its PyTorch source.
   outputs in float64, parameters and MACs. "Its equations": there is none, and a test writes the
   network's equations out, step by step, on the emitted module's weights. "Counts only": parameters
   and MACs of the emitted module are counted by torch.
+- What stands after **with** the tests change in the reference first, so that it is the network
+  here: what others trained with the reference as it is may not fit, or compute something else.
+  Beyond that pytorchcv's last pool is exchanged for one of any size.
+- The reference's files load **as they are**, by the packaged **key map** that is named
+  (`--keys`, see [weights](python.md#weights)), or only as the tests have **renamed** them.
 
 Where figures disagree the built network decides, and a note or the
 [list of errors](#wrong-in-the-courses-tables) says why.
@@ -93,9 +98,18 @@ def _row(network: PackagedNetwork, printed: Mapping[str, str]) -> tuple[str, ...
         str(network.depth),
         printed.get("course", ""),
         printed.get("paper", ""),
-        f"`{network.reference}`" if network.reference else network.proof,
+        _proof(network),
         f"[drawing]({_drawing(network)})",
     )
+
+
+def _proof(network: PackagedNetwork) -> str:
+    """Word what the network is held against, what is changed there, and how its weights load."""
+    if network.reference is None:
+        return network.proof
+    weights = (network.weights or "").replace("keys ", "key map ")
+    change = f" {network.change}" if network.change else ""
+    return f"`{network.reference}`{change}" + (f"; {weights}" if weights else "")
 
 
 def _notes(

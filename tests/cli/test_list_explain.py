@@ -53,10 +53,15 @@ def test_list_as_json(addnn: Addnn) -> None:
         "reference": None,
         "family": "spatial",
         "proof": "its equations",
+        "change": None,
+        "weights": None,
     }
     googlenet = networks["GoogLeNet"]
     assert googlenet["proof"] == googlenet["reference"] == "torchvision.googlenet"
     assert googlenet["training_params"] == 6_379_984
+    changed = networks["PreActResNet164_v1"]
+    assert changed["change"] == "with the stride in the first 1×1"
+    assert changed["weights"] == "keys pytorchcv_preresnet"
 
 
 def test_every_packaged_name_is_a_network() -> None:

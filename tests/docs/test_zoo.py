@@ -40,8 +40,15 @@ def test_every_drawing_is_there_and_no_other() -> None:
 def test_a_row_shows_all_figures() -> None:
     assert (
         "| [DenseNetBC_250_24](../specs/multipath/densenet.net) | 15,324,406 | 5,418,785,724 "
-        "| 250 | 15.3 M | 15.3 M | `pytorchcv.densenet250_k24_bc_cifar10` "
+        "| 250 | 15.3 M | 15.3 M | `pytorchcv.densenet250_k24_bc_cifar10`; renamed "
         "| [drawing](drawings/DenseNetBC_250_24.svg) |\n"
+    ) in page(figures())
+
+
+def test_a_row_shows_what_is_changed_in_the_reference() -> None:
+    assert (
+        "| `pytorchcv.resnet20_cifar10` with zeros in the shortcuts; key map pytorchcv_resnet "
+        "| [drawing](drawings/ResNet20_cifar.svg) |\n"
     ) in page(figures())
 
 

@@ -124,6 +124,7 @@ REFERENCES: dict[str, Reference] = {
     "CBAMResNeXt101_32x4d": Reference(
         "pytorchcv.CbamBlock",
         _resnext_with_cbam,
+        change="with torchvision's ResNeXt around it",
         size=33,
         weights=renamed((r"bn3\.bn\.", "bn3."), (r"bn3\.cbam\.", "cbam.")),
     ),

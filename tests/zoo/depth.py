@@ -15,7 +15,7 @@ from tests.zoo.libraries import pytorchcv, timm, torchvision
 from tests.zoo.prove import Reference, Weights, mapped
 
 
-def _changed(reference: Reference, change: Callable[[Any], None]) -> Reference:
+def _changed(reference: Reference, change: Callable[[Any], None], told: str = "") -> Reference:
     """A reference in which something small is exchanged."""
 
     def build() -> nn.Module:
@@ -23,7 +23,7 @@ def _changed(reference: Reference, change: Callable[[Any], None]) -> Reference:
         change(module)
         return module
 
-    return replace(reference, build=build)
+    return replace(reference, build=build, change=told)
 
 
 def _any_size(module: Any) -> None:
@@ -44,25 +44,30 @@ def _shortcuts_of_the_paper(module: Any) -> None:
     _any_size(module)
 
 
-_resnet_weights = mapped("pytorchcv_resnet")
-_preresnet_weights = mapped("pytorchcv_preresnet")
+_PAPER = "with zeros in the shortcuts"
+_STRIDE = "with the stride in the first 1×1"
+_RESNET: dict[str, Any] = {"weights": mapped("pytorchcv_resnet"), "keys": "pytorchcv_resnet"}
+_PRERESNET: dict[str, Any] = {
+    "weights": mapped("pytorchcv_preresnet"),
+    "keys": "pytorchcv_preresnet",
+}
 
 
 def _cifar(blocks: str, **how: Any) -> Reference:
-    reference = pytorchcv(f"resnet{blocks}_cifar10", size=8, weights=_resnet_weights, **how)
-    return _changed(reference, _shortcuts_of_the_paper)
+    reference = pytorchcv(f"resnet{blocks}_cifar10", size=8, **_RESNET, **how)
+    return _changed(reference, _shortcuts_of_the_paper, _PAPER)
 
 
 def _cifar_of(depth: int) -> Reference:
     """Of a depth that pytorchcv has no name for."""
     arguments = {"num_classes": 10, "blocks": depth, "bottleneck": False}
     path = "resnet_cifar.get_resnet_cifar"
-    reference = made(path, arguments, size=8, weights=_resnet_weights)
-    return _changed(reference, _shortcuts_of_the_paper)
+    reference = made(path, arguments, size=8, **_RESNET)
+    return _changed(reference, _shortcuts_of_the_paper, _PAPER)
 
 
 def _preresnet(blocks: str, **how: Any) -> Reference:
-    reference = pytorchcv(f"preresnet{blocks}_cifar10", size=8, weights=_preresnet_weights, **how)
+    reference = pytorchcv(f"preresnet{blocks}_cifar10", size=8, **_PRERESNET, **how)
     return _changed(reference, _any_size)
 
 
@@ -73,7 +78,7 @@ def _stride_first(module: Any) -> None:
 
 
 def _resnet_v1(depth: int, **how: Any) -> Reference:
-    reference = pytorchcv(f"resnet{depth}", size=33, weights=_resnet_weights, **how)
+    reference = pytorchcv(f"resnet{depth}", size=33, **_RESNET, **how)
     return _changed(reference, _any_size)
 
 
@@ -125,8 +130,8 @@ REFERENCES: dict[str, Reference] = {
     "PreActResNet110": _preresnet("110"),
     "PreActResNet164": _preresnet("164bn"),
     "PreActResNet1001": _preresnet("1001", slow=True),
-    "PreActResNet164_v1": _changed(_preresnet("164bn"), _stride_first),
-    "PreActResNet1001_v1": _changed(_preresnet("1001", slow=True), _stride_first),
+    "PreActResNet164_v1": _changed(_preresnet("164bn"), _stride_first, _STRIDE),
+    "PreActResNet1001_v1": _changed(_preresnet("1001", slow=True), _stride_first, _STRIDE),
     "InceptionV3": torchvision(
         "inception_v3", {"init_weights": False}, size=75, training_size=299, batch=2
     ),

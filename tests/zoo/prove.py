@@ -43,7 +43,7 @@ CAUGHT = 1e-6
 """What a mutant's output must differ by, relative to its size."""
 
 
-def _same(value: Any) -> Any:
+def unchanged(value: Any) -> Any:
     return value
 
 
@@ -58,9 +58,13 @@ class Reference:
     """Height and width at which outputs are compared; None where they are fixed."""
     training_size: int | None = None
     """The same in training mode, where what only training computes needs larger ones."""
-    weights: Callable[[Weights], Weights] = _same
+    weights: Callable[[Weights], Weights] = unchanged
     """From the reference's state dict to the network's: see `renamed`."""
-    output: Callable[[Any], Any] = _same
+    keys: str = ""
+    """The packaged key map that does so, if one does."""
+    change: str = ""
+    """What `build` exchanges in it, after the name in the spec's head comment."""
+    output: Callable[[Any], Any] = unchanged
     """From the reference's output to the network's, in its order."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Other symbolic sizes."""
@@ -68,7 +72,7 @@ class Reference:
     """Parameters of the network."""
     integers: int = 10
     """Integer inputs are below this."""
-    inputs: Callable[[Inputs], Inputs] = _same
+    inputs: Callable[[Inputs], Inputs] = unchanged
     """From random inputs to those of the comparison, where not any numbers will do: regions."""
     call: Callable[..., Any] | None = None
     """How the reference is called, if not with the network's inputs: `call(module, *inputs)`."""

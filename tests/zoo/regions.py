@@ -142,7 +142,13 @@ REFERENCES: dict[str, Reference] = {
         slow=True,
     ),
     "FastRCNN": Reference(
-        "torchvision.vgg16", _FastRCNN, size=64, inputs=_regions, dims={"R": 5}, slow=True
+        "torchvision.vgg16",
+        _FastRCNN,
+        change="with RoI pooling and its heads",
+        size=64,
+        inputs=_regions,
+        dims={"R": 5},
+        slow=True,
     ),
     "FasterRCNN": _detection("fasterrcnn_resnet50_fpn", size=128),
     "MaskRCNN": _detection("maskrcnn_resnet50_fpn", size=128),

@@ -57,7 +57,7 @@ def _mobile() -> Reference:
                 delattr(module, f"cell_{6 * stage + cell}")
         return module
 
-    return replace(large, build=build)
+    return replace(large, build=build, change="with four cells a stage")
 
 
 REFERENCES: dict[str, Reference] = {

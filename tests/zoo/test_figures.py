@@ -4,7 +4,8 @@
 
 Parameters, MACs and depth are of what evaluation needs, batch 1, at the default sizes. After a
 semicolon may stand `in training 6,379,984 and 5,079,040 more` (parameters, MACs), then `as` and the
-reference that the network is held against, or `by its equations`.
+reference that the network is held against, `with` what is changed there, and how weights load that
+do not as they are; or `by its equations`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from addnn_spec.passes.memory import at
 from addnn_spec.passes.summary import summarize
 from addnn_spec.resources import folder
 from tests.zoo.elsewhere import ELSEWHERE
+from tests.zoo.prove import unchanged
 from tests.zoo.references import REFERENCES
 
 SPECS = folder("specs")
@@ -29,7 +31,8 @@ FILES = sorted(path.relative_to(SPECS).as_posix() for path in SPECS.rglob("*.net
 LINE = re.compile(
     r"^# (?P<name>\w+): (?P<params>[\d,]+) parameters, (?P<macs>[\d,]+) MACs, depth (?P<depth>\d+)"
     r"(?:; in training (?P<more_params>[\d,]+) and (?P<more_macs>[\d,]+) more)?"
-    r"(?:; (?:as|by) (?P<reference>\S+|its equations))?$",
+    r"(?:; (?:as|by) (?P<reference>its equations|[^\s;]+)"
+    r"(?: (?P<change>with [^;\n]+))?(?:; (?P<weights>[^;\n]+))?)?$",
     re.MULTILINE,
 )
 
@@ -84,6 +87,18 @@ def test_references_are_named(file: str) -> None:
     for name, reference in stated(SPECS / file)[1].items():
         known = REFERENCES.get(name)
         assert reference == (known.name if known else ELSEWHERE.get(name)), name
+
+
+def test_changed_references_and_their_weights_are_told() -> None:
+    """What the tests exchange in a reference, and by which key map its weights load."""
+    told = {entry.name: (entry.change, entry.weights) for entry in entries() if entry.reference}
+    for name in told.keys() & REFERENCES.keys():
+        reference = REFERENCES[name]
+        weights = f"keys {reference.keys}" if reference.keys else None
+        if weights is None and reference.weights is not unchanged:
+            weights = "renamed"
+        assert told[name] == (reference.change or None, weights), name
+    assert sum(change is not None for change, _ in told.values()) == 14
 
 
 PRINTED = re.compile(r"^(?P<number>[\d.,]+)(?P<unit> [MB])?(?P<macs> MACs)?$")

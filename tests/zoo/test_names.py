@@ -31,8 +31,8 @@ WANTED = {
         224: "DenseNet121 DenseNet161 DenseNet169 DenseNet201 DenseNet264",
     },
     "width": {
-        32: "WRN16_8 WRN28_10 WRN40_4 PyramidNet110_a270 PyramidNet164_a270 ResNeXt29_8x64d "
-        "ResNeXt29_16x64d",
+        32: "WRN16_8 WRN28_10 WRN40_4 PyramidNet110_a270 PyramidNet164_a270 ResNeXt29_32x4d "
+        "ResNeXt29_8x64d ResNeXt29_16x64d",
         224: "PyramidNet200_a300 PyramidNet200_a450 ResNeXt50_32x4d ResNeXt101_32x4d "
         "ResNeXt101_32x8d ResNeXt101_64x4d WideResNet50_2 WideResNet101_2",
         299: "Xception Xception_same",

@@ -14,19 +14,24 @@ from torch.nn import functional
 from tests import oracles
 from tests.zoo.cv import any_size, made, staged
 from tests.zoo.libraries import pytorchcv, timm, torchvision
-from tests.zoo.prove import Reference
+from tests.zoo.prove import Reference, mapped
+
+_RESNET: dict[str, Any] = {"weights": mapped("pytorchcv_resnet"), "keys": "pytorchcv_resnet"}
+_PRERESNET: dict[str, Any] = {
+    "weights": mapped("pytorchcv_preresnet"),
+    "keys": "pytorchcv_preresnet",
+}
 
 
 def _wrn(depth: int, widen: int, slow: bool = False) -> Reference:
     arguments = {"num_classes": 10, "blocks": depth, "width_factor": widen}
-    path = "wrn_cifar.get_wrn_cifar"
-    return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
+    return any_size(made("wrn_cifar.get_wrn_cifar", arguments, **_PRERESNET, size=9, slow=slow))
 
 
-def _resnext29(groups: int, slow: bool = False) -> Reference:
+def _resnext29(groups: int) -> Reference:
     arguments = {"num_classes": 10, "blocks": 29, "cardinality": groups, "bottleneck_width": 64}
     path = "resnext_cifar.get_resnext_cifar"
-    return any_size(made(path, arguments, weights=staged(), size=9, slow=slow))
+    return any_size(made(path, arguments, **_RESNET, size=9, slow=True))
 
 
 def _regnet(model: str, **how: Any) -> Reference:
@@ -62,7 +67,8 @@ def _pyramid200(alpha: int) -> Reference:
     arguments = {"channels": widths, "init_block_channels": 64, "bottleneck": True}
     weights = staged((r"^post_activ\.bn", "bn_final"), (r"(layer\d\.\d+)\.bn\.", r"\1.bn4."))
     path = "pyramidnet.PyramidNet"
-    return any_size(made(path, arguments, weights=weights, size=33, slow=True))
+    change = "with widths rounded down"
+    return any_size(made(path, arguments, weights=weights, change=change, size=33, slow=True))
 
 
 def _xception_same() -> Reference:
@@ -81,7 +87,8 @@ def _xception_same() -> Reference:
         rep[-1] = _AtTheEnd()
         return module
 
-    return replace(reference, build=build, full=build, settings={"size": 43})
+    change = "with TensorFlow's eps and pool"
+    return replace(reference, build=build, full=build, settings={"size": 43}, change=change)
 
 
 class _AtTheEnd(nn.Module):
@@ -128,6 +135,7 @@ REFERENCES: dict[str, Reference] = {
     "ResNeXt101_32x8d": torchvision("resnext101_32x8d", size=33),
     "ResNeXt101_64x4d": torchvision("resnext101_64x4d", size=33),
     "ResNeXt101_32x4d": timm("resnext101_32x4d", size=33),
-    "ResNeXt29_8x64d": _resnext29(8, slow=True),
-    "ResNeXt29_16x64d": _resnext29(16, slow=True),
+    "ResNeXt29_32x4d": any_size(pytorchcv("resnext29_32x4d_cifar10", **_RESNET, size=9)),
+    "ResNeXt29_8x64d": _resnext29(8),
+    "ResNeXt29_16x64d": _resnext29(16),
 }
