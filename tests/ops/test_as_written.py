@@ -32,6 +32,7 @@ from tests.ops.texts import (
     written,
 )
 from tests.property.emitted import imported
+from tests.support import seldom
 
 OPERATORS = list(operators())
 NEEDS_NUMBERS = {"E0201", "E0211", "E0301", "E0303", "E0305", "E0308", "E0310"}
@@ -61,7 +62,7 @@ def test_fixed_sizes(kind: type[Operator]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", seldom(OPERATORS, 3), ids=lambda kind: kind.__name__)
 def test_symbolic_sizes(kind: type[Operator]) -> None:
     for case, network in networks(kind, shared_symbols):
         if isinstance(network, Network):

@@ -254,6 +254,8 @@ def test_many_random_texts() -> None:
 def test_a_megabyte_ends_soon(unit: str) -> None:
     """Any 1 MB of text, sound or not: the whole compiler has 5 s at the default limits."""
     text = unit * (1_000_000 // len(unit))
+    before = slowness()  # a shared machine's speed changes from second to second
     start = time.process_time()
     parse(Source("x.net", text), Collector())
-    assert time.process_time() - start < 5 * slowness()
+    taken = time.process_time() - start
+    assert taken < 5 * max(before, slowness())

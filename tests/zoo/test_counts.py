@@ -13,6 +13,7 @@ from addnn_spec.passes.dims import symbolic_sizes
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.summary import summarize
+from tests.support import seldom
 from tests.zoo.prove import Reference, build, counted, inputs_of, on_meta
 from tests.zoo.references import REFERENCES
 
@@ -31,7 +32,7 @@ def alone() -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n == "DCBiLSTM" else ()) for n in alone()],
+    seldom(alone(), 3),
 )
 def test_it_has_and_does_what_its_summary_says(name: str) -> None:
     network = load(name)

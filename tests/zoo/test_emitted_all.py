@@ -16,6 +16,7 @@ from addnn_spec.catalogue import entries
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.onnx import export_onnx
 from tests.elsewhere import GPU, elsewhere
+from tests.support import seldom
 from tests.zoo.prove import Reference, build, difference, inputs_of, on_meta, tensors
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def test_the_type_checker_finds_nothing(files: list[Path], tmp_path: Path) -> No
     _checked("mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", files=files)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", seldom(NETWORKS, 4))
 def test_the_state_dict_is_what_the_summary_promises(name: str) -> None:
     module, _ = on_meta_with_inputs(name)
     promised = {key: tuple(entry.shape) for key, entry in weights_of(load(name).graph).items()}

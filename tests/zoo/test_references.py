@@ -9,14 +9,15 @@ from tests.zoo.prove import prove
 from tests.zoo.references import REFERENCES
 
 
-def firsts_of_each_spec() -> set[str]:
-    """Return the first network of each file: its others are made of the same blocks."""
+def firsts_of_some_specs() -> set[str]:
+    """Return the first network of each third file: its others are made of the same blocks."""
     files = {entry.name: entry.file for entry in entries()}
     quick = [name for name, reference in REFERENCES.items() if not reference.slow]
-    return set({files[name]: name for name in reversed(quick)}.values())
+    firsts = {files[name]: name for name in reversed(quick)}
+    return {firsts[file] for file in sorted(firsts)[::3]}
 
 
-FIRSTS = firsts_of_each_spec()
+FIRSTS = firsts_of_some_specs()
 
 
 @pytest.mark.parametrize(
