@@ -93,6 +93,39 @@ def test_per_pixel_pyramid() -> None:
     np.testing.assert_array_equal(pooled("PerPixelPyramidPool([5, 3, 1])", x), expected)
 
 
+def test_super_pixel() -> None:
+    x, labels = image(2, 3, 4, 5), np.random.default_rng(3).integers(0, 4, (2, 4, 5))
+    module = emitted_text(
+        'from "pooling.net" import SuperPixelPool\n'
+        "network Pooled { input x: float[N, 3, H, W]  input labels: int[N, H, W]\n"
+        "  output y = (x, labels) -> SuperPixelPool(5) }"
+    )
+    found = module(torch.from_numpy(x), torch.from_numpy(labels)).numpy()
+    assert found.shape == (2, 3, 5)
+    for n, c, region in itertools.product(range(2), range(3), range(5)):
+        places = [x[n, c, i, j] for i in range(4) for j in range(5) if labels[n, i, j] == region]
+        expected = sum(places) / len(places) if places else 0  # none belongs to the fifth
+        np.testing.assert_allclose(found[n, c, region], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_same(size: int) -> None:
+    """TensorFlow: ⌈size / 2⌉ windows of 3; what they lack is added, the odd one at the end."""
+    x = image(1, 2, size, size)
+    lacking = max((-(-size // 2) - 1) * 2 + 3 - size, 0)
+    ends = (lacking // 2, lacking - lacking // 2)
+    padded = np.pad(x, ((0, 0), (0, 0), ends, ends), constant_values=-np.inf)
+    module = emitted_text(
+        'from "cell.net" import MaxPool\n'
+        f"network Pooled {{ input x: float[N, 2, {size}, {size}]  output y = x -> MaxPool(2) }}"
+    )
+    found = module(torch.from_numpy(x)).numpy()
+    assert found.shape[2] == -(-size // 2)
+    for c, i, j in itertools.product(range(2), range(found.shape[2]), range(found.shape[3])):
+        window = padded[0, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+        assert found[0, c, i, j] == window.max()
+
+
 @pytest.mark.parametrize(("height", "width"), [(3, 5), (4, 2), (1, 1)])
 def test_spectral(height: int, width: int) -> None:
     x = image(1, 2, 6, 5)
