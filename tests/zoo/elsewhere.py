@@ -7,7 +7,7 @@ BY_EQUATIONS = {
     "spatial": "LeNet5 LeNet5_example LeNet5_modern LeNet5_1998",
     "regions": "SegNet",
     "sequences": "LSTMTagger_equations GRUTagger_equations ConvLSTM DCBiLSTM CNNLSTM Seq2Seq "
-    "Seq2Seq_Bahdanau Seq2Seq_Luong Seq2Seq_LuongDot Seq2Seq_LuongLocal "
+    "Seq2Seq_Additive Seq2Seq_Bahdanau Seq2Seq_Luong Seq2Seq_LuongDot Seq2Seq_LuongLocal "
     "Seq2Seq_LuongPredictive Seq2Seq_LuongHard",
     "generative": "AutoEncoder DenoisingAutoEncoder VAE DCGAN DCGAN_Generator DCGAN_Discriminator "
     "RBM DBM",

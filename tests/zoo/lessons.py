@@ -288,6 +288,7 @@ LESSONS: dict[str, Lesson] = {
         {"channels": 1, "width": 4, "hidden": 32},
     ),
     "Seq2Seq": translator(),
+    "Seq2Seq_Additive": translator(slow=True),
     "Seq2Seq_Bahdanau": translator(slow=True),
     "Seq2Seq_Luong": translator(slow=True),
     "Seq2Seq_LuongDot": translator(slow=True),

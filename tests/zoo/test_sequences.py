@@ -165,7 +165,7 @@ def additive(w: Parameters, name: str, query: Tensor, keys: Tensor) -> Tensor:
     return torch.tanh((query @ w[f"{name}.w.weight"].T)[:, None] + keys) @ w[f"{name}.v.weight"][0]
 
 
-def test_bahdanau_looks_before_each_step() -> None:
+def test_additive_attention_looks_before_each_step() -> None:
     source, given = words(2, 6), words(2, 4, below=6)
 
     def equations(w: Parameters) -> Tensor:
@@ -177,6 +177,33 @@ def test_bahdanau_looks_before_each_step() -> None:
             context = (weights[:, :, None] * memory).sum(1)
             h = gru(w, "decoder.cell.cell", torch.cat((x[:, t], context), 1), h)
             labels.append(torch.cat((h, context), 1) @ w["fc.weight"].T + w["fc.bias"])
+        return torch.stack(labels, 1)
+
+    assert_equations(emitted("Seq2Seq_Additive", **TRANSLATION), equations, source, given)
+
+
+def test_bahdanau() -> None:
+    """The paper's appendix A.2: s₀ = tanh(W ←h₁), tᵢ = max of pairs of U sᵢ₋₁ + V E yᵢ₋₁ + C cᵢ."""
+    source, given = words(2, 6), words(2, 4, below=6)
+
+    def equations(w: Parameters) -> Tensor:
+        ahead, _, y = encoded(w, source, given)
+        zeros = torch.zeros(2, 3, dtype=torch.float64)
+        x = w["embed.weight"][source].flip(1)
+        back, first = scanned(w, "encoder_back.cell", x, zeros)
+        memory = torch.cat((ahead, back.flip(1)), 2)
+        keys = memory @ w["keys.weight"].T + w["keys.bias"]
+        s = torch.tanh(first @ w["begin.weight"].T + w["begin.bias"])
+        readout = w["readout.weight"]  # of s, y and c side by side
+        u, v, c = readout[:, :3], readout[:, 3:7], readout[:, 7:]
+        labels = []
+        for t in range(4):
+            weights = additive(w, "decoder.cell.attention.score", s, keys).softmax(1)
+            context = (weights[:, :, None] * memory).sum(1)
+            read = s @ u.T + y[:, t] @ v.T + context @ c.T + w["readout.bias"]
+            most = torch.maximum(read[:, 0::2], read[:, 1::2])
+            labels.append(most @ w["fc.weight"].T + w["fc.bias"])
+            s = gru(w, "decoder.cell.cell", torch.cat((y[:, t], context), 1), s)
         return torch.stack(labels, 1)
 
     assert_equations(emitted("Seq2Seq_Bahdanau", **TRANSLATION), equations, source, given)
