@@ -117,7 +117,7 @@ class Parameter:
         return annotation((*self.vector, *default))
 
     def argument(self, use: int) -> Any:
-        """What a use gives for it."""
+        """Return what a use gives for it."""
         return None if self.omitted and self.omitted[use] else self.vector[use]
 
 
@@ -199,7 +199,7 @@ class Columns:
                     yield Candidate(Name(own), vector, own)
 
     def _named_values(self) -> Iterator[tuple[str, Vector]]:
-        """What the block's body has a name for, where it differs between the uses."""
+        """Yield what the block's body has a name for, where it differs between the uses."""
         lets = [dict(use.lets) for use in self.uses]
         for name in lets[0]:
             vector = tuple(use.get(name, ABSENT) for use in lets)
@@ -208,7 +208,7 @@ class Columns:
 
     # --- readings --------------------------------------------------------------------------------
     def value(self, name: str, use: int) -> Any:
-        """The value of one of the class's names in a use; KeyError where it has none."""
+        """Return the value of one of the class's names in a use; KeyError where it has none."""
         column = self._known.get(name)
         if column is not None:
             return column.vector[use]
@@ -225,7 +225,7 @@ class Columns:
             return ABSENT
 
     def _let(self, name: str) -> Tree | None:
-        """What a `let` of the block stands for, if that can be said in every use that has it."""
+        """Say what a `let` of the block stands for, if it can be said in every use that has it."""
         if name not in self._let_trees and self.text is not None:
             self._let_trees[name] = None
             known = {python_name(n): (n, expr) for n, expr in self.text.lets.items()}
@@ -238,7 +238,7 @@ class Columns:
         return self._let_trees.get(name)
 
     def _says(self, tree: Tree, vector: Vector) -> bool:
-        """Whether a translation has the value of every use."""
+        """Return True if a translation has the value of every use."""
         assert self.text is not None
         functions = self.text.functions
         there = [(v, w) for v, w in zip(self._values, vector, strict=True) if w is not ABSENT]
@@ -250,7 +250,7 @@ class Columns:
         return all(map(_means, found, wanted)) and self._typed(tree, wanted)
 
     def says(self, tree: Tree, vector: Vector, turn: Mapping[str, Any]) -> bool:
-        """Whether a translation has the value of every use in one turn of a loop."""
+        """Return True if a translation has the value of every use in one turn of a loop."""
         wanted = [value for value in vector if value is not ABSENT]
         try:
             found = [
@@ -263,7 +263,7 @@ class Columns:
         return all(map(_means, found, wanted))
 
     def computed(self, tree: Tree, use: int, turn: Mapping[str, Any] | None = None) -> Any:
-        """The value of a tree in a use, in one turn of a loop; raises `Unreadable`."""
+        """Compute the value of a tree in a use, in one turn of a loop; raises `Unreadable`."""
         variables = turn or {}
 
         def value(name: str) -> Any:
@@ -272,7 +272,8 @@ class Columns:
         return value_of(tree, value, self.text.functions if self.text is not None else {})
 
     def taken(self, tree: Tree, word: str, variables: frozenset[str]) -> Tree:
-        """The tree over parameters that the class has from now on, and a loop's variables."""
+        """Return the tree over a loop's variables and parameters that the class has from now on."""
+        # A loop's variable may have the name of a parameter, which `_take` would note as read.
         marked = rewrite(
             tree,
             lambda t: _Variable(t.text) if isinstance(t, Name) and t.text in variables else None,
@@ -281,14 +282,14 @@ class Columns:
         return rewrite(taken, lambda t: Name(t.text) if isinstance(t, _Variable) else None)
 
     def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
-        """Whether a type checker would take the expression for the whole number that it is."""
+        """Tell if a type checker would take the expression for the whole number that it is."""
         assert self.text is not None
         if not all(type(value) is int for value in wanted):
             return True
         return type_of(tree, self._type, self.text.functions) in (int, bool)
 
     def _type(self, name: str) -> type | None:
-        """The type of one of the class's names, None where it is no plain number."""
+        """Return the type of one of the class's names, None where it is no plain number."""
         column = self._known.get(name)
         if column is not None:
             return common_type(column.vector)
@@ -297,7 +298,7 @@ class Columns:
         return None if tree is None else type_of(tree, self._type, self.text.functions)
 
     def reading(self, leaves: Leaves) -> Tree | None:
-        """What the block's text says there, over the names that a class can have."""
+        """Return what the block's text says there, over the names that a class can have."""
         if self.text is None:
             return None
         for origin in leaves.origins:
@@ -307,7 +308,7 @@ class Columns:
         return None
 
     def condition(self, places: Sequence[Origin], vector: tuple[bool, ...]) -> Tree | None:
-        """The condition of the text under which a use has what stands at these places."""
+        """Return the condition of the text under which a use has what stands at these places."""
         if self.text is None:
             return None
         for place in places:
@@ -318,7 +319,7 @@ class Columns:
         return None
 
     def _take(self, tree: Tree, word: str) -> Tree:
-        """The tree, over parameters that the class has from now on."""
+        """Return the tree over parameters that the class has from now on."""
 
         def take(node: Tree) -> Tree | None:
             if not isinstance(node, Name) or node == NONE:
@@ -370,7 +371,7 @@ class Columns:
 
     # --- resolution ------------------------------------------------------------------------------
     def resolve(self, leaves: Leaves) -> Tree:
-        """The column as an expression over constructor parameters; a new one where none is.
+        """Return the column as an expression over constructor parameters; a new one where none is.
 
         In a network's class all that does not depend on its parameters is a number.
         """
@@ -387,7 +388,7 @@ class Columns:
         return self.find(vector, leaves.word) or self._items(leaves) or self.new(leaves)
 
     def _without_variants(self, leaves: Leaves) -> Tree:
-        """What the network's own uses say; a variant that has another value there is not said."""
+        """Return what the network's own uses say; leave a variant that has another value there."""
         assert self.variants is not None
         vector = leaves.vector
         own = tuple(ABSENT if use in self._extra else v for use, v in enumerate(vector))
@@ -402,7 +403,7 @@ class Columns:
         return tree
 
     def _gives(self, tree: Tree, values: Mapping[str, Vector], use: int, wanted: Any) -> bool:
-        """Whether an expression over parameters has a value in a use."""
+        """Return True if an expression over parameters has a value in a use."""
 
         def value(name: str) -> Any:
             return values[name][use] if name in values else self.value(name, use)
@@ -413,12 +414,12 @@ class Columns:
             return False
 
     def item_origins(self, origins: tuple[Origin, ...], place: int) -> tuple[Origin, ...]:
-        """Where an item of a list comes from, where the text writes the list out."""
+        """Return where an item of a list comes from, where the text writes the list out."""
         found = () if self.text is None else (self.text.item(o, place) for o in origins)
         return tuple(origin for origin in found if origin is not None)
 
     def find(self, vector: Vector, word: str = "") -> Tree | None:
-        """The column as an expression over the parameters that are known already, or None."""
+        """Return the column as an expression over parameters that are known already, or None."""
         for candidate in self._candidates:
             if agree(candidate.vector, vector):
                 return self._take(candidate.tree, word)
@@ -433,7 +434,7 @@ class Columns:
         return None
 
     def known(self, vector: Vector) -> Tree | None:
-        """The column over the parameters that the class has, for a remark, or None."""
+        """Return the column over the parameters that the class has, for a remark, or None."""
         known = {name: c.name for name, c in self._known.items()}
         there = {*self.parameters, *self.locals}
         used = [
@@ -451,7 +452,7 @@ class Columns:
         return None if found is None else self._take(found, "")
 
     def _is_extent(self, candidate: Candidate) -> bool:
-        """Whether it is a height or width: in remarks these are H and W."""
+        """Return True for a height or width: in remarks these are H and W."""
         column = self._known.get(candidate.parameter)
         return column is not None and column.rank[0] == _SIZE and column.rank[1] % 8 > 1
 
@@ -476,7 +477,7 @@ class Columns:
         )
 
     def new(self, leaves: Leaves) -> Tree:
-        """A new parameter: called as the block's body calls its values, or after the hint."""
+        """Make a new parameter: called as the block's body calls its values, or after the hint."""
         vector = leaves.vector
         lets = (name for name, values in self._lets.items() if agree(values, vector))
         name = self._names.unique(next(lets, leaves.hint))
@@ -490,14 +491,14 @@ class Columns:
         return self._take(candidate.tree, "")
 
     def flag(self, name: str, vector: Vector) -> Tree:
-        """A keyword that says which arm of an `if` a use takes."""
+        """Make a keyword that says which arm of an `if` a use takes."""
         own = self._names.unique(name)
         column = Parameter(own, vector, (_FLAG, len(self.parameters)), self._counts, default=False)
         self.parameters[own] = column
         return Name(own)
 
     def signature(self) -> list[Parameter]:
-        """The parameters in order: sizes, then the block's own; those with a default last."""
+        """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
 
@@ -510,7 +511,7 @@ class _Variable(BackendNode):
 
 
 def _means(value: Any, wanted: Any) -> bool:
-    """Whether a computed value is the wanted one; a whole number may stand for a float."""
+    """Return True if a computed value is the wanted one; a whole number may stand for a float."""
     if type(wanted) is float and type(value) is int:
         return value == wanted
     if isinstance(wanted, tuple) and isinstance(value, tuple) and len(value) == len(wanted):
@@ -519,14 +520,14 @@ def _means(value: Any, wanted: Any) -> bool:
 
 
 def _constant(tree: Tree) -> Any:
-    """The literal that a tree is, or NO_DEFAULT."""
+    """Return the literal that a tree is, or NO_DEFAULT."""
     if tree == NONE:
         return None
     return tree if is_literal(tree) else NO_DEFAULT
 
 
 def negated(tree: Tree) -> Tree:
-    """What holds where a condition does not."""
+    """Return what holds where a condition does not."""
     if isinstance(tree, Infix) and tree.op in _OPPOSITE:
         return Infix(_OPPOSITE[tree.op], tree.left, tree.right)
     if isinstance(tree, Prefix) and tree.op == "not":
@@ -539,17 +540,18 @@ _OPPOSITE |= {"not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 def _usual(column: Parameter) -> Any:
-    """The value that most uses give a new parameter; a size has no default."""
+    """Return the value that most uses give a new parameter; a size has no default."""
     uses = list(zip(column.vector, column.counts, strict=True))
     most = _majority(uses)
     if isinstance(most, int) and most not in (0, 1):
         return NO_DEFAULT  # a size: a reader wants to see it
+    # If any value has a majority, it is this one: whether it has one is still to be counted.
     count = sum(count for value, count in uses if same(value, most))
     return most if 2 * count > sum(column.counts) else NO_DEFAULT
 
 
 def _majority(uses: Sequence[tuple[Any, int]]) -> Any:
-    """The only value that more than half of the uses may have (R. Boyer, J Moore, 1981)."""
+    """Find the only value that more than half of the uses may have (R. Boyer, J Moore, 1981)."""
     most, lead = uses[0][0], 0
     for value, count in uses:
         lead += count if same(value, most) else -count
@@ -570,37 +572,37 @@ def _dimension(dim: int, rank: int, word: str) -> str:
 
 
 def some(vector: Vector) -> Any:
-    """The first value that is there."""
+    """Return the first value that is there."""
     return next(value for value in vector if value is not ABSENT)
 
 
 def is_constant(vector: Vector) -> bool:
-    """Whether all uses have the same value."""
+    """Return True if all uses have the same value."""
     first = some(vector)
     return all(value is ABSENT or same(first, value) for value in vector)
 
 
 def agree(candidate: Vector, vector: Vector) -> bool:
-    """Whether the candidate has the vector's values, wherever it has one."""
+    """Return True if the candidate has the vector's values, wherever it has one."""
     return all(b is ABSENT or same(a, b) for a, b in zip(candidate, vector, strict=True))
 
 
 def common_length(vector: Vector) -> int | None:
-    """The length of the tuples, if all values are tuples of one length."""
+    """Return the length of the tuples, if all values are tuples of one length."""
     there = [value for value in vector if value is not ABSENT]
     lengths = {len(value) if isinstance(value, tuple) else None for value in there}
     return lengths.pop() if len(lengths) == 1 else None
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether a value holds a symbolic size."""
+    """Return True if a value holds a symbolic size."""
     if isinstance(value, tuple):
         return any(map(is_symbolic, value))
     return isinstance(value, SymbolicSize)
 
 
 def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
-    """`k * tree` or `tree // k` (only where exact) if that is the wanted vector."""
+    """Return `k * tree` or `tree // k` (only where exact) if that is the wanted vector."""
     pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
     if not all(type(value) is int and value > 0 for pair in pairs for value in pair):
         return None
@@ -616,13 +618,13 @@ def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
 
 
 def _is_half(base: Vector, wanted: Vector) -> bool:
-    """Whether `base // 2` is wanted: the padding of a kernel."""
+    """Return True if `base // 2` is wanted: the padding of a kernel."""
     pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
     return all(type(b) is int and b > 0 and b // 2 == w for b, w in pairs)
 
 
 def annotation(vector: Vector) -> str:
-    """The type of a parameter: `int`, `int | None`, `tuple[int, int]`."""
+    """Return the type of a parameter: `int`, `int | None`, `tuple[int, int]`."""
     kinds = list(dict.fromkeys(_kind(value) for value in vector))
     if "float" in kinds and "int" in kinds:
         kinds.remove("int")

@@ -77,7 +77,7 @@ Rolled = Item | Loop
 
 
 def module_lists(children: Sequence[ChildDraft]) -> dict[str, int]:
-    """The paths that hold modules called 0 … n − 1 and nothing else, with n."""
+    """Return the paths that hold modules called 0 … n − 1 and nothing else, with n."""
     found: dict[str, list[str]] = {}
     for child in children:
         prefix, _, name = child.path.rpartition(".")
@@ -97,7 +97,7 @@ def rolled(
     types: Types,
     text: ast.Block | ast.Network | None,
 ) -> tuple[list[Rolled], list[Tree]]:
-    """The items with their turns as loops, and the outputs over what the loops make.
+    """Return the items with their turns as loops, and the outputs over what the loops make.
 
     `types` gets the lists that loops collect: they have none.
     """
@@ -123,13 +123,13 @@ def rolled(
 
 
 def _lists_of(step: Step) -> set[str]:
-    """The paths that a step calls numbered children of."""
+    """Return the paths that a step calls numbered children of."""
     paths = (node.path.rpartition(".") for node in walk(step.tree) if isinstance(node, Child))
     return {prefix for prefix, _, name in paths if name.isdigit()}
 
 
 def _firsts(items: Sequence[Rolled], call: int, period: int) -> list[int]:
-    """Where the first turn may begin; first of all where its steps stand in the text's order."""
+    """List where the first turn may begin; first of all where its steps are in the text's order."""
     starts = [start for start in range(call - period + 1, call + 1) if start >= 0]
 
     def disorder(start: int) -> int:
@@ -193,7 +193,7 @@ class _Roller:
         """Of each value that the turns make: the turn, the step in it, the output of that."""
 
     def roll(self, first: int, period: int, turns: int) -> tuple[list[Rolled], list[Tree]] | None:
-        """The items with the turns from `first` on as a loop, and the outputs; None if unlike."""
+        """Roll the turns from `first` on; return all items and the outputs, None if unlike."""
         stop = first + period * turns
         steps = self._items[first:stop]
         if len(steps) < period * turns or not all(isinstance(step, Step) for step in steps):
@@ -229,7 +229,7 @@ class _Roller:
 
     # --- the body --------------------------------------------------------------------------------
     def _body(self, place: int, turns: list[Step]) -> Step:
-        """One step of the body, from the same step of all turns: the last turn's, rewritten."""
+        """Make one step of the body from the same step of all turns: the last turn's, rewritten."""
         last = turns[-1]
         for step in turns:
             if step.loop or step.run or step.pattern != self._pattern(step, last):
@@ -262,7 +262,7 @@ class _Roller:
         return replace(last, tree=rewrite(last.tree, put))
 
     def _pattern(self, step: Step, last: Step) -> object:
-        """The pattern that a step would have, if it unpacked its outputs as the last one does."""
+        """Return the pattern a step would have, if it unpacked its outputs as the last one does."""
         return last.pattern if len(step.outputs) == len(last.outputs) else object()
 
     def _leaf(self, place: int, column: list[Value | Child | int]) -> Tree:
@@ -309,6 +309,8 @@ class _Roller:
         if last is None:
             raise _Unlike
         made_in, step, port = last
+        # What the turn before made is still in its variable only where no earlier step of this turn
+        # has made it anew.
         lag = len(values) - 1 - made_in
         found = [self._place.get(value) for value in values]
         wanted = [(turn - lag, step, port) for turn in range(len(values))]
@@ -321,7 +323,7 @@ class _Roller:
             raise _Unlike
 
     def _made(self, before: int) -> int:
-        """What the last turn makes where the one before made this."""
+        """Return what the last turn makes where the one before made this."""
         turn, place, port = self._place[before]
         return next(v for v, at in self._place.items() if at == (turn + 1, place, port))
 
@@ -329,7 +331,7 @@ class _Roller:
     def _after(
         self, items: Sequence[Rolled], rows: list[list[Step]]
     ) -> tuple[list[Collected], list[Rolled], list[Tree]]:
-        """What is collected, and the items and outputs after the loop over it."""
+        """Return what is collected, and the items and outputs after the loop over it."""
         turns = len(rows)
         lists: dict[tuple[int, int], Collected] = {}
 
@@ -359,6 +361,7 @@ class _Roller:
                     return Seq(tuple(starred), node.brackets)
             if isinstance(node, Value):
                 at = self._place.get(node.index)
+                # Behind a loop the variables hold what the last turn made.
                 if at is not None and at[0] != turns - 1:
                     raise _Unlike
             return None
@@ -368,7 +371,7 @@ class _Roller:
         return list(lists.values()), after, outputs
 
     def _gathered(self, items: Sequence[Tree], turns: int) -> Iterator[Tree | tuple[int, int]]:
-        """The items of a sequence, those that are one output of all turns as its place."""
+        """Yield the items of a sequence, those that are one output of all turns as its place."""
         place = 0
         while place < len(items):
             at = [
@@ -392,7 +395,7 @@ class _Roller:
 
 
 def _changed(item: Rolled, change: Change) -> Rolled:
-    """The item with all its trees changed."""
+    """Return the item with all its trees changed."""
     if isinstance(item, Step):
         return replace(item, tree=change(item.tree))
     if isinstance(item, Loop):
@@ -427,6 +430,6 @@ def list_name(text: ast.Block | ast.Network | None, item: str, place: Span) -> s
 
 
 def _element(path: str) -> str:
-    """What goes through a list of modules: `layer` through `layers`."""
+    """Name what goes through a list of modules: `layer` through `layers`."""
     name = path.rpartition(".")[2]
     return identifier(name[:-1] if name.endswith("s") and len(name) > 2 else f"{name}_module")

@@ -43,7 +43,7 @@ MOST_FLAGS = 2
 
 
 def body_of(groups: Sequence[Sequence[Apart]], probes: bool) -> Body | None:
-    """One body for drafts of one or several structures; None if they do not go together."""
+    """Make one body for drafts of one or several structures; None if they do not go together."""
     return body_of_equals(groups[0]) if len(groups) == 1 else _Merger(groups, probes).build()
 
 
@@ -121,11 +121,12 @@ class _Merger:
         return (child.path, child.tree, child.inits, child.tensor, child.run)
 
     def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot]:
-        """The rows laid over one another in one order, equal keys in one slot."""
+        """Lay the rows over one another in one order, equal keys in one slot."""
         slots = [_Slot(key_of(part), {0: i}) for i, part in enumerate(rows[0])]
         for variant, row in enumerate(rows[1:], 1):
             keys = [key_of(part) for part in row]
             numbers = _numbered([slot.key for slot in slots], keys)
+            # Not with `autojunk`: it would ignore what a long body does again and again.
             matcher = SequenceMatcher(None, numbers[0], numbers[1], autojunk=False)
             merged: list[_Slot] = []
             for tag, a, b, c, d in matcher.get_opcodes():
@@ -140,7 +141,7 @@ class _Merger:
         return slots
 
     def _with_sequences(self, slots: Sequence[_Slot]) -> list[_Slot]:
-        """The slots, with one for a child that is a Sequential in all, if some elements agree."""
+        """Use one slot for a child that is a Sequential in all, if some elements agree."""
         at_path: dict[str, list[_Slot]] = {}
         for slot in slots:
             at_path.setdefault(self._child(slot).path, []).append(slot)
@@ -163,7 +164,7 @@ class _Merger:
         return child
 
     def _find_flags(self, steps: Sequence[_Slot], children: Sequence[_Slot]) -> bool:
-        """Whether few flags tell the structures apart; those of elements are not in `forward`."""
+        """Tell if few flags tell the structures apart; those of elements are not in `forward`."""
         self._add_flags([*steps, *children])
         asked = len(self._flag_sets)
         self._add_flags([element for slot in children for element in slot.elements])
@@ -177,7 +178,7 @@ class _Merger:
                 self._flag_sets.append(present)
 
     def _turns_differ(self, steps: Sequence[_Slot]) -> bool:
-        """Whether a step that some lack is a turn of a loop that all have: no arm of an `if`."""
+        """Tell if a step that some lack is a turn of a loop that all have: no arm of an `if`."""
         partial = {self._first(slot).span for slot in steps if len(slot.of) < len(self._all)}
         return any(
             self._first(slot).span in partial for slot in steps if len(slot.of) == len(self._all)
@@ -189,7 +190,7 @@ class _Merger:
         return first
 
     def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
-        """Whether every structure has at most one child at a path, of at most two in all."""
+        """Return True if every structure has at most one child at a path, of at most two in all."""
         paths: dict[str, list[_Slot]] = {}
         for slot in children:
             paths.setdefault(self._child(slot).path, []).append(slot)
@@ -235,7 +236,7 @@ class _Merger:
             self._body.children.append((child, guard))
 
     def _element(self, slot: _Slot, element: _Slot) -> Tree:
-        """An element of Sequentials laid over one another, with its columns."""
+        """Return an element of Sequentials laid over one another, with its columns."""
         parts = {
             v: parts_of(self._groups[v][0].children[slot.of[v]][0])[i]
             for v, i in element.of.items()
@@ -313,7 +314,7 @@ class _Merger:
         return rewrite(tree, lambda t: Value(values[t.index]) if isinstance(t, Value) else None)
 
     def _resolve_tree(self, trees: dict[int, Tree]) -> Tree | None:
-        """One tree for all structures, with joins where they read different tensors."""
+        """Make one tree for all structures, with joins where they read different tensors."""
         rows = {v: list(_values(tree)) for v, tree in trees.items()}
         first = next(iter(trees))
         resolved: list[Tree] = []
@@ -353,6 +354,7 @@ class _Merger:
             return None
         if self._where[orelse.index][1] not in (self._all, self._all - members):
             return None
+        # A branch that ends before one of the values is made cannot join them.
         made = max(self._where[then.index][0], self._where[orelse.index][0])
         for place, item in enumerate(self._body.items):
             if isinstance(item, Branch) and item.flag == flag and place >= made:
@@ -380,7 +382,7 @@ class _Merger:
             read |= {value.index for step in steps for value in _values(step.tree)}
 
     def _named_by_child(self, flag: int) -> str | None:
-        """A child that only the flag brings, else one that it makes in another way."""
+        """Name a child that only the flag brings, else one that it makes in another way."""
         paths = {
             present: [c.path for c, guard in self._body.children if guard == Guard(flag, present)]
             for present in (True, False)
@@ -389,7 +391,7 @@ class _Merger:
         return next(iter([*alone, *paths[True]]), None)
 
     def _named_by_element(self, flag: int) -> str | None:
-        """The class of the first element that only the flag brings."""
+        """Name the class of the first element that only the flag brings."""
         for child, _ in self._body.children:
             for node in walk(child.tree):
                 if isinstance(node, When) and node.flag == flag and node.present:
@@ -413,7 +415,7 @@ class _Merger:
             self._body.flags.append(Flag(name, values, places, others))
 
     def _places(self, guard: Guard) -> tuple[Origin, ...]:
-        """Where the text has what only stands under a guard."""
+        """Return where the text has what only stands under a guard."""
         found: list[Origin] = [
             child.place or child.span for child, own in self._body.children if own == guard
         ]

@@ -34,7 +34,7 @@ _LAST = frozenset({"in_features", "in1_features", "normalized_shape", "embed_dim
 
 
 def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Tree:
-    """The tree of an operator, its leaves with their origins."""
+    """Return the tree of an operator, its leaves with their origins."""
     places, inputs = dict(node.written), node.inputs
     inferred: Mapping[str, Any] | None = None
 
@@ -63,18 +63,20 @@ def _inferred(graph: Graph, inputs: tuple[Ref | None, ...], leaf: Leaf) -> tuple
         shape = graph.type_of(ref).shape
         dims = [dim for dim, size in enumerate(shape) if size == leaf.value]
         last = leaf.hint in _LAST
+        # The batch is the least likely; the likeliest is the last one, or the channels.
         for dim in sorted(dims, key=lambda d: (d == 0, -d if last else abs(d - 1))):
             return size_origins(graph, ref, dim)
     return ()
 
 
 def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
-    """The constructor of what a node calls, its leaves with their origins in this graph."""
+    """Return the constructor of what a node calls, its leaves with their origins in this graph."""
     called = node.calls
     assert called is not None
     written = dict(node.written)
     slots = {name: slot for slot, name in enumerate(called.input_names)}
 
+    # What comes from a parameter or input there comes here from what the node gives it.
     def here(origin: Origin) -> Iterator[Origin]:
         if isinstance(origin, ParameterOf):
             if origin.name in written:
@@ -97,7 +99,7 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
 
 
 def placed(graph: Graph, node: Node, place: Span) -> Origin:
-    """A place of the text that a node comes from, in the use that it was written out of."""
+    """Return a place of the text that a node comes from, in the use that it was written out of."""
     use = _use(graph, node.within)
     return place if use is None else Within(place, use)
 
@@ -114,7 +116,7 @@ def _use(graph: Graph, within: WrittenOut | None) -> Use | None:
 
 
 def size_origins(graph: Graph, ref: Ref, dim: int) -> tuple[Origin, ...]:
-    """Where the size of a tensor may come from, what is nearest first.
+    """Find where the size of a tensor may come from, what is nearest first.
 
     A dimension below 0 counts from the last.
     """
@@ -140,7 +142,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int) -> tuple[Origin, ...]:
 
 
 def _giving(graph: Graph, node: Node, size: Any) -> Iterator[Origin]:
-    """The arguments of a layer that have the value."""
+    """Yield the arguments of a layer that have the value."""
     values = dict(node.calls.arguments) if node.calls is not None else {}
     for name, place in node.written:
         value = values.get(name) if node.calls is not None else getattr(node.op, name, None)
@@ -149,7 +151,7 @@ def _giving(graph: Graph, node: Node, size: Any) -> Iterator[Origin]:
 
 
 def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
-    """What a brace or a block says of its output."""
+    """Yield what a brace or a block says of its output."""
     called = node.calls
     if called is None:
         return
@@ -172,7 +174,7 @@ def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
 
 
 def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Ref, int]]:
-    """The inputs of a node that have the size, in the same dimension first."""
+    """Yield the inputs of a node that have the size, in the same dimension first."""
     for ref in node.inputs:
         if ref is None:
             continue

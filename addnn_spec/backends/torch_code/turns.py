@@ -68,7 +68,7 @@ class Turns:
         return Call("nn.ModuleList", (Arg(Each(iterable, element, targets)),))
 
     def _said(self, turns: Sequence[Leaves], header: _Header) -> Tree | None:
-        """One argument of all turns, as the text says it; NONE for Python's None."""
+        """Return one argument of all turns, as the text says it; NONE for Python's None."""
         first = turns[0]
         variables = frozenset(header.turns[0])
         for origin in first.origins:
@@ -76,6 +76,7 @@ class Turns:
                 pairs = zip(turns, header.turns, strict=True)
                 if all(self._columns.says(tree, leaves.vector, turn) for leaves, turn in pairs):
                     return _tree(self._columns.taken(tree, first.word, variables))
+        # What no text of the loop says may still be the same in all turns: a column like any other.
         if all(leaves.vector == first.vector for leaves in turns):
             return _tree(self._columns.resolve(first))
         return None
@@ -116,14 +117,14 @@ class Turns:
         return tree, value
 
     def _through(self, expr: ast.Expr) -> tuple[Tree, Any]:
-        """What `zip` or `enumerate` is given: a list, or the number to begin with."""
+        """Return what `zip` or `enumerate` is given: a list, or the number to begin with."""
         try:
             return self._iterable(expr)
         except Unreadable:
             return self._value(expr)
 
     def _value(self, expr: ast.Expr) -> tuple[Tree, Any]:
-        """An expression in a loop's header, and its value: it must be the same in all uses."""
+        """Read an expression of a loop's header, and its value: it must be the same in all uses."""
         for tree in self._text.expression(expr):
             values = [self._columns.computed(tree, use) for use in range(len(self._columns.uses))]
             if all(value == values[0] for value in values):
@@ -132,7 +133,7 @@ class Turns:
 
 
 def _apart(tree: Tree, leaves: Sequence[Leaves]) -> tuple[Tree, list[Leaves]]:
-    """The tree with its columns counted from 0 on, and what these stand for."""
+    """Return the tree with its columns counted from 0 on, and what these stand for."""
     found: list[Leaves] = []
 
     def number(node: Tree) -> Tree | None:
@@ -145,7 +146,7 @@ def _apart(tree: Tree, leaves: Sequence[Leaves]) -> tuple[Tree, list[Leaves]]:
 
 
 def _bound(targets: ast.Targets, value: Any) -> Iterator[tuple[str, Any]]:
-    """The variables of a loop in one turn."""
+    """Yield the variables of a loop in one turn."""
     items = targets.items
     values = (value,) if len(items) == 1 else value
     if not isinstance(values, tuple) or len(values) != len(items):
@@ -158,7 +159,7 @@ def _bound(targets: ast.Targets, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _written(targets: ast.Targets, read: set[str]) -> tuple[str, ...]:
-    """The targets of a loop, `_` for what the element does not read."""
+    """Return the targets of a loop, `_` for what the element does not read."""
     return tuple(
         f"({', '.join(_written(target, read))})"
         if isinstance(target, ast.Targets)
@@ -170,7 +171,7 @@ def _written(targets: ast.Targets, read: set[str]) -> tuple[str, ...]:
 
 
 def _without_count(iterable: Tree, targets: tuple[str, ...]) -> tuple[Tree, tuple[str, ...]]:
-    """The header without `enumerate`, where nobody reads the number."""
+    """Return the header without `enumerate`, where nobody reads the number."""
     counts = isinstance(iterable, Call) and iterable.fn == "enumerate" and len(targets) == 2
     if not counts or targets[0] != _UNREAD:
         return iterable, targets
@@ -179,5 +180,5 @@ def _without_count(iterable: Tree, targets: tuple[str, ...]) -> tuple[Tree, tupl
 
 
 def _tree(value: Tree) -> Tree:
-    """A tree for `rewrite`, to which None means that nothing is to be replaced."""
+    """Return a tree for `rewrite`, to which None means that nothing is to be replaced."""
     return NONE if value is None else value

@@ -64,7 +64,7 @@ class Variables:
             self._bind(value, name)
 
     def assign(self) -> list[Tree]:
-        """Name all values, in place; returns the outputs over the variables."""
+        """Name all values in place, and return the outputs over the variables."""
         self._measure()
         self._wish()
         position = 0
@@ -103,7 +103,7 @@ class Variables:
             self._read(output, position)
 
     def _measure_for(self, statement: For, position: int) -> int:
-        """What a loop starts from is read before it; what its turns read, until it ends."""
+        """Note what a loop starts from as read before it; what its turns read, until it ends."""
         for carried in statement.loop.carried:
             self._last[carried.start] = position
         end = position + 1 + len(statement.body)
@@ -124,7 +124,7 @@ class Variables:
 
     # --- wishes ----------------------------------------------------------------------------------
     def _wish(self) -> None:
-        """The names in the text, and back along the flow from them."""
+        """Wish for the names in the text, and back along the flow from them."""
         for assign in self._all_assigns():
             for value, name in zip(assign.step.outputs, assign.step.names, strict=True):
                 if name:
@@ -177,7 +177,7 @@ class Variables:
             self._wishes.setdefault(first, "x" if wish in self._results else wish)
 
     def _wish_carried(self, statement: For) -> None:
-        """What a loop starts from is called as what its turns make."""
+        """Wish that what a loop starts from be called as what its turns make."""
         for carried in statement.loop.carried:
             wish = self._wishes.get(carried.made)
             if wish:
@@ -230,7 +230,7 @@ class Variables:
         return self._bind(value, f"{wish}_{number}")
 
     def _taken_over(self, reads: Sequence[int], position: int) -> str | None:
-        """The variable of the first operand, where nobody will miss it."""
+        """Return the variable of the first operand, where nobody will miss it."""
         if not reads or self._last[reads[0]] > position or reads[0] in self._lists:
             return None
         if reads[0] < len(self.inputs) and self._network:
@@ -240,7 +240,7 @@ class Variables:
         return name if alone or name == "x" or reads[0] not in self._named else None
 
     def _free_number(self, wish: str, position: int) -> int:
-        """The lowest number that is free."""
+        """Return the lowest number that is free."""
         held, freed = self._numbered[wish], self._freed[wish]
         while held and held[0][0] <= position:
             heappush(freed, heappop(held)[1])
@@ -249,6 +249,7 @@ class Variables:
             name = f"{wish}_{number}"
             if self._available(name, position):
                 return number
+            # A loop or a join has taken the name without asking for a number: it is held once more.
             heappush(held, (self._last[self._holds[name]], number))
         return next(n for n in self._numbers[wish] if self._available(f"{wish}_{n}", position))
 
@@ -292,7 +293,7 @@ class Variables:
         return end + 1
 
     def _carried_name(self, start: int, made: int, position: int) -> str:
-        """The variable of what the first turn starts from, if nobody reads that any more."""
+        """Return the variable of what the first turn starts from, if nobody reads that any more."""
         held = self._variable[start]
         wish = self._wishes.get(made)
         own = self._network and start < len(self.inputs)  # an input of the network keeps its name
@@ -316,6 +317,7 @@ class Variables:
                 self._copy(name, join.orelse, copies)
         for join in fork.joins:
             self._holds[joined[join.value]] = join.value
+        # Reversed, for a value that is in several joins: it has the variable of the first.
         then = {join.then.index: joined[join.value] for join in reversed(fork.joins)}
         orelse = {join.orelse.index: joined[join.value] for join in reversed(fork.joins)}
         self._arm(fork.then, then, position)
@@ -330,7 +332,7 @@ class Variables:
         return end + 1
 
     def _bind_join(self, join: Join, name: str) -> None:
-        """The variable is held for as long as one of the values that are in it is read."""
+        """Hold the variable for as long as one of the values that are in it is read."""
         self._bind(join.value, name)
         for value in (join.then.index, join.orelse.index):
             if self._variable[value] == name:
@@ -341,7 +343,7 @@ class Variables:
             copies.append(Copy(name, self._variable[tree.index]))
 
     def _name_joins(self, fork: Fork, end: int) -> dict[int, str]:
-        """A variable for each value that the arms leave behind."""
+        """Return a variable for each value that the arms leave behind."""
         made = {join.then.index: join for join in fork.joins}
         made |= {join.orelse.index: join for join in fork.joins}
         joined: dict[int, str] = {}
@@ -385,7 +387,7 @@ def _read(tree: Tree) -> Iterator[int]:
 
 
 def _operands(tree: Tree) -> Iterator[int]:
-    """What is read for more than its size or device."""
+    """Yield what is read for more than its size or device."""
     return _read(rewrite(tree, lambda node: NONE if _is_about(node) else None))
 
 

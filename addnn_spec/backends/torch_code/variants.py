@@ -28,6 +28,7 @@ class Variants:
             if len(new) > max(_FEW, len(own) // 2):  # nearly all would be made anew
                 self.unsaid.add(variant)
                 continue
+            # In front: these may call what an earlier variant has, which calls none of them.
             self.graphs[:0] = [graph for graph in new if id(graph) not in self._of]
             for graph in new:
                 self._of.setdefault(id(graph), []).append(variant)
