@@ -91,7 +91,7 @@ class Apart:
     steps: tuple[tuple[Step, tuple[Leaf, ...]], ...]
 
     def key(self, probes: bool) -> Hashable:
-        """What two drafts of one class have in common."""
+        """Return what two drafts of one class have in common."""
         return (
             tuple(name for name, _ in self.draft.inputs),
             tuple(self.draft.ports.items()),
@@ -105,7 +105,7 @@ class Apart:
 
 
 def structures(drafts: Sequence[Draft], probes: bool) -> list[list[Apart]]:
-    """The drafts grouped by structure, in order of first use."""
+    """Group the drafts by structure, in order of first use."""
     apart = [_taken_apart(draft) for draft in drafts]
     if len(apart) == 1:
         return [apart]
@@ -131,7 +131,7 @@ def _taken_apart(draft: Draft) -> Apart:
 
 
 def body_of_equals(group: Sequence[Apart]) -> Body:
-    """The body of drafts of one structure."""
+    """Make the body of drafts of one structure."""
     first = group[0]
     body = Body([item.draft for item in group])
     body.outputs = list(first.draft.outputs)
@@ -150,7 +150,7 @@ def body_of_equals(group: Sequence[Apart]) -> Body:
 
 
 def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) -> int:
-    """Columns for the leaves of one part, by use; the first one's place. None: it is not there."""
+    """Add columns for a part's leaves, by use; return the first's place. None: it is not there."""
     base = len(body.columns)
     label = name.rpartition(".")[2]
     for place, leaf in enumerate(next(row for row in rows if row is not None)):
@@ -161,7 +161,7 @@ def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) 
 
 
 def _common_origins(rows: Sequence[tuple[Leaf, ...] | None], place: int) -> tuple[Origin, ...]:
-    """What the leaves of all uses may come from, the likeliest first."""
+    """Return what the leaves of all uses may come from, the likeliest first."""
     found: dict[Origin, None] = {}
     for row in rows:
         if row is not None:
@@ -170,5 +170,5 @@ def _common_origins(rows: Sequence[tuple[Leaf, ...] | None], place: int) -> tupl
 
 
 def moved(tree: Tree, base: int) -> Tree:
-    """The skeleton of a part with its columns counted from `base`."""
+    """Return the skeleton of a part with its columns counted from `base`."""
     return rewrite(tree, lambda t: Column(base + t.index) if isinstance(t, Column) else None)

@@ -87,7 +87,7 @@ class ClassCode:
 
 
 def resolve(plan: ClassPlan, network: bool, emission: Emission) -> ClassCode:
-    """The class with each column as a literal, a parameter or a size in scope."""
+    """Return the class with each column as a literal, a parameter or a size in scope."""
     return _Resolver(plan, network, emission).code()
 
 
@@ -176,7 +176,7 @@ class _Resolver:
         return with_loop_names(without_defaults(rewrite(tree, put)))
 
     def _module_lists(self) -> dict[str, Tree]:
-        """The calls that make lists of modules, where a loop of the text does."""
+        """Return the calls that make lists of modules, where a loop of the text does."""
         children = [child for child, guard in self._body.children if guard is None]
         made: dict[str, Tree] = {}
         for prefix in module_lists(children):
@@ -191,7 +191,7 @@ class _Resolver:
         return made
 
     def _test(self, number: int, flag: Flag) -> Tree:
-        """The condition that the text has for an arm, or a parameter that says which is taken."""
+        """Return the text's condition for an arm, or a parameter that says which is taken."""
         found = self._columns.condition(flag.places, flag.values)
         if found is not None:
             return found
@@ -202,7 +202,7 @@ class _Resolver:
         return self._columns.flag(self._flag_wish(number, flag.name), flag.values)
 
     def _flag_wish(self, flag: int, name: str) -> str:
-        """`downsample` for one optional child, `other_block` for one made in two ways."""
+        """Return `downsample` for one optional child, `other_block` for one made in two ways."""
         wish, children = identifier(name.rpartition(".")[2]), self._code.children
         if optional_child(children, flag) is not None:
             return wish
@@ -210,14 +210,14 @@ class _Resolver:
         return f"other_{wish}" if len(ways) == 2 else f"with_{wish}"
 
     def _condition(self, flag: int, test: Tree) -> Tree:
-        """What `forward` asks: is the one optional child there, or the stored condition."""
+        """Return what `forward` asks: is the one optional child there, or the stored condition."""
         optional = optional_child(self._code.children, flag)
         if optional is not None:
             return Infix("is not", Name(self._code.paths.access(optional.path)), NONE)
         return self._store(test)
 
     def _attribute(self, parameter: str) -> str:
-        """The attribute that stores a parameter: its name, unless a child is called so."""
+        """Return the attribute that stores a parameter: its name, unless a child is called so."""
         taken = parameter in self._code.paths.root.entries or parameter in self._own
         self._stored[parameter] = f"{parameter}_value" if taken else parameter
         return self._stored[parameter]
@@ -255,7 +255,7 @@ class _Resolver:
         return replace(step, tree=tree)
 
     def _computed(self, leaves: Leaves, operands: list[int], scope: list[int], span: Span) -> Tree:
-        """A column in `forward`: a literal, a size in scope, or what the constructor stored."""
+        """Put a column in `forward`: a literal, a size in scope, or what the constructor stored."""
         vector = leaves.vector
         symbolic = any(is_symbolic(value) for value in vector)
         if not symbolic:
@@ -273,7 +273,7 @@ class _Resolver:
         return self._sized(vector, operands, scope, span)
 
     def _sizes(self, trees: Sequence[Tree]) -> Tree:
-        """Several sizes as a tuple; the last dimensions of a tensor as `x.shape[2:]`."""
+        """Return several sizes as a tuple; the last dimensions of a tensor as `x.shape[2:]`."""
         first = trees[0]
         if isinstance(first, Dimension) and isinstance(first.value, Value):
             types = [type for type in self._body.types[first.value.index] if type is not None]
@@ -328,7 +328,7 @@ def _loop_variables(body: Body, loops: Sequence[Loop]) -> list[str]:
 def optional_child(
     children: Sequence[tuple[ChildDraft, Guard | None]], flag: int
 ) -> ChildDraft | None:
-    """The one child that is None where the flag is not set; None if there is no such child."""
+    """Find the one child that is None where the flag is not set; None if there is no such child."""
     guarded = [(child, guard) for child, guard in children if guard and guard.flag == flag]
     if len(guarded) != 1 or not guarded[0][1].present or guarded[0][0].tensor:
         return None
@@ -337,7 +337,7 @@ def optional_child(
 
 
 def _literal(tree: Tree) -> Tree:
-    """A tree for `rewrite`, to which None means that nothing is to be replaced."""
+    """Return a tree for `rewrite`, to which None means that nothing is to be replaced."""
     return NONE if tree is None else tree
 
 

@@ -20,7 +20,7 @@ class Dim(NamedTuple):
 
 
 def dims_of(value: int, types: Sequence[TensorType]) -> list[Dim]:
-    """The dimensions of a value: one type for each use."""
+    """Return the dimensions of a value: one type for each use."""
     rank = min(type.rank for type in types)
     return [
         Dim(Dimension(Value(value), dim), tuple(type.shape[dim] for type in types))
@@ -29,7 +29,7 @@ def dims_of(value: int, types: Sequence[TensorType]) -> list[Dim]:
 
 
 def find_size(wanted: Vector, dims: Iterable[Dim], facts: Facts) -> Tree | None:
-    """An expression over the dimensions that is the wanted size in every use, or None.
+    """Return an expression over the dimensions that is the wanted size in every use, or None.
 
     Sizes that are equal by the facts are one. Tried in order: a dimension · k times one, or
     1/k · one plus or minus a constant, rounded or not · a product of two · a polynomial over the
@@ -63,7 +63,7 @@ def _scaled(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
 
 
 def _factor(a: Size, b: Size) -> int:
-    """The k > 1 for which a = k·b may hold, from the leading factors; 0 if there is none."""
+    """Return the k > 1 for which a = k·b may hold, from the leading factors; 0 if there is none."""
     if not isinstance(a, SymbolicSize) or not isinstance(b, SymbolicSize):
         return 0
     k, rest = divmod(a.terms[0][1], b.terms[0][1])

@@ -171,7 +171,7 @@ class Emission:
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
 
     def input_names(self, graph: Graph) -> list[str]:
-        """The names of a graph's inputs, captured ones as they are called around it."""
+        """Return the names of a graph's inputs, captured ones as they are called around it."""
         return [
             self.captured.get((id(graph), place), name)
             for place, name in enumerate(graph.input_names)
@@ -187,7 +187,7 @@ class Emission:
 def draft_of(
     graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput] = ()
 ) -> Draft:
-    """The draft of a graph; the graphs that it calls have their forms already."""
+    """Make the draft of a graph; the graphs that it calls have their forms already."""
     return _Drafter(graph, forms, emission, lists).draft()
 
 
@@ -344,14 +344,14 @@ class _Drafter:
         self._step(node, called, op.result, heavy=_heavy(applied), fresh=op.fresh_output)
 
     def _is_passed_on(self, node: Node) -> bool:
-        """Whether a node gives its input as it is: with probes that is a value to tap."""
+        """Return True if a node gives its input as it is: with probes that is a value to tap."""
         applied = node.applied
         if self._emission.probes or node.module or applied is None:
             return False
         return isinstance(functional_form(node, applied), In)
 
     def _pass_on(self, node: Node, operand: Tree) -> None:
-        """The input itself: no statement, and the text's name for what was made last."""
+        """Pass the input itself on: no statement, and the text's name for what was made last."""
         self._trees[Ref(node.id)] = operand
         made = self._draft.steps[-1] if self._draft.steps else None
         if made and node.value_names and not any(made.names):
@@ -359,7 +359,7 @@ class _Drafter:
                 self._draft.steps[-1] = replace(made, names=node.value_names)
 
     def _grouped(self, node: Node, form: Form) -> Iterator[Tree]:
-        """The arguments of a call, those of a list input as a list."""
+        """Yield the arguments of a call, those of a list input as a list."""
         trees = [self._trees[ref] for ref in node.inputs if ref is not None]
         place = 0
         for found in form.lists:
@@ -431,7 +431,7 @@ class _Drafter:
 
     # --- element types and devices -------------------------------------------------------------
     def _typed(self, code: Code, node: Node, applied: Applied) -> Code:
-        """What makes floats of none, of the network's type and not of torch's default one."""
+        """Give what makes floats of none the network's type, and not torch's default one."""
         kinds = [kind and kind.dtype for kind in applied.types]
         makes = node.outputs[0].dtype == "float" and "float" not in kinds
         if applied.op.creates:
@@ -446,7 +446,7 @@ class _Drafter:
         return typed
 
     def _placed(self, code: Tree, node: Node, *, creates: bool) -> Tree:
-        """The code with the element type and the device of a tensor that is in scope."""
+        """Return the code with the element type and the device of a tensor that is in scope."""
         typed = any(isinstance(part, FloatType) for part in walk(code))
         if not (typed or creates):
             return code
@@ -463,8 +463,8 @@ class _Drafter:
         return code
 
     def _nearest(self, node: Node, dtype: DType | None = None) -> Tree | None:
-        """A tensor that is there for a node, of an element type or of any: an input, or the last
-        one that was made. Finding it takes no longer the more there are."""
+        """Find a tensor that is there for a node, of an element type or of any: an input, or the
+        last one that was made. Finding it takes no longer the more there are."""
         for value, (_, own) in enumerate(self._draft.inputs):
             if own and dtype in (None, own.dtype):
                 return Value(value)
@@ -474,7 +474,7 @@ class _Drafter:
         return None
 
     def _like(self) -> Tree:
-        """An empty tensor of the class, which is moved and converted with its network."""
+        """Return an empty tensor of the class, which is moved and converted with its network."""
         if all(child.path != _LIKE for child in self._draft.children):
             tree = Call("torch.empty", (Arg(0),))
             span = self._graph.span
@@ -498,7 +498,7 @@ class _Drafter:
     def _hold(
         self, path: str, op: HigherOperator, layers: tuple[tuple[str, Graph], ...], span: Span
     ) -> None:
-        """The module of an operator that holds a layer."""
+        """Add the module of an operator that holds a layer."""
         ((_, layer),) = layers
         returned = sum(len(output.refs) for output in layer.outputs)
         made = with_leaves(op.holder(self._forms[id(layer)].constructor, returned))
@@ -534,14 +534,14 @@ class _Drafter:
 
 
 def _element(node: Node) -> str:
-    """What an element of a list of modules is called: `layers` → `layer`."""
+    """Name an element of a list of modules: `layers` → `layer`."""
     label = node.name.rpartition(".")[2]
     word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
     return word if len(word) > 2 and word.isidentifier() else "layer"
 
 
 def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:
-    """The module of an operator, with the statements that initialise it."""
+    """Return the module of an operator, with the statements that initialise it."""
     made = operator_module(applied)
     assert made is not None, f"{type(applied.op).__name__} has neither a module nor a function"
     own = Submodule(path)
@@ -550,7 +550,7 @@ def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:
 
 
 def operator_module(applied: Applied) -> Tree | None:
-    """The call that makes the operator's module, its literals as leaves, or None."""
+    """Return the call that makes the operator's module, its literals as leaves, or None."""
     op, made = applied.op, applied.constructor()
     if made is None:
         return None
@@ -561,7 +561,7 @@ def operator_module(applied: Applied) -> Tree | None:
 
 
 def functional_form(node: Node, applied: Applied) -> Tree | None:
-    """The function that a node is in `forward`; None where it has to be a module."""
+    """Return the function that a node is in `forward`; None where it has to be a module."""
     return applied.functional() if applied.is_function(node.named) else None
 
 
@@ -575,7 +575,7 @@ _NUMBERED = re.compile(r"\.\d|_l\d")
 
 
 def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
-    """An operator's code with its inputs and its own module put in."""
+    """Put the inputs and its own module into an operator's code."""
 
     def change(tree: Tree) -> Tree | None:
         if isinstance(tree, In):

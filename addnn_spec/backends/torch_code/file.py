@@ -79,7 +79,7 @@ def emit(
     probes: bool = False,
     header: Header | None = None,
 ) -> EmittedSource:
-    """The PyTorch source of a network. The same graph and options give the same bytes.
+    """Return the PyTorch source of a network. The same graph and options give the same bytes.
 
     `variants` are the network with other numbers for parameters that are left open: those that the
     classes can say are parameters of the network's class.
@@ -107,7 +107,7 @@ def emit(
 def _classes(
     graph: Graph, variants: Sequence[Graph], probes: bool
 ) -> tuple[Emission, Sequence[ClassCode]]:
-    """The classes of a network, with those of its variants that they can say."""
+    """Return the classes of a network, with those of its variants that they can say."""
     while True:
         emission = Emission(probes, graph.facts)
         emission.need(SCOPE, _PROBED, _TAPPED)
@@ -157,7 +157,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
-    """The definitions that the classes name, each after those that it needs."""
+    """Return the definitions that the classes name, each after those that it needs."""
     words = {word for line in body if not line.prose for word in re.findall(r"\w+", line.text)}
     chosen: dict[str, Support] = {}
 
@@ -177,7 +177,7 @@ def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
 
 
 def _with_imports(lines: Sequence[Line]) -> list[Line]:
-    """The lines with the imports that they use after the docstring."""
+    """Return the lines with the imports that they use after the docstring."""
     text = "\n".join(line.text for line in lines if not line.prose)
     end = next(place for place, line in enumerate(lines) if not line.prose)
 

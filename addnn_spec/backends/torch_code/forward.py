@@ -96,7 +96,7 @@ Statement = Assign | Fork | For
 
 
 def use_counts(items: Iterable[Rolled], outputs: Iterable[Tree]) -> Counter[int]:
-    """How often each value is read."""
+    """Count how often each value is read."""
     counts: Counter[int] = Counter()
     for item in items:
         for tree in _trees(item):
@@ -124,7 +124,7 @@ def statements(
     composite: Callable[[Tree], Tree],
     probes: bool,
 ) -> list[Statement]:
-    """The items as statements; `composite` turns children into the text that calls them."""
+    """Return the items as statements; `composite` turns children into the text that calls them."""
     counts = use_counts(items, outputs)
     made: list[Statement] = []
     straight: list[Step] = []
@@ -152,7 +152,7 @@ def statements(
 def without_copies(
     made: Iterable[Statement], outputs: Iterable[Tree]
 ) -> tuple[list[Statement], list[Tree]]:
-    """The statements without those of the form `y = x`, x in place of y in all others."""
+    """Return the statements without those of the form `y = x`, x in place of y in all others."""
     same: dict[int, Tree] = {}
 
     def put(tree: Tree) -> Tree:
@@ -207,7 +207,7 @@ def _fused(
 
 
 def _operands(assign: Assign, pending: list[Assign]) -> list[Assign]:
-    """The last pending statements, as far as the step reads them in just this order."""
+    """Return the last pending statements, as far as the step reads them in just this order."""
     last = [p.step.outputs[0] for p in pending[-_MOST:]]
     read = [node.index for node in walk(assign.tree) if isinstance(node, Value)]
     wanted = [value for value in read if value in last][-_MOST:]
@@ -229,7 +229,7 @@ def _fits(assign: Assign, taken: list[Assign]) -> bool:
 
 
 def _atomic(node: Tree) -> bool:
-    """Whether a node can be measured as text: columns are resolved before."""
+    """Return True if a node can be measured as text: columns are resolved before."""
     return not isinstance(node, Child | Submodule)
 
 
@@ -259,7 +259,7 @@ def _may_wait(assign: Assign, counts: Counter[int]) -> bool:
 
 
 def pattern_text(pattern: Pattern, names: Sequence[str]) -> str:
-    """The targets of an assignment: `y, (h, c)`; names are "_" for what is not used."""
+    """Write the targets of an assignment: `y, (h, c)`; names are "_" for what is not used."""
     items = [_item(part, names) for part in pattern]
     return f"({items[0]},)" if len(items) == 1 else ", ".join(items)
 

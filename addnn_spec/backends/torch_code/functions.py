@@ -10,7 +10,7 @@ from addnn_spec.ops.code import REQUIRED, Call, Support
 
 
 def written(function: Function) -> Support:
-    """The definition of a function, with those that it calls; its types are what it was given."""
+    """Write a function's definition, with those that it calls; its types are what it was given."""
     parameters = []
     for (name, default), seen in zip(function.parameters, function.seen, strict=False):
         value = "" if default is REQUIRED else f" = {flat(default)}"

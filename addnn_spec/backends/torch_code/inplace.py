@@ -17,7 +17,7 @@ from addnn_spec.ops.code import Arg, Call
 
 
 def module_in_place(tree: Tree) -> Tree:
-    """The constructor of an activation that follows a fresh tensor in a chain."""
+    """Return the constructor of an activation that follows a fresh tensor in a chain."""
     assert isinstance(tree, Call)
     return Call(tree.fn, (*tree.args, Arg(Leaf(True, "inplace"), "inplace", False)))
 

@@ -27,7 +27,7 @@ class ListInput(NamedTuple):
 
 
 def list_inputs(graphs: Sequence[Graph]) -> dict[int, tuple[ListInput, ...]]:
-    """The list inputs of a block's uses, by `id` of the graph: those that all uses read whole."""
+    """Find the list inputs of a block's uses, by `id` of the graph: what all uses read whole."""
     names = {found.name for graph in graphs for found in _numbered_inputs(graph.input_names)}
     split = {graph: tuple(_split(graph, names)) for graph in graphs} if names else {}
     broken = {
@@ -40,7 +40,7 @@ def list_inputs(graphs: Sequence[Graph]) -> dict[int, tuple[ListInput, ...]]:
 
 
 def _numbered_inputs(names: Sequence[str]) -> Iterable[ListInput]:
-    """Runs of names `base_0`, `base_1`, … of two or more."""
+    """Yield runs of names `base_0`, `base_1`, … of two or more."""
     place = 0
     while place < len(names):
         match = _NUMBERED.fullmatch(names[place])
@@ -62,7 +62,7 @@ def _split(graph: Graph, names: set[str]) -> Iterable[ListInput]:
 
 
 def _read_whole(graph: Graph, found: ListInput) -> bool:
-    """Whether each node that reads of the list reads all of it, in order, once."""
+    """Return True if each node that reads of the list reads all of it, in order, once."""
     whole = [Ref(id) for id in graph.inputs[found.first : found.first + found.length]]
     parts = set(whole)
     for node in graph.nodes():
@@ -78,7 +78,7 @@ def _next_to_each_other(refs: Sequence[Ref | None], whole: list[Ref]) -> bool:
 
 
 def collapsed(tree: Tree, lengths: dict[int, int]) -> Tree:
-    """The tree where a sequence of all items of a list is the list; `lengths` by its value."""
+    """Replace each sequence of all items of a list by the list; `lengths` by its value."""
 
     if not lengths:
         return tree

@@ -43,7 +43,7 @@ class Namespace:
         self._taken.add(name)
 
     def unique(self, wish: str, *, joint: str = "_") -> str:
-        """The wished name, made an identifier, with a number where it is taken."""
+        """Return the wished name, made an identifier, with a number where it is taken."""
         base = identifier(wish)
         name = base
         while name in self._taken:
@@ -53,7 +53,7 @@ class Namespace:
 
 
 def identifier(text: str) -> str:
-    """`text` with what Python does not allow in a name replaced: `"encoder.0"` → `encoder_0`."""
+    """Replace what Python does not allow in a name: `"encoder.0"` → `encoder_0`."""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")
     if not name:
         return "value"
@@ -61,7 +61,7 @@ def identifier(text: str) -> str:
 
 
 def class_name(label: str) -> str:
-    """A label as the name of a class: `mask_head` → `MaskHead`, `transition2` → `Transition`."""
+    """Turn a label into a class's name: `mask_head` → `MaskHead`, `transition2` → `Transition`."""
     words = re.findall(r"[A-Za-z]+|[0-9]+", label)
     while words and words[-1].isdigit():
         words.pop()
@@ -70,10 +70,10 @@ def class_name(label: str) -> str:
 
 
 def snake_case(name: str) -> str:
-    """A class's name as that of a variable: `ConvNormAct` → `conv_norm_act`, `ReLU` → `relu`."""
+    """Turn a class's name into a variable's: `ConvNormAct` → `conv_norm_act`, `ReLU` → `relu`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def is_plain(name: str) -> bool:
-    """Whether `self.<name>` can be written."""
+    """Return True if `self.<name>` can be written."""
     return name.isidentifier() and not keyword.iskeyword(name)

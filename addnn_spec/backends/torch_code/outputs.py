@@ -41,8 +41,8 @@ class Returns:
         return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
     def definition(self) -> list[Line]:
-        """The named tuple of the outputs; in evaluation those of training are None, or one other
-        is alone."""
+        """Return the named tuple of the outputs; in evaluation those of training are None, or one
+        other is alone."""
         name = f"{self._code.name}Output"
         lines = [Line(f"class {name}(NamedTuple):", (self._code.graph.span,))]
         for place, output in enumerate(self._outputs):
@@ -53,11 +53,11 @@ class Returns:
         return lines
 
     def inputs(self) -> list[str]:
-        """The parameters that hold tensors, without those of training alone."""
+        """Return the parameters that hold tensors, without those of training alone."""
         return [name for name, training in self._inputs() if not training]
 
     def parameters(self) -> list[str]:
-        """The tensors that `forward` takes; those of training may be left out."""
+        """Return the tensors that `forward` takes; those of training may be left out."""
         if self._code.lists:
             return [
                 f"{name}: {'list[Tensor]' if place in self._code.lists else 'Tensor'}"
@@ -92,7 +92,7 @@ class Returns:
         return [Line(f"{INDENT * 2}{output.text}: Tensor")]
 
     def evaluation(self) -> list[Line]:
-        """`if not self.training: return …`, and what training needs."""
+        """Write `if not self.training: return …`, and what training needs."""
         pad = INDENT * 2
         values = [None if output.training else tree for output, tree in self._grouped()]
         given = self._given_alone() or self._named(values)
@@ -105,7 +105,7 @@ class Returns:
         return lines
 
     def last(self) -> list[Line]:
-        """The return statement."""
+        """Write the return statement."""
         if self.named_tuple:
             return layout(self._named([tree for _, tree in self._grouped()]), 2, "return ")
         outputs = self._code.outputs
@@ -119,21 +119,21 @@ class Returns:
         return [Line(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), 2, "return ")
 
     def inlined(self, assign: Statement) -> bool:
-        """Whether the last statement is the return statement itself."""
+        """Return True if the last statement is the return statement itself."""
         return assign is self._inlined
 
     def _given_alone(self) -> Tree | None:
-        """What evaluation gives without a named tuple."""
+        """Return what evaluation gives without a named tuple."""
         return next((tree for output, tree in self._grouped() if output is self._alone), None)
 
     def _tensor(self) -> Tree | None:
-        """The tensor that is returned by itself, in evaluation or always."""
+        """Return the tensor that is returned by itself, in evaluation or always."""
         if self._alone is not None:
             return None if self._alone.listed else self._given_alone()
         return self._code.outputs[0] if self.annotation == "Tensor" and self._code.outputs else None
 
     def _last_call(self) -> Assign | None:
-        """The statement that computes the only output, right before it is returned."""
+        """Return the statement that computes the only output, right before it is returned."""
         outputs = self._code.outputs
         last = self._code.statements[-1] if self._code.statements else None
         if self.named_tuple or len(outputs) != 1 or not isinstance(last, Assign):

@@ -14,7 +14,7 @@ _FURTHER = ("ConvTranspose", "EmbeddingBag", "MaxUnpool", "Transformer")
 
 
 def constructed(own: ChildDraft) -> tuple[Call, list[Call]]:
-    """The call of the layer's class, and those of functions around it, the inner ones first."""
+    """Find the call of the layer's class, and those of functions around it, inner ones first."""
     call, around = own.tree, list[Call]()
     while True:
         call = call.value if isinstance(call, Spanned) else call
@@ -26,13 +26,13 @@ def constructed(own: ChildDraft) -> tuple[Call, list[Call]]:
 
 
 def own_attributes(graph: Graph) -> frozenset[str]:
-    """What a class has as attributes of its base, where that is the own layer's."""
+    """Return what a class has as attributes of its base, where that is the own layer's."""
     applied = graph.own and graph.own.applied
     return attributes_of(applied) if applied else frozenset()
 
 
 def overrides(graph: Graph, tensors: int) -> bool:
-    """Whether a `forward` of so many tensors can be called as the base's: a type checker asks."""
+    """Tell if a `forward` of so many tensors can be called as the base's: a type checker asks."""
     own = graph.own
     assert own is not None
     op = own.op

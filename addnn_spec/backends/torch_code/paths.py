@@ -74,7 +74,7 @@ class Container:
         return "nn.ModuleDict" if DICT_METHODS.isdisjoint(names) else "Scope"
 
     def tree(self) -> Tree:
-        """The call that makes it."""
+        """Return the call that makes it."""
         if self.made is not None:
             return self.made
         trees = {
@@ -89,7 +89,7 @@ class Container:
 
 
 def _list(trees: Mapping[str, Tree]) -> Tree:
-    """The list of modules, with those in a row that are alike as a loop."""
+    """Return the list of modules, with those in a row that are alike as a loop."""
     made = module_list([Element(name, with_leaves(tree, _UNNAMED)) for name, tree in trees.items()])
     if any(_is_unclear(node) for node in walk(made)):
         return Call("nn.ModuleList", (Arg(Seq(tuple(trees.values()), True)),))
@@ -97,7 +97,7 @@ def _list(trees: Mapping[str, Tree]) -> Tree:
 
 
 def _is_unclear(node: Tree) -> bool:
-    """A loop over what has no name at its place."""
+    """Return True for a loop over what has no name at its place."""
     return isinstance(node, Each) and any(_UNNAMED in target for target in node.targets)
 
 
@@ -137,7 +137,7 @@ class Paths:
         )
 
     def access(self, path: str) -> str:
-        """How `self`'s child is read: `self.encoder["layer"]`."""
+        """Return how `self`'s child is read: `self.encoder["layer"]`."""
         if path == OWN:
             return "self"
         first, *rest = path.split(".")
@@ -167,7 +167,7 @@ class Paths:
         )
 
     def written(self, tree: Tree) -> Tree:
-        """The tree with its children as the text that reads or calls them."""
+        """Return the tree with its children as the text that reads or calls them."""
 
         def change(node: Tree) -> Tree | None:
             if isinstance(node, Submodule):

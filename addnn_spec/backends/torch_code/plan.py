@@ -103,7 +103,7 @@ class Planner:
         self._names.reserve(f"{self._network_name}Output")
 
     def _count_calls(self, graphs: Sequence[Graph]) -> None:
-        """How often the network has each graph, in all; graphs come callers first."""
+        """Count how often the network has each graph, in all; graphs come callers first."""
         self._calls[id(self._network)] = 1
         for graph in graphs:
             for node in graph.nodes():
@@ -116,7 +116,7 @@ class Planner:
                     self._labels.setdefault(id(module.op), module.name)
 
     def _name_captured(self, graphs: Sequence[Graph]) -> None:
-        """Captured tensors have the names that they have around; graphs come callers first."""
+        """Give captured tensors the names that they have around; graphs come callers first."""
         names = self._emission.captured
         for graph in graphs:
             own = dict(zip(graph.inputs, self._emission.input_names(graph), strict=True))
@@ -133,7 +133,7 @@ class Planner:
                                 names.setdefault((id(called), place), name)
 
     def _label(self, graph: Graph, label: str) -> str:
-        """What a brace's class is called after: its label; in a repeat, the repeat's."""
+        """Return what a brace's class is called after: its label; in a repeat, the repeat's."""
         last = label.rpartition(".")[2]
         return self._labels.get(id(graph), last) if last.isdigit() else last
 
@@ -185,7 +185,7 @@ class Planner:
             self._add_class(body, base)
 
     def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
-        """The structures that the network itself has: what only its variants have is not said."""
+        """Return the network's own structures: what only its variants have is not said."""
         said = []
         for group in groups:
             graphs = [item.draft.graph for item in group]
@@ -226,13 +226,13 @@ class Planner:
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
 
     def _arguments(self, graph: Graph) -> tuple[tuple[str, Any], ...]:
-        """What a class may have a parameter for."""
+        """Return what a class may have a parameter for."""
         if self._is_network(graph):
             return tuple((n, v) for n, v in graph.arguments if n in self._variants.open)
         return graph.arguments if graph.kind == "block" else ()
 
     def _text(self, graph: Graph) -> Text | None:
-        """The text that a class says again."""
+        """Return the text that a class says again."""
         if graph.definition is None:
             return None
         inputs = zip(graph.input_names, graph.inputs, strict=True)
@@ -251,7 +251,7 @@ class Planner:
 
 
 def _by_base(drafts: Sequence[Draft]) -> list[list[Draft]]:
-    """The drafts whose own layer is made alike: one base a class."""
+    """Group the drafts whose own layer is made alike: one base a class."""
     groups: dict[Hashable, list[Draft]] = {}
     for draft in drafts:
         own, leaves = draft.own, list[Leaf]()
@@ -288,7 +288,7 @@ def _definition(graph: Graph) -> Definition:
 
 
 def _groups(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
-    """The graphs by definition, called ones first; by height where definitions hold one another."""
+    """Group graphs by definition, called ones first; by height if definitions hold one another."""
     between: nx.DiGraph[Definition] = nx.DiGraph()
     members: dict[Definition, list[Graph]] = {}
     heights: dict[int, int] = {}
