@@ -45,7 +45,7 @@ class Function(Protocol):
         """Compute its result."""
 
     def returns(self) -> type | None:
-        """The type of its result, as a type checker finds it."""
+        """Return the type of its result, as a type checker finds it."""
 
 
 _Functions = Mapping[str, Function]
@@ -157,7 +157,7 @@ _NUMBERS = (bool, int, float)
 
 
 def common_type(values: Iterable[Any]) -> type | None:
-    """The widest type of numbers, None where something else is among them."""
+    """Return the widest type of numbers, None where something else is among them."""
     return _wider(*map(type, values))
 
 
@@ -168,7 +168,7 @@ def _wider(*types: type | None) -> type | None:
 
 
 def type_of(tree: Tree, names: Callable[[str], type | None], functions: _Functions) -> type | None:
-    """The type that a type checker finds for a tree: int, float or bool, None if another."""
+    """Return the type that a type checker finds for a tree: int, float or bool, None if another."""
     return _Typing(names, functions).of(tree)
 
 

@@ -51,12 +51,12 @@ _DEPTH = 20
 
 
 def python_name(name: str) -> str:
-    """A name of the text as Python may have it: a trailing underscore where it is taken."""
+    """Return a name of the text as Python may have it: a trailing underscore where it is taken."""
     return f"{name}_" if name in RESERVED or name in FILE_NAMES else name
 
 
 def size_name(input: str, dim: int) -> Name:
-    """Stands for an input's size until the class has a parameter for it."""
+    """Name an input's size until the class has a parameter for it."""
     return Name(f"{input}.shape[{dim}]")
 
 
@@ -126,13 +126,13 @@ class Text:
         }
 
     def is_local(self, name: str) -> bool:
-        """Whether a name is a parameter of the block, a `let` of it, or the loop's variable."""
+        """Tell if a name is a parameter of the block, a `let` of it, or the loop's variable."""
         if name in self.variables:
             return True
         return (name in self.defaults and name not in self.fixed) or name in self.lets
 
     def constant(self, name: str, otherwise: Any) -> Any:
-        """The value of a name of the file, where the block has no other meaning for it."""
+        """Return the value of a name of the file, where the block has no other meaning for it."""
         if name in self.fixed and name not in self.bound:
             return self.fixed[name]
         found = None if name in self.bound else self.definition.env.find(name)
@@ -144,7 +144,7 @@ class Text:
         return {param.name: param.default for param in self.node.params}
 
     def conditions(self, place: Origin) -> Iterator[tuple[Tree, bool]]:
-        """The conditions around a place, innermost first, each with whether it holds there."""
+        """Yield the conditions around a place, innermost first, and whether each holds there."""
         if isinstance(place, Within):
             use = place.use
             for tree, holds in self._other(use.definition).conditions(place.origin):
@@ -182,7 +182,7 @@ class Text:
         yield from reversed(around)
 
     def item(self, origin: Origin, place: int) -> Origin | None:
-        """The place of an item of a list, or of arguments that are collected into one."""
+        """Return the place of an item of a list, or of arguments that are collected into one."""
         if isinstance(origin, Within):
             inner = self._other(origin.use.definition).item(origin.origin, place)
             return None if inner is None else Within(inner, origin.use)
@@ -195,7 +195,7 @@ class Text:
 
     # --- translations ----------------------------------------------------------------------------
     def trees(self, origin: Origin, depth: int = 0) -> Iterator[Tree]:
-        """The translations of an origin, the likeliest first."""
+        """Yield the translations of an origin, the likeliest first."""
         if isinstance(origin, SizeOf) and isinstance(self.node, ast.Network):
             for node in walk(self.node):
                 if isinstance(node, ast.Input) and node.target.name == origin.input:
@@ -221,7 +221,7 @@ class Text:
                 yield from self.expression(ast.TupleExpr(several, origin))
 
     def expression(self, expr: ast.Expr) -> Iterator[Tree]:
-        """An expression as Python; a division of whole numbers may be exact in the text."""
+        """Yield an expression as Python; a division of whole numbers may be exact in the text."""
         divides = any(isinstance(node, ast.Binary) and node.op == "/" for node in walk(expr))
         for division in ("/", "//") if divides else ("/",):
             try:
@@ -230,7 +230,7 @@ class Text:
                 return
 
     def size(self, name: str, dim: int) -> Name:
-        """The size of an input, counted from the last dimension where its rank is not known."""
+        """Name an input's size, counted from the last dimension where its rank is not known."""
         if name not in self._ranks:
             raise Unreadable
         rank = self._ranks[name]
@@ -251,7 +251,7 @@ class Text:
         return self._others[id(definition.node)]
 
     def _within(self, origin: Within, depth: int) -> Iterator[Tree]:
-        """What the text of a block says, in a use of it that stands in this text."""
+        """Yield what the text of a block says, in a use of it that stands in this text."""
         if depth > _DEPTH:
             return
         for tree in self._other(origin.use.definition).trees(origin.origin, depth + 1):
@@ -261,7 +261,7 @@ class Text:
                 return
 
     def _replaced(self, tree: Tree, use: Use, depth: int) -> Tree:
-        """A tree over a block's names as one over this block's, in a use of it."""
+        """Return a tree over a block's names as one over this block's, in a use of it."""
         other, written = self._other(use.definition), dict(use.written)
         names = {python_name(name): name for name in (*other.defaults, *other.lets)}
 
@@ -302,7 +302,7 @@ class Text:
 
 
 def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
-    """The names of a `let`, each with what it stands for, as far as that is written."""
+    """Yield the names of a `let`, each with what it stands for, as far as that is written."""
     targets, value = item.targets.items, item.value
     while isinstance(value, ast.Paren):
         value = value.inner
@@ -341,11 +341,11 @@ class Function:
         """Its result; None until it is translated."""
 
     def is_local(self, name: str) -> bool:
-        """Whether a name is a parameter."""
+        """Return True if a name is a parameter."""
         return name in self.names
 
     def constant(self, name: str, otherwise: Any) -> Any:
-        """The value of a name of the file."""
+        """Return the value of a name of the file."""
         found = self.env.find(name)
         return otherwise if found is None else found.value
 
@@ -383,7 +383,7 @@ class Function:
         return result
 
     def returns(self) -> type | None:
-        """The type of its result, as a type checker finds it."""
+        """Return the type of its result, as a type checker finds it."""
         types = {
             name: common_type(seen)
             for (name, _), seen in zip(self.parameters, self.seen, strict=False)
@@ -400,7 +400,7 @@ class Functions(dict[str, Function]):
         self._made: dict[int, Function] = {}
 
     def named(self, value: LanguageFunction) -> str:
-        """The name of a function of the language in the file, which has it from now on."""
+        """Name a function of the language in the file, which has it from now on."""
         found = self._made.get(id(value.node))
         if found is None:
             name = self._names.unique(value.node.name)
@@ -418,13 +418,13 @@ class Scope(Protocol):
     functions: Functions
 
     def is_local(self, name: str) -> bool:
-        """Whether a name is a parameter, or a `let`."""
+        """Return True if a name is a parameter, or a `let`."""
 
     def constant(self, name: str, otherwise: Any) -> Any:
-        """The value of a name of the file."""
+        """Return the value of a name of the file."""
 
     def size(self, name: str, dim: int) -> Name:
-        """The size of an input; raises `Unreadable`."""
+        """Return the size of an input; raises `Unreadable`."""
 
 
 class Translator:
@@ -465,13 +465,13 @@ class Translator:
         return Choice(*map(self.translate, parts))
 
     def _attribute(self, expr: ast.Attribute) -> Tree:
-        """`x.channels`."""
+        """Translate `x.channels`."""
         if not isinstance(expr.value, ast.Name) or expr.name not in _SIZES:
             raise Unreadable
         return self._scope.size(expr.value.name, _SIZES[expr.name])
 
     def _subscript(self, expr: ast.Subscript) -> Tree:
-        """`x.shape[1]`, or an item of a list."""
+        """Translate `x.shape[1]`, or an item of a list."""
         value, *others = expr.value, *expr.items
         if len(others) != 1 or isinstance(others[0], ast.Slice):
             raise Unreadable
@@ -483,7 +483,7 @@ class Translator:
         return Item(self.translate(value), (self.translate(others[0]),))
 
     def _call(self, expr: ast.Call) -> Tree:
-        """A function of the language, or of the user's."""
+        """Translate a call of a function of the language, or of the user's."""
         if not isinstance(expr.callee, ast.Name) or expr.args is None or expr.body is not None:
             raise Unreadable
         name = expr.callee.name
@@ -508,7 +508,7 @@ class Translator:
         return NONE if value is None else value
 
     def _sequence(self, expr: ast.ListExpr | ast.TupleExpr) -> Tree:
-        """A literal where all items are: so it is written as any other."""
+        """Return a literal where all items are: so it is written as any other."""
         trees = tuple(self.translate(item) for item in expr.items)
         return trees if all(map(is_literal, trees)) else Seq(trees)
 

@@ -26,7 +26,7 @@ class Remarks:
                 self._texts[value] = self._shape(types[value])
 
     def of(self, value: int) -> str:
-        """The shape of a value; nothing where that differs from turn to turn of a loop."""
+        """Return the shape of a value; nothing where that differs from turn to turn of a loop."""
         return self._texts.get(value, "")
 
     def _shape(self, types: Sequence[TensorType | None]) -> str:
@@ -54,7 +54,7 @@ class Remarks:
         return text
 
     def _new(self, letter: str) -> str:
-        """H, and for other sizes H', H'', …"""
+        """Return H, and for other sizes H', H'', …"""
         while letter in self._taken:
             letter += "'"
         self._taken.add(letter)
@@ -62,7 +62,7 @@ class Remarks:
 
 
 def _letter(dim: int, rank: int) -> str:
-    """What a size that differs between uses is called, by its place."""
+    """Name a size that differs between uses, by its place."""
     if dim == 0:
         return "N"
     if rank >= 4 and dim >= rank - 2:

@@ -49,7 +49,7 @@ def _alike(graph: Graph, other: Graph, forms: Forms) -> bool:
 
 
 def _turns(run: list[Node]) -> list[Node]:
-    """The turns of nodes that continue one another; the text's name for the value is the last's."""
+    """List turns of nodes that continue one another; the value's name in the text is the last's."""
     if len(run) == 1 and run[0].times == 1:
         return run
     turns: list[Node] = []
@@ -63,7 +63,7 @@ def _turns(run: list[Node]) -> list[Node]:
 
 
 def can_loop(turns: list[Node]) -> bool:
-    """Whether a run can be a loop: one tensor flows, and nothing is to be initialised."""
+    """Return True if a run can be a loop: one tensor flows, and nothing is to be initialised."""
     node = turns[0]
     if len(turns) <= 1 + FEW or len(node.outputs) != 1 or "." in node.name:
         return False

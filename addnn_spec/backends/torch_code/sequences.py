@@ -25,12 +25,12 @@ class Part(NamedTuple):
     stop: int
 
     def leaves(self, whole: Sequence[Leaf]) -> tuple[Leaf, ...]:
-        """Its own leaves, of those of the Sequential."""
+        """Return its own leaves, of those of the Sequential."""
         return tuple(whole[self.first : self.stop])
 
 
 def function_of(child: ChildDraft) -> str | None:
-    """What makes the child, if that is a Sequential of numbered elements in one constructor."""
+    """Name what makes the child, if it is a Sequential of numbered elements in one constructor."""
     made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
     if not isinstance(made, Call) or made.fn not in _SEQUENTIAL or "." in child.path:
         return None
@@ -43,7 +43,7 @@ def _is_ordered(arg: Arg) -> bool:
 
 
 def parts_of(child: ChildDraft) -> list[Part]:
-    """The elements of a Sequential that was taken apart."""
+    """Return the elements of a Sequential that was taken apart."""
     made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
     parts = []
     stop = 0
@@ -55,7 +55,7 @@ def parts_of(child: ChildDraft) -> list[Part]:
 
 
 def with_parts(child: ChildDraft, elements: Sequence[Tree]) -> Tree:
-    """The child's constructor with these elements."""
+    """Return the child's constructor with these elements."""
     made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
     call = Call(made.fn, tuple(Arg(element) for element in elements))
     return Spanned(call, child.tree.span) if isinstance(child.tree, Spanned) else call

@@ -71,7 +71,7 @@ class Element(NamedTuple):
 
 
 def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[Element] | None:
-    """The children of a graph that can be an `nn.Sequential`, or None if it needs a `forward`."""
+    """List the children of a graph that can be an `nn.Sequential`; None if it needs a `forward`."""
     if len(graph.inputs) != 1 or graph.modules or graph.module_ports:
         return None
     if len(graph.outputs) != 1 or len(graph.outputs[0].refs) != 1 or graph.outputs[0].listed:
@@ -107,13 +107,13 @@ _TAKEN = frozenset({"append", "extend", "insert", "pop"})
 
 
 def _counted(graph: Graph) -> bool:
-    """Whether the labels of a body are exactly 0 … n-1 in order."""
+    """Return True if the labels of a body are exactly 0 … n-1 in order."""
     names = [name for node in graph.nodes() if node.id not in graph.inputs for name in node.names()]
     return bool(names) and names == [str(place) for place in range(len(names))]
 
 
 def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
-    """The turns of a labelled repeat that read more than what flows, or None.
+    """Return the turns of a labelled repeat that read more than what flows, or None.
 
     Each is a call with what flows first, and then the same inputs and modules in every turn.
     """
@@ -142,7 +142,7 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
 
 
 def module_list(elements: Sequence[Element]) -> Tree:
-    """`nn.ModuleList(Layer(512) for _ in range(6))`."""
+    """Return `nn.ModuleList(Layer(512) for _ in range(6))`."""
     items = tuple(_positional([child for element in elements for child in _turns(element)]))
     only = items[0] if len(items) == 1 else None
     if isinstance(only, Star) and isinstance(only.value, Each):
@@ -153,7 +153,7 @@ def module_list(elements: Sequence[Element]) -> Tree:
 def _module(
     graph: Graph, node: Node, forms: Forms, emission: Emission, *, overwrites: bool
 ) -> Tree | None:
-    """The constructor of a child; `overwrites`: its input is fresh, and nobody else's."""
+    """Return the constructor of a child; `overwrites`: its input is fresh, and nobody else's."""
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
         hidden = form.ports or node.bound_modules or form.listed or form.lists
@@ -173,7 +173,7 @@ def _module(
 
 
 def initialized(tree: Tree, applied: Applied, emission: Emission) -> Tree:
-    """The module's constructor, with the operator's initialisation around it where it has one."""
+    """Return the module's constructor, with the operator's initialisation around it, if any."""
     fills = applied.initialize()
     if not fills:
         return tree
@@ -189,7 +189,7 @@ def initialized(tree: Tree, applied: Applied, emission: Emission) -> Tree:
 
 
 def sequential(elements: Sequence[Element], function: str) -> Tree:
-    """The constructor call of a Sequential: positional children if all names are counted."""
+    """Return the constructor call of a Sequential: positional children if all names are counted."""
     children = [child for element in elements for child in _turns(element)]
     if [child.name for child in children] == [str(place) for place in range(len(children))]:
         return Call(function, tuple(Arg(item) for item in _positional(children)))
@@ -197,7 +197,7 @@ def sequential(elements: Sequence[Element], function: str) -> Tree:
 
 
 def _turns(element: Element) -> Iterator[Element]:
-    """A run's elements one by one."""
+    """Yield a run's elements one by one."""
     if element.times == 1:
         yield element
         return
@@ -217,7 +217,7 @@ def _positional(children: Sequence[Element]) -> Iterator[Tree]:
 
 
 def _ordered(children: Sequence[Element]) -> Tree:
-    """The children with their names: as keywords where these can be, else as pairs."""
+    """Return the children with their names: as keywords where these can be, else as pairs."""
     parts: list[tuple[list[Element], Tree | None]] = []
     for run in _runs(children):
         loop, number = _loop(run), _counted_from(run)
@@ -237,7 +237,7 @@ def _ordered(children: Sequence[Element]) -> Tree:
 
 
 def _counted_from(run: Sequence[Element]) -> tuple[str, int] | None:
-    """What the names of a run have in common, and the number that they count up from."""
+    """Return what the names of a run have in common, and the number that they count up from."""
     head = run[0].name.rstrip("0123456789")
     digits = run[0].name[len(head) :]
     if not digits or str(int(digits)) != digits:
@@ -272,7 +272,7 @@ def _numbered(pair: Tree, loop: Loop, first: int) -> Each:
 
 
 def _runs(children: Sequence[Element]) -> Iterator[list[Element]]:
-    """Children grouped: equal ones in a row, else those in a row that differ in literals only."""
+    """Group children: equal ones in a row, else those in a row that differ in literals only."""
     run: list[Element] = []
     for same, group in _equal(children):
         if same:
@@ -307,7 +307,7 @@ def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:
 
 
 def _loop(run: Sequence[Element]) -> Loop | None:
-    """The run as a loop, or None if it is better written out."""
+    """Return the run as a loop, or None if it is better written out."""
     if len(run) < 2:
         return None
     rows: list[list[Leaf]] = []
@@ -340,7 +340,7 @@ def _loop(run: Sequence[Element]) -> Loop | None:
 
 
 def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:
-    """A loop variable for each varying column; equal columns share one."""
+    """Return a loop variable for each varying column; equal columns share one."""
     names: list[str] = []
     for place, vector in enumerate(vectors):
         twin = next((k for k in range(place) if vectors[k] == vector), None)
@@ -361,7 +361,7 @@ def _iterable(columns: list[Vector]) -> Tree:
 
 
 def progression(vector: Vector) -> Tree | None:
-    """`range(start, stop, step)` if the vector is integers that go up or down by equal steps."""
+    """Return `range(start, stop, step)` for integers that go up or down by equal steps, or None."""
     if not all(type(value) is int for value in vector):
         return None
     step = vector[1] - vector[0]
@@ -373,7 +373,7 @@ def progression(vector: Vector) -> Tree | None:
 
 
 def with_loop_names(tree: Tree) -> Tree:
-    """The tree with real names for its loops' variables, other than the names that they read."""
+    """Give the tree's loop variables real names, other than the names that they read."""
     nodes = list(walk(tree))
     if not any(isinstance(node, Each) for node in nodes):
         return tree

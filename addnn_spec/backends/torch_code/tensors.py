@@ -8,7 +8,7 @@ from addnn_spec.ops.init import Init
 
 
 def constant(init: Init | None) -> float | None:
-    """The number that fills a parameter, where it begins as one."""
+    """Return the number that fills a parameter, where it begins as one."""
     if init is None or init.name == "zeros":
         return 0.0
     if init.name == "ones":
@@ -17,7 +17,7 @@ def constant(init: Init | None) -> float | None:
 
 
 def filled(shape: tuple[Tree, ...], values: Literal) -> Call:
-    """A tensor of these values: nested tuples of the shape, or one number for all."""
+    """Return a tensor of these values: nested tuples of the shape, or one number for all."""
     if isinstance(values, tuple) or not shape:
         return Call("torch.tensor", (Arg(values),))
     if type(values) is float and values in (0, 1):
@@ -26,5 +26,5 @@ def filled(shape: tuple[Tree, ...], values: Literal) -> Call:
 
 
 def made(function: str, shape: tuple[Tree, ...]) -> Call:
-    """`torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
+    """Return `torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
     return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))

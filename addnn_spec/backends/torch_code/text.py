@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 
 def literal(value: object) -> str:
-    """A literal of a checked type as Python source."""
+    """Write a literal of a checked type as Python source."""
     if value is None or isinstance(value, bool | int):
         return repr(value)
     if isinstance(value, float):
@@ -69,7 +69,7 @@ def literal(value: object) -> str:
 
 
 def _computed(value: float) -> str:
-    """`1 / 3`, `512**0.5` or `512**-0.5` for a number of many digits that is exactly this."""
+    """Write `1 / 3`, `512**0.5` or `512**-0.5` for a number of many digits that is exactly this."""
     if not (1 / _LARGE < value < _LARGE and len(repr(value)) > _DIGITS):
         return ""
     for divisor in range(2, _LARGE):
@@ -83,7 +83,7 @@ def _computed(value: float) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string literal, in double quotes where that needs no more escapes."""
+    """Write a string literal, in double quotes where that needs no more escapes."""
     written = repr(text)
     if written[0] == "'" and '"' not in text:
         return '"' + written[1:-1] + '"'
@@ -91,12 +91,12 @@ def quoted(text: str) -> str:
 
 
 def flat(tree: Tree) -> str:
-    """The tree on one line."""
+    """Write the tree on one line."""
     return _flat(tree)[0]
 
 
 def _flat(tree: Tree) -> tuple[str, int]:
-    """The text, and how closely its outermost operator binds."""
+    """Return the text, and how closely its outermost operator binds."""
     match tree:
         case Infix(op, left, right):
             return _infix(op, left, right)
@@ -195,7 +195,7 @@ def _precedence(op: str) -> int:
 
 
 def _simple(tree: Tree) -> bool:
-    """What a formatter writes without spaces around `**`."""
+    """Return True for what a formatter writes without spaces around `**`."""
     if isinstance(tree, Prefix):
         return tree.op == "-" and _simple(tree.value)
     return isinstance(tree, Name | int | float) and not {"[", "/"} & set(flat(tree))
@@ -231,7 +231,7 @@ def _keyword(arg: Arg) -> str:
 def layout_statement(
     tree: Tree, indent: int, prefix: str = "", spans: tuple[Span, ...] = ()
 ) -> list[Line]:
-    """A statement as lines; one that holds a long table is kept from the formatter."""
+    """Lay out a statement as lines; one that holds a long table is kept from the formatter."""
     lines = layout(tree, indent, prefix, "", spans)
     if len(lines) == 1 or not any(_holds_table(node) for node in walk(tree)):
         return lines
@@ -240,12 +240,12 @@ def layout_statement(
 
 
 def _is_table(tree: Tree) -> bool:
-    """A tuple too long for one item a line."""
+    """Return True for a tuple too long for one item a line."""
     return type(tree) is tuple and len(tree) > _TABLE
 
 
 def _fits(items: tuple[object, ...], indent: int) -> bool:
-    """Whether each item stands on a line."""
+    """Return True if each item stands on a line."""
     return all(len(INDENT * indent + literal(item)) < WIDTH for item in items)
 
 
@@ -254,7 +254,7 @@ def _holds_table(tree: Tree) -> bool:
 
 
 def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> list[Line]:
-    """The items in rows as wide as fits."""
+    """Write the items in rows as wide as fits."""
     pad = INDENT * indent
     rows = [pad]
     for item in items:
@@ -268,7 +268,7 @@ def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> l
 def layout(
     tree: Tree, indent: int, prefix: str = "", suffix: str = "", spans: tuple[Span, ...] = ()
 ) -> list[Line]:
-    """The tree as lines at an indentation, after `prefix` and before `suffix`."""
+    """Lay out the tree as lines at an indentation, after `prefix` and before `suffix`."""
     if isinstance(tree, Spanned):
         return layout(tree.value, indent, prefix, suffix, (tree.span,))
     text = f"{INDENT * indent}{prefix}{flat(tree)}{suffix}"
@@ -293,7 +293,7 @@ def layout(
 
 
 def _is_plain(value: Tree) -> bool:
-    """An argument that may stand beside others on a line."""
+    """Return True for an argument that may stand beside others on a line."""
     return isinstance(value, (Name, Key, Infix, Prefix, Attribute, Dimension, *LITERALS))
 
 
@@ -366,7 +366,7 @@ def _arg_parts(args: tuple[Arg, ...]) -> list[_Part]:
 
 
 def _spans(tree: Tree) -> tuple[Span, ...]:
-    """The places of a tree that stands on one line."""
+    """Return the places of a tree that stands on one line."""
     found: dict[Span, None] = {}
     for node in walk(tree):
         if isinstance(node, Spanned):

@@ -188,7 +188,7 @@ class Formula(BackendNode):
 
 
 def formula_part(index: int) -> str:
-    """The mark in a `Formula`'s text that its part replaces."""
+    """Return the mark in a `Formula`'s text that its part replaces."""
     return f"<{index}>"
 
 
@@ -248,7 +248,7 @@ _FIELDS: dict[type, tuple[_Fields, tuple[str, ...]]] = {}
 
 
 def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
-    """The fields of a node that are trees, in order: is it a tuple of them. And all fields."""
+    """List the fields of a node that are trees, in order: is it a tuple of them. And all fields."""
     found = _FIELDS.get(kind)
     if found is None:
         declared = fields(kind)
@@ -258,7 +258,7 @@ def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
 
 
 def rewrite(tree: Tree, change: Change) -> Tree:
-    """The tree where each node that `change` gives a replacement for, from the top, has it.
+    """Return the tree where each node that `change` gives a replacement for, from the top, has it.
 
     An `Arg` is part of its call, not a node: its value is asked for.
     """
@@ -289,7 +289,7 @@ def rewrite(tree: Tree, change: Change) -> Tree:
 
 
 def walk(tree: Tree) -> Iterator[Tree]:
-    """All nodes of the tree, each before its parts, in the order of evaluation."""
+    """Yield all nodes of the tree, each before its parts, in the order of evaluation."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -307,7 +307,7 @@ def walk(tree: Tree) -> Iterator[Tree]:
 
 
 def split(tree: Tree, leaves: list[Leaf]) -> Tree:
-    """The tree with each leaf replaced by its `Column`; the leaves are appended to the list."""
+    """Return the tree with each leaf replaced by its `Column`; append the leaves to the list."""
 
     def take(node: Tree) -> Tree | None:
         if isinstance(node, Leaf):
@@ -319,7 +319,7 @@ def split(tree: Tree, leaves: list[Leaf]) -> Tree:
 
 
 def identity(tree: Tree) -> tuple[Tree, str]:
-    """What only equal trees have in common: 1, True and 1.0 are not equal."""
+    """Return what only equal trees have in common: 1, True and 1.0 are not equal."""
     leaves: list[Leaf] = []
     skeleton = split(tree, leaves)
     return skeleton, repr([leaf.value for leaf in leaves])
@@ -329,7 +329,7 @@ _SLICE = tuple(part.name for part in fields(Slice))
 
 
 def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:
-    """The tree with its literals as leaves, each called after the argument that holds it.
+    """Return the tree with its literals as leaves, each called after the argument that holds it.
 
     `positional` names the positional arguments of the innermost first call.
     """
@@ -363,7 +363,7 @@ def _callee(node: Call | Child) -> str:
 
 
 def without_defaults(tree: Tree) -> Tree:
-    """The tree without the arguments that equal the callee's default, as far as these can go."""
+    """Drop the arguments that equal the callee's default from the tree, as far as these can go."""
 
     def change(node: Tree) -> Tree | None:
         if not isinstance(node, Call | Method | Invoke | Child):
@@ -393,14 +393,14 @@ def _is_default(arg: Arg) -> bool:
 
 
 def is_literal(value: Any) -> bool:
-    """Whether a value can stand in a constructor: a number, a string, a tuple of such, …"""
+    """Return True if a value can stand in a constructor: a number, a string, a tuple of such, …"""
     if isinstance(value, tuple):
         return all(map(is_literal, value))
     return value is None or isinstance(value, bool | int | float | str)
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two literals mean the same: 1, True and 1.0 do not, nor do 0.0 and -0.0."""
+    """Return True if two literals mean the same: 1, True and 1.0 do not, nor do 0.0 and -0.0."""
     if type(a) is not type(b):
         return False
     if isinstance(a, tuple):

@@ -19,7 +19,7 @@ _FUNCTION = re.compile(r"(F|torch)\.\w+")
 
 
 def bindings(statements: Iterable[Statement]) -> Iterator[Assign | Copy]:
-    """What gives variables their values, as it stands in the text."""
+    """Yield what gives variables their values, as it stands in the text."""
     for statement in statements:
         if isinstance(statement, Fork):
             yield from statement.before
@@ -35,7 +35,7 @@ def bindings(statements: Iterable[Statement]) -> Iterator[Assign | Copy]:
 
 
 def tensor_variables(inputs: Iterable[str], statements: Iterable[Statement]) -> set[str]:
-    """The variables that are known to be tensors after the statements."""
+    """Return the variables that are known to be tensors after the statements."""
     declared = set(inputs)
     known = set(declared)
     for statement in statements:
@@ -54,7 +54,7 @@ def tensor_variables(inputs: Iterable[str], statements: Iterable[Statement]) -> 
 
 
 def untyped(tree: Tree, known: set[str]) -> list[str] | None:
-    """The variables that must be known to be tensors, too, for the expression to be one.
+    """Return the variables that must be known to be tensors, too, for the expression to be one.
 
     None if it is not, whatever they are.
     """
@@ -78,6 +78,6 @@ def _is_tensor(tree: Tree, known: set[str]) -> bool:
 
 
 def _are_tensors(operands: Sequence[Tree], known: set[str]) -> bool:
-    """Whether each is a tensor or a number, and not all are numbers."""
+    """Return True if each is a tensor or a number, and not all are numbers."""
     tensors = [value for value in operands if not isinstance(value, int | float)]
     return bool(tensors) and all(_is_tensor(value, known) for value in tensors)

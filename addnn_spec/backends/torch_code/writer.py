@@ -37,12 +37,12 @@ _FAILS = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
 def comment(text: str) -> str:
-    """Text as it may stand in a comment or a docstring: one line without control characters."""
+    """Return text as it may stand in a comment or a docstring: one line, no control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def docstring(text: str, indent: int) -> list[Line]:
-    """A docstring, its lines filled anew; without control characters."""
+    """Write a docstring, its lines filled anew; without control characters."""
     pad, quotes = INDENT * indent, '"""'
     width = WIDTH - len(pad) - len(quotes)
     rows: list[str] = []
@@ -57,7 +57,7 @@ def docstring(text: str, indent: int) -> list[Line]:
 
 
 def condition(test: Tree, indent: int) -> list[Line]:
-    """The head of an `if`."""
+    """Write the head of an `if`."""
     return layout(test, indent, "if ", ":")
 
 
@@ -69,11 +69,11 @@ class Arms:
         self._written: list[Guard] = []
 
     def close(self) -> None:
-        """Something was written that depends on nothing."""
+        """Note that something was written that depends on nothing."""
         self._written = []
 
     def opened(self, guard: Guard, indent: int) -> list[Line]:
-        """The line that begins an arm; none if that is the open one."""
+        """Write the line that begins an arm; none if that is the open one."""
         if self._written[-1:] == [guard]:
             return []
         if self._written == [Guard(guard.flag, not guard.present)]:
@@ -96,7 +96,7 @@ class ClassWriter:
         """The variables of the constructor."""
 
     def lines(self) -> list[Line]:
-        """The class, and the named tuple of a network with several outputs before it."""
+        """Write the class, and the named tuple of a network with several outputs before it."""
         lines: list[Line] = []
         if self._returns.named_tuple:
             lines += [*self._returns.definition(), Line(""), Line("")]
@@ -150,7 +150,7 @@ class ClassWriter:
         return lines
 
     def _own(self, own: ChildDraft) -> Iterator[Line]:
-        """The base initialised as the scope's own layer, with what is done to it."""
+        """Initialise the base as the scope's own layer, with what is done to it."""
         call, around = constructed(own)
         yield from layout(Call("super().__init__", call.args), 2, spans=(own.span,))
         for function in around:
@@ -158,7 +158,7 @@ class ClassWriter:
         yield from self._fills(own, 2)
 
     def _head(self) -> list[Line]:
-        """What the block's `let`s, and its defaults that read other parameters, stand for."""
+        """Write what the block's `let`s, and its defaults that read other parameters, stand for."""
         lines: list[Line] = []
         for name, tree, is_default in self._code.head:
             if is_default:
@@ -167,7 +167,7 @@ class ClassWriter:
         return lines
 
     def _scope(self) -> bool:
-        """Whether children named by numbers are added, and not set as items."""
+        """Return True if children named by numbers are added, and not set as items."""
         return self._base().endswith("Scope") or self._code.paths.own is not None
 
     def _children(self) -> list[Line]:
@@ -186,7 +186,7 @@ class ClassWriter:
         return lines
 
     def _guarded(self, made: Sequence[tuple[ChildDraft, Guard]], arms: Arms) -> list[Line]:
-        """A child that some uses lack, or that is made in one of two ways."""
+        """Write a child that some uses lack, or that is made in one of two ways."""
         child, guard = made[0]
         if len(made) == 1 and optional_child(self._code.children, guard.flag) is child:
             return self._optional(child.path, child.tree, self._code.flags[guard.flag])
@@ -199,7 +199,7 @@ class ClassWriter:
         return lines
 
     def _declared(self, name: str) -> list[Line]:
-        """A child that is made in one of two ways, for type checkers."""
+        """Declare a child that is made in one of two ways, for type checkers."""
         return [] if not is_plain(name) else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
 
     def _optional(self, name: str, tree: Tree, test: Tree) -> list[Line]:
@@ -231,7 +231,7 @@ class ClassWriter:
         return lines + list(self._fills(entry, indent))
 
     def _assigned(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
-        """A child put where it is read."""
+        """Put a child where it is read."""
         if not is_plain(name) and self._scope():
             call = Call("self.add_module", (Arg(Key(name)), Arg(tree)))
             return layout(call, indent, spans=spans)
@@ -241,7 +241,7 @@ class ClassWriter:
     def _made(
         self, path: str, tree: Tree, indent: int, prefix: str, spans: tuple[Span, ...]
     ) -> list[Line]:
-        """A child made; a Sequential with elements that some uses lack, by way of a list."""
+        """Make a child; a Sequential with elements that some uses lack, by way of a list."""
         call = tree.value if isinstance(tree, Spanned) else tree
         if not isinstance(call, Call) or not any(isinstance(a.value, When) for a in call.args):
             return layout_statement(tree, indent, prefix, spans)
@@ -261,7 +261,7 @@ class ClassWriter:
         return lines + layout(last, indent, prefix, spans=spans)
 
     def _inside(self, container: Container, path: str, access: str, indent: int) -> Iterator[Line]:
-        """Tensors in a container, and the initialisation of what it holds."""
+        """Write the tensors in a container, and the initialisation of what it holds."""
         for name, entry in container.entries.items():
             if isinstance(entry, Container):
                 inner = self._code.paths.access(f"{path}.{name}")
@@ -303,13 +303,13 @@ class ClassWriter:
         return lines + self._returns.last()
 
     def _overrides(self) -> bool:
-        """Whether `forward` can be called as that of the own layer, for type checkers."""
+        """Return True if `forward` can be called as that of the own layer, for type checkers."""
         code = self._code
         plain = not (code.ports or code.lists or self._returns.training)
         return plain and overrides(code.graph, len(code.inputs))
 
     def _stated(self) -> Iterator[Line]:
-        """What the spec's `assert`s state about sizes, checked."""
+        """Write the checks of what the spec's `assert`s state about sizes."""
         names: dict[str, str] = {}
         for name, type in zip(self._code.inputs, self._input_types(), strict=True):
             for dim, size in enumerate(type.shape):
@@ -369,7 +369,7 @@ class ClassWriter:
         return lines
 
     def _for(self, statement: For, indent: int) -> list[Line]:
-        """`for layer, norm in zip(self.layers, self.norms): …`."""
+        """Write `for layer, norm in zip(self.layers, self.norms): …`."""
         pad, loop = INDENT * indent, statement.loop
         lines = [_copied(copy, indent) for copy in statement.before]
         lines += [Line(f"{pad}{name}: list[Tensor] = []") for name, _ in statement.collected]
@@ -386,12 +386,12 @@ class ClassWriter:
         return lines + [Line(f"{added}{name}.append({made})") for name, made in statement.collected]
 
     def _turns(self, path: str) -> str:
-        """What goes through a list of modules."""
+        """Name what goes through a list of modules."""
         access = self._code.paths.access(path)
         return f"{access}.children()" if access.endswith(("]", ")")) else access
 
     def _loop(self, assign: Assign, indent: int) -> list[Line]:
-        """`for layer in self.layers: x = layer(x, memory)`."""
+        """Write `for layer in self.layers: x = layer(x, memory)`."""
         pad, target = INDENT * indent, assign.targets
         header, source, turn, name = self._turn(assign)
         lines = []
@@ -410,7 +410,7 @@ class ClassWriter:
         return lines
 
     def _turn(self, assign: Assign) -> tuple[str, str, Tree, Template]:
-        """A loop's head, what it starts from, what it does, and the turn's name."""
+        """Return a loop's head, what it starts from, what it does, and the turn's name."""
         run, element, call = assign.step.run, assign.step.loop, assign.tree
         if run is not None:
             uses = self._probes or "{i}" in flat(call)
@@ -437,12 +437,12 @@ class ClassWriter:
 
 
 def _condition(element: Tree) -> Guard | None:
-    """On what an element depends."""
+    """Return what an element depends on."""
     return Guard(element.flag, element.present) if isinstance(element, When) else None
 
 
 def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = False) -> list[Line]:
-    """Elements put into a list of layers."""
+    """Put elements into a list of layers."""
     if first:
         return layout(Seq(items, brackets=True), indent, f"{name}: list[nn.Module] = ")
     if len(items) == 1 and not isinstance(items[0], Star):
