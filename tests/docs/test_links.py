@@ -63,9 +63,10 @@ def test_the_course_s_kinds_are_all_on_the_page() -> None:
     simple; tiled; dilated; transposed; 1×1; flattened; spatially separable; cross-channel and
     spatial; depthwise separable; grouped; shuffled grouped; original; BN after addition; ReLU
     before addition; ReLU-only pre-activation; full pre-activation; naive; reduced; v2 and v3,
-    factorised; v4; with residuals; dot product; Q/K/V; encoder-decoder; encoder-only; global;
-    local; hard; batch; weight; layer; group; weight standardisation; max; min; average; mixed;
-    Lp; stochastic; spatial pyramid; RoI; zero insertion; nearest; bilinear; sum; sign, step;
+    factorised; v4; with residuals; dot product; Q/K/V; encoder-decoder; encoder-only; fully
+    connected; global; local; hard; batch; weight; layer; group; weight standardisation;
+    max; min; average; mixed; Lp; stochastic; spatial pyramid; RoI; zero insertion; nearest;
+    bilinear; sum; sign, step;
     sigmoid, tanh; ReLU; leaky ReLU, ELU; absolute value; softmax; swish; identity; intermap;
     row-wise max; rank-based average; weighted by rank; per-pixel pyramid; spectral; compact
     bilinear

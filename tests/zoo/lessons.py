@@ -295,6 +295,7 @@ LESSONS: dict[str, Lesson] = {
     "Seq2Seq_LuongLocal": translator(slow=True),
     "Seq2Seq_LuongPredictive": translator(slow=True),
     "Seq2Seq_LuongHard": translator(slow=True),
+    "Seq2Seq_Tutorial": translator(slow=True),
     "Transformer": Lesson(
         translation,
         partial(classified, next_line),

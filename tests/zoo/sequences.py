@@ -1,4 +1,4 @@
-"""References of the transformers: torch's own, torchvision's, transformers'."""
+"""References of sequences: torch's own, torchvision's, transformers', a tutorial's decoder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests import oracles
+from tests.zoo.elsewhere import EQUATIONS
 from tests.zoo.libraries import torchvision
-from tests.zoo.prove import Reference, Weights, mapped
+from tests.zoo.prove import Reference, Weights, mapped, renamed
 
 
 class _Translation(nn.Module):
@@ -84,6 +85,47 @@ def _tagger(layer: type[nn.RNN | nn.LSTM | nn.GRU], hidden: int = 500, **how: An
     )
 
 
+class _Tutorial(nn.Module):
+    """PyTorch's tutorial on translation: a word after the other, the memory filled with zeros."""
+
+    def __init__(
+        self,
+        source: int = 9000,
+        target: int = 10000,
+        width: int = 300,
+        hidden: int = 500,
+        longest: int = 100,
+    ) -> None:
+        super().__init__()
+        self.longest = longest
+        self.embed = nn.Embedding(source, width)
+        self.encoder = nn.GRU(width, hidden)
+        self.embed_target = nn.Embedding(target, width)
+        self.dropout = nn.Dropout(0.1)
+        self.attn = nn.Linear(width + hidden, longest)
+        self.attn_combine = nn.Linear(width + hidden, hidden)
+        self.gru = nn.GRU(hidden, hidden)
+        self.out = nn.Linear(hidden, target)
+
+    def forward(self, words: Tensor, given: Tensor) -> Tensor:
+        hidden = self.out.weight.new_zeros(1, len(words), self.gru.hidden_size)
+        states = []
+        for word in words.T:
+            state, hidden = self.encoder(self.embed(word)[None], hidden)
+            states.append(state[0])
+        blank = [torch.zeros_like(states[0])] * (self.longest - len(states))
+        memory = torch.stack(states + blank, 1)
+        logits = []
+        for word in given.T:
+            embedded = self.dropout(self.embed_target(word)[None])
+            weights = self.attn(torch.cat((embedded[0], hidden[0]), 1)).softmax(1)
+            applied = torch.bmm(weights[:, None], memory)[:, 0]
+            combined = self.attn_combine(torch.cat((embedded[0], applied), 1)).relu()
+            state, hidden = self.gru(combined[None], hidden)
+            logits.append(self.out(state[0]))
+        return torch.stack(logits, 1)
+
+
 def _bert(**sizes: int) -> nn.Module:
     return _transformers("BertConfig", "BertModel", sizes)
 
@@ -130,6 +172,16 @@ REFERENCES: dict[str, Reference] = {
     "LSTMTagger": _tagger(nn.LSTM),
     "GRUTagger": _tagger(nn.GRU),
     "BiLSTMTagger": _tagger(nn.LSTM, 250, num_layers=2, bidirectional=True),
+    "Seq2Seq_Tutorial": Reference(
+        EQUATIONS,
+        lambda: _Tutorial(20, 15, 6, 5, 9),
+        settings={"source": 20, "target": 15, "width": 6, "hidden": 5, "longest": 9},
+        weights=renamed((r"^(attn|gru)", r"decoder.cell.\1"), (r"(cell\.gru.*)_l0$", r"\1")),
+        full=_Tutorial,
+        dims={"S": 7, "T": 4},
+        counted=False,
+        gradients=True,
+    ),
     "Transformer": Reference(
         "torch.nn.Transformer",
         lambda: _Translation(vocabulary=20, width=32, depth=2),
