@@ -71,6 +71,8 @@ class ClassCode:
     """`in_channels: int`, `stride: int = 1`."""
     stored: dict[str, str] = field(default_factory=dict)
     """Parameters that `forward` reads, with the attribute that holds each."""
+    unsaid: tuple[str, ...] = ()
+    """Parameters that the text does not give."""
     children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
     head: list[tuple[str, Tree, bool]] = field(default_factory=list)
     """What the constructor computes first: a name, its value, and whether only None is replaced."""
@@ -142,6 +144,7 @@ class _Resolver:
         code.outputs = variables.assign()
         signature = self._columns.signature()
         code.parameters = [_parameter(column) for column in signature]
+        code.unsaid = self._columns.unsaid
         code.head = [(c.name, c.resolved, True) for c in signature if c.resolved is not None]
         code.head += [(name, tree, False) for name, tree in self._columns.locals.items()]
         names = [*self._columns.parameters, *self._columns.locals]

@@ -497,6 +497,11 @@ class Columns:
         self.parameters[own] = column
         return Name(own)
 
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The parameters that are neither the text's nor a size: where it could not be read."""
+        return tuple(p.name for p in self.parameters.values() if p.rank[0] in (_NEW, _FLAG))
+
     def signature(self) -> list[Parameter]:
         """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)

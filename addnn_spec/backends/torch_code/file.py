@@ -70,6 +70,8 @@ class EmittedSource:
     """The name of the network's class."""
     lines_of: Mapping[int, tuple[Span, ...]] = field(repr=False)
     """The places of the spec behind each line, counted from 1; a line of no place is left out."""
+    unsaid: tuple[tuple[str, str], ...] = ()
+    """Classes with their constructor parameters that the text does not give."""
 
 
 def emit(
@@ -101,6 +103,7 @@ def emit(
         text,
         classes[-1].name,
         {number: line.spans for number, line in enumerate(lines, 1) if line.spans},
+        tuple((code.name, name) for code in classes for name in code.unsaid),
     )
 
 

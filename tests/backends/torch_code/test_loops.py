@@ -12,7 +12,9 @@ import torch
 
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.graph import Graph
+from addnn_spec.network import load
 from tests.backends.torch_code.emitted import built, inputs_of, tensors
+from tests.benchmarks.bench_emission import SPECS, code_lines
 from tests.support import graph_of
 
 UNITS = """
@@ -147,6 +149,21 @@ def test_a_block_has_its_loop_too() -> None:
     assert "Unit(in_features, 8, k=i + 1) for i in range(depth)" in source or (
         "for i in range(3)" in source
     ), source
+
+
+def test_wavenet_is_short() -> None:
+    """Twenty layers that differ in a dilation, each with an output that the head collects."""
+    source = load(str(SPECS / "wavenet.net")).source()
+    assert "nn.ModuleList(Residual(32, 2 ** (i % 10), 64) for i in range(20))" in source
+    assert code_lines(source) <= 60
+    same_as_written_out(load(str(SPECS / "wavenet.net"), channels=8, layers=3).graph)
+
+
+def test_a_decoder_with_a_cache_is_as_long_whatever_its_depth() -> None:
+    deep, shallow = (load(str(SPECS / "decoder.net"), layers=n).source() for n in (32, 2))
+    assert "for i, layer in enumerate(self.layers):" in deep and "past[i]" in deep
+    assert code_lines(deep) == code_lines(shallow)
+    same_as_written_out(load(str(SPECS / "decoder.net"), layers=3).graph)
 
 
 def test_the_length_does_not_grow_with_the_turns() -> None:
