@@ -3,7 +3,6 @@
 Inputs: tokens: int[N, T], segments: int[N, T], attention_mask: bool[N, T].
 Parameters: 109,482,240.
 Multiply-accumulates: 48,318,971,904.
-SHA-256 of the spec: 6f8d1d1cc919fb6538f6fcaa1720dce2344ed6cb331c4e8608b71c1c188b4908
 """
 
 from __future__ import annotations

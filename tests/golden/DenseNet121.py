@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 7,978,856.
 Multiply-accumulates: 2,834,161,664.
-SHA-256 of the spec: 2b4844923ff6145255deddae93e12a5d12cd87b11cb8c4d5049008ef9daf807d
 """
 
 from __future__ import annotations

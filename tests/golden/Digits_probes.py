@@ -4,7 +4,6 @@ Inputs: image: float[N, 1, 8, 8].
 Parameters: 29,818.
 Multiply-accumulates: 391,104.
 Options: --probes.
-SHA-256 of the spec: 3bf0811279b412919bb3b4b5e443e0a385540f2d58c2a70ff40d0f0c47f67d7d
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 5,288,548.
 Multiply-accumulates: 385,814,752.
-SHA-256 of the spec: d7cff6abb80cf44d473710feb79273d931bc326a10777873038473f37d71222d
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, H, W], boxes: float[R, 5].
 Parameters: 41,808,406.
 Multiply-accumulates: 134,379,721,216.
-SHA-256 of the spec: 3ec54356af572443afc0c6e71d76c2df3bb9e7c8901e69f1789e3234ae5cb0a4
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class RPN(nn.Module):
         levels_2: Tensor,
         levels_3: Tensor,
         levels_4: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         y, y_2 = self.head(levels_0)
         y_3, y_4 = self.head(levels_1)
         y_5, y_6 = self.head(levels_2)

@@ -3,7 +3,6 @@
 Inputs: x: float[V, 1433], adjacency: float[V, V].
 Parameters: 92,373.
 Multiply-accumulates: 770,231,024.
-SHA-256 of the spec: f65c8cbee86625b547b702f21030662aa8af4514fbde6ce8eef2aa70d85eb84d
 """
 
 from __future__ import annotations

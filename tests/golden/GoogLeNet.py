@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 6,624,904.
 Multiply-accumulates: 1,498,376,192.
-SHA-256 of the spec: 48f030bb06be0dcdb7c65632196e70a0b3a515f26b289fdc2baa36bf72d14243
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Inputs: words: int[N, T].
 Parameters: 4,312,517.
 Multiply-accumulates: 160,850,000.
-SHA-256 of the spec: a1cf4fa18ec835ba9f8b3ed05a88609c58c807427bd255c3418077c573244c29
 """
 
 from __future__ import annotations

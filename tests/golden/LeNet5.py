@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, 32, 32].
 Parameters: 62,958.
 Multiply-accumulates: 849,320.
-SHA-256 of the spec: 77a4e8214d788ae169f1cdc5cf66a428b117ac34422b3b084a613bb31f9dee5b
 """
 
 from __future__ import annotations

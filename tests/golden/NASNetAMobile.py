@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, 224, 224].
 Parameters: 5,289,978.
 Multiply-accumulates: 563,638,816.
-SHA-256 of the spec: 860e50fc83595fd40f2f1878b14f572abf589843b1ccf268db62681a96e8cc16
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ Inputs: image: float[N, 3, H, W].
 Parameters: 11,689,512.
 Multiply-accumulates: 1,814,073,344.
 Options: --probes.
-SHA-256 of the spec: 4b171805a9bfa9af7f60c699e02c0df838b445f30446504dc912904503290dc1
 """
 
 from __future__ import annotations

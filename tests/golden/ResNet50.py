@@ -3,7 +3,6 @@
 Inputs: image: float[N, 3, H, W].
 Parameters: 25,557,032.
 Multiply-accumulates: 4,089,184,256.
-SHA-256 of the spec: 4b171805a9bfa9af7f60c699e02c0df838b445f30446504dc912904503290dc1
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Inputs: source: int[N, S], target: int[N, T].
 Parameters: 63,082,496.
 Multiply-accumulates: 6,482,739,200.
-SHA-256 of the spec: f5df18c059407a49bd5e327a191028f9be5d071d5e7fe83650dac843d5122f91
 """
 
 from __future__ import annotations

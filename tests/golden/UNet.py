@@ -3,7 +3,6 @@
 Inputs: image: float[N, 1, 572, 572].
 Parameters: 31,030,658.
 Multiply-accumulates: 150,428,424,448.
-SHA-256 of the spec: 21eef1df0e8005f72be48e8cbfecd0e30c966f7fbcf43da4244eebf43ce3b233
 """
 
 from __future__ import annotations

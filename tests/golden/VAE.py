@@ -3,7 +3,6 @@
 Inputs: image: float[N, 1, 28, 28].
 Parameters: 652,824.
 Multiply-accumulates: 651,200.
-SHA-256 of the spec: afe0d4a326df949a21e60d1d9dfcc472ca29f1d20274f35f9c1366febb79e7c7
 """
 
 from __future__ import annotations

@@ -32,14 +32,20 @@ NETWORKS = (
 PROBED = ("Digits", "ResNet18")
 
 
+def emitted(name: str, *, probes: bool = False) -> str:
+    """Return the file, without the hash of the spec: a comment there changes no code."""
+    rows = load(name).source(probes=probes).splitlines(keepends=True)
+    return "".join(row for row in rows if not row.startswith("SHA-256 of the spec: "))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_emitted_file_of(name: str, golden: Golden) -> None:
-    golden.check(HERE / f"{name}.py", load(name).source())
+    golden.check(HERE / f"{name}.py", emitted(name))
 
 
 @pytest.mark.parametrize("name", PROBED)
 def test_the_emitted_file_with_probes_of(name: str, golden: Golden) -> None:
-    golden.check(HERE / f"{name}_probes.py", load(name).source(probes=True))
+    golden.check(HERE / f"{name}_probes.py", emitted(name, probes=True))
 
 
 def test_every_file_has_its_network() -> None:

@@ -75,3 +75,10 @@ def test_what_is_set_is_no_parameter() -> None:
     source = load("ResNet50", classes=10).source()
     assert "def __init__(self, channels: int = 3) -> None:" in source
     assert "nn.Linear(2048, 10)" in source
+
+
+def test_a_network_that_another_calls_promises_nothing() -> None:
+    """What its uses agree in is a number: a parameter would be read by some of its layers alone."""
+    source = load("DCGAN").source()
+    assert "class DCGAN_Discriminator(nn.Module):\n    def __init__(self) -> None:" in source
+    assert "class DCGAN_Generator(nn.Module):\n    def __init__(self, latent: int = 100)" in source

@@ -38,6 +38,7 @@ from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import BackendNode, Infix, Item, Prefix, Seq
 from addnn_spec.sizes import SymbolicSize
+from addnn_spec.syntax import ast
 
 Vector = tuple[Any, ...]
 """A literal for each use of the class, or ABSENT where that use lacks the step."""
@@ -144,7 +145,7 @@ class Columns:
         self._lets: dict[str, Vector] = {}
         self._let_trees: dict[str, Tree | None] = {}
         self._counts = tuple(use.count for use in self.uses)
-        self._network = bool(self.graphs) and self.graphs[0].kind == "network"
+        self._network = self.text is not None and isinstance(self.text.node, ast.Network)
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""

@@ -13,6 +13,9 @@ from addnn_spec.backends.torch_code.typed import bindings, tensor_variables, unt
 from addnn_spec.graph import Output
 from addnn_spec.ops.code import Arg, Call, Seq
 
+_COUNTED = 6
+"""As many tensors are counted in an annotation."""
+
 
 class Returns:
     """The outputs of one class."""
@@ -38,7 +41,7 @@ class Returns:
         if self._code.network:
             return _type(self._outputs[0])
         count = len(self._code.outputs)
-        return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        return "Tensor" if count == 1 else _tensors(count)
 
     def definition(self) -> list[Line]:
         """Return the named tuple of the outputs; in evaluation those of training are None, or one
@@ -156,7 +159,12 @@ class Returns:
 def _type(output: Output) -> str:
     if not output.listed:
         return "Tensor"
-    return f"tuple[{', '.join(['Tensor'] * len(output.refs))}]"
+    return _tensors(len(output.refs))
+
+
+def _tensors(count: int) -> str:
+    """Return the type of several tensors; of many, their number is left open."""
+    return f"tuple[{', '.join(['Tensor'] * count)}]" if count <= _COUNTED else "tuple[Tensor, ...]"
 
 
 def _annotated(name: str, statements: Sequence[Statement]) -> bool:

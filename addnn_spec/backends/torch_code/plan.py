@@ -40,6 +40,7 @@ from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.code import REQUIRED, Arg, Call
+from addnn_spec.syntax import ast
 
 Definition = tuple[Any, ...]
 
@@ -199,10 +200,12 @@ class Planner:
         return graph.kind == "network"
 
     def _add_class(self, body: Body, base: str) -> None:
-        graph = body.drafts[0].graph
+        uses = [draft.graph for draft in body.drafts]
+        graph = uses[0]
+        fixed = self._fixed(uses)
         given = [
             Given(
-                self._arguments(draft.graph),
+                tuple((n, v) for n, v in draft.graph.arguments if n not in fixed),
                 () if self._is_network(draft.graph) else _tensors(draft),
                 self._calls[id(draft.graph)],
                 draft.graph.lets,
@@ -210,13 +213,13 @@ class Planner:
             )
             for draft in body.drafts
         ]
-        text = self._text(graph)
+        text = self._text(graph, fixed)
         plan = ClassPlan(
             name=self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given, text, self._variants, [d.graph for d in body.drafts]),
-            uses=[draft.graph for draft in body.drafts],
+            columns=Columns(given, text, self._variants, uses),
+            uses=uses,
             text=text,
         )
         self.classes.append(self._resolve(plan, self._is_network(graph)))
@@ -225,21 +228,29 @@ class Planner:
             ports = dict(body.drafts[use].ports)
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
 
-    def _arguments(self, graph: Graph) -> tuple[tuple[str, Any], ...]:
-        """Return what a class may have a parameter for."""
-        if self._is_network(graph):
-            return tuple((n, v) for n, v in graph.arguments if n in self._variants.open)
-        return graph.arguments if graph.kind == "block" else ()
+    def _fixed(self, uses: Sequence[Graph]) -> dict[str, Any]:
+        """Return the arguments that are numbers in a class, and no parameters.
 
-    def _text(self, graph: Graph) -> Text | None:
+        They are all that a network does not leave open. One that others call has parameters for
+        what its uses differ in: its defaults would promise that it can be made in other ways.
+        """
+        first = uses[0]
+        if self._is_network(first):
+            return {n: v for n, v in first.arguments if n not in self._variants.open}
+        if first.definition is None or not isinstance(first.definition.node, ast.Network):
+            return {}
+        return {
+            name: value
+            for name, value in first.arguments
+            if all(value == dict(other.arguments)[name] for other in uses)
+        }
+
+    def _text(self, graph: Graph, fixed: dict[str, Any]) -> Text | None:
         """Return the text that a class says again."""
         if graph.definition is None:
             return None
         inputs = zip(graph.input_names, graph.inputs, strict=True)
         ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
-        fixed = None
-        if self._is_network(graph):
-            fixed = {n: v for n, v in graph.arguments if n not in self._variants.open}
         return Text(graph.definition, ranks, self._emission.functions, fixed)
 
     def _class_name(self, graph: Graph) -> str:

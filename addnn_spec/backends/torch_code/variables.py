@@ -8,6 +8,7 @@ to what is made of it alone.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
@@ -26,6 +27,9 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     walk,
 )
+
+_NEVER_FREE = sys.maxsize
+"""Where a list is read last: no tensor gets its variable."""
 
 
 class Variables:
@@ -281,11 +285,13 @@ class Variables:
             self._variable[before] = chosen[made] = name
         lists = []
         for value, made, text in statement.loop.collected:
-            wish = identifier(text) if text else f"{self._wishes.get(made, 'made')}_list"
+            wish = identifier(text)
+            if not text or wish in self._wishes.values():  # a variable keeps its type
+                wish = f"{wish or self._wishes.get(made, 'made')}_list"
             name, number = wish, 2
             while not self._available(name, position):
                 name, number = f"{wish}_{number}", number + 1
-            self._last.setdefault(value, end)
+            self._last[value] = _NEVER_FREE
             lists.append((self._bind(value, name), made))
         for place, inner in enumerate(statement.body, position + 1):
             self._name(inner, place, chosen)

@@ -113,6 +113,16 @@ def test_turns_that_are_the_same_are_a_loop(name: str) -> None:
         assert part in source, source
 
 
+def test_a_list_keeps_its_variable() -> None:
+    """A type checker takes a variable for what it was first: a list is no tensor later."""
+    body = (
+        'ys = []\nfor i in 0..3 { x, s = x -> "twos.{i}": Two(8)\n ys = ys + [s] }\n'
+        "ys = ys -> Stack -> Sum(0)\noutput y = x + ys"
+    )
+    source = same_as_written_out(graph_of(network(body)))
+    assert "ys_list: list[Tensor] = []" in source and "ys = torch.stack(ys_list)" in source
+
+
 WRITTEN_OUT = {
     "one turn is read": (
         'ys = []\nfor i in 0..3 { x = x -> "units.{i}": Unit(8)\n ys = ys + [x] }\n'
