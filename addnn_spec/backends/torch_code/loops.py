@@ -80,9 +80,10 @@ def module_lists(children: Sequence[ChildDraft]) -> dict[str, int]:
     """Return the paths that hold modules called 0 … n − 1 and nothing else, with n."""
     found: dict[str, list[str]] = {}
     for child in children:
-        prefix, _, name = child.path.rpartition(".")
-        if prefix:
-            found.setdefault(prefix, []).append("" if child.tensor or child.run else name)
+        parts = child.path.split(".")
+        for depth in range(1, len(parts)):
+            module = depth == len(parts) - 1 and not child.tensor and child.run is None
+            found.setdefault(".".join(parts[:depth]), []).append(parts[depth] if module else "")
     return {
         prefix: len(names)
         for prefix, names in found.items()

@@ -135,6 +135,10 @@ WRITTEN_OUT = {
         "a = x\nb = x\n"
         'for i in 0..4 { c = (a, b) -> "joins.{i}": Join(8)\n a = b\n b = c }\noutput y = b'
     ),
+    "another child in the scope": (
+        'for i in 0..3 { x = x -> "units.{i}": Unit(8) }\n'
+        'output y = x -> "units.a.0": Linear(8) -> "units.a.1": Linear(8)'
+    ),
     "no loop of the text": (
         'output y = x -> "units.0": Unit(8) -> "units.1": Unit(8) -> "units.2": Unit(8)'
     ),
