@@ -72,7 +72,7 @@ def test_the_type_checker_finds_nothing(files: list[Path], tmp_path: Path) -> No
     _checked("mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", files=files)
 
 
-@pytest.mark.parametrize("name", seldom(NETWORKS, 4))
+@pytest.mark.parametrize("name", seldom(NETWORKS, 10))
 def test_the_state_dict_is_what_the_summary_promises(name: str) -> None:
     module, _ = on_meta_with_inputs(name)
     promised = {key: tuple(entry.shape) for key, entry in weights_of(load(name).graph).items()}
