@@ -33,6 +33,10 @@ _NODES_A_NETWORK = 5
 """Checking a network of one node takes about as long as five further nodes."""
 
 
+_VARIED_NODES = 20_000
+"""As many nodes are made for a network's variants: `compile` stays within its time."""
+
+
 class Session:
     """One `.net` file, its names defined; its networks are elaborated on request."""
 
@@ -120,7 +124,7 @@ class Session:
 
         What does not depend on the number is shared with `graph`. Numbers that shape the network
         (in a loop, a condition, a `let`, a label) are not changed, nor are those that have no other
-        value near.
+        value near. Of a network that is long to elaborate there are none.
         """
         layer = self.layer(graph.name)
         if layer is None:
@@ -129,9 +133,13 @@ class Session:
         assert isinstance(layer.target, Definition)
         fixed = graph.given | _shaping(layer.target.node.body)
         given = tuple((name, value) for name, value in arguments.items() if name in graph.given)
+        others = {n: _other_numbers(v) for n, v in arguments.items() if n not in fixed}
+        nodes = sum(len(part.members) for part in graph.below())
+        if nodes * sum(map(len, others.values())) > _VARIED_NODES:
+            return []
         found: list[Graph] = []
-        for name, value in arguments.items():
-            for other in () if name in fixed else _other_numbers(value):
+        for name, numbers in others.items():
+            for other in numbers:
                 changed = LayerValue(layer.target, (*given, (name, other)), layer.spans)
                 context = begin(Collector(), self.limits, memoise=self.memoise)
                 context.memo = self._memos.get(graph, {})

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.support import slowness
+from tests.support import session, slowness
 from tests.trust.confined import MEMORY, Confined
 from tests.trust.texts import BOMBS, HEAVY, TAKEN, labelled, net
 
@@ -165,3 +165,14 @@ def rubbish(rng: Random, text: str) -> bytes:
                 other = rng.randrange(len(data))
                 data[place:place] = data[other : other + rng.randint(1, 60)]
     return bytes(data)
+
+
+def test_a_long_network_is_not_elaborated_for_each_open_number() -> None:
+    """Its class takes no numbers, rather than that its source takes many times as long."""
+    params = ", ".join(f"p{i} = {i + 2}" for i in range(20))
+    layers = " -> ".join(f"Linear(p{i})" for i in range(20))
+    for more, some in ((0, True), (1_000, False)):
+        body = f"output y = x -> {layers}{' -> Linear(8)' * more}"
+        made = session(f"network Net({params}) {{ input x: float[N, 8] {body} }}")
+        graph = made.graph("Net")
+        assert graph is not None and bool(made.variants(graph)) is some

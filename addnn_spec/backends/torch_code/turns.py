@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from addnn_spec.backends.torch_code.columns import Columns, Leaves
@@ -62,23 +63,26 @@ class Turns:
         said = [self._said(turns, header) for turns in zip(*rows, strict=True)]
         if None in said:
             return None
-        element = rewrite(skeletons[0], lambda t: said[t.index] if isinstance(t, Column) else None)
+        # Only now: a class has no parameter that an argument would have read of a list not made so.
+        taken = [_tree(take()) for take in said if take is not None]
+        element = rewrite(skeletons[0], lambda t: taken[t.index] if isinstance(t, Column) else None)
         read = {node.text for node in walk(element) if isinstance(node, Name)}
-        iterable, targets = _without_count(header.iterable, _written(header.targets, read))
+        over = self._columns.taken(header.iterable, "", frozenset())
+        iterable, targets = _without_count(over, _written(header.targets, read))
         return Call("nn.ModuleList", (Arg(Each(iterable, element, targets)),))
 
-    def _said(self, turns: Sequence[Leaves], header: _Header) -> Tree | None:
-        """Return one argument of all turns, as the text says it; NONE for Python's None."""
+    def _said(self, turns: Sequence[Leaves], header: _Header) -> Callable[[], Tree] | None:
+        """Return what makes one argument of all turns, as the text says it; None if it does not."""
         first = turns[0]
         variables = frozenset(header.turns[0])
         for origin in first.origins:
             for tree in self._text.inside(variables).trees(origin):
                 pairs = zip(turns, header.turns, strict=True)
                 if all(self._columns.says(tree, leaves.vector, turn) for leaves, turn in pairs):
-                    return _tree(self._columns.taken(tree, first.word, variables))
+                    return partial(self._columns.taken, tree, first.word, variables)
         # What no text of the loop says may still be the same in all turns: a column like any other.
         if all(leaves.vector == first.vector for leaves in turns):
-            return _tree(self._columns.resolve(first))
+            return partial(self._columns.resolve, first)
         return None
 
     # --- headers ---------------------------------------------------------------------------------
@@ -128,7 +132,7 @@ class Turns:
         for tree in self._text.expression(expr):
             values = [self._columns.computed(tree, use) for use in range(len(self._columns.uses))]
             if all(value == values[0] for value in values):
-                return self._columns.taken(tree, "", frozenset()), values[0]
+                return tree, values[0]
         raise Unreadable
 
 
