@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from addnn_spec.backends.torch_code.columns import ABSENT, Leaves
+from addnn_spec.backends.torch_code.columns import Leaves
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.tree import (
@@ -20,6 +20,7 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     split,
 )
+from addnn_spec.backends.torch_code.vectors import ABSENT
 from addnn_spec.ops.base import TensorType
 
 

@@ -7,17 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from addnn_spec.backends.torch_code.body import Body, Branch, Flag, Guard
-from addnn_spec.backends.torch_code.columns import (
-    ABSENT,
-    NO_DEFAULT,
-    Columns,
-    Leaves,
-    Parameter,
-    common_length,
-    is_symbolic,
-    negated,
-    some,
-)
+from addnn_spec.backends.torch_code.columns import NO_DEFAULT, Columns, Leaves, Parameter, negated
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Emission, Step
 from addnn_spec.backends.torch_code.forward import (
@@ -49,6 +39,7 @@ from addnn_spec.backends.torch_code.tree import (
 )
 from addnn_spec.backends.torch_code.turns import Turns
 from addnn_spec.backends.torch_code.variables import Variables
+from addnn_spec.backends.torch_code.vectors import ABSENT, common_length, is_symbolic, some
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType

@@ -34,22 +34,19 @@ from addnn_spec.backends.torch_code.tree import (
     same,
 )
 from addnn_spec.backends.torch_code.variants import Variants
+from addnn_spec.backends.torch_code.vectors import (
+    ABSENT,
+    Vector,
+    agree,
+    annotation,
+    common_length,
+    is_constant,
+    some,
+)
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import BackendNode, Infix, Item, Prefix, Seq
-from addnn_spec.sizes import SymbolicSize
 from addnn_spec.syntax import ast
-
-Vector = tuple[Any, ...]
-"""A literal for each use of the class, or ABSENT where that use lacks the step."""
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Any = _Absent()
 
 
 class Leaves(NamedTuple):
@@ -577,36 +574,6 @@ def _dimension(dim: int, rank: int, word: str) -> str:
     return {rank - 1: "width", rank - 2: "height"}.get(dim, f"size_{dim}")
 
 
-def some(vector: Vector) -> Any:
-    """Return the first value that is there."""
-    return next(value for value in vector if value is not ABSENT)
-
-
-def is_constant(vector: Vector) -> bool:
-    """Return True if all uses have the same value."""
-    first = some(vector)
-    return all(value is ABSENT or same(first, value) for value in vector)
-
-
-def agree(candidate: Vector, vector: Vector) -> bool:
-    """Return True if the candidate has the vector's values, wherever it has one."""
-    return all(b is ABSENT or same(a, b) for a, b in zip(candidate, vector, strict=True))
-
-
-def common_length(vector: Vector) -> int | None:
-    """Return the length of the tuples, if all values are tuples of one length."""
-    there = [value for value in vector if value is not ABSENT]
-    lengths = {len(value) if isinstance(value, tuple) else None for value in there}
-    return lengths.pop() if len(lengths) == 1 else None
-
-
-def is_symbolic(value: Any) -> bool:
-    """Return True if a value holds a symbolic size."""
-    if isinstance(value, tuple):
-        return any(map(is_symbolic, value))
-    return isinstance(value, SymbolicSize)
-
-
 def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
     """Return `k * tree` or `tree // k` (only where exact) if that is the wanted vector."""
     pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
@@ -627,21 +594,3 @@ def _is_half(base: Vector, wanted: Vector) -> bool:
     """Return True if `base // 2` is wanted: the padding of a kernel."""
     pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
     return all(type(b) is int and b > 0 and b // 2 == w for b, w in pairs)
-
-
-def annotation(vector: Vector) -> str:
-    """Return the type of a parameter: `int`, `int | None`, `tuple[int, int]`."""
-    kinds = list(dict.fromkeys(_kind(value) for value in vector))
-    if "float" in kinds and "int" in kinds:
-        kinds.remove("int")
-    tuples = [value for value in vector if isinstance(value, tuple)]
-    if tuples and common_length(tuple(tuples)) is None:
-        inner = annotation(tuple(item for value in tuples for item in value))
-        kinds = [kind for kind in kinds if not kind.startswith("tuple")] + [f"tuple[{inner}, ...]"]
-    return " | ".join([k for k in kinds if k != "None"] + ["None"] * ("None" in kinds))
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"tuple[{', '.join(_kind(item) for item in value)}]" if value else "tuple[()]"
-    return "None" if value is None else type(value).__name__

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from addnn_spec.backends.torch_code.columns import Vector
 from addnn_spec.backends.torch_code.tree import Dimension, Formula, Tree, Value, formula_part
+from addnn_spec.backends.torch_code.vectors import Vector
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Infix
 from addnn_spec.sizes import Facts, Size, SymbolicSize, source

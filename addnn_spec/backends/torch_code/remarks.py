@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from addnn_spec.backends.torch_code.columns import ABSENT, Columns, is_constant, some
+from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.vectors import ABSENT, is_constant, some
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Size
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from addnn_spec.backends.torch_code.columns import Vector, is_constant
 from addnn_spec.backends.torch_code.draft import Emission, operator_module
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
@@ -37,6 +36,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
+from addnn_spec.backends.torch_code.vectors import Vector, is_constant
 from addnn_spec.graph import OWN, Graph, Node, Ref, run_name
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator

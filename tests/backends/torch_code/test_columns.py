@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from addnn_spec.backends.torch_code.columns import (
-    ABSENT,
-    NO_DEFAULT,
-    Columns,
-    Given,
-    Leaves,
-    annotation,
-)
+from addnn_spec.backends.torch_code.columns import NO_DEFAULT, Columns, Given, Leaves
 from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.vectors import ABSENT, annotation
 from addnn_spec.ops.base import TensorType
 
 

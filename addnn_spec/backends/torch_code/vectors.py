@@ -1,0 +1,67 @@
+"""Vectors: a literal of each use of a class, where all say one thing in their own ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from addnn_spec.backends.torch_code.tree import same
+from addnn_spec.sizes import SymbolicSize
+
+Vector = tuple[Any, ...]
+"""A literal for each use of the class, or ABSENT where that use lacks the step."""
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Any = _Absent()
+
+
+def some(vector: Vector) -> Any:
+    """Return the first value that is there."""
+    return next(value for value in vector if value is not ABSENT)
+
+
+def is_constant(vector: Vector) -> bool:
+    """Return True if all uses have the same value."""
+    first = some(vector)
+    return all(value is ABSENT or same(first, value) for value in vector)
+
+
+def agree(candidate: Vector, vector: Vector) -> bool:
+    """Return True if the candidate has the vector's values, wherever it has one."""
+    return all(b is ABSENT or same(a, b) for a, b in zip(candidate, vector, strict=True))
+
+
+def common_length(vector: Vector) -> int | None:
+    """Return the length of the tuples, if all values are tuples of one length."""
+    there = [value for value in vector if value is not ABSENT]
+    lengths = {len(value) if isinstance(value, tuple) else None for value in there}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def is_symbolic(value: Any) -> bool:
+    """Return True if a value holds a symbolic size."""
+    if isinstance(value, tuple):
+        return any(map(is_symbolic, value))
+    return isinstance(value, SymbolicSize)
+
+
+def annotation(vector: Vector) -> str:
+    """Return the type of a parameter: `int`, `int | None`, `tuple[int, int]`."""
+    kinds = list(dict.fromkeys(_kind(value) for value in vector))
+    if "float" in kinds and "int" in kinds:
+        kinds.remove("int")
+    tuples = [value for value in vector if isinstance(value, tuple)]
+    if tuples and common_length(tuple(tuples)) is None:
+        inner = annotation(tuple(item for value in tuples for item in value))
+        kinds = [kind for kind in kinds if not kind.startswith("tuple")] + [f"tuple[{inner}, ...]"]
+    return " | ".join([k for k in kinds if k != "None"] + ["None"] * ("None" in kinds))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(_kind(item) for item in value)}]" if value else "tuple[()]"
+    return "None" if value is None else type(value).__name__
