@@ -1,8 +1,8 @@
 """The command line, `addnn`: the only place that reads arguments and chooses exit codes.
 
-0: done, nothing wrong · 1: something was found (errors in a spec, a file that is not up to date)
-· 2: the command could not be carried out as it was given · 130: interrupted · 141: the reader of
-the output has gone · 143: a signal asked for the end.
+0: done, nothing wrong · 1: errors in what was given · 2: the command could not be carried out as it
+was given · 3: networks differ, a file is not up to date · 130: interrupted · 141: the reader of the
+output has gone · 143: a signal asked for the end.
 """
 
 from __future__ import annotations

@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import FOUND, exit_code, report
+from addnn_spec.cli.outcome import exit_code
 from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
 from addnn_spec.cli.specs import Spec, load
-from addnn_spec.diagnostics import Diagnostic, Refusal
+from addnn_spec.diagnostics import Refusal
 
 
 @click.command("compile")
 @click.argument("spec", type=Spec())
 @network_options
 @click.option("-o", "--output", type=OutputFile(), help="The file to write; - is standard output.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if --output is not up to date.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 3 if --output is not up to date.")
 @click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
 def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:
     """Write a network as PyTorch source, to standard output or a file.
@@ -34,8 +34,7 @@ def compile_(spec: str, options: Options, output: Path | None, check: bool, prob
     if output is None or not check:
         put(output, text)
     elif _read(output) != text.encode("utf-8"):
-        report([_not_up_to_date(output, spec)], options.output_format)
-        return FOUND
+        raise _not_up_to_date(output, spec)
     return exit_code(network.session.collector.diagnostics, strict=options.strict)
 
 
@@ -51,7 +50,7 @@ def _read(path: Path) -> bytes | None:
         raise Refusal("E0601", message) from error
 
 
-def _not_up_to_date(path: Path, spec: str) -> Diagnostic:
-    return Diagnostic(
+def _not_up_to_date(path: Path, spec: str) -> Refusal:
+    return Refusal(
         "E0608", f"{path} is not what {spec} compiles to", help="compile without --check writes it"
     )

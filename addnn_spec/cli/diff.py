@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import click
 
-from addnn_spec.backends.difference import NetworkDifference, compare, difference_text
+from addnn_spec.backends.difference import compare, difference_text
 from addnn_spec.cli.options import Options, network_options
-from addnn_spec.cli.outcome import FOUND, OK, say
+from addnn_spec.cli.outcome import DIFFERS, OK, say
 from addnn_spec.cli.specs import Spec, load
+from addnn_spec.json_text import json_text
 
 
 @click.command()
@@ -20,7 +19,7 @@ from addnn_spec.cli.specs import Spec, load
 @click.option("--old-network", metavar="NAME", help="Which network of OLD, if not --network.")
 @network_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-@click.option("--exit-code", is_flag=True, help="Exit 1 if the networks differ.")
+@click.option("--exit-code", is_flag=True, help="Exit 3 if the networks differ.")
 def diff(
     old: str, new: str, options: Options, old_network: str | None, as_json: bool, exit_code: bool
 ) -> int:
@@ -31,10 +30,5 @@ def diff(
     before, _ = load(old, replace(options, network=old_network or options.network))
     after, dims = load(new, options)
     found = compare(before.graph, after.graph, dims, limit=options.listed)
-    say(_json(found) if as_json else difference_text(found), nl=False)
-    return FOUND if exit_code and found.any else OK
-
-
-def _json(found: NetworkDifference) -> str:
-    data: dict[str, Any] = found.as_data()
-    return json.dumps(data, indent=2) + "\n"
+    say(json_text(found.as_data()) if as_json else difference_text(found), nl=False)
+    return DIFFERS if exit_code and found.any else OK

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from addnn_spec.cli.options import Options, file_options
-from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
+from addnn_spec.cli.outcome import DIFFERS, OK, exit_code, report, say, worst
 from addnn_spec.cli.specs import STDIN, Spec, files_in, read_stdin
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import write_atomic
@@ -19,8 +19,8 @@ from addnn_spec.syntax.printer import format_source
 
 @click.command()
 @click.argument("specs", nargs=-1, required=True, type=Spec())
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
-@click.option("--diff", is_flag=True, help="Write nothing; show what would change, and exit 1.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 3 if a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change, and exit 3.")
 @file_options
 def fmt(specs: tuple[str, ...], check: bool, diff: bool, options: Options) -> int:
     """Lay SPECS out in the canonical form.
@@ -35,7 +35,7 @@ def fmt(specs: tuple[str, ...], check: bool, diff: bool, options: Options) -> in
         except DiagnosticError as error:
             report(error.diagnostics, options.output_format)
             statuses.append(exit_code(error.diagnostics))
-    return max(statuses)
+    return worst(statuses)
 
 
 def _format(spec: str, check: bool, diff: bool, options: Options) -> int:
@@ -51,7 +51,7 @@ def _format(spec: str, check: bool, diff: bool, options: Options) -> int:
     if check:
         say(f"would reformat {source.name}")
     if check or diff:
-        return FOUND
+        return DIFFERS
     write_atomic(Path(spec), text)
     say(f"reformatted {source.name}", err=True)
     return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import groupby
 
@@ -11,6 +10,7 @@ import click
 from addnn_spec.catalogue import PackagedNetwork, entries
 from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.diagnostics import Refusal, near
+from addnn_spec.json_text import json_text
 
 
 @click.command("list")
@@ -30,7 +30,7 @@ def list_(family: str | None, as_json: bool) -> int:
             report(error.diagnostics)
             return exit_code(error.diagnostics)
     if as_json:
-        say(json.dumps([_record(network) for network in networks], indent=2))
+        say(json_text({"networks": [_record(network) for network in networks]}), nl=False)
         return OK
     width = max(len(network.name) for network in networks)
     for turn, (name, members) in enumerate(groupby(networks, key=lambda entry: entry.family)):

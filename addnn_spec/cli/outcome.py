@@ -13,7 +13,7 @@ from addnn_spec.diagnostics import Diagnostic
 from addnn_spec.diagnostics.excerpt import visible
 from addnn_spec.diagnostics.render import Format, render
 
-OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FOUND, USAGE, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 130
 
 # Codes of the command line itself: no spec is wrong.
 _USAGE_CODES = frozenset(["E0110", "E0217", "E0218", "E0409", "E0410"])
@@ -21,17 +21,25 @@ _NOT_UP_TO_DATE = "E0608"
 
 
 def exit_code(diagnostics: Iterable[Diagnostic], *, strict: bool = False) -> int:
-    """0 without errors (with `strict`, without warnings too), 2 if what was asked is at fault."""
+    """Return 0 without errors (with `strict`, without warnings too), 2 if what was asked is at
+    fault, 3 where a file is only not up to date."""
     found = list(diagnostics)
     errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
     if errors:
-        return USAGE if any(_is_usage(error.code) for error in errors) else FOUND
+        return worst(_status(error.code) for error in errors)
     doubtful = strict and any(diagnostic.severity == "warning" for diagnostic in found)
     return FOUND if doubtful else OK
 
 
-def _is_usage(code: str) -> bool:
-    return code in _USAGE_CODES or (code.startswith("E06") and code != _NOT_UP_TO_DATE)
+def worst(statuses: Iterable[int]) -> int:
+    """Return the gravest of exit codes: what was not done at all, then errors, then differences."""
+    return max(statuses, key=(OK, DIFFERS, FOUND, USAGE).index, default=OK)
+
+
+def _status(code: str) -> int:
+    if code == _NOT_UP_TO_DATE:
+        return DIFFERS
+    return USAGE if code in _USAGE_CODES or code.startswith("E06") else FOUND
 
 
 def report(diagnostics: Sequence[Diagnostic], output_format: Format = "full") -> None:

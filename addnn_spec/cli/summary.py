@@ -11,6 +11,7 @@ from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, has_colour, say
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.graph import Graph
+from addnn_spec.json_text import json_text
 from addnn_spec.passes.formulas import formulas
 from addnn_spec.passes.opened_paths import opened_paths
 from addnn_spec.passes.summary import PARAMETER_BYTES, summarize, to_json
@@ -47,14 +48,12 @@ def summary(
     """
     network, dims = load(spec, options)
     if as_json:
-        import json
-
         kind = dtype or "float32"
         data = to_json(network.graph, dims, freeze, dtype=kind, limit=options.listed)
         opened_paths(network.graph, opened)  # one that names nothing is an error here, too
         if symbolic:
             data["symbolic"] = {name: source(size) for name, size in totals(network.graph)}
-        say(json.dumps(data, indent=2))
+        say(json_text(data), nl=False)
     else:
         view = View(flops, receptive_field, bool(freeze), dtype, opened, depth, options.listed)
         summarized = summarize(network.graph, dims, freeze)

@@ -10,6 +10,7 @@ from addnn_spec.codes import CODES
 from addnn_spec.diagnostics.diagnostic_code import DiagnosticCode
 from addnn_spec.diagnostics.excerpt import safe
 from addnn_spec.diagnostics.model import Diagnostic, Label
+from addnn_spec.json_text import json_text
 from addnn_spec.source import Span
 
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -29,9 +30,9 @@ def _concise(diagnostic: Diagnostic) -> str:
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """Return a JSON array with an object each; lines and columns from 1, an end is one past the
+    """Return a JSON object with a list of them; lines and columns from 1, an end is one past the
     last."""
-    return json.dumps([_json(diagnostic) for diagnostic in diagnostics], indent=2) + "\n"
+    return json_text({"diagnostics": [_json(diagnostic) for diagnostic in diagnostics]})
 
 
 def _json(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -97,9 +97,9 @@ def test_json_goes_to_stdout(addnn: Addnn, folder: Path) -> None:
     for format in (["--json"], ["--output-format", "json"]):
         ended = addnn("check", "sub/bad.net", *format)
         assert (ended.code, ended.err) == (1, "")
-        (found,) = json.loads(ended.out)
+        (found,) = json.loads(ended.out)["diagnostics"]
         assert (found["code"], found["location"]["line"]) == ("E0101", 1)
-    assert json.loads(addnn("check", "good.net", "--json").out) == []
+    assert json.loads(addnn("check", "good.net", "--json").out)["diagnostics"] == []
 
 
 def test_sarif_and_github_go_to_stdout(addnn: Addnn, folder: Path) -> None:

@@ -35,14 +35,14 @@ def test_settings_and_probes_stand_in_the_head(addnn: Addnn) -> None:
 
 
 def test_to_a_file_and_whether_it_is_up_to_date(addnn: Addnn, tmp_path: Path) -> None:
-    assert addnn("compile", "LeNet5", "-o", "lenet.py", "--check").code == 1
+    assert addnn("compile", "LeNet5", "-o", "lenet.py", "--check").code == 3
     assert not (tmp_path / "lenet.py").exists()
     ended = addnn("compile", "LeNet5", "-o", "lenet.py")
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     assert (tmp_path / "lenet.py").read_text() == addnn("compile", "LeNet5").out
     assert addnn("compile", "LeNet5", "-o", "lenet.py", "--check").code == 0
     ended = addnn("compile", "LeNet5", "-o", "lenet.py", "--check", "--set", "classes=7")
-    assert ended.code == 1
+    assert ended.code == 3
     assert "E0608" in ended.err
 
 

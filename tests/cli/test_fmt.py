@@ -34,16 +34,16 @@ def test_check(addnn: Addnn, tmp_path: Path) -> None:
     (tmp_path / "a.net").write_text(UGLY)
     (tmp_path / "b.net").write_text(NEAT)
     ended = addnn("fmt", "a.net", "b.net", "--check")
-    assert (ended.code, ended.out) == (1, "would reformat a.net\n")
+    assert (ended.code, ended.out) == (3, "would reformat a.net\n")
     assert (tmp_path / "a.net").read_text() == UGLY
     assert addnn("fmt", "b.net", "--check").code == 0
-    assert addnn("fmt", "-", "--check", text=UGLY).code == 1
+    assert addnn("fmt", "-", "--check", text=UGLY).code == 3
 
 
 def test_diff(addnn: Addnn, tmp_path: Path) -> None:
     (tmp_path / "a.net").write_text(UGLY)
     ended = addnn("fmt", "a.net", "--diff")
-    assert ended.code == 1
+    assert ended.code == 3
     assert "-network   N{input x:float[N,3]\n" in ended.out
     assert "+  input x: float[N, 3]\n" in ended.out
     assert (tmp_path / "a.net").read_text() == UGLY
@@ -51,7 +51,7 @@ def test_diff(addnn: Addnn, tmp_path: Path) -> None:
 
 def test_line_ends_and_marks_are_normalised(addnn: Addnn, tmp_path: Path) -> None:
     (tmp_path / "a.net").write_bytes(b"\xef\xbb\xbf" + NEAT.replace("\n", "\r\n").encode())
-    assert addnn("fmt", "a.net", "--check").code == 1
+    assert addnn("fmt", "a.net", "--check").code == 3
     assert addnn("fmt", "a.net").code == 0
     assert (tmp_path / "a.net").read_bytes() == NEAT.encode()
 
@@ -66,6 +66,8 @@ def test_a_file_with_errors_stays_and_the_others_are_formatted(
     assert "a.net:1" in ended.err
     assert (tmp_path / "a.net").read_text() == "network {"
     assert (tmp_path / "b.net").read_text() == NEAT
+    (tmp_path / "b.net").write_text(UGLY)
+    assert addnn("fmt", "a.net", "b.net", "--check").code == 1  # errors tell more than differences
 
 
 def test_a_missing_file(addnn: Addnn) -> None:

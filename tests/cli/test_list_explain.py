@@ -40,7 +40,7 @@ def test_list_of_an_unknown_family(addnn: Addnn) -> None:
 
 
 def test_list_as_json(addnn: Addnn) -> None:
-    networks = {item["name"]: item for item in json.loads(addnn("list", "--json").out)}
+    networks = {item["name"]: item for item in json.loads(addnn("list", "--json").out)["networks"]}
     assert set(networks) == set(packaged())
     assert networks["LeNet5"] == {
         "name": "LeNet5",

@@ -30,7 +30,7 @@ def test_concise() -> None:
 
 
 def test_json() -> None:
-    twice, unreadable = json.loads(render([TWICE, UNREADABLE], "json"))
+    twice, unreadable = json.loads(render([TWICE, UNREADABLE], "json"))["diagnostics"]
     place = {"file": "specs/a b.net", "line": 2, "column": 5, "end_line": 3, "end_column": 4}
     first = {"file": "specs/a b.net", "line": 1, "column": 5, "end_line": 1, "end_column": 10}
     assert twice == {
@@ -93,5 +93,7 @@ def test_no_findings(output_format: str) -> None:
     shown = render([], expected)
     if expected == "sarif":
         assert json.loads(shown)["runs"][0]["results"] == []
+    elif expected == "json":
+        assert json.loads(shown)["diagnostics"] == []
     else:
-        assert shown == ("[]\n" if expected == "json" else "")
+        assert shown == ""
