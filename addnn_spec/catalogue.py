@@ -38,6 +38,16 @@ def packaged() -> dict[str, Path]:
     return found
 
 
+def packaged_name(name: str) -> str | None:
+    """Return the name of a packaged network, written in any case; None if there is none, or several
+    that differ in case alone."""
+    if name in packaged():
+        return name
+    folded = name.casefold()
+    found = [known for known in packaged() if known.casefold() == folded]
+    return found[0] if len(found) == 1 else None
+
+
 @dataclass(frozen=True)
 class PackagedNetwork:
     """A packaged network with the figures that its file's head comment states (tests hold them).
@@ -160,9 +170,10 @@ def open_spec(
     path = Path(spec)
     if _is_readable(path):
         return Session(path, name=spec, limits=limits), named
-    home = packaged().get(spec)
-    if home is not None:
-        return Session(home, name=home.name, limits=limits), spec
+    known = packaged_name(spec)
+    if known is not None:
+        home = packaged()[known]
+        return Session(home, name=home.name, limits=limits), known
     if path.suffix == ".net" or "/" in spec:
         raise Refusal("E0601", f"there is no file {spec}")
     close = near(spec, list(packaged()))

@@ -96,11 +96,12 @@ def _page(family: str, operators: list[type[Operator]]) -> str:
     module = import_module(f"addnn_spec.ops.{family}")
     about = (module.__doc__ or "").strip()
     parts = [f"# {family.capitalize()}\n\n{about}\n"]
-    parts += [_entry(operator) for operator in operators]
+    parts += [entry(operator) for operator in operators]
     return "\n".join(parts)
 
 
-def _entry(operator: type[Operator]) -> str:
+def entry(operator: type[Operator]) -> str:
+    """Return what the reference says of an operator, as Markdown."""
     lines = [f"## {operator.__name__}", "", f"`{_signature(operator)}`", ""]
     lines += [_docstring(operator), ""]
     lines += [f"- in: {_inputs(operator)}", f"- out: {', '.join(operator.output_names)}"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from addnn_spec.cli.completion import complete_network, complete_parameter, complete_size
 from addnn_spec.cli.outcome import exit_code, report
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
@@ -98,7 +99,7 @@ def _register(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -
             raise click.BadParameter(f"{module} cannot be imported: {reason(error)}") from error
 
 
-def _ops_option(command: _Command) -> _Command:
+def ops_option(command: _Command) -> _Command:
     return click.option(
         "--ops",
         multiple=True,
@@ -120,6 +121,7 @@ def _network_options(command: _Command) -> _Command:
         "dims",
         multiple=True,
         metavar="NAME=N",
+        shell_complete=complete_size,
         help="The value of a symbolic size: H=320.",
     )(command)
     command = click.option(
@@ -127,9 +129,15 @@ def _network_options(command: _Command) -> _Command:
         "settings",
         multiple=True,
         metavar="NAME=VALUE",
+        shell_complete=complete_parameter,
         help="A parameter of the network: depth=18.",
     )(command)
-    return click.option("--network", metavar="NAME", help="Which network of the file.")(command)
+    return click.option(
+        "--network",
+        metavar="NAME",
+        shell_complete=complete_network,
+        help="Which network of the file.",
+    )(command)
 
 
 def _gathered(command: _Command) -> _Command:
@@ -161,7 +169,7 @@ def all_of(*decorators: _Decorator) -> _Decorator:
 
 
 file_options = all_of(
-    _ops_option, _strict_option, _stdin_option, format_option, _limit_options, _gathered
+    ops_option, _strict_option, _stdin_option, format_option, _limit_options, _gathered
 )
 """Options of a command that reads whole files. It gets `options`."""
 

@@ -25,15 +25,33 @@ STDIN = "-"
 
 
 class Spec(click.ParamType[str]):
-    """A file, a folder, a packaged network's name, or `-`. Completed as these are."""
+    """A file, a folder, a packaged network's name, or `-`. Completed as these are.
+
+    A shell that is told to complete files forgets the names beside them, or puts the names in
+    their place: where there are names, the files are listed here.
+    """
 
     name = "spec"
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        names = [CompletionItem(name) for name in packaged() if name.startswith(incomplete)]
-        return [*names, CompletionItem(incomplete, type="file")]
+        folded = incomplete.casefold()
+        names = [name for name in packaged() if name.casefold().startswith(folded)]
+        if not names:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(name) for name in [*_files_named(incomplete), *names]]
+
+
+def _files_named(start: str) -> list[str]:
+    """Return the specs, and the folders, whose names begin so."""
+    hidden = start.startswith(".")
+    return sorted(
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in Path().iterdir()
+        if path.name.startswith(start) and (hidden or not path.name.startswith("."))
+        if path.is_dir() or path.suffix == ".net"
+    )
 
 
 def read_stdin(options: Options) -> Source:

@@ -1,0 +1,59 @@
+"""What a shell completes of a network that stands on the command line already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import click
+from click.shell_completion import CompletionItem
+
+from addnn_spec.catalogue import choose, open_spec
+from addnn_spec.compiler import Session
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.passes.dims import symbolic_sizes
+
+_WORD = re.compile(r"[\w.+-]*")
+"""What a shell takes as it stands."""
+_Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def _of_spec(names: Callable[[Session, str | None], Iterator[str]]) -> _Completion:
+    """Return a completion by the names that the command's spec gives; by none where it is wrong."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        # where an option lacks its value, the arguments are not taken in yet
+        spec = ctx.params.get("spec") or next(iter(ctx.args), "-")
+        if spec == "-":
+            return []
+        try:
+            session, named = open_spec(spec)
+            network = named or ctx.params.get("network")
+            found = list(names(session, network))
+        except (DiagnosticError, OSError):
+            return []
+        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+
+    return complete
+
+
+def _networks(session: Session, _: str | None) -> Iterator[str]:
+    yield from session.networks
+
+
+def _parameters(session: Session, network: str | None) -> Iterator[str]:
+    for param in session.parameters(choose(session, network)):
+        default = "" if param.default is None else param.default.span.text
+        yield f"{param.name}={default if _WORD.fullmatch(default) else ''}"
+
+
+def _sizes(session: Session, network: str | None) -> Iterator[str]:
+    graph = session.graph(choose(session, network))
+    if graph is not None:
+        for name, symbol in symbolic_sizes(graph).items():
+            yield f"{name}={symbol.default}"
+
+
+complete_network = _of_spec(_networks)
+complete_parameter = _of_spec(_parameters)
+complete_size = _of_spec(_sizes)
