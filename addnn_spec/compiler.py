@@ -7,7 +7,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from addnn_spec.elaborate.frame import Poison
 from addnn_spec.elaborate.network import elaborate_network
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.settings import setting
+from addnn_spec.elaborate.watch import Watch
 from addnn_spec.graph import Graph
 from addnn_spec.limits import Limits
 from addnn_spec.loading import Loader
@@ -48,21 +49,33 @@ class Session:
         folder: Path | None = None,
         limits: Limits | None = None,
         memoise: bool = True,
+        texts: Mapping[Path, str] | None = None,
+        watch: Callable[[], Watch] | None = None,
+        damaged: bool = False,
     ) -> None:
         """Read the file at a path, or a text at hand whose imports are looked up in `folder`.
 
-        Raises `DiagnosticError` where the file cannot be read.
+        An editor gives the `texts` of files that it has open, by their paths, links followed; has a
+        `watch` look on, one for the file and for each network; and asks for what could be read of
+        items that are `damaged` by syntax errors, for which what is wrong is to be told by another
+        session. Raises `DiagnosticError` where the file cannot be read.
         """
         self.collector = Collector()
         self.limits = limits or Limits()
         self.memoise = memoise
-        loader = Loader(self.collector, self.limits)
+        self._watch = watch
+        self.watches: dict[str, Watch] = {}
+        """Who looked on: by the name of the network, "" for the file's own names."""
+        loader = Loader(self.collector, self.limits, texts)
         with deep_recursion():
             if isinstance(source, Source):
                 file = loader.load_source(source, folder)
             else:
                 file = loader.load(source, name)
-            self._env = define(file, self.collector, self.limits)
+            looking = self._looking("")
+            self._env = define(file, self.collector, self.limits, watch=looking, damaged=damaged)
+        self.file = file
+        """The file, parsed, with those that it imports."""
         self.source = file.source
         self.files = loader.files
         """The files that were read: the spec's own, and all that are imported."""
@@ -71,6 +84,12 @@ class Session:
         self._networks = [i for i in file.tree.items if isinstance(i, ast.Network | ast.Alias)]
         self.networks = tuple(dict.fromkeys(item.name for item in self._networks))
         """The names of the file's networks, in order."""
+
+    def _looking(self, name: str) -> Watch | None:
+        if self._watch is None:
+            return None
+        self.watches[name] = watch = self._watch()
+        return watch
 
     def layer(self, network: str) -> LayerValue | None:
         """Return what a network's name stands for: its definition, and what an alias gave it."""
@@ -108,7 +127,8 @@ class Session:
         layer = self._set(layer, network, settings or {})
         if layer is None:
             return None
-        context = begin(self.collector, self.limits, memoise=self.memoise)
+        watch = self._looking(network)
+        context = begin(self.collector, self.limits, memoise=self.memoise, watch=watch)
         with deep_recursion():
             try:
                 graph = elaborate_network(network, layer, context)
@@ -117,6 +137,8 @@ class Session:
                 return None
         if graph is not None:
             self._memos[graph] = context.memo
+            if watch is not None:
+                watch.top.graph = graph
         return graph
 
     def variants(self, graph: Graph) -> list[Graph]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.limits import Limits
-from addnn_spec.reading import read_source
+from addnn_spec.reading import decode, read_source
 from addnn_spec.resources import file_inside, find_spec
 from addnn_spec.resources import folder as specs_folder
 from addnn_spec.source import Source
@@ -31,14 +31,21 @@ class ParsedFile:
     tree: ast.File
     imports: tuple[ParsedFile | None, ...]
     errors: tuple[Diagnostic, ...]
+    path: Path | None
+    """Where it stands, links followed; None of a text at hand."""
 
 
 class Loader:
     """Reads and parses files and what they import, each once."""
 
-    def __init__(self, collector: Collector, limits: Limits) -> None:
+    def __init__(
+        self, collector: Collector, limits: Limits, texts: Mapping[Path, str] | None = None
+    ) -> None:
+        """`texts` stand for what is in the files at these paths, links followed: an editor has
+        them, whether they are saved or not."""
         self._collector = collector
         self._limits = limits
+        self._texts = texts or {}
         self._loaded: dict[Path, ParsedFile | None] = {}
         self._loading: list[Path] = []
         self._looked = 0
@@ -53,22 +60,31 @@ class Loader:
 
         Raises `DiagnosticError` where it cannot be read.
         """
-        source = read_source(path, name=name, max_bytes=self._limits.text_bytes)
+        source = self._read(path, str(path) if name is None else name, None)
         return self._parse(source, path, path.resolve())
+
+    def _read(self, path: Path, name: str, root: Path | None) -> Source:
+        text = self._texts.get(path.resolve())
+        if text is not None:
+            return decode(name, text.encode(), max_bytes=self._limits.text_bytes)
+        return read_source(path, name=name, root=root, max_bytes=self._limits.text_bytes)
 
     def _parse(self, source: Source, path: Path, resolved: Path) -> ParsedFile:
         self._loading.append(resolved)
-        self._loaded[resolved] = file = self.load_source(source, path.parent)
+        self._loaded[resolved] = file = self._parse_in(source, path.parent, resolved)
         self._loading.pop()
         return file
 
     def load_source(self, source: Source, folder: Path | None) -> ParsedFile:
         """Parse a text that is at hand already; its imports are looked up in `folder`."""
+        return self._parse_in(source, folder, None)
+
+    def _parse_in(self, source: Source, folder: Path | None, path: Path | None) -> ParsedFile:
         tree = parse(source, self._collector)
         errors = self._collector.errors
         imports = [item for item in tree.items if isinstance(item, ast.Import)]
         found = tuple(self._import(item, source, folder) for item in imports)
-        return ParsedFile(source, tree, found, errors)
+        return ParsedFile(source, tree, found, errors, path)
 
     def _import(self, item: ast.Import, source: Source, folder: Path | None) -> ParsedFile | None:
         path = self._locate(item, folder)
@@ -99,9 +115,8 @@ class Loader:
             beside = folder is not None and path == folder / item.path
             shown = PurePath(source.name).parent / item.path if beside else PurePath(item.path)
             root = folder if beside else specs_folder("specs")
-            most = self._limits.text_bytes
             try:
-                read = read_source(path, name=shown.as_posix(), root=root, max_bytes=most)
+                read = self._read(path, shown.as_posix(), root)
             except DiagnosticError as error:
                 self._collector.extend(error)
                 self._loaded[resolved] = None
@@ -115,7 +130,7 @@ class Loader:
         relative = Path(item.path)
         inside = not relative.is_absolute() and "\0" not in item.path and ".." not in relative.parts
         if inside and folder is not None:
-            path = file_inside(folder, item.path)
+            path = file_inside(folder, item.path) or self._unsaved(folder, item.path)
             if path is not None:
                 return path
         packaged = find_spec(item.path) if inside else None
@@ -131,6 +146,14 @@ class Loader:
                 )
             )
         return packaged
+
+    def _unsaved(self, folder: Path, path: str) -> Path | None:
+        """Return a file of the folder that is not there yet, if there is a text for it."""
+        if not self._texts:
+            return None
+        found = (folder / path).resolve()
+        inside = found in self._texts and found.is_relative_to(folder.resolve())
+        return folder / path if inside else None
 
     def _near_file(self, path: str, folder: Path | None) -> str:
         self._looked += 1  # to look for a near name costs more than an import

@@ -26,6 +26,7 @@ from addnn_spec.elaborate.frame import (
 from addnn_spec.elaborate.operators import flow_inputs, remember
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import evaluate
+from addnn_spec.elaborate.watch import Watch
 from addnn_spec.graph import OWN, Graph, Output, Written
 from addnn_spec.ops.base import TensorType
 from addnn_spec.source import Span
@@ -156,9 +157,12 @@ def build_block(
         tuple((name, structure(value), normal_types(ctx, value)) for name, value in inputs.items()),
         ctx.facts.version,
     )
-    return memoised(
+    built = memoised(
         ctx, memo_key, lambda: _elaborate_block(ctx, layer, target, params, inputs, name, span)
     )
+    if ctx.watch is not None:
+        ctx.watch.use(memo_key, target, ctx.path(name), span)
+    return built
 
 
 def normal_types(ctx: Context, value: Value) -> tuple[TensorType, ...]:
@@ -169,9 +173,11 @@ def memoised(ctx: Context, memo_key: Hashable, build: Callable[[], Built]) -> Bu
     """Return what `build` gives, made once for each key."""
     found = ctx.memo.get(memo_key) if ctx.memoise else None
     if found is None:
-        found = build()
+        found = build() if ctx.watch is None else ctx.watch.inside(memo_key, build)
         ctx.memo[memo_key] = found
     built: Built = found
+    if ctx.watch is not None:
+        ctx.watch.enter(memo_key, built.graph)
     return built
 
 
@@ -246,7 +252,7 @@ def bind_params(
                 span,
                 labels=(Label(param.span, "declared here"),),
             )
-        frame.env.bind(param.name, value, param.span, "parameter")
+        frame.bind(param.name, value, param.span, "parameter")
         bound.append((param.name, value))
     return tuple(bound)
 
@@ -310,11 +316,29 @@ def _written_out(
     builder = frame.builder
     assert builder is not None
     inner = Frame(frame.ctx, builder, Env(target.env))
-    with frame.ctx.use("", span), builder.writing_out(target, layer.spans, inputs, span):
-        bind_params(layer, target, params, inner, span)
-        value = frame.ctx.rules.run_definition(target, inputs, inner)
+
+    def run() -> Value:
+        with frame.ctx.use("", span), builder.writing_out(target, layer.spans, inputs, span):
+            bind_params(layer, target, params, inner, span)
+            return frame.ctx.rules.run_definition(target, inputs, inner)
+
+    value = (
+        run()
+        if frame.ctx.watch is None
+        else _watched(frame.ctx, frame.ctx.watch, target, span, run)
+    )
     if isinstance(value, Poison):
         raise Failed
+    return value
+
+
+def _watched(
+    ctx: Context, watch: Watch, target: Definition, span: Span, run: Callable[[], Value]
+) -> Value:
+    """Return what `run` gives: the nodes of a block, written out, which are a use of it."""
+    key = ("written out", len(watch.uses), span)
+    value = watch.inside(key, run)
+    watch.use(key, target, ctx.path(""), span)
     return value
 
 

@@ -64,6 +64,7 @@ def _run_elements(
     of the elements after it are told too; then all of it fails.
     """
     for element in elements:
+        before = flow
         try:
             flow = run_element(element, flow, frame, placed)
         except Failed:
@@ -71,6 +72,8 @@ def _run_elements(
             flow = POISON
             if placed and frame.builder is not None:
                 frame.builder.place += 1  # those after it keep their numbers
+        if frame.ctx.watch is not None:
+            frame.ctx.watch.step(element.span, before, flow)
     if isinstance(flow, Poison):
         raise Failed
     return flow

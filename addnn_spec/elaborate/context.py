@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label
 from addnn_spec.elaborate.extent import Extents
+from addnn_spec.elaborate.watch import Watch
 from addnn_spec.graph import Assertion
 from addnn_spec.limits import Limits
 from addnn_spec.ops.base import TensorType
@@ -58,6 +59,8 @@ class Context:
     memo: dict[Hashable, Any] = field(default_factory=dict)
     extents: Extents = field(default_factory=Extents)
     memoise: bool = True
+    watch: Watch | None = None
+    """Who looks on."""
     network: str = ""
     uses: list[Use] = field(default_factory=list)
     steps: int = 0
@@ -164,10 +167,14 @@ class Context:
             )
         )
 
+    def path(self, name: str) -> str:
+        """Return the path of what is called `name` here."""
+        return ".".join(part for part in (*(use.name for use in self.uses), name) if part)
+
     def _where(self) -> tuple[str, ...]:
         if not self.network:
             return ()
-        path = ".".join(use.name for use in self.uses if use.name)
+        path = self.path("")
         return (f"in network {self.network}" + (f", at {path}" if path else ""),)
 
     def _used_from(self, span: Span) -> Iterator[Label]:

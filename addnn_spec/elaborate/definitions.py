@@ -7,13 +7,14 @@ from typing import Any
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate.check import Damage, check_file
-from addnn_spec.elaborate.context import Stopped
+from addnn_spec.elaborate.context import Context, Stopped
 from addnn_spec.elaborate.expressions import bind, bind_poison
 from addnn_spec.elaborate.frame import POISON, Frame, Value
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.elaborate.terms import evaluate
+from addnn_spec.elaborate.watch import Watch
 from addnn_spec.limits import Limits
 from addnn_spec.loading import ParsedFile
 from addnn_spec.source import Span
@@ -23,12 +24,20 @@ from addnn_spec.values import Definition, Function, LayerValue
 _MOST_LOOKED = 100
 
 
-def define(file: ParsedFile, collector: Collector, limits: Limits) -> Env:
+def define(
+    file: ParsedFile,
+    collector: Collector,
+    limits: Limits,
+    *,
+    watch: Watch | None = None,
+    damaged: bool = False,
+) -> Env:
     """Check the names of a file and of what it imports, and return what its own stand for.
 
-    What is wrong is added to `collector`.
+    What is wrong is added to `collector`. An item with syntax errors stands for nothing, unless
+    `damaged` asks for what could be read of it: what is then found wrong is of no use to anyone.
     """
-    return _Definer(collector, limits).define(file, notes=True)
+    return _Definer(begin(collector, limits, watch=watch), damaged).define(file, notes=True)
 
 
 @dataclass(slots=True)
@@ -46,9 +55,10 @@ class _Names:
 class _Definer:
     """Defines the names of files, those of each file once."""
 
-    def __init__(self, collector: Collector, limits: Limits) -> None:
-        self.collector = collector
-        self._ctx = begin(collector, limits)
+    def __init__(self, ctx: Context, damaged: bool) -> None:
+        self.collector = ctx.collector
+        self._ctx = ctx
+        self._damaged = damaged
         self._defined: dict[ParsedFile, Env] = {}
         self._looked = 0
 
@@ -57,7 +67,7 @@ class _Definer:
         if file in self._defined:
             return self._defined[file]
         tree = file.tree
-        damage = Damage(tree, file.errors, file.source)
+        damage = Damage(tree, () if self._damaged else file.errors, file.source)
         names = _Names()
         self._defined[file] = names.env
         self._define(tree, names, damage)

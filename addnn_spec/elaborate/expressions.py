@@ -70,7 +70,7 @@ def _bind_one(item: ast.Target | ast.Targets, value: Value, frame: Frame, origin
     if isinstance(item, ast.Targets):
         bind(item, value, frame, origin)
     else:
-        frame.env.bind(item.name, value, item.span, origin)
+        frame.bind(item.name, value, item.span, origin)
         if origin == "tensor" and isinstance(value, Tensor):
             value.call(item.name)
 

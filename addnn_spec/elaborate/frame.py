@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.context import Context
-from addnn_spec.elaborate.scope import Env
+from addnn_spec.elaborate.scope import Env, Origin
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.init import Init
 from addnn_spec.sizes import SymbolicSize
@@ -76,6 +76,12 @@ class Frame:
     """The inputs and outputs of the network, where its statements run."""
     repeated: bool = False
     """It is a turn of a loop that is written out in the graph."""
+
+    def bind(self, name: str, value: Value, span: Span, origin: Origin) -> None:
+        """Give a name to a value, at a place of the text."""
+        self.env.bind(name, value, span, origin)
+        if self.ctx.watch is not None:
+            self.ctx.watch.see(span, value)
 
     def inner(self, *, repeated: bool = False) -> Frame:
         """Return the same graph, with a scope of its own; what runs there is no network's

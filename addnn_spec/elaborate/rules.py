@@ -13,6 +13,7 @@ from addnn_spec.elaborate.layers import apply
 from addnn_spec.elaborate.loops import run_loop
 from addnn_spec.elaborate.parts import attribute, subscript
 from addnn_spec.elaborate.statements import run_brace_statements, run_definition
+from addnn_spec.elaborate.watch import Watch
 from addnn_spec.limits import Limits
 from addnn_spec.syntax import ast
 
@@ -32,6 +33,8 @@ RULES = Rules(
 )
 
 
-def begin(collector: Collector, limits: Limits, *, memoise: bool = True) -> Context:
+def begin(
+    collector: Collector, limits: Limits, *, memoise: bool = True, watch: Watch | None = None
+) -> Context:
     """Return what an elaboration shares, at its beginning."""
-    return Context(collector, RULES, limits, memoise=memoise)
+    return Context(collector, RULES, limits, memoise=memoise, watch=watch)

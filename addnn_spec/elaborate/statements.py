@@ -89,7 +89,7 @@ def _bind_inputs(node: ast.Block, given: dict[str, Value], frame: Frame) -> None
                 value.call(param.name)
         else:
             frame.ctx.fail("E0205", f"{node.name} needs its input {param.name}", param.span)
-        frame.env.bind(param.name, value, param.span, "parameter")
+        frame.bind(param.name, value, param.span, "parameter")
 
 
 def run_brace_statements(body: ast.Body, frame: Frame) -> Value:
@@ -190,7 +190,7 @@ def _run_typed(statement: ast.Typed, frame: Frame) -> None:
     value = evaluate(statement.value, frame)
     _must_flow(frame.ctx, value, statement.value.span)
     _check_shape(value, statement.shape, frame, statement.value.span)
-    frame.env.bind(statement.target.name, value, statement.target.span, "tensor")
+    frame.bind(statement.target.name, value, statement.target.span, "tensor")
     if isinstance(value, Tensor):
         value.call(statement.target.name)
 
@@ -258,7 +258,7 @@ def _run_input(statement: ast.Input, frame: Frame) -> None:
 
 
 def _bind_input(name: str, value: Value, statement: ast.Input, frame: Frame) -> None:
-    frame.env.bind(name, value, statement.target.span, "input")
+    frame.bind(name, value, statement.target.span, "input")
 
 
 def _declare_size(dim: ast.Dim, frame: Frame) -> Size:
@@ -370,7 +370,7 @@ def _run_output(statement: ast.Output, frame: Frame) -> None:
     if statement.shape is not None:
         _check_shape(value, statement.shape, frame, span)
     interface.outputs.append(Given(name, value, statement.training, statement.span))
-    frame.env.bind(name, value, statement.target.span, "tensor")
+    frame.bind(name, value, statement.target.span, "tensor")
     if isinstance(value, Tensor):
         value.call(name)
 

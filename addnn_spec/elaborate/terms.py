@@ -26,6 +26,8 @@ def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     value = frame.ctx.rules.expressions[type(expr)](expr, frame)
     if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
         frame.ctx.weigh(value, expr.span)
+    if frame.ctx.watch is not None:
+        frame.ctx.watch.see(expr.span, value)
     return value
 
 

@@ -90,7 +90,7 @@ class Recovery:
             elif kind in ("RPAR", "RSQB"):
                 brackets -= 1
             elif not braces and self._resumes(situation, brackets):
-                if self._cut(kind):
+                if self._finish(situation) or self._cut(kind):
                     return position
                 refused.add(kind)
         return len(self._tokens) - 1
@@ -153,6 +153,25 @@ class Recovery:
         top = len(entries) if kind == "RBRACE" else body + int(between)
         for size in range(top, body - 1, -1):
             if stack.accepts((kind,), size):
+                stack.cut(size)
+                return True
+        return False
+
+    def _finish(self, situation: Situation) -> bool:
+        """End a statement that is not written to its end, where the next begins a line.
+
+        What is whole of it is kept: the elements of a chain up to the one that is being written.
+        """
+        kind = situation.found.kind
+        if kind == "RBRACE" or not situation.begins_line:
+            return False
+        stack, body = self._stack, self._body()
+        wanted = (kind, situation.next.kind) if kind == "NAME" else (kind,)
+        brackets = [place for place, _ in stack.open_brackets() if place >= body]
+        for size in range(min(brackets, default=len(stack.entries)), body + 1, -1):
+            last = stack.entries[size - 1].value
+            goes_on = isinstance(last, Token) and last.kind == "ARROW"
+            if not goes_on and stack.accepts(wanted, size):
                 stack.cut(size)
                 return True
         return False

@@ -1,0 +1,99 @@
+"""What elaboration sees at each place of a text, for whoever shows it beside the text.
+
+A `Watch` looks on while one network is elaborated. Equal uses of a block or a brace are elaborated
+once: what was seen then is a `Seen`, and each use leads to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from addnn_spec.source import Span
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
+    from addnn_spec.graph import Graph
+    from addnn_spec.values import Definition
+
+_T = TypeVar("_T")
+_MOST = 64
+"""Of one place so many values are kept: a loop makes them."""
+
+
+@dataclass(eq=False, slots=True)
+class Seen:
+    """One run of a body. `values` are those of its expressions and elements, by their places; what
+    flowed into an element is in `flows`. `inner` are the braces and loops in it."""
+
+    values: dict[Span, list[Value]] = field(default_factory=dict)
+    flows: dict[Span, list[Value]] = field(default_factory=dict)
+    inner: list[Seen] = field(default_factory=list)
+    graph: Graph | None = None
+
+    def all(self) -> Iterator[Seen]:
+        """Yield this run and the braces and loops in it, each once."""
+        met: set[int] = set()
+        waiting = [self]
+        while waiting:
+            seen = waiting.pop()
+            if id(seen) not in met:
+                met.add(id(seen))
+                yield seen
+                waiting += seen.inner
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SeenUse:
+    """A use of a block or network: at which path of the network, at which place of the text."""
+
+    definition: Definition
+    path: str
+    span: Span
+    seen: Seen
+
+
+class Watch:
+    """Looks on while names are defined, or one network is elaborated."""
+
+    def __init__(self) -> None:
+        self.top = Seen()
+        self.uses: list[SeenUse] = []
+        """Those of blocks, in the order in which they were elaborated."""
+        self._now = self.top
+        self._known: dict[Hashable, Seen] = {}
+
+    def see(self, span: Span, value: Value) -> None:
+        """Note what a place of the text gives."""
+        _note(self._now.values, span, value)
+
+    def step(self, span: Span, before: Value, after: Value) -> None:
+        """Note what flows into an element and out of it."""
+        _note(self._now.flows, span, before)
+        _note(self._now.values, span, after)
+
+    def inside(self, key: Hashable, build: Callable[[], _T]) -> _T:
+        """Return what `build` gives; what is seen meanwhile belongs to the run of that key."""
+        seen = self._known[key] = Seen()
+        around, self._now = self._now, seen
+        try:
+            return build()
+        finally:
+            self._now = around
+
+    def enter(self, key: Hashable, graph: Graph | None) -> None:
+        """Note that the run of that key, which made `graph`, is a part of this one."""
+        seen = self._known[key]
+        seen.graph = graph
+        self._now.inner.append(seen)
+
+    def use(self, key: Hashable, definition: Definition, path: str, span: Span) -> None:
+        """Note that the run of that key is a use of a block."""
+        self.uses.append(SeenUse(definition, path, span, self._known[key]))
+
+
+def _note(places: dict[Span, list[Value]], span: Span, value: Value) -> None:
+    values = places.setdefault(span, [])
+    if len(values) < _MOST:
+        values.append(value)
