@@ -91,6 +91,11 @@ class Session:
         self.watches[name] = watch = self._watch()
         return watch
 
+    def value(self, name: str) -> Any:
+        """Return what a name at the top of the file stands for; None if that is not known."""
+        found = self._env.names.get(name)
+        return None if found is None or isinstance(found.value, Poison) else found.value
+
     def layer(self, network: str) -> LayerValue | None:
         """Return what a network's name stands for: its definition, and what an alias gave it."""
         found = self._env.names.get(network)
@@ -227,10 +232,11 @@ class Session:
     def _setting(self, message: str, help: str) -> None:
         self.collector.add(Diagnostic("E0218", message, None, help=help))
 
-    def check(self) -> list[Diagnostic]:
+    def check(self, settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Diagnostic]:
         """Elaborate every network of the file that can be, and give all that was found.
 
-        There may be one for each five nodes of the limit: of more, none is looked at (E0503).
+        `settings` are the values of open parameters, by the name of the network. There may be one
+        network for each five nodes of the limit: of more, none is looked at (E0503).
         """
         most = max(1, self.limits.nodes // _NODES_A_NETWORK)
         if len(self.networks) > most:
@@ -240,8 +246,9 @@ class Session:
         for network in self.networks:
             layer = self._env.names.get(network)
             if layer is not None and not isinstance(layer.value, Poison):
-                if not self.needs(network):
-                    self.graph(network)
+                given = (settings or {}).get(network, {})
+                if all(name in given for name in self.needs(network)):
+                    self.graph(network, given)
         return list(self.collector.diagnostics)
 
 

@@ -34,6 +34,17 @@ class ParsedFile:
     path: Path | None
     """Where it stands, links followed; None of a text at hand."""
 
+    def all(self) -> Iterator[ParsedFile]:
+        """Yield this file and all that are imported, each once."""
+        met: set[ParsedFile] = set()
+        waiting: list[ParsedFile | None] = [self]
+        while waiting:
+            file = waiting.pop()
+            if file is not None and file not in met:
+                met.add(file)
+                yield file
+                waiting += file.imports
+
 
 class Loader:
     """Reads and parses files and what they import, each once."""
@@ -66,7 +77,7 @@ class Loader:
     def _read(self, path: Path, name: str, root: Path | None) -> Source:
         text = self._texts.get(path.resolve())
         if text is not None:
-            return decode(name, text.encode(), max_bytes=self._limits.text_bytes)
+            return decode(name, text.encode(errors="replace"), max_bytes=self._limits.text_bytes)
         return read_source(path, name=name, root=root, max_bytes=self._limits.text_bytes)
 
     def _parse(self, source: Source, path: Path, resolved: Path) -> ParsedFile:

@@ -1,0 +1,138 @@
+"""Inlay hints: the shape at the end of every line of a chain, `×n` at loops, costs if asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.graph import Graph
+from addnn_spec.lsp.analysis import Analysis, Use
+from addnn_spec.lsp.positions import Positions
+from addnn_spec.lsp.shown import AS_THEY_ARE, Sizes, count_text, shape_of
+from addnn_spec.passes.costs import Cost, Costs, count_costs
+from addnn_spec.passes.memory import at
+from addnn_spec.source import Span
+from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import walk
+
+_ENDS_LINE = re.compile(r"[\s,)\]}]*(?:->)?\s*(?:#.*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A text to show behind a character, and what to say of it when pointed at."""
+
+    offset: int
+    text: str
+    tip: str = ""
+
+
+def hints(
+    analysis: Analysis, positions: Positions, sizes: Sizes = AS_THEY_ARE, *, costs: bool = False
+) -> list[Hint]:
+    """Return all hints of a document, in the order of the text."""
+    found: list[Hint] = []
+    for item, use in analysis.bodies():
+        counted = _Counted(use, sizes.dims, positions) if costs else None
+        for span in _line_ends(item, positions):
+            values = analysis.values(use, span)
+            shape = shape_of(values, sizes)
+            if shape:
+                cost = counted.text(span) if counted else ""
+                full = shape_of(values)
+                tip = f"in {use.name}" if full == shape else f"{full} in {use.name}"
+                found.append(Hint(span.end, f"{shape}{cost}", tip))
+        found += _turns(item, analysis, use)
+    return sorted(found, key=lambda hint: hint.offset)
+
+
+def _line_ends(item: ast.Block | ast.Network, positions: Positions) -> Iterator[Span]:
+    """Yield the parts of chains that end a line, of each line the one that ends last; of two that
+    end together, the one that holds the other."""
+    last: dict[int, Span] = {}
+    for span in _parts(item.body):
+        line = positions.line(span.end)
+        before = last.get(line)
+        if before is None or (span.end, -span.start) > (before.end, -before.start):
+            last[line] = span
+    for line, span in last.items():
+        rest = positions.text[span.end : positions.line_end(line)]
+        if _ENDS_LINE.match(rest):
+            yield span
+
+
+def _parts(body: ast.Body) -> Iterator[Span]:
+    for node in walk(body):
+        if isinstance(node, ast.Element):
+            yield node.span
+        elif isinstance(node, ast.Chain):
+            yield node.head.span
+        elif isinstance(node, ast.Bind | ast.Return):
+            yield from (value.span for value in node.values)
+        elif isinstance(node, ast.Typed | ast.Output) and node.value is not None:
+            yield node.value.span
+
+
+def _turns(item: ast.Block | ast.Network, analysis: Analysis, use: Use) -> Iterator[Hint]:
+    """Yield `×n` behind the header of each loop whose number of turns is not written there."""
+    for node in walk(item.body):
+        if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):
+            counts = {value for value in analysis.values(use, node.count.span) if _is_count(value)}
+            place = node.count.span.end if node.index is None else node.index.span.end
+        elif isinstance(node, ast.For):
+            lists = analysis.values(use, node.iterable.span)
+            counts = {len(value) for value in lists if isinstance(value, tuple)}
+            place = node.iterable.span.end
+        else:
+            continue
+        if counts:
+            yield Hint(place, f"×{counts.pop():,}" if len(counts) == 1 else "×…", f"in {use.name}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class _Counted:
+    """The costs of a use's nodes, by where they are written."""
+
+    def __init__(self, use: Use, dims: Mapping[str, int], positions: Positions) -> None:
+        self._positions = positions
+        self._graph = use.seen.graph
+        self._dims = dims
+        self._costs: Costs | None = None
+        if self._graph is not None:
+            self._costs = count_costs(self._graph)
+
+    def text(self, span: Span) -> str:
+        """Return what the nodes from the beginning of a span's line to its end cost; empty where it
+        is nothing or unknown."""
+        if self._graph is None or self._costs is None:
+            return ""
+        line = self._positions.line_start(self._positions.line(span.start))
+        cost = self._within(self._graph, Span(span.source, line, span.end))
+        try:
+            macs = at(cost.macs, self._dims)
+        except DiagnosticError:  # the sizes are of another network
+            macs = 0
+        said = [f"{count_text(cost.params)} params"] if cost.params else []
+        said += [f"{count_text(macs)} MACs"] if macs else []
+        return "".join(f" · {part}" for part in said)
+
+    def _within(self, graph: Graph, span: Span) -> Cost:
+        assert self._costs is not None
+        total = Cost()
+        for node in graph.nodes():
+            if node.span.source is not span.source:
+                continue
+            if span.start <= node.span.start and node.span.end <= span.end:
+                one = self._costs.node(graph, node)
+                total = total + one.times(node.times, shared=node.module is not None)
+            elif node.span.start <= span.start and span.end <= node.span.end:
+                for _, inner in node.called:
+                    if inner.definition is None:
+                        total = total + self._within(inner, span)
+        return total
