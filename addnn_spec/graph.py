@@ -40,10 +40,24 @@ class WrittenOut:
     definition: Definition
     written: Written
     span: Span
-    outer: WrittenOut | None
-    """The use that this one is written out in."""
+    outer: Around
+    """What this use is written out in."""
     inputs: dict[str, Ref] = field(default_factory=dict)
     """The block's inputs in the graph around it, those that are one tensor; filled at its end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """A turn of a loop whose nodes stand in the graph around it: the `number`-th from 0."""
+
+    loop: Span
+    number: int
+    outer: Around
+    """What the loop is written out in."""
+
+
+Around = WrittenOut | Turn | None
+"""What a node is written out of, the innermost first."""
 
 
 class Ref(NamedTuple):
@@ -125,8 +139,8 @@ class Node:
     layers: tuple[tuple[str, Graph], ...] = ()
     """The graphs of the operator's layer arguments (`Scan`'s cell), by argument name."""
     written: Written = ()
-    within: WrittenOut | None = None
-    """The use of a block that it was written out of: its text is that block's."""
+    within: Around = None
+    """What it was written out of: a block, whose text it has, or a turn of a loop."""
     value_names: tuple[str, ...] = ()
     """What the text first calls each output (`main = x -> …`), "" where it does not; for code."""
     types: tuple[TensorType | None, ...] = ()

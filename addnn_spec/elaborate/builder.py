@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
@@ -17,6 +17,7 @@ from addnn_spec.elaborate.own import check_own
 from addnn_spec.elaborate.prefixes import report_clash, share_scopes
 from addnn_spec.graph import (
     OWN,
+    Around,
     Buffer,
     Graph,
     Kind,
@@ -27,6 +28,7 @@ from addnn_spec.graph import (
     Parameter,
     Placeholder,
     Ref,
+    Turn,
     WeightOf,
     Written,
     WrittenOut,
@@ -39,6 +41,8 @@ from addnn_spec.values import Definition, LayerValue
 
 if TYPE_CHECKING:
     from addnn_spec.elaborate.frame import Value
+
+T = TypeVar("T")
 
 _serials = count()
 
@@ -122,7 +126,7 @@ class Entry:
     bound_modules: tuple[ModuleRef, ...] = ()
     layers: tuple[tuple[str, Graph], ...] = ()
     written: Written = ()
-    within: WrittenOut | None = None
+    within: Around = None
     times: int = 1
     placed: bool = False
     labelled: bool = False
@@ -152,8 +156,8 @@ class Builder:
     captured: list[Tensor] = field(default_factory=list)
     around: dict[Ref, Tensor] = field(default_factory=dict)
     """What a placeholder stands for in the graph around, at the first use of this one."""
-    within: WrittenOut | None = None
-    """The use of a block that is being written out."""
+    within: Around = None
+    """What is being written out: a use of a block, or a turn of a loop."""
     written_out: list[tuple[WrittenOut, dict[str, Tensor]]] = field(default_factory=list)
     modules: list[ModuleValue] = field(default_factory=list)
     ports: dict[int, str] = field(default_factory=dict)
@@ -206,11 +210,26 @@ class Builder:
     ) -> Iterator[None]:
         """Note that the nodes that follow are a block's, written out here."""
         outer = self.within
-        self.within = WrittenOut(definition, written, span, outer)
+        self.within = made = WrittenOut(definition, written, span, outer)
         tensors = {n: t for n, t in inputs.items() if isinstance(t, Tensor) and t.builder is self}
-        self.written_out.append((self.within, tensors))
+        self.written_out.append((made, tensors))
         try:
             yield
+        finally:
+            self.within = outer
+
+    @contextmanager
+    def in_turns(self, loop: Span, values: Iterable[T]) -> Iterator[Iterator[tuple[int, T]]]:
+        """Yield the turns of a loop, counted; the nodes that are made meanwhile are a turn's."""
+        outer = self.within
+
+        def turns() -> Iterator[tuple[int, T]]:
+            for number, value in enumerate(values):
+                self.within = Turn(loop, number, outer)
+                yield number, value
+
+        try:
+            yield turns()
         finally:
             self.within = outer
 

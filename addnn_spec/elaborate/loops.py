@@ -103,18 +103,19 @@ def _in_turn(
     builder = frame.builder
     assert builder is not None
     first = len(builder.entries)
-    for k, value in enumerate(turns):
-        frame.ctx.step(core.span)
-        before = len(builder.entries)
-        result = turn(k, flow, _turn_frame(core, value, frame))
-        if len(builder.entries) == before + 1 and _is_link(builder, flow, result):
-            length = builder.entries[-1].times
-            if before > first and builder.merge_run():
-                result = _of_last(builder, result)
-            if _repeats(frame.ctx, core, flow, result):
-                builder.lengthen_run((len(turns) - k - 1) * length)
-                return result
-        flow = result
+    with builder.in_turns(core.span, turns) as counted:
+        for k, value in counted:
+            frame.ctx.step(core.span)
+            before = len(builder.entries)
+            result = turn(k, flow, _turn_frame(core, value, frame))
+            if len(builder.entries) == before + 1 and _is_link(builder, flow, result):
+                length = builder.entries[-1].times
+                if before > first and builder.merge_run():
+                    result = _of_last(builder, result)
+                if _repeats(frame.ctx, core, flow, result):
+                    builder.lengthen_run((len(turns) - k - 1) * length)
+                    return result
+            flow = result
     return flow
 
 

@@ -413,11 +413,13 @@ def _run_if_statement(statement: ast.If, frame: Frame) -> Value:
 def _run_for_statement(statement: ast.For, frame: Frame) -> Value:
     turns = items_of(statement.iterable, frame)
     refuse_bomb(statement, len(turns), frame.env, frame.ctx)
-    for item in turns:
-        bind(statement.targets, item, frame, "loop")
-        value = _run_nested(statement.body, frame)
-        if value is not None:
-            return value
+    assert frame.builder is not None
+    with frame.builder.in_turns(statement.span, turns) as counted:
+        for _, item in counted:
+            bind(statement.targets, item, frame, "loop")
+            value = _run_nested(statement.body, frame)
+            if value is not None:
+                return value
     return None
 
 

@@ -225,6 +225,13 @@ class Operator(BaseModel):
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
         return {}
 
+    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
+        """Say what a dimension of the output is: the sum of the inputs', a part of it, or neither.
+
+        A part is given as what the input's size is divided by. Asked to write sizes in code.
+        """
+        return None
+
     def decisive(self, *inputs: Any, **_: Any) -> Size | None:
         """Return the size of the input that decides whether the arguments fit it, if one does:
         where they do not, its maker is shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Operator, TensorType
@@ -74,6 +75,9 @@ class Concat(_Join):
             joined = joined + x.shape[dim]
         shape = (*first.shape[:dim], joined, *first.shape[dim + 1 :])
         return TensorType(promote(*(x.dtype for x in inputs)), shape)
+
+    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
+        return "sum" if self.dim % rank == dim else None
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("torch.cat", (Arg(_all_of(inputs)), Arg(self.dim, "dim", 0)))
@@ -249,6 +253,9 @@ class Chunk(_Parts):
                 about="chunks",
             )
         return self._parts(input, dim, [part] * (self.chunks - 1) + [last])
+
+    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
+        return self.chunks if self.dim % rank == dim else None
 
     def _exact(self, size: Size) -> Size:
         try:

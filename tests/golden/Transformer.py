@@ -130,9 +130,9 @@ class EncoderDecoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int = 37000) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(37000, 512)
+        self.embedding = nn.Embedding(vocabulary, 512)
         nn.init.normal_(self.embedding.weight, std=512**-0.5)
         self.position = PositionalEncoding()
         self.drop = nn.Dropout(p=0.1)
@@ -142,4 +142,4 @@ class Transformer(nn.Module):
         read = self.drop(self.position(self.embedding(source) * 512**0.5))  # [N, S, 512]
         written = self.drop(self.position(self.embedding(target) * 512**0.5))  # [N, T, 512]
         states = self.transformer(read, written)  # [N, T, 512]
-        return F.linear(states, self.embedding.weight)  # [N, T, 37000]
+        return F.linear(states, self.embedding.weight)  # [N, T, vocabulary]

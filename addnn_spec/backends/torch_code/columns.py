@@ -32,6 +32,7 @@ from addnn_spec.backends.torch_code.tree import (
     is_literal,
     rewrite,
     same,
+    walk,
 )
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.backends.torch_code.vectors import (
@@ -299,9 +300,11 @@ class Columns:
         """Return what the block's text says there, over the names that a class can have."""
         if self.text is None:
             return None
+        constant = is_constant(leaves.vector)
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
-                if self._says(tree, leaves.vector):
+                # A number says more than the row and column of a table where all uses have it.
+                if self._says(tree, leaves.vector) and not (constant and _in_table(tree)):
                     return self._take(tree, leaves.word)
         return None
 
@@ -520,6 +523,11 @@ def _means(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, tuple) and isinstance(value, tuple) and len(value) == len(wanted):
         return all(map(_means, value, wanted))
     return same(value, wanted)
+
+
+def _in_table(tree: Tree) -> bool:
+    """Return True if a tree reads an item of a list within a list."""
+    return any(isinstance(n, Item) and isinstance(n.value, Item) for n in walk(tree))
 
 
 def _constant(tree: Tree) -> Any:

@@ -493,7 +493,21 @@ class _Drafter:
             self._hold(module.name, module.op, module.layers, module.span)
             return
         applied = Applied(module.op, module.inputs)
-        self._draft.children.append(operator_child(module.name, applied, module.span))
+        child = operator_child(module.name, applied, module.span)
+        first = self._first_use(module)
+        if first is not None:
+            first = replace(first, written=module.written, within=None)
+            tree = operator_leaves(child.tree, self._graph, applied, first)
+            child = replace(child, tree=tree)
+        self._draft.children.append(child)
+
+    def _first_use(self, module: ModuleDecl) -> Node | None:
+        """Find the node of this graph that first uses a module; other graphs may, through ports."""
+        for node in self._graph.nodes():
+            used = node.module
+            if used and used.name == module.name and not used.port and node.op is module.op:
+                return node
+        return None
 
     def _hold(
         self, path: str, op: HigherOperator, layers: tuple[tuple[str, Graph], ...], span: Span

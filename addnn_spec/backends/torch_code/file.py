@@ -188,6 +188,7 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
         return re.search(rf"\b{name}\b", text) is not None
 
     typing = [name for name in ("NamedTuple",) if used(name)]
+    typing = [*(["Any"] if used(r"tuple\[Any") else []), *typing]
     if used("Tapping"):
         typing.append("TypeVar")
     standard = ["import math"] if used("math") else []

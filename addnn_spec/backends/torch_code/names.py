@@ -13,6 +13,7 @@ RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "sel
 """What no variable, parameter or class of the emitted file may be called."""
 
 _IMPORTED = (
+    "Any",
     "Callable",
     "F",
     "NamedTuple",

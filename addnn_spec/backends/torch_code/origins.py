@@ -6,28 +6,36 @@ A leaf has several origins where several are likely: which of them is one is fou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from addnn_spec import graph as graphs
 from addnn_spec.backends.torch_code.tree import (
+    Around,
+    Combined,
     Leaf,
     Origin,
     ParameterOf,
     SizeOf,
     Tree,
+    TurnOf,
     Use,
     Within,
+    put,
     rewrite,
     same,
 )
-from addnn_spec.graph import Graph, Node, Placeholder, Ref, WrittenOut
+from addnn_spec.graph import Graph, Node, Placeholder, Ref, Turn
 from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import Operator
 from addnn_spec.source import Span
 
 _MOST = 4
 """As many origins are tried."""
 _NEAR = 40
 """As many nodes are asked for a size."""
+_JOINED, _DEEP = 6, 2
+"""As many tensors that are joined are asked, and so deep."""
 
 _LAST = frozenset({"in_features", "in1_features", "normalized_shape", "embed_dim", "input_size"})
 """What is a size of the last dimension first of all; others are channels."""
@@ -78,7 +86,9 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
 
     # What comes from a parameter or input there comes here from what the node gives it.
     def here(origin: Origin) -> Iterator[Origin]:
-        if isinstance(origin, ParameterOf):
+        if isinstance(origin, Combined):
+            yield from _mapped(origin, here)
+        elif isinstance(origin, ParameterOf):
             if origin.name in written:
                 yield placed(graph, node, written[origin.name])
         elif isinstance(origin, SizeOf):
@@ -100,22 +110,34 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
 
 def placed(graph: Graph, node: Node, place: Span) -> Origin:
     """Return a place of the text that a node comes from, in the use that it was written out of."""
-    use = _use(graph, node.within)
-    return place if use is None else Within(place, use)
+    return put(place, _around(graph, node.within))
 
 
-def _use(graph: Graph, within: WrittenOut | None) -> Use | None:
+def _around(graph: Graph, within: graphs.Around) -> Around:
     if within is None:
         return None
+    if isinstance(within, Turn):
+        return TurnOf(within.loop, within.number, _around(graph, within.outer))
 
     def sizes(input: str, dim: int) -> tuple[Origin, ...]:
         ref = within.inputs.get(input)
         return () if ref is None else size_origins(graph, ref, dim)
 
-    return Use(within.definition, within.written, within.span, _use(graph, within.outer), sizes)
+    outer = _around(graph, within.outer)
+    return Use(within.definition, within.written, within.span, outer, sizes)
 
 
-def size_origins(graph: Graph, ref: Ref, dim: int) -> tuple[Origin, ...]:
+def _mapped(combined: Combined, change: Callable[[Origin], Iterable[Origin]]) -> Iterator[Combined]:
+    """Yield a combined size over the origins that its parts have somewhere else."""
+    parts = tuple(
+        part if isinstance(part, int) else tuple(new for old in part for new in change(old))
+        for part in combined.parts
+    )
+    if all(parts):
+        yield Combined(combined.op, parts)
+
+
+def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Origin, ...]:
     """Find where the size of a tensor may come from, what is nearest first.
 
     A dimension below 0 counts from the last.
@@ -137,6 +159,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int) -> tuple[Origin, ...]:
         size = node.outputs[ref.port].shape[dim]
         found |= dict.fromkeys(_giving(graph, node, size))
         found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
+        found |= dict.fromkeys(_combined(graph, node, dim, depth))
         waiting += _passing(graph, node, dim, size)
     return tuple(found)
 
@@ -164,13 +187,36 @@ def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
     inner = [ref for output in called.outputs for ref in output.refs][port]
     use = None
     if called.definition is not None:
-        outer = _use(graph, node.within)
+        outer = _around(graph, node.within)
         use = Use(called.definition, node.written, node.span, outer, outside)
-    for origin in size_origins(called, inner, dim):
-        if isinstance(origin, SizeOf):
+
+    def around(origin: Origin) -> Iterator[Origin]:
+        if isinstance(origin, Combined):
+            yield from _mapped(origin, around)
+        elif isinstance(origin, SizeOf):
             yield from outside(origin.input, origin.dim)
         else:
             yield origin if use is None else Within(origin, use)
+
+    for origin in size_origins(called, inner, dim):
+        yield from around(origin)
+
+
+def _combined(graph: Graph, node: Node, dim: int, depth: int) -> Iterator[Origin]:
+    """Yield what a size is made of, where the layer joins or divides its inputs."""
+    op = node.op
+    if depth > _DEEP or not isinstance(op, Operator) or not 0 < len(node.inputs) <= _JOINED:
+        return
+    composed = op.composed(dim, node.outputs[0].rank)
+    if composed is None:
+        return
+    parts = [size_origins(graph, ref, dim, depth + 1) for ref in node.inputs if ref is not None]
+    if all(parts):
+        yield (
+            Combined("+", tuple(parts))
+            if composed == "sum"
+            else (Combined("//", (parts[0], composed)))
+        )
 
 
 def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Ref, int]]:

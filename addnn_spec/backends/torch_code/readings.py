@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial, reduce
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, get_args
 
 from addnn_spec.backends.torch_code.names import FILE_NAMES, RESERVED, Namespace
@@ -24,7 +25,8 @@ from addnn_spec.backends.torch_code.python import (
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Choice,
-    CountOf,
+    Combined,
+    InTurn,
     Name,
     Origin,
     SizeOf,
@@ -32,8 +34,10 @@ from addnn_spec.backends.torch_code.tree import (
     Use,
     Within,
     is_literal,
+    put,
     rewrite,
 )
+from addnn_spec.backends.torch_code.unrolled import in_turn, simplified, turn_variables
 from addnn_spec.ops.code import REQUIRED, Arg, Call, Infix, Item, Prefix, Seq
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
 _SIZES = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
 _EXPRESSIONS = get_args(ast.Expr)
+_COMBINATIONS = 8
 _DEPTH = 20
 """As many uses are gone through, one inside the other."""
 
@@ -84,7 +89,7 @@ class Text:
     def inside(self, variables: frozenset[str]) -> Text:
         """Return the text as it reads inside a loop with these variables."""
         inner = copy(self)
-        inner.variables = variables
+        inner.variables = self.variables | variables
         return inner
 
     # --- what stands where -----------------------------------------------------------------------
@@ -145,16 +150,18 @@ class Text:
 
     def conditions(self, place: Origin) -> Iterator[tuple[Tree, bool]]:
         """Yield the conditions around a place, innermost first, and whether each holds there."""
-        if isinstance(place, Within):
+        if isinstance(place, InTurn):
+            names, turn = self._turn(place)
+            for tree, holds in self.inside(names).conditions(place.origin):
+                yield in_turn(tree, turn), holds
+        elif isinstance(place, Within):
             use = place.use
             for tree, holds in self._other(use.definition).conditions(place.origin):
                 try:
                     yield self._replaced(tree, use, 0), holds
                 except Unreadable:
                     continue
-            yield from self.conditions(
-                use.span if use.outer is None else Within(use.span, use.outer)
-            )
+            yield from self.conditions(put(use.span, use.outer))
         elif isinstance(place, Span):
             for expr, holds in self._around(place):
                 for tree in self.expression(expr):
@@ -186,6 +193,9 @@ class Text:
         if isinstance(origin, Within):
             inner = self._other(origin.use.definition).item(origin.origin, place)
             return None if inner is None else Within(inner, origin.use)
+        if isinstance(origin, InTurn):
+            inner = self.item(origin.origin, place)
+            return None if inner is None else InTurn(inner, origin.loop, origin.number)
         if not isinstance(origin, Span) or origin.source is not self.node.span.source:
             return None
         found = self._expressions.get(_key(origin))
@@ -196,22 +206,16 @@ class Text:
     # --- translations ----------------------------------------------------------------------------
     def trees(self, origin: Origin, depth: int = 0) -> Iterator[Tree]:
         """Yield the translations of an origin, the likeliest first."""
-        if isinstance(origin, SizeOf) and isinstance(self.node, ast.Network):
-            for node in walk(self.node):
-                if isinstance(node, ast.Input) and node.target.name == origin.input:
-                    yield from self.expression(node.shape.dims[origin.dim].value)
-        elif isinstance(origin, SizeOf):
-            yield size_name(origin.input, origin.dim)
-        elif isinstance(origin, CountOf):
-            loops = [
-                node
-                for node in walk(self.node)
-                if isinstance(node, ast.Repeat) and holds(node.span, origin.place)
-            ]
-            if loops:
-                yield from self.expression(loops[-1].count)
+        if isinstance(origin, SizeOf):
+            yield from self._size_of(origin)
         elif isinstance(origin, Within):
             yield from self._within(origin, depth)
+        elif isinstance(origin, InTurn):
+            names, turn = self._turn(origin)
+            for tree in self.inside(names).trees(origin.origin, depth):
+                yield in_turn(tree, turn)
+        elif isinstance(origin, Combined):
+            yield from self._combined(origin, depth)
         elif isinstance(origin, Span) and origin.source is self.node.span.source:
             found = self._expressions.get(_key(origin))
             if found is not None:
@@ -219,6 +223,40 @@ class Text:
             several = self._gathered.get(_key(origin), ())
             if len(several) > 1:
                 yield from self.expression(ast.TupleExpr(several, origin))
+
+    def _size_of(self, origin: SizeOf) -> Iterator[Tree]:
+        if not isinstance(self.node, ast.Network):
+            yield size_name(origin.input, origin.dim)
+            return
+        for node in walk(self.node):
+            if isinstance(node, ast.Input) and node.target.name == origin.input:
+                yield from self.expression(node.shape.dims[origin.dim].value)
+
+    def _turn(self, origin: InTurn) -> tuple[frozenset[str], Mapping[str, Tree]]:
+        """Return the variables of a loop, and what they are in a turn, as far as it can be said."""
+        found: dict[str, Tree] = {}
+        for node in walk(self.node):
+            if isinstance(node, ast.For | ast.Repeat) and _key(node.span) == _key(origin.loop):
+                found = dict(turn_variables(node, origin.number, self._first))
+        return frozenset(found), {python_name(name): tree for name, tree in found.items()}
+
+    def _first(self, expr: ast.Expr) -> Tree:
+        found = next(self.expression(expr), None)
+        if found is None:
+            raise Unreadable
+        return found
+
+    def _combined(self, origin: Combined, depth: int) -> Iterator[Tree]:
+        """Yield a size over what its parts may be, one of the likeliest for each."""
+        parts = [
+            (part,)
+            if isinstance(part, int)
+            else tuple(islice(chain.from_iterable(self.trees(o, depth + 1) for o in part), 2))
+            for part in origin.parts
+        ]
+        for trees in islice(product(*parts), _COMBINATIONS):
+            tree = reduce(partial(Infix, origin.op), trees)
+            yield simplified(tree)
 
     def expression(self, expr: ast.Expr) -> Iterator[Tree]:
         """Yield an expression as Python; a division of whole numbers may be exact in the text."""
@@ -278,10 +316,7 @@ class Text:
             if name is None:
                 return self._size(node, use, depth)
             if name in written:
-                place: Origin = written[name]
-                if use.outer is not None:
-                    place = Within(place, use.outer)
-                return first(self.trees(place, depth + 1))
+                return first(self.trees(put(written[name], use.outer), depth + 1))
             expr = other.defaults.get(name) or other.lets.get(name)
             if expr is None:
                 raise Unreadable
@@ -302,17 +337,29 @@ class Text:
 
 
 def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
-    """Yield the names of a `let`, each with what it stands for, as far as that is written."""
+    """Yield the names of a `let`, each with what it stands for: an item of a list for one of many.
+
+    Not those in a list within the list: nothing shorter says them.
+    """
     targets, value = item.targets.items, item.value
     while isinstance(value, ast.Paren):
         value = value.inner
     values: tuple[ast.Expr, ...] = (value,)
     if len(targets) > 1:
-        values = value.items if isinstance(value, ast.TupleExpr | ast.ListExpr) else ()
+        if isinstance(value, ast.TupleExpr | ast.ListExpr):
+            values = value.items
+        elif isinstance(value, ast.Name | ast.Subscript):
+            values = tuple(_item(value, place) for place in range(len(targets)))
+        else:
+            values = ()
     if len(values) == len(targets):
         for target, one in zip(targets, values, strict=True):
             if isinstance(target, ast.Target):
                 yield target.name, one
+
+
+def _item(value: ast.Expr, place: int) -> ast.Subscript:
+    return ast.Subscript(value, (ast.Number(place, str(place), value.span),), value.span)
 
 
 def _key(span: Span) -> tuple[int, int]:

@@ -327,7 +327,7 @@ def _loop(run: Sequence[Element]) -> Loop | None:
 
     def put(tree: Tree) -> Tree | None:
         if isinstance(tree, Column):
-            return Name(shared[tree.index]) if tree.index in shared else rows[0][tree.index]
+            return Name(shared[tree.index]) if tree.index in shared else _common(rows, tree.index)
         return None
 
     element = rewrite(skeleton, put)
@@ -337,6 +337,15 @@ def _loop(run: Sequence[Element]) -> Loop | None:
     targets = tuple(dict.fromkeys(names))
     columns = [vectors[varying[names.index(target)]] for target in targets]
     return Loop(element, targets, _iterable(columns), len(run))
+
+
+def _common(rows: Sequence[Sequence[Leaf]], place: int) -> Leaf:
+    """Return a leaf that all turns have, with what all of them say of it."""
+    first, *others = (row[place] for row in rows)
+    if not others:
+        return first
+    said = set(first.origins).intersection(*(leaf.origins for leaf in others))
+    return Leaf(first.value, first.hint, tuple(o for o in first.origins if o in said))
 
 
 def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:

@@ -81,13 +81,6 @@ class SizeOf:
 
 
 @dataclass(frozen=True, slots=True)
-class CountOf:
-    """How often the `repeat` around a place turns."""
-
-    place: Span
-
-
-@dataclass(frozen=True, slots=True)
 class ParameterOf:
     """A parameter of a block that is called here, by its name in the text."""
 
@@ -101,8 +94,8 @@ class Use:
     definition: Definition
     written: tuple[tuple[str, Span], ...]
     span: Span
-    outer: Use | None
-    """The use whose text this one stands in."""
+    outer: Around
+    """What this one is written out in: the use whose text it stands in, or a turn of a loop."""
     sizes: Callable[[str, int], tuple[Origin, ...]]
     """Where the sizes of its inputs come from, in the graph that uses it."""
 
@@ -115,9 +108,51 @@ class Within:
     use: Use
 
 
-Origin = Span | SizeOf | CountOf | ParameterOf | Within
-"""Where a value comes from: an expression of the text, an input's size, a loop's count, what a
-called block is given."""
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Something that the text says in a turn of a loop: the `number`-th from 0."""
+
+    origin: Origin
+    loop: Span
+    number: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TurnOf:
+    """A turn of a loop whose nodes stand in the graph around it."""
+
+    loop: Span
+    number: int
+    outer: Around
+
+
+Around = Use | TurnOf | None
+"""What a place of the text is written out in, the innermost first."""
+
+
+def put(origin: Origin, around: Around) -> Origin:
+    """Return an origin as it is said in the text of the class."""
+    if isinstance(around, Use):
+        return Within(origin, around)
+    if isinstance(around, TurnOf):
+        return put(InTurn(origin, around.loop, around.number), around.outer)
+    return origin
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """A size made of sizes: the sum of what `Concat` joins, the part that `Chunk` gives.
+
+    Each part has several likely origins, or is a number.
+    """
+
+    op: str
+    parts: tuple[tuple[Origin, ...] | int, ...]
+
+
+Origin = Span | SizeOf | ParameterOf | Within | InTurn | Combined
+"""Where a value comes from: an expression of the text, an input's size, what a called block is
+given; in a use of a block, in a turn of a loop; or what is made of several sizes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,17 @@ from typing import Any
 from addnn_spec.backends.torch_code.columns import Columns, Leaves
 from addnn_spec.backends.torch_code.python import Unreadable
 from addnn_spec.backends.torch_code.readings import Text, python_name
-from addnn_spec.backends.torch_code.tree import NONE, Column, Each, Name, Tree, rewrite, walk
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Column,
+    Each,
+    InTurn,
+    Name,
+    Origin,
+    Tree,
+    rewrite,
+    walk,
+)
 from addnn_spec.ops.code import Arg, Call
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -33,9 +43,19 @@ _UNREAD = "_"
 class _Header:
     """What a loop goes through: in Python, and its variables in each turn."""
 
+    loop: Span
     targets: ast.Targets
     iterable: Tree
     turns: Sequence[Mapping[str, Any]]
+
+    def inside(self, origin: Origin) -> Origin:
+        """Return an origin as it is said inside the loop, whatever the turn."""
+        match origin:
+            case InTurn(inner, loop, _) if loop == self.loop:
+                return inner
+            case InTurn(inner, loop, number):
+                return InTurn(self.inside(inner), loop, number)
+        return origin
 
 
 class Turns:
@@ -75,7 +95,7 @@ class Turns:
         """Return what makes one argument of all turns, as the text says it; None if it does not."""
         first = turns[0]
         variables = frozenset(header.turns[0])
-        for origin in first.origins:
+        for origin in map(header.inside, first.origins):
             for tree in self._text.inside(variables).trees(origin):
                 pairs = zip(turns, header.turns, strict=True)
                 if all(self._columns.says(tree, leaves.vector, turn) for leaves, turn in pairs):
@@ -96,7 +116,7 @@ class Turns:
             else:
                 targets = loop.targets
                 iterable, values = self._iterable(loop.iterable)
-            return _Header(targets, iterable, [dict(_bound(targets, v)) for v in values])
+            return _Header(loop.span, targets, iterable, [dict(_bound(targets, v)) for v in values])
         except Unreadable:
             return None
 

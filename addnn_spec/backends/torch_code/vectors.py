@@ -49,14 +49,26 @@ def is_symbolic(value: Any) -> bool:
     return isinstance(value, SymbolicSize)
 
 
+_LONG = 60
+
+
 def annotation(vector: Vector) -> str:
-    """Return the type of a parameter: `int`, `int | None`, `tuple[int, int]`."""
+    """Return the type of a parameter: `int`, `int | None`, `tuple[int, int]`.
+
+    A table of many rows is `tuple[Any, ...]`: nobody reads what each of its items is.
+    """
+    found = _annotation(vector)
+    tables = all(isinstance(value, tuple) for value in vector)
+    return "tuple[Any, ...]" if tables and len(found) > _LONG else found
+
+
+def _annotation(vector: Vector) -> str:
     kinds = list(dict.fromkeys(_kind(value) for value in vector))
     if "float" in kinds and "int" in kinds:
         kinds.remove("int")
     tuples = [value for value in vector if isinstance(value, tuple)]
     if tuples and common_length(tuple(tuples)) is None:
-        inner = annotation(tuple(item for value in tuples for item in value))
+        inner = _annotation(tuple(item for value in tuples for item in value))
         kinds = [kind for kind in kinds if not kind.startswith("tuple")] + [f"tuple[{inner}, ...]"]
     return " | ".join([k for k in kinds if k != "None"] + ["None"] * ("None" in kinds))
 

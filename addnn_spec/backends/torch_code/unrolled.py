@@ -1,0 +1,176 @@
+"""What the variables of a loop stand for in one of its turns: `widths[2]` for `width`.
+
+Turns that are written out have the text of the loop, where a variable is an item of what the loop
+goes through. What can be computed then is: `2 * 2 ** 1` is 4, and of `active or 1 > 0` nothing is
+left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from addnn_spec.backends.torch_code.python import Unreadable, value_of
+from addnn_spec.backends.torch_code.tree import NONE, Choice, Name, Tree, is_literal, rewrite
+from addnn_spec.ops.code import Infix, Item, Prefix, Seq
+from addnn_spec.syntax import ast
+
+Translate = Callable[[ast.Expr], Tree]
+"""Writes an expression of the loop's header as Python; raises `Unreadable`."""
+
+
+def turn_variables(
+    loop: ast.For | ast.Repeat, number: int, translate: Translate
+) -> Iterator[tuple[str, Tree]]:
+    """Yield the variables of a loop with what they are in its `number`-th turn, from 0.
+
+    What cannot be said is left out.
+    """
+    if isinstance(loop, ast.Repeat):
+        if loop.index is not None:
+            yield loop.index.name, number
+        return
+    try:
+        yield from _bound(loop.targets, _item(loop.iterable, number, translate))
+    except Unreadable:
+        return
+
+
+def _item(iterable: ast.Expr, number: int, translate: Translate) -> Tree:
+    """Return the item that a loop goes through in a turn."""
+    if isinstance(iterable, ast.Paren):
+        return _item(iterable.inner, number, translate)
+    if isinstance(iterable, ast.Range):
+        return simplified(Infix("+", translate(iterable.start), number))
+    if isinstance(iterable, ast.Call) and isinstance(iterable.callee, ast.Name):
+        given = [arg.value for arg in iterable.args or () if arg.name is None]
+        name = iterable.callee.name
+        if name == "enumerate" and given:
+            first = translate(given[1]) if len(given) > 1 else 0
+            return Seq((simplified(Infix("+", first, number)), _item(given[0], number, translate)))
+        if name == "zip" and given:
+            return Seq(tuple(_item(one, number, translate) for one in given))
+        if name == "reversed" and given:
+            return simplified(Item(translate(given[0]), (-1 - number,)))
+        if name == "range" and len(given) == 1:
+            return number
+    return simplified(Item(translate(iterable), (number,)))
+
+
+def _bound(target: ast.Target | ast.Targets, value: Tree) -> Iterator[tuple[str, Tree]]:
+    """Yield the names of a target with what each takes of a value."""
+    if isinstance(target, ast.Target):
+        yield target.name, value
+    elif len(target.items) == 1:
+        yield from _bound(target.items[0], value)
+    else:
+        for place, one in enumerate(target.items):
+            yield from _bound(one, simplified(Item(value, (place,))))
+
+
+def in_turn(tree: Tree, variables: Mapping[str, Tree]) -> Tree:
+    """Return a tree of a loop's body as it is in a turn with these variables."""
+    replaced = rewrite(
+        tree, lambda t: _value(variables[t.text]) if _is_read(t, variables) else None
+    )
+    return simplified(replaced)
+
+
+def _is_read(tree: Tree, variables: Mapping[str, Tree]) -> bool:
+    return isinstance(tree, Name) and tree.text in variables
+
+
+def _value(tree: Tree) -> Tree:
+    """Return a tree for `rewrite`, to which None means that nothing is to be replaced."""
+    return NONE if tree is None else tree
+
+
+def simplified(tree: Tree) -> Tree:
+    """Return the tree with what is known computed: numbers, items of lists, decided conditions."""
+    parts = _PARTS.get(type(tree))
+    if parts is None:
+        return tree
+    tree, known = parts(tree)
+    if known:
+        return _computed(tree)
+    rule = _RULES.get(type(tree))
+    return tree if rule is None else rule(tree)
+
+
+def _of_infix(tree: Infix) -> tuple[Tree, bool]:
+    left, right = simplified(tree.left), simplified(tree.right)
+    return Infix(tree.op, left, right), is_literal(left) and is_literal(right)
+
+
+def _of_prefix(tree: Prefix) -> tuple[Tree, bool]:
+    value = simplified(tree.value)
+    return Prefix(tree.op, value), is_literal(value)
+
+
+def _of_choice(tree: Choice) -> tuple[Tree, bool]:
+    parts = (tree.then, tree.condition, tree.orelse)
+    return Choice(*map(simplified, parts)), False
+
+
+def _of_item(tree: Item) -> tuple[Tree, bool]:
+    value, index = simplified(tree.value), tuple(map(simplified, tree.index))
+    return Item(value, index), is_literal(value) and all(map(is_literal, index))
+
+
+def _of_seq(tree: Seq) -> tuple[Tree, bool]:
+    return Seq(tuple(map(simplified, tree.items)), tree.brackets), False
+
+
+_PARTS: dict[type, Callable[[Any], tuple[Tree, bool]]] = {
+    Infix: _of_infix,
+    Prefix: _of_prefix,
+    Choice: _of_choice,
+    Item: _of_item,
+    Seq: _of_seq,
+}
+"""By kind of node: it with simplified parts, and whether all of them are literals."""
+
+
+def _joined(tree: Infix) -> Tree:
+    match tree:
+        case Infix("and", bool(left), right):
+            return right if left else False
+        case Infix("or", bool(left), right):
+            return True if left else right
+        case Infix("and", left, True) | Infix("or", left, False):
+            return left
+        case Infix("*", int(1), one) | Infix("*" | "//" | "**", one, int(1)):
+            return one
+        case Infix("+", int(0), one) | Infix("+" | "-", one, int(0)):
+            return one
+        case Infix("*", Infix("*", int(left), inner), int(right)):
+            return Infix("*", left * right, inner)
+        case Infix("*", inner, int(right)):
+            return Infix("*", right, inner)
+    return tree
+
+
+def _chosen(tree: Choice) -> Tree:
+    if isinstance(tree.condition, bool):
+        return tree.then if tree.condition else tree.orelse
+    return tree
+
+
+def _taken(tree: Item) -> Tree:
+    match tree:
+        case Item(Seq(items), (int(place),)) if -len(items) <= place < len(items):
+            return items[place]
+    return tree
+
+
+_RULES: dict[type, Callable[[Any], Tree]] = {Infix: _joined, Choice: _chosen, Item: _taken}
+
+
+def _computed(tree: Tree) -> Tree:
+    """Return the literal that a tree of literals is, itself where Python would raise."""
+    values: dict[str, Any] = {}
+    try:
+        value = value_of(tree, values.__getitem__, {})
+    except Unreadable:
+        return tree
+    return value if is_literal(value) and value is not None else tree

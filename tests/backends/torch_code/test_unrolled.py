@@ -1,0 +1,131 @@
+"""Turns that are written out say what the text says: its variables are items of what it goes
+through; and sizes that are sums or parts of others.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addnn_spec.backends.torch_code.python import value_of
+from addnn_spec.backends.torch_code.tree import Choice, Name, Tree, walk
+from addnn_spec.backends.torch_code.unrolled import simplified
+from addnn_spec.ops.code import Infix, Item, Prefix, Seq
+from tests.backends.torch_code.emitted import source_of
+from tests.backends.torch_code.test_readings import check_weights
+
+
+def network(block: str, *uses: str) -> str:
+    chain = " -> ".join(f"u{place}: {use} -> Linear(8)" for place, use in enumerate(uses))
+    return f"{block}\nnetwork Test {{ input x: float[N, 8] output y = x -> {chain} }}"
+
+
+@pytest.mark.parametrize(
+    ("header", "width", "first", "second"),
+    [
+        ("w in widths", "w", "widths[0]", "widths[1]"),
+        ("i in 0..2", "widths[i]", "widths[0]", "widths[1]"),
+        ("i in 1..3", "widths[0] * i", "widths[0]", "2 * widths[0]"),
+        ("i, w in enumerate(widths, 1)", "w + i", "widths[0] + 1", "widths[1] + 2"),
+        ("w in reversed(widths)", "w", "widths[-1]", "widths[-2]"),
+        ("w, k in zip(widths, [2, 3])", "k * w", "2 * widths[0]", "3 * widths[1]"),
+    ],
+)
+def test_a_loops_variable_is_an_item(header: str, width: str, first: str, second: str) -> None:
+    block = (
+        f"block B(widths) {{ y = [] for {header} {{ y = y + [x -> Linear({width})] }} "
+        "return y -> Concat }"
+    )
+    text = network(block, "B([3, 5])", "B([4, 7])")
+    source = source_of(text)
+    assert re.findall(r"nn\.Linear\((?:in_features|8), (.*?)\)\n", source)[:2] == [first, second]
+    check_weights(text)
+
+
+def test_a_condition_in_a_loop_is_what_is_left_of_it() -> None:
+    block = (
+        "block B(width, first) { return x -> all: { for i in 0..2 "
+        "{ if first or i > 0 { ReLU } -> Linear(width) } } }"
+    )
+    text = network(block, "B(3, true)", "B(4, false)")
+    source = source_of(text)
+    assert "if first:" in source
+    assert "if first or" not in source
+    check_weights(text)
+
+
+def test_the_number_of_a_table_is_written_where_all_uses_have_it() -> None:
+    block = (
+        "block B(rows) { for row in rows { for w in row { x = x -> Linear(w) } } return x -> ReLU }"
+    )
+    source = source_of(network(block, "B([[3], [4]])", "B([[3], [5]])"))
+    assert "Linear(8, 3)" in source.replace("in_features", "8")
+    assert "rows[1][0]" in source
+
+
+def test_names_for_the_items_of_a_list_are_local_variables() -> None:
+    block = "block B(pair) { let a, b = pair return x -> Linear(a * b) -> ReLU -> Linear(b) }"
+    source = source_of(network(block, "B([3, 2])", "B([4, 7])"))
+    assert "a = pair[0]" in source
+    assert "a * b" in source
+
+
+def test_what_is_joined_has_the_sum_of_the_sizes() -> None:
+    block = (
+        "block B(n, k) { a = x -> Linear(n) b = x -> Linear(k) "
+        "y = (a, b) -> Concat return y -> out: Linear(x.features) }"
+    )
+    text = network(block, "B(3, 5)", "B(4, 4)", "B(9, 2)")
+    assert "self.out = nn.Linear(n + k, in_features)" in source_of(text)
+    check_weights(text)
+
+
+def test_a_part_has_a_part_of_the_size() -> None:
+    block = (
+        "block B(n) { a, b = x -> mid: Linear(2 * n) -> Chunk(2) "
+        "return a * b -> out: Linear(x.features) }"
+    )
+    text = network(block, "B(3)", "B(4)")
+    assert re.search(r"self\.out = nn\.Linear\(2 \* n // 2, in_features\)", source_of(text))
+    check_weights(text)
+
+
+def test_a_modules_arguments_are_read_where_it_is_declared() -> None:
+    block = (
+        "block B(n) { module f = Linear(n + 1) module g = Linear(n) "
+        "return (x -> f -> g) + (x -> f -> ReLU -> g) -> ReLU -> Linear(x.features) }"
+    )
+    text = network(block, "B(3)", "B(4)")
+    source = source_of(text)
+    assert "nn.Linear(in_features, n + 1)" in source
+    check_weights(text)
+
+
+_OPERATORS = ("+", "-", "*", "//", "**", "==", "<", "and", "or")
+_NUMBERS = st.integers(-3, 9)
+_LEAVES = _NUMBERS | st.booleans() | st.sampled_from([Name("a"), Name("b")])
+
+
+def _grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    return st.one_of(
+        st.builds(Infix, st.sampled_from(list(_OPERATORS)), inner, inner),
+        st.builds(Prefix, st.sampled_from(["-", "not"]), inner),
+        st.builds(Choice, inner, inner, inner),
+        st.builds(lambda a, b, i: Item(Seq((a, b)), (i,)), inner, inner, st.integers(0, 1)),
+    )
+
+
+@given(st.recursive(_LEAVES, _grown, max_leaves=8), _NUMBERS, _NUMBERS)
+def test_what_is_left_means_the_same(tree: Tree, a: int, b: int) -> None:
+    values = {"a": a, "b": b}.__getitem__
+    try:
+        expected = value_of(tree, values, {})
+    except Exception:  # noqa: BLE001 - what Python would raise is no reading
+        return
+    found = value_of(simplified(tree), values, {})
+    # What is asked of `x and True` is whether it holds.
+    asked = any(isinstance(n, Infix) and n.op in ("and", "or") for n in walk(tree))
+    assert bool(found) == bool(expected) if asked else found == expected
