@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from torch.nn import functional
 from tests import oracles
 from tests.zoo.cv import any_size, staged
 from tests.zoo.elsewhere import EQUATIONS
-from tests.zoo.libraries import pytorchcv
+from tests.zoo.libraries import pytorchcv, torchvision
 from tests.zoo.prove import Reference, renamed
 
 _ATTENTION = staged(
@@ -119,6 +120,18 @@ class ResidualAttentionCifar(nn.Module):
         return cast(Tensor, self.fc(self.bn(x).relu().mean(dim=(2, 3))))
 
 
+def _whole(model: str) -> Callable[[], nn.Module]:
+    """torchvision's, of its own size."""
+    return lambda: cast(nn.Module, getattr(oracles.torchvision().models, model)())
+
+
+def _small_maxvit_t() -> nn.Module:
+    """For small images, which no more than 2 × 2 parts of 2 × 2 places fill at the end."""
+    models = oracles.torchvision().models.maxvit
+    widths, depths = [64, 128, 256, 512], [2, 2, 5, 2]
+    return cast(nn.Module, models.MaxVit((64, 64), 64, 2, widths, depths, 32, 0.2))
+
+
 REFERENCES: dict[str, Reference] = {
     "CBAMResNet50": any_size(pytorchcv("cbam_resnet50", size=33, weights=staged())),
     "CBAMResNeXt101_32x4d": Reference(
@@ -133,4 +146,13 @@ REFERENCES: dict[str, Reference] = {
         pytorchcv("resattnet92", size=32, weights=_ATTENTION, slow=True)
     ),
     "ResidualAttention452": Reference(EQUATIONS, ResidualAttentionCifar, size=8),
+    "SwinT": torchvision("swin_t", settings={"size": 60}, full=_whole("swin_t"), slow=True),
+    "SwinV2T": torchvision("swin_v2_t", settings={"size": 60}, full=_whole("swin_v2_t"), slow=True),
+    "MaxViT_T": Reference(
+        "torchvision.maxvit_t",
+        _small_maxvit_t,
+        settings={"size": 64, "partition": 2},
+        full=_whole("maxvit_t"),
+        slow=True,
+    ),
 }

@@ -136,6 +136,16 @@ def prove(name: str, reference: Reference) -> None:
             _check_training(network, reference, ours, theirs)
 
 
+@torch.no_grad()
+def compare(name: str, reference: Reference) -> None:
+    """Hold outputs in evaluation against the reference's, and nothing else: quick."""
+    network = load(name, **reference.settings)
+    theirs = _prepared(reference, inputs_of(network, reference, 0))
+    weights = reference.weights(_copied(theirs.state_dict()))
+    ours = build(network.source(), network.graph.name, weights)
+    _check_evaluation(network, reference, ours, theirs)
+
+
 def build(text: str, name: str, weights: Weights | None = None, device: str = "cpu") -> nn.Module:
     """The module that an emitted file defines, with `weights` (shared, not copied) if given."""
     file = ModuleType("emitted")

@@ -41,8 +41,9 @@ WANTED = {
     "channel": {224: "ChannelBoostedCNN"},
     "attention": {
         32: "ResidualAttention452",
-        224: "ResidualAttention56 ResidualAttention92 CBAMResNet50 CBAMResNeXt101_32x4d",
-        256: "SCSEUNet",
+        224: "ResidualAttention56 ResidualAttention92 CBAMResNet50 CBAMResNeXt101_32x4d SwinT "
+        "MaxViT_T",
+        256: "SCSEUNet SwinV2T",
     },
     "mobile": {
         224: "MobileNetV1 MobileNetV1_x0_75 MobileNetV1_x0_5 MobileNetV1_x0_25 MobileNetV2 "
@@ -73,7 +74,8 @@ WANTED = {
 # Without a pool that fits every size, or with paddings that depend on the size.
 FIXED = (
     "LeNet5 LeNet5_example LeNet5_1998 LeNet5_modern ZFNet AlexNet_two_groups GoogLeNet_paper "
-    "Xception_same SSD300 UNet NASNetALarge NASNetAMobile PNASNet5"
+    "Xception_same SSD300 UNet NASNetALarge NASNetAMobile PNASNet5 SwinT "
+    "SwinV2T MaxViT_T"
 )
 
 
