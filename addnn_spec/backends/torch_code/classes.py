@@ -43,7 +43,7 @@ from addnn_spec.backends.torch_code.vectors import ABSENT, common_length, is_sym
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Infix, Item, Seq, Slice
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
 from addnn_spec.source import Span
 
 _NEAR = 40
@@ -221,7 +221,10 @@ class _Resolver:
         scope: list[int] = list(range(len(self._body.drafts[0].inputs)))
         for place, item in enumerate(self._body.items):
             if isinstance(item, Step):
-                self._body.items[place] = self._step(item, scope)
+                made = self._step(item, scope)
+                if not self._probes and _does_nothing(made.tree):
+                    made = replace(made, tree=next(n for n in walk(made.tree) if type(n) is Value))
+                self._body.items[place] = made
                 scope += item.outputs
                 continue
             item.then = self._arm(item.then, scope)
@@ -328,6 +331,23 @@ def optional_child(
         return None
     child = guarded[0][0]
     return None if "." in child.path or not is_plain(child.path) or child.inits else child
+
+
+def _does_nothing(tree: Tree) -> bool:
+    """Return True for a pad by nothing, and for a part of a tensor that is all of it."""
+    match tree:
+        case Call("F.pad", (Arg(Value()), Arg(tuple(sizes)), *_)):
+            return all(size == 0 for size in sizes)
+        case Item(Value() as value, index):
+            return all(_is_whole(part, value, dim) for dim, part in enumerate(index))
+    return False
+
+
+def _is_whole(part: Any, value: Value, dim: int) -> bool:
+    match part:
+        case Slice(None | 0, stop, None):
+            return stop is None or stop == Dimension(value, dim)
+    return False
 
 
 def _literal(tree: Tree) -> Tree:

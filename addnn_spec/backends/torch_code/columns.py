@@ -330,10 +330,12 @@ class Columns:
                 made = self._let_trees.get(node.text)
                 if made is not None and node.text not in self.locals:
                     inner = self._take(made, "")
-                    self.locals[node.text] = inner
+                    if inner != node:  # a size that the parameter is called after
+                        self.locals[node.text] = inner
                 return node
             if not column.name:
-                column.name = self._names.unique(self._size_name(node.text, word))
+                called = self.text.sizes.get(node.text) if self.text is not None else None
+                column.name = called or self._names.unique(self._size_name(node.text, word))
             if column.name not in self.parameters:
                 self.parameters[column.name] = column
                 self._settle_default(column)

@@ -13,6 +13,7 @@ from addnn_spec import graph as graphs
 from addnn_spec.backends.torch_code.tree import (
     Around,
     Combined,
+    ItemOf,
     Leaf,
     Origin,
     ParameterOf,
@@ -24,11 +25,11 @@ from addnn_spec.backends.torch_code.tree import (
     put,
     rewrite,
     same,
+    walk,
 )
 from addnn_spec.graph import Graph, Node, Placeholder, Ref, Turn
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
-from addnn_spec.source import Span
 
 _MOST = 4
 """As many origins are tried."""
@@ -44,6 +45,7 @@ _LAST = frozenset({"in_features", "in1_features", "normalized_shape", "embed_dim
 def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Tree:
     """Return the tree of an operator, its leaves with their origins."""
     places, inputs = dict(node.written), node.inputs
+    items = iter(_items(tree, graph, applied, node))
     inferred: Mapping[str, Any] | None = None
 
     def change(leaf: Tree) -> Tree | None:
@@ -59,9 +61,22 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
         if leaf.hint in type(applied.op).model_fields:  # the layer's own default
             return Leaf(leaf.value, leaf.hint)
         equal = [name for name in places if same(getattr(applied.op, name, None), leaf.value)]
-        return Leaf(leaf.value, leaf.hint, tuple(placed(graph, node, places[n]) for n in equal))
+        found = tuple(placed(graph, node, places[name]) for name in equal)
+        return Leaf(leaf.value, leaf.hint, (*found, *next(items, ())))
 
     return rewrite(tree, change)
+
+
+def _items(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Iterator[tuple[Origin, ...]]:
+    """Yield the origins of the arguments without a name, where these are a list's items."""
+    fields = type(applied.op).model_fields
+    unnamed = [n for n in walk(tree) if isinstance(n, Leaf) and n.hint not in fields]
+    for name, place in node.written:
+        value = getattr(applied.op, name, None)
+        if isinstance(value, tuple) and len(value) == len(unnamed) > 1:
+            for number in range(len(value)):
+                yield (placed(graph, node, ItemOf(place, number)),)
+            return
 
 
 def _inferred(graph: Graph, inputs: tuple[Ref | None, ...], leaf: Leaf) -> tuple[Origin, ...]:
@@ -108,7 +123,7 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
     return rewrite(tree, change)
 
 
-def placed(graph: Graph, node: Node, place: Span) -> Origin:
+def placed(graph: Graph, node: Node, place: Origin) -> Origin:
     """Return a place of the text that a node comes from, in the use that it was written out of."""
     return put(place, _around(graph, node.within))
 
@@ -157,20 +172,23 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
             found.setdefault(SizeOf(name, dim))
             continue
         size = node.outputs[ref.port].shape[dim]
-        found |= dict.fromkeys(_giving(graph, node, size))
+        found |= dict.fromkeys(_giving(graph, node, dim, size))
         found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
         found |= dict.fromkeys(_combined(graph, node, dim, depth))
         waiting += _passing(graph, node, dim, size)
     return tuple(found)
 
 
-def _giving(graph: Graph, node: Node, size: Any) -> Iterator[Origin]:
-    """Yield the arguments of a layer that have the value."""
+def _giving(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[Origin]:
+    """Yield the arguments of a layer that have the value, or whose item for the dimension has."""
     values = dict(node.calls.arguments) if node.calls is not None else {}
     for name, place in node.written:
         value = values.get(name) if node.calls is not None else getattr(node.op, name, None)
         if type(value) is int and value == size:
             yield placed(graph, node, place)
+        elif isinstance(value, tuple) and len(value) == node.outputs[0].rank:
+            if same(value[dim], size):
+                yield placed(graph, node, ItemOf(place, dim))
 
 
 def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:

@@ -27,6 +27,7 @@ from addnn_spec.backends.torch_code.tree import (
     Choice,
     Combined,
     InTurn,
+    ItemOf,
     Name,
     Origin,
     SizeOf,
@@ -130,6 +131,16 @@ class Text:
             if self.bound.count(name) == 1
         }
 
+    @cached_property
+    def sizes(self) -> dict[str, str]:
+        """The `let`s that are an input's size: by that size, what the text calls it."""
+        found: dict[str, str] = {}
+        for name, expr in self.lets.items():
+            for tree in self.expression(expr):
+                if isinstance(tree, Name) and ".shape[" in tree.text:
+                    found.setdefault(tree.text, python_name(name))
+        return found
+
     def is_local(self, name: str) -> bool:
         """Tell if a name is a parameter of the block, a `let` of it, or the loop's variable."""
         if name in self.variables:
@@ -214,6 +225,10 @@ class Text:
             names, turn = self._turn(origin)
             for tree in self.inside(names).trees(origin.origin, depth):
                 yield in_turn(tree, turn)
+        elif isinstance(origin, ItemOf):
+            item = self.item(origin.origin, origin.place)
+            if item is not None:
+                yield from self.trees(item, depth)
         elif isinstance(origin, Combined):
             yield from self._combined(origin, depth)
         elif isinstance(origin, Span) and origin.source is self.node.span.source:
@@ -348,7 +363,7 @@ def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
     if len(targets) > 1:
         if isinstance(value, ast.TupleExpr | ast.ListExpr):
             values = value.items
-        elif isinstance(value, ast.Name | ast.Subscript):
+        elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
             values = tuple(_item(value, place) for place in range(len(targets)))
         else:
             values = ()
@@ -359,7 +374,26 @@ def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
 
 
 def _item(value: ast.Expr, place: int) -> ast.Subscript:
-    return ast.Subscript(value, (ast.Number(place, str(place), value.span),), value.span)
+    """Return an item of a list; of a part of a list, `x.shape[1:3]`, the item of the whole."""
+    match value:
+        case ast.Subscript(whole, (ast.Slice(start, _, None),)) if _number(start) is not None:
+            return _item(whole, place + (_number(start) or 0))
+    index: ast.Expr = ast.Number(abs(place), str(abs(place)), value.span)
+    if place < 0:
+        index = ast.Unary("-", index, value.span)
+    return ast.Subscript(value, (index,), value.span)
+
+
+def _number(expr: ast.Expr | None) -> int | None:
+    """Return the whole number that an expression is, 0 where there is none."""
+    match expr:
+        case None:
+            return 0
+        case ast.Number(int(value)):
+            return value
+        case ast.Unary("-", ast.Number(int(value))):
+            return -value
+    return None
 
 
 def _key(span: Span) -> tuple[int, int]:

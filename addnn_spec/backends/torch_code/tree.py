@@ -140,6 +140,14 @@ def put(origin: Origin, around: Around) -> Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemOf:
+    """An item of a list that the text gives, or of what it writes out: `Reshape(n, h * w, c)`."""
+
+    origin: Origin
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class Combined:
     """A size made of sizes: the sum of what `Concat` joins, the part that `Chunk` gives.
 
@@ -150,9 +158,9 @@ class Combined:
     parts: tuple[tuple[Origin, ...] | int, ...]
 
 
-Origin = Span | SizeOf | ParameterOf | Within | InTurn | Combined
+Origin = Span | SizeOf | ParameterOf | Within | InTurn | ItemOf | Combined
 """Where a value comes from: an expression of the text, an input's size, what a called block is
-given; in a use of a block, in a turn of a loop; or what is made of several sizes."""
+given; in a use of a block, in a turn of a loop; an item of it; or what is made of several sizes."""
 
 
 @dataclass(frozen=True, slots=True)

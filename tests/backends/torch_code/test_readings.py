@@ -222,3 +222,42 @@ def test_a_layers_own_default_is_no_reading() -> None:
     """)
     assert "Conv2d(in_channels, width, kernel, padding=kernel // 2)" in source
     assert "dilation" not in source.replace("self.dilation", "")
+
+
+def test_sizes_have_the_names_that_the_text_gives_them() -> None:
+    text = (
+        "block Grid(k)(x) { let n, h, w, c = x.shape "
+        "y = x -> Reshape(n, h // k, k, w, c) -> Reshape(n, h * w, c) "
+        "return y -> mix: Conv1d(h * w, 1) -> last: Linear(2 * c) -> Reshape(n, h, w, 2 * c) } "
+        "network Test { input x: float[N, 4, 6, 2] output y = x -> a: Grid(2) -> b: Grid(4) }"
+    )
+    source = source_of(text)
+    assert "def __init__(self, h: int, w: int, c: int, k: int) -> None:" in source
+    assert "self.mix = nn.Conv1d(h * w, h * w, 1)" in source
+    assert "x.reshape(-1, self.h // self.k, self.k, self.w, self.c)" in source
+    assert ".reshape(-1, self.h, self.w, 2 * self.c)" in source
+    check_weights(text)
+
+
+def test_sizes_are_named_by_a_part_of_the_shape() -> None:
+    text = (
+        "block Grid()(x) { let h, w = x.shape[1:3] return x -> a: Linear(h) -> b: Linear(w) } "
+        "network Test { input x: float[N, 4, 6, 2] output y = x -> a: Grid -> b: Grid }"
+    )
+    assert "def __init__(self, h: int, w: int, in_features: int) -> None:" in source_of(text)
+    check_weights(text)
+
+
+@pytest.mark.parametrize("nothing", ["Pad([0, 0, 1 - k, 0])", "Slices"])
+def test_what_does_nothing_is_left_out(nothing: str) -> None:
+    """A pad by nothing, and a part that is all."""
+    step = nothing if nothing != "Slices" else "Identity"
+    cut = "[:, :, 0:x.shape[2]]" if nothing == "Slices" else ""
+    text = (
+        f"block Unit(k) {{ y = x -> {step} z = y{cut} return z -> c: Conv2d(4, 1) }} "
+        "network Test { input x: float[N, 4, H = 8, W = 8] "
+        "output y = x -> a: Unit(1) -> b: Unit(1) }"
+    )
+    source = source_of(text)
+    assert "pad" not in source.replace("padding", "")
+    assert "[:, :" not in source
