@@ -154,10 +154,21 @@ def _inputs(operator: type[Operator]) -> str:
 def _attributes(operator: type[Operator]) -> list[str]:
     rows = []
     for name in _fields(operator):
-        info = operator.model_fields[name]
-        default = "" if info.is_required() else f"`{_default(info)}`"
-        rows.append(f"| `{name}` | {_words(info.annotation)} | {default} |")
+        words, default = attribute(operator, name)
+        rows.append(f"| `{name}` | {words} | {f'`{default}`' if default else ''} |")
     return rows
+
+
+def attribute(operator: type[Operator], name: str) -> tuple[str, str]:
+    """Return what an attribute may be, in words, and its default: empty where it must be given."""
+    info = operator.model_fields[name]
+    return _words(info.annotation), "" if info.is_required() else _default(info)
+
+
+def choices(operator: type[Operator], name: str) -> list[str]:
+    """Return the values that an attribute is one of, as the language writes them; none where it may
+    be any."""
+    return re.findall(r"`([^`]+)`", attribute(operator, name)[0])
 
 
 def _words(annotation: Any) -> str:

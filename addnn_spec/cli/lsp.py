@@ -20,7 +20,7 @@ def lsp() -> int:
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
-    from addnn_spec.lsp.server import serve
+    from addnn_spec.lsp.features import serve
 
     serve()
     return OK

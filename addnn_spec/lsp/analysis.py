@@ -15,6 +15,7 @@ from addnn_spec.elaborate.frame import Value
 from addnn_spec.elaborate.watch import Seen, Watch
 from addnn_spec.graph import Graph
 from addnn_spec.loading import ParsedFile
+from addnn_spec.lsp.names import NameTable
 from addnn_spec.lsp.options import Options
 from addnn_spec.reading import decode
 from addnn_spec.source import Source, Span
@@ -73,6 +74,26 @@ class Analysis:
     def misses_files(self) -> bool:
         """True if a file that it imports is not there: it may come."""
         return any(diagnostic.code == MISSING_FILE for diagnostic in self.diagnostics)
+
+    @cached_property
+    def names(self) -> NameTable | None:
+        """The names of the text, each with its places."""
+        return None if self.tree is None else NameTable(self.tree)
+
+    def item_at(self, offset: int) -> ast.Item | None:
+        """Return the item of the file that a character is in."""
+        for item in () if self.tree is None else self.tree.items:
+            if item.span.start <= offset <= item.span.end:
+                return item
+        return None
+
+    def seen_at(self, offset: int, span: Span) -> list[Value]:
+        """Return what a place gave, in the use that is looked at of the body around a character."""
+        item = self.item_at(offset)
+        if not isinstance(item, ast.Block | ast.Network):
+            return self.top_values(span)
+        use = self.use_of(item)
+        return [] if use is None else self.values(use, span)
 
     def graph(self, network: str) -> Graph | None:
         """Return the graph of a network, None where it has errors or needs arguments."""

@@ -10,9 +10,9 @@ import pytest
 from tests.lsp.client import Editor
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
-    """One server for the tests of a module, in an empty folder."""
+    """One server for all tests, in an empty folder: each opens documents of its own."""
     editor = Editor(tmp_path_factory.mktemp("specs"))
     yield editor
     editor.close()

@@ -1,0 +1,246 @@
+"""What an editor asks, in the protocol's words."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.lsp.hints import hints
+from addnn_spec.lsp.lenses import Lens, lenses
+from addnn_spec.lsp.navigation import add_navigation
+from addnn_spec.lsp.options import FILE, Options
+from addnn_spec.lsp.outline import folds, symbols
+from addnn_spec.lsp.positions import Positions
+from addnn_spec.lsp.previews import drawing, pytorch
+from addnn_spec.lsp.server import Server
+from addnn_spec.lsp.workspace import path_of
+from addnn_spec.lsp.writing import add_writing
+from addnn_spec.syntax.printer import format_source
+
+NEXT_USE = "addnn.nextUse"
+DRAWING = "addnn.drawing"
+PYTORCH = "addnn.pytorch"
+_ACTIONS = {
+    "next use": NEXT_USE,
+    "drawing": "addnn.previewDrawing",
+    "pytorch": "addnn.previewPyTorch",
+}
+
+
+def make_server() -> Server:
+    """Return a server that answers all that a spec can be asked."""
+    server = Server()
+    _session(server)
+    _documents(server)
+    _beside(server)
+    _structure(server)
+    add_navigation(server)
+    add_writing(server)
+    _commands(server)
+    return server
+
+
+def _session(server: Server) -> None:
+    specs = server.specs
+
+    @server.feature(types.INITIALIZE)
+    def initialize(params: types.InitializeParams) -> None:
+        server.start(params)
+
+    @server.feature(types.INITIALIZED)
+    def initialized(_: types.InitializedParams) -> None:
+        specs.encoding = str(server.workspace.position_encoding or specs.encoding)
+        server.read_options()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def configured(params: types.DidChangeConfigurationParams) -> None:
+        settings = params.settings
+        given = settings.get("addnn", settings) if isinstance(settings, dict) else None
+        if isinstance(given, dict):
+            server.given = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
+            await _reset(server)
+
+
+def _documents(server: Server) -> None:
+    specs = server.specs
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    async def opened(params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        known = specs.put(document.uri, document.text, document.version)
+        server.check_later(document.uri)
+        server.check_readers(known.path)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    async def changed(params: types.DidChangeTextDocumentParams) -> None:
+        uri = params.text_document.uri
+        text = server.workspace.get_text_document(uri).source
+        known = specs.put(uri, text, params.text_document.version)
+        server.check_later(uri)
+        server.check_readers(known.path)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    async def closed(params: types.DidCloseTextDocumentParams) -> None:
+        known = specs.drop(params.text_document.uri)
+        server.forget(params.text_document.uri)
+        if known is not None:
+            server.check_readers(known.path)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    async def saved(params: types.DidChangeWatchedFilesParams) -> None:
+        for change in params.changes:
+            path = path_of(change.uri)
+            if path is not None and path.name == FILE:
+                await _reset(server)
+            elif path is not None and change.uri not in specs.documents:
+                specs.touch(path)
+                server.check_readers(path)
+
+
+async def _reset(server: Server) -> None:
+    await server.specs.run(server.read_options)
+    for uri in server.specs.documents:
+        server.check_later(uri)
+    server.refresh()
+
+
+def _beside(server: Server) -> None:
+    specs = server.specs
+
+    @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
+    async def inlay_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
+        analysis = await specs.analysed(params.text_document.uri)
+        if analysis is None:
+            return []
+        positions = specs.positions(analysis)
+        costs = specs.options.costs
+        found = await specs.run(lambda: hints(analysis, positions, server.sizes, costs=costs))
+        places = ((hint, positions.position(hint.offset)) for hint in found)
+        return [
+            types.InlayHint(place, hint.text, padding_left=True, tooltip=hint.tip)
+            for hint, place in places
+            if params.range.start.line <= place.line <= params.range.end.line
+        ]
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
+    async def code_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
+        uri = params.text_document.uri
+        analysis = await specs.analysed(uri)
+        if analysis is None:
+            return []
+        positions = specs.positions(analysis)
+        found = await specs.run(lambda: list(lenses(analysis, specs.options.dim)))
+        return [_lens(lens, uri, positions, server.previews) for lens in found]
+
+
+def _lens(lens: Lens, uri: str, positions: Positions, previews: bool) -> types.CodeLens:
+    command = _ACTIONS.get(lens.action, "")
+    if not previews and lens.action in ("drawing", "pytorch"):
+        command = {"drawing": "addnn.openDrawing", "pytorch": "addnn.openPyTorch"}[lens.action]
+    arguments = [uri, lens.name] if command else None
+    return types.CodeLens(
+        positions.range(lens.span), types.Command(lens.title, command, arguments=arguments)
+    )
+
+
+def _structure(server: Server) -> None:
+    specs = server.specs
+
+    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+    async def outline(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
+        analysis = await specs.analysed(params.text_document.uri)
+        if analysis is None or analysis.tree is None:
+            return []
+        return symbols(analysis.tree, specs.positions(analysis))
+
+    @server.feature(types.TEXT_DOCUMENT_FOLDING_RANGE)
+    async def folding(params: types.FoldingRangeParams) -> list[types.FoldingRange]:
+        analysis = await specs.analysed(params.text_document.uri)
+        if analysis is None or analysis.tree is None:
+            return []
+        return folds(analysis.tree, specs.positions(analysis))
+
+    @server.feature(types.TEXT_DOCUMENT_FORMATTING)
+    async def formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
+        analysis = await specs.analysed(params.text_document.uri)
+        if analysis is None or analysis.session is None:
+            return []
+        try:
+            text = await specs.run(format_source, analysis.source)
+        except DiagnosticError:
+            return []  # its syntax errors are shown already
+        return _line_edits(specs.positions(analysis), text)
+
+
+def _line_edits(positions: Positions, text: str) -> list[types.TextEdit]:
+    """Return the lines that differ, as edits: what stays keeps its place in the editor."""
+    before, after = positions.text.splitlines(keepends=True), text.splitlines(keepends=True)
+    starts = [0]
+    for line in before:
+        starts.append(starts[-1] + len(line))
+    edits = []
+    for kind, first, last, new, end in SequenceMatcher(None, before, after, False).get_opcodes():
+        if kind != "equal":
+            place = positions.between(starts[first], starts[last])
+            edits.append(types.TextEdit(place, "".join(after[new:end])))
+    return edits
+
+
+def _commands(server: Server) -> None:
+    specs = server.specs
+
+    @server.command(NEXT_USE)
+    async def next_use(uri: str, name: str) -> None:
+        document = specs.documents.get(uri)
+        if document is not None:
+            document.choices[name] = document.choices.get(name, 0) + 1
+            server.refresh()
+
+    @server.command(DRAWING)
+    async def give_drawing(uri: str, name: str) -> dict[str, str]:
+        return await _preview(server, uri, name, drawing)
+
+    @server.command(PYTORCH)
+    async def give_pytorch(uri: str, name: str) -> dict[str, str]:
+        return await _preview(server, uri, name, pytorch)
+
+    @server.command("addnn.openDrawing")
+    async def open_drawing(uri: str, name: str) -> None:
+        _show(server, f"{name}.svg", await _preview(server, uri, name, drawing))
+
+    @server.command("addnn.openPyTorch")
+    async def open_pytorch(uri: str, name: str) -> None:
+        _show(server, f"{name}.py", await _preview(server, uri, name, pytorch))
+
+
+async def _preview(server: Server, uri: str, name: str, make: Any) -> dict[str, str]:
+    """Return the text of a preview, or the `error` that there is none."""
+    analysis = await server.specs.analysed(uri)
+    if analysis is None:
+        return {"error": "the document is closed"}
+    try:
+        return {"text": await server.specs.run(make, analysis, name)}
+    except DiagnosticError as error:
+        return {"error": str(error)}
+
+
+def _show(server: Server, name: str, found: dict[str, str]) -> None:
+    """Let a client without previews of its own show a text: a file of the temporary folder."""
+    import tempfile
+
+    if "error" in found:
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Error, found["error"]))
+        return
+    path = Path(tempfile.mkdtemp(prefix="addnn-")) / name
+    path.write_text(found["text"], encoding="utf-8")
+    external = path.suffix == ".svg"
+    server.window_show_document(types.ShowDocumentParams(path.as_uri(), external=external))
+
+
+def serve() -> None:
+    """Answer on the standard streams until the client is done."""
+    make_server().start_io()
