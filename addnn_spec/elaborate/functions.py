@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from addnn_spec.elaborate.frame import Value
 
 NAMES = (
-    "abs", "ceil", "enumerate", "float", "floor", "int", "len", "linspace", "log2", "max", "min",
-    "range", "reversed", "round", "sqrt", "sum", "zip",
+    "abs", "ceil", "enumerate", "float", "floor", "int", "len", "linspace", "log", "log2", "max",
+    "min", "range", "reversed", "round", "sqrt", "sum", "zip",
 )  # fmt: skip
 
 
@@ -96,11 +96,14 @@ def _sqrt(args: tuple[Value, ...]) -> Value:
     return math.sqrt(value)
 
 
-def _log2(args: tuple[Value, ...]) -> Value:
-    value = _number("log2", args[0])
-    if value <= 0:
-        raise Refusal("E0207", "log2 of a number that is not positive")
-    return math.log2(value)
+def _logarithm(name: str, rule: Callable[[float], float]) -> Callable[[tuple[Value, ...]], Value]:
+    def run(args: tuple[Value, ...]) -> Value:
+        value = _number(name, args[0])
+        if value <= 0:
+            raise Refusal("E0207", f"{name} of a number that is not positive")
+        return rule(value)
+
+    return run
 
 
 def _abs(args: tuple[Value, ...]) -> Value:
@@ -189,7 +192,8 @@ _FUNCTIONS: dict[str, Callable[[tuple[Value, ...]], Value]] = {
     "int": _to_int,
     "len": _len,
     "linspace": _linspace,
-    "log2": _log2,
+    "log": _logarithm("log", math.log),
+    "log2": _logarithm("log2", math.log2),
     "range": _range,
     "reversed": _reversed,
     "round": _rounding("round", round),

@@ -27,6 +27,7 @@ def size_of(expression: str, before: str = "") -> int:
         ("max(3, 9, 4) + min([5, 2])", 11),
         ("floor(2.7) + ceil(2.1) + round(2.5)", 7),
         ("sqrt(49) + log2(8)", 10),
+        ("round(log(1000) / log(10))", 3),
         ("len([1, 2, 3]) + sum([1, 2, 3])", 9),
         ("sum(range(5)) + sum(range(2, 8, 3))", 17),
         ("[10, 20, 30][-1] + [1, 2, 3][:2][1]", 32),
