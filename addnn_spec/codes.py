@@ -97,6 +97,8 @@ CODES: dict[str, str] = {
     "E0613": "runs that cannot be compared",
     "E0614": "probing cannot be carried out",
     "E0615": "a key map that does not fit the weights",
+    "E0620": "an edit that cannot be made",
+    "E0621": "a text that is not what was planned",
     # E07: emission
     "E0701": "something that has no PyTorch source",
     # E09: the compiler itself

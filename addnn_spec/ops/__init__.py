@@ -21,6 +21,7 @@ _CLASS = re.compile(r"^class ([A-Z]\w*)\((?!nn\.)", re.MULTILINE)
 _NOT_FAMILIES = {
     "__init__",
     "base",
+    "channels",
     "checks",
     "code",
     "criterion",

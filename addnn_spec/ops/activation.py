@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType, Weight
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import (
     check_divisible,
     check_dtype,
@@ -106,6 +107,12 @@ class PReLU(Initialized):
                 )
         self.check_options(input)
         return input
+
+    def channels(self, input: TensorType) -> Channels | None:
+        if self.num_parameters == 1:
+            return Channels("keeps", min(1, input.rank - 1))
+        fields = () if self.num_parameters == "channels" else ("num_parameters",)
+        return Channels("keeps", 1, fields, {"weight": ("out",)})
 
     def _count(self, x: TensorType) -> Size:
         return x.shape[1] if self.num_parameters == "channels" else self.num_parameters
@@ -423,6 +430,9 @@ class LogSoftmax(_Softmax):
 
 class Softmax2d(_Elementwise):
     """`Softmax` over the channels at each place. `[N, C, H, W]` → the same."""
+
+    def mixed(self, input: TensorType) -> tuple[int, ...]:
+        return (1,)
 
     def infer(self, input: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_rank(self, input, "N, C, H, W")

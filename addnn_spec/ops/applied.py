@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import FlopClass, HigherOperator, Need, Operator, TensorType, Weight
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.code import Call, Code
 from addnn_spec.ops.reach import Reaches
 from addnn_spec.sizes import Size, SymbolicSize
@@ -122,6 +123,10 @@ class Applied:
         if type(self.op).reach is not Operator.reach or self.op.mixed(*self._given):
             return None
         return self.op.broadcast_reach(x, outputs[0]) if self.macs() == 0 else None
+
+    def channels(self) -> Channels | None:
+        """Return how channels pass, where `reach` does not say it."""
+        return self.op.channels(*self._given)
 
     def constructor(self) -> Call | None:
         """Return the call that makes the module, or None."""

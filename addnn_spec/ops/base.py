@@ -10,6 +10,7 @@ fields and the types of the inputs:
 * `unusual`  how many of its numbers are unusual: tells torch's order from ours
 * `weights`  the learned tensors, by `state_dict` name; parameters are counted from it
 * `buffers`  the fixed tensors of its `state_dict`
+* `channels` how channels pass, where `reach` does not say it: which widths are one
 * `macs`     multiply-accumulates of convolutions and matrix products (docs/costs.md)
 * `flops`    other operations, by class: see `FlopClass`
 * `constructor`, `functional`, `call`: the emitted code, as a tree (`ops/code.py`)
@@ -32,6 +33,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from addnn_spec.diagnostics import DiagnosticCode, Refusal
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.code import REQUIRED, Arg, Call, Code, In, Invoke, Support
 from addnn_spec.ops.reach import WHOLE, Reach, Reaches, one_place
 from addnn_spec.sizes import Size
@@ -273,6 +275,14 @@ class Operator(BaseModel):
         found = self.infer(*inputs)
         output = found if isinstance(found, TensorType) else found[0]
         return self.broadcast_reach(inputs[0], output, self.mixed(*inputs))
+
+    def channels(self, *inputs: Any, **_: Any) -> Channels | None:
+        """Return how channels pass, where they do not stay in place as `reach` says.
+
+        None of an operator with weights, or with outputs of its own making, says that nothing is
+        known of it: what flows in keeps its width.
+        """
+        return None
 
     @staticmethod
     def broadcast_reach(

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Need, TensorType, Weight, Window
+from addnn_spec.ops.channels import Channels, Side
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -66,6 +67,21 @@ class _Windowed(Weighted):
 
     def inferred(self, input: TensorType) -> Mapping[str, Size]:
         return {"in_channels": input.shape[1]}
+
+    def channels(self, input: TensorType) -> Channels | None:
+        """Return the channels of a plain convolution, or of a depthwise one with as many out."""
+        groups: int = getattr(self, "groups", 1)
+        if self.parametrized or not isinstance(input.shape[1], int):
+            return None
+        space: tuple[Side, ...] = (None,) * self.dims
+        if groups == 1:
+            sides: tuple[Side, ...] = ("in", "out") if self.transposed else ("out", "in")
+            weights = {"weight": (*sides, *space), "bias": ("out",)}
+            return Channels("makes", 1, ("out_channels",), weights)
+        if groups == input.shape[1] == self.out_channels:
+            weights = {"weight": ("out", None, *space), "bias": ("out",)}
+            return Channels("keeps", 1, ("out_channels", "groups"), weights)
+        return None
 
     def before(self) -> tuple[int, ...]:
         """Return the padding that is stated before each spatial dimension."""

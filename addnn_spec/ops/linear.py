@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, TensorType, Weight
+from addnn_spec.ops.channels import Channels, Side
 from addnn_spec.ops.checks import check_dtype, check_min_rank, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In, Support
 from addnn_spec.ops.fields import PositiveInt
@@ -65,6 +66,12 @@ class Linear(Weighted):
     def reach(self, input: TensorType, *rest: TensorType | None) -> Reaches:
         last = input.rank - 1
         return (*map(Reach, range(last)), WHOLE)
+
+    def channels(self, input: TensorType, weight: TensorType | None = None) -> Channels | None:
+        if self.parametrized or weight is not None:
+            return None
+        weights: dict[str, tuple[Side, ...]] = {"weight": ("out", "in"), "bias": ("out",)}
+        return Channels("makes", input.rank - 1, ("out_features",), weights)
 
     def macs(self, input: TensorType, *rest: TensorType | None) -> Size:
         return input.numel * self.out_features

@@ -7,6 +7,7 @@ from typing import Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq
 from addnn_spec.ops.fields import Dim, PositiveInt
@@ -78,6 +79,9 @@ class Concat(_Join):
 
     def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
         return "sum" if self.dim % rank == dim else None
+
+    def channels(self, *inputs: TensorType) -> Channels | None:
+        return Channels("joins", self.dim % inputs[0].rank)
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("torch.cat", (Arg(_all_of(inputs)), Arg(self.dim, "dim", 0)))
@@ -181,6 +185,9 @@ class Split(_Parts):
             return self._parts(input, dim, given)
         return self._parts(input, dim, self._equal_parts(input.shape[dim], given))
 
+    def channels(self, input: TensorType) -> Channels | None:
+        return Channels("parts", self.dim % input.rank)
+
     def _check_sum(self, size: Size, sections: tuple[Size, ...]) -> None:
         total: Size = 0
         for section in sections:
@@ -256,6 +263,9 @@ class Chunk(_Parts):
 
     def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
         return self.chunks if self.dim % rank == dim else None
+
+    def channels(self, input: TensorType) -> Channels | None:
+        return Channels("parts", self.dim % input.rank)
 
     def _exact(self, size: Size) -> Size:
         try:

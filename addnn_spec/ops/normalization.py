@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, FlopClass, Need, Operator, TensorType, Weight
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import (
     SPATIAL,
     check_divisible,
@@ -18,6 +19,7 @@ from addnn_spec.ops.checks import (
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Eps, Finite, PositiveInt
 from addnn_spec.ops.init import constant
+from addnn_spec.ops.reach import Reach, Reaches, window
 from addnn_spec.ops.weighted import Initialized
 from addnn_spec.sizes import Size
 
@@ -77,6 +79,10 @@ class _Channelwise(_Norm):
     def needs(self, input: TensorType) -> Iterable[Need]:
         n, _, *sizes = input.shape
         return self.needs_two((n, *sizes), "channel", training=self.track_running_stats)
+
+    def channels(self, input: TensorType) -> Channels | None:
+        names = ("weight", "bias", "running_mean", "running_var")
+        return Channels("keeps", 1, (), dict.fromkeys(names, ("out",)))
 
     def mixed(self, input: TensorType) -> tuple[int, ...]:
         """In evaluation: statistics that are kept mix nothing."""
@@ -395,6 +401,11 @@ class LocalResponseNorm(Operator):
             Arg(self.k, "k", 1.0),
         )
         return Call("F.local_response_norm", (Arg(In(0)), Arg(self.size), *options))
+
+    def reach(self, input: TensorType) -> Reaches:
+        """Return the channels beside one's own as seen."""
+        near = window(1, self.size + 1, 1, self.size // 2, 1)
+        return tuple(near if dim == 1 else Reach(dim) for dim in range(input.rank))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Need, Operator, TensorType
+from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite
@@ -414,6 +415,16 @@ class Pad(Operator):
 
     def reach(self, input: TensorType) -> Reaches:
         return _moved(input, self.pad)
+
+    def channels(self, input: TensorType) -> Channels | None:
+        """Return the zeros that are put beside the channels, where a map or a vector has them."""
+        sides = {dim: sides for dim, *sides in _by_dimension(input, self.pad)}.get(1, [0, 0])
+        before, after = sides
+        if self.value or self.mode != "constant" or not isinstance(before, int):
+            return None
+        if not isinstance(after, int) or before < 0 or after < 0 or (before, after) == (0, 0):
+            return None
+        return Channels("pads", 1, ("pad",), zeros=(before, after))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         mode = Arg(self.mode, "mode", "constant")

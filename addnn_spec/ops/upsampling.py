@@ -338,6 +338,9 @@ class ChannelShuffle(Operator):
         check_divisible(self, "channels", input.shape[1], self.groups, "groups")
         return input
 
+    def reach(self, input: TensorType) -> Reaches:
+        return tuple(None if dim == 1 else Reach(dim) for dim in range(input.rank))
+
     def functional(self, *inputs: TensorType) -> Code | None:
         return Call("F.channel_shuffle", (Arg(In(0)), *self.arguments()))
 

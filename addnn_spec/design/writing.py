@@ -1,0 +1,695 @@
+"""A network's graph written as text again, with what a plan changes in it.
+
+Blocks whose nodes all stay as they are stay uses of their blocks; what a plan changes is written
+out as labelled braces, so that every key of the `state_dict` stays what it was. Equal elements in
+a row become a `repeat`. What is written is not trusted: `validation.py` elaborates it, and compares
+it with what was planned, node by node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.elaborate.names import auto_base
+from addnn_spec.graph import (
+    OWN,
+    Buffer,
+    Graph,
+    ModuleDecl,
+    ModuleRef,
+    Node,
+    Parameter,
+    Placeholder,
+    Ref,
+    WeightOf,
+    run_name,
+)
+from addnn_spec.ops.base import Operator
+from addnn_spec.ops.indexing import GetItem, IndexSlice
+from addnn_spec.ops.init import Init
+from addnn_spec.sizes import SymbolicSize, source, symbols
+from addnn_spec.values import show
+
+_RESERVED = frozenset(
+    """
+    and as assert block buffer else false fn for from if import in input let module network none not
+    or output parameter repeat return then true when x
+    """.split()  # noqa: SIM905
+)
+_LINE = 70
+_LABELLED = re.compile(r'(\w+|"[^"]*"): ')
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a text says otherwise than the graph it is written from."""
+
+    operators: Mapping[str, Operator] = field(default_factory=dict)
+    """By the path of a node: the operator in its place."""
+    cut: str = ""
+    """The node whose value is the only output; what comes after it is left out."""
+    head: str = ""
+    """Elements behind the cut, as text."""
+
+
+class Uses(NamedTuple):
+    """What is written of a use of a block."""
+
+    text: str
+    flows: tuple[str, ...] = ("x",)
+    """The block's inputs."""
+
+
+BlockUse = Callable[[Graph, str], Uses | None]
+"""How a use of a block can be written that has not changed, by its graph and path; None: only
+written out."""
+
+
+def write_body(graph: Graph, changes: Changes, block_use: BlockUse | None = None) -> list[str]:
+    """Return the statements of a network's body, as text that is not laid out yet.
+
+    Raises `Refusal` (E0620) where the network has what cannot be written.
+    """
+    return _Writer(changes, block_use).network(graph)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A statement to be: `names = head -> element -> element`."""
+
+    head: str
+    elements: list[str] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    tail: tuple[_Key, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The expression, in lines where it is long: they begin with what has a label."""
+        text = " -> ".join([self.head, *self.elements])
+        if len(text) <= _LINE:
+            return text
+        breaks = {True: "\n", False: " "}
+        links = [f"{breaks[_LABELLED.match(one) is not None]}-> {one}" for one in self.elements]
+        return f"{self.head}{''.join(links)}"
+
+
+class _Key(NamedTuple):
+    """A tensor of one graph while it is written: an output of a turn of a node."""
+
+    node: int
+    port: int
+    turn: int = 0
+
+
+class _Out(NamedTuple):
+    """An output of the network."""
+
+    name: str
+    keys: tuple[_Key, ...]
+    listed: bool
+    training: bool
+
+
+class _Scope:
+    """One graph while it is written."""
+
+    def __init__(
+        self, graph: Graph, prefix: str, flows: Sequence[int], taken: Iterable[str] = _RESERVED
+    ) -> None:
+        self.graph = graph
+        self.prefix = prefix
+        self.flows = flows
+        self.taken = set(taken)
+        """Names that mean something here, of the scopes around, too."""
+        self.values: dict[_Key, str] = {}
+        """What names each tensor; "x" what flows in."""
+        self.counts: Counter[str] = Counter()
+        self.reads: Counter[_Key] = Counter()
+        self.first: list[str] = []
+        """Statements that stand before all others."""
+        self.ports: dict[str, str] = {}
+        self.own_modules: dict[str, str] = {}
+
+    def free(self, wanted: str) -> str:
+        """Return a name near `wanted` that means nothing else here."""
+        name = re.sub(r"\W", "_", wanted.rpartition(".")[2]).strip("_").lower()
+        if not name or name[0].isdigit():
+            name = f"y{name}"
+        number, found = 1, name
+        while found in self.taken:
+            number += 1
+            found = f"{name}{number}"
+        self.taken.add(found)
+        return found
+
+
+class _Writer:
+    def __init__(self, changes: Changes, block_use: BlockUse | None) -> None:
+        self.changes = changes
+        self.block_use = block_use
+
+    # ------------------------------------------------------------------------------------- network
+
+    def network(self, graph: Graph) -> list[str]:
+        scope = _Scope(graph, "", ())
+        declared: set[str] = set()
+        lines: list[str] = []
+        for id in graph.inputs:
+            node = graph.node(id)
+            lines.append(self._input(node, declared))
+            scope.values[_Key(id, 0)] = node.name
+            scope.taken.add(node.name)
+        scope.taken |= declared
+        scope.taken |= {output.name for output in graph.outputs}
+        for assertion in graph.assertions:
+            message = assertion.message.replace("{", "{{").replace("}", "}}")
+            said = f', "{message}"' if message and '"' not in message else ""
+            lines.append(f"assert {assertion.fact.source()}{said}")
+        chains, results = self._statements(scope)
+        if self.changes.cut:
+            name, training = _main(graph), False
+            outputs = [_Out(name, (results[0],), False, training)]
+        else:
+            outputs = [
+                _Out(o.name, tuple(_key_of(graph, ref) for ref in o.refs), o.listed, o.training)
+                for o in graph.outputs
+            ]
+        return [*lines, *scope.first, *self._with_outputs(scope, chains, outputs)]
+
+    def _input(self, node: Node, declared: set[str]) -> str:
+        type = node.outputs[0]
+        dims = []
+        for size in type.shape:
+            text = source(size)
+            for symbol in symbols(size) if isinstance(size, SymbolicSize) else ():
+                user = symbol.user
+                if text == user.name and text not in declared and user.default != 1:
+                    text = f"{text} = {user.default}"
+                declared.add(user.name)
+            dims.append(text)
+        when = " when training" if node.training else ""
+        return f"input {node.name}: {type.dtype}[{', '.join(dims)}]{when}"
+
+    def _with_outputs(
+        self,
+        scope: _Scope,
+        chains: list[_Chain],
+        outputs: list[_Out],
+    ) -> list[str]:
+        lines = []
+        head = f" -> {self.changes.head}" if self.changes.head else ""
+        last = chains[-1] if chains else None
+        merged = (
+            last is not None
+            and len(outputs) == 1
+            and not outputs[0][2]
+            and last.tail == outputs[0][1]
+            and bool(last.elements)
+        )
+        if last is not None and not merged:
+            self._name(scope, last)
+        lines += [self._bound(scope, chain) for chain in (chains[:-1] if merged else chains)]
+        for name, keys, listed, training in outputs:
+            values = [scope.values.get(key, "") for key in keys]
+            text = f"[{', '.join(values)}]" if listed else values[0]
+            text = last.text if merged and last is not None else text
+            when = " when training" if training else ""
+            lines.append(f"output {name} = {text}{head}{when}")
+        return lines
+
+    def _bound(self, scope: _Scope, chain: _Chain) -> str:
+        names = chain.names or tuple(scope.values[key] for key in chain.tail)
+        return f"{', '.join(names)} = {chain.text}"
+
+    # ------------------------------------------------------------------------------------- a graph
+
+    def _statements(self, scope: _Scope) -> tuple[list[_Chain], list[_Key]]:
+        """Return a graph's nodes as chains, and the tensors that are its outputs."""
+        graph = scope.graph
+        ends = [_key_of(graph, ref) for output in graph.outputs for ref in output.refs]
+        steps, found = self._steps(scope)
+        if found is not None:
+            ends = [found]
+        live = _live(steps, ends)
+        reads = Counter(key for step in live for key in (*step[1].inputs(step[0]),))
+        reads.update(ends)
+        scope.reads = reads
+        self._modules(scope)
+        chains: list[_Chain] = []
+        for key, step in live:
+            self._step(scope, chains, key, step)
+        return chains, ends
+
+    def _steps(self, scope: _Scope) -> tuple[list[tuple[_Key, _Step]], _Key | None]:
+        """List the turns of a graph's nodes; where the cut is met, up to it, and what it gives."""
+        steps: list[tuple[_Key, _Step]] = []
+        cut = self.changes.cut
+        for node in scope.graph.nodes():
+            if isinstance(node.op, Placeholder):
+                if f"{scope.prefix}{node.name}" == cut and not scope.prefix:
+                    return steps, _Key(node.id, 0)
+                continue
+            for turn, name in enumerate(node.names()):
+                path = f"{scope.prefix}{name}"
+                steps.append((_Key(node.id, 0, turn), _Step(scope.graph, node, path, name)))
+                inside = node.calls is not None and cut.startswith(f"{path}.")
+                if path == cut or inside:
+                    return steps, _Key(node.id, 0, turn)
+        return steps, None
+
+    def _modules(self, scope: _Scope) -> None:
+        uses: dict[str, Node] = {}
+        for node in scope.graph.nodes():
+            if node.module and not node.module.port and not isinstance(node.op, WeightOf):
+                uses.setdefault(node.module.name, node)
+        for decl in scope.graph.modules:
+            use = uses.get(decl.name)
+            base = decl.name.rpartition(".")[2] if use is None else _base_name(use.name)
+            name = scope.free(base)
+            scope.own_modules[decl.name] = name
+            path = f"{scope.prefix}{decl.name}" if use is None else f"{scope.prefix}{use.name}"
+            core = self._core(scope, decl, path)
+            label = "" if name == decl.name else f'"{decl.name}": '
+            scope.first.append(f"module {name} = {label}{core}")
+
+    def _module_name(self, scope: _Scope, ref: ModuleRef) -> str:
+        return (scope.ports if ref.port else scope.own_modules)[ref.name]
+
+    def _step(
+        self,
+        scope: _Scope,
+        chains: list[_Chain],
+        key: _Key,
+        step: _Step,
+    ) -> None:
+        node, reads = step.node, scope.reads
+        if isinstance(node.op, Parameter | Buffer):
+            self._declaration(scope, key, node)
+            return
+        if isinstance(node.op, WeightOf):
+            assert node.module is not None
+            scope.values[key] = f"{self._module_name(scope, node.module)}.{node.op.weight}"
+            return
+        last = chains[-1] if chains else None
+        flow = [one for one in step.flow(key) if one is not None]
+        goes_on = (
+            last is not None
+            and bool(flow)
+            and tuple(flow) == last.tail
+            and all(reads[one] == 1 for one in flow)
+            and all(one not in scope.values or not last.names for one in flow)
+        )
+        if not goes_on and last is not None:
+            self._name(scope, last)
+        text, sign = self._element(scope, key, step)
+        if goes_on and sign and last is not None:  # its operands stand in it by name
+            self._name(scope, last)
+            sign = self._sign(scope, key, step, self._operator_of(step), text)
+        if sign or not goes_on or last is None:
+            last = _Chain(sign) if sign else _Chain(self._head(scope, step, flow), [text])
+            chains.append(last)
+        else:
+            last.elements.append(text)
+        last.tail = tuple(_Key(node.id, port, key.turn) for port in range(len(node.outputs)))
+        last.names = ()
+        if step.ends_cut(self.changes.cut):
+            last.tail = last.tail[:1]
+        if any(reads[one] != 1 for one in last.tail):
+            self._name(scope, last)
+
+    def _head(self, scope: _Scope, step: _Step, flow: list[_Key]) -> str:
+        names = [self._value(scope, key) for key in flow]
+        if not names:
+            raise _cannot(step.path, "nothing flows into it")
+        op = step.node.op
+        if isinstance(op, Operator) and op.variadic and len(op.input_names) > 1:
+            apart = len(names) + 1 - len(op.input_names)
+            names = [f"[{', '.join(names[:apart])}]", *names[apart:]]
+        if len(names) == 1 and not (isinstance(step.node.op, Operator) and step.node.op.variadic):
+            return names[0]
+        return f"({', '.join(names)})" if len(names) > 1 else f"({names[0]},)"
+
+    def _value(self, scope: _Scope, key: _Key) -> str:
+        return scope.values[key]
+
+    def _name(self, scope: _Scope, chain: _Chain) -> None:
+        """Give names to what a chain makes."""
+        if chain.names:
+            return
+        names = []
+        for key in chain.tail:
+            node = scope.graph.node(key.node)
+            wanted = node.value_names[key.port] if key.port < len(node.value_names) else ""
+            name = (
+                "_"
+                if not scope.reads[key] and len(chain.tail) > 1
+                else scope.free(wanted or _base_name(node.name))
+            )
+            scope.values[key] = name
+            names.append(name)
+        chain.names = tuple(names)
+
+    def _declaration(self, scope: _Scope, key: _Key, node: Node) -> None:
+        type = node.outputs[0]
+        name = scope.free(node.name)
+        scope.values[key] = name
+        shape = f"[{', '.join(map(source, type.shape))}]"
+        label = node.name if name == node.name else f'{name} = "{node.name}"'
+        if isinstance(node.op, Parameter):
+            init = "" if node.op.init is None else f" = {value_text(node.op.init)}"
+            scope.first.append(f"parameter {label}: {shape}{init}")
+        else:
+            assert isinstance(node.op, Buffer)
+            values = value_text(node.op.values)
+            scope.first.append(f"buffer {label}: {type.dtype}{shape} = {values}")
+
+    # ----------------------------------------------------------------------------------- elements
+
+    def _operator_of(self, step: _Step) -> object:
+        op = step.node.op
+        return self.changes.operators.get(step.path, op) if isinstance(op, Operator) else op
+
+    def _element(self, scope: _Scope, key: _Key, step: _Step) -> tuple[str, str]:
+        """Return a node as an element, and, where it is written by a sign, the expression."""
+        node, op = step.node, step.node.op
+        others = step.others(key)
+        named = [f"{name} = {self._value(scope, one)}" for name, one in others]
+        core = ""
+        if node.module is not None:
+            core = self._module_name(scope, node.module)
+            base = core
+            core += f"({', '.join(named)})" if named else ""
+        elif isinstance(op, Graph):
+            base = auto_base(op.name) if op.definition is not None else ""
+            core = self._call(scope, key, step)
+        else:
+            assert isinstance(op, Operator)
+            op = self.changes.operators.get(step.path, op)
+            base = auto_base(type(op).__name__)
+            if not isinstance(op, GetItem):  # which is written as x[…]
+                core = self._with_layers(_operator(op, named), step.node, step.path)
+        automatic = ""
+        if base:
+            number = scope.counts[base] + 1
+            automatic = base if number == 1 else f"{base}_{number}"
+        own = node.name == OWN
+        bare = core.startswith(("{", "repeat "))
+        counted = scope.graph.kind not in ("chain", "repeat")
+        if counted and not own and not bare and automatic == step.name:
+            scope.counts[base] += 1
+            return core, self._sign(scope, key, step, op, core) if node.module is None else ""
+        if isinstance(op, GetItem) or (isinstance(op, Operator) and not step.flow(key)):
+            raise _cannot(step.path, "its name is not the one that such a node gets")
+        label = "_" if own else _label(step.name)
+        return f"{label}: {core}", ""
+
+    def _sign(self, scope: _Scope, key: _Key, step: _Step, op: object, core: str) -> str:
+        """Return the expression that a node is, where it is none of a chain's elements."""
+        if not isinstance(op, Operator) or step.node.layers:
+            return ""
+        keys = [one for one in step.flow(key) if one is not None]
+        if not keys:
+            return core if "(" in core else f"{core}()"
+        if any(one not in scope.values for one in keys):
+            return "?" if isinstance(op, GetItem) else ""
+        names = [scope.values[one] for one in keys]
+        if isinstance(op, GetItem):
+            return f"{names[0]}[{', '.join(map(_index, op.index))}]"
+        if len(keys) != 2 or op.given() or not op.sign:
+            return ""
+        return f"{names[0]} {op.sign} {names[1]}"
+
+    def _call(self, scope: _Scope, key: _Key, step: _Step) -> str:
+        """Return a use of a block, or the brace that stands for it."""
+        graph = step.node.calls
+        assert graph is not None
+        use = self._use(graph, step.path)
+        return self._core(scope, step.node, step.path, key, step) if use is None else use
+
+    def _use(self, graph: Graph, path: str) -> str | None:
+        """Return a use of a block that has one input; None where it must be written out."""
+        if self.block_use is None or self.changes.cut.startswith(f"{path}."):
+            return None
+        if len(graph.inputs) != 1 or _captured(graph, graph.inputs[0]) or graph.module_ports:
+            return None
+        use = self.block_use(graph, path)
+        return None if use is None or graph.input_names != use.flows else use.text
+
+    def _with_layers(self, text: str, node: Node | ModuleDecl, path: str) -> str:
+        """Return an operator with its layer argument, which is a block, or a brace of one input."""
+        for name, graph in node.layers:
+            use = None if self.block_use is None else self.block_use(graph, f"{path}.{name}")
+            if use is not None and len(graph.inputs) == len(use.flows):
+                return text + f"({use.text})" if "(" not in text else f"{text[:-1]}, {use.text})"
+            if len(graph.inputs) != 1 or graph.module_ports:
+                raise _cannot(path, "it has a layer that reads from around itself")
+            inner = _Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
+            inner.values[_Key(graph.inputs[0], 0)] = "x"
+            brace = self._brace(inner)
+            return f"{text} {brace if brace.startswith('{') else '{ ' + brace + ' }'}"
+        return text
+
+    def _core(
+        self,
+        scope: _Scope,
+        node: Node | ModuleDecl,
+        path: str,
+        key: _Key | None = None,
+        step: _Step | None = None,
+    ) -> str:
+        if isinstance(node.op, Operator):
+            text = _operator(self.changes.operators.get(path, node.op), [])
+            return self._with_layers(text, node, path)
+        graph = node.op
+        assert isinstance(graph, Graph)
+        flows = [i for i in graph.inputs if not _captured(graph, i)]
+        inner = _Scope(graph, f"{path}.", flows)
+        if step is None or key is None:  # a module
+            use = self._use(graph, path)
+            if use is not None:
+                return use
+            if len(flows) != 1 or len(graph.inputs) != 1 or graph.module_ports:
+                raise _cannot(path, "it is a module of several inputs")
+            inner.values[_Key(flows[0], 0)] = "x"
+        else:
+            self._hand_in(scope, inner, key, step)
+        inner.taken |= scope.taken
+        return self._brace(inner)
+
+    def _hand_in(self, scope: _Scope, inner: _Scope, key: _Key, step: _Step) -> None:
+        """Give a brace the names of what it reads: `x` the first that flows in, the others as they
+        are called around it."""
+        graph = inner.graph
+        keys = step.inputs(key, optional=True)
+        for place, (id, one) in enumerate(zip(graph.inputs, keys, strict=True)):
+            if one is None:
+                continue
+            if place == 0:
+                inner.values[_Key(id, 0)] = "x"
+            else:
+                inner.values[_Key(id, 0)] = self._outer(scope, one)
+        for port, ref in zip(graph.module_ports, step.node.bound_modules, strict=True):
+            inner.ports[port] = self._module_name(scope, ref)
+
+    def _outer(self, scope: _Scope, key: _Key) -> str:
+        """Return a name that is the same inside of a brace."""
+        name = scope.values[key]
+        if name == "x":
+            name = scope.values[key] = scope.free("around")
+            scope.first.insert(0, f"{name} = x")
+        return name
+
+    def _brace(self, scope: _Scope) -> str:
+        chains, ends = self._statements(scope)
+        single = self._as_chain(scope, chains, ends)
+        if single is not None:
+            return single
+        last = chains[-1] if chains else None
+        lines = list(scope.first)
+        returned = last is not None and last.tail == tuple(ends) and not last.names
+        if last is not None and not returned:
+            self._name(scope, last)
+        lines += [self._bound(scope, chain) for chain in (chains[:-1] if returned else chains)]
+        if returned and last is not None:
+            lines.append(f"return {last.text}")
+        else:
+            lines.append(f"return {', '.join(scope.values[key] for key in ends)}")
+        return "{\n" + "\n".join(lines) + "\n}"
+
+    def _as_chain(self, scope: _Scope, chains: list[_Chain], ends: list[_Key]) -> str | None:
+        """Return a brace that is one chain of elements; None where it is none."""
+        graph = scope.graph
+        if graph.kind not in ("chain", "repeat") or scope.first or len(scope.flows) != 1:
+            return None
+        if not chains and ends == [_Key(scope.flows[0], 0)]:
+            return "{}"
+        if len(chains) != 1 or chains[0].head != "x" or chains[0].tail != tuple(ends):
+            return None
+        bare = []
+        for place, element in enumerate(chains[0].elements):
+            label, _, core = element.partition(": ")
+            bare.append((label, core) if label == f'"{place}"' else ("", element))
+        return _as_elements(bare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A turn of a node."""
+
+    graph: Graph
+    node: Node
+    path: str
+    name: str
+
+    def inputs(self, key: _Key, optional: bool = False) -> list[Any]:
+        """Return the tensors that the turn reads."""
+        found: list[_Key | None] = []
+        for place, ref in enumerate(self.node.inputs):
+            if key.turn and place < len(self.node.outputs):
+                found.append(_Key(key.node, place, key.turn - 1))
+            else:
+                found.append(None if ref is None else _key_of(self.graph, ref))
+        return found if optional else [one for one in found if one is not None]
+
+    def flow(self, key: _Key) -> list[_Key | None]:
+        """Return what flows into the element, in order."""
+        keys = self.inputs(key, optional=True)
+        op = self.node.op
+        if isinstance(op, Graph):
+            return keys[:1]
+        assert isinstance(op, Operator)
+        if op.variadic:
+            return keys
+        flowing: list[_Key | None] = []
+        for name, one in zip(op.input_names, keys, strict=False):
+            if one is None or name in op.named_inputs:
+                break
+            flowing.append(one)
+        return flowing
+
+    def others(self, key: _Key) -> list[tuple[str, _Key]]:
+        """Return the inputs that are given by name."""
+        op = self.node.op
+        if isinstance(op, Graph) or not isinstance(op, Operator) or op.variadic:
+            return []
+        keys = self.inputs(key, optional=True)
+        count = len(self.flow(key))
+        named = list(zip(op.input_names, keys, strict=False))[count:]
+        return [(name, one) for name, one in named if one is not None]
+
+    def ends_cut(self, cut: str) -> bool:
+        return cut.startswith(f"{self.path}.")
+
+
+def _captured(graph: Graph, id: int) -> bool:
+    op = graph.node(id).op
+    return isinstance(op, Placeholder) and op.captured
+
+
+def _key_of(graph: Graph, ref: Ref) -> _Key:
+    """Return the tensor that a reference means: of a run, what its last turn gives."""
+    return _Key(ref.node, ref.port, graph.node(ref.node).times - 1)
+
+
+def _live(steps: list[tuple[_Key, _Step]], ends: Iterable[_Key]) -> list[tuple[_Key, _Step]]:
+    """Return the steps that the ends need, in order."""
+    wanted = {(key.node, key.turn) for key in ends}
+    found = []
+    for key, step in reversed(steps):
+        if (key.node, key.turn) in wanted:
+            found.append((key, step))
+            wanted |= {(one.node, one.turn) for one in step.inputs(key)}
+    return found[::-1]
+
+
+def _main(graph: Graph) -> str:
+    return next(output.name for output in graph.outputs if not output.training)
+
+
+def _base_name(name: str) -> str:
+    last = name.rpartition(".")[2]
+    head, first = run_name(last)
+    return head.rstrip("_") or last if first > 1 and head.endswith("_") else last
+
+
+def _label(name: str) -> str:
+    return name if _IDENTIFIER.fullmatch(name) and name not in _RESERVED else f'"{name}"'
+
+
+def _operator(op: Operator, named: list[str]) -> str:
+    """Return an operator with its attributes, as an element of a chain."""
+    args: list[str] = []
+    positional = [] if op.collect else [n for n in op.positional_fields() if n not in op.layers]
+    place = 0
+    for name in positional:
+        if not type(op).model_fields[name].is_required():
+            break
+        args.append(value_text(getattr(op, name)))
+        place += 1
+    for name, value in op.given().items():
+        if name not in positional[:place] and name not in op.layers:
+            args.append(f"{name} = {value_text(value)}")
+    args += named
+    kind = type(op).__name__
+    return f"{kind}({', '.join(args)})" if args else kind
+
+
+def value_text(value: Any) -> str:
+    """Return a value as the language writes it."""
+    if isinstance(value, SymbolicSize):
+        return source(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(value_text(item) for item in value) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("{", "{{").replace("}", "}}") + '"'
+    if isinstance(value, Init):
+        args = ", ".join(f"{name} = {value_text(item)}" for name, item in value.args)
+        return f"{value.name}({args})" if args else value.name
+    if value is None or isinstance(value, bool | int | float):
+        return show(value)
+    raise Refusal("E0620", f"{show(value)} cannot be written as a value")
+
+
+def _as_elements(elements: list[tuple[str, str]]) -> str:
+    """Return a chain's elements, each with the label that its place gives it anyway, in braces;
+    equal ones in a row as a `repeat`."""
+    cores = {core for _, core in elements}
+    if len(elements) > 1 and len(cores) == 1 and all(label for label, _ in elements):
+        core = elements[0][1]
+        chain = core.startswith("{ ") or core == "{}"
+        return f"repeat {len(elements)} {core if chain else '{ ' + core + ' }'}"
+    return "{ " + " -> ".join(_runs(elements)) + " }"
+
+
+def _runs(elements: list[tuple[str, str]]) -> Iterator[str]:
+    for core, run in groupby(elements, lambda element: element[1]):
+        rows = list(run)
+        if core.startswith(("{ ", "{}", "repeat ")):  # without its label it would be written out
+            yield from (f"{label}: {core}" for label, _ in rows)
+        elif len(rows) > 1 and all(label for label, _ in rows):
+            yield f"repeat {len(rows)} {{ {core} }}"
+        else:
+            yield from (core for _ in rows)
+
+
+def _index(item: object) -> str:
+    """Return one index of `x[…]`."""
+    if not isinstance(item, IndexSlice):
+        return value_text(item)
+    start, stop = ("" if end is None else value_text(end) for end in (item.start, item.stop))
+    step = "" if item.step == 1 else f":{value_text(item.step)}"
+    return f"{start}:{stop}{step}"
+
+
+def _cannot(path: str, why: str) -> Refusal:
+    return Refusal("E0620", f"{path} cannot be written out: {why}")
+
+
+__all__ = ["BlockUse", "Changes", "Uses", "value_text", "write_body"]

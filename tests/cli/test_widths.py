@@ -1,0 +1,32 @@
+"""`addnn widths`: the channel classes as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from addnn_spec.cli import run
+
+
+def test_the_table_says_what_is_one_width_and_what_must_stay(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["widths", "ResNet20_cifar"]) == 0
+    told = capsys.readouterr().out
+    assert "conv1, layer1.0.conv2, layer1.1.conv2 and 7 more" in told
+    assert "it is an output of the network" in told
+    assert "12 of 14 classes may change: 400 channels" in told
+
+
+def test_json_names_every_node(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["widths", "LeNet5", "--json"]) == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert [one["channels"] for one in classes] == [3, 8, 16, 120, 84, 10]
+    assert classes[1] == {
+        "class": 1,
+        "channels": 8,
+        "made_by": ["conv1"],
+        "read_by": ["conv2"],
+        "frozen": None,
+    }
