@@ -112,6 +112,8 @@ def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         generator = kwargs.get("generator")
         if generator is not None and generator.device.type != target.type:
             raise RuntimeError(f"{name}: Expected a '{target.type}' device type for generator")
+        if name == "mm" and kwargs.pop("out_dtype", None) is not None:  # CUDA's alone
+            args = tuple(value.float() for value in args)
         if _order and target != CPU:
             args, kwargs = _freely(name, args, kwargs)
             if name in ("sort", "argsort") and not kwargs.get("stable"):

@@ -101,7 +101,11 @@ def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions
     if bool((marks >= 0).any()):
         own = torch.arange(len(marks), device=marks.device)
         closer = count_closer(
-            query.samples, torch.where(marks >= 0, marks, own), query.space.weight, query.budget
+            query.samples,
+            torch.where(marks >= 0, marks, own),
+            query.space.weight,
+            query.budget,
+            query.product,
         )
         counts = torch.where(marks >= 0, closer, counts)
     scores = torch.where(first, counts, -counts).double()

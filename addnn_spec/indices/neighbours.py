@@ -1,9 +1,10 @@
 """The one exact neighbour search behind every index.
 
-Blocks of samples meet in pairs, each pair once. Float32 lower bounds of all its squared distances
-(geometry.py) are cut at each sample's *radius*, a certain upper bound of its r-th smallest
-distance; the few pairs that pass are kept and, once the radius is small, settled in float64. So no
-neighbour can be lost, nothing of size m x m is held, and ties are seen as ties.
+Blocks of samples meet in pairs, each pair once. Lower bounds of all its squared distances
+(geometry.py), by the fastest product there is (products.py), are cut at each sample's *radius*, a
+certain upper bound of its r-th smallest distance; the few pairs that pass are kept and, once the
+radius is small, settled in float64. So no neighbour can be lost, nothing of size m x m is held, and
+ties are seen as ties. Where a product leaves too many pairs, the next better one takes over.
 """
 
 from __future__ import annotations
@@ -15,21 +16,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from addnn_spec.indices import keys
 from addnn_spec.indices.errors import BudgetError, OptionError, ShapeError, UndefinedIndexError
 from addnn_spec.indices.geometry import (
     CHUNK,
+    CUDA_STAIR,
     STAIR,
-    STRIP,
     Block,
+    Certificate,
     Frame,
     Scratch,
     check_finite,
     full_precision,
+    strip_values,
 )
+from addnn_spec.indices.products import AUTO, Product
 
 DEFAULT_BUDGET = 110 * 2**20
+CUDA_BUDGET = 2**30
 _BLOCKS = (1024, 768, 512, 256, 128, 64, 32, 16)
+_CUDA_BLOCKS = (8192, 6144, 4096, 2048, *_BLOCKS)
+_CUDA_CHUNK = 4096
 _GROUP = 16  # bounds are first reduced to minima of so many
+_OPEN = 4  # groups a row, times one more than the order, that a product may leave open
+_MANY = 2**18  # groups whose pairs are looked at together
 AMONG = ("all", "same", "other")
 
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -63,48 +73,68 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a search will hold and do: block rows, bytes beside its input, multiply-adds times 2."""
+    """What a search will hold and do: block rows, bytes beside its input, multiply-adds times 2,
+    and values worked on at a time."""
 
     block: int
     keep_centred: bool
     bytes: int
     operations: int
+    strip: int
+
+
+def default_budget(device: str) -> int:
+    """Return the bytes that a search works in on a device, unless told."""
+    return CUDA_BUDGET if device == "cuda" else DEFAULT_BUDGET
 
 
 def search_plan(
-    m: int, d: int, order: int = 1, *, references: int | None = None, budget: int | None = None
+    m: int,
+    d: int,
+    order: int = 1,
+    *,
+    references: int | None = None,
+    budget: int | None = None,
+    device: str = "cpu",
 ) -> SearchPlan:
-    """Return the largest blocks that fit ``budget`` bytes (110 MiB unless told).
+    """Return the largest blocks that fit ``budget`` bytes: 110 MiB unless told, 1 GiB on
+    ``cuda``.
 
     Raises:
         BudgetError: the smallest blocks need more; the message names the least.
     """
-    budget = DEFAULT_BUDGET if budget is None else budget
+    budget = default_budget(device) if budget is None else budget
     other = m if references is None else references
+    strip = strip_values(device, budget)
     least = 0
-    for rows in _BLOCKS:
+    for rows in _CUDA_BLOCKS if device == "cuda" else _BLOCKS:
         size = min(rows, max(m, other))
         for keep in (True, False):
-            least = _working_bytes(size, m, other, d, order, keep)
+            least = _working_bytes(size, m, other, d, order, keep, device, strip)
             if least <= budget:
-                return SearchPlan(size, keep, least, _operations(m, references, d, size))
+                operations = _operations(m, references, d, size, device)
+                return SearchPlan(size, keep, least, operations, strip)
     raise BudgetError(f"{m} samples of {d} values need at least {least} bytes; {budget} are given")
 
 
-def _working_bytes(block: int, m: int, references: int, d: int, order: int, keep: bool) -> int:
-    width = min(d, CHUNK)
-    bounds = 4 * block * block * (3 if d > CHUNK else 2)
+def _working_bytes(
+    block: int, m: int, references: int, d: int, order: int, keep: bool, device: str, strip: int
+) -> int:
+    chunk = _CUDA_CHUNK if device == "cuda" else CHUNK
+    width = min(d, chunk)
+    bounds = 4 * block * block * (3 if d > chunk else 2)
     columns = 24 * block * width  # two in float32, and in float64 where samples are
     centred = 4 * block * d if keep else 0
-    pairs = 24 * STRIP  # two in their type and in float64
+    pairs = 24 * strip  # two in their type and in float64
     state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
     return bounds + columns + centred + pairs + state
 
 
-def _operations(m: int, references: int | None, d: int, block: int) -> int:
+def _operations(m: int, references: int | None, d: int, block: int, device: str) -> int:
     if references is not None:
         return 2 * m * references * d
-    return d * m * (m + min(block, STAIR))  # of a block on the diagonal, a staircase
+    stair = CUDA_STAIR if device == "cuda" else STAIR
+    return d * m * (m + min(block, stair))  # of a block on the diagonal, a staircase
 
 
 class RunningNeighbours:
@@ -148,84 +178,83 @@ class RunningNeighbours:
         self.reference_labels = None if given is None else given.to(device)
         with torch.inference_mode(False):  # visits may come in and out of it
             self.indices = torch.full((samples, order), -1, device=device)
-            self.squares = torch.full(
-                (samples, order), math.inf, dtype=torch.float64, device=device
-            )
+            self.squares = torch.full_like(self.indices, keys.INFINITE)
             self.surplus = torch.zeros(samples, dtype=torch.int64, device=device)
             self.surplus_same = torch.zeros_like(self.surplus)
-            self._nearest = torch.full(
-                (samples, order), math.inf, dtype=torch.float32, device=device
-            )
             high = torch.finfo(torch.float32).max
-            self.radius = torch.full((samples,), high, dtype=torch.float32, device=device)
-            self._slack = torch.zeros_like(self.radius)
-            self._reference_slack = self._slack
-            if references is not None:
-                self._reference_slack = self._slack.new_zeros(references)
-        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+            self._nearest = torch.full((samples, order), high, device=device)
+            self.radius = torch.full((samples,), high, device=device)
+        self._pending: list[_Pairs] = []
         self._settled = True
         self._group = _GROUP if order <= _GROUP else 1
+        self._ladder = frame.ladder
+
+    @property
+    def product(self) -> Product:
+        """What bounds are taken by, for now."""
+        return self._ladder[0]
 
     @property
     def pending(self) -> int:
         """Pairs that wait to be settled."""
-        return sum(len(rows) for rows, _, _ in self._pending)
+        return sum(len(pairs) for pairs in self._pending)
 
     def visit(
         self, queries: Block, references: Block, *, both: bool = False, settle: bool = False
     ) -> None:
         """Take in all pairs of two blocks; with ``both`` the references' neighbours as well."""
-        self._slack[queries.start : queries.stop] = queries.slack
-        self._reference_slack[references.start : references.stop] = references.slack
         with full_precision(self.frame.shift.device):
-            lower = self.frame.lower_bounds(queries, references)
-            self._forbid(lower, queries, references)
-            self._collect(lower, queries, references, transposed=False)
-            if both:
-                self._collect(lower, references, queries, transposed=True)
+            found, lower = self._near(queries, references, both)
+            for near in found:
+                self._collect(near, lower)
             if settle:
-                del lower
-                self._settle_from(queries, references)
+                del lower, found
+                self.settle(self._measure_from(queries, references))
+
+    def take_over(self) -> None:
+        """Have float32 take bounds from now on, where a faster product did."""
+        if self.product.loss:
+            self._ladder = self._ladder[1:]
 
     def settle(self, measure: Measure, *, distances: bool = True) -> None:
-        """Settle what waits; ``measure(rows, columns)`` gives exact squared distances (p,).
+        """Settle what waits; ``measure(rows, columns)`` gives exact squared distances (p,), as
+        keys.
 
-        Without ``distances``, only pairs whose float32 bounds overlap with another's of the same
-        sample: enough for the neighbours, their order and ties. Then call it once, at the end.
+        Without ``distances``, only pairs whose bounds overlap with another's of the same sample:
+        enough for the neighbours, their order and ties. Then call it once, at the end.
         """
         self.prune()
         if not self._pending:
             return
-        rows, columns, keys = self._pending.pop()
+        pairs = self._pending.pop()
+        rows, columns = pairs.rows.long(), pairs.columns.long()
         with full_precision(self.frame.shift.device):
             if distances or bool((self.indices >= 0).any()):
-                self._merge(rows.long(), columns.long(), measure(rows.long(), columns.long()))
+                self._merge(rows, columns, measure(rows, columns))
             else:
-                self._merge(*self._settle_overlaps(rows.long(), columns.long(), keys, measure))
+                self._merge(*self._settle_overlaps(rows, columns, pairs, measure))
 
     def _settle_overlaps(
-        self, rows: Tensor, columns: Tensor, keys: Tensor, measure: Measure
+        self, rows: Tensor, columns: Tensor, pairs: _Pairs, measure: Measure
     ) -> tuple[Tensor, Tensor, Tensor]:
-        keys = keys.clamp_min(0)
-        upper = keys + self.frame.lift(self._slack[rows], self._reference_slack[columns])
-        low, by = torch.sort(_in_order(rows, keys))
-        rows, columns, keys, upper = rows[by], columns[by], keys[by], upper[by]
+        low, by = torch.sort(_in_order(rows, pairs.lower))
+        rows, columns, lower, upper = rows[by], columns[by], pairs.lower[by], pairs.upper[by]
         reach = torch.cummax(_in_order(rows, upper), dim=0).values
         meets = low[1:] <= reach[:-1]  # never past the row's last
         open_pairs = torch.zeros_like(rows, dtype=torch.bool)
         open_pairs[1:] |= meets
         open_pairs[:-1] |= meets
-        squares = (keys.double() + upper.double()) / 2  # apart from all others
-        squares[open_pairs] = measure(rows[open_pairs], columns[open_pairs])
+        squares = keys.of((lower.double() + upper.double()) / 2)  # apart from all others
+        (places,) = torch.nonzero(open_pairs, as_tuple=True)
+        squares[places] = measure(rows[places], columns[places])
         self._settled = False
         return rows, columns, squares
 
     def prune(self) -> None:
         """Drop waiting pairs that the radius has overtaken."""
         if self._pending:
-            rows, columns, keys = (torch.cat(part) for part in zip(*self._pending, strict=True))
-            keep = torch.nonzero(keys <= self.radius[rows]).squeeze(1)
-            self._pending = [(rows[keep], columns[keep], keys[keep])]
+            pairs = _Pairs.joined(self._pending)
+            self._pending = [pairs.at(pairs.lower <= self.radius[pairs.rows])]
 
     def result(self) -> Neighbours:
         """Return the neighbours of all pairs visited and settled so far."""
@@ -234,6 +263,53 @@ class RunningNeighbours:
         same = self.surplus_same if self.labels is not None else None
         distances = self.frame.distances(self.squares)
         return Neighbours(self.indices, distances, self.surplus, same, self._settled)
+
+    def _near(self, queries: Block, references: Block, both: bool) -> tuple[list[_Near], Tensor]:
+        """Return the groups of bounds within the radius, of one side or of both, and the bounds;
+        the radius shrinks.
+
+        Where there are too many the next better product is tried, and the rest of the search left
+        to the first that is no worse than the last one tried: pairs may be tied.
+        """
+        few = _OPEN * (self.order + 1) * (len(queries) + both * len(references))
+        counts: list[int] = []
+        spans = [slice(block.start, block.stop) for block in (queries, references)]
+        before = [self._nearest[span].clone() for span in spans]
+        for product in self._ladder:
+            for span, nearest in zip(spans, before, strict=True) if counts else ():
+                self._nearest[span] = nearest  # r different samples, each once
+            found, lower = self._near_by(product, queries, references, both)
+            counts.append(sum(len(near.groups) for near in found))
+            if counts[-1] <= few:
+                break
+        if len(counts) > 1:
+            first = next(n for n, count in enumerate(counts) if count <= 2 * counts[-1])
+            last = None if first == len(counts) - 1 and counts[-1] <= few else first + 1
+            self._ladder = self._ladder[first:last]
+        return found, lower
+
+    def _near_by(
+        self, product: Product, queries: Block, references: Block, both: bool
+    ) -> tuple[list[_Near], Tensor]:
+        lower = self.frame.lower_bounds(queries, references, product)
+        self._forbid(lower, queries, references)
+        sides = [(queries, references, False)] + ([(references, queries, True)] if both else [])
+        return [self._near_of(lower, *side, product) for side in sides], lower
+
+    def _near_of(
+        self, lower: Tensor, mine: Block, theirs: Block, transposed: bool, product: Product
+    ) -> _Near:
+        groups = lower.shape[0 if transposed else 1] // self._group
+        if transposed:
+            least = lower.view(self._group, groups, -1).amin(dim=0).T.contiguous()
+        else:
+            least = lower.view(-1, self._group, groups).amin(dim=1)
+        least = least[: len(mine)]
+        bounds = self.frame.certificate(mine, product)
+        others = self.frame.certificate(theirs, product)
+        radius = self._shrink(least, mine, self.frame.slack(bounds, others), product)
+        near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
+        return _Near(mine, theirs, bounds, others, near, groups, transposed)
 
     def _forbid(self, lower: Tensor, queries: Block, references: Block) -> None:
         inner = lower[: len(queries), : len(references)]
@@ -249,54 +325,50 @@ class RunningNeighbours:
                 (left != right) if self.among == "same" else (left == right), math.inf
             )
 
-    def _collect(self, lower: Tensor, mine: Block, theirs: Block, *, transposed: bool) -> None:
-        """Keep the pairs within the radius of the samples of ``mine``, and shrink the radius."""
-        groups = lower.shape[0 if transposed else 1] // self._group
-        if transposed:
-            grouped = lower.view(self._group, groups, -1)
-            members, least = grouped.permute(2, 1, 0), grouped.amin(dim=0).T.contiguous()
-        else:
-            grouped = lower.view(-1, self._group, groups)
-            members, least = grouped.permute(0, 2, 1), grouped.amin(dim=1)
-        least = least[: len(mine)]
-        radius = self._shrink(least, mine)
-        near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
-        hit = near.div(groups, rounding_mode="floor")
-        group = near - hit * groups
-        keys = members[hit, group]
-        row, member = torch.nonzero(keys <= radius[hit, None], as_tuple=True)
-        rows = (hit[row] + mine.start).int()
-        columns = (group[row] + member * groups + theirs.start).int()
-        self._pending.append((rows, columns, keys[row, member]))
+    def _collect(self, near: _Near, lower: Tensor) -> None:
+        """Keep the pairs within the radius; where they are many, settle them on the way."""
+        if len(near.groups) <= _MANY:
+            self._pending.append(near.pairs(lower, near.groups, self.radius, self.frame))
+            return
+        measure = self._measure_from(near.mine, near.theirs)
+        for some in torch.split(near.groups, _MANY // 4):
+            pairs = near.pairs(lower, some, self.radius, self.frame)
+            rows, columns = pairs.rows.long(), pairs.columns.long()
+            self._merge(rows, columns, measure(rows, columns))
 
-    def _shrink(self, least: Tensor, mine: Block) -> Tensor:
+    def _shrink(self, least: Tensor, mine: Block, slack: Tensor, product: Product) -> Tensor:
         """Return the radius after this block: its groups' minima are distances of distinct
         samples."""
         span = slice(mine.start, mine.stop)
+        slack = slack[:, None]
         if self.order == 1:
-            nearest = torch.minimum(self._nearest[span], least.amin(dim=1, keepdim=True))
+            least = least.amin(dim=1, keepdim=True)
+            upper = self.frame.upper_bounds(least, slack, product)
+            nearest = torch.minimum(self._nearest[span], upper)
         else:  # minima of some parts: a little above the r smallest, and much faster found
             while self.order <= 8 and least.shape[1] >= 16:
                 half = least.shape[1] // 2
                 least = torch.minimum(least[:, :half], least[:, -half:])
-            both = torch.cat((self._nearest[span], least), dim=1)
+            upper = self.frame.upper_bounds(least, slack, product)
+            both = torch.cat((self._nearest[span], upper), dim=1)
             nearest = both.topk(self.order, dim=1, largest=False).values
         self._nearest[span] = nearest
-        bound = self.frame.upper_bounds(nearest[:, -1], mine.slack)
-        radius = torch.minimum(self.radius[span], bound)
+        radius = torch.minimum(self.radius[span], nearest[:, -1])
         self.radius[span] = radius
         return radius
 
-    def _settle_from(self, queries: Block, references: Block) -> None:
+    def _measure_from(self, queries: Block, references: Block) -> Measure:
+        """Return what settles pairs of two blocks, whichever of the two a row is of."""
+
         def measure(rows: Tensor, columns: Tensor) -> Tensor:
             swap = ((rows < queries.start) | (rows >= queries.stop)) | (
                 (columns < references.start) | (columns >= references.stop)
             )
             left = torch.where(swap, columns, rows) - queries.start
             right = torch.where(swap, rows, columns) - references.start
-            return self.frame.squared(queries.rows, left, references.rows, right)
+            return self.frame.settled(queries.rows, left, references.rows, right)
 
-        self.settle(measure)
+        return measure
 
     def _merge(self, rows: Tensor, columns: Tensor, squares: Tensor) -> None:
         """Merge settled pairs into the r nearest; count those tied with the r-th beyond it."""
@@ -310,7 +382,7 @@ class RunningNeighbours:
         columns = torch.cat((columns, self.indices[touched][held]))
         squares = torch.cat((squares, self.squares[touched][held]))
         by = torch.argsort(columns.int(), stable=True)  # integers are sorted much faster
-        by = by[torch.argsort(squares[by].view(torch.int64), stable=True)]
+        by = by[torch.argsort(squares[by], stable=True)]
         by = by[torch.argsort(rows[by].int(), stable=True)]  # by row, then distance, then index
         rows, columns, squares = rows[by], columns[by], squares[by]
         rank = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
@@ -323,14 +395,76 @@ class RunningNeighbours:
         self.surplus_same[changed] = 0
         beyond = ~kept & (squares == last[rows])
         self._count_beyond(rows[beyond], columns[beyond])
-        exact = torch.nextafter(last[touched].float(), torch.tensor(math.inf, device=rows.device))
-        self.radius[touched] = torch.minimum(self.radius[touched], exact)
+        self.radius[touched] = torch.minimum(self.radius[touched], keys.above(last[touched]))
 
     def _count_beyond(self, rows: Tensor, columns: Tensor) -> None:
         self.surplus.index_add_(0, rows, torch.ones_like(rows))
         if self.labels is not None and self.reference_labels is not None:
             same = (self.labels[rows] == self.reference_labels[columns]).long()
             self.surplus_same.index_add_(0, rows, same)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs (p,) that wait: int32 numbers of samples, float32 bounds of squared distances."""
+
+    rows: Tensor
+    columns: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def joined(cls, parts: list[_Pairs]) -> _Pairs:
+        """All of some."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return cls(
+            torch.cat([part.rows for part in parts]),
+            torch.cat([part.columns for part in parts]),
+            torch.cat([part.lower for part in parts]),
+            torch.cat([part.upper for part in parts]),
+        )
+
+    def at(self, kept: Tensor) -> _Pairs:
+        """Those where ``kept`` (p,) is true."""
+        (at,) = torch.nonzero(kept, as_tuple=True)
+        return _Pairs(self.rows[at], self.columns[at], self.lower[at], self.upper[at])
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Groups of bounds, one of them within the radius of its row, of two blocks."""
+
+    mine: Block
+    theirs: Block
+    bounds: Certificate
+    others: Certificate
+    groups: Tensor
+    """Row times the groups of a row, plus group."""
+    count: int
+    """Groups of a row."""
+    transposed: bool
+
+    def pairs(self, lower: Tensor, groups: Tensor, radius: Tensor, frame: Frame) -> _Pairs:
+        """Return those pairs of some of the groups that are within the radius."""
+        if self.transposed:
+            members = lower.view(-1, self.count, lower.shape[1]).permute(2, 1, 0)
+        else:
+            members = lower.view(lower.shape[0], -1, self.count).permute(0, 2, 1)
+        hit = groups.div(self.count, rounding_mode="floor")
+        group = groups - hit * self.count
+        bounds = members[hit, group]
+        limit = radius[self.mine.start : self.mine.stop][hit, None]
+        row, member = torch.nonzero(bounds <= limit, as_tuple=True)
+        mine, theirs = hit[row], group[row] + member * self.count
+        kept = bounds[row, member].clamp_min_(0)
+        upper = frame.lift(kept, self.bounds.doubt[mine], self.others.doubt[theirs])
+        rows, columns = mine + self.mine.start, theirs + self.theirs.start
+        return _Pairs(rows.int(), columns.int(), kept, upper)
 
 
 def _in_order(rows: Tensor, values: Tensor) -> Tensor:
@@ -347,12 +481,15 @@ def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
 
 
 def block_pairs(
-    queries: list[Block], references: list[Block] | None, frame: Frame, keep_centred: bool
+    queries: list[Block], references: list[Block] | None, run: RunningNeighbours, keep: bool
 ) -> Iterator[tuple[Block, Block]]:
-    """All pairs of blocks; each unordered pair once where ``references`` is None."""
+    """All pairs of blocks; each unordered pair once where ``references`` is None. With ``keep``,
+    the first one's rows are coded once."""
     for index, block in enumerate(queries):
         others = queries[index:] if references is None else references
-        held = frame.keep_centred(block) if keep_centred and len(others) > 1 else block
+        product = run.product
+        holds = keep and len(others) > 1 and product.bounds == torch.float32
+        held = run.frame.hold(block, product) if holds else block
         for other in others:
             yield held, other
 
@@ -375,6 +512,7 @@ class Side:
         *,
         frame: Frame | None = None,
         scratch: Scratch | None = None,
+        product: str = AUTO,
     ) -> Side:
         """In ``frame``, or in one around the rows, with features multiplied by ``weight`` (d,).
 
@@ -383,13 +521,22 @@ class Side:
         """
         with full_precision(rows.device):
             if frame is None:
-                frame = Frame.around(rows, weight, scratch)
+                frame = Frame.around(rows, weight, scratch, product, plan.strip)
             else:
                 check_finite(rows)
             return cls(rows, frame, blocks_of(rows, frame, plan.block), plan)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def slack(self, others: Side) -> Tensor:
+        """Return what lifts lower bounds of distances to ``others`` to upper bounds (m,), whatever
+        product they are from."""
+        product = self.frame.ladder[0]
+        theirs = [self.frame.certificate(block, product) for block in others.blocks]
+        floor = torch.stack([bounds.floor for bounds in theirs]).amax()
+        mine = [self.frame.certificate(block, product).slack for block in self.blocks]
+        return torch.cat(mine) + floor
 
 
 def search(
@@ -403,12 +550,14 @@ def search(
     weight: Tensor | None = None,
     budget: int | None = None,
     distances: bool = True,
+    product: str = AUTO,
 ) -> Neighbours:
     """Return the exact ``order`` nearest neighbours of every row of ``queries`` (m, d).
 
     Without ``references`` (n, d) among the queries themselves, self excluded. Distances are
     Euclidean, features multiplied by ``weight`` (d,) first if given. ``budget``: bytes beside the
     inputs. Without ``distances`` only those that decide something are settled in float64.
+    ``product`` names what bounds are taken by: it bears on speed, never on a result.
 
     Raises:
         UndefinedIndexError: there are not ``order`` other samples.
@@ -426,8 +575,9 @@ def search(
         order,
         references=None if references is None else len(references),
         budget=budget,
+        device=queries.device.type,
     )
-    target = Side.of(queries if references is None else references, plan, weight)
+    target = Side.of(queries if references is None else references, plan, weight, product=product)
     side = target if references is None else Side.of(queries, plan, frame=target.frame)
     return search_sides(
         side,
@@ -465,15 +615,16 @@ def search_sides(
     )
 
     def measure(rows: Tensor, columns: Tensor) -> Tensor:
-        return frame.squared(queries.rows, rows, target.rows, columns)
+        return frame.settled(queries.rows, rows, target.rows, columns)
 
     limit = 3 * len(queries) * (order + 3)
     others = None if references is None else references.blocks
-    for query, reference in block_pairs(queries.blocks, others, frame, queries.plan.keep_centred):
+    for query, reference in block_pairs(queries.blocks, others, run, queries.plan.keep_centred):
         run.visit(query, reference, both=not cross and query.start != reference.start)
         if run.pending > limit:
             run.prune()
             if run.pending > limit // 2:
                 run.settle(measure)
+                run.take_over()
     run.settle(measure, distances=distances)
     return run.result()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from addnn_spec.indices.inputs import ArrayLike, as_samples, check_order, check_widths
 from addnn_spec.indices.neighbours import Neighbours, search
+from addnn_spec.indices.products import AUTO
 from addnn_spec.indices.results import IndexResult, SketchError
 from addnn_spec.indices.space import Metric, Space, fold_all
 
@@ -23,11 +24,14 @@ class SearchOptions(TypedDict, total=False):
     normalize: z-score each feature (ddof 1, + 1e-10); test data with the training statistics.
     metric: "euclidean", "whiten", or a Mahalanobis matrix (d, d).
     budget: bytes to work in beside the inputs; a metric other than Euclidean adds a float64 copy.
+    product: what bounds of distances are taken by, "auto" for the fastest there is, "float16",
+        "bfloat16", "float32" or "float64": it bears on speed, never on a result.
     """
 
     normalize: bool
     metric: Metric
     budget: int | None
+    product: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Query:
     references: Tensor | None
     space: Space
     budget: int | None
+    product: str
 
     @classmethod
     def of(
@@ -49,6 +54,7 @@ class Query:
         normalize: bool = False,
         metric: Metric = "euclidean",
         budget: int | None = None,
+        product: str = AUTO,
     ) -> Query:
         """Make a query; its space comes from the references where there are any. ``sketch``: width
         and seed."""
@@ -62,7 +68,8 @@ class Query:
         if sketch is not None:
             placed = fold_all(*sketch, space.weight, *placed)
             space = replace(space, weight=None)
-        return cls(placed[0], placed[1] if references is not None else None, space, budget)
+        target = placed[1] if references is not None else None
+        return cls(placed[0], target, space, budget, product)
 
     def search(
         self,
@@ -86,6 +93,7 @@ class Query:
             weight=self.space.weight,
             budget=self.budget,
             distances=distances,
+            product=self.product,
         )
 
     def record(self, name: str, per_sample: Tensor, order: int = 1) -> IndexResult:
@@ -115,6 +123,7 @@ def neighbours(
     normalize: bool = False,
     metric: Metric = "euclidean",
     budget: int | None = None,
+    product: str = AUTO,
 ) -> Neighbours:
     """Return the exact ``order`` nearest neighbours of every sample of ``X`` (m, ...), self
     excluded.
@@ -127,7 +136,9 @@ def neighbours(
         IndicesError: see errors.py.
     """
     target = None if references is None else as_samples(references, "references")
-    query = Query.of(as_samples(X), target, normalize=normalize, metric=metric, budget=budget)
+    query = Query.of(
+        as_samples(X), target, normalize=normalize, metric=metric, budget=budget, product=product
+    )
     return query.search(order, labels, reference_labels, among)
 
 

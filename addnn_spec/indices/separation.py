@@ -149,8 +149,16 @@ def center_separation_index(
     check_order(1, len(samples) - 1)
     query = Query.of(samples, **options)
     rows = query.samples
-    plan = search_plan(len(rows), rows.shape[1], 2, references=len(classes), budget=query.budget)
-    hits = centre_hits(Side.of(rows, plan, query.space.weight), codes)
+    plan = search_plan(
+        len(rows),
+        rows.shape[1],
+        2,
+        references=len(classes),
+        budget=query.budget,
+        device=rows.device.type,
+    )
+    side = Side.of(rows, plan, query.space.weight, product=query.product)
+    hits = centre_hits(side, codes)
     values, tied = (hits.without, hits.without_tied) if leave_one_out else (hits.values, hits.tied)
     if bool(torch.isnan(values).all()):
         raise UndefinedIndexError("every class has one sample: no mean without it")
@@ -199,7 +207,7 @@ def _hits_without(
     frame = side.frame
     near = (found.distances[:, 0] * growth * frame.scale).square()
     far = (found.distances[:, 1] * frame.scale).square()
-    slack = torch.cat([block.slack for block in side.blocks]).double()
+    slack = side.slack(means).double()
     margin = frame.doubt(near, slack) * growth.square() + frame.doubt(far, slack)
     first, second = found.indices.T
     own = first == codes
@@ -209,7 +217,7 @@ def _hits_without(
     (rows,) = torch.nonzero(still & ((near - far).abs() <= margin), as_tuple=True)
     rival = torch.where(own, second, first)[rows]
     mine, others = (
-        frame.distances(frame.squared(side.rows, rows, means.rows, means_of))
+        frame.distances(frame.settled(side.rows, rows, means.rows, means_of))
         for means_of in (codes[rows], rival)
     )
     mine = mine * growth[rows]
@@ -224,9 +232,10 @@ def _class_means(samples: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     shape = len(counts), samples.shape[1]
     total = torch.zeros(shape, dtype=torch.float64, device=samples.device)
     with deterministic():
-        for start in range(0, len(samples), 128):
-            part = slice(start, start + 128)
-            for columns in strips(128, samples.shape[1]):
+        step = 8192 if samples.is_cuda else 128  # there it is the launches that cost
+        for start in range(0, len(samples), step):
+            part = slice(start, start + step)
+            for columns in strips(samples.shape[1], 128):
                 total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
     return total.div_(counts[:, None]), counts
 

@@ -12,6 +12,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from addnn_spec.indices import keys
 from addnn_spec.indices.bands import bands
 from addnn_spec.indices.errors import NotFiniteError, OptionError, UndefinedIndexError
 from addnn_spec.indices.geometry import Frame, add_squares, check_finite, safe_scale
@@ -211,16 +212,16 @@ def smoothness_error_bound(
     query = Query.of(test, train, **options)
     assert query.references is not None
     nearest = query.search(1)
-    frame = Frame.around(query.references, query.space.weight)
+    frame = Frame.around(query.references, query.space.weight, product=query.product)
     reach = (nearest.distances[:, 0] + 2 * gamma) * frame.scale
-    limits = reach.square() * (1 + 1e-12)  # rounding may only add candidates
+    limits = keys.of(reach.square() * (1 + 1e-12))  # rounding may only add candidates
     bounds = torch.zeros(len(test), dtype=torch.float64, device=targets.device)
     counts = torch.zeros(len(test), dtype=torch.int64, device=targets.device)
     base = targets[nearest.indices[:, 0].to(targets.device)]
     for band in bands(
         frame, query.samples, query.references, limits, exclude_self=False, budget=query.budget
     ):
-        squares = frame.squared(query.samples, band.rows, query.references, band.columns)
+        squares = frame.settled(query.samples, band.rows, query.references, band.columns)
         band.inside[band.rows - band.queries.start, band.columns - band.references.start] = (
             squares <= limits[band.rows]
         )

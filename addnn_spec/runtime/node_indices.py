@@ -77,7 +77,9 @@ class Scorer:
     ) -> tuple[Side, ...]:
         """Rows held whole, one tensor for train and test each, ready for the searches in `work`
         bytes; `weight` (d,) multiplies features first."""
-        plan = search_plan(max(self.rows), parts[0].shape[1], max(self.order, 2), budget=work)
+        device = parts[0].device.type
+        order = max(self.order, 2)
+        plan = search_plan(max(self.rows), parts[0].shape[1], order, budget=work, device=device)
         train = Side.of(parts[0], plan, weight, scratch=scratch)
         return train, *(Side.of(part, plan, frame=train.frame) for part in parts[1:])
 

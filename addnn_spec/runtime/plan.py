@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from addnn_spec.indices.errors import BudgetError
-from addnn_spec.indices.neighbours import DEFAULT_BUDGET, search_plan
+from addnn_spec.indices.neighbours import default_budget, search_plan
 
 _LARGEST_BATCH = 256
 _USUAL_BATCH = 64  # on a CPU larger ones are no faster
@@ -141,18 +141,20 @@ def make_plan(
     normalised: bool = False,
     grams: int = 0,
     lasting: int = 0,
+    device: str = "cpu",
 ) -> Plan:
     """Return the plan for the nodes `mine` (numbers in `sizes`).
 
     `rows` are the rows of each batch, `splits` those of train and test. `normalised`: features are
-    gauged. `grams` are bytes beside each node in parts, `lasting` those beside everything.
+    gauged. `grams` are bytes beside each node in parts, `lasting` those beside everything. `device`
+    is the kind of device that searches.
 
     Raises:
         BudgetError: not even one batch of the widest node fits; the message names it.
     """
     streamed = _COPIES * max(rows) * max(size.row_bytes for size in sizes)
     # Of all nodes, so that what is held whole does not depend on how the nodes are shared out.
-    work = max(_work(size, splits, order, budget) for size in sizes)
+    work = max(_work(size, splits, order, budget, device) for size in sizes)
     results = len(sizes) * _state(splits, order) + lasting
     if normalised:
         results += sum(_GAUGED * size.dimensions for size in sizes)
@@ -160,7 +162,7 @@ def make_plan(
     if capacity < 0 and lasting:
         others = budget - capacity - lasting
         raise BudgetError(f"cka holds {lasting:,} bytes beside {others:,}; {budget:,} are given")
-    packed = _Packing(sizes, rows, splits, order, capacity, budget, work, normalised, grams)
+    packed = _Packing(sizes, rows, splits, order, capacity, budget, work, normalised, grams, device)
     passes = packed.passes(mine)
     held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
     costs = tuple(sum(map(packed.cost, holds), SearchCost()) for holds in passes)
@@ -168,16 +170,16 @@ def make_plan(
     return Plan(passes, streamed + work + results + held, room, work, costs)
 
 
-def _work(size: Size, splits: tuple[int, ...], order: int, budget: int) -> int:
+def _work(size: Size, splits: tuple[int, ...], order: int, budget: int, device: str) -> int:
     """Bytes for the searches of one node: the usual, or the least that it needs."""
-    usual = min(DEFAULT_BUDGET, budget // 4)
+    usual = min(default_budget(device), budget // 4)
     searches = [(max(splits), size.searched, max(order, 2))]  # two class means, at the least
     if size.sketched:
         searches.append((size.checked, size.dimensions, 1))
     reason = ""
     for allowed in (usual, budget // 2, budget * 7 // 8):
         try:
-            plans = [search_plan(*search, budget=allowed) for search in searches]
+            plans = [search_plan(*search, budget=allowed, device=device) for search in searches]
         except BudgetError as error:
             reason = str(error)
             continue
@@ -204,6 +206,7 @@ class _Packing:
     work: int
     normalised: bool
     grams: int
+    device: str
 
     def kept(self, hold: Hold) -> int:
         """Return what the rows of a hold take, with what aligns them."""
@@ -230,7 +233,9 @@ class _Packing:
         operations = float(size.searched) * sum(held) * (sum(held) + 2 * sum(after))
         if hold.whole:
             order = max(self.order, 2)
-            plan = search_plan(max(self.splits), size.searched, order, budget=self.work)
+            plan = search_plan(
+                max(self.splits), size.searched, order, budget=self.work, device=self.device
+            )
             counts = [math.ceil(m / plan.block) for m in self.splits]
             rows = sum(m * (count + 1) for m, count in zip(self.splits, counts, strict=True))
             if len(counts) > 1:

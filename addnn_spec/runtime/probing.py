@@ -162,6 +162,7 @@ class Prober:
                     normalised=settings.normalize,
                     grams=8 * m * m if takes_grams else 0,
                     lasting=4 * m * m * (len(self.probes) + 6) if settings.cka else 0,
+                    device=self.place.device.type,
                 )
                 for rank in range(self.exchange.size)
             ]

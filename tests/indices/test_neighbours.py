@@ -203,8 +203,10 @@ def test_bounds_hold(m: int, d: int, offset: float, spread: float, seed: int) ->
     frame = Frame.around(X)
     block = frame.block(0, X)
     with full_precision(X.device):
-        lower = frame.lower_bounds(block, block)[:m, :m].clone()
-    upper = frame.upper_bounds(lower, block.slack[:, None]).double()
+        lower = frame.lower_bounds(block, block, frame.ladder[0])[:m, :m].clone()
+    bounds = frame.certificate(block, frame.ladder[0])
+    slack = frame.slack(bounds, bounds)
+    upper = frame.upper_bounds(lower, slack[:, None], frame.ladder[0]).double()
     difference = X.double()[:, None] - X.double()[None]
     exact = difference.square().sum(dim=2) * frame.scale**2
     assert (lower.double() <= exact).all()

@@ -25,6 +25,7 @@ from addnn_spec.indices.measures import (
     neural_collapse,
     two_nn_dimension,
 )
+from addnn_spec.indices.products import Product
 from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.node_indices import drawn_to_check
@@ -159,13 +160,13 @@ def test_the_plan_tells_what_the_searches_do(budget: int, monkeypatch: pytest.Mo
     done = [0, 0]
     plain = Frame.lower_bounds
 
-    def counted(frame: Frame, queries: Block, references: Block) -> Tensor:
+    def counted(frame: Frame, queries: Block, references: Block, product: Product) -> Tensor:
         if frame.width != 512:  # the targets' own search
-            return plain(frame, queries, references)
+            return plain(frame, queries, references, product)
         pairs = len(queries) * len(references)
         done[0] += (1 if queries.rows is references.rows else 2) * pairs * frame.width
         done[1] += 4 * (len(queries) + len(references)) * frame.width
-        return plain(frame, queries, references)
+        return plain(frame, queries, references, product)
 
     monkeypatch.setattr(Frame, "lower_bounds", counted)
     images = np.random.default_rng(0).random((240, 1, 8, 8), np.float32)
