@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all bench demo docs notebooks clean
+.PHONY: help venv lint format grammar test test-all bench demo dist docs notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ bench: $(READY) ## measure, and print the figures
 
 demo: $(READY) ## check, summarise, draw, compile and train a small network
 	$(BIN)/addnn demo
+
+dist: $(READY) ## build the wheel and the sdist, and try both in environments of their own
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m pytest -q tests/package
 
 docs: $(READY) ## write the generated pages of docs/ anew
 	$(BIN)/python -m addnn_spec.backends.reference docs

@@ -20,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from addnn_spec import network
 
         return getattr(network, name)
+    if name in ("probe", "rank"):
+        from addnn_spec.packages import require
+
+        require(f"addnn_spec.{name}", "torch", "safetensors", "numpy", extra="torch")
     if name == "probe":
         from addnn_spec.probes.run import probe
 

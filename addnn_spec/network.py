@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
+from addnn_spec.packages import require
 from addnn_spec.passes.costs import Costs, count_costs
 from addnn_spec.passes.summary import Summary, summarize
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
+    from addnn_spec.backends.lines import TableOptions, View
     from addnn_spec.runtime.keymap import Keys
     from addnn_spec.runtime.weights import Weights
 
@@ -28,9 +31,46 @@ class NetworkSummary(Summary):
     graph: Graph = field(kw_only=True, repr=False)
 
     def __str__(self) -> str:
-        from addnn_spec.backends.table import View, plain_table
+        return self.to_text().rstrip("\n")
 
-        return plain_table(self.graph, self, View()).rstrip("\n")
+    def to_text(self, **options: Unpack[TableOptions]) -> str:
+        """Return the table as text; the options are those of `addnn summary`: `sort="macs"`,
+        `top=10`, `depth`, `open`, `fold="norms"`, `percent`, `flops`, `receptive_field`."""
+        from addnn_spec.backends.table import plain_table
+
+        return plain_table(self.graph, self, self._view(options))
+
+    def to_csv(self, **options: Unpack[TableOptions]) -> str:
+        """Return the table as CSV: plain numbers, and whole paths. Options as of `to_text`."""
+        from addnn_spec.backends.table import csv_table
+
+        return csv_table(self.graph, self, self._view(options))
+
+    def to_markdown(self, **options: Unpack[TableOptions]) -> str:
+        """Return the table as Markdown. Options as of `to_text`."""
+        from addnn_spec.backends.table import markdown_table
+
+        return markdown_table(self.graph, self, self._view(options))
+
+    def to_latex(self, **options: Unpack[TableOptions]) -> str:
+        """Return the table as LaTeX (booktabs). Options as of `to_text`."""
+        from addnn_spec.backends.table import latex_table
+
+        return latex_table(self.graph, self, self._view(options))
+
+    def to_frame(self, **options: Unpack[TableOptions]) -> pd.DataFrame:
+        """Return the table for pandas, a row a node, by path. Options as of `to_text`."""
+        require("a table of pandas", "pandas", extra="report")
+        import pandas as pd
+
+        from addnn_spec.backends.table import records
+
+        return pd.DataFrame(records(self.graph, self, self._view(options))).set_index("node")
+
+    def _view(self, options: TableOptions) -> View:
+        from addnn_spec.backends.lines import view_of
+
+        return view_of(options, trainable=bool(self.frozen))
 
 
 class Network:
@@ -120,6 +160,7 @@ class Network:
 
         Raises `DiagnosticError` where the weights do not fit; both sides are listed.
         """
+        require("a live module", "torch", extra="torch")
         from addnn_spec.runtime.build import build_module
 
         source = self.source(probes=probes)

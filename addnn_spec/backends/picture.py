@@ -15,7 +15,6 @@ from itertools import islice
 from typing import NamedTuple
 
 from addnn_spec.backends.captions import caption, given_arguments, operator_title, shape_text
-from addnn_spec.backends.graph_equality import Alike, runs
 from addnn_spec.backends.scene import (
     Arrow,
     Box,
@@ -37,6 +36,7 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.costs import Costs, count_costs
 from addnn_spec.passes.dims import trainable
+from addnn_spec.passes.graph_equality import Alike, runs
 from addnn_spec.passes.opened_paths import opened_paths
 from addnn_spec.passes.titles import op_title
 

@@ -1,60 +1,53 @@
-"""The summary as a table: plain aligned text, or with colours by rich.
+"""The summary as a table: plain aligned text, or with colours by rich; CSV, Markdown, LaTeX.
 
-Equal nodes in a row are one line, ×n, whose figures are those of all n; below it one of them is
-shown. Shapes and figures are at the default sizes, or at those that the summary was made for.
+Shapes and figures are at the default sizes, or at those that the summary was made for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from addnn_spec.aligned_text import aligned
-from addnn_spec.diagnostics import Refusal
+from addnn_spec.backends.lines import Line, View, lines
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import Cost
 from addnn_spec.passes.dims import symbolic_sizes
-from addnn_spec.passes.memory import at, elements
+from addnn_spec.passes.memory import at
 from addnn_spec.passes.minimum import Smallest
-from addnn_spec.passes.opened_paths import opened_paths
-from addnn_spec.passes.summary import PARAMETER_BYTES, Row, Summary
-from addnn_spec.passes.titles import repeated
-from addnn_spec.passes.unfold import LIST_LESS, MAX_FLAT_NODES
+from addnn_spec.passes.summary import PARAMETER_BYTES, Summary
 
 if TYPE_CHECKING:
     from addnn_spec.passes.receptive import Field
 
-DEPTH = 1
-"""How many levels are open by default."""
+__all__ = ["View", "csv_table", "latex_table", "markdown_table", "plain_table", "rich_table"]
+
+Cell = str | int | float | None
+"""A number is shown with commas, a share with one digit after the point, nothing as nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What to show: `opened` are patterns of paths whose nodes are shown with all that is inside
-    and, in a run, one by one; `limit` is how many lines there may be. `dtype`, a name of
-    `PARAMETER_BYTES`, is the type that the parameters are told in bytes of."""
+class _Column:
+    """A column: its heading for people, its name for programs, and what a line has there."""
 
-    flops: bool = False
-    receptive_field: bool = False
-    trainable: bool = False
-    dtype: str | None = None
-    opened: tuple[str, ...] = ()
-    depth: int | None = None
-    limit: int = MAX_FLAT_NODES
-
-
-TableLine = tuple[str, ...]
+    heading: str
+    name: str
+    cell: Callable[[Line], Cell]
+    left: bool = False
 
 
 def plain_table(graph: Graph, summary: Summary, view: View) -> str:
     """Return the table and the totals as text; raises `DiagnosticError` where there are too many
     lines, and for a pattern of the view that names no node."""
-    lines = list(_lines(graph, summary, view))
-    header = _header(view)
-    rule = ["-" * max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    head, *rows = aligned([header, *lines], _left_columns(view))
-    text = [head, "  ".join(rule), *rows]
+    columns, rows = _shown(graph, summary, view, _indented if view.sort is None else _path)
+    header = tuple(column.heading for column in columns)
+    rule = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    head, *body = aligned([header, *rows], _left(columns))
+    text = [head, "  ".join(rule), *body]
     return "\n".join([_title(graph, summary), "", *text, "", *_totals(summary, view)]) + "\n"
 
 
@@ -65,12 +58,12 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
     from rich.table import Table
     from rich.text import Text
 
+    columns, rows = _shown(graph, summary, view, _indented if view.sort is None else _path)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    left = _left_columns(view)
-    for i, name in enumerate(_header(view)):
-        table.add_column(name, justify="left" if i in left else "right", no_wrap=True)
-    for line in _lines(graph, summary, view):
-        table.add_row(*(Text(cell) for cell in line))
+    for column in columns:
+        table.add_column(column.heading, justify="left" if column.left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
     console = Console(force_terminal=True, highlight=False, width=1000)
     with console.capture() as capture:
         console.print(Text(_title(graph, summary), style="bold"))
@@ -80,19 +73,179 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
     return capture.get()
 
 
-def _header(view: View) -> TableLine:
-    names = ["node", "operator", "output shape", "activations", "params"]
-    names += ["trainable", "MACs"] if view.trainable else ["MACs"]
+def markdown_table(graph: Graph, summary: Summary, view: View) -> str:
+    """Return the table as Markdown, with a row of totals."""
+    columns, rows = _shown(graph, summary, view, _path, totals=True)
+    header = tuple(column.heading for column in columns)
+    rule = tuple("---" if column.left else "---:" for column in columns)
+    escaped = (tuple(cell.replace("|", "\\|") for cell in row) for row in rows)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, rule, *escaped))
+
+
+def latex_table(graph: Graph, summary: Summary, view: View) -> str:
+    """Return the table as LaTeX, in the manner of the package booktabs, with a row of totals."""
+    columns, rows = _shown(graph, summary, view, _path, totals=True)
+    heading = [_latex(column.heading) for column in columns]
+    body = [[_latex(cell) for cell in row] for row in rows]
+    shape = "".join("l" if column.left else "r" for column in columns)
+    parts = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule", f"{' & '.join(heading)} \\\\"]
+    parts += ["\\midrule", *(f"{' & '.join(row)} \\\\" for row in body[:-1])]
+    parts += ["\\midrule", f"{' & '.join(body[-1])} \\\\", "\\bottomrule", "\\end{tabular}"]
+    return "\n".join(parts) + "\n"
+
+
+def csv_table(graph: Graph, summary: Summary, view: View) -> str:
+    """Return the table as CSV: plain numbers, and each node's whole path."""
+    written = StringIO()
+    found = records(graph, summary, view)
+    names = [column.name for column in _record_columns(graph, summary, view)]
+    writer = csv.DictWriter(written, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return written.getvalue()
+
+
+def records(graph: Graph, summary: Summary, view: View) -> list[dict[str, Cell]]:
+    """Return the lines as dictionaries, for CSV and for pandas."""
+    columns = _record_columns(graph, summary, view)
+    return [
+        {column.name: column.cell(line) for column in columns}
+        for line in lines(graph, summary, view)
+    ]
+
+
+def _record_columns(graph: Graph, summary: Summary, view: View) -> list[_Column]:
+    """Return the columns for programs: how often and how deep a line stands are columns of their
+    own."""
+    node, operator, *rest = _columns(graph, summary, view, _path)
+    return [
+        node,
+        _Column("operator", operator.name, lambda line: line.operator),
+        _Column("times", "times", lambda line: line.times),
+        _Column("depth", "depth", lambda line: line.depth),
+        *(_Column(c.heading, c.name, _counted(c)) for c in rest),
+        _Column("training", "training", lambda line: line.training),
+    ]
+
+
+def _counted(column: _Column) -> Callable[[Line], Cell]:
+    """Return the cell as a number also where people are told whose the weights are."""
+    if column.name == "params":
+        return lambda line: line.params
+    return column.cell
+
+
+def _shown(
+    graph: Graph,
+    summary: Summary,
+    view: View,
+    name: Callable[[Line], str],
+    *,
+    totals: bool = False,
+) -> tuple[list[_Column], list[tuple[str, ...]]]:
+    """Return the columns, and the cells of each line as texts."""
+    columns = _columns(graph, summary, view, name)
+    rows = [
+        tuple(_text(column.cell(line)) for column in columns)
+        for line in lines(graph, summary, view)
+    ]
+    if totals:
+        rows.append(_total_row(columns, summary))
+    return columns, rows
+
+
+def _columns(
+    graph: Graph, summary: Summary, view: View, name: Callable[[Line], str]
+) -> list[_Column]:
+    total, dims = summary.total, summary.dims
+    columns = [
+        _Column("node", "node", name, left=True),
+        _Column("operator", "operator", lambda line: line.title, left=True),
+        _Column("output shape", "output_shape", lambda line: line.shape, left=True),
+        _Column("activations", "activations", lambda line: line.activations),
+        _Column("params", "params", _params),
+    ]
+    if view.percent:
+        all_params = total.params
+        columns.append(
+            _Column("params %", "params_percent", lambda line: _share(line.params, all_params))
+        )
+    if view.trainable:
+        columns.append(_Column("trainable", "trainable", _trainable))
+    columns.append(_Column("MACs", "macs", lambda line: line.macs))
+    if view.percent:
+        all_macs = at(total.macs, dims)
+        columns.append(_Column("MACs %", "macs_percent", lambda line: _share(line.macs, all_macs)))
     if view.flops:
-        names.append("FLOPs")
+        columns.append(_Column("FLOPs", "flops", lambda line: line.flops))
     if view.receptive_field:
-        names.append("receptive field")
-    return tuple(names)
+        fields = _fields(graph)
+        columns.append(
+            _Column(
+                "receptive field",
+                "receptive_field",
+                lambda line: _field(fields.get(line.path)),
+                left=True,
+            )
+        )
+    return columns
 
 
-def _left_columns(view: View) -> frozenset[int]:
-    last = len(_header(view)) - 1
-    return frozenset([0, 1, 2] + ([last] if view.receptive_field else []))
+def _total_row(columns: Sequence[_Column], summary: Summary) -> tuple[str, ...]:
+    total, dims = summary.total, summary.dims
+    known: dict[str, Cell] = {
+        "node": "total",
+        "params": total.params,
+        "trainable": total.params - summary.frozen,
+        "macs": at(total.macs, dims),
+        "flops": at(total.total_flops, dims),
+    }
+    return tuple(_text(known.get(column.name)) for column in columns)
+
+
+def _left(columns: Sequence[_Column]) -> frozenset[int]:
+    return frozenset(number for number, column in enumerate(columns) if column.left)
+
+
+def _path(line: Line) -> str:
+    return line.path
+
+
+def _indented(line: Line) -> str:
+    """Return the last part of the path, below that of what holds it."""
+    name = line.path.rsplit(".", 1)[-1] if line.depth else line.path
+    return f"{line.branch or '  ' * line.depth}{name}"
+
+
+def _params(line: Line) -> Cell:
+    return f"as {line.shared_with}" if line.shared_with else line.params
+
+
+def _trainable(line: Line) -> Cell:
+    return line.trainable if line.trainable or not line.params else "0"
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 4) if part and whole else None
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.1f}"
+    if isinstance(cell, int):
+        return f"{cell:,}" if cell else ""
+    return cell or ""
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "×": r"$\times$", "→": r"$\to$", "…": r"\dots{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    return re.sub(r"[\\~^×→…&%$#_{}]", lambda found: _LATEX[found[0]], text)
 
 
 def _title(graph: Graph, summary: Summary) -> str:
@@ -101,62 +254,6 @@ def _title(graph: Graph, summary: Summary) -> str:
         for name, symbol in symbolic_sizes(graph).items()
     ]
     return f"{summary.network}" + (f" at {', '.join(sizes)}" if sizes else "")
-
-
-def _lines(graph: Graph, summary: Summary, view: View) -> Iterator[TableLine]:
-    fields = _fields(graph) if view.receptive_field else {}
-    shown = opened_paths(graph, view.opened)
-    for count, row in enumerate(_visible(iter(summary.rows), view, shown), 1):
-        if count > view.limit:
-            raise Refusal(
-                "E0507",
-                f"the table would have more than {view.limit:,} lines",
-                help=LIST_LESS,
-            )
-        yield _line(row, summary.dims, view, fields)
-
-
-def _visible(rows: Iterator[Row], view: View, shown: Container[str]) -> Iterator[Row]:
-    """Yield the rows to show, inner ones after those that hold them; `shown` are the paths that are
-    open beyond the view's depth."""
-    for folded in rows:
-        alone = folded.times > 1 and any(turn.path in shown for turn in folded.turns())
-        for row in folded.turns() if alone else (folded,):
-            yield row
-            depth = DEPTH if view.depth is None else view.depth
-            if row.has_rows and (row.depth < depth or row.path in shown):
-                yield from _visible(row.rows(), view, shown)
-
-
-def _line(row: Row, dims: Mapping[str, int], view: View, fields: Mapping[str, Field]) -> TableLine:
-    total = row.total
-    name = "  " * row.depth + (row.path if not row.depth else row.path.rsplit(".", 1)[-1])
-    cells = [
-        name,
-        repeated(row.op, row.times),
-        _shapes(row, dims),
-        _figure(sum(elements(output, dims) for output in row.outputs)),
-        f"as {row.shared_with}" if row.shared_with else _figure(total.params),
-    ]
-    if view.trainable:
-        cells.append(f"{row.trainable:,}" if total.params else "")
-    cells.append(_figure(at(total.macs, dims)))
-    if view.flops:
-        cells.append(_figure(at(total.total_flops, dims)))
-    if view.receptive_field:
-        cells.append(_field(fields.get(row.path)))
-    if row.training:
-        cells[1] += " (training)"
-    return tuple(cells)
-
-
-def _shapes(row: Row, dims: Mapping[str, int]) -> str:
-    shapes = ("[" + ", ".join(str(at(s, dims)) for s in t.shape) + "]" for t in row.outputs)
-    return ", ".join(shapes)
-
-
-def _figure(count: int) -> str:
-    return f"{count:,}" if count else ""
 
 
 def _fields(graph: Graph) -> dict[str, Field]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from addnn_spec.cli.outcome import OK, exit_code, report, say
-from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.packages import require
 
 
 @click.command("compare")

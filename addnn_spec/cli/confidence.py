@@ -11,10 +11,10 @@ from addnn_spec.cli.data import data_options, device_options, request, weights_o
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import INTERRUPTED, OK, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
-from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.specs import Spec
 from addnn_spec.cli.subject import files_of, subject
+from addnn_spec.packages import require
 
 
 @click.command()
@@ -50,7 +50,7 @@ def confidence(
     at that node. Without test data the guarantee is for every sample that is as near to its class,
     and as far from the others, as the training samples are.
     """
-    require("confidence", "torch", "safetensors", extra="torch")
+    require("confidence", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.ranking.prediction_guarantee import certainty, is_certainty
 
     network = subject(spec, options, given["seed"])

@@ -10,10 +10,10 @@ import click
 
 from addnn_spec.catalogue import locate
 from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
-from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import write_atomic
 from addnn_spec.network import Network
+from addnn_spec.packages import require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,7 @@ def demo(output: Path, epochs: int) -> int:
     try:
         if str(output) == "-":
             raise Refusal("E0607", "the demo writes a folder: name it")
-        require("the demo", "torch", "safetensors", "sklearn", "jinja2", extra="demo")
+        require("the demo", "torch", "sklearn", "jinja2", extra="data,report")
         return _demo(output, epochs)
     except DiagnosticError as error:
         report(error.diagnostics)

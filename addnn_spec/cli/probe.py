@@ -17,10 +17,10 @@ from addnn_spec.cli.data import (
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import INTERRUPTED, OK, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
-from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.cli.specs import Spec
 from addnn_spec.cli.subject import files_of, subject
+from addnn_spec.packages import require
 
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
@@ -48,7 +48,7 @@ def probe(
     Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there (with
     --measures cka it begins anew).
     """
-    require("probing", "torch", "safetensors", extra="torch")
+    require("probing", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.probes.run import UnsavedRunError, is_run, run_probe
     from addnn_spec.runtime.processes import leave, rank
 

@@ -12,9 +12,9 @@ from click.core import ParameterSource
 from addnn_spec.cli.data import data_options, device_options, request, setting_options
 from addnn_spec.cli.outcome import INTERRUPTED, exit_code, report, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
-from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_progress
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
+from addnn_spec.packages import require
 from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def rank(
     Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
     """
     try:
-        require("ranking", "torch", "safetensors", extra="torch")
+        require("ranking", "torch", "safetensors", "numpy", extra="torch")
         source = click.get_current_context().get_parameter_source
         _refuse(name for name in PREPARATION if source(name) is ParameterSource.COMMANDLINE)
         _guard(output, models, (data, test), force)

@@ -8,8 +8,8 @@ import click
 
 from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.cli.outputs import OutputFile, put, refuse_inputs
-from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import DiagnosticError, Refusal
+from addnn_spec.packages import require
 
 
 @click.command("report")
@@ -64,7 +64,6 @@ def _report(
 
         put(svg, report_svg(runs, depth))
     if pdf is not None:
-        require("a PDF", "matplotlib", extra="report")
         from addnn_spec.report.paper import pdf as pdf_of
 
         put(pdf, pdf_of(runs, depth))

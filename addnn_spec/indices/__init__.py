@@ -4,6 +4,10 @@ Needs torch and numpy, and nothing else of this package. Formulas, sources and g
 docs/indices.md.
 """
 
+from addnn_spec.packages import require
+
+require("addnn_spec.indices", "torch", "numpy", extra="torch")
+
 from addnn_spec.indices.certainty import confidence, guarantee, separation_score
 from addnn_spec.indices.errors import (
     BudgetError,

@@ -13,6 +13,7 @@ from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
 from addnn_spec.passes.depth import depth
 from addnn_spec.passes.dims import check_dims, trainable
 from addnn_spec.passes.frozen import NOTHING_FROZEN, Frozen, frozen_parameters, own_keys
+from addnn_spec.passes.graph_equality import Alike
 from addnn_spec.passes.memory import Memory, activation_memory, at, elements, tensor_bytes
 from addnn_spec.passes.minimum import Smallest, smallest_sizes
 from addnn_spec.passes.titles import op_title
@@ -65,6 +66,8 @@ class Row:
     shared_with: str | None = None
     one_module: bool = False
     """All turns use the weights of one module."""
+    node: Node | None = field(default=None, repr=False)
+    """The node, or that of the first turn; None for a module that is used elsewhere."""
     _graphs: tuple[tuple[str, Graph], ...] = field(default=(), repr=False)
     """What is inside, with what its paths begin with."""
     _figures: _Figures | None = field(default=None, repr=False)
@@ -72,6 +75,8 @@ class Row:
     """The path where its weights live, or those of the first turn."""
     _own: tuple[str, ...] = field(default=(), repr=False)
     """The keys of its weights where it is its graph's own layer."""
+    _each: tuple[Row, ...] = field(default=(), repr=False)
+    """The rows of which this is one, where several nodes are its turns."""
 
     @property
     def total(self) -> Cost:
@@ -83,10 +88,14 @@ class Row:
         """How many of the parameters of all turns are not frozen."""
         assert self._figures is not None
         params, frozen = self.total.params, self._figures.frozen
-        return params and params - sum(frozen.at(path) for path in self._own or self._owners())
+        return params and params - sum(frozen.at(path) for path in self._own or self.owners())
 
-    def _owners(self) -> Iterator[str]:
+    def owners(self) -> Iterator[str]:
         """Name where the weights of each turn live."""
+        if self._each:
+            for row in self._each:
+                yield from row.owners()
+            return
         yield self._owner
         if self.times > 1 and not self.one_module:
             head, first = run_name(self._owner)
@@ -103,17 +112,25 @@ class Row:
         for prefix, graph in self._graphs:
             inner = (f"{self.path}.{prefix}", f"{self._owner}.{prefix}")
             for row in _rows(graph, *inner, self.depth + 1, self._figures):
-                if not (self.shared_with and row.cost.params + row.cost.buffers):
-                    yield row
-                else:
-                    free = replace(row.cost, params=0, buffers=0)
-                    yield replace(row, cost=free, shared_with=self.shared_with)
+                yield row.as_shared(self.shared_with) if self.shared_with else row
+
+    def as_shared(self, module: str) -> Row:
+        """Return the row without weights of its own, if it has any: they are those of `module`."""
+        if not self.cost.params + self.cost.buffers:
+            return self
+        free = replace(self.cost, params=0, buffers=0)
+        each = tuple(row.as_shared(module) for row in self._each)
+        return replace(self, cost=free, shared_with=module, _each=each)
 
     def turns(self) -> Iterator[Row]:
         """Yield the run's nodes one by one."""
+        if self._each:
+            for row in self._each:
+                yield from row.turns()
+            return
         yield replace(self, times=1)
         head, first = run_name(self.path)
-        owners = islice(self._owners(), 1, None)
+        owners = islice(self.owners(), 1, None)
         for number in range(first + 1, first + self.times):
             owner = next(owners, self._owner)
             yield replace(self, times=1, path=f"{head}{number}", _owner=owner)
@@ -184,15 +201,38 @@ def _rows(
 ) -> Iterator[Row]:
     """Yield the rows of a graph whose paths begin with `prefix`, and whose weights with `owner`."""
     known = figures.costs.of(graph)
-    for node in graph.nodes():
-        if not (isinstance(node.op, Placeholder) and depth) and (trains or not node.training):
+    alike = Alike()
+
+    def equal(before: Node, node: Node) -> bool:
+        """Return True for the next turn of what is written out: named by counting, and the same."""
+        return (
+            _counts_on(before, node)
+            and before.outputs == node.outputs
+            and known.nodes[before.id] == known.nodes[node.id]
+            and alike.node(before) == alike.node(node)
+        )
+
+    for run in graph.runs(equal):
+        first = run[0]
+        if (isinstance(first.op, Placeholder) and depth) or (first.training and not trains):
+            continue
+        rows = []
+        for node in run:
             row = _row(node, prefix, depth, figures, known.nodes[node.id], known.weights_at)
             named = node.name if node.module is None else node.module.name
-            yield replace(row, _owner=f"{owner}{named}", _own=own_keys(node, owner))
+            rows.append(replace(row, _owner=f"{owner}{named}", _own=own_keys(node, owner)))
+        times = sum(row.times for row in rows)
+        yield rows[0] if len(rows) == 1 else replace(rows[0], times=times, _each=tuple(rows))
     for module in graph.modules:
         if module.name not in known.weights_at:
             row = _module_row(module, prefix, depth, known.modules[module.name], figures)
             yield replace(row, _owner=f"{owner}{module.name}")
+
+
+def _counts_on(before: Node, node: Node) -> bool:
+    """Return True if a node is called what comes after the run before it: `2` after `0` and `1`."""
+    head, first = run_name(before.name)
+    return node.name == f"{head}{first + before.times}"
 
 
 def _row(
@@ -213,6 +253,7 @@ def _row(
         node.training,
         shared,
         node.module is not None,
+        node,
         tuple(node.called),
         figures,
     )

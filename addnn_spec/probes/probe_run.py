@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.files import write_atomic
+from addnn_spec.packages import require
 from addnn_spec.probes.measure_table import columns
 from addnn_spec.runtime.run_record import NodeRecord, PlanRecord, RunRecord, Split, sketched
 
@@ -43,6 +44,7 @@ class ProbeRun:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the nodes as a pandas table, one row each, in the order of computing."""
+        require("a table of pandas", "pandas", extra="report")
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("node")
@@ -58,6 +60,7 @@ class ProbeRun:
 
         Raises `ValueError` where the run did not measure it.
         """
+        require("a table of pandas", "pandas", extra="report")
         import pandas as pd
 
         found = self.record.cka

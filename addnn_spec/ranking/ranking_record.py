@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.files import write_atomic
+from addnn_spec.packages import require
 from addnn_spec.runtime.record_checks import faults
 from addnn_spec.runtime.run_record import IndexRecord, RunRecord, Split
 
@@ -111,6 +112,7 @@ class Ranking(BaseModel):
 
     def to_frame(self) -> pd.DataFrame:
         """Return the networks as a pandas table, one row each, best first."""
+        require("a table of pandas", "pandas", extra="report")
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("name")

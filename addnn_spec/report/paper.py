@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from addnn_spec.packages import require
 from addnn_spec.probes.measure_table import columns
 from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
@@ -39,6 +40,7 @@ def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Ax
     fully connected zone shaded. `depth` says how many levels of blocks are open."""
     view = _View(run, depth)
     if ax is None:
+        require("a plot", "matplotlib", extra="report")
         from matplotlib import pyplot as plt
 
         _, ax = plt.subplots(figsize=(6.4, 1.4 + _INCH * len(view.shown)), layout="constrained")
@@ -49,6 +51,7 @@ def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Ax
 
 def pdf(runs: Sequence[RunRecord], depth: int | None = None) -> bytes:
     """Return the same as on the page, as PDF, a page a run. The same runs give the same bytes."""
+    require("a PDF", "matplotlib", extra="report")
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = BytesIO()

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.packages import require
 from addnn_spec.runtime.foreign_errors import outside, reason
 
 Array = np.ndarray[Any, Any]
@@ -190,12 +191,9 @@ def _kind(values: Array) -> str:
 
 
 def _bundled(name: str) -> SampleSource:
-    try:
-        from sklearn import datasets
-    except ImportError as error:
-        raise Refusal(
-            "E0612", f"{name} comes with scikit-learn", help="install scikit-learn"
-        ) from error
+    require(f"the data set {name}", "sklearn", extra="data")
+    from sklearn import datasets
+
     values, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     if name == "digits":
         values = values.reshape(-1, 1, 8, 8) / 16
@@ -462,10 +460,9 @@ def _images(path: Path, name: str) -> SampleSource | None:
 def _image(path: Path) -> Array:
     """Return an image as bytes (1, H, W) or (3, H, W); a grey one of 16 bits as floats from 0 to
     1."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise Refusal("E0612", "folders of images need Pillow", help="install pillow") from error
+    require("a folder of images", "PIL", extra="data")
+    from PIL import Image
+
     with _of_others(f"{path.name} is no image that can be read"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that is refused below
         warnings.filterwarnings("ignore", "Palette images with Transparency")  # it is dropped

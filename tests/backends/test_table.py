@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from io import StringIO
 
 import pytest
 
-from addnn_spec.backends.table import View, plain_table, rich_table
+from addnn_spec.backends.table import (
+    View,
+    csv_table,
+    latex_table,
+    markdown_table,
+    plain_table,
+    rich_table,
+)
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.network import load
 from addnn_spec.passes.summary import Summary, summarize, to_json
@@ -181,3 +190,96 @@ def test_bytes_of_any_number() -> None:
     sizes = ", ".join(["1000000000"] * 60)
     graph = graph_of(f"network Big {{ input x: float[{sizes}] output y = x -> Tanh }}", "Big")
     assert f"({8 * 10**540:,} bytes) at the peak" in plain_table(graph, summarize(graph), View())
+
+
+LOOPS = """
+block Unit(width) { return x -> fc: Linear(width) -> ReLU }
+network Net {
+  input x: float[N, 8]
+  output y = x
+    -> layers: for i in 0..4 { "unit{i}": Unit(8) }
+    -> other: for width in [8, 8, 4] { Unit(width) }
+    -> a: Linear(4) -> b: Linear(4)
+}
+"""
+
+
+def test_equal_turns_of_a_for_are_one_line() -> None:
+    """Each turn costs 8·8 + 8 parameters; labels of one's own stay."""
+    graph = graph_of(LOOPS)
+    text = plain_table(graph, summarize(graph), View())
+    assert names(text) == ["x", "layers", "0", "other", "0", "2", "a", "b"]
+    assert row(text, "layers")[-2:] == [str(4 * 72), str(4 * 64)]
+    assert f"0 Unit ×4 [1, 8] 8 {4 * 72} {4 * 64}" in " ".join(text.split())
+    opened = plain_table(graph, summarize(graph), View(opened=("layers.2",)))
+    assert names(opened)[2:8] == ["0", "1", "2", "unit2", "fc", "relu"]
+    frozen = plain_table(graph, summarize(graph, {}, "layers.[1-2]"), View(trainable=True))
+    assert row(frozen, "layers")[-3:] == [str(4 * 72), str(2 * 72), str(4 * 64)]
+    assert f"0 Unit ×4 [1, 8] 8 {4 * 72} {2 * 72} {4 * 64}" in " ".join(frozen.split())
+
+
+def test_sorted_by_a_figure_every_layer_stands_alone() -> None:
+    text = table(view=View(sort="params"))
+    assert names(text)[:2] == ["body.0.fc", "body.1.fc"]
+    assert names(text)[5:] == ["stem", "linear", "head"]  # 144, 51, 34 parameters; others have none
+    assert names(table(view=View(sort="macs", depth=0, top=2))) == ["body", "stem"]
+    assert names(table(view=View(sort="activations", top=1))) == ["x"]
+
+
+def test_shares_are_of_the_totals() -> None:
+    params, macs = 144 + 5 * 272 + 34, 128 + 5 * 256 + 32
+    cells = row(table(view=View(percent=True)), "stem")
+    assert cells[-3:] == [f"{100 * 144 / params:.1f}", "128", f"{100 * 128 / macs:.1f}"]
+
+
+CONV = """
+network Net {
+  input x: float[N, 3, 8, 8]
+  a = x -> conv: Conv2d(4, 1, bias = false) -> bn: BatchNorm2d -> ReLU
+  b = a -> Conv2d(4, 1)
+  output y = a + b -> GELU
+  output z = a -> Sigmoid
+}
+"""
+
+
+def test_norms_and_activations_are_joined_to_their_layer() -> None:
+    """The sigmoid reads the ReLU, which does not stand before it."""
+    graph = graph_of(CONV)
+    text = plain_table(graph, summarize(graph), View(fold="norms"))
+    assert names(text) == ["x", "conv", "conv2d", "add", "sigmoid"]
+    figures = "[1, 4, 8, 8] 768 20 768"  # 3·4 weights and 2·4 of the norm
+    assert f"conv Conv2d → BatchNorm2d → ReLU {figures}" in " ".join(text.split())
+    assert "Add → GELU" in text
+
+
+def test_a_tree() -> None:
+    text = table(view=View(depth=2, tree=True))
+    branches = [line[:12] for line in text.splitlines() if "─ " in line]
+    assert branches == ["└─ 0        ", "   ├─ fc    ", "   └─ relu  "]
+
+
+def test_csv_has_plain_numbers_and_whole_paths() -> None:
+    graph = graph_of(NETS, "Net")
+    read = list(csv.DictReader(StringIO(csv_table(graph, summarize(graph), View(flops=True)))))
+    body = next(line for line in read if line["node"] == "body.0")
+    assert body == {
+        "node": "body.0", "operator": "Unit", "times": "5", "depth": "1",
+        "output_shape": "[1, 16]", "activations": "16", "params": str(5 * 272),
+        "macs": str(5 * 256), "flops": str(5 * (512 + 16)), "training": "False",
+    }  # fmt: skip
+    shared = csv_table(graph_of(NETS, "Shared"), summarize(graph_of(NETS, "Shared")), View())
+    uses = [line for line in csv.DictReader(StringIO(shared)) if line["operator"] == "Unit"]
+    assert [use["params"] for use in uses] == ["72", "0"]
+
+
+def test_markdown_and_latex() -> None:
+    graph = graph_of(NETS, "Net")
+    text = markdown_table(graph, summarize(graph), View())
+    lines = text.splitlines()
+    assert lines[1] == "| --- | --- | --- | ---: | ---: | ---: |"
+    assert "| body.0 | Unit ×5 | [1, 16] | 16 | 1,360 | 1,280 |" in lines
+    assert lines[-1] == "| total |  |  |  | 1,538 | 1,440 |"
+    text = latex_table(graph, summarize(graph), View(percent=True))
+    assert "body.0 & Unit $\\times$5 & [1, 16] & 16 & 1,360 & 88.4 & 1,280 & 88.9 \\\\\n" in text
+    assert "params \\%" in text

@@ -323,3 +323,18 @@ def test_bytes_of_the_parameters(addnn: Addnn) -> None:
     assert figures(addnn, "LeNet5")["params_bytes"] == 4 * 62958
     assert figures(addnn, "LeNet5", "--dtype", "int8")["params_bytes"] == 62958
     assert addnn("summary", "LeNet5", "--dtype", "bf17").code == 2
+
+
+def test_forms_of_the_table(addnn: Addnn) -> None:
+    assert addnn("summary", "LeNet5", "--csv").out.startswith("node,operator,times,depth,")
+    assert addnn("summary", "LeNet5", "--markdown").out.startswith("| node | operator |")
+    assert addnn("summary", "LeNet5", "--latex").out.startswith("\\begin{tabular}{lllrrr}\n")
+    out = addnn("summary", "LeNet5", "--sort", "params", "--top", "1", "--percent").out
+    assert "fc3   Linear    [1, 120]              120  48,120      76.4  48,000     5.7" in out
+    ended = addnn("summary", "LeNet5", "--json", "--top", "3")
+    assert (ended.code, ended.out) == (2, "") and "--json lists every node" in ended.err
+
+
+def test_freezing_needs_a_pattern(addnn: Addnn) -> None:
+    ended = addnn("summary", "LeNet5", "--freeze", "")
+    assert (ended.code, ended.out) == (2, "") and "--freeze needs a pattern" in ended.err

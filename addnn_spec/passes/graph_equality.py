@@ -1,4 +1,4 @@
-"""Equality of graphs and nodes, so that a drawing can show one of them for all."""
+"""Equality of graphs and nodes, so that a drawing or a table can show one of them for all."""
 
 from __future__ import annotations
 
