@@ -140,7 +140,9 @@ def refuse_attributes(
         if partial and name not in fields:
             continue
         detail = _nearest(details, fields.get(name))
-        place = spans.get(name, span)
+        item, value = _item(detail, fields.get(name))
+        own = spans.get(f"{name}.{item}")
+        place = own or spans.get(name, span)
         if name not in fields and detail["type"] == "missing":
             ctx.report("E0202", f"{layer.name} needs {name}", span, help=_form(layer))
         elif isinstance(fields.get(name), SymbolicSize):
@@ -153,7 +155,8 @@ def refuse_attributes(
         else:
             ctx.report(
                 "E0201", f"{name} of {layer.name} cannot be {show(fields.get(name))}", place,
-                _in_words(detail), help=help or _torch_habit(name, fields, place),
+                _in_words(detail, None if own else item),
+                help=help or _torch_habit(name, value, place),
             )  # fmt: skip
     raise Failed
 
@@ -232,9 +235,8 @@ def _channels_first(layer: LayerValue, error: Refusal, given: list[TensorType]) 
     return f"if {width} is what the input has, leave it out: its channels are inferred"
 
 
-def _torch_habit(name: str, fields: Mapping[str, Value], place: Span) -> str | None:
+def _torch_habit(name: str, value: Value, place: Span) -> str | None:
     """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
-    value = fields.get(name)
     if isinstance(value, float) and "/" in place.text.replace("//", ""):
         return "// divides whole numbers, rounding down"
     if place.text.startswith(name):
@@ -268,8 +270,16 @@ _WORDS = {
 }
 
 
-def _in_words(detail: ErrorDetails) -> str:
-    """Return what pydantic says of a value, as a note beside it."""
+def _item(detail: ErrorDetails, value: Value) -> tuple[int | None, Value]:
+    """Return which item of a list is wrong, and that item; the value where it is no list's."""
+    for part in detail["loc"][1:]:
+        if isinstance(part, int) and isinstance(value, tuple) and part < len(value):
+            return part, value[part]
+    return None, value
+
+
+def _in_words(detail: ErrorDetails, item: int | None) -> str:
+    """Return what pydantic says of a value, or of an item of a list, as a note beside it."""
     *_, last = detail["loc"] or ("",)
     if detail["type"] == "missing":
         return f"it has only {last} number{'s' if last != 1 else ''}"
@@ -278,8 +288,8 @@ def _in_words(detail: ErrorDetails) -> str:
         message = message.replace("'", '"')
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    if isinstance(last, int) and message.startswith("it "):
-        return f"item {last} {message.removeprefix('it ')}"
+    if item is not None and message.startswith("it "):
+        return f"item {item} {message.removeprefix('it ')}"
     return message
 
 

@@ -9,8 +9,9 @@ from addnn_spec.elaborate.argument_messages import (
     refuse_too_many,
 )
 from addnn_spec.elaborate.context import Context, Failed
-from addnn_spec.elaborate.frame import POISON, Frame, Value, is_flow, positional_names
+from addnn_spec.elaborate.frame import POISON, Frame, Poison, Value, is_flow, positional_names
 from addnn_spec.elaborate.terms import evaluate
+from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.values import Brace, LayerValue
 
@@ -22,12 +23,14 @@ def give(
     frame: Frame,
 ) -> LayerValue:
     """Return the layer with these arguments; one that is wrong is `POISON`, called `""` if it has
-    no place."""
+    no place. Of arguments that make up a list, `dims`, the places are `dims`, the first's, and
+    `dims.0`, `dims.1` …"""
     given, spans = dict(layer.given), dict(layer.spans)
     fresh: dict[str, ast.Argument] = {}
     open_names = [name for name in positional_names(layer) if name not in given]
     gather = _gathering(layer)
     collected: list[Value] = []
+    places: list[Span] = []
     for arg in args:
         value = _evaluated(arg, frame)
         try:
@@ -41,8 +44,13 @@ def give(
         if name == gather and arg.name is None:
             collected.append(value)
             value = collected[0] if len(collected) == 1 else tuple(collected)
+            if any(isinstance(one, Poison) for one in collected):
+                value = POISON
+            places.append(arg.span)
         fresh[name] = arg
         given[name], spans[name] = value, spans.get(name, arg.span)
+    if len(places) > 1:  # of the items of a list, each its own
+        spans |= {f"{gather}.{item}": place for item, place in enumerate(places)}
     if body is not None:
         name = _body_argument(frame.ctx, layer, open_names, body)
         given[name] = LayerValue(Brace(body, frame.env))
