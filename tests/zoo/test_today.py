@@ -128,7 +128,7 @@ def test_attention_with_a_table_a_bias_or_a_memory() -> None:
 
 @pytest.mark.slow
 def test_levels_of_full_size() -> None:
-    prove(str(SPECS / "pix2pix.net"), pix2pix())
+    compare(str(SPECS / "pix2pix.net"), pix2pix())
 
 
 @pytest.mark.slow
