@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from addnn_spec.cli.outcome import OK, exit_code, report
-from addnn_spec.cli.packages import require
 from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.packages import require
 
 
 @click.command()
