@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all bench demo dist docs notebooks clean
+.PHONY: help venv lint format grammar test test-all bench demo dist docs notebooks clean vscode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,5 +68,9 @@ docs: $(READY) ## write the generated pages of docs/ anew
 notebooks: $(READY) ## run the notebooks of docs/ anew, with their outputs
 	$(BIN)/python -m tests.docs.notebooks
 
+vscode: ## the extension of VS Code, editors/vscode/addnn.vsix (needs npm)
+	cd editors/vscode && npm install --no-package-lock --no-audit --no-fund --silent
+	cd editors/vscode && npm test --silent && npm run package --silent
+
 clean: ## remove caches and the virtual environment
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist editors/vscode/node_modules editors/vscode/dist

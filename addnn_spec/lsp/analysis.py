@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,16 @@ class Use:
     network: str
     path: str
     seen: Seen
+
+    @cached_property
+    def values(self) -> Mapping[Span, list[Value]]:
+        """What each place gave, turn by turn."""
+        return _joined(seen.values for seen in self.seen.all())
+
+    @cached_property
+    def flows(self) -> Mapping[Span, list[Value]]:
+        """What flowed into the element at each place, turn by turn."""
+        return _joined(seen.flows for seen in self.seen.all())
 
     @property
     def name(self) -> str:
@@ -93,7 +103,7 @@ class Analysis:
         if not isinstance(item, ast.Block | ast.Network):
             return self.top_values(span)
         use = self.use_of(item)
-        return [] if use is None else self.values(use, span)
+        return [] if use is None else use.values.get(span, [])
 
     def graph(self, network: str) -> Graph | None:
         """Return the graph of a network, None where it has errors or needs arguments."""
@@ -132,14 +142,6 @@ class Analysis:
                 if use is not None:
                     yield item, use
 
-    def values(self, use: Use, span: Span) -> list[Value]:
-        """Return what a place gave in a use, turn by turn."""
-        return [value for seen in use.seen.all() for value in seen.values.get(span, ())]
-
-    def flows(self, use: Use, span: Span) -> list[Value]:
-        """Return what flowed into the element at a place, turn by turn."""
-        return [value for seen in use.seen.all() for value in seen.flows.get(span, ())]
-
     def top_values(self, span: Span) -> list[Value]:
         """Return what a place outside of bodies gave."""
         view = self.view
@@ -153,6 +155,15 @@ class Analysis:
     def definition(self, name: str) -> tuple[ParsedFile, ast.Item] | None:
         """Return the item that a name at the top of the file leads to, and its file."""
         return None if self.view is None else lead(self.view.file, name)
+
+
+def _joined(parts: Iterable[Mapping[Span, list[Value]]]) -> dict[Span, list[Value]]:
+    found: dict[Span, list[Value]] = {}
+    for part in parts:
+        for span, values in part.items():
+            before = found.get(span)
+            found[span] = values if before is None else before + values
+    return found
 
 
 def lead(file: ParsedFile, name: str) -> tuple[ParsedFile, ast.Item] | None:

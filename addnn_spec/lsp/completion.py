@@ -15,7 +15,7 @@ from addnn_spec.elaborate import functions
 from addnn_spec.loading import ParsedFile
 from addnn_spec.lsp.analysis import Analysis
 from addnn_spec.lsp.names import Symbol
-from addnn_spec.lsp.shown import shape_of, value_text
+from addnn_spec.lsp.shown import Sizes, shape_of, value_text
 from addnn_spec.ops import find, index
 from addnn_spec.ops.init import INITS
 from addnn_spec.reading import read_source
@@ -89,6 +89,7 @@ class _Place:
         self.offset = offset
         self.tokens = tokens
         self.before = [token.kind for token in tokens[-3:]]
+        self.sizes = Sizes(symbolic=True)
         self.last = self.before[-1] if self.before else ""
 
     def proposals(self) -> Iterator[Proposal]:
@@ -290,7 +291,7 @@ class _Place:
         """Return what a name stands for here, or else what kind of name it is."""
         before = [span for span in symbol.given if span.end < self.offset]
         values = self.analysis.seen_at(self.offset, before[-1]) if before else []
-        return shape_of(values) or value_text(values) or symbol.kind
+        return shape_of(values, self.sizes) or value_text(values) or symbol.kind
 
 
 def _is_type(token: Token) -> bool:

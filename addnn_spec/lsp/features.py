@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.lsp.hints import hints
 from addnn_spec.lsp.lenses import Lens, lenses
 from addnn_spec.lsp.navigation import add_navigation
-from addnn_spec.lsp.options import FILE, Options
+from addnn_spec.lsp.options import FILE
 from addnn_spec.lsp.outline import folds, symbols
 from addnn_spec.lsp.positions import Positions
 from addnn_spec.lsp.previews import drawing, pytorch
-from addnn_spec.lsp.server import Server
+from addnn_spec.lsp.server import Server, chosen
 from addnn_spec.lsp.workspace import path_of
 from addnn_spec.lsp.writing import add_writing
 from addnn_spec.syntax.printer import format_source
 
 NEXT_USE = "addnn.nextUse"
+NETWORKS = "addnn.networks"
 DRAWING = "addnn.drawing"
 PYTORCH = "addnn.pytorch"
 _ACTIONS = {
@@ -61,7 +63,7 @@ def _session(server: Server) -> None:
         settings = params.settings
         given = settings.get("addnn", settings) if isinstance(settings, dict) else None
         if isinstance(given, dict):
-            server.given = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
+            server.given = chosen(given)
             await _reset(server)
 
 
@@ -118,7 +120,10 @@ def _beside(server: Server) -> None:
             return []
         positions = specs.positions(analysis)
         costs = specs.options.costs
-        found = await specs.run(lambda: hints(analysis, positions, server.sizes, costs=costs))
+        start, end = positions.offset(params.range.start), positions.offset(params.range.end)
+        found = await specs.run(
+            lambda: hints(analysis, positions, server.sizes, costs=costs, start=start, end=end)
+        )
         places = ((hint, positions.position(hint.offset)) for hint in found)
         return [
             types.InlayHint(place, hint.text, padding_left=True, tooltip=hint.tip)
@@ -200,6 +205,13 @@ def _commands(server: Server) -> None:
             document.choices[name] = document.choices.get(name, 0) + 1
             server.refresh()
 
+    @server.command(NETWORKS)
+    async def give_networks(uri: str) -> list[str]:
+        analysis = await specs.analysed(uri)
+        if analysis is None or analysis.session is None:
+            return []
+        return [name for name in analysis.session.networks if analysis.graph(name) is not None]
+
     @server.command(DRAWING)
     async def give_drawing(uri: str, name: str) -> dict[str, str]:
         return await _preview(server, uri, name, drawing)
@@ -243,4 +255,7 @@ def _show(server: Server, name: str, found: dict[str, str]) -> None:
 
 def serve() -> None:
     """Answer on the standard streams until the client is done."""
-    make_server().start_io()
+    server = make_server()
+    gc.collect()
+    gc.freeze()  # what is loaded lives to the end: a collection after an analysis is dear enough
+    server.start_io()

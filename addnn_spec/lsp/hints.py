@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.lsp.analysis import Analysis, Use
 from addnn_spec.lsp.positions import Positions
-from addnn_spec.lsp.shown import AS_THEY_ARE, Sizes, count_text, shape_of
+from addnn_spec.lsp.shown import Sizes, count_text, shape_of
 from addnn_spec.passes.costs import Cost, Costs, count_costs
 from addnn_spec.passes.memory import at
 from addnn_spec.source import Span
@@ -31,21 +32,30 @@ class Hint:
 
 
 def hints(
-    analysis: Analysis, positions: Positions, sizes: Sizes = AS_THEY_ARE, *, costs: bool = False
+    analysis: Analysis,
+    positions: Positions,
+    sizes: Sizes,
+    *,
+    costs: bool = False,
+    start: int = 0,
+    end: int = sys.maxsize,
 ) -> list[Hint]:
-    """Return all hints of a document, in the order of the text."""
+    """Return the hints of a document's bodies that reach into the characters `start` … `end`."""
     found: list[Hint] = []
+    full_sizes = Sizes(symbolic=True)
     for item, use in analysis.bodies():
+        if item.span.end < start or end < item.span.start:
+            continue
         counted = _Counted(use, sizes.dims, positions) if costs else None
         for span in _line_ends(item, positions):
-            values = analysis.values(use, span)
+            values = use.values.get(span, [])
             shape = shape_of(values, sizes)
             if shape:
                 cost = counted.text(span) if counted else ""
-                full = shape_of(values)
+                full = shape_of(values, full_sizes)
                 tip = f"in {use.name}" if full == shape else f"{full} in {use.name}"
                 found.append(Hint(span.end, f"{shape}{cost}", tip))
-        found += _turns(item, analysis, use)
+        found += _turns(item, use)
     return sorted(found, key=lambda hint: hint.offset)
 
 
@@ -76,14 +86,14 @@ def _parts(body: ast.Body) -> Iterator[Span]:
             yield node.value.span
 
 
-def _turns(item: ast.Block | ast.Network, analysis: Analysis, use: Use) -> Iterator[Hint]:
+def _turns(item: ast.Block | ast.Network, use: Use) -> Iterator[Hint]:
     """Yield `×n` behind the header of each loop whose number of turns is not written there."""
     for node in walk(item.body):
         if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):
-            counts = {value for value in analysis.values(use, node.count.span) if _is_count(value)}
+            counts = {value for value in use.values.get(node.count.span, []) if _is_count(value)}
             place = node.count.span.end if node.index is None else node.index.span.end
         elif isinstance(node, ast.For):
-            lists = analysis.values(use, node.iterable.span)
+            lists = use.values.get(node.iterable.span, [])
             counts = {len(value) for value in lists if isinstance(value, tuple)}
             place = node.iterable.span.end
         else:

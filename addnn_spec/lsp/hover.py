@@ -107,7 +107,7 @@ def _symbol(
     flow = _flow(analysis, offset, sizes) if symbol.kind in ("module", "parameter") else ""
     if not (shown or flow):
         return None
-    sign = ":" if shape_of(values) else " ="
+    sign = ":" if shape_of(values, sizes) else " ="
     return Hover(_joined(_code(f"{symbol.name}{sign} {shown}") if shown else "", flow), span)
 
 
@@ -158,8 +158,8 @@ def _flow(analysis: Analysis, offset: int, sizes: Sizes) -> str:
     element = _element(item, offset)
     if use is None or element is None:
         return ""
-    before = shape_of(analysis.flows(use, element.span), sizes)
-    after = shape_of(analysis.values(use, element.span), sizes)
+    before = shape_of(use.flows.get(element.span, []), sizes)
+    after = shape_of(use.values.get(element.span, []), sizes)
     return f"`{before}` → `{after}` in {use.name}" if before and after else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from addnn_spec.runtime.foreign_errors import outside
 LANGUAGE = "addnn"
 DEBOUNCE = 0.15
 """Seconds without a change before findings are published."""
+
+
+def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of an editor's settings that are the server's, and that the user has made."""
+    known = Options.__dataclass_fields__
+    return {name: v for name, v in settings.items() if name in known and v is not None}
 
 
 class Server(LanguageServer):
@@ -47,7 +54,7 @@ class Server(LanguageServer):
             self.trusted = given.get("trusted") is True
             self.previews = given.get("previews") is True
             settings = given.get("settings")
-            self.given = settings if isinstance(settings, dict) else {}
+            self.given = chosen(settings) if isinstance(settings, dict) else {}
         folders = params.workspace_folders or []
         roots = [path_of(folder.uri) for folder in folders]
         if not roots and params.root_uri:

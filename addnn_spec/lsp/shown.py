@@ -22,6 +22,7 @@ class Sizes:
 
     dims: Mapping[str, int] = field(default_factory=dict)
     symbolic: bool = False
+    _texts: dict[TensorType, str] = field(default_factory=dict, repr=False, compare=False)
 
     def shown(self, size: Size) -> Size:
         """Return a size as it is shown."""
@@ -35,11 +36,15 @@ class Sizes:
     def type(self, type: TensorType) -> TensorType:
         return type.with_shape(*map(self.shown, type.shape))
 
+    def text(self, type: TensorType) -> str:
+        """Return a type as it is shown; most lines of a text have one of few."""
+        text = self._texts.get(type)
+        if text is None:
+            text = self._texts[type] = type_text(self.type(type))
+        return text
 
-AS_THEY_ARE = Sizes(symbolic=True)
 
-
-def shape_of(values: Sequence[Value], sizes: Sizes = AS_THEY_ARE) -> str:
+def shape_of(values: Sequence[Value], sizes: Sizes) -> str:
     """Return the shape of a tensor, or of a list of such, as turns or uses gave it: what differs
     between them is `…`; empty for what is no tensor, or differs in all."""
     shapes = [_shape(value, sizes) for value in values]
@@ -58,7 +63,7 @@ def shape_of(values: Sequence[Value], sizes: Sizes = AS_THEY_ARE) -> str:
 
 def _shape(value: Value, sizes: Sizes) -> str:
     if isinstance(value, Tensor):
-        return type_text(sizes.type(value.type))
+        return sizes.text(value.type)
     if not isinstance(value, tuple) or not value:
         return ""
     parts = [_shape(item, sizes) for item in value]
@@ -80,7 +85,9 @@ def _typed(dtype: str, shape: str) -> str:
 def value_text(values: Sequence[Value]) -> str:
     """Return a value as the language writes it, or several that turns gave; empty if unknown."""
     known = [value for value in values if not isinstance(value, Poison)]
-    texts = list(dict.fromkeys(_shape(value, AS_THEY_ARE) or _text(value) for value in known))
+    texts = list(
+        dict.fromkeys(_shape(value, Sizes(symbolic=True)) or _text(value) for value in known)
+    )
     more = ["…"] if len(texts) > _LISTED else []
     return ", ".join(texts[:_LISTED] + more)
 

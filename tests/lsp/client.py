@@ -28,6 +28,8 @@ class Editor:
         self.published: dict[str, types.PublishDiagnosticsParams] = {}
         self.messages: list[str] = []
         self.refreshed = 0
+        self.errors: list[str] = []
+        """What the server logs as errors: there should be none."""
         self._arrived = asyncio.Event()
         self._take()
         self.result = self.wait(self._start(options))
@@ -40,12 +42,17 @@ class Editor:
         def shown(params: types.ShowMessageParams) -> None:
             self.messages.append(params.message)
 
+        def logged(params: types.LogMessageParams) -> None:
+            if params.type == types.MessageType.Error:
+                self.errors.append(params.message)
+
         def refresh(_: Any) -> None:
             self.refreshed += 1
 
         feature = self._client.feature
         feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(published)
         feature(types.WINDOW_SHOW_MESSAGE)(shown)
+        feature(types.WINDOW_LOG_MESSAGE)(logged)
         feature(types.WORKSPACE_INLAY_HINT_REFRESH)(refresh)
 
     async def _start(self, options: dict[str, Any]) -> types.InitializeResult:
