@@ -82,6 +82,15 @@ def test_figures_are_right(file: str) -> None:
     assert stated(SPECS / file)[0] == computed
 
 
+def test_head_comments_stand_alone() -> None:
+    """One that touches a block would be its docstring."""
+    heads = {
+        file: (SPECS / file).read_text(encoding="utf-8").partition("\n\n")[0] for file in FILES
+    }
+    touching = [f for f, head in heads.items() if any(x[0] != "#" for x in head.splitlines())]
+    assert touching == []
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_references_are_named(file: str) -> None:
     """A network says what it is held against, and is held against what it says."""
