@@ -174,16 +174,16 @@ def _run_bind(statement: ast.Bind, frame: Frame) -> None:
     bind(statement.targets, values[0] if len(values) == 1 else values, frame, "tensor")
 
 
-def _must_flow(ctx: Context, value: Value, span: Span) -> None:
-    if not is_flow(value):
-        ctx.fail(
-            "E0206",
-            f"= names a tensor or a list of tensors, and this is {kind_of(value)}",
-            span,
-            help=f"data flows in with an arrow: x -> {value.name}(…)"
-            if isinstance(value, LayerValue)
-            else "name a compile-time value with let: let n = …",
-        )
+def _must_flow(ctx: Context, value: Value, span: Span, what: str = "= names") -> None:
+    if is_flow(value):
+        return
+    help = None
+    if isinstance(value, LayerValue):
+        help = f"data flows in with an arrow: x -> {value.name}(…)"
+    elif what == "= names":
+        help = "name a compile-time value with let: let n = …"
+    message = f"{what} a tensor or a list of tensors, and this is {kind_of(value)}"
+    ctx.fail("E0206", message, span, help=help)
 
 
 def _run_typed(statement: ast.Typed, frame: Frame) -> None:
@@ -364,7 +364,7 @@ def _run_output(statement: ast.Output, frame: Frame) -> None:
         span = statement.target.span
     else:
         value, span = evaluate(statement.value, frame), statement.value.span
-    _must_flow(ctx, value, span)
+    _must_flow(ctx, value, span, "an output is")
     if _has_empty(value):
         ctx.fail("E0206", f"the output {name} is an empty list", span)
     if statement.shape is not None:
@@ -383,7 +383,7 @@ def _run_return(statement: ast.Return, frame: Frame) -> Value:
         )  # fmt: skip
     values = evaluate_all(statement.values, frame)
     for value, expr in zip(values, statement.values, strict=True):
-        _must_flow(frame.ctx, value, expr.span)
+        _must_flow(frame.ctx, value, expr.span, "return gives")
     return values[0] if len(values) == 1 else values
 
 
