@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @weights_options
 @data_options
 @setting_options("nodes", "order", "ties", "reduction", "sequence", "measures", "normalize")
-@setting_options("metric", "sketch", "mode", "batch")
+@setting_options("metric", "sketch", "mode", "batch", "neighbours")
 @device_options
 @click.option("-o", "--output", type=OutputFile(), help="The run.json to write; - prints it.")
 @force_option

@@ -42,7 +42,7 @@ def _report(
     depth: int | None,
 ) -> int:
     require("a report", "numpy", extra="report")
-    from addnn_spec.report.verdicts import verdicts
+    from addnn_spec.report.verdicts import statements
     from addnn_spec.runtime.run_record import read_run
 
     written = [path for path in (html, svg, pdf) if path is not None]
@@ -53,7 +53,11 @@ def _report(
     runs = [read_run(path) for path in paths]
     if html is None and svg is None and pdf is None:
         for run in runs:
-            say("\n".join([run.network.name, *(f"  {v.text}" for v in verdicts(run))]))
+            found = statements(run)
+            texts = [v.text for v in (*found.overall, *found.steps)]
+            summary = found.summary(run.m)
+            said = [*texts, summary] if summary else texts
+            say("\n".join([run.network.name, *(f"  {text}" for text in said)]))
     if html is not None:
         require("a page", "jinja2", extra="report")
         from addnn_spec.report.page import page

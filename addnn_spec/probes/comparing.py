@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.runtime.run_record import IndexRecord, NodeRecord, RunRecord, Split
+from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split, paired_difference_of
+from addnn_spec.statistics.paired import PairedDifference, holm
 
 _OPTIONS = (
-    *("reduction", "sequence", "normalisation", "metric", "sketch", "ties", "precision", "mode"),
+    *(
+        "reduction",
+        "sequence",
+        "neighbours",
+        "normalisation",
+        "metric",
+        "sketch",
+        "ties",
+        "precision",
+        "mode",
+    ),
 )
+ALONE = 0.05
 _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 
 
@@ -22,8 +31,7 @@ _SPLITS: tuple[Split, ...] = ("train", "test", "cross")
 class NodeDifference:
     """Two nodes' indices on one split, and their difference by pairs of samples.
 
-    `error` is the standard error of the mean difference of the samples' own values; None where a
-    value is undefined in one of them.
+    `clear` is true if it holds together with the others of the comparison.
     """
 
     first: NodeRecord
@@ -31,7 +39,8 @@ class NodeDifference:
     split: Split
     before: float
     after: float
-    error: float | None
+    paired: PairedDifference
+    clear: bool = False
 
     @property
     def change(self) -> float:
@@ -39,9 +48,9 @@ class NodeDifference:
         return self.after - self.before
 
     @property
-    def clear(self) -> bool:
-        """True if the change is more than two standard errors."""
-        return self.error is not None and abs(self.change) > 2 * self.error
+    def alone(self) -> bool:
+        """True if it is clear taken alone."""
+        return self.paired.p < ALONE
 
 
 def unequal(a: RunRecord, b: RunRecord) -> list[str]:
@@ -83,7 +92,9 @@ def compare_runs(a: RunRecord, b: RunRecord) -> list[NodeDifference]:
     ends = (a.nodes[-1].label, b.nodes[-1].label)
     if ends not in pairs:
         pairs.append(ends)
-    return [found for first, second in pairs for found in _at(a, first, b, second)]
+    found = [found for first, second in pairs for found in _at(a, first, b, second)]
+    holds = holm([one.paired.p for one in found])
+    return [replace(one, clear=held) for one, held in zip(found, holds, strict=True)]
 
 
 def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[NodeDifference]:
@@ -91,20 +102,8 @@ def _at(a: RunRecord, first: str, b: RunRecord, second: str) -> Iterator[NodeDif
     for split in _SPLITS:
         before, after = left.on(split), right.on(split)
         if before is not None and after is not None:
-            error = paired_error(before, after)
-            yield NodeDifference(left, right, split, before.value, after.value, error)
-
-
-def paired_error(a: IndexRecord, b: IndexRecord) -> float | None:
-    """Return the standard error of the mean of paired differences; None where pairs are undefined.
-
-    √(Σd² − (Σd)²/m)/m of the m differences d; for hits √((b + c) − (b − c)²/m)/m, b and c the
-    discordant pairs.
-    """
-    apart = b.samples() - a.samples()
-    if len(apart) < 2 or bool(np.isnan(apart).any()):
-        return None
-    return float(apart.std() / math.sqrt(len(apart)))
+            paired = paired_difference_of(a, split, before, after)
+            yield NodeDifference(left, right, split, before.value, after.value, paired)
 
 
 def compared_text(a: RunRecord, b: RunRecord, found: list[NodeDifference]) -> str:
@@ -114,8 +113,11 @@ def compared_text(a: RunRecord, b: RunRecord, found: list[NodeDifference]) -> st
         label = item.first.label
         if item.second.label != label:
             label = f"{label} | {item.second.label}"
-        change = f"{item.change:+.4f}" + ("" if item.error is None else f" ±{item.error:.4f}")
-        mark = "*" if item.clear else ""
+        change = f"{item.change:+.4f} ±{item.paired.error:.4f}"
+        mark = "*" if item.clear else "." if item.alone else ""
         rows.append([label, item.split, f"{item.before:.4f}", f"{item.after:.4f}", change, mark])
-    note = f"m = {a.m}; ± one standard error of paired differences; * more than two"
+    note = (
+        f"m = {a.m}; ± one standard error of paired differences; * holds together with all others "
+        "here (Holm, 5 %), . taken alone"
+    )
     return "\n".join([*aligned(rows, left=(0, 1)), note, ""])

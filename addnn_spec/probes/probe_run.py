@@ -85,9 +85,7 @@ class ProbeRun:
             cells = [_latex(node.label), _latex(node.operator)]
             for split in splits:
                 found = known.on(split)
-                cells.append(
-                    "" if found is None else rf"${found.value:.4f} \pm {found.standard_error:.4f}$"
-                )
+                cells.append("" if found is None else f"${_signed(str(found))}$")
             cells += (column.on(known) for column in measures)
             lines.append(" & ".join(cells) + r" \\")
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self.caption()}", ""])
@@ -142,11 +140,18 @@ def _row(record: RunRecord, node: NodeRecord) -> dict[str, Any]:
         if found is not None:
             row |= {f"{split}_{name}": value for name, value in found.values.items()}
             row[f"{split}_error"] = found.standard_error
+            row[f"{split}_low"], row[f"{split}_high"] = found.interval.low, found.interval.high
     for name, measure in known.measures.items():
         row[name] = measure.value
         if measure.train is not None:
             row[f"{name}_train"] = measure.train
     return row
+
+
+def _signed(text: str) -> str:
+    for sign, command in (("±", r"\pm "), ("≥", r"\ge "), ("≤", r"\le ")):
+        text = text.replace(sign, command)
+    return text
 
 
 def _latex(text: str) -> str:
@@ -168,14 +173,15 @@ def plain(record: RunRecord) -> str:
         cells.append(f"{node.dimensions:,}" if node.dimensions else "")
         for split in splits:
             found = node.on(split)
-            cells.append("" if found is None else f"{found.value:.4f} ±{found.standard_error:.4f}")
+            cells.append("" if found is None else str(found))
         cells += (column.on(node) for column in measures)
         rows.append(cells)
     lines = aligned(rows, left=(0, 1))
     name = _NAMES[indices[0].index] if indices else "index"
     chance = ", ".join(f"{split} {value:.4f}" for split, value in record.chance.items())
     sketch = [] if record.options.sketch is None else [sketched(record)]
-    return "\n".join([*lines, f"{name}; by chance: {chance}", *sketch, *record.notes, ""])
+    note = f"{name} ± one standard error, ≥ or ≤ the one-sided 95 % limit; by chance: {chance}"
+    return "\n".join([*lines, note, *sketch, *record.notes, ""])
 
 
 def plan_text(plan: PlanRecord, nodes: int, values: int, splits: int) -> str:

@@ -33,6 +33,7 @@ from addnn_spec.probes.nodes import (
 )
 from addnn_spec.probes.probe_run import ProbeRun
 from addnn_spec.runtime.data import open_data
+from addnn_spec.runtime.data_notes import small, unlike
 from addnn_spec.runtime.devices import Place, device_errors, own_device, picked
 from addnn_spec.runtime.keymap import Keys
 from addnn_spec.runtime.keywords import ProbeKeywords
@@ -41,7 +42,6 @@ from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober, Progress
 from addnn_spec.runtime.processes import Exchange, join
 from addnn_spec.runtime.run_record import (
-    DataRecord,
     NetworkRecord,
     NodeRecord,
     OptionsRecord,
@@ -241,6 +241,7 @@ class _Runner:
             preparation=settings,
             expected=None if network is None else _expected(network.graph, alone),
             alone=alone,
+            apart=settings.neighbours == "others",
         )
 
     def _dims(self, network: Network) -> dict[str, int]:
@@ -307,6 +308,7 @@ class _Runner:
         except BaseException:
             self._save(self._record(complete=False))
             raise
+        self.notes += unlike(self._record(complete=True))
         run = ProbeRun(self._record(complete=True))
         try:
             self._save(run.record)
@@ -327,7 +329,7 @@ class _Runner:
             unless = f", unless {self.named.name} loads its own" if own else ""
             drawn = f"drawn by seed {self.request.settings.seed}"
             found.append(f"no weights were given: fresh random parameters, {drawn}{unless}")
-        return found + _short_classes(self.feed.record, self.request.settings.order)
+        return [*found, *self.feed.notes, *small(self.feed.record, self.request.settings.order)]
 
     def _receive(self, item: Measured) -> None:
         self.done[item.label] = item
@@ -439,21 +441,6 @@ class _Runner:
                 )
             )
         return records
-
-
-def _short_classes(data: DataRecord, order: int) -> list[str]:
-    """Return what a reader must know of classes that are too small, or alone."""
-    if len(data.classes) == 1:
-        return ["there is one class: the Separation Index is 1 whatever the values"]
-    notes = []
-    for name, split in (("train", data.train), ("test", data.test)):
-        short = sum(0 < count <= order for count in split.counts) if split is not None else 0
-        if short:
-            notes.append(
-                f"{name}: of {short} of {len(data.classes)} classes there are {order} samples or "
-                f"fewer: none of these has {order} neighbours of its class"
-            )
-    return notes
 
 
 def _alone(graph: Graph) -> bool:

@@ -15,12 +15,13 @@ from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
-from addnn_spec.report.verdicts import PairedDifference, paired
 from addnn_spec.runtime.keywords import RankKeywords
 from addnn_spec.runtime.other_measures import Rows
-from addnn_spec.runtime.run_record import IndexRecord
+from addnn_spec.runtime.run_record import IndexRecord, paired_difference_of
 from addnn_spec.runtime.settings import settings_of
+from addnn_spec.statistics.paired import PairedDifference
 
+_DIFFER = 0.05
 OPTIONS = ("samples", "seed", "task", "normalize", "device", "precision", "budget")
 """The settings of the probe that all models share."""
 
@@ -101,12 +102,12 @@ def _within(request: Request, title: str, number: int, count: int) -> Callable[[
 
 def placed(found: Sequence[Ranked]) -> list[Ranked]:
     """Sorted by the index on train; a model shares the place of the first one there whose paired
-    difference from it, on the same samples, is within two standard errors."""
+    difference from it, on the same samples, may be chance (p of 5 % or more)."""
     ordered = sorted(found, key=lambda ranked: -_train(ranked).value)
     leader = 0
     result: list[Ranked] = []
     for number, ranked in enumerate(ordered):
-        if number and behind(ordered[leader], ranked).word != "no change measured":
+        if number and behind(ordered[leader], ranked).p < _DIFFER:
             leader = number
         result.append(ranked.model_copy(update={"place": leader + 1}))
     return result
@@ -114,7 +115,7 @@ def placed(found: Sequence[Ranked]) -> list[Ranked]:
 
 def behind(first: Ranked, second: Ranked) -> PairedDifference:
     """Return the paired difference, second minus first, on train."""
-    return paired(_train(first).samples(), _train(second).samples())
+    return paired_difference_of(first.run, "train", _train(first), _train(second))
 
 
 def _train(ranked: Ranked) -> IndexRecord:

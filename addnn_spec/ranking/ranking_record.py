@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,7 +104,10 @@ class Ranking(BaseModel):
             }
             for split in SPLITS:
                 index = ranked.on(split)
-                for name, (value, error) in intervals(index).items() if index is not None else ():
+                if index is None:
+                    continue
+                for name, value in index.values.items():
+                    error = index.intervals[name].error
                     row |= {f"{split}_{name}": value, f"{split}_{name}_error": error}
             rows.append(row)
         return rows
@@ -147,40 +149,17 @@ def _broken(ranked: Ranked) -> bool:
     return ranked.node not in ranked.run.by_label or any(faults(ranked.run))
 
 
-def intervals(index: IndexRecord) -> dict[str, tuple[float, float]]:
-    """Each value with its standard error, as the standard deviation (ddof 1) over the root of m.
-
-    The mean of m hits p has √(p(1 − p)/(m − 1)); a soft index of order 2 takes 0, ½ and 1, their
-    shares known from the hard and the anti index. Values whose terms are not known have NaN.
-    """
-    found = {name: (value, math.nan) for name, value in index.values.items()}
-    first = next(iter(found))
-    found[first] = (index.value, index.standard_error)
-    if index.index == "separation":
-        for name, (p, _) in found.items():
-            if not name.startswith("soft"):
-                found[name] = (p, math.sqrt(max(p * (1 - p), 0.0) / (index.m - 1)))
-        if {"hard2", "soft2", "anti2"} <= found.keys():
-            soft, hard, anti = (found[name][0] for name in ("soft2", "hard2", "anti2"))
-            square = hard + (1 - hard - anti) / 4
-            error = math.sqrt(max(square - soft * soft, 0.0) / (index.m - 1))
-            found["soft2"] = (soft, error)
-    return found
-
-
 def _table(models: tuple[Ranked, ...], split: Split) -> str:
-    known = [intervals(index) for ranked in models if (index := ranked.on(split)) is not None]
-    columns = [name for name in _HEADS if any(name in each for each in known)]
+    known = [index for ranked in models if (index := ranked.on(split)) is not None]
+    columns = [name for name in _HEADS if any(name in each.values for each in known)]
     rows = [["place", split, "node", "features", *(_HEADS[name] for name in columns)]]
     for ranked, each in zip(models, known, strict=True):
-        cells = [_interval(each[name]) if name in each else "–" for name in columns]
+        cells = [
+            each.intervals[name].beside(each.values[name]) if name in each.values else "–"
+            for name in columns
+        ]
         rows.append([str(ranked.place), ranked.name, ranked.node, f"{ranked.features:,}", *cells])
     return "\n".join([*aligned(rows, left=(1, 2)), ""])
-
-
-def _interval(value: tuple[float, float]) -> str:
-    mean, error = value
-    return f"{mean:.4f}" if math.isnan(error) else f"{mean:.4f} ±{error:.4f}"
 
 
 def _subset_line(ranked: Ranked) -> str:

@@ -87,7 +87,7 @@ def axis_title(run: RunRecord) -> str:
     known = [node.train for node in run.nodes if node.train is not None]
     smooth = bool(known) and known[0].index == "smoothness"
     name = "Smoothness Index (linear)" if smooth else "Separation Index"
-    return f"{name}, m = {run.m}, bands ± 2 standard errors"
+    return f"{name}, m = {run.m}, bands 95 % intervals"
 
 
 class _Figure:
@@ -269,20 +269,20 @@ class _Figure:
 
     def _segment(self, split: Split, a: int, b: int, *, band: bool) -> str | None:
         found = [self.table.rows[n].values.on(split) for n in (a, b)]
-        if found[0] is None or found[1] is None:
+        first, second = found
+        if first is None or second is None:
             return None
-        (x0, w0), (x1, w1) = ((self._x(f.value), 2 * f.standard_error) for f in found if f)
         y0, y1 = self.y[a], self.y[b]
         if not band:
-            return _path([(x0, y0), (x1, y1)])
-        v0, v1 = (f.value for f in found if f)
+            return _path([(self._x(first.value), y0), (self._x(second.value), y1)])
+        before, after = first.interval, second.interval
         return (
             _path(
                 [
-                    (self._x(v0 - w0), y0),
-                    (self._x(v0 + w0), y0),
-                    (self._x(v1 + w1), y1),
-                    (self._x(v1 - w1), y1),
+                    (self._x(before.low), y0),
+                    (self._x(before.high), y0),
+                    (self._x(after.high), y1),
+                    (self._x(after.low), y1),
                 ]
             )
             + "Z"
@@ -335,7 +335,7 @@ class _Figure:
         for split in self.splits:
             found = row.values.on(split)
             if found is not None:
-                ends = [found.value + 2 * k * found.standard_error for k in (-1, 0, 1)]
+                ends = [found.interval.low, found.value, found.interval.high]
                 places[f"data_{split}"] = " ".join(f"{self._x(end):.2f}" for end in ends)
         if RATE in row.values.measures:
             places["data_rate"] = f"{self._x(row.values.measures[RATE].value):.2f}"
@@ -395,7 +395,7 @@ class _Figure:
         if row.above:
             parts.append(text(right, 3.5, "as above", class_="value"))
         elif values.train is not None:
-            shown = f"{values.train.value:.4f} ± {values.train.standard_error:.4f}"
+            shown = str(values.train)
             parts.append(text(right, 3.5, shown, class_="value"))
             parts += cells(self.columns, values, COLUMNS)
         amounts = (0 if row.above else values.dimensions, row.macs)

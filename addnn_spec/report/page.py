@@ -16,12 +16,12 @@ from addnn_spec.report.figure import STYLE, figure_width, page_figure
 from addnn_spec.report.heat import Heat, heat_svg, heats
 from addnn_spec.report.run_facts import facts
 from addnn_spec.report.svg import clean
-from addnn_spec.report.verdicts import Verdict, verdicts
+from addnn_spec.report.verdicts import Verdict, statements
 from addnn_spec.runtime.run_record import RunRecord
 
 _HERE = Path(__file__).parent
 _WIDTH, _MARGIN = 1010, 40
-_SHOWN = ("rises", "falls", "settles", "memorises")
+_SHOWN = ("rises", "falls", "memorises")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class _Section:
     figure: Markup
     measures: tuple[MeasureColumn, ...]
     heats: tuple[tuple[Heat, Markup], ...]
+    summary: str
     overall: tuple[Verdict, ...]
     changes: tuple[Verdict, ...]
+    alone: tuple[Verdict, ...]
     unchanged: tuple[Verdict, ...]
     notes: tuple[str, ...]
 
@@ -62,10 +64,8 @@ def page(runs: Sequence[RunRecord], depth: int | None = None) -> str:
 
 
 def _section(run: RunRecord, depth: int | None) -> _Section:
-    said = [_cleaned(verdict) for verdict in verdicts(run)]
-    last = run.nodes[-1].label if run.nodes else ""
-    count = _overall(said, clean(last))
-    steps = said[count:]
+    said = statements(run)
+    steps = [_cleaned(verdict) for verdict in said.steps]
     return _Section(
         name=clean(run.network.name),
         complete=run.complete,
@@ -73,9 +73,11 @@ def _section(run: RunRecord, depth: int | None) -> _Section:
         figure=Markup(page_figure(run, depth)),  # noqa: S704 - escapes all that it is given
         measures=tuple(map(_clean_column, columns(run))),
         heats=tuple((heat, Markup(heat_svg(heat))) for heat in heats(run)),  # noqa: S704
-        overall=tuple(said[:count]),
+        summary=said.summary(run.m),
+        overall=tuple(map(_cleaned, said.overall)),
         changes=tuple(v for v in steps if v.word in _SHOWN),
-        unchanged=tuple(v for v in steps if v.word not in _SHOWN),
+        alone=tuple(v for v in steps if v.word.endswith(" alone")),
+        unchanged=tuple(v for v in steps if v.word == "no change measured"),
         notes=tuple(map(clean, run.notes)),
     )
 
@@ -87,16 +89,3 @@ def _cleaned(verdict: Verdict) -> Verdict:
 
 def _clean_column(column: MeasureColumn) -> MeasureColumn:
     return replace(column, name=clean(column.name), recipe=clean(column.recipe))
-
-
-def _overall(said: Sequence[Verdict], last: str) -> int:
-    """How many of the first verdicts are about the whole: of the last node, and of settling."""
-    count = 0
-    seen: set[str] = set()
-    for verdict in said:
-        whole = verdict.node == last and verdict.split not in seen and verdict.word != "settles"
-        if not whole and verdict.word != "settles":
-            break
-        seen.add(verdict.split)
-        count += 1
-    return count

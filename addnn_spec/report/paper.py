@@ -252,8 +252,8 @@ _SIGNS = {
 
 def _band(ends: Sequence[IndexRecord]) -> tuple[list[float], list[float]]:
     return (
-        [end.value - 2 * end.standard_error for end in ends],
-        [end.value + 2 * end.standard_error for end in ends],
+        [end.interval.low for end in ends],
+        [end.interval.high for end in ends],
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from addnn_spec.report.dataflow import SPLITS, flow
-from addnn_spec.runtime.run_record import NodeRecord, RunRecord
+from addnn_spec.runtime.run_record import IndexRecord, NodeRecord, RunRecord
 
 COMFORTABLE = 48
 """How many rows may be open unasked."""
@@ -168,12 +168,17 @@ def described(row: PageRow) -> str:
         found = values.on(split)
         if found is not None:
             others = ", ".join(f"{name} {value:.4f}" for name, value in found.values.items())
-            lines.append(f"{split}: {others}; standard error {found.standard_error:.4f}")
+            lines.append(f"{split}: {others}; {_interval(found)}")
     for name, one in values.measures.items():
         train = "" if one.train is None else f" (train {one.train:.4f})"
         lines.append(f"{name}: {one.value:.4f}{train} {one.recipe}")
     lines.append(f"{values.dimensions:,} values, {_macs(node)}")
     return "\n".join(lines)
+
+
+def _interval(index: IndexRecord) -> str:
+    found = index.interval
+    return f"standard error {found.error:.4f}, 95 % from {found.low:.4f} to {found.high:.4f}"
 
 
 def _macs(node: NodeRecord) -> str:

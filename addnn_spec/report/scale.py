@@ -29,15 +29,14 @@ class Scale:
 
 
 def scale(run: RunRecord) -> Scale:
-    """Return the range of all that is shown, with bands of two standard errors; of chance, too,
+    """Return the range of all that is shown, with the bands; of chance, too,
     unless the picture would be mostly empty for it."""
     ends: list[float] = []
     for node in run.nodes:
         for split in SPLITS:
             found = node.on(split)
             if found is not None:
-                room = 2 * found.standard_error
-                ends += [found.value - room, found.value + room]
+                ends += [found.interval.low, found.interval.high]
         if RATE in node.measures:
             ends.append(node.measures[RATE].value)
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)

@@ -1,38 +1,31 @@
-"""Verdicts on a run, by paired differences on the same samples.
+"""Statements on a run, by paired differences on the same samples.
 
-Definitions: docs/indices.md, "Verdicts".
+Together they are false in one report of twenty at most. Definitions: docs/indices.md, "Statements".
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist, median
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from addnn_spec.report.dataflow import SPLITS, flow, trunk
-from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
+from addnn_spec.report.differences import difference
+from addnn_spec.report.settling import Settling, settling
+from addnn_spec.runtime.run_record import RunRecord, Split
+from addnn_spec.statistics.intervals import beyond
+from addnn_spec.statistics.paired import PairedDifference, holm
 
-Word = Literal["rises", "falls", "no change measured", "settles", "memorises"]
+Word = Literal[
+    "rises", "falls", "rises alone", "falls alone", "no change measured",
+    "memorises", "memorises alone", "peaks", "no peak", "settles",
+]  # fmt: skip
 NAMES: dict[Split, str] = {"train": "train", "test": "test", "cross": "cross-index"}
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """The mean of the paired differences of m samples, and its standard error."""
-
-    value: float
-    error: float
-    m: int
-
-    @property
-    def word(self) -> Word:
-        """True if it is beyond two standard errors."""
-        if abs(self.value) <= 2 * self.error or self.value == 0.0:
-            return "no change measured"
-        return "rises" if self.value > 0 else "falls"
+SHARE = 0.04
+"""Of the 5 % of reports that may say something false, those that do of steps; see `settling`."""
+ALONE = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,107 +40,187 @@ class Verdict:
     difference: PairedDifference | None = None
 
 
-def paired(before: NDArray[np.float64], after: NDArray[np.float64]) -> PairedDifference:
-    """Return the difference of two nodes on the same samples, per-sample values (m,), NaN left out.
+@dataclass(frozen=True)
+class Statements:
+    """All that is said of a run.
 
-    With d the m differences its standard error is √(Σd² − (Σd)²/m)/m. For hits of 0 or 1, b gained
-    and c lost, that is √((b + c) − (b − c)²/m)/m.
-
-    Raises `ValueError` for unequal lengths.
+    Attributes:
+        overall: of the first node against the last, and of peaks.
+        steps: of each node against each that it reads.
+        count: how many changes were looked for, and are taken together.
+        seen: on each split the rise from node to node that would be seen in 80 % of runs.
     """
-    if before.shape != after.shape:
-        raise ValueError(f"{len(before)} samples cannot be paired with {len(after)}")
-    each = after - before
-    each = each[~np.isnan(each)]
-    m = len(each)
-    if m == 0:
-        return PairedDifference(0.0, math.inf, 0)
-    total = float(each.sum())
-    spread = max(float((each * each).sum()) - total * total / m, 0.0)
-    return PairedDifference(total / m, math.sqrt(spread) / m, m)
 
+    overall: tuple[Verdict, ...]
+    steps: tuple[Verdict, ...]
+    count: int
+    seen: dict[Split, float]
 
-def difference(run: RunRecord, before: str, after: str, split: Split) -> PairedDifference | None:
-    """Return the paired difference of two nodes of a run; None where one has no index on that
-    split."""
-    first, second = run.node(before).on(split), run.node(after).on(split)
-    if first is None or second is None:
-        return None
-    return paired(first.samples(), second.samples())
+    def summary(self, m: int) -> str:
+        """Say what the statements as a whole are worth."""
+        if not self.count:
+            return ""
+        rises = ", ".join(f"{NAMES[split]} {rise:.3f}" for split, rise in self.seen.items())
+        least = f"; a rise from node to node is seen in 80 % of runs from about: {rises}"
+        return (
+            f"{self.count:,} changes were looked for at m = {m:,}; what is said of them holds "
+            f"together: one report in twenty, at most, says a false one{least if rises else ''}"
+        )
 
 
 def verdicts(run: RunRecord) -> tuple[Verdict, ...]:
-    """Everything said of a run: of the whole, where it settles, and of each node against each node
-    that it reads."""
-    found = [*_whole(run), *_settles(run)]
+    """Everything said of a run: of the whole, where it peaks and settles, and of each node against
+    each node that it reads."""
+    found = statements(run)
+    return (*found.overall, *found.steps)
+
+
+def statements(run: RunRecord) -> Statements:
+    """Return all statements on a run, those on changes taken together (Holm)."""
+    whole, steps = list(_whole(run)), list(_steps(run))
+    asked = [*whole, *steps]
+    holds = holm([one.p for one in asked], SHARE)
+    said = [one.said(run, held) for one, held in zip(asked, holds, strict=True)]
+    shown = [
+        verdict
+        for one, verdict in zip(asked, said, strict=True)
+        if not one.memorising or verdict.word != "no change measured"
+    ]
+    count = len(whole)
+    overall = [*shown[:count], *(v for split in SPLITS for v in _peaks(run, split))]
+    return Statements(tuple(overall), tuple(shown[count:]), len(asked), _seen(steps, len(asked)))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A change that is looked for, `p` of it by chance; or that a node memorises."""
+
+    before: str
+    node: str
+    split: Split
+    found: PairedDifference
+    p: float
+    memorising: bool = False
+    others: str = ""
+
+    def said(self, run: RunRecord, held: bool) -> Verdict:
+        clear = held or self.p < ALONE
+        alone = (
+            "" if held else f"; taken alone (p = {self.p:.2g}), not together with all that is said"
+        )
+        word = self._word(clear, held)
+        if self.memorising:
+            text = (
+                f"{self.node} memorises: from {self.before} the index rises on train by more than "
+                f"{self.others} at m = {run.m}{alone}"
+            )
+            return Verdict(word, self.node, self.before, self.split, text)
+        change = f"{self.found.value:+.4f} ± {self.found.error:.4f}"
+        place = f"{self.node}: {NAMES[self.split]}"
+        if not clear:
+            m = self.found.m
+            text = f"{place}, no change measured at m = {m} from {self.before} ({change})"
+        else:
+            text = f"{place} {word.removesuffix(' alone')} from {self.before} by {change}{alone}"
+        return Verdict(word, self.node, self.before, self.split, text, self.found)
+
+    def _word(self, clear: bool, held: bool) -> Word:
+        if not clear:
+            return "no change measured"
+        if self.memorising:
+            return "memorises" if held else "memorises alone"
+        if self.found.value > 0:
+            return "rises" if held else "rises alone"
+        return "falls" if held else "falls alone"
+
+
+def _whole(run: RunRecord) -> Iterator[_Asked]:
+    ways = [label for label in trunk(run) if run.node(label).train is not None]
+    if len(ways) > 1:
+        for split in SPLITS:
+            found = difference(run, ways[0], ways[-1], split)
+            if found is not None:
+                yield _Asked(ways[0], ways[-1], split, found, found.p)
+
+
+def _steps(run: RunRecord) -> Iterator[_Asked]:
     reads = flow(run)
     for node in run.nodes:
-        if node.as_above is None:
-            found += _steps(run, node, reads[node.label])
-    return tuple(found)
+        for before in reads[node.label] if node.as_above is None else ():
+            known = {
+                split: found
+                for split in SPLITS
+                if (found := difference(run, before, node.label, split)) is not None
+            }
+            for split, found in known.items():
+                yield _Asked(before, node.label, split, found, found.p)
+            if node.dense and len(known) > 1:
+                yield _memorising(before, node.label, known)
 
 
-def _whole(run: RunRecord) -> list[Verdict]:
-    ways = [label for label in trunk(run) if run.node(label).train is not None]
-    if len(ways) < 2:
-        return []
-    return [
-        _step(ways[0], ways[-1], split, found)
-        for split in SPLITS
-        if (found := difference(run, ways[0], ways[-1], split)) is not None
-    ]
+def _memorising(before: str, node: str, known: dict[Split, PairedDifference]) -> _Asked:
+    """Ask whether train rises, and by more than test and across rise, each beyond error."""
+    train = known["train"]
+    ps = [train.p if train.value > 0 else 1.0]
+    for split, found in known.items():
+        if split != "train":
+            more = train.value - found.value
+            error = math.hypot(train.error, found.error)
+            ps.append(beyond(more, error, min(train.m, found.m)) if more > 0 else 1.0)
+    others = " and ".join(
+        "across" if split == "cross" else f"on {split}" for split in known if split != "train"
+    )
+    return _Asked(before, node, "train", train, max(ps), memorising=True, others=others)
 
 
-def _steps(run: RunRecord, node: NodeRecord, inputs: tuple[str, ...]) -> list[Verdict]:
-    found: list[Verdict] = []
-    for before in inputs:
-        words: dict[Split, Word] = {}
-        for split in SPLITS:
-            step = difference(run, before, node.label, split)
-            if step is not None:
-                found.append(_step(before, node.label, split, step))
-                words[split] = step.word
-        others = [word for split, word in words.items() if split != "train"]
-        if node.dense and others and words.get("train") == "rises" and "rises" not in others:
-            text = (
-                f"{node.label} memorises: from {before} the index rises on train, and on neither "
-                f"test nor across at m = {run.m}"
-            )
-            found.append(Verdict("memorises", node.label, before, "train", text))
-    return found
-
-
-def _step(before: str, node: str, split: Split, found: PairedDifference) -> Verdict:
-    change = f"{found.value:+.4f} ± {found.error:.4f}"
-    if found.word == "no change measured":
+def _peaks(run: RunRecord, split: Split) -> Iterator[Verdict]:
+    found = settling(run, split)
+    if found is None:
+        return
+    name, first, last = NAMES[split], found.ways[0], found.ways[-1]
+    if len(found.level) == len(found.ways):
         text = (
-            f"{node}: {NAMES[split]}, no change measured at m = {found.m} from {before} ({change})"
+            f"{name}: no peak beyond error; {found.peak} is highest among {len(found.ways)} nodes "
+            f"from {first} to {last}, and none is below it at m = {run.m}"
         )
-    else:
-        text = f"{node}: {NAMES[split]} {found.word} from {before} by {change}"
-    return Verdict(found.word, node, before, split, text, found)
+        yield Verdict("no peak", found.peak, first, split, text)
+        return
+    value = run.node(found.peak).on(split)
+    assert value is not None
+    others = [label for label in found.level if label != found.peak]
+    among = f"; beyond error it is one of {_listed(found.level)}" if others else ""
+    text = f"{name} peaks at {found.peak}, {value.value:.4f}{among}"
+    yield Verdict("peaks", found.peak, first, split, text)
+    yield Verdict("settles", found.first, found.peak, split, _settles(found, name))
 
 
-def _settles(run: RunRecord) -> list[Verdict]:
-    """On each split the first node of the trunk from which on none differs from the last."""
-    said = []
+def _settles(found: Settling, name: str) -> str:
+    text = f"{name} settles at {found.first}: the first node that is not below the peak"
+    if found.features is not None and found.as_features:
+        same = found.as_features[0]
+        if same != found.first:
+            text += f"; the first not below {found.features}, the features, is {same}"
+    if found.idle:
+        text += f"; behind it {_listed(found.idle)} raise it no more"
+    return text
+
+
+def _listed(labels: Sequence[str]) -> str:
+    if len(labels) > 6:
+        return f"{', '.join(labels[:3])} … {labels[-1]} ({len(labels)} nodes)"
+    return ", ".join(labels)
+
+
+def _seen(asked: Sequence[_Asked], count: int) -> dict[Split, float]:
+    """Return the rise that is seen in 80 % of runs: beyond the error that steps have here, at the
+    level at which the first of `count` statements holds; for hits enough of them must change."""
+    found: dict[Split, float] = {}
     for split in SPLITS:
-        ways = [x for x in trunk(run) if run.node(x).on(split) is not None]
-        ways = [x for x in ways if _own(run, x)]
-        at = len(ways) - 1
-        while at > 0:
-            found = difference(run, ways[at - 1], ways[-1], split)
-            if found is None or found.word != "no change measured":
-                break
-            at -= 1
-        if 0 < at < len(ways) - 1:  # at the first: the whole has no change, and that is said
-            text = (
-                f"{NAMES[split]} settles at {ways[at]}: from there to {ways[-1]} no change "
-                f"measured at m = {run.m}"
-            )
-            said.append(Verdict("settles", ways[at], ways[-1], split, text))
-    return said
-
-
-def _own(run: RunRecord, label: str) -> bool:
-    return run.by_label[label].as_above is None
+        steps = [one.found for one in asked if one.split == split and not one.memorising]
+        errors = [step.error for step in steps if 0 < step.error < math.inf]
+        if errors:
+            level = SHARE / count
+            reach = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
+            fewest = math.ceil(math.log2(2 / level)) / steps[0].m
+            found[split] = max(reach * median(errors), fewest)
+    return found

@@ -22,6 +22,7 @@ class ProbeKeywords(TypedDict, total=False):
     ties: Literal["lowest", "all", "any"]
     reduction: Literal["flatten", "gap"]
     sequence: Literal["flatten", "last", "mean"]
+    neighbours: Literal["others", "all"]
     normalize: bool
     metric: Literal["euclidean", "whiten"]
     sketch: int | None

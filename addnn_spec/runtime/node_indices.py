@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -14,8 +14,17 @@ from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.neighbours import Neighbours, Side, search_plan, search_sides
 from addnn_spec.indices.separation import KINDS, agreement, centre_hits
 from addnn_spec.indices.smoothness import FORMS, TargetSpread
-from addnn_spec.runtime.run_record import IndexRecord, SketchRecord, Split, pack, standard_error
+from addnn_spec.runtime.run_record import (
+    IndexRecord,
+    IntervalRecord,
+    SketchRecord,
+    Split,
+    pack,
+    pack_places,
+)
 from addnn_spec.runtime.samples import Feed
+from addnn_spec.statistics.intervals import stated
+from addnn_spec.statistics.linked import Ids, touching, touching_across
 
 if TYPE_CHECKING:
     from addnn_spec.runtime.row_buffers import Sketched
@@ -23,18 +32,35 @@ if TYPE_CHECKING:
 
 class Scorer:
     """Labels (m,), as codes of `classes` classes, or targets (m, q), of train and perhaps test, and
-    the indices that neighbours have with them."""
+    the indices that neighbours have with them.
+
+    `groups` are (m,) codes of the samples that rows are positions of; with `apart` no row's
+    neighbour is of its own group.
+    """
 
     def __init__(
-        self, values: Sequence[Tensor], classes: int, order: int, ties: str = "lowest"
+        self,
+        values: Sequence[Tensor],
+        classes: int,
+        order: int,
+        ties: str = "lowest",
+        groups: Sequence[Tensor] = (),
+        *,
+        apart: bool = False,
     ) -> None:
         self.order = order
         self.ties = ties
         self.classes = classes
         self.values = tuple(values)
+        self.groups = tuple(groups)
+        self.apart = apart
         self.rows = tuple(len(values) for values in self.values)
-        if min(self.rows) <= order:
-            raise UndefinedIndexError(f"order {order} needs more than {min(self.rows)} samples")
+        room = min(self.rows) - 1
+        if apart:
+            room = min(len(group) - int(torch.bincount(group).max()) for group in self.groups)
+        if room < order:
+            what = "positions of other samples" if apart else "other samples"
+            raise UndefinedIndexError(f"order {order} needs as many {what}, and there are {room}")
         alone = len(self.values) == 1
         self.splits: tuple[Split, ...] = ("train",) if alone else ("train", "test", "cross")
         self._spreads: dict[Split, TargetSpread] = {}
@@ -56,7 +82,10 @@ class Scorer:
     def of(cls, feed: Feed, order: int, ties: str) -> Scorer:
         """Make the scorer of a feed's samples."""
         values = [torch.from_numpy(split.values) for split in feed.splits]
-        return cls(values, len(feed.record.classes), order, ties)
+        groups = [
+            torch.from_numpy(split.groups) for split in feed.splits if split.groups is not None
+        ]
+        return cls(values, len(feed.record.classes), order, ties, groups, apart=feed.apart)
 
     def _sides(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the labels or targets of the samples of a split, and of those they are searched
@@ -64,9 +93,13 @@ class Scorer:
         train, test = self.values[0], self.values[-1]
         return (train if split == "train" else test), (test if split == "test" else train)
 
-    def labels(self, split: Split) -> tuple[Tensor | None, Tensor | None]:
-        """Codes for the search: of the samples, and of their references; None for targets."""
-        return self._sides(split) if self.classes else (None, None)
+    def limits(self, split: Split) -> tuple[Tensor | None, Tensor | None, str]:
+        """Return what a search is told: codes of the samples and of their references, and which
+        references may be neighbours."""
+        if self.apart and split != "cross":
+            groups = self.groups[0 if split == "train" else 1]
+            return groups, groups, "other"
+        return (*self._sides(split), "all") if self.classes else (None, None, "all")
 
     def sides(
         self,
@@ -85,13 +118,14 @@ class Scorer:
 
     def search(self, split: Split, sides: Sequence[Side]) -> Neighbours:
         """Return the neighbours of a split."""
-        mine, others = self.labels(split)
+        mine, others, among = self.limits(split)
         return search_sides(
             sides[0 if split == "train" else 1],
             self.order,
             references=sides[0] if split == "cross" else None,
             labels=mine,
             reference_labels=others,
+            among=among,
             distances=False,
         )
 
@@ -99,84 +133,104 @@ class Scorer:
         """Make the scorer of some of the samples, at order 1: `picks` (n,) are their places in each
         split."""
         values = [part[pick.cpu()] for part, pick in zip(self.values, picks, strict=True)]
-        return Scorer(values, self.classes, 1, self.ties)
+        groups = [part[pick.cpu()] for part, pick in zip(self.groups, picks, strict=False)]
+        return Scorer(values, self.classes, 1, self.ties, groups, apart=self.apart)
 
     def record(
-        self, split: Split, found: Neighbours, extra: Mapping[str, float] | None = None
+        self, split: Split, found: Neighbours, extra: Mapping[str, Tensor] | None = None
     ) -> IndexRecord:
-        """All indices that one search serves."""
+        """All indices that one search serves; `extra` are others' values of each sample (m,)."""
         return (self._separation if self.classes else self._smoothness)(split, found, extra or {})
 
     def _separation(
-        self, split: Split, found: Neighbours, extra: Mapping[str, float]
+        self, split: Split, found: Neighbours, extra: Mapping[str, Tensor]
     ) -> IndexRecord:
         mine, others = self._sides(split)
         hits, tied = agreement(found, mine, others, 1, "hard", self.ties)
         hits = hits.cpu()
-        values = {"hard1": float(hits.mean())}
+        values = {"hard1": (hits, 1)}
         for order in range(2, self.order + 1):
             for kind in ("hard", "soft", "anti"):
                 each, _ = agreement(found, mine, others, order, kind, self.ties)
-                values[f"{kind}{order}"] = float(each.cpu().mean())  # one order on any device
+                values[f"{kind}{order}"] = each.cpu(), order
+        values |= {name: (each.cpu(), 0) for name, each in extra.items()}
         counts = torch.bincount(mine, minlength=self.classes)
         sums = torch.bincount(mine, hits, minlength=self.classes)
         classes = tuple(
             float(total / count) if count else None
             for total, count in zip(sums, counts, strict=True)
         )
-        return self._index("separation", hits, {**values, **extra}, tied, classes)
+        return self._index("separation", split, found, values, tied, classes)
 
     def _smoothness(
-        self, split: Split, found: Neighbours, extra: Mapping[str, float]
+        self, split: Split, found: Neighbours, extra: Mapping[str, Tensor]
     ) -> IndexRecord:
         spread = self._spreads[split]
-        values: dict[str, float] = {}
-        first: Tensor | None = None
+        values = {name: (each.cpu(), 0) for name, each in extra.items()}
         for order in range(1, self.order + 1):
             for form in FORMS:
                 if form == "linear" and not bool(spread.defined(order).any()):
                     continue  # all targets are equally far from the nearest `order` to the farthest
                 for kind in KINDS if order > 1 else KINDS[:1]:
                     each = spread.values(found, order, kind, form)
-                    first = each if first is None else first
                     name = form if kind == "hard" else f"{form}_{kind}"
-                    values[f"{name}{order}"] = float(each.nanmean())
-        assert first is not None
+                    values[f"{name}{order}"] = each.cpu(), order
         tied = int((found.surplus > 0).sum())
-        return self._index("smoothness", first.cpu(), {**values, **extra}, tied, ())
+        return self._index("smoothness", split, found, values, tied, ())
 
     def _index(
         self,
-        index: str,
-        each: Tensor,
-        values: dict[str, float],
+        index: Literal["separation", "smoothness"],
+        split: Split,
+        found: Neighbours,
+        values: Mapping[str, tuple[Tensor, int]],
         tied: int,
         classes: tuple[float | None, ...],
     ) -> IndexRecord:
-        array = each.double().numpy()
+        """Make the record of values of each sample, with the order of the neighbours that they are
+        of, 0 for none."""
+        near = found.indices.cpu().numpy()
+        array = next(iter(values.values()))[0].double().numpy()
         text, encoding = pack(array)
         return IndexRecord(
-            index="separation" if index == "separation" else "smoothness",
+            index=index,
             m=len(array),
-            values=values,
-            standard_error=standard_error(array),
+            values={name: float(each.nanmean()) for name, (each, _) in values.items()},
+            intervals={
+                name: self._interval(split, each, near[:, :order])
+                for name, (each, order) in values.items()
+            },
             tied=tied,
             undefined=int(np.isnan(array).sum()),
             classes=classes,
             per_sample=text,
             encoding=encoding,
+            neighbours=pack_places(near[:, 0]),
         )
 
-    def centre(self, split: Split, sides: Sequence[Side], work: int) -> dict[str, float]:
-        """Return the centre index with and without the sample itself, where class means fit into
-        `work`; left out where it is not defined."""
+    def _interval(self, split: Split, each: Tensor, near: Ids) -> IntervalRecord:
+        """Return how far the mean of values (m,) may be off, with the neighbours (m, r) that they
+        are of."""
+        groups = [group.numpy() for group in self.groups]
+        mine = groups[0 if split == "train" else 1] if groups else None
+        if split == "cross":
+            touches = touching_across(near, mine, groups[0] if groups else None)
+        else:
+            touches = touching(near, mine)
+        labels = self._sides(split)[0].numpy() if self.classes else None
+        found = stated(each.double().numpy(), touches, labels, mine)
+        return IntervalRecord(error=found.error, low=found.low, high=found.high, sides=found.sides)
+
+    def centre(self, split: Split, sides: Sequence[Side], work: int) -> dict[str, Tensor]:
+        """Return each sample's hit of the centre index with and without itself, where class means
+        fit into `work`; left out where it is not defined."""
         side = sides[0 if split == "train" else 1]
         if split == "cross" or not self.classes or 16 * self.classes * side.rows.shape[1] > work:
             return {}
         found = centre_hits(side, self._sides(split)[0])
-        values = {"centre": float(found.values.mean())}
+        values = {"centre": found.values}
         if not bool(found.without.isnan().all()):
-            values["centre_loo"] = float(found.without.nanmean())
+            values["centre_loo"] = found.without
         return values
 
     def chance(self) -> dict[Split, float]:
@@ -186,6 +240,8 @@ class Scorer:
     def _chance(self, split: Split) -> float:
         mine, others = self._sides(split)
         itself = 0 if split == "cross" else 1
+        if self.apart and split != "cross":
+            return self._chance_apart(mine, self.groups[0 if split == "train" else 1])
         if self.classes:
             counts = torch.bincount(others, minlength=self.classes)
             return float((counts[mine] - itself).double().mean() / (len(others) - itself))
@@ -193,6 +249,14 @@ class Scorer:
         mean = spread.mean * len(others) / (len(others) - itself)
         room = spread.largest - spread.nearest[:, 0]
         return float(((spread.largest - mean) / room)[spread.defined(1)].mean())
+
+    def _chance_apart(self, labels: Tensor, groups: Tensor) -> float:
+        """Return the same where neighbours are of other groups."""
+        both = torch.zeros(int(groups.max()) + 1, self.classes, dtype=torch.int64, device="cpu")
+        both.index_put_((groups, labels), torch.ones_like(labels), accumulate=True)
+        same = both.sum(dim=0)[labels] - both[groups, labels]
+        others = len(labels) - both.sum(dim=1)[groups]
+        return float((same / others).double().mean())
 
 
 def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:

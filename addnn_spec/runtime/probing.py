@@ -121,6 +121,12 @@ class Prober:
         self.measures = measures
         if self.settings.sketch is not None and self.settings.metric != "euclidean":
             raise Refusal("E0607", "a sketch is of Euclidean distances, not of whitened ones")
+        if feed.apart and self.settings.ties != "lowest":
+            raise Refusal(
+                "E0607",
+                "ties of positions are counted among all neighbours",
+                help="--neighbours all, or --ties lowest",
+            )
         check_task(self.measures, feed.record.task)
         self.exchange = exchange or Alone()
         self.place = Place.of(self.settings.device, self.settings.precision)

@@ -63,6 +63,10 @@ def _data(data: DataRecord) -> Iterator[str]:
             yield f"data.{name}.m: {part.m} samples, where an index needs two"
         if part.counts and len(part.counts) != len(data.classes):
             yield f"data.{name}.counts: {len(part.counts)} of {len(data.classes)} classes"
+        if data.classes:
+            yield from _places(part.labels, part.m, len(data.classes), f"data.{name}.labels")
+        if part.groups:
+            yield from _places(part.groups, part.m, part.m, f"data.{name}.groups")
     if data.test is not None and data.test.m != data.train.m:
         yield f"data.test.m: {data.test.m} samples, and {data.train.m} of train"
 
@@ -134,10 +138,32 @@ def _index(found: IndexRecord, here: str) -> Iterator[str]:
         yield f"{here}.per_sample: a value is no share"
     elif not math.isclose(known.mean(), found.value, abs_tol=_NEAR):
         yield f"{here}.values.{first}: {found.value}, and the samples' mean is {known.mean():.6g}"
-    if not _share(found.standard_error):
-        yield f"{here}.standard_error: {found.standard_error}"
+    yield from _intervals(found, here)
     if found.tied > found.m:
         yield f"{here}.tied: {found.tied} of {found.m} samples"
+
+
+def _intervals(found: IndexRecord, here: str) -> Iterator[str]:
+    if found.intervals.keys() != found.values.keys():
+        yield f"{here}.intervals: not those of the values"
+    for name, one in found.intervals.items():
+        value = found.values.get(name, one.low)
+        if not (0 <= one.error <= 2 and one.low - _NEAR <= value <= one.high + _NEAR):
+            yield f"{here}.intervals.{name}: {value} ± {one.error} from {one.low} to {one.high}"
+    yield from _places(found.neighbours, found.m, found.m, f"{here}.neighbours")
+
+
+def _places(text: str, count: int, below: int, here: str) -> Iterator[str]:
+    """Places of `count` samples, 4 bytes each, of which each is below a number."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        yield f"{here}: no base64"
+        return
+    if len(data) != 4 * count:
+        yield f"{here}: {len(data)} bytes for {count} samples"
+    elif count and int(np.frombuffer(data, dtype="<u4").max()) >= below:
+        yield f"{here}: a place beyond {below:,}"
 
 
 def _cka(cka: CkaRecord, labels: set[str]) -> Iterator[str]:

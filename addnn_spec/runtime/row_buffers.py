@@ -173,7 +173,7 @@ class Running:
             with torch.inference_mode(False):
                 self.gram = torch.zeros(count, count, dtype=torch.float64, device=rows.device)
         for split in scorer.splits:
-            mine, others = scorer.labels(split)
+            mine, others, among = scorer.limits(split)
             count = scorer.rows[0 if split == "train" else 1]
             self.found[split] = RunningNeighbours(
                 count,
@@ -181,6 +181,7 @@ class Running:
                 self.frame,
                 labels=mine,
                 reference_labels=others,
+                among=among,
                 references=scorer.rows[0] if split == "cross" else None,
             )
 

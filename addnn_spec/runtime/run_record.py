@@ -6,7 +6,8 @@ Everything here is a frozen, strict pydantic model; `read_run` accepts nothing t
 from __future__ import annotations
 
 import base64
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.record_checks import faults
 from addnn_spec.runtime.settings import Settings, Task
+from addnn_spec.statistics.linked import together, touching, touching_across
+from addnn_spec.statistics.paired import PairedDifference, paired_difference
 
 SCHEMA_VERSION: Final = 1
 _LARGEST = 256 * 2**20
@@ -60,6 +63,11 @@ class SamplesRecord(_Record):
     """Of the drawn samples as stored, and their labels or targets."""
     counts: tuple[int, ...] = ()
     """Samples of each class, in the order of `DataRecord.classes`."""
+    labels: str = ""
+    """base64 of the place of each row's class in `DataRecord.classes`, 4 bytes each, little-endian;
+    empty for targets."""
+    groups: str = ""
+    """The same of the drawn sample that each row is a position of; empty where rows are samples."""
 
 
 class DataRecord(_Record):
@@ -112,6 +120,25 @@ class SketchRecord(_Record):
         return self.sketched - self.exact
 
 
+class IntervalRecord(_Record):
+    """How far an index may be off: its standard error, and the 95 % interval from `low` to `high`.
+
+    `sides` is 1 where misses, or hits, are too few for two: then one end is 0, or 1. How they are
+    taken: docs/indices.md, "What a report shows".
+    """
+
+    error: float
+    low: float
+    high: float
+    sides: Literal[1, 2] = 2
+
+    def beside(self, value: float) -> str:
+        """Return an index with its error, or, where this has one side, with that."""
+        if self.sides == 2:
+            return f"{value:.4f} ±{self.error:.4f}"
+        return f"{value:.4f} ≥{self.low:.4f}" if self.high == 1 else f"{value:.4f} ≤{self.high:.4f}"
+
+
 class IndexRecord(_Record):
     """The indices of one node on one split.
 
@@ -125,8 +152,8 @@ class IndexRecord(_Record):
     index: Literal["separation", "smoothness"]
     m: int
     values: dict[str, float]
-    standard_error: float
-    """Of the first value: the standard deviation of `per_sample` (ddof 1) over the root of m."""
+    intervals: dict[str, IntervalRecord]
+    """Of each value."""
     tied: int = 0
     undefined: int = 0
     exact: bool = True
@@ -137,6 +164,26 @@ class IndexRecord(_Record):
     per_sample: str
     encoding: Literal["bits", "float64"]
     """base64 of hits packed 8 to a byte, first bit highest, or of little-endian doubles."""
+    neighbours: str = ""
+    """base64 of the place of each sample's nearest, 4 bytes each, little-endian: what links the
+    samples' values."""
+
+    @property
+    def standard_error(self) -> float:
+        """Of the first value."""
+        return self.interval.error
+
+    @property
+    def interval(self) -> IntervalRecord:
+        """Of the first value."""
+        return next(iter(self.intervals.values()))
+
+    def __str__(self) -> str:
+        return self.interval.beside(self.value)
+
+    def nearest(self) -> NDArray[np.int64]:
+        """Return the place of each sample's nearest (m, 1): across, among the training samples."""
+        return unpack_places(self.neighbours)[:, None]
 
     @property
     def value(self) -> float:
@@ -254,9 +301,51 @@ class RunRecord(_Record):
     def _labelled(self) -> tuple[tuple[NodeRecord, ...], dict[str, NodeRecord]]:
         return self.nodes, {node.label: node for node in self.nodes}
 
+    def links(self, split: Split, *indices: IndexRecord) -> Links:
+        """Return what links the samples of a split, by their nearest at one node or more."""
+        mine = self.data.train if split == "train" or self.data.test is None else self.data.test
+        return Links.of(mine, self.data.train if split == "cross" else None, indices)
+
     def text(self) -> str:
         """Return the JSON."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a paired difference needs beside the samples' values: see `statistics.linked`."""
+
+    touches: NDArray[np.int64]
+    classes: NDArray[np.int64] | None
+    groups: NDArray[np.int64] | None
+
+    @classmethod
+    def of(
+        cls,
+        samples: SamplesRecord,
+        references: SamplesRecord | None,
+        indices: Sequence[IndexRecord],
+    ) -> Links:
+        """From nearest ones among the samples themselves, or among `references`."""
+        classes = unpack_places(samples.labels) if samples.labels else None
+        groups = unpack_places(samples.groups) if samples.groups else None
+        nearest = [index.nearest() for index in indices]
+        if references is None:
+            touches = [touching(each, groups) for each in nearest]
+        else:
+            others = unpack_places(references.groups) if references.groups else None
+            touches = [touching_across(each, groups, others) for each in nearest]
+        return cls(together(*touches), classes, groups)
+
+
+def paired_difference_of(
+    run: RunRecord, split: Split, before: IndexRecord, after: IndexRecord
+) -> PairedDifference:
+    """Return the paired difference of two nodes, both on the samples of `run`'s split."""
+    links = run.links(split, before, after)
+    return paired_difference(
+        before.samples(), after.samples(), links.touches, links.classes, links.groups
+    )
 
 
 def pack(values: NDArray[np.float64]) -> tuple[str, Literal["bits", "float64"]]:
@@ -266,12 +355,14 @@ def pack(values: NDArray[np.float64]) -> tuple[str, Literal["bits", "float64"]]:
     return base64.b64encode(values.astype("<f8").tobytes()).decode(), "float64"
 
 
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Return the standard error of the mean of the defined values; 0 for one."""
-    defined = values[~np.isnan(values)]
-    if len(defined) < 2:
-        return 0.0
-    return float(defined.std(ddof=1) / math.sqrt(len(defined)))
+def pack_places(values: NDArray[np.int64]) -> str:
+    """Places from 0 up as text."""
+    return base64.b64encode(values.astype("<u4").tobytes()).decode()
+
+
+def unpack_places(text: str) -> NDArray[np.int64]:
+    """Return the places (n,) of a text."""
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<u4").astype(np.int64)
 
 
 def sketched(run: RunRecord) -> str:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Array, SampleSource
+from addnn_spec.runtime.data_notes import told
 from addnn_spec.runtime.preparing import Expected, agree, prepare, sizes, steps
-from addnn_spec.runtime.run_record import DataRecord, SamplesRecord
+from addnn_spec.runtime.run_record import DataRecord, SamplesRecord, pack_places
 from addnn_spec.runtime.settings import Preparation, Task
 
 IGNORED = -100
@@ -80,6 +81,13 @@ class SplitSamples:
     values: Array
     positions: Array | None
     record: SamplesRecord
+    hashes: frozenset[bytes]
+    """Of each drawn sample's values as stored."""
+
+    @property
+    def groups(self) -> Array | None:
+        """Of each row the place of its sample among the drawn; None where rows are samples."""
+        return None if self.positions is None else self.positions[:, 0]
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ class Feed:
 
     `alone` says that the network takes one sample at a time (a graph), and its inputs have no
     dimension for samples: batches are of one, given without that dimension; `lifted` puts it back.
+    `apart` says that no position's neighbour is of its own sample. `notes` are what must be told of
+    the data.
     """
 
     def __init__(
@@ -115,7 +125,11 @@ class Feed:
         batch: int,
         *,
         alone: bool = False,
+        apart: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
+        self.apart = apart
+        self.notes = tuple(notes)
         self.splits = tuple(splits)
         self.record = record
         self.preparation = preparation
@@ -132,7 +146,7 @@ class Feed:
         """Return the same samples in batches of another size, if the network takes more than
         one."""
         common = (self.splits, self.record, self.preparation, self.expected)
-        return Feed(*common, batch, alone=self.alone)
+        return Feed(*common, batch, alone=self.alone, apart=self.apart, notes=self.notes)
 
     def load(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return the network's inputs for a batch, on the CPU."""
@@ -188,10 +202,11 @@ def make_feed(
     expected: Sequence[Expected] | None = None,
     batch: int = 256,
     alone: bool = False,
+    apart: bool = True,
 ) -> Feed:
     """Draw samples, the same number of train and test, and check them against the network's inputs.
 
-    `alone`: see `Feed`.
+    `alone`, `apart`: see `Feed`; positions of one single sample are never apart.
 
     Raises `DiagnosticError` (E0612) where the data do not fit the network, or each other.
     """
@@ -231,7 +246,10 @@ def make_feed(
         train=splits[0].record,
         test=splits[1].record if len(splits) > 1 else None,
     )
-    feed = Feed(splits, record, preparation, expected, batch, alone=alone)
+    groups = [split.groups for split in splits]
+    apart = apart and all(part is not None and len(np.unique(part)) > 1 for part in groups)
+    notes = told(splits, record, apart=apart)
+    feed = Feed(splits, record, preparation, expected, batch, alone=alone, apart=apart, notes=notes)
     _check(feed)
     return feed
 
@@ -299,31 +317,38 @@ def _split(
     classes: int,
 ) -> SplitSamples:
     counts = tuple(np.bincount(values, minlength=classes).tolist()) if classes else ()
+    digest, hashes = _digest(source, split, indices, values, positions)
     record = SamplesRecord(
         source=source.name,
         available=len(source),
         m=len(values),
         indices=tuple(indices.tolist()),
-        sha256=_digest(source, split, indices, values, positions),
+        sha256=digest,
         counts=counts,
+        labels=pack_places(values) if classes else "",
+        groups="" if positions is None else pack_places(positions[:, 0]),
     )
-    return SplitSamples(source, indices, values, positions, record)
+    return SplitSamples(source, indices, values, positions, record, hashes)
 
 
 def _digest(
     source: SampleSource, split: int, indices: Array, values: Array, positions: Array | None
-) -> str:
+) -> tuple[str, frozenset[bytes]]:
+    """Return the hash of a split's samples, and of each sample its own."""
     digest = sha256()
+    each = [sha256() for _ in indices]
     for start in range(0, len(indices), 256):
         places = indices[start : start + 256]
         for number, raw in enumerate(source.read(places)):
             for part in raw if raw.dtype == object else (raw,):
                 _add(digest, part)
+            for one, sample in zip(each[start:], raw, strict=False):
+                _add(one, sample)
             what = source.inputs[number] if source.inputs else ""
             _check_finite(source, split, places, raw, what)
     for part in (values,) if positions is None else (values, positions):
         _add(digest, part)
-    return digest.hexdigest()
+    return digest.hexdigest(), frozenset(one.digest() for one in each)
 
 
 def _check_finite(

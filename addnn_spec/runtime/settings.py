@@ -59,6 +59,9 @@ class Settings(Preparation):
     sequence: Literal["flatten", "last", "mean"] = Field(
         default="flatten", description="Recurrent and attention outputs: all steps, last, mean."
     )
+    neighbours: Literal["others", "all"] = Field(
+        default="others", description="Of labels per position: those of other samples, or all."
+    )
     measures: tuple[str, ...] = Field(
         default=(),
         description="classification_rate, linear_probe, nc1, effective_rank, two_nn, cka; "

@@ -35,8 +35,8 @@ from torch import Tensor, nn
 
 from addnn_spec import load, probe
 from addnn_spec.indices.measures import TrainedRate, classification_rate
+from addnn_spec.report.differences import difference
 from addnn_spec.report.figure import report_svg
-from addnn_spec.report.verdicts import difference
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.other_measures import Rows
 from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
@@ -141,7 +141,7 @@ def table(run: RunRecord) -> str:
         for split in SPLITS:
             found = node.on(split)
             assert found is not None
-            cells.append(f"{found.value:.4f} ± {found.standard_error:.4f}")
+            cells.append(str(found))
         values = rates(node)
         rows.append([*cells, f"{mean(values):.4f} ({min(values):.4f} to {max(values):.4f})"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -174,7 +174,7 @@ def step(run: RunRecord, before: NodeRecord, after: NodeRecord, split: Split) ->
     """What index and rate do from a node to the next."""
     found = difference(run, before.label, after.label, split)
     assert found is not None
-    index = 0 if found.word == "no change measured" else (1 if found.value > 0 else -1)
+    index = 0 if found.p >= 0.05 else (1 if found.value > 0 else -1)
     low, high = mean(rates(before)), mean(rates(after))
     error = sqrt((low * (1 - low) + high * (1 - high)) / run.m)
     rate = 0 if abs(high - low) <= 2 * error else (1 if high > low else -1)

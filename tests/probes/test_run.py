@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy.stats import binomtest, t
 from torch import nn
 
 from addnn_spec import load, probe
@@ -166,10 +167,11 @@ def test_runs_taken_alike_are_compared_by_pairs(weights: Path) -> None:
     hits, others = before.samples(), after.samples()
     gained, lost = ((others > hits).sum(), (others < hits).sum())
     m = 100
-    by_hand = np.sqrt((gained + lost) - (gained - lost) ** 2 / m) / m
+    independent = np.sqrt((gained + lost) - (gained - lost) ** 2 / m) / m
     assert item.change == pytest.approx((gained - lost) / m)
-    assert item.error == pytest.approx(by_hand)
-    assert item.clear
+    assert item.paired.error >= independent
+    assert item.paired.p >= binomtest(int(gained), int(gained + lost)).pvalue * (1 - 1e-9)
+    assert item.clear and item.alone
 
 
 @pytest.mark.parametrize(
@@ -468,6 +470,51 @@ def test_nothing_is_written_or_warned_of_without_need(
     assert list(tmp_path.iterdir()) == []
 
 
+def apart(rows: torch.Tensor, labels: Any, groups: Any) -> float:
+    """The Separation Index where no neighbour is of the own group, from all distances."""
+    between = torch.cdist(rows.double(), rows.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    between[torch.from_numpy(groups[:, None] == groups)] = torch.inf
+    return float((labels[between.argmin(dim=1).numpy()] == labels).mean())
+
+
+def test_positions_take_no_neighbours_of_their_own_sample(tmp_path: Path) -> None:
+    """Sequences of one random label each: with their own positions 1, with others' chance."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 60)
+    x = generator.random((60, 1, 4)) + 0.01 * generator.random((60, 5, 4))
+    spec = tmp_path / "seq.net"
+    spec.write_text("network Seq() { input x: float[N, T, 4] output y = x -> Linear(3) }")
+    data = (x.astype(np.float32), np.repeat(labels[:, None], 5, axis=1))
+    own = probe(spec, train=data, samples=300, nodes="inputs", neighbours="all").record
+    others = probe(spec, train=data, samples=300, nodes="inputs").record
+    mine, theirs = own.nodes[0].train, others.nodes[0].train
+    assert mine is not None and theirs is not None
+    groups = np.repeat(np.arange(60), 5)
+    rows = torch.from_numpy(data[0]).flatten(0, 1)
+    assert mine.value == 1.0
+    assert theirs.value == apart(rows, np.repeat(labels, 5), groups)
+    # As 60 samples that hit wholly or not: the independent error of 300 would be .029.
+    assert abs(theirs.value - 0.5) < 3 * theirs.standard_error and theirs.standard_error > 0.06
+    assert mine.interval.low == pytest.approx(1 / (1 + t.ppf(0.95, 59) ** 2 / 60))
+    other = np.bincount(labels)[labels] - 1
+    assert others.chance["train"] == pytest.approx((other / 59).mean())
+    (note,) = [text for text in others.notes if "per position" in text]
+    assert "other samples' positions" in note and "of 60 samples, not of 300 positions" in note
+
+
+def test_one_graph_alone_takes_its_own_positions(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((1, 30, 4)).astype(np.float32)
+    spec = tmp_path / "seq.net"
+    spec.write_text("network Seq() { input x: float[N, T, 4] output y = x -> Linear(3) }")
+    run = probe(spec, train=(x, np.arange(30)[None] % 2), nodes="inputs").record
+    assert any("neighbours are the own sample's, too" in note for note in run.notes)
+
+
+def test_ties_of_positions_need_all_neighbours() -> None:
+    with pytest.raises(DiagnosticError, match=r"E0607.*ties"):
+        probe("Digits", train=(np.zeros((4, 1, 8, 8)), np.zeros((4, 8, 8), int)), ties="any")
+
+
 @pytest.mark.parametrize("name", ["GCN", "SparseGCN"])
 def test_a_graphs_nodes_are_the_samples_of_a_network_without_a_batch(
     name: str, tmp_path: Path
@@ -493,6 +540,13 @@ def test_a_graphs_nodes_are_the_samples_of_a_network_without_a_batch(
     assert node.shape == (30, 7)
     places = np.random.default_rng(0).permutation(40)[:25]
     kept = tuple(np.argwhere(masked != -100)[np.sort(places)].T)
+    assert node.train is not None
+    assert node.train.value == apart(rows[kept], labels[kept], kept[0])
+    alone = probe(
+        network, train=data, weights=module.state_dict(), samples=25, nodes="output",
+        neighbours="all",
+    )  # fmt: skip
+    (node,) = alone.record.nodes
     assert node.train is not None
     assert node.train.value == float(separation_index(rows[kept], labels[kept]))
 
@@ -535,7 +589,8 @@ def test_a_detector_takes_one_image_and_its_regions_at_a_time(tmp_path: Path) ->
     run = probe(network, train=data, nodes="output", **options)
     found = run.record.nodes[0].train
     assert found is not None and found.m == 72
-    assert found.value == float(separation_index(seen.flatten(0, 1), labels["region"].flatten()))
+    images_of = np.repeat(np.arange(12), 6)
+    assert found.value == apart(seen.flatten(0, 1).flatten(1), labels["region"].ravel(), images_of)
     np.savez(data, x=images, y=labels["image"])
     told = r"image \(n x 3 x any x any\), boxes \(n x any x 5\), and y"
     with pytest.raises(DiagnosticError, match=told):

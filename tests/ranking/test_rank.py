@@ -19,10 +19,9 @@ from addnn_spec.probes.nodes import graph_nodes, select
 from addnn_spec.ranking.models import read_models
 from addnn_spec.ranking.prediction_guarantee import network_classes
 from addnn_spec.ranking.rank import placed
-from addnn_spec.ranking.ranking_record import Ranked, Ranking, intervals
+from addnn_spec.ranking.ranking_record import Ranked, Ranking
 from addnn_spec.reading import decode
 from addnn_spec.runtime.probing import Measured, Prober
-from addnn_spec.runtime.run_record import IndexRecord, pack, standard_error
 from tests.report.runs import hits, node, run
 
 DATA = ["--data", "digits[:400]", "--test", "digits[400:800]", "--samples", "100"]
@@ -61,23 +60,6 @@ def test_places_are_shared_within_the_error_of_the_first() -> None:
     # of 100 hits: 90 and 88 differ by .02 ± .014, 90 and 84 by .06 ± .0237
     found = placed([ranked("c", range(84)), ranked("b", range(88)), ranked("a", range(90))])
     assert [(r.name, r.place) for r in found] == [("a", 1), ("b", 1), ("c", 3)]
-
-
-def test_errors_are_those_of_the_samples() -> None:
-    """Of neighbours' hits by sample, for two neighbours each."""
-    pairs = np.array([(1, 1)] * 5 + [(1, 0)] * 3 + [(0, 1)] * 2 + [(0, 0)] * 6, dtype=float)
-    each = {
-        "hard1": pairs[:, 0], "hard2": pairs.prod(axis=1), "soft2": pairs.mean(axis=1),
-        "anti2": (1 - pairs).prod(axis=1),
-    }  # fmt: skip
-    text, encoding = pack(each["hard1"])
-    record = IndexRecord(
-        index="separation", m=16, values={name: float(v.mean()) for name, v in each.items()},
-        standard_error=standard_error(each["hard1"]), per_sample=text, encoding=encoding,
-    )  # fmt: skip
-    for name, (value, error) in intervals(record).items():
-        assert value == pytest.approx(each[name].mean())
-        assert error == pytest.approx(each[name].std(ddof=1) / 4)
 
 
 def test_the_networks_classes() -> None:

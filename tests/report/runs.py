@@ -10,6 +10,7 @@ import numpy as np
 from addnn_spec.runtime.run_record import (
     DataRecord,
     IndexRecord,
+    IntervalRecord,
     NetworkRecord,
     NodeRecord,
     OptionsRecord,
@@ -17,23 +18,39 @@ from addnn_spec.runtime.run_record import (
     RunRecord,
     SamplesRecord,
     pack,
-    standard_error,
+    pack_places,
 )
+from addnn_spec.statistics.intervals import stated
+from addnn_spec.statistics.linked import touching
 
 
-def index(values: Sequence[float], classes: tuple[float | None, ...] = ()) -> IndexRecord:
+def index(
+    values: Sequence[float],
+    classes: tuple[float | None, ...] = (),
+    nearest: Sequence[int] | None = None,
+) -> IndexRecord:
+    """Return the record of values; each sample its own nearest, so that none are linked, unless
+    told."""
     array = np.asarray(values, dtype=np.float64)
     text, encoding = pack(array)
     bits = encoding == "bits"
+    name = "hard1" if bits else "linear1"
+    near = np.arange(len(array)) if nearest is None else np.asarray(nearest)
+    found = stated(array, touching(near[:, None]))
     return IndexRecord(
         index="separation" if bits else "smoothness",
         m=len(array),
-        values={"hard1" if bits else "linear1": float(np.nanmean(array))},
-        standard_error=standard_error(array),
+        values={name: float(np.nanmean(array))},
+        intervals={
+            name: IntervalRecord(
+                error=found.error, low=found.low, high=found.high, sides=found.sides
+            )
+        },
         undefined=int(np.isnan(array).sum()),
         classes=classes,
         per_sample=text,
         encoding=encoding,
+        neighbours=pack_places(near),
     )
 
 
@@ -61,7 +78,10 @@ def node(path: str, place: int, inputs: Sequence[str] = (), **more: Any) -> Node
 
 def run(*nodes: NodeRecord, **more: Any) -> RunRecord:
     m = next((n.train.m for n in nodes if n.train is not None), 100)
-    samples = SamplesRecord(source="made", available=m, m=m, indices=(), sha256="0" * 64)
+    labels = pack_places(np.zeros(m, dtype=np.int64))
+    samples = SamplesRecord(
+        source="made", available=m, m=m, indices=(), sha256="0" * 64, labels=labels
+    )
     network: Mapping[str, Any] = {"name": "Net", "origin": "spec", **more.pop("network", {})}
     classes = more.pop("classes", ("left", "right"))
     return RunRecord(

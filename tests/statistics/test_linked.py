@@ -1,0 +1,108 @@
+"""Standard errors of linked terms, against loops over all pairs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from addnn_spec.statistics.linked import (
+    centred,
+    linked_error,
+    together,
+    touching,
+    touching_across,
+    units,
+)
+
+Array = NDArray[np.int64]
+
+
+def by_loops(terms: NDArray[np.float64], touches: Array) -> float:
+    """The formula of docs/indices.md, pair by pair."""
+    m = len(touches)
+    total, linked = 0.0, 0
+    for i in range(m):
+        for j in range(m):
+            mine, others = set(touches[i].tolist()), set(touches[j].tolist())
+            common = len(mine & others)
+            if common:
+                total += (1 + common / math.sqrt(len(mine) * len(others))) / 2 * terms[i] * terms[j]
+                linked += 1
+    variance = total / (1 - min(linked / m**2, 0.8))
+    return math.sqrt(max(float(variance), float(terms @ terms))) / m
+
+
+@pytest.mark.parametrize(("m", "order", "seed"), [(7, 1, 0), (40, 1, 1), (60, 3, 2), (25, 8, 3)])
+def test_the_sum_over_linked_pairs(m: int, order: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    near = np.stack([rng.permutation(np.delete(np.arange(m), i))[:order] for i in range(m)])
+    terms = centred(rng.random(m))
+    for touches in (touching(near), touching_across(near), together(touching(near), near)):
+        assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
+    touches = touching(near, np.arange(m) // 3)  # several neighbours in one group
+    assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
+
+
+def test_pieces_are_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub's pairs, m of them, are taken in pieces."""
+    m = 50
+    near = np.zeros((m, 1), dtype=np.int64)
+    near[0] = 1
+    terms = centred(np.random.default_rng(0).random(m))
+    whole = linked_error(terms, touching(near))
+    monkeypatch.setattr("addnn_spec.statistics.linked._PAIRS", 120)
+    assert linked_error(terms, touching(near)) == pytest.approx(whole, rel=1e-12)
+    assert whole == pytest.approx(by_loops(terms, touching(near)), rel=1e-12)
+
+
+def test_it_is_never_less_than_independent() -> None:
+    """Four points in a row with labels B A A B: the sum over linked pairs alone is negative."""
+    near = np.array([[1], [0], [1], [2]])
+    terms = centred(np.array([0.0, 0.0, 1.0, 0.0]))
+    assert linked_error(terms, touching(near)) >= math.sqrt(float(terms @ terms)) / 4
+
+
+def test_mutual_neighbours_are_one_event() -> None:
+    """m/2 pairs that hit together: the error of m/2 independent samples, over 1 − 2/m."""
+    m = 100
+    hits = np.repeat(np.random.default_rng(0).integers(0, 2, m // 2), 2).astype(float)
+    near = (np.arange(m) ^ 1)[:, None]
+    terms = centred(hits)
+    pairs = terms.reshape(-1, 2).sum(axis=1)
+    expected = math.sqrt(float(pairs @ pairs) / (1 - 2 / m)) / m
+    assert linked_error(terms, touching(near)) == pytest.approx(expected)
+    assert units(terms, expected) == pytest.approx(m / 2 * (1 - 2 / m))
+
+
+def test_terms_are_taken_from_their_class() -> None:
+    """Two classes of 50 that hit always and never: nothing is left; of 10, they are one."""
+    values = np.repeat([1.0, 0.0], 50)
+    classes = np.repeat([0, 1], 50)
+    assert not centred(values, classes).any()
+    few = centred(values[40:60], classes[40:60])
+    assert few == pytest.approx((values[40:60] - 0.5) * math.sqrt(20 / 19))
+
+
+def test_positions_of_one_sample_are_one() -> None:
+    """Ten groups of ten equal values: the error of ten independent ones (ddof 1)."""
+    values = np.repeat(np.random.default_rng(1).random(10), 10)
+    groups = np.repeat(np.arange(10), 10)
+    terms = centred(values)
+    touches = touching(np.arange(100)[:, None], groups)
+    sums = terms.reshape(10, 10).sum(axis=1)
+    least = math.sqrt(float(sums @ sums) * 10 / 9) / 100
+    assert linked_error(terms, touches, groups) >= least * (1 - 1e-12)
+    assert units(terms, least, groups) == 10
+
+
+def test_neighbours_of_one_other_sample_link_positions() -> None:
+    """Positions 0 and 2, of samples 0 and 1, have their nearest in sample 2, at other places."""
+    near, groups = np.array([[4], [5], [5], [4], [0], [1]]), np.array([0, 0, 1, 1, 2, 2])
+    touches = touching(near, groups)
+    assert set(touches[0]) & set(touches[2]) == {2}
+    across = touching_across(near, groups, groups)
+    assert set(across[0]) & set(across[2]) == {2}
+    assert not set(touching_across(near)[0]) & set(touching_across(near)[2])
