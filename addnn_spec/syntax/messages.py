@@ -160,7 +160,9 @@ def _unclosed(at: Situation) -> Finding | None:
         return None
     sign = _SIGNS[closer]
     token = Token(closer, sign, found.start, found.start)
-    span = Span(at.source, found.start, found.end)
+    left_open = at.left_open if opener.kind == "LBRACE" else None
+    opener, before = left_open or (opener, found)
+    span = Span(at.source, before.start, before.end)
     return Finding(
         "E0004",
         f"this `{opener.text}` is never closed",

@@ -70,6 +70,34 @@ class Situation:
         position = self._position + distance
         return self._tokens[position] if 0 <= position < len(self._tokens) else _NONE
 
+    def indentation(self, place: int) -> int:
+        """Return how far the line is indented in which a token of the text begins."""
+        text, token = self.source.text, self._tokens[place]
+        line = text[text.rfind("\n", 0, token.start) + 1 : token.start]
+        return len(line) - len(line.lstrip(" \t"))
+
+    @cached_property
+    def left_open(self) -> tuple[Token, Token] | None:
+        """A brace within the open one that the indentation says was left open, and what stands
+        where it should have been closed.
+
+        The `}` that stands further left than the line of its `{` was meant for another.
+        """
+        tokens, here = self._tokens, self._position
+        first = next((i for i in range(here, -1, -1) if tokens[i] == self.opener), here)
+        opened: list[int] = []
+        for place in range(first, here):
+            if tokens[place].kind == "LBRACE":
+                opened.append(place)
+            elif tokens[place].kind == "RBRACE" and opened:
+                begun = opened.pop()
+                least = self.indentation(begun)
+                if opened and self.indentation(place) < least:
+                    lines = (i for i in range(begun + 1, place) if self.begins_line_at(i - here))
+                    back = next((i for i in lines if self.indentation(i) <= least), place)
+                    return tokens[begun], tokens[back]
+        return None
+
     @property
     def heads_body(self) -> bool:
         """True if a name, nothing or more in brackets, and `{` follow the found token."""
