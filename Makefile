@@ -48,6 +48,7 @@ test-all: lint ## lint, then all tests
 bench: $(READY) ## measure, and print the figures
 	$(BIN)/python -m tests.benchmarks.bench_compiler
 	$(BIN)/python -m tests.benchmarks.bench_emission
+	$(BIN)/python -m tests.benchmarks.bench_gpu
 	$(BIN)/python -m tests.benchmarks.bench_indices
 	$(BIN)/python -m tests.benchmarks.bench_probes
 	$(BIN)/python -m tests.benchmarks.bench_sequences
