@@ -1,6 +1,6 @@
 """Separation and Smoothness Indices of data: exact, in bounded memory, on torch or numpy arrays.
 
-Needs torch and numpy, and nothing else of this package. Formulas, sources and golden values:
+Needs torch and numpy, and of this package `statistics` alone. Formulas, sources and golden values:
 docs/indices.md.
 """
 

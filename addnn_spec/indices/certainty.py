@@ -109,4 +109,5 @@ def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions
         )
         counts = torch.where(marks >= 0, closer, counts)
     scores = torch.where(first, counts, -counts).double()
-    return replace(query.record("separation score", scores), n_classes=len(classes))
+    result = query.record("separation score", scores)
+    return replace(result, n_classes=len(classes), touches=None)  # no mean of shares

@@ -96,9 +96,22 @@ class Query:
             product=self.product,
         )
 
-    def record(self, name: str, per_sample: Tensor, order: int = 1) -> IndexResult:
-        """Return a result: the mean of the defined (not NaN) samples, with the space's names."""
+    def record(
+        self,
+        name: str,
+        per_sample: Tensor,
+        order: int = 1,
+        found: Neighbours | None = None,
+        labels: Tensor | None = None,
+    ) -> IndexResult:
+        """Return a result: the mean of the defined (not NaN) samples, with the space's names;
+        `found` are the neighbours that link them, if any do."""
         defined = ~torch.isnan(per_sample)
+        touches = torch.arange(len(per_sample), device=per_sample.device)[:, None]
+        if found is not None:
+            near = found.indices[:, :order]
+            itself = touches.to(near.device)
+            touches = near if self.references is not None else torch.cat([itself, near], dim=1)
         return IndexResult(
             name=name,
             value=float(per_sample[defined].double().cpu().mean()),  # one order on any device
@@ -109,6 +122,8 @@ class Query:
             metric=self.space.metric,
             undefined=int((~defined).sum()),
             per_sample=per_sample,
+            touches=touches,
+            labels=labels,
         )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
+
+from addnn_spec.indices.errors import UndefinedIndexError
+from addnn_spec.statistics.intervals import Stated, stated
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class IndexResult:
         short_classes: samples whose class has r members or fewer: their hard value is 0 by
             construction.
         per_sample: (m,) float64 values, NaN where undefined.
+        touches: (m, c) int64, what each sample touches: itself and its r neighbours, or the
+            training samples that these are; samples that touch a same one are linked.
+        labels: (m,) codes of classes; None for targets.
     """
 
     name: str
@@ -69,6 +76,27 @@ class IndexResult:
     short_classes: int = 0
     sketch: SketchError | None = None
     per_sample: Tensor | None = field(default=None, compare=False, repr=False)
+    touches: Tensor | None = field(default=None, compare=False, repr=False)
+    labels: Tensor | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def standard_error(self) -> float:
+        """How far the value may be off: its standard error, which knows that neighbours are
+        mutual."""
+        return self.interval.error
+
+    @cached_property
+    def interval(self) -> Stated:
+        """The 95 % interval, of one side near 0 and 1 (docs/indices.md).
+
+        Raises:
+            UndefinedIndexError: the value is no mean of terms that are known.
+        """
+        if self.per_sample is None or self.touches is None:
+            raise UndefinedIndexError(f"of the {self.name} no standard error is known")
+        labels = None if self.labels is None else self.labels.cpu().numpy()
+        values = self.per_sample.double().cpu().numpy()
+        return stated(values, self.touches.cpu().numpy(), labels)
 
     def __float__(self) -> float:
         return self.value

@@ -73,7 +73,7 @@ def separation_index(
         query = Query.of(rows, None, fold, **options)
         found = query.search(order, labels, distances=False)
         values, tied = agreement(found, labels, labels, order, kind, ties)
-        result = query.record("separation index", values, order)
+        result = query.record("separation index", values, order, found, labels)
         short = _short_classes(labels, order)
         return replace(result, kind=kind, ties=ties, tied=tied, short_classes=short)
 
@@ -163,7 +163,8 @@ def center_separation_index(
     if bool(torch.isnan(values).all()):
         raise UndefinedIndexError("every class has one sample: no mean without it")
     name = "centre separation index" + (", leave-one-out" if leave_one_out else "")
-    return replace(query.record(name, values), tied=tied, n_classes=len(classes))
+    result = query.record(name, values, labels=codes)
+    return replace(result, tied=tied, n_classes=len(classes))
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def cross_separation_index(
     query = Query.of(test, train, **options)
     found = query.search(order, test_codes, codes, distances=False)
     values, tied = agreement(found, test_codes, codes, order, kind, ties)
-    result = query.record("cross separation index", values, order)
+    result = query.record("cross separation index", values, order, found, test_codes)
     return replace(result, kind=kind, ties=ties, tied=tied, n_classes=len(classes))
 
 

@@ -246,7 +246,7 @@ def _record(
     kind: str,
     form: str,
 ) -> IndexResult:
-    result = query.record(f"{name}, {form}", values, order)
+    result = query.record(f"{name}, {form}", values, order, found)
     return replace(result, kind=kind, tied=int((found.surplus > 0).sum()))
 
 

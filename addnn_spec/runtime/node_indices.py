@@ -23,7 +23,7 @@ from addnn_spec.runtime.run_record import (
     pack_places,
 )
 from addnn_spec.runtime.samples import Feed
-from addnn_spec.statistics.intervals import stated
+from addnn_spec.statistics.intervals import stated_all
 from addnn_spec.statistics.linked import Ids, touching, touching_across
 
 if TYPE_CHECKING:
@@ -196,10 +196,7 @@ class Scorer:
             index=index,
             m=len(array),
             values={name: float(each.nanmean()) for name, (each, _) in values.items()},
-            intervals={
-                name: self._interval(split, each, near[:, :order])
-                for name, (each, order) in values.items()
-            },
+            intervals=self._intervals(split, values, near),
             tied=tied,
             undefined=int(np.isnan(array).sum()),
             classes=classes,
@@ -208,18 +205,30 @@ class Scorer:
             neighbours=pack_places(near[:, 0]),
         )
 
-    def _interval(self, split: Split, each: Tensor, near: Ids) -> IntervalRecord:
-        """Return how far the mean of values (m,) may be off, with the neighbours (m, r) that they
-        are of."""
+    def _intervals(
+        self, split: Split, values: Mapping[str, tuple[Tensor, int]], near: Ids
+    ) -> dict[str, IntervalRecord]:
+        """Return how far each mean may be off; `near` (m, r) are the neighbours."""
         groups = [group.numpy() for group in self.groups]
         mine = groups[0 if split == "train" else 1] if groups else None
-        if split == "cross":
-            touches = touching_across(near, mine, groups[0] if groups else None)
-        else:
-            touches = touching(near, mine)
         labels = self._sides(split)[0].numpy() if self.classes else None
-        found = stated(each.double().numpy(), touches, labels, mine)
-        return IntervalRecord(error=found.error, low=found.low, high=found.high, sides=found.sides)
+        found: dict[str, IntervalRecord] = {}
+        arrays = {name: each.double().numpy() for name, (each, _) in values.items()}
+        alike: dict[tuple[int, bytes], list[str]] = {}
+        for name, (_, order) in values.items():
+            alike.setdefault((order, np.isnan(arrays[name]).tobytes()), []).append(name)
+        for (order, _), names in alike.items():
+            if split == "cross":
+                others = groups[0] if groups else None
+                touches = touching_across(near[:, :order], mine, others)
+            else:
+                touches = touching(near[:, :order], mine)
+            each = stated_all([arrays[name] for name in names], touches, labels, mine)
+            for name, one in zip(names, each, strict=True):
+                found[name] = IntervalRecord(
+                    error=one.error, low=one.low, high=one.high, sides=one.sides
+                )
+        return {name: found[name] for name in values}
 
     def centre(self, split: Split, sides: Sequence[Side], work: int) -> dict[str, Tensor]:
         """Return each sample's hit of the centre index with and without itself, where class means

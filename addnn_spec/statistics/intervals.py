@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from addnn_spec.statistics.linked import Floats, Ids, centred, linked_error, units
+from addnn_spec.statistics.linked import Floats, Ids, centred, linked_errors, units
 
 RARE = 10
 """With fewer misses, or hits, an interval has one side."""
@@ -106,16 +107,26 @@ def stated(
     `touches` says what links them; see `linked`. Few hits, or misses, do not show how they are
     linked: then as many samples are taken as would be independent if neighbours always shared.
     """
-    known = ~np.isnan(values)
+    return stated_all([values], touches, classes, groups)[0]
+
+
+def stated_all(
+    each: Sequence[Floats], touches: Ids, classes: Ids | None = None, groups: Ids | None = None
+) -> list[Stated]:
+    """Return the same of several means of the same samples, undefined in the same places."""
+    known = ~np.isnan(each[0])
     if not bool(known.all()):
-        values, touches = values[known], touches[known]
+        each, touches = [values[known] for values in each], touches[known]
         classes = None if classes is None else classes[known]
         groups = None if groups is None else groups[known]
-    m = len(values)
-    value, terms = float(values.mean()), centred(values, classes)
-    error = linked_error(terms, touches, groups)
-    count = units(terms, error, groups)
-    if m * min(value, 1 - value) < RARE:
-        count = min(count, m / touches.shape[1])
-    found = interval(value, error, m, count)
-    return Stated(found.low, found.high, found.sides, error)
+    terms = [centred(values, classes) for values in each]
+    errors = linked_errors(terms, touches, groups)
+    found = []
+    for values, own, error in zip(each, terms, errors, strict=True):
+        m, value = len(values), float(values.mean())
+        count = units(own, error, groups)
+        if m * min(value, 1 - value) < RARE:
+            count = min(count, m / touches.shape[1])
+        one = interval(value, error, m, count)
+        found.append(Stated(one.low, one.high, one.sides, error))
+    return found

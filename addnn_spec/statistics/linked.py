@@ -7,7 +7,7 @@ independent only where they have no neighbour in common.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,18 +79,31 @@ def linked_error(terms: Floats, touches: Ids, groups: Ids | None = None) -> floa
     linked pairs, at most 0.8: so much of the variance the terms have lost with their mean. It is
     never less than it would be if samples, or groups of them, were independent.
     """
-    m, width = len(terms), touches.shape[1]
+    return linked_errors([terms], touches, groups)[0]
+
+
+def linked_errors(each: Sequence[Floats], touches: Ids, groups: Ids | None = None) -> list[float]:
+    """Return the same of several means whose samples are linked alike."""
+    m, width = len(touches), touches.shape[1]
     ids = np.sort(np.unique(touches, return_inverse=True)[1].reshape(m, width), axis=1)
     again = np.zeros((m, width), dtype=bool)
     again[:, 1:] = ids[:, 1:] == ids[:, :-1]
-    share = np.where(again, 0.0, (terms / np.sqrt(width - again.sum(axis=1)))[:, None])
-    sums = np.bincount(ids.ravel(), share.ravel())
-    total, linked = float(sums @ sums), 0
+    roots = np.sqrt(width - again.sum(axis=1))
+    totals = []
+    for terms in each:
+        share = np.where(again, 0.0, (terms / roots)[:, None])
+        sums = np.bincount(ids.ravel(), share.ravel())
+        totals.append(float(sums @ sums))
+    linked = 0
     for rows, columns in _linked(ids):
-        total += float(terms[rows] @ terms[columns])
+        for number, terms in enumerate(each):
+            totals[number] += float(terms[rows] @ terms[columns])
         linked += len(rows)
-    variance = total / 2 / (1 - min(linked / (m * m), 0.8))
-    return math.sqrt(max(variance, independent_variance(terms, groups))) / m
+    room = 2 * (1 - min(linked / (m * m), 0.8))
+    return [
+        math.sqrt(max(total / room, independent_variance(terms, groups))) / m
+        for total, terms in zip(totals, each, strict=True)
+    ]
 
 
 def independent_variance(terms: Floats, groups: Ids | None = None) -> float:
@@ -130,8 +143,14 @@ def _linked(ids: Ids) -> Iterator[tuple[Ids, Ids]]:
         offsets = np.cumsum(lengths) - lengths
         places = np.arange(int(lengths.sum())) + np.repeat(starts[mine] - offsets, lengths)
         rows = np.repeat(np.arange(len(mine)) // width, lengths)
-        met = np.zeros((last - first) * m, dtype=bool)
-        met[rows * m + members[places]] = True
-        rows, columns = np.divmod(np.flatnonzero(met), m)
+        pairs = rows * m + members[places]
+        if len(pairs) < (last - first) * m // 64:
+            pairs.sort()
+            pairs = pairs[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
+        else:  # where most meet, marks are cheaper than sorting
+            met = np.zeros((last - first) * m, dtype=bool)
+            met[pairs] = True
+            pairs = np.flatnonzero(met)
+        rows, columns = np.divmod(pairs, m)
         yield rows + first, columns
         first = last

@@ -29,7 +29,10 @@ from addnn_spec.indices import (
     local_triplets,
     neighbours,
     separation_index,
+    separation_score,
 )
+from addnn_spec.statistics.intervals import stated
+from addnn_spec.statistics.linked import centred, touching
 from tests.indices.oracles import ranked, separation, squared
 from tests.support import examples
 
@@ -315,3 +318,27 @@ def test_both_centre_indices_are_those_of_float64_distances(m: int, d: int, offs
     assert float(center_separation_index(X, codes, leave_one_out=True)) == pytest.approx(
         float(without)
     )
+
+
+def test_every_index_knows_its_standard_error() -> None:
+    """As `statistics` takes it of the neighbours; centre index and across are linked otherwise."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 3)) + 2 * (np.arange(120) % 2)[:, None], np.arange(120) % 2
+    near = neighbours(X, 2).indices.numpy()
+    for order, kind in ((1, "hard"), (2, "soft"), (2, "anti")):
+        found = separation_index(X, y, order, kind)
+        assert found.per_sample is not None
+        expected = stated(found.per_sample.numpy(), touching(near[:, :order]), y)
+        assert found.interval == expected and found.standard_error == expected.error
+    centre = center_separation_index(X, y)
+    assert centre.per_sample is not None
+    terms = centred(centre.per_sample.numpy(), y)
+    assert centre.standard_error == pytest.approx(
+        float(np.sqrt(terms @ terms / (1 - 1 / 120))) / 120
+    )
+    cross = cross_separation_index(X[:60], y[:60], X[60:], y[60:])
+    across = neighbours(X[60:], 1, references=X[:60]).indices.numpy()
+    assert cross.per_sample is not None
+    assert cross.interval == stated(cross.per_sample.numpy(), across, y[60:])
+    with pytest.raises(UndefinedIndexError, match="no standard error"):
+        _ = separation_score(X, y).standard_error
