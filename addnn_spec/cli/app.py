@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("fmt:fmt", "Lay specs out in the canonical form."),
     "diff": ("diff:diff", "Compare two networks."),
     "widths": ("widths:widths", "Show which widths are one, and may change."),
+    "compress": ("compress:compress", "Make a trained network smaller, and measure that."),
     "probe": ("probe:probe", "Take the indices at a network's nodes."),
     "compare": ("compare:compare", "Compare two runs of probe."),
     "list": ("list:list_", "List the packaged networks."),

@@ -66,3 +66,17 @@ def shown_progress() -> Iterator[
             bar.update(task, completed=share, description=what)
 
         yield announce, progress
+
+
+@contextmanager
+def shown_work(what: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar with the time left on stderr, for work without a plan."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        with _told_notes(bar.console):
+            yield lambda share, now: bar.update(task, completed=share, description=now)

@@ -127,7 +127,7 @@ def _sliced(tensor: Any, rows: tuple[Rows | None, ...]) -> Any:
 
 
 @dataclass(frozen=True)
-class _Narrowed:
+class Narrowed:
     """The sizes of a network whose classes keep some of their channels."""
 
     widths: Widths
@@ -219,7 +219,7 @@ def _narrow(plan: Plan, keep: Mapping[int, Rows]) -> Plan:
                 "E0620", f"{found.name} has {found.size} channels: name one or more of them, once"
             )
     keep = {n: rows for n, rows in keep.items() if len(rows) < widths.classes[n].size}
-    narrowed = _Narrowed(widths, keep)
+    narrowed = Narrowed(widths, keep)
     facts, nodes = plan.graph.facts, widths.unfolded.nodes
     operators: dict[str, Operator] = {}
     wanted: dict[str, Any] = {}
@@ -239,7 +239,7 @@ def _narrow(plan: Plan, keep: Mapping[int, Rows]) -> Plan:
     return _written(plan, Changes(operators), graph, narrowed, _slices(plan, narrowed))
 
 
-def _slices(plan: Plan, narrowed: _Narrowed) -> Slices:
+def _slices(plan: Plan, narrowed: Narrowed) -> Slices:
     """Return, for each key of the `state_dict`, which places of each axis stay."""
     widths = narrowed.widths
     found: dict[str, tuple[Rows | None, ...]] = dict.fromkeys(_keys(plan.graph), ())
@@ -409,7 +409,7 @@ def _written(
     plan: Plan,
     changes: Changes,
     wanted: PlannedGraph | None,
-    narrowed: _Narrowed | None,
+    narrowed: Narrowed | None,
     slices: Slices,
 ) -> Plan:
     """Return the plan of the text that says the changes, once it has been checked."""
@@ -451,7 +451,7 @@ class _UsesOf:
     was planned; else not at all."""
 
     def __init__(
-        self, plan: Plan, taken: Taken, changes: Changes, narrowed: _Narrowed | None
+        self, plan: Plan, taken: Taken, changes: Changes, narrowed: Narrowed | None
     ) -> None:
         self.taken = taken
         self.changes = changes

@@ -1,0 +1,218 @@
+"""`addnn compress`: a smaller spec, its weights, and what that did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import click
+
+from addnn_spec.cli.data import setting_options, weights_options
+from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.outcome import OK, say
+from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
+from addnn_spec.cli.packages import require
+from addnn_spec.cli.progress import shown_work
+from addnn_spec.cli.specs import Spec, load
+from addnn_spec.design.figures import figures
+from addnn_spec.design.plan import Plan
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.settings import PREPARATION, Preparation
+
+if TYPE_CHECKING:
+    from addnn_spec.design.compressing import Aim, Compressed
+
+By = Literal["bn", "l1", "greedy-si", "soft-si", "random"]
+
+
+class Widths(click.ParamType[Any]):
+    """A ratio between 0 and 1, or `peak`."""
+
+    name = "ratio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "peak" or isinstance(value, float):
+            return value
+        try:
+            ratio = float(value)
+        except ValueError:
+            ratio = 0.0
+        if not 0 < ratio < 1:
+            self.fail(f"{value} is no ratio between 0 and 1, and not peak", param, ctx)
+        return ratio
+
+
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@click.command("compress")
+@click.argument("spec", type=Spec())
+@weights_options
+@click.option("--data", metavar="TRAIN", help="A bundled set's name, a file or folder.")
+@click.option("--test", metavar="TEST", help="What judges; else a third of the data is held out.")
+@setting_options("task", *PREPARATION)
+@click.option(
+    "--cut",
+    default="none",
+    show_default=True,
+    metavar="auto|NODE|none",
+    help="Cut behind a node, or where the index of the training samples settles.",
+)
+@click.option("--head", default="linear", show_default=True, help="linear, or mlp:128.")
+@click.option("--widths", type=Widths(), metavar="RATIO|peak", help="Of every class's channels.")
+@click.option("--params", type=_SHARE, metavar="SHARE", help="Narrow to this share of parameters.")
+@click.option("--macs", type=_SHARE, metavar="SHARE", help="Narrow to this share of MACs.")
+@click.option(
+    "--by",
+    type=click.Choice(get_args(By)),
+    default="bn",
+    show_default=True,
+    help="What chooses the channels.",
+)
+@click.option("--refit/--no-refit", default=True, help="Fit each next layer in closed form.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(0),
+    default=0.005,
+    show_default=True,
+    help="A loss that is none: for the verdict.",
+)
+@click.option(
+    "--controls",
+    type=click.Choice(["none", "random", "all"]),
+    default="all",
+    show_default=True,
+    help="Random channels; and the same spec from scratch.",
+)
+@click.option(
+    "--original-epochs",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Of the control from scratch.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(0), default=0, show_default=True, help="Of fine-tuning."
+)
+@click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
+@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N")
+@click.option("--dry", is_flag=True, help="Print the plan and its figures; run and write nothing.")
+@click.option("-o", "--output", type=OutputFile(), help="The spec to write: small.net.")
+@force_option
+@network_options
+def compress(
+    spec: str, options: Options, data: str | None, output: Path | None, force: bool, dry: bool,
+    **given: Any,
+) -> int:  # fmt: skip
+    """Make a trained network smaller: cut it, narrow it, fit what is left, and judge that.
+
+    Beside small.net come small.safetensors, small.design.json and small.html. With --dry, and a
+    node and widths that are named, neither weights nor data are needed.
+    """
+    if given["cut"] == "none" and all(given[name] is None for name in _SIZES):
+        raise click.UsageError("say what shall get smaller: --cut, --widths, --params or --macs")
+    if sum(given[name] is not None for name in _SIZES) > 1:
+        raise click.UsageError("--widths, --params and --macs say the same: give one of them")
+    network, _ = load(spec, options)
+    folder = network.session.files[0].parent if network.session.files else None
+    plan = Plan(network, folder=folder)
+    if dry:
+        put(None, _planned(plan, given))
+        return OK
+    if data is None or output is None or given["weights"] is None:
+        raise click.UsageError("--weights, --data and --output are needed, but with --dry")
+    written = _outputs(output, force)
+    refuse_inputs(output, [*network.session.files, data, given["test"], given["weights"]])
+    require("designing", "torch", "safetensors", extra="torch")
+    from addnn_spec.design.compressing import compress as run
+
+    with shown_work("compressing") as progress:
+        made = run(
+            plan,
+            given["weights"],
+            data,
+            given["test"],
+            aim=_aim(given),
+            keys=given["keys"],
+            task=given["task"],
+            preparation=Preparation(**{name: given[name] for name in PREPARATION}),
+            progress=progress,
+        )
+    _write(made, plan, written)
+    say("\n".join(_told(made)))
+    return OK
+
+
+_SIZES = ("widths", "params", "macs")
+
+
+def _outputs(output: Path, force: bool) -> dict[str, Path]:
+    """Return the files to write; refuse (E0607) where one stands."""
+    kinds = {"spec": ".net", "weights": ".safetensors", "record": ".design.json", "page": ".html"}
+    if output.suffix != ".net":
+        raise Refusal("E0607", f"{output} is no .net file: the spec is written there")
+    found = {kind: output.with_name(output.stem + suffix) for kind, suffix in kinds.items()}
+    standing = [path for path in found.values() if path.exists()]
+    if standing and not force:
+        raise Refusal("E0607", f"{standing[0]} stands already", help="write over it with --force")
+    return found
+
+
+def _aim(given: dict[str, Any]) -> Aim:
+    from addnn_spec.design.compressing import Aim
+    from addnn_spec.design.training import Recipe
+
+    recipe = {name: given[name] for name in ("epochs", "batch", "lr", "optimizer", "seed")}
+    names = ("cut", "head", *_SIZES, "by", "refit", "margin", "controls", "original_epochs")
+    return Aim(**{n: given[n] for n in names}, recipe=Recipe(**recipe, device=given["device"]))
+
+
+def _planned(plan: Plan, given: dict[str, Any]) -> str:
+    """Return what a dry run prints: the figures before and after, and the new text."""
+    from addnn_spec.design.budget import narrowed_counts
+
+    if given["cut"] == "auto" or given["widths"] == "peak":
+        raise click.UsageError("--dry takes a node and a ratio: auto and peak look at the data")
+    before = figures(plan)
+    edited = plan if given["cut"] == "none" else plan.cut(given["cut"], given["head"])
+    counts = narrowed_counts(edited, given["widths"], given["params"], given["macs"])
+    if counts:
+        edited = edited.narrow({number: range(count) for number, count in counts.items()})
+    rows = [
+        f"# {what}: {a:,} → {b:,} ({b / a - 1:+.0%})"
+        for what, a, b in zip(("parameters", "MACs"), before, figures(edited), strict=True)
+    ]
+    return "\n".join([*rows, "", edited.text])
+
+
+def _write(made: Compressed, plan: Plan, paths: dict[str, Path]) -> None:
+    from safetensors.torch import save
+
+    from addnn_spec.design.page import design_page
+
+    state = {key: value.contiguous() for key, value in made.module.state_dict().items()}
+    put(paths["spec"], made.plan.text)
+    put(paths["weights"], save(state))
+    put(paths["record"], made.record.model_dump_json(indent=2) + "\n")
+    put(paths["page"], design_page(made.record, plan, made.plan))
+
+
+def _told(made: Compressed) -> list[str]:
+    record = made.record
+    lines = []
+    for name, a, b in (
+        ("parameters", record.before.params, record.after.params),
+        ("MACs", record.before.macs, record.after.macs),
+    ):
+        lines.append(f"{name:12} {a:>12,} → {b:>12,}  {b / a - 1:+.0%}")
+    width = max(len(score.name) for score in record.scores)
+    lines += [f"{one.name:{width}}  {one.value:.4f} ± {one.error:.4f}" for one in record.scores]
+    lines += [
+        f"{one.name}: {one.verdict} by a margin of {record.margin} "
+        f"({one.difference:+.4f} ± {one.error:.4f}; from a margin of {one.least_margin:.4f} on)"
+        for one in record.comparisons
+    ]
+    return [*lines, *(f"note: {note}" for note in record.notes)]
