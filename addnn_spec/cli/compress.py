@@ -11,12 +11,12 @@ from addnn_spec.cli.data import setting_options, weights_options
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
-from addnn_spec.cli.packages import require
 from addnn_spec.cli.progress import shown_work
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.design.figures import figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.packages import require
 from addnn_spec.runtime.settings import PREPARATION, Preparation
 
 if TYPE_CHECKING:
