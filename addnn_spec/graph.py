@@ -42,6 +42,8 @@ class WrittenOut:
     span: Span
     outer: Around
     """What this use is written out in."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """The block's parameters with their values."""
     inputs: dict[str, Ref] = field(default_factory=dict)
     """The block's inputs in the graph around it, those that are one tensor; filled at its end."""
 

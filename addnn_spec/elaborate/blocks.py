@@ -318,8 +318,11 @@ def _written_out(
     inner = Frame(frame.ctx, builder, Env(target.env))
 
     def run() -> Value:
-        with frame.ctx.use("", span), builder.writing_out(target, layer.spans, inputs, span):
-            bind_params(layer, target, params, inner, span)
+        with (
+            frame.ctx.use("", span),
+            builder.writing_out(target, layer.spans, inputs, span) as made,
+        ):
+            made.arguments.update(bind_params(layer, target, params, inner, span))
             return frame.ctx.rules.run_definition(target, inputs, inner)
 
     value = (

@@ -207,14 +207,14 @@ class Builder:
     @contextmanager
     def writing_out(
         self, definition: Definition, written: Written, inputs: Mapping[str, Value], span: Span
-    ) -> Iterator[None]:
+    ) -> Iterator[WrittenOut]:
         """Note that the nodes that follow are a block's, written out here."""
         outer = self.within
         self.within = made = WrittenOut(definition, written, span, outer)
         tensors = {n: t for n, t in inputs.items() if isinstance(t, Tensor) and t.builder is self}
         self.written_out.append((made, tensors))
         try:
-            yield
+            yield made
         finally:
             self.within = outer
 

@@ -147,9 +147,11 @@ def _declare_weight(
     frame: Frame,
 ) -> None:
     assert frame.builder is not None
-    sizes = ((str(i), dim.value.span) for i, dim in enumerate(statement.shape.dims))
+    written = [(str(i), dim.value.span) for i, dim in enumerate(statement.shape.dims)]
+    if isinstance(statement, ast.Buffer):
+        written.append(("values", statement.value.span))
     tensor = frame.builder.add(
-        op, (), (type,), statement.span, Naming(name, name), written=tuple(sizes)
+        op, (), (type,), statement.span, Naming(name, name), written=tuple(written)
     )[0]
     given = statement.target
     if given is not None:

@@ -206,7 +206,12 @@ def _on_tensors(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Va
     given: dict[str, Value] = {} if isinstance(left, Tensor) else {"left": left}
     given |= {} if isinstance(right, Tensor) else {"right": right}
     tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))
-    return tensor_operator(operator.__name__, tensors, given, frame, expr.span)
+    spans = tuple(
+        (field, part.span)
+        for field, part in (("left", expr.left), ("right", expr.right))
+        if field in given
+    )
+    return tensor_operator(operator.__name__, tensors, given, frame, expr.span, spans)
 
 
 def tensor_operator(
@@ -215,11 +220,12 @@ def tensor_operator(
     given: dict[str, Value],
     frame: Frame,
     span: Span,
+    spans: tuple[tuple[str, Span], ...] = (),
 ) -> Value:
-    """Apply an operator that the language writes with a sign."""
+    """Apply an operator that the language writes with a sign; `spans` are where numbers stand."""
     operator = find(name)
     assert operator is not None, name
-    layer = LayerValue(operator, tuple(given.items()))
+    layer = LayerValue(operator, tuple(given.items()), spans)
     flow = tensors[0] if len(tensors) == 1 else tensors
     return frame.ctx.rules.apply(layer, flow, Site(frame, Naming(None, name), span))
 

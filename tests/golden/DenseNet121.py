@@ -48,52 +48,40 @@ class DenseNet121(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             OrderedDict(
-                [
-                    ("conv0", nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)),
-                    ("norm0", nn.BatchNorm2d(64)),
-                    ("2", nn.ReLU(inplace=True)),
-                    ("pool0", nn.MaxPool2d(3, stride=2, padding=1)),
-                    (
-                        "denseblock1",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels, 32))
-                                for i, in_channels in enumerate(range(64, 256, 32), 1)
-                            ),
+                {
+                    "conv0": nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
+                    "norm0": nn.BatchNorm2d(64),
+                    "2": nn.ReLU(inplace=True),
+                    "pool0": nn.MaxPool2d(3, stride=2, padding=1),
+                    "denseblock1": nn.Sequential(
+                        OrderedDict(
+                            (f"denselayer{i}", DenseLayer(in_channels, 32))
+                            for i, in_channels in enumerate(range(64, 256, 32), 1)
                         ),
                     ),
-                    ("transition1", Transition(256)),
-                    (
-                        "denseblock2",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels, 32))
-                                for i, in_channels in enumerate(range(128, 512, 32), 1)
-                            ),
+                    "transition1": Transition(256),
+                    "denseblock2": nn.Sequential(
+                        OrderedDict(
+                            (f"denselayer{i}", DenseLayer(in_channels, 32))
+                            for i, in_channels in enumerate(range(128, 512, 32), 1)
                         ),
                     ),
-                    ("transition2", Transition(512)),
-                    (
-                        "denseblock3",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels, 32))
-                                for i, in_channels in enumerate(range(256, 1024, 32), 1)
-                            ),
+                    "transition2": Transition(512),
+                    "denseblock3": nn.Sequential(
+                        OrderedDict(
+                            (f"denselayer{i}", DenseLayer(in_channels, 32))
+                            for i, in_channels in enumerate(range(256, 1024, 32), 1)
                         ),
                     ),
-                    ("transition3", Transition(1024)),
-                    (
-                        "denseblock4",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i}", DenseLayer(in_channels, 32))
-                                for i, in_channels in enumerate(range(512, 1024, 32), 1)
-                            ),
+                    "transition3": Transition(1024),
+                    "denseblock4": nn.Sequential(
+                        OrderedDict(
+                            (f"denselayer{i}", DenseLayer(in_channels, 32))
+                            for i, in_channels in enumerate(range(512, 1024, 32), 1)
                         ),
                     ),
-                    ("norm5", nn.BatchNorm2d(1024)),
-                ],
+                    "norm5": nn.BatchNorm2d(1024),
+                },
             ),
         )
         self.classifier = nn.Linear(1024, classes)

@@ -82,12 +82,12 @@ class RoIHeads(nn.Module):
         super().__init__()
         self.box_head = nn.Sequential(
             OrderedDict(
-                [
-                    ("fc6", nn.Linear(12544, 1024)),
-                    ("1", nn.ReLU()),
-                    ("fc7", nn.Linear(1024, 1024)),
-                    ("3", nn.ReLU()),
-                ],
+                {
+                    "fc6": nn.Linear(12544, 1024),
+                    "1": nn.ReLU(),
+                    "fc7": nn.Linear(1024, 1024),
+                    "3": nn.ReLU(),
+                },
             ),
         )
         self.box_predictor = nn.ModuleDict(

@@ -92,11 +92,11 @@ class Normal(nn.Module):
             )
             self.path_2 = nn.Sequential(
                 OrderedDict(
-                    [
-                        ("0", nn.ZeroPad2d((-1, 1, -1, 1))),
-                        ("1", nn.AvgPool2d(1, stride=2)),
-                        ("conv", nn.Conv2d(in_channels, width // 2, 1, bias=False)),
-                    ],
+                    {
+                        "0": nn.ZeroPad2d((-1, 1, -1, 1)),
+                        "1": nn.AvgPool2d(1, stride=2),
+                        "conv": nn.Conv2d(in_channels, width // 2, 1, bias=False),
+                    },
                 ),
             )
             self.final_path_bn = nn.BatchNorm2d(width, eps=0.001)
@@ -178,11 +178,11 @@ class Reduction(nn.Module):
             )
             self.path_2 = nn.Sequential(
                 OrderedDict(
-                    [
-                        ("0", nn.ZeroPad2d((-1, 1, -1, 1))),
-                        ("1", nn.AvgPool2d(1, stride=2)),
-                        ("conv", nn.Conv2d(in_channels, 11, 1, bias=False)),
-                    ],
+                    {
+                        "0": nn.ZeroPad2d((-1, 1, -1, 1)),
+                        "1": nn.AvgPool2d(1, stride=2),
+                        "conv": nn.Conv2d(in_channels, 11, 1, bias=False),
+                    },
                 ),
             )
             self.final_path_bn = nn.BatchNorm2d(22, eps=0.001)

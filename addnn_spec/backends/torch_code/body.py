@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from addnn_spec.backends.torch_code.columns import Leaves
+from addnn_spec.backends.torch_code.columns import CALLED, Leaves
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.tree import (
@@ -91,9 +91,13 @@ class Apart:
     children: tuple[tuple[ChildDraft, tuple[Leaf, ...]], ...]
     steps: tuple[tuple[Step, tuple[Leaf, ...]], ...]
 
-    def key(self, probes: bool) -> Hashable:
-        """Return what two drafts of one class have in common."""
+    def key(self, probes: bool, places: bool) -> Hashable:
+        """Return what two drafts of one class have in common, with the places of the text or not.
+
+        Two arms of an `if` may do the same at two places.
+        """
         return (
+            tuple(step.span for step, _ in self.steps) if places else (),
             tuple(name for name, _ in self.draft.inputs),
             tuple(self.draft.ports.items()),
             tuple((c.path, c.tree, c.inits, c.tensor, c.run) for c, _ in self.children),
@@ -105,14 +109,14 @@ class Apart:
         )
 
 
-def structures(drafts: Sequence[Draft], probes: bool) -> list[list[Apart]]:
+def structures(drafts: Sequence[Draft], probes: bool, *, places: bool = False) -> list[list[Apart]]:
     """Group the drafts by structure, in order of first use."""
     apart = [_taken_apart(draft) for draft in drafts]
     if len(apart) == 1:
         return [apart]
     groups: dict[Hashable, list[Apart]] = {}
     for item in apart:
-        groups.setdefault(item.key(probes), []).append(item)
+        groups.setdefault(item.key(probes, places), []).append(item)
     return list(groups.values())
 
 
@@ -157,7 +161,9 @@ def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) 
     for place, leaf in enumerate(next(row for row in rows if row is not None)):
         vector = tuple([ABSENT if row is None else row[place].value for row in rows])
         hint = leaf.hint if label.isdigit() or not label else identifier(f"{label}_{leaf.hint}")
-        body.columns.append(Leaves(vector, hint, leaf.hint, _common_origins(rows, place)))
+        named = leaf.size and not leaf.hint.startswith("in_")
+        word = f"{CALLED}{leaf.hint}" if named else leaf.hint
+        body.columns.append(Leaves(vector, hint, word, _common_origins(rows, place)))
     return base
 
 

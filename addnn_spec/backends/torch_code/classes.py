@@ -31,6 +31,7 @@ from addnn_spec.backends.torch_code.tree import (
     Column,
     Dimension,
     Name,
+    Spanned,
     Tree,
     Value,
     rewrite,
@@ -102,6 +103,7 @@ class _Resolver:
         code.children = [(self._child(child), guard) for child, guard in body.children]
         for number, flag in enumerate(body.flags):
             code.flags.append(self._test(number, flag))
+        code.children = _without_twins(code.children)
         code.paths = Paths((child for child, _ in code.children), self._module_lists())
         self._steps()
         if not self._probes:
@@ -256,6 +258,9 @@ class _Resolver:
         vector = leaves.vector
         symbolic = any(is_symbolic(value) for value in vector)
         if not symbolic:
+            read = self._columns.input_size(leaves)
+            if read is not None and read[0] in operands:
+                return Dimension(Value(read[0]), read[1])
             return self._store(self._columns.resolve(leaves))
         length = common_length(vector)
         if length is not None and symbolic:
@@ -314,6 +319,34 @@ class _Resolver:
     def _types(self, value: int, uses: list[int]) -> list[TensorType]:
         types = self._body.types[value]
         return [type for place in uses if (type := types[place]) is not None]
+
+
+def _written(child: ChildDraft) -> list[Tree]:
+    """Return what makes a child, whatever place of the text it comes from."""
+    return [_bare(tree) for tree in (child.tree, *child.inits)]
+
+
+def _bare(tree: Tree) -> Tree:
+    return rewrite(tree, lambda t: _bare(t.value) if isinstance(t, Spanned) else None)
+
+
+def _without_twins(
+    children: Sequence[tuple[ChildDraft, Guard | None]],
+) -> list[tuple[ChildDraft, Guard | None]]:
+    """Return the children, one in place of two that both arms of an `if` make alike."""
+    kept: list[tuple[ChildDraft, Guard | None]] = []
+    for child, guard in children:
+        twin = next((n for n, (other, _) in enumerate(kept) if other.path == child.path), None)
+        if twin is None or not guard:
+            kept.append((child, guard))
+            continue
+        other, opposite = kept[twin]
+        alike = _written(other) == _written(child)
+        if alike and opposite == Guard(guard.flag, not guard.present):
+            kept[twin] = (other, None)
+        else:
+            kept.append((child, guard))
+    return kept
 
 
 def _loop_variables(body: Body, loops: Sequence[Loop]) -> list[str]:

@@ -11,24 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.python import (
     Unreadable,
+    Values,
     common_type,
     type_of,
     value_of,
 )
-from addnn_spec.backends.torch_code.readings import Text, python_name
+from addnn_spec.backends.torch_code.readings import Text, argument_name, python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
+    Listing,
     Name,
     Origin,
     ParameterOf,
     SizeOf,
     Tree,
+    Variable,
     is_literal,
     rewrite,
     same,
@@ -44,9 +47,9 @@ from addnn_spec.backends.torch_code.vectors import (
     is_constant,
     some,
 )
-from addnn_spec.graph import Graph
+from addnn_spec.graph import Graph, WrittenOut
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import BackendNode, Infix, Item, Prefix, Seq
+from addnn_spec.ops.code import Infix, Item, Prefix, Seq
 from addnn_spec.syntax import ast
 
 
@@ -86,8 +89,13 @@ class Candidate:
 
 NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "NO_DEFAULT"})()
 
+CALLED = "="
+"""How the word for a size begins that is handed on to a class with a name for it."""
+
 _SIZE, _TEXT, _NEW, _FLAG = range(4)
 """What a parameter is, in the order of the signature: an input's size, the block's own, another."""
+_OTHERS = 1_000
+"""Where the parameters of blocks that are written out begin, behind the block's own."""
 
 
 @dataclass(slots=True)
@@ -114,6 +122,18 @@ class Parameter:
         """Its type: `int`, `int | None`."""
         default = () if self.default is NO_DEFAULT else (self.default,)
         return annotation((*self.vector, *default))
+
+    origins: tuple[Origin | None, ...] = ()
+    """Where each use says it, where that differs."""
+
+    @property
+    def is_size(self) -> bool:
+        """It is the size of an input."""
+        return self.rank[0] == _SIZE
+
+    def origin_of(self, use: int) -> Origin | None:
+        """Return what it is to a use."""
+        return self.origins[use] if self.origins else self.origin
 
     def argument(self, use: int) -> Any:
         """Return what a use gives for it."""
@@ -211,11 +231,48 @@ class Columns:
         column = self._known.get(name)
         if column is not None:
             return column.vector[use]
+        if name in self._arguments:
+            return self._arguments[name].vector[use]
         tree = self._let(name)
         if tree is None:
             raise KeyError(name)
         assert self.text is not None
         return value_of(tree, self._values[use], self.text.functions)
+
+    @cached_property
+    def _arguments(self) -> dict[str, _Argument]:
+        """What the blocks are given that are written out here, where all of a kind agree."""
+        found: dict[str, _Argument] = {}
+        for use, graph in enumerate(self.graphs):
+            for around in _written_out(graph):
+                for name, value in around.arguments.items():
+                    key = argument_name(around.definition, name)
+                    origin = dict(around.written).get(name)
+                    argument = found.setdefault(key, _Argument(name, len(self.graphs)))
+                    argument.add(use, value, origin)
+        return {key: argument for key, argument in found.items() if argument.agrees}
+
+    def _argument_tree(self, key: str) -> Tree:
+        """Return what a written-out block is given: a parameter of that name, if none is it yet."""
+        argument = self._arguments[key]
+        own, vector = python_name(argument.name), tuple(argument.vector)
+        known = self._known.get(own)
+        if known is not None and agree(known.vector, vector):
+            return Name(own)
+        for candidate in self._candidates:
+            if isinstance(candidate.tree, Name) and agree(candidate.vector, vector):
+                return candidate.tree
+        full = tuple(some(vector) if value is ABSENT else value for value in vector)
+        column = Parameter(
+            self._names.unique(own),
+            full,
+            (_TEXT, _OTHERS + len(self._known)),
+            self._counts,
+            origins=tuple(argument.origins),
+        )
+        self._known[column.name] = column
+        self._candidates.append(Candidate(Name(column.name), full, column.name))
+        return Name(column.name)
 
     def _try(self, name: str, use: int) -> Any:
         try:
@@ -241,12 +298,31 @@ class Columns:
         assert self.text is not None
         functions = self.text.functions
         there = [(v, w) for v, w in zip(self._values, vector, strict=True) if w is not ABSENT]
+        wanted = [value for _, value in there]
+        if any(isinstance(node, Listing) for node in walk(tree)):
+            return self._lists(tree, there)
         try:
             found = [value_of(tree, values, functions) for values, _ in there]
         except Unreadable:
             return False
-        wanted = [value for _, value in there]
         return all(map(_means, found, wanted)) and self._typed(tree, wanted)
+
+    def _lists(self, tree: Tree, there: Sequence[tuple[Values, Any]]) -> bool:
+        """Return True if a list has the items of every use; it is long, and computed once where
+        the names that it reads have the same values."""
+        assert self.text is not None
+        names = {n.text for n in walk(tree) if isinstance(n, Name) and n != NONE}
+        computed: dict[str, Any] = {}
+        try:
+            for values, wanted in there:
+                read = repr([values(name) for name in sorted(names)])
+                if read not in computed:
+                    computed[read] = value_of(tree, values, self.text.functions)
+                if not same(computed[read], wanted):
+                    return False
+        except (Unreadable, KeyError):
+            return False
+        return True
 
     def says(self, tree: Tree, vector: Vector, turn: Mapping[str, Any]) -> bool:
         """Return True if a translation has the value of every use in one turn of a loop."""
@@ -275,10 +351,10 @@ class Columns:
         # A loop's variable may have the name of a parameter, which `_take` would note as read.
         marked = rewrite(
             tree,
-            lambda t: _Variable(t.text) if isinstance(t, Name) and t.text in variables else None,
+            lambda t: Variable(t.text) if isinstance(t, Name) and t.text in variables else None,
         )
         taken = self._take(marked, word)
-        return rewrite(taken, lambda t: Name(t.text) if isinstance(t, _Variable) else None)
+        return rewrite(taken, lambda t: Name(t.text) if isinstance(t, Variable) else None)
 
     def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
         """Tell if a type checker would take the expression for the whole number that it is."""
@@ -292,6 +368,8 @@ class Columns:
         column = self._known.get(name)
         if column is not None:
             return common_type(column.vector)
+        if name in self._arguments:
+            return common_type(v for v in self._arguments[name].vector if v is not ABSENT)
         tree = self._let_trees.get(name)
         assert self.text is not None
         return None if tree is None else type_of(tree, self._type, self.text.functions)
@@ -306,6 +384,24 @@ class Columns:
                 # A number says more than the row and column of a table where all uses have it.
                 if self._says(tree, leaves.vector) and not (constant and _in_table(tree)):
                     return self._take(tree, leaves.word)
+        return None
+
+    def input_size(self, leaves: Leaves) -> tuple[int, int] | None:
+        """Return the input and the dimension whose size the text reads there, `x.shape[1]`.
+
+        None where the constructor needs that size, too, or the text has a name for it.
+        """
+        if self.text is None or self._network:
+            return None
+        for origin in leaves.origins:
+            for tree in self.text.trees(origin):
+                if self._says(tree, leaves.vector):
+                    raw = tree.text if isinstance(tree, Name) else ""
+                    if raw not in self._sizes or raw in self.text.sizes or self._known[raw].name:
+                        return None
+                    size = self._known[raw].origin
+                    assert isinstance(size, SizeOf)
+                    return self._sizes[raw][1], size.dim
         return None
 
     def condition(self, places: Sequence[Origin], vector: tuple[bool, ...]) -> Tree | None:
@@ -325,6 +421,8 @@ class Columns:
         def take(node: Tree) -> Tree | None:
             if not isinstance(node, Name) or node == NONE:
                 return None
+            if node.text in self._arguments:
+                return self._take(self._argument_tree(node.text), word)
             column = self._known.get(node.text)
             if column is None:
                 made = self._let_trees.get(node.text)
@@ -335,7 +433,10 @@ class Columns:
                 return node
             if not column.name:
                 called = self.text.sizes.get(node.text) if self.text is not None else None
-                column.name = called or self._names.unique(self._size_name(node.text, word))
+                wish = self._size_name(node.text, word)
+                if word.startswith(CALLED) and tree is node:
+                    wish = word.removeprefix(CALLED)
+                column.name = called or self._names.unique(wish)
             if column.name not in self.parameters:
                 self.parameters[column.name] = column
                 self._settle_default(column)
@@ -351,7 +452,7 @@ class Columns:
 
     def _settle_default(self, column: Parameter) -> None:
         """Give a block's parameter the default that the text gives it."""
-        if column.rank[0] != _TEXT or self.text is None:
+        if column.rank[0] != _TEXT or column.rank[1] >= _OTHERS or self.text is None:
             return
         name = self.uses[0].arguments[column.rank[1]][0]
         expr = self.text.defaults.get(name)
@@ -511,11 +612,37 @@ class Columns:
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Variable(BackendNode):
-    """A loop's variable, while parameters of the class take their names."""
+@dataclass(slots=True)
+class _Argument:
+    """What a written-out block is given for a parameter, in each use of the class."""
 
-    text: str
+    name: str
+    uses: int
+    agrees: bool = True
+    vector: list[Any] = field(init=False)
+    origins: list[Origin | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vector = [ABSENT] * self.uses
+        self.origins = [None] * self.uses
+
+    def add(self, use: int, value: Any, origin: Origin | None) -> None:
+        """Note what a use gives, and where the text says that."""
+        known = self.vector[use]
+        self.agrees &= is_literal(value) and (known is ABSENT or same(known, value))
+        self.vector[use], self.origins[use] = value, origin
+
+
+def _written_out(graph: Graph) -> Iterator[WrittenOut]:
+    """Yield the uses of blocks whose nodes stand in a graph."""
+    seen: set[int] = set()
+    for node in graph.nodes():
+        around = node.within
+        while around is not None and id(around) not in seen:
+            seen.add(id(around))
+            if isinstance(around, WrittenOut):
+                yield around
+            around = around.outer
 
 
 def _means(value: Any, wanted: Any) -> bool:

@@ -526,11 +526,12 @@ class _Drafter:
         )
         inits: tuple[Code, ...] = ()
         if isinstance(op, Buffer):
-            tree: Tree = filled(shape, op.values)
+            at = placed(self._graph, node, places["values"])
+            tree: Tree = filled(shape, Leaf(op.values, "values", (at,)))
             kind = "buffer"
         else:
             first = constant(op.init)
-            values = made("empty", shape) if first is None else filled(shape, first)
+            values = made("empty", shape) if first is None else filled(shape, Leaf(first, "size"))
             tree = Call("nn.Parameter", (Arg(values),))
             if op.init is not None and first is None:
                 inits = (init_code(op.init, Own()),)

@@ -118,7 +118,7 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
         if not isinstance(leaf, Leaf):
             return None
         found = tuple(new for origin in leaf.origins for new in here(origin))
-        return Leaf(leaf.value, leaf.hint, found)
+        return Leaf(leaf.value, leaf.hint, found, leaf.size)
 
     return rewrite(tree, change)
 

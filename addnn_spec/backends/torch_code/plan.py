@@ -173,8 +173,13 @@ class Planner:
     def _plan_classes(self, drafts: list[Draft], base: str) -> None:
         if not drafts:
             return
-        groups = self._said(structures(drafts, self._emission.probes))
-        whole = body_of(groups, self._emission.probes)
+        probes = self._emission.probes
+        groups = self._said(structures(drafts, probes))
+        whole = None
+        if len(groups) == 1:
+            by_place = structures([item.draft for item in groups[0]], probes, places=True)
+            whole = body_of(by_place, probes) if len(by_place) > 1 else None
+        whole = whole or body_of(groups, probes)
         if whole is not None:
             self._add_class(whole, base)
             return
@@ -274,8 +279,9 @@ def _by_base(drafts: Sequence[Draft]) -> list[list[Draft]]:
 def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
     args = []
     for column in signature:
-        origins = () if column.origin is None else (column.origin,)
-        leaf = Leaf(column.argument(use), column.name, origins)
+        origin = column.origin_of(use)
+        origins = () if origin is None else (origin,)
+        leaf = Leaf(column.argument(use), column.name, origins, column.is_size)
         if column.default is NO_DEFAULT:
             args.append(Arg(leaf, None, REQUIRED))
         else:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from addnn_spec.backends.torch_code.tree import NONE, Choice, Name, Tree, is_literal
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Choice,
+    Listing,
+    Name,
+    Tree,
+    Variable,
+    is_literal,
+)
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq
 
 Values = Callable[[str], Any]
@@ -30,6 +38,16 @@ _CALLED: dict[str, Callable[..., Any]] = {
 }
 FUNCTIONS = {name.rpartition(".")[2]: name for name in _CALLED}
 """The language's functions that Python has, by their names in the language."""
+
+THROUGH: dict[str, Callable[..., Iterable[Any]]] = {
+    "enumerate": enumerate,
+    "range": range,
+    "zip": zip,
+}
+"""What a list may go through besides a list."""
+
+_MOST_ITEMS = 20_000
+"""Lists of more items are not computed."""
 
 _MOST_BITS = 4_096
 """Numbers of more digits are not computed."""
@@ -68,12 +86,15 @@ class _Computer:
     def __init__(self, values: Values, functions: _Functions) -> None:
         self._values = values
         self._functions = functions
+        self._variables: dict[str, Any] = {}
+        """Those of the lists that are being made."""
+        self._items = 0
 
     def value(self, tree: Tree) -> Any:
         value = self.value
         match tree:
-            case Name(text):
-                return None if tree == NONE else self._values(text)
+            case Name(text) | Variable(text):
+                return self._named(tree, text)
             case Infix("and", left, right):
                 return value(left) and value(right)
             case Infix("or", left, right):
@@ -92,9 +113,46 @@ class _Computer:
                 return value(inner)[value(index)]
             case Call(fn, args):
                 return self._called(fn, args)
+        return self._other(tree)
+
+    def _named(self, tree: Tree, name: str) -> Any:
+        if isinstance(tree, Variable):
+            return self._variables[name]
+        return None if tree == NONE else self._values(name)
+
+    def _other(self, tree: Tree) -> Any:
+        if isinstance(tree, Listing):
+            return tuple(self._listed(tree, 0))
         if is_literal(tree):
             return tree
         raise Unreadable
+
+    def _listed(self, tree: Listing, depth: int) -> Iterator[Any]:
+        """Yield the items of a list, from its `depth`-th `for` on."""
+        if depth == len(tree.targets):
+            self._items += 1
+            if self._items > _MOST_ITEMS:
+                raise Unreadable
+            yield self.value(tree.element)
+            return
+        names = tree.targets[depth].split(", ")
+        for item in self._through(tree.iterables[depth]):
+            values = (item,) if len(names) == 1 else item
+            self._variables |= zip(names, values, strict=True)
+            if self.value(tree.conditions[depth]):
+                yield from self._listed(tree, depth + 1)
+
+    def _through(self, tree: Tree) -> Iterable[Any]:
+        """Return what a `for` goes through."""
+        found: Iterable[Any] | float | str = self._given(tree)
+        if isinstance(found, int | float | str):
+            raise Unreadable
+        return found
+
+    def _given(self, tree: Tree) -> Any:
+        if isinstance(tree, Call) and tree.fn in THROUGH:
+            return THROUGH[tree.fn](*(self._given(arg.value) for arg in tree.args))
+        return self.value(tree)
 
     def _called(self, fn: str, args: tuple[Arg, ...]) -> Any:
         positional = [self.value(arg.value) for arg in args if arg.name is None]

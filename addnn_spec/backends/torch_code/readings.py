@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, get_args
 from addnn_spec.backends.torch_code.names import FILE_NAMES, RESERVED, Namespace
 from addnn_spec.backends.torch_code.python import (
     FUNCTIONS,
+    THROUGH,
     Unreadable,
     common_type,
     type_of,
@@ -28,11 +29,13 @@ from addnn_spec.backends.torch_code.tree import (
     Combined,
     InTurn,
     ItemOf,
+    Listing,
     Name,
     Origin,
     SizeOf,
     Tree,
     Use,
+    Variable,
     Within,
     is_literal,
     put,
@@ -229,6 +232,9 @@ class Text:
             item = self.item(origin.origin, origin.place)
             if item is not None:
                 yield from self.trees(item, depth)
+                return
+            for tree in self.trees(origin.origin, depth):
+                yield simplified(Item(tree, (origin.place,)))
         elif isinstance(origin, Combined):
             yield from self._combined(origin, depth)
         elif isinstance(origin, Span) and origin.source is self.node.span.source:
@@ -270,8 +276,10 @@ class Text:
             for part in origin.parts
         ]
         for trees in islice(product(*parts), _COMBINATIONS):
-            tree = reduce(partial(Infix, origin.op), trees)
-            yield simplified(tree)
+            if origin.op == "+" and all(tree == trees[0] for tree in trees):
+                yield simplified(Infix("*", len(trees), trees[0]))
+            else:
+                yield simplified(reduce(partial(Infix, origin.op), trees))
 
     def expression(self, expr: ast.Expr) -> Iterator[Tree]:
         """Yield an expression as Python; a division of whole numbers may be exact in the text."""
@@ -331,7 +339,8 @@ class Text:
             if name is None:
                 return self._size(node, use, depth)
             if name in written:
-                return first(self.trees(put(written[name], use.outer), depth + 1))
+                found = next(self.trees(put(written[name], use.outer), depth + 1), None)
+                return Name(argument_name(use.definition, name)) if found is None else found
             expr = other.defaults.get(name) or other.lets.get(name)
             if expr is None:
                 raise Unreadable
@@ -351,6 +360,15 @@ class Text:
         raise Unreadable
 
 
+def argument_name(definition: Definition, name: str) -> str:
+    """Name what a block is given that is written out here, where this text does not say it."""
+    return f"{ARGUMENT}{definition.name}:{definition.node.span.start}:{name}"
+
+
+ARGUMENT = "@"
+"""How the name of a written-out block's argument begins, until the class has a parameter for it."""
+
+
 def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
     """Yield the names of a `let`, each with what it stands for: an item of a list for one of many.
 
@@ -363,7 +381,7 @@ def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
     if len(targets) > 1:
         if isinstance(value, ast.TupleExpr | ast.ListExpr):
             values = value.items
-        elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Comprehension):
             values = tuple(_item(value, place) for place in range(len(targets)))
         else:
             values = ()
@@ -514,6 +532,8 @@ class Translator:
     def __init__(self, scope: Scope, division: str) -> None:
         self._scope = scope
         self._division = division
+        self._variables: set[str] = set()
+        """Those of the lists around."""
 
     def translate(self, expr: Any) -> Tree:
         """Write an expression as Python; raises `Unreadable` where it reads what a class lacks."""
@@ -561,7 +581,8 @@ class Translator:
             if not isinstance(value.value, ast.Name) or type(dim) is not int:
                 raise Unreadable
             return self._scope.size(value.value.name, dim)
-        return Item(self.translate(value), (self.translate(others[0]),))
+        item = Item(self.translate(value), (self.translate(others[0]),))
+        return simplified(item) if isinstance(item.value, Listing) else item
 
     def _call(self, expr: ast.Call) -> Tree:
         """Translate a call of a function of the language, or of the user's."""
@@ -581,6 +602,8 @@ class Translator:
 
     def _name(self, expr: ast.Name) -> Tree:
         name = expr.name
+        if name in self._variables:
+            return Variable(python_name(name))
         if self._scope.is_local(name):
             return Name(python_name(name))
         value = self._scope.constant(name, ...)
@@ -592,6 +615,36 @@ class Translator:
         """Return a literal where all items are: so it is written as any other."""
         trees = tuple(self.translate(item) for item in expr.items)
         return trees if all(map(is_literal, trees)) else Seq(trees)
+
+    def _comprehension(self, expr: ast.Comprehension) -> Tree:
+        """Return a list over what loops go through; a variable of one is not given anew in it."""
+        given: set[str] = set()
+        targets, iterables, conditions = [], [], []
+        for clause in expr.clauses:
+            iterables.append(self._iterable(clause.iterable))
+            names = [item.name for item in clause.targets.items if isinstance(item, ast.Target)]
+            if len(names) != len(clause.targets.items) or self._variables.intersection(names):
+                raise Unreadable
+            given.update(names)
+            self._variables.update(names)
+            targets.append(", ".join(map(python_name, names)))
+            held = clause.condition
+            conditions.append(True if held is None else self.translate(held))
+        element = self.translate(expr.item)
+        self._variables -= given
+        return Listing(element, tuple(targets), tuple(iterables), tuple(conditions))
+
+    def _iterable(self, expr: ast.Expr) -> Tree:
+        """Translate what a list goes through: `enumerate(…)` and the like are no values."""
+        if isinstance(expr, ast.Call) and isinstance(expr.callee, ast.Name):
+            name, args = expr.callee.name, expr.args or ()
+            if name in THROUGH and not self._scope.is_local(name) and not any(a.name for a in args):
+                return Call(name, tuple(Arg(self._iterable(arg.value)) for arg in args))
+        return self.translate(expr)
+
+    def _range(self, expr: ast.Range) -> Tree:
+        start, stop = self.translate(expr.start), self.translate(expr.stop)
+        return Call("range", tuple(map(Arg, (stop,) if start == 0 else (start, stop))))
 
     _RULES: ClassVar[dict[type, Callable[[Translator, Any], Tree]]] = {
         ast.Number: _number,
@@ -606,5 +659,7 @@ class Translator:
         ast.Conditional: _conditional,
         ast.Attribute: _attribute,
         ast.Subscript: _subscript,
+        ast.Comprehension: _comprehension,
+        ast.Range: _range,
         ast.Call: _call,
     }

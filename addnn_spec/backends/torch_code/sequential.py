@@ -20,6 +20,7 @@ from addnn_spec.backends.torch_code.origins import called_leaves, operator_leave
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
     Column,
+    Display,
     Each,
     Key,
     Lambda,
@@ -230,6 +231,9 @@ def _ordered(children: Sequence[Element]) -> Tree:
         return Call("OrderedDict", (Arg(parts[0][1]),))
     if all(loop is None and is_plain(run[0].name) for run, loop in parts):
         return Call("OrderedDict", tuple(Arg(run[0].tree, run[0].name) for run, _ in parts))
+    if all(loop is None for _, loop in parts):
+        names = tuple(run[0].name for run, _ in parts)
+        return Call("OrderedDict", (Arg(Display(names, tuple(run[0].tree for run, _ in parts))),))
     pairs = (
         Seq((Key(run[0].name), run[0].tree)) if loop is None else Star(loop) for run, loop in parts
     )

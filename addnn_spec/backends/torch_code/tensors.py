@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from addnn_spec.backends.torch_code.tree import Tree
-from addnn_spec.ops.code import Arg, Call, Literal, Seq
+from addnn_spec.backends.torch_code.tree import Leaf, Tree
+from addnn_spec.ops.code import Arg, Call, Seq
 from addnn_spec.ops.init import Init
 
 
@@ -16,12 +16,12 @@ def constant(init: Init | None) -> float | None:
     return float(dict(init.args)["val"]) if init.name == "constant" else None
 
 
-def filled(shape: tuple[Tree, ...], values: Literal) -> Call:
+def filled(shape: tuple[Tree, ...], values: Leaf) -> Call:
     """Return a tensor of these values: nested tuples of the shape, or one number for all."""
-    if isinstance(values, tuple) or not shape:
+    if isinstance(values.value, tuple) or not shape:
         return Call("torch.tensor", (Arg(values),))
-    if type(values) is float and values in (0, 1):
-        return made("ones" if values else "zeros", shape)
+    if type(values.value) is float and values.value in (0, 1):
+        return made("ones" if values.value else "zeros", shape)
     return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
 
 

@@ -18,11 +18,13 @@ from addnn_spec.backends.torch_code.tree import (
     Formula,
     Key,
     Lambda,
+    Listing,
     Name,
     Spanned,
     Star,
     Template,
     Tree,
+    Variable,
     formula_part,
     walk,
 )
@@ -111,6 +113,9 @@ def _flat(tree: Tree) -> tuple[str, int]:
             return _flat(value)
         case Lambda(parameter, value):
             return f"lambda {parameter}: {flat(value)}", 0
+        case Listing():
+            clauses = (f"{prefix}{flat(part)}" for prefix, part, _ in _clauses(tree))
+            return f"[{' '.join(clauses)}]", _ATOM
         case Formula(text, parts):
             for place, part in enumerate(parts):
                 text = text.replace(formula_part(place), _bound(part, _ATOM))
@@ -138,7 +143,7 @@ def _prefix(op: str, value: Tree) -> tuple[str, int]:
 
 def _atom(tree: Tree) -> str:
     match tree:
-        case Name(text):
+        case Name(text) | Variable(text):
             return text
         case Key(text):
             return quoted(text)
@@ -326,10 +331,12 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
         case Display(keys, items):
             parts = [(f"{quoted(k)}: ", i, ",") for k, i in zip(keys, items, strict=True)]
             return f"{prefix}{{", parts, f"}}{suffix}"
-        case Star(Each() as each):
-            return f"{prefix}*(", [("", each, "")], f"){suffix}"
+        case Listing():
+            return f"{prefix}[", _clauses(tree), f"]{suffix}"
         case Star(value):
-            return _exploded(value, f"{prefix}*", suffix)
+            each = isinstance(value, Each)
+            inner = (f"{prefix}*(", [("", value, "")], f"){suffix}")
+            return inner if each else _exploded(value, f"{prefix}*", suffix)
         case Lambda(parameter, value):
             return _exploded(value, f"{prefix}lambda {parameter}: ", suffix)
         case Item(value, index):
@@ -344,6 +351,17 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
     return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
 
 
+def _clauses(tree: Listing) -> list[_Part]:
+    parts: list[_Part] = [("", tree.element, "")]
+    for targets, iterable, condition in zip(
+        tree.targets, tree.iterables, tree.conditions, strict=True
+    ):
+        parts.append((f"for {targets} in ", iterable, ""))
+        if condition is not True:
+            parts.append(("if ", condition, ""))
+    return parts
+
+
 def _breaks(tree: Tree) -> bool:
     match tree:
         case Call(_, args) | Method(_, _, args):
@@ -356,7 +374,9 @@ def _breaks(tree: Tree) -> bool:
             return _breaks(value)
         case Item(_, index):
             return len(index) > 1
-    return isinstance(tree, Infix | Each | Choice) or (isinstance(tree, tuple) and bool(tree))
+    return isinstance(tree, Infix | Each | Choice | Listing) or (
+        isinstance(tree, tuple) and bool(tree)
+    )
 
 
 def _arg_parts(args: tuple[Arg, ...]) -> list[_Part]:

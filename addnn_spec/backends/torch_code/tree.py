@@ -173,6 +173,8 @@ class Leaf(BackendNode):
     value: Literal
     hint: str
     origins: tuple[Origin, ...] = field(default=(), compare=False)
+    size: bool = field(default=False, compare=False)
+    """It is a size that a called class has a name for: `hint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,23 @@ class Each(BackendNode):
     iterable: Tree
     element: Tree
     targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable(BackendNode):
+    """A name that a loop within the expression gives: no parameter of the class."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(BackendNode):
+    """`[element for target in iterable if condition …]`; True where no condition is."""
+
+    element: Tree
+    targets: tuple[str, ...]
+    iterables: tuple[Tree, ...]
+    conditions: tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +302,7 @@ LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize)
 _ONE = frozenset({"Tree", "Code", "Code | None"})
 _MANY = frozenset(f"tuple[{one}, ...]" for one in ("Tree", "Code", "Code | Slice", "Arg"))
 """How the parts of a node that are trees are annotated, one or a tuple of them."""
-_ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Key})
+_ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Variable, Key})
 
 
 _Fields = tuple[tuple[str, bool], ...]

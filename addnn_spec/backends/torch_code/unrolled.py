@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from addnn_spec.backends.torch_code.python import Unreadable, value_of
-from addnn_spec.backends.torch_code.tree import NONE, Choice, Name, Tree, is_literal, rewrite
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Choice,
+    Listing,
+    Name,
+    Tree,
+    Variable,
+    is_literal,
+    rewrite,
+)
 from addnn_spec.ops.code import Infix, Item, Prefix, Seq
 from addnn_spec.syntax import ast
 
@@ -153,13 +162,22 @@ def _joined(tree: Infix) -> Tree:
 def _chosen(tree: Choice) -> Tree:
     if isinstance(tree.condition, bool):
         return tree.then if tree.condition else tree.orelse
-    return tree
+    return tree.then if tree.then == tree.orelse else tree
 
 
 def _taken(tree: Item) -> Tree:
     match tree:
         case Item(Seq(items), (int(place),)) if -len(items) <= place < len(items):
             return items[place]
+        case Item(Choice(then, condition, orelse), index):
+            return _chosen(
+                Choice(_taken(Item(then, index)), condition, _taken(Item(orelse, index)))
+            )
+        case Item(tuple(items), (int(place),)) if -len(items) <= place < len(items):
+            return items[place]
+        case Item(Listing(element, (target,), (Seq(items),), (True,)), (int(place),)):
+            if -len(items) <= place < len(items):
+                return rewrite(element, lambda t: items[place] if t == Variable(target) else None)
     return tree
 
 

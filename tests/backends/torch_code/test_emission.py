@@ -256,7 +256,7 @@ def test_sizes_are_read_off_tensors() -> None:
     )
     source = source_of(text)
     assert classes(source) == ["Merge", "Test"]
-    assert "x.reshape(x.shape[0], 4, x.shape[2] * x.shape[3])" in source
+    assert "x.reshape(x.shape[0], x.shape[1], x.shape[2] * x.shape[3])" in source
     assert "x.reshape(x.shape[0], 4, x.shape[2] // 2, 2 * x.shape[3])" in source
     assert "raise ValueError" in source
     module = built(graph_of(text))

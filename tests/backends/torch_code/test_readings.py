@@ -10,6 +10,7 @@ from addnn_spec.compiler import Session
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.source import Source
 from tests.backends.torch_code.emitted import built, source_of
+from tests.support import graph_of
 
 USES = ((4, 2), (6, 3), (9, 1))
 FILE = """
@@ -261,3 +262,68 @@ def test_what_does_nothing_is_left_out(nothing: str) -> None:
     source = source_of(text)
     assert "pad" not in source.replace("padding", "")
     assert "[:, :" not in source
+
+
+@pytest.mark.parametrize(
+    ("values", "python"),
+    [
+        ("[i * n for i in 0..4]", "[i * n for i in range(4)]"),
+        ("[i + j for i in 0..2 for j in 0..2]", "[i + j for i in range(2) for j in range(2)]"),
+        ("[i for i in 1..9 if i % 2 == n % 2]", "[i for i in range(1, 9) if i % 2 == n % 2]"),
+        ("[a * b for a, b in enumerate([n, 3, n, n])]",
+         "[a * b for a, b in enumerate((n, 3, n, n))]"),
+        ("[twice(i) for i in [1, n, 3, n]]", "[twice(i) for i in (1, n, 3, n)]"),
+    ],
+)  # fmt: skip
+def test_the_items_of_a_buffer_are_the_texts(values: str, python: str) -> None:
+    text = (
+        f"{FILE}\nblock Unit(n) {{ buffer at: int[4] = {values} return x * n + at }} "
+        "network Test { input x: float[N, 4] output y = x -> a: Unit(3) -> b: Unit(5) }"
+    )
+    assert f"torch.tensor({python})" in source_of(text)
+    check_weights(text)
+
+
+def test_a_buffer_of_floats_is_no_list_of_whole_numbers() -> None:
+    text = (
+        "block Unit(n) { buffer at: float[3] = [i * n for i in 0..3] return x * at } "
+        "network Test { input x: float[N, 3] output y = x -> a: Unit(3) -> b: Unit(5) }"
+    )
+    assert "range" not in source_of(text)
+    assert built(graph_of(text)).get_buffer("a.at").dtype.is_floating_point
+
+
+def test_what_a_block_is_given_that_is_written_out_is_a_parameter() -> None:
+    text = (
+        "block Inner(n, k) { return x -> a: Linear(n * k) -> b: Linear(8) } "
+        "block Outer(layer, k) { return x -> ReLU -> _: layer -> c: Linear(k) -> d: Linear(8) } "
+        "block Uses(n) { return x -> o: Outer(Inner(n, 3), 2) -> p: Outer(Inner(n + 1, 4), 5) } "
+        "network Test { input x: float[N, 8] output y = x -> u: Uses(2) -> v: Uses(6) }"
+    )
+    source = source_of(text)
+    assert "(self, in_features: int, k: int, n: int, k_2: int) -> None:" in source
+    assert "self.a = nn.Linear(in_features, n * k_2)" in source
+    assert "self.p = Outer(8, 5, n + 1, 4)" in source
+    check_weights(text)
+
+
+def test_two_arms_that_do_the_same_are_two() -> None:
+    """Not one with the numbers of both."""
+    text = (
+        "block Turn(back) { if back { x = x -> Permute(0, 3, 1, 2) } "
+        "else { x = x -> Permute(0, 2, 3, 1) } return x -> a: Linear(x.features) } "
+        "network Test { input x: float[N, 4, 4, 4] "
+        "output y = x -> a: Turn(true) -> b: Turn(false) }"
+    )
+    source = source_of(text)
+    assert "if self.back:" in source
+    assert "x.permute(0, 3, 1, 2)" in source
+    assert "x.permute(0, 2, 3, 1)" in source
+
+
+def test_a_number_beside_a_sign_is_read() -> None:
+    text = (
+        "block Unit(n) { return x * (2 * n + 1) -> a: Linear(8) } "
+        "network Test { input x: float[N, 8] output y = x -> a: Unit(3) -> b: Unit(5) }"
+    )
+    assert "x * (2 * self.n + 1)" in source_of(text)
