@@ -30,6 +30,7 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.graph import Graph, Node, Placeholder, Ref, Turn
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
+from addnn_spec.source import Span
 
 _MOST = 4
 """As many origins are tried."""
@@ -75,8 +76,14 @@ def _items(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Iterator[t
         value = getattr(applied.op, name, None)
         if isinstance(value, tuple) and len(value) == len(unnamed) > 1:
             for number in range(len(value)):
-                yield (placed(graph, node, ItemOf(place, number)),)
+                yield (placed(graph, node, _item(node, name, place, number)),)
             return
+
+
+def _item(node: Node, name: str, place: Span, number: int) -> Origin:
+    """Return where the text gives an item of a list: an argument of its own, or in the list."""
+    own = dict(node.written).get(f"{name}.{number}")
+    return ItemOf(place, number) if own is None else own
 
 
 def _inferred(graph: Graph, inputs: tuple[Ref | None, ...], leaf: Leaf) -> tuple[Origin, ...]:
@@ -188,7 +195,7 @@ def _giving(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[Origin]:
             yield placed(graph, node, place)
         elif isinstance(value, tuple) and len(value) == node.outputs[0].rank:
             if same(value[dim], size):
-                yield placed(graph, node, ItemOf(place, dim))
+                yield placed(graph, node, _item(node, name, place, dim))
 
 
 def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
