@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from addnn_spec.network import Network, load
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from addnn_spec.network import Network, load, loads
     from addnn_spec.probes.run import probe
     from addnn_spec.ranking.rank import rank
 
 __version__ = "0.1.0"
 
-__all__ = ["Network", "__version__", "load", "probe", "rank"]
+__all__ = ["Network", "__version__", "load", "loads", "probe", "rank"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Give a notebook the cell magic `%%net`: what `%load_ext addnn_spec` calls."""
+    from addnn_spec.magics import install
+
+    install(shell)
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, `Network`, `probe`, `rank`: imported when first asked for, torch not before."""
-    if name in ("Network", "load"):
+    """Import a name when it is first asked for, and torch not before it is needed."""
+    if name in ("Network", "load", "loads"):
         from addnn_spec import network
 
         return getattr(network, name)

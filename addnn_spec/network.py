@@ -6,20 +6,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.packages import require
 from addnn_spec.passes.costs import Costs, count_costs
+from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.summary import Summary, summarize
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from addnn_spec.backends.drawing import Drawing
     from addnn_spec.backends.lines import TableOptions, View
+    from addnn_spec.backends.trace import Trace
+    from addnn_spec.highlighting import SpecText
     from addnn_spec.runtime.keymap import Keys
     from addnn_spec.runtime.weights import Weights
 
@@ -109,7 +114,25 @@ class Network:
         """Parameters, MACs and other operations, exact, as polynomials in the symbolic sizes."""
         return count_costs(self.graph)
 
-    def flat(self, *, symbolic: bool = False, **dims: int) -> Any:
+    def show(self) -> SpecText:
+        """Return the text of the file that the network stands in; a notebook shows it in colour."""
+        from addnn_spec.highlighting import SpecText
+
+        return SpecText(self.session.source.text)
+
+    def trace(self, path: str) -> Trace:
+        """Return what made a node's sizes, as a chain of places in the text:
+        `print(net.trace("layer1.0.conv2"))`.
+
+        Raises `DiagnosticError` where there is no such node.
+        """
+        from addnn_spec.backends.trace import trace
+
+        return trace(self.graph, path)
+
+    def flat(
+        self, *, symbolic: bool = False, dims: Mapping[str, int] | None = None, **sizes: int
+    ) -> Any:
         """Return one `networkx.MultiDiGraph` of the network: vertices by path, with their figures.
 
         They are at the default sizes, or at others (`flat(H=320)`), and plain numbers and texts:
@@ -118,16 +141,25 @@ class Network:
         """
         from addnn_spec.backends.flat import flat_graph, flat_numbers
 
-        return flat_graph(self.graph) if symbolic else flat_numbers(self.graph, dims)
+        at = {**(dims or {}), **sizes}
+        return flat_graph(self.graph) if symbolic else flat_numbers(self.graph, at)
 
-    def summary(self, *, freeze: str = "", symbolic: bool = False, **dims: int) -> NetworkSummary:
+    def summary(
+        self,
+        *,
+        freeze: str = "",
+        symbolic: bool = False,
+        dims: Mapping[str, int] | None = None,
+        **sizes: int,
+    ) -> NetworkSummary:
         """Return the figures of the network at its default sizes, or at others: `summary(H=320)`;
         printed, they are the table of `addnn summary`.
 
         They are numbers; with `symbolic` those of `total` and of the rows are polynomials in the
-        symbolic sizes, whose `at(N=4)` gives the number.
+        symbolic sizes, whose `at(N=4)` gives the number. A size that is called as an argument is
+        goes into `dims`.
         """
-        found = summarize(self.graph, dims, freeze, symbolic=symbolic)
+        found = summarize(self.graph, {**(dims or {}), **sizes}, freeze, symbolic=symbolic)
         parts = {part.name: getattr(found, part.name) for part in fields(found)}
         return NetworkSummary(**parts, graph=self.graph)
 
@@ -166,31 +198,118 @@ class Network:
         source = self.source(probes=probes)
         return build_module(source, self.name, weights, keys=keys, freeze=freeze, new_head=new_head)
 
-    def draw(self, path: str | Path | None = None) -> str:
-        """Return the drawing as SVG text; with a path, written there (`.svg` or `.dot`)."""
-        from addnn_spec.backends.drawing import draw
+    def draw(
+        self,
+        *,
+        depth: int | None = None,
+        open: str | Iterable[str] = (),
+        direction: Literal["TB", "LR"] = "TB",
+        dims: Mapping[str, int] | None = None,
+        **sizes: int,
+    ) -> Drawing:
+        """Return the drawing: a notebook shows it, `svg` and `dot` are its texts,
+        `save("net.svg")` writes it.
 
-        return draw(self.graph, None if path is None else Path(path))
+        `depth` levels are open everywhere, and all inside of the paths that `open` has patterns of;
+        without either as much as keeps the picture small. Data flows down, or to the right ("LR").
+        """
+        from addnn_spec.backends.drawing import Drawing
+        from addnn_spec.backends.picture import DrawOptions
+
+        opened = (open,) if isinstance(open, str) else tuple(open)
+        at = {**(dims or {}), **sizes}
+        check_dims(self.graph, at)
+        return Drawing(self.graph, DrawOptions(opened, depth, at, direction))
+
+    def export_onnx(
+        self,
+        path: str | Path,
+        weights: Weights | None = None,
+        *,
+        keys: Keys | None = None,
+        dynamic: Iterable[str] = (),
+        dims: Mapping[str, int] | None = None,
+        **sizes: int,
+    ) -> None:
+        """Write the network, in evaluation, as an ONNX file, at its default sizes or at others.
+
+        The symbolic sizes that `dynamic` names stay open in the file (`dynamic=["N"]`).
+
+        Raises `DiagnosticError` where the weights or sizes do not fit, and where torch cannot
+        export it.
+        """
+        require("ONNX", "torch", "onnx", "onnxscript", extra="onnx")
+        from addnn_spec.backends.example_inputs import example_inputs
+        from addnn_spec.runtime.onnx import ExampleInput, export_network
+
+        found = example_inputs(self.graph, {**(dims or {}), **sizes}, tuple(dynamic))
+        inputs = [ExampleInput(*given) for given in found]
+        export_network(self.build(weights, keys=keys), inputs, Path(path))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Return what a notebook shows: the table, and the drawing below it."""
+        """Return what a notebook shows: table, drawing and code in tabs."""
         from addnn_spec.backends.notebook import mime_bundle
 
-        return mime_bundle(self.graph)
+        return mime_bundle(self.graph, self.source)
 
 
-def load(spec: str | Path, network: str | None = None, **settings: Any) -> Network:
+def load(
+    spec: str | Path,
+    network: str | None = None,
+    *,
+    ops: Iterable[str | ModuleType] = (),
+    settings: Mapping[str, Any] | None = None,
+    **given: Any,
+) -> Network:
     """Return the network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
 
-    A file with several networks needs `network`, or `nets.net:Name`; `settings` are the network's
-    parameters.
+    A file with several networks needs `network`, or `nets.net:Name`. The network's parameters are
+    given by name, `load("ResNet50", classes=10)`; one that is called as an argument is goes into
+    `settings`. `ops` are modules with operators of one's own.
 
     Raises `DiagnosticError` with everything that is wrong.
     """
     from addnn_spec.catalogue import locate
 
+    _register(ops)
     session, name = locate(str(spec), network)
-    return Network(session, name, {key: _value(value) for key, value in settings.items()})
+    return Network(session, name, _values({**(settings or {}), **given}))
+
+
+def loads(
+    text: str,
+    path: str | Path | None = None,
+    network: str | None = None,
+    *,
+    ops: Iterable[str | ModuleType] = (),
+    settings: Mapping[str, Any] | None = None,
+    **given: Any,
+) -> Network:
+    """Return the network of a text, as `load` does that of a file.
+
+    What it imports is looked up beside `path`, the file that it might be, which messages name;
+    without one among the packaged files alone.
+
+    Raises `DiagnosticError` with everything that is wrong.
+    """
+    from addnn_spec.catalogue import choose
+    from addnn_spec.reading import decode
+
+    _register(ops)
+    source = decode("<text>" if path is None else str(path), text.encode("utf-8"))
+    session = Session(source, folder=None if path is None else Path(path).parent)
+    return Network(session, choose(session, network), _values({**(settings or {}), **given}))
+
+
+def _register(ops: Iterable[str | ModuleType]) -> None:
+    from addnn_spec.ops import register
+
+    for module in ops:
+        register(module)
+
+
+def _values(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in settings.items()}
 
 
 def _value(value: Any) -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import atexit
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from addnn_spec.backends.dot import dot_text
 from addnn_spec.backends.picture import DrawOptions
@@ -54,6 +55,34 @@ def draw(graph: Graph, path: Path | None = None, options: DrawOptions | None = N
     if path is not None:
         write_atomic(path, text)
     return text
+
+
+class Drawing:
+    """A network's drawing: shown by a notebook, and written by `save`."""
+
+    def __init__(self, graph: Graph, options: DrawOptions) -> None:
+        self._graph = graph
+        self._options = options
+
+    @cached_property
+    def dot(self) -> str:
+        """The text that Graphviz lays out."""
+        return dot_text(self._graph, self._options)
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture. Raises `DiagnosticError` (E0609) without an engine."""
+        return svg_of(self.dot)
+
+    def save(self, path: str | Path) -> None:
+        """Write `.svg`, or `.dot`. Raises `DiagnosticError` as `draw` does."""
+        draw(self._graph, Path(path), self._options)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"Drawing({self._graph.name})"
 
 
 def svg_of(dot: str) -> str:

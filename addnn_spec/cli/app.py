@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "summary": ("summary:summary", "Show a network's nodes, shapes and costs."),
     "compile": ("compile:compile_", "Write a network as PyTorch source."),
     "draw": ("draw:draw", "Draw a network as SVG or DOT."),
+    "export": ("export:export", "Write a network as an ONNX file."),
     "fmt": ("fmt:fmt", "Lay specs out in the canonical form."),
     "diff": ("diff:diff", "Compare two networks."),
     "widths": ("widths:widths", "Show which widths are one, and may change."),

@@ -105,9 +105,9 @@ def _make_folder(path: Path) -> None:
 def _draw(network: Network, output: Path) -> list[Path]:
     """Draw the network as DOT, and as SVG where there is an engine."""
     dot, svg = output / "digits.dot", output / "digits.svg"
-    network.draw(dot)
+    network.draw().save(dot)
     try:
-        network.draw(svg)
+        network.draw().save(svg)
     except DiagnosticError as error:
         if error.diagnostics[0].code != "E0609":
             raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from addnn_spec.catalogue import choose, open_spec
 from addnn_spec.cli.options import Options, file_options
-from addnn_spec.cli.outcome import OK, say
+from addnn_spec.cli.outcome import OK, has_colour
 from addnn_spec.cli.specs import STDIN, Spec, read_stdin
+from addnn_spec.diagnostics.excerpt import visible
 
 
 @click.command()
@@ -24,5 +27,10 @@ def show(spec: str, options: Options) -> int:
     session, network = open_spec(spec, source=source, limits=options.limits)
     if network is not None:
         choose(session, network)
-    say(session.source.text, nl=False)
+    text = visible(session.source.text)
+    if has_colour(sys.stdout):
+        from addnn_spec.highlighting import in_colour
+
+        text = in_colour(text)
+    click.echo(text, nl=False)
     return OK

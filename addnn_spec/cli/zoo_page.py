@@ -149,7 +149,7 @@ def main(folder: str) -> None:
     (target / "drawings").mkdir(exist_ok=True)
     for network in entries():
         if network.params is not None:
-            load(network.name).draw(target / _drawing(network))
+            load(network.name).draw().save(target / _drawing(network))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,12 @@ class DiagnosticError(Exception):
 
         return render_text(self.diagnostics).rstrip("\n")
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in the place of a traceback: what a terminal would."""
+        from addnn_spec.diagnostics.render import render_text
+
+        return render_text(self.diagnostics, color=True).splitlines()
+
 
 class Refusal(DiagnosticError):
     """One thing that is refused, in the user's words.

@@ -19,6 +19,14 @@ class _Paint:
     def __init__(self, color: bool) -> None:
         self._color = color
 
+    def code(self, text: str) -> str:
+        """Colour a part of a spec."""
+        if not self._color:
+            return text
+        from addnn_spec.highlighting import in_colour
+
+        return in_colour(text)
+
     def __call__(self, text: str, style: str) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self._color and text else text
 
@@ -108,7 +116,7 @@ def _excerpts(
 
 def _numbered(number: int, excerpt: Excerpt, digits: int, paint: _Paint) -> str:
     gutter = paint(f"{number:>{digits}} |", "frame")
-    return f"{gutter} {excerpt.text}" if excerpt.text else gutter
+    return f"{gutter} {paint.code(excerpt.text)}" if excerpt.text else gutter
 
 
 def _by_line(source: Source, marks: list[_Mark]) -> Iterator[tuple[int, list[_Mark]]]:

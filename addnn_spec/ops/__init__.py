@@ -12,6 +12,7 @@ import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from addnn_spec.ops.base import Operator
@@ -47,12 +48,12 @@ def index() -> dict[str, str]:
 _registered: dict[str, type[Operator]] = {}
 
 
-def register(module: str) -> tuple[str, ...]:
-    """Import a module and make its operators known; gives their names.
+def register(module: str | ModuleType) -> tuple[str, ...]:
+    """Make the operators of a module known, which is imported if it is named; gives their names.
 
     Raises `ImportError` where there is no such module, `ValueError` where it defines no operator.
     """
-    loaded = import_module(module)
+    loaded = import_module(module) if isinstance(module, str) else module
     found = {
         name: value
         for name, value in vars(loaded).items()
@@ -62,7 +63,7 @@ def register(module: str) -> tuple[str, ...]:
         and not name.startswith("_")
     }
     if not found:
-        raise ValueError(f"{module} defines no operator")
+        raise ValueError(f"{loaded.__name__} defines no operator")
     _registered.update(found)
     return tuple(found)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from addnn_spec.files import check_writable
+from addnn_spec.runtime.foreign_errors import outside
 
 _STACK_TRACE = "pkg.torch.onnx.stack_trace"
 
@@ -38,6 +43,37 @@ def export_onnx(
     for node in _nodes(program.model):
         node.metadata_props.pop(_STACK_TRACE, None)
     program.save(fspath(path), external_data=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleInput:
+    """An input that a network is traced on: `open` names the dimensions that stay open, None for
+    one that depends on these."""
+
+    dtype: Literal["float", "int", "bool"]
+    shape: tuple[int, ...]
+    open: Mapping[int, str | None]
+
+
+def export_network(module: nn.Module, inputs: Sequence[ExampleInput], path: Path) -> None:
+    """Write a module in evaluation as an ONNX file, traced on inputs of zeros.
+
+    Raises `DiagnosticError` (E0602) if the file cannot be written, or torch cannot export it.
+    """
+    check_writable(path)
+    types = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+    zeros = [torch.zeros(given.shape, dtype=types[given.dtype]) for given in inputs]
+    named = {
+        name: torch.export.Dim(name) for given in inputs for name in given.open.values() if name
+    }
+    auto = torch.export.Dim.AUTO
+    shapes = tuple(
+        {place: named[name] if name else auto for place, name in given.open.items()}
+        for given in inputs
+    )
+    with outside(f"{path} cannot be written", "E0602"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's own parts
+        export_onnx(module.eval(), zeros, path, dynamic_shapes=shapes if named else None)
 
 
 @contextmanager

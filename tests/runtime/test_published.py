@@ -39,7 +39,7 @@ def gpt2(name: str) -> Any:
 def built(weights: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WeightsNote)  # the tied head
-        module = load("GPT2", None, **OURS).build(weights, keys="gpt2")
+        module = load("GPT2", settings=OURS).build(weights, keys="gpt2")
     return module.double().eval()
 
 
@@ -78,7 +78,7 @@ def test_gpt2_without_a_key_map_says_what_would_help(tmp_path: Path) -> None:
         key.removeprefix("transformer."): v for key, v in gpt2("GPT2Model").state_dict().items()
     }
     with pytest.raises(DiagnosticError, match=r"'\*\.c_attn\.weight' = \{ transpose = true"):
-        load("GPT2", None, **OURS).build(state)
+        load("GPT2", settings=OURS).build(state)
 
 
 def test_berts_with_its_heads(tmp_path: Path) -> None:

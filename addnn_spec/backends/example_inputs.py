@@ -1,0 +1,55 @@
+"""Inputs that a network can be traced on: types and sizes, and which dimensions stay open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from addnn_spec.diagnostics import Refusal, near
+from addnn_spec.graph import Graph
+from addnn_spec.ops.base import DType
+from addnn_spec.passes.dims import check_dims, symbolic_sizes
+from addnn_spec.passes.memory import at
+from addnn_spec.sizes import symbols
+
+
+class Example(NamedTuple):
+    """An input. `open` are the places of dimensions that stay open, with their names, or None where
+    they depend on such."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    open: Mapping[int, str | None]
+
+
+def example_inputs(
+    graph: Graph, dims: Mapping[str, int], dynamic: Sequence[str]
+) -> tuple[Example, ...]:
+    """Return what evaluation takes, at the default sizes or at `dims`; those of `dynamic` stay
+    open, and are 2 where they would be 1: torch takes a size of 1 for a constant.
+
+    Raises `DiagnosticError` for a name that is no symbolic size, and where the network cannot have
+    these sizes.
+    """
+    known = symbolic_sizes(graph)
+    for name in dynamic:
+        if name not in known:
+            close = near(name, known)
+            help = f"did you mean {close[0]}?" if close else f"it has {', '.join(known) or 'none'}"
+            raise Refusal("E0218", f"{graph.name} has no symbolic size {name}", help=help)
+    given = {name: dims.get(name, known[name].default) for name in known}
+    values = {name: 2 if name in dynamic and n == 1 else n for name, n in given.items()}
+    check_dims(graph, values)
+    found = []
+    for id in graph.inputs:
+        node = graph.node(id)
+        if not node.training:
+            (type,) = node.outputs
+            open: dict[int, str | None] = {}
+            for place, size in enumerate(type.shape):
+                names = [symbol.name for symbol in symbols(size)]
+                if not set(names).isdisjoint(dynamic):
+                    open[place] = names[0] if str(size) == names[0] else None
+            shape = tuple(at(size, values) for size in type.shape)
+            found.append(Example(type.dtype, shape, open))
+    return tuple(found)
