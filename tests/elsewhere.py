@@ -82,6 +82,7 @@ def elsewhere(*, free: bool = False, values: str = "cpu") -> Iterator[dict[int, 
     with ExitStack() as stack:
         for name, replaced in cuda.items():
             stack.enter_context(patch.object(torch.cuda, name, replaced))
+        stack.enter_context(patch.object(Tensor, "pin_memory", lambda value: value))
         if free:
             _order.append(torch.Generator().manual_seed(0))
             stack.callback(_order.pop)

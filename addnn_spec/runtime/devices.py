@@ -47,7 +47,13 @@ class Place:
 
     def inputs(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return what the network is given, here."""
-        return tuple(value.to(self.device, self._type(value)) for value in values)
+        return tuple(
+            value.to(self.device, self._type(value), non_blocking=True) for value in values
+        )
+
+    def pinned(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return it on the CPU still, in memory that a GPU reads while this process goes on."""
+        return tuple(value.to(self._type(value)).pin_memory() for value in values)
 
     def _type(self, tensor: Tensor) -> torch.dtype:
         return self.dtype if tensor.is_floating_point() else tensor.dtype

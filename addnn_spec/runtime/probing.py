@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -83,6 +85,8 @@ class Found:
     size: Size
 
 
+Values: TypeAlias = tuple[Tensor, ...]
+"""A network's inputs."""
 Progress = Callable[[float, str], None]
 """Told the share of the work that is done, 0 to 1, and what is being done."""
 
@@ -299,11 +303,15 @@ class Prober:
         """One pass over the batches; what this process holds of its nodes."""
         flow = _Flow(self, number, running, room)
         device = self.place.device
-        with untouched(self.module, self.settings.mode, device=device), flow.taps.installed():
-            for step in range(flow.steps):
+        with (
+            untouched(self.module, self.settings.mode, device=device),
+            flow.taps.installed(),
+            flow.inputs() as inputs,
+        ):
+            for step, values in enumerate(inputs):
                 told = f"pass {number + 1} of {self.passes}"
                 progress(self._share(number, 0.5 * step / flow.steps), told)
-                flow.step(step)
+                flow.step(step, values)
         return flow.held
 
     def _finish(self, hold: Hold, rows: _Held) -> Measured | None:
@@ -313,11 +321,23 @@ class Prober:
             return None
         if isinstance(rows, _Broken):
             return Measured(label=label, note=f"{label} has no index: {rows.reason}")
+        bad = self._first_not_finite(rows) if isinstance(rows, Whole) else None
+        if bad is not None:
+            return Measured(label=label, note=f"{label} has no index: {bad}")
         try:
             with torch.no_grad():
                 return self._results(label, rows)
         except IndicesError as error:
             return Measured(label=label, note=f"{label} has no index: {error}")
+
+    def _first_not_finite(self, rows: Whole) -> str | None:
+        """Name the first sample whose values are not finite: asked once of all rows that are held,
+        for a GPU waits at each question."""
+        for split, part in enumerate(rows.parts):
+            bad = first_not_finite(part)
+            if bad is not None:
+                return _not_finite(self.feed, split, bad)
+        return None
 
     def _results(self, label: str, rows: Whole | PartRows | Sketched | Gauge) -> Measured:
         records = self._records(rows)
@@ -420,13 +440,27 @@ class _Flow:
         self.at = 0
         self.mine = self.batches[self.first]
 
-    def step(self, step: int) -> None:
-        """Run this process's batch of a step; without one of its own it runs the last again, and
-        nobody takes the result."""
+    def _batch(self, step: int) -> Batch:
+        """Return this process's batch of a step: without one of its own the last again, and nobody
+        takes the result."""
+        place = self.first + step * self.size + self.prober.exchange.rank
+        return self.batches[min(place, len(self.batches) - 1)]
+
+    @contextmanager
+    def inputs(self) -> Iterator[Iterator[Values]]:
+        """Within it the inputs of each step; a GPU computes one while the next ones are read."""
+        feed, place = self.prober.feed, self.prober.place
+        batches = map(self._batch, range(self.steps))
+        if place.device.type == "cpu":
+            yield (place.inputs(feed.load(batch)) for batch in batches)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            yield map(place.inputs, _ahead(reader, lambda b: place.pinned(feed.load(b)), batches))
+
+    def step(self, step: int, values: Sequence[Tensor]) -> None:
+        """Run the batch of a step on its inputs."""
         self.at = self.first + step * self.size
-        place = min(self.at + self.prober.exchange.rank, len(self.batches) - 1)
-        self.mine = self.batches[place]
-        values = self.prober.place.inputs(self.prober.feed.load(self.mine))
+        self.mine = self._batch(step)
         try:
             self.taps.run(*values)
         except Refusal:
@@ -454,10 +488,11 @@ class _Flow:
         if isinstance(held, _Broken):
             return
         batch = self.batches[number]
-        bad = first_not_finite(rows)
+        later = isinstance(held, Whole) and held.gauge is None
+        bad = None if later else first_not_finite(rows)
         if bad is not None:
-            sample = self.prober.feed.sample(batch.split, batch.first_row + bad)
-            self._break(hold, f"{sample} gives NaN or an infinite value")
+            row = batch.first_row + bad
+            self._break(hold, _not_finite(self.prober.feed, batch.split, row))
             return
         try:
             if held is None:
@@ -503,6 +538,23 @@ class _Broken:
 
 
 _Held: TypeAlias = Whole | PartRows | Sketched | Gauge | _Broken
+
+
+def _not_finite(feed: Feed, split: int, row: int) -> str:
+    return f"{feed.sample(split, row)} gives NaN or an infinite value"
+
+
+def _ahead(
+    reader: ThreadPoolExecutor, read: Callable[[Batch], Values], batches: Iterable[Batch]
+) -> Iterator[Values]:
+    """Yield what is read of each batch, the next one being read meanwhile."""
+    waiting: Future[Values] | None = None
+    for batch in batches:
+        before, waiting = waiting, reader.submit(read, batch)
+        if before is not None:
+            yield before.result()
+    if waiting is not None:
+        yield waiting.result()
 
 
 class _NotRowsError(ValueError):

@@ -26,8 +26,9 @@ def first_not_finite(rows: Tensor) -> int | None:
     """Return the first of rows (n, d) that holds NaN or an infinite value."""
     if not rows.is_floating_point():
         return None
-    for start in range(0, len(rows), 256):
-        part = rows[start : start + 256]
+    step = len(rows) if rows.is_cuda else 256
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
         if not bool(torch.isfinite(torch.stack(torch.aminmax(part))).all()):
             return start + int(torch.nonzero(~torch.isfinite(part).all(dim=1))[0])
     return None
