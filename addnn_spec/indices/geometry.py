@@ -33,7 +33,7 @@ from addnn_spec.indices.products import AUTO, FLOAT32, FLOAT64, Product, product
 CHUNK = 1024  # columns summed at a time: fixed, so that a result never depends on the budget
 RUN = 64  # squares of a norm that are summed in float32
 STRIP = 2**16  # values worked on at a time: so many stay in a core's cache
-CUDA_STRIP = 2**23  # on a GPU it is the launches that cost
+CUDA_STRIP = 2**24  # on a GPU it is the launches that cost
 STAIR = 256  # rows at a time of a block with itself
 CUDA_STAIR = 2048
 PADDING = 256  # rows and columns of a block of bounds are padded to this, for whole vectors
@@ -192,12 +192,14 @@ class Certificate:
         slack: (n,) float32, the part of what lifts a lower bound of the row to an upper bound,
             whatever the other row.
         floor: () the rest of it, which is the other row's.
+        most: () the largest of twice the doubts, which is the rest as well.
     """
 
     lowered: Tensor
     doubt: Tensor
     slack: Tensor
     floor: Tensor
+    most: Tensor
 
 
 @dataclass(frozen=True)
@@ -384,8 +386,9 @@ class Frame:
         usual = self.usual(product)
         floor = (doubt - usual * norms).amax().clamp_min(0)
         slack = 2.01 * doubt + (4.04 * usual) * norms
+        lowered, most = (norms - doubt).to(product.bounds), 2.01 * doubt.amax()
         return Certificate(
-            (norms - doubt).to(product.bounds), doubt.float(), slack.float(), floor.float() * 2.01
+            lowered, doubt.float(), slack.float(), 2.01 * floor.float(), most.float()
         )
 
     def hold(self, block: Block, product: Product) -> Block:
@@ -483,15 +486,22 @@ class Frame:
         """Return what lifts lower bounds of my rows (n,), whichever of their rows the other is."""
         return mine.slack + theirs.floor
 
-    def upper_bounds(self, lower: Tensor, slack: Tensor, product: Product) -> Tensor:
-        """Certain upper bounds of squared distances, whatever the other rows may be.
+    def upper_bounds(
+        self, lower: Tensor, mine: Certificate, theirs: Certificate, product: Product
+    ) -> Tensor:
+        """Certain upper bounds (n, k) of squared distances from lower ones of my rows, whichever of
+        their rows the other is.
 
-        With ``w_j <= c n_j + f`` and ``n_j <= 2 n_i + 2 d^2``:
-        ``d^2 <= lower + 2 w_i + 2 w_j <= lower + 2 w_i + 4c n_i + 2f + 4c d^2``.
+        ``d^2 <= lower + 2 w_i + 2 w_j``, where w_j is at most the largest. With
+        ``w_j <= c n_j + f`` and ``n_j <= 2 n_i + 2 d^2`` it is also at most
+        ``lower + 2 w_i + 4c n_i + 2f + 4c d^2``, which one far row does not spoil.
         """
+        lower = lower.clamp_min(0)
         high = torch.finfo(torch.float32).max
-        bound = (lower.clamp_min(0) + slack) * (1 + 2.0**-20 + 5 * self.usual(product))
-        return bound.clamp_max(high)
+        plain = (lower + (2.01 * mine.doubt + theirs.most)[:, None]) * (1 + 2.0**-20)
+        share = 2.0**-20 + 5 * self.usual(product)
+        spared = (lower + self.slack(mine, theirs)[:, None]) * (1 + share)
+        return torch.minimum(plain, spared).clamp_max(high)
 
     def doubt(self, squares: Tensor, slack: Tensor) -> Tensor:
         """More than ``squares``, the middle of a row's lower and upper bound, can be off by."""
@@ -570,7 +580,8 @@ class Frame:
 
     def distances(self, squares: Tensor) -> Tensor:
         """Distances in the data's units, from squared ones (keys) in the frame's."""
-        return keys.root(squares) / self.scale
+        found = keys.root(squares.cpu()) / self.scale  # a GPU's square roots may round otherwise
+        return found.to(squares.device)
 
 
 def add_squares(total: Tensor, differences: Tensor) -> None:

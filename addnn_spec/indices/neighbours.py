@@ -33,9 +33,9 @@ from addnn_spec.indices.geometry import (
 from addnn_spec.indices.products import AUTO, Product
 
 DEFAULT_BUDGET = 110 * 2**20
-CUDA_BUDGET = 2**30
+CUDA_BUDGET = 2**31
 _BLOCKS = (1024, 768, 512, 256, 128, 64, 32, 16)
-_CUDA_BLOCKS = (8192, 6144, 4096, 2048, *_BLOCKS)
+_CUDA_BLOCKS = (16384, 12288, 8192, 6144, 4096, 2048, *_BLOCKS)
 _CUDA_CHUNK = 4096
 _GROUP = 16  # bounds are first reduced to minima of so many
 _OPEN = 4  # groups a row, times one more than the order, that a product may leave open
@@ -97,7 +97,7 @@ def search_plan(
     budget: int | None = None,
     device: str = "cpu",
 ) -> SearchPlan:
-    """Return the largest blocks that fit ``budget`` bytes: 110 MiB unless told, 1 GiB on
+    """Return the largest blocks that fit ``budget`` bytes: 110 MiB unless told, 2 GiB on
     ``cuda``.
 
     Raises:
@@ -123,7 +123,7 @@ def _working_bytes(
     chunk = _CUDA_CHUNK if device == "cuda" else CHUNK
     width = min(d, chunk)
     bounds = 4 * block * block * (3 if d > chunk else 2)
-    columns = 24 * block * width  # two in float32, and in float64 where samples are
+    columns = (16 if device == "cuda" else 24) * block * width  # coded, and as the samples are
     centred = 4 * block * d if keep else 0
     pairs = 24 * strip  # two in their type and in float64
     state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
@@ -307,7 +307,7 @@ class RunningNeighbours:
         least = least[: len(mine)]
         bounds = self.frame.certificate(mine, product)
         others = self.frame.certificate(theirs, product)
-        radius = self._shrink(least, mine, self.frame.slack(bounds, others), product)
+        radius = self._shrink(least, mine, bounds, others, product)
         near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
         return _Near(mine, theirs, bounds, others, near, groups, transposed)
 
@@ -336,20 +336,26 @@ class RunningNeighbours:
             rows, columns = pairs.rows.long(), pairs.columns.long()
             self._merge(rows, columns, measure(rows, columns))
 
-    def _shrink(self, least: Tensor, mine: Block, slack: Tensor, product: Product) -> Tensor:
+    def _shrink(
+        self,
+        least: Tensor,
+        mine: Block,
+        bounds: Certificate,
+        others: Certificate,
+        product: Product,
+    ) -> Tensor:
         """Return the radius after this block: its groups' minima are distances of distinct
         samples."""
         span = slice(mine.start, mine.stop)
-        slack = slack[:, None]
         if self.order == 1:
             least = least.amin(dim=1, keepdim=True)
-            upper = self.frame.upper_bounds(least, slack, product)
+            upper = self.frame.upper_bounds(least, bounds, others, product)
             nearest = torch.minimum(self._nearest[span], upper)
         else:  # minima of some parts: a little above the r smallest, and much faster found
             while self.order <= 8 and least.shape[1] >= 16:
                 half = least.shape[1] // 2
                 least = torch.minimum(least[:, :half], least[:, -half:])
-            upper = self.frame.upper_bounds(least, slack, product)
+            upper = self.frame.upper_bounds(least, bounds, others, product)
             both = torch.cat((self._nearest[span], upper), dim=1)
             nearest = both.topk(self.order, dim=1, largest=False).values
         self._nearest[span] = nearest

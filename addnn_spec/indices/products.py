@@ -88,7 +88,7 @@ class _BFloat16(Product):
 
 FLOAT64 = Product("float64", torch.float64, 1024, 2.0**-53, bounds=torch.float64)
 FLOAT32 = Product("float32", torch.float32, 1024, 2.0**-24)
-BFLOAT16 = _BFloat16("bfloat16", torch.float32, 1024, 2.0**-23, loss=0.0015)
+BFLOAT16 = _BFloat16("bfloat16", torch.float32, 2048, 2.0**-23, loss=0.0015)
 HALF = _Half("float16", torch.float16, 4096, 1.3 * 2.0**-23, loss=0.0002, peak=2.0**13)
 """A tensor core adds 4 products or more and the sum so far at a time, each cut to 24 bits of the
 largest: 5/4 of 2^-23 a product."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices.errors import UndefinedIndexError
-from addnn_spec.indices.geometry import deterministic, strips
+from addnn_spec.indices.geometry import CUDA_STRIP, strips
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_codes,
@@ -113,7 +113,7 @@ def agreement(
         most = nearer + torch.minimum(taken, matching)
         hits = fewest if (ties == "all") == (kind != "anti") else most
     if kind == "soft":
-        return hits.double() / order, tied
+        return hits.double() / torch.full_like(hits, order), tied
     return (hits == (order if kind == "hard" else 0)).double(), tied
 
 
@@ -232,12 +232,15 @@ def _class_means(samples: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     counts = torch.bincount(codes)
     shape = len(counts), samples.shape[1]
     total = torch.zeros(shape, dtype=torch.float64, device=samples.device)
-    with deterministic():
-        step = 8192 if samples.is_cuda else 128  # there it is the launches that cost
-        for start in range(0, len(samples), step):
-            part = slice(start, start + step)
-            for columns in strips(samples.shape[1], 128):
-                total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
+    if samples.is_cuda:  # where sums by index take their time
+        member = torch.nn.functional.one_hot(codes, len(counts)).double().T
+        for columns in strips(samples.shape[1], len(samples), CUDA_STRIP):
+            torch.mm(member, samples[:, columns].double(), out=total[:, columns])
+        return total.div_(counts[:, None]), counts
+    for start in range(0, len(samples), 128):
+        part = slice(start, start + 128)
+        for columns in strips(samples.shape[1], 128):
+            total[:, columns].index_add_(0, codes[part], samples[part, columns].double())
     return total.div_(counts[:, None]), counts
 
 

@@ -17,7 +17,7 @@ from addnn_spec.indices.neighbours import default_budget, search_plan
 _LARGEST_BATCH = 256
 _USUAL_BATCH = 64  # on a CPU larger ones are no faster
 ALIGNED = 64  # bytes
-_BLOCK = 1024  # rows of a held block, at most
+_BLOCK = {"cpu": 1024, "cuda": 8192}  # rows of a held block, at most
 _ROW_BYTES = 16 * 1024  # what a row of it takes while others stream past
 _GAUGED = 32  # bytes a feature: mean, squares, weight, and one to work with
 _COPIES = 3  # of the largest value of a batch: the network's own, its input, a flattened copy
@@ -116,9 +116,9 @@ class Plan:
         return sum(self.costs, SearchCost())
 
 
-def held_block(work: int) -> int:
+def held_block(work: int, device: str) -> int:
     """Rows of a block of held rows that others stream past, in `work` bytes."""
-    return max(64, min(_BLOCK, work // _ROW_BYTES))
+    return max(64, min(_BLOCK[device], work // _ROW_BYTES))
 
 
 def batch_size(sizes: Sequence[Size], budget: int) -> int:
@@ -241,7 +241,7 @@ class _Packing:
             if len(counts) > 1:
                 rows += self.splits[0] * counts[1] + self.splits[1] * counts[0]
         else:
-            blocks = math.ceil(sum(held) / held_block(self.work))
+            blocks = math.ceil(sum(held) / held_block(self.work, self.device))
             rows = sum(held) * (blocks + 1 + sum(n > 0 for n in after)) + sum(after) * blocks
         width = size.kept_bytes if hold.whole else size.row_bytes
         return SearchCost(operations, float(rows) * width)

@@ -516,7 +516,7 @@ class _Flow:
             gauge = Spread(rows.shape[1], rows.device) if settings.normalize else None
             return Whole(scorer.rows, rows, self.room, gauge)
         keeps = settings.cka or wants_gram(prober.measures)
-        fresh = Running(scorer, prober.scratch, keeps_gram=keeps)
+        fresh = Running(scorer, prober.scratch, prober.plan.work, keeps_gram=keeps)
         running = self.running.setdefault(hold.node, fresh)
         if running.broken:
             return _Broken(running.broken)

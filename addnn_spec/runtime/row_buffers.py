@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import NotFiniteError
-from addnn_spec.indices.geometry import STRIP, Block, Frame, Scratch, check_finite, column_chunks
+from addnn_spec.indices.geometry import (
+    STRIP,
+    Block,
+    Frame,
+    Scratch,
+    check_finite,
+    column_chunks,
+    strip_values,
+)
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import SketchFold, Spread
 from addnn_spec.runtime.node_indices import Scorer
@@ -129,9 +137,12 @@ class _Placed:
 class Running:
     """What lasts from part to part of a node too large to be held whole."""
 
-    def __init__(self, scorer: Scorer, scratch: Scratch, *, keeps_gram: bool = False) -> None:
+    def __init__(
+        self, scorer: Scorer, scratch: Scratch, work: int, *, keeps_gram: bool = False
+    ) -> None:
         self.scorer = scorer
         self.scratch = scratch
+        self.work = work
         self.keeps_gram = keeps_gram
         self.frame: Frame | None = None
         self.found: dict[Split, RunningNeighbours] = {}
@@ -167,7 +178,8 @@ class Running:
     def _begin(self, rows: Tensor) -> None:
         scorer = self.scorer
         weight = self.weight()
-        self.frame = replace(Frame.around(rows, weight), scratch=self.scratch)
+        strip = strip_values(rows.device.type, self.work)
+        self.frame = Frame.around(rows, weight, self.scratch, strip=strip)
         self.heaviest = self.frame.scale * (1.0 if weight is None else float(weight.max()))
         if self.keeps_gram:
             count = scorer.rows[0]
@@ -193,7 +205,7 @@ class Running:
         """
         words = rows.contiguous().view(_BITS[rows.element_size()]).view(-1)
         total = 0
-        for part in torch.split(words, STRIP):
+        for part in torch.split(words, len(words) if words.is_cuda else STRIP):
             total += int(part.sum(dtype=torch.int64))
         if self.seen.setdefault(number, total) != total:
             raise Refusal(
@@ -241,7 +253,7 @@ class PartRows:
         work: int,
     ) -> None:
         self.running = running
-        self.block = held_block(work)
+        self.block = held_block(work, like.device.type)
         self.first, self.last = first, last
         self.batches = batches[first:last]
         count = sum(batch.rows for batch in self.batches)

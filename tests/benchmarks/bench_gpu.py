@@ -16,11 +16,14 @@ Without a GPU, or with ``--small``, the sizes are small: that all of it runs is 
 from __future__ import annotations
 
 import argparse
+import cProfile
+import pstats
 import time
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
+from io import StringIO
 from statistics import median
 
 import numpy as np
@@ -117,19 +120,16 @@ def equal(small: bool) -> None:
     }
     labels = torch.arange(m) % 3
     for name, rows in cases.items():
-        mine = labels[: len(rows)]
-        expected = neighbours(rows, 3, labels=mine, product="float32")
+        own = labels[: len(rows)]
+        expected = neighbours(rows, 3, labels=own, product="float32")
         here, wrong = rows.to(DEVICE), []
         for product in ("auto", *PRODUCTS):
-            found = neighbours(here, 3, labels=mine.to(DEVICE), product=product)
-            pairs = [
-                (found.indices, expected.indices),
-                (found.distances, expected.distances),
-                (found.surplus, expected.surplus),
-                (found.surplus_same, expected.surplus_same),
-            ]
-            if not all(a is not None and b is not None and a.cpu().equal(b) for a, b in pairs):
-                wrong.append(product)
+            found = neighbours(here, 3, labels=own.to(DEVICE), product=product)
+            for field in ("indices", "distances", "surplus", "surplus_same"):
+                mine, other = (getattr(one, field).cpu() for one in (found, expected))
+                if not mine.equal(other):
+                    most = (mine.double() - other.double()).abs().max()
+                    wrong.append(f"{product} {field} by up to {most:.3g}")
         print(f"  {name}: {'equal by every product' if not wrong else f'DIFFERS by {wrong}'}")
 
 
@@ -156,6 +156,11 @@ def profile(small: bool) -> None:
     for m, d in ((600, 300),) if small else ((10_000, 8192), (50_000, 512)):
         rows, y = samples(m, d, "normal", DEVICE)
         separation_index(rows, y)
+        calls = cProfile.Profile()
+        calls.runcall(separation_index, rows, y)
+        text = StringIO()
+        pstats.Stats(calls, stream=text).sort_stats("tottime").print_stats(16)
+        print("\n".join("    " + line[:110] for line in text.getvalue().splitlines() if line))
         kinds = [torch.profiler.ProfilerActivity.CPU]
         kinds += [torch.profiler.ProfilerActivity.CUDA] if CUDA else []
         with torch.profiler.profile(activities=kinds) as seen:
@@ -381,6 +386,18 @@ def cpu(small: bool) -> None:
     """The search on one thread of the CPU, by float32 and by bfloat16."""
     torch.set_num_threads(1)
     print(f"  capability {torch.backends.cpu.get_cpu_capability()}")
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    for width in (256,) if small else (1024, 2048, 8192):
+        some = torch.rand(1024, width)
+        plain = seconds(partial(torch.mm, some, some.T), 3)
+        words = [f"float32 {2 * 1024**2 * width / plain / 1e9:.0f} Gop/s"]
+        for name, rows in (("float32 by bfloat16", some), ("bfloat16", some.bfloat16())):
+            matmul.fp32_precision = "bf16"
+            words.append(f"{name} × {plain / seconds(partial(torch.mm, rows, rows.T), 3):.2f}")
+            matmul.fp32_precision = "none"
+        whole = (some * 100).to(torch.int8)
+        words.append(f"int8 × {plain / seconds(partial(torch._int_mm, whole, whole.T), 3):.2f}")
+        print(f"  1,024 × {width:,} × 1,024: " + ", ".join(words))
     for m, d in ((1000, 300),) if small else ((5000, 512), (2000, 8192)):
         for kind in ("normal", "features"):
             rows, y = samples(m, d, kind, torch.device("cpu"))
@@ -415,7 +432,10 @@ def main() -> None:
     for part in given.parts or PARTS:
         print(f"{part}:", flush=True)
         start = time.perf_counter()
-        PARTS[part](given.small or not CUDA)
+        try:
+            PARTS[part](given.small or not CUDA)
+        except Exception as error:  # noqa: BLE001
+            print(f"  stopped: {type(error).__name__}: {str(error)[:300]}")
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
 
 

@@ -205,8 +205,7 @@ def test_bounds_hold(m: int, d: int, offset: float, spread: float, seed: int) ->
     with full_precision(X.device):
         lower = frame.lower_bounds(block, block, frame.ladder[0])[:m, :m].clone()
     bounds = frame.certificate(block, frame.ladder[0])
-    slack = frame.slack(bounds, bounds)
-    upper = frame.upper_bounds(lower, slack[:, None], frame.ladder[0]).double()
+    upper = frame.upper_bounds(lower, bounds, bounds, frame.ladder[0]).double()
     difference = X.double()[:, None] - X.double()[None]
     exact = difference.square().sum(dim=2) * frame.scale**2
     assert (lower.double() <= exact).all()

@@ -165,7 +165,7 @@ def test_bounds_of_every_product_hold(
         lower = frame.lower_bounds(left, right, product)[:m, :m].clone()
     mine, theirs = (frame.certificate(block, product) for block in (left, right))
     pairs = frame.lift(lower, mine.doubt[:, None], theirs.doubt).double()
-    rows = frame.upper_bounds(lower, frame.slack(mine, theirs)[:, None], product).double()
+    rows = frame.upper_bounds(lower, mine, theirs, product).double()
     exact = (X.double()[:, None] - X.double()[None]).square().sum(dim=2) * frame.scale**2
     assert (lower.double() <= exact).all()
     assert (exact <= pairs).all()
