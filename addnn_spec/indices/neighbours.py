@@ -123,7 +123,7 @@ def _working_bytes(
     chunk = _CUDA_CHUNK if device == "cuda" else CHUNK
     width = min(d, chunk)
     bounds = 4 * block * block * (3 if d > chunk else 2)
-    columns = (16 if device == "cuda" else 24) * block * width  # coded, and as the samples are
+    columns = 24 * block * width  # coded, and in float64 where samples are
     centred = 4 * block * d if keep else 0
     pairs = 24 * strip  # two in their type and in float64
     state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
