@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,10 +160,44 @@ def _section(
         return []
     counts = f"{len(changes.added)} added, {len(changes.lost)} lost, {len(changes.changed)} changed"
     lines = ["", f"{title}: {counts}"]
-    lines += [f"  - {name}  {show(value)}" for name, value in changes.lost.items()]
-    lines += [f"  ~ {name}  {show_change(*pair)}" for name, pair in changes.changed.items()]
-    lines += [f"  + {name}  {show(value)}" for name, value in changes.added.items()]
+    for sign, told in (
+        ("-", {name: show(value) for name, value in changes.lost.items()}),
+        ("~", {name: show_change(*pair) for name, pair in changes.changed.items()}),
+        ("+", {name: show(value) for name, value in changes.added.items()}),
+    ):
+        lines += [f"  {sign} {name}  {text}" for name, text in _folded(told)]
     return lines
+
+
+_NUMBERED = re.compile(r"(?P<head>(?:[^.]+\.)*?)(?P<number>0|[1-9]\d*)\.(?P<rest>.+)")
+
+
+def _folded(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield names with what is told of them; of numbered blocks in a row that are told alike each
+    name once: `layer3.(6…22).conv1`, ×17."""
+    blocks: list[tuple[str, int, dict[str, str]]] = []
+    """What names begin with, the number behind it (-1 for none), and what is told by the rest."""
+    for name, text in told.items():
+        match = _NUMBERED.fullmatch(name)
+        head, number, rest = (
+            (match["head"], int(match["number"]), match["rest"]) if match else (name, -1, "")
+        )
+        if not blocks or blocks[-1][:2] != (head, number):
+            blocks.append((head, number, {}))
+        blocks[-1][2][rest] = text
+    runs: list[list[tuple[str, int, dict[str, str]]]] = []
+    for block in blocks:
+        before = runs[-1][-1] if runs else None
+        if before and before[0] == block[0] and block[1] == before[1] + 1 and before[2] == block[2]:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    for run in runs:
+        (head, first, content), last = run[0], run[-1][1]
+        place = f"{first}" if len(run) == 1 else f"({first}…{last})"
+        for rest, text in content.items():
+            name = head if first < 0 else f"{head}{place}.{rest}"
+            yield name, text if len(run) == 1 else f"{text}, ×{len(run)}"
 
 
 def _node(node: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rank": ("rank:rank", "Rank networks by their features on one's own data."),
     "confidence": ("confidence:confidence", "Say which predictions an error cannot change."),
     "lsp": ("lsp:lsp", "Serve editors: shapes and errors while one types."),
+    "new": ("new:new", "Write a small spec to begin with."),
     "demo": ("demo:demo", "Compile and train a small network."),
 }
 """Each command's function, as module:name within `addnn_spec.cli`, and its line in the help."""

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NETWORK = "Digits"
+_NEXT = """
+next: change something in {spec}, a width (ConvBn(16)) or how often it repeats (repeat 2); then
+  addnn check {spec}
+  addnn diff Digits {spec}
+  addnn summary {spec} --sort params --percent
+  addnn compile {spec} -o {code}
+or take the trained network elsewhere:
+  addnn export Digits --weights {weights} --onnx digits.onnx
+a network of your own begins with: addnn new my_net"""
 
 
 @click.command()
@@ -67,8 +76,10 @@ def _demo(output: Path, epochs: int) -> int:
     say(f"{network.summary()}\n")
 
     _make_folder(output)
+    spec = output / "digits.net"
+    write_atomic(spec, session.source.text)
     _step(3, f"draw {name}")
-    written = _draw(network, output)
+    written = [spec, *_draw(network, output)]
 
     _step(4, f"compile {name}")
     source = network.source()
@@ -88,6 +99,7 @@ def _demo(output: Path, epochs: int) -> int:
     say("written:")
     for path in written:
         say(f"  {path}")
+    say(_NEXT.format(spec=spec, code=output / "mine.py", weights=output / "digits.safetensors"))
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from addnn_spec.catalogue import locate, packaged
 from addnn_spec.cli.options import Options
 from addnn_spec.cli.outcome import report
 from addnn_spec.cli.settings import read_dims, read_settings
-from addnn_spec.diagnostics import Refusal
+from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 
@@ -76,10 +77,22 @@ def load(spec: str, options: Options) -> tuple[Network, dict[str, int]]:
 
     source = read_stdin(options) if spec == STDIN else None
     session, name = locate(spec, options.network, source=source, limits=options.limits)
-    network = Network(session, name, read_settings(options.settings, session))
+    settings = read_settings(options.settings, session)
+    try:
+        network = Network(session, name, settings)
+    except DiagnosticError as error:
+        told = (_with_settings(found, options.settings) for found in error.diagnostics)
+        raise DiagnosticError(*told) from None
     dims = read_dims(options.dims, network.graph)
     report(network.warnings, options.output_format)
     return network, dims
+
+
+def _with_settings(found: Diagnostic, settings: tuple[str, ...]) -> Diagnostic:
+    """Return an error with what `--set` gave: it may be what is wrong, and stands in no file."""
+    if not settings or found.primary is None:
+        return found
+    return replace(found, notes=(*found.notes, f"with {' '.join(f'--set {s}' for s in settings)}"))
 
 
 def files_in(specs: tuple[str, ...]) -> Iterator[str]:

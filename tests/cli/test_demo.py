@@ -23,6 +23,7 @@ def test_the_demo_trains_what_it_compiled(
     shown = capsys.readouterr().out
     assert sorted(path.name for path in folder.iterdir()) == [
         "digits.dot",
+        "digits.net",
         "digits.py",
         "digits.safetensors",
         "digits.svg",
@@ -35,6 +36,8 @@ def test_the_demo_trains_what_it_compiled(
     assert float(line.rpartition(" ")[2].rstrip("%")) > 95
     ast.parse((folder / "digits.py").read_text())
     ET.parse(folder / "digits.svg")
+    assert f"addnn check {folder / 'digits.net'}\n" in shown
+    assert run(["diff", "Digits", str(folder / "digits.net"), "--exit-code"]) == 0
     module = load("Digits").build(folder / "digits.safetensors")
     saved = load_file(folder / "digits.safetensors")
     assert set(module.state_dict()) == set(saved)

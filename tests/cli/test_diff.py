@@ -57,6 +57,15 @@ def test_text(addnn: Addnn, nets: tuple[str, str]) -> None:
     assert "  - b.bias  [4]\n" in out
 
 
+def test_blocks_in_a_row_that_are_told_alike_are_one_line_each_name(addnn: Addnn) -> None:
+    """ResNet-101 has 17 further blocks of 10 nodes and 18 tensors."""
+    lines = addnn("diff", "ResNet50", "ResNet101").out.splitlines()
+    assert "  + layer3.(6…22).conv1  Conv2d [1, 256, 14, 14], ×17" in lines
+    assert "  + layer3.(6…22).bn3.weight  [1024], ×17" in lines
+    assert len([line for line in lines if line.startswith("  + ")]) == 10 + 18
+    assert "nodes: 170 added, 0 lost, 2 changed" in lines
+
+
 def test_nothing_differs(addnn: Addnn, nets: tuple[str, str]) -> None:
     ended = addnn("diff", nets[0], nets[0], "--exit-code")
     assert ended.code == 0

@@ -338,3 +338,10 @@ def test_forms_of_the_table(addnn: Addnn) -> None:
 def test_freezing_needs_a_pattern(addnn: Addnn) -> None:
     ended = addnn("summary", "LeNet5", "--freeze", "")
     assert (ended.code, ended.out) == (2, "") and "--freeze needs a pattern" in ended.err
+
+
+def test_errors_name_what_was_set(addnn: Addnn, nets: str) -> None:
+    ended = addnn("summary", nets, "--network", "One", "--set", "width=-3")
+    assert ended.code == 1
+    assert "  = with --set width=-3\n" in ended.err
+    assert "--set" not in addnn("summary", "-", text=NETS.replace("width = 4", "width = -4")).err
