@@ -65,6 +65,7 @@ docs: $(READY) ## write the generated pages of docs/ anew
 	$(BIN)/python -m addnn_spec.backends.reference docs
 	rm -rf docs/drawings
 	$(BIN)/python -m addnn_spec.cli.zoo_page docs
+	$(BIN)/python -m addnn_spec.cli.readme_picture docs
 
 notebooks: $(READY) ## run the notebooks of docs/ anew, with their outputs
 	$(BIN)/python -m tests.docs.notebooks

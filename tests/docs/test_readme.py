@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from addnn_spec import loads
 from addnn_spec.cli.app import addnn
+from addnn_spec.cli.readme_picture import SPEC
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 WRONG = """network Bad(classes = 10) {
@@ -21,8 +24,8 @@ WRONG = """network Bad(classes = 10) {
 
 def _block(language: str, start: str) -> str:
     """The first block of a language that begins so."""
-    for text in re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE):
-        if text.startswith(start):
+    for named, text in re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE):
+        if named == language and text.startswith(start):
             return str(text)
     raise AssertionError(f"no block in {language} begins with {start!r}")
 
@@ -43,6 +46,16 @@ def test_the_class_of_the_page_on_emission() -> None:
     forward = re.search(r"^    def forward\(.*?(?=^```$)", page, re.DOTALL | re.MULTILINE)
     assert forward is not None
     assert forward[0] in _output("compile", "ResNet18")
+
+
+def test_the_picture_is_of_what_is_written_and_what_it_compiles_to() -> None:
+    """Its drawing depends on the engine; its texts are those of the spec and of the code."""
+    picture = (Path(__file__).parents[2] / "docs" / "figures" / "readme.svg").read_text("utf-8")
+    said = [html.unescape(re.sub("<[^>]*>", "", line)) for line in picture.splitlines()]
+    shown = {line.replace("\xa0", " ").strip() for line in said}
+    code = loads(SPEC).source().split("from torch import Tensor, nn\n")[1]
+    for text in (SPEC, code):
+        assert {line.strip() for line in text.splitlines()} - shown <= {""}
 
 
 def test_the_wrong_size_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

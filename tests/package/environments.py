@@ -63,15 +63,22 @@ class Environment:
         ended = self.run("python", "-m", "pip", "install", *options, *requirements)
         assert ended.code == 0, ended.text
 
-    def run(self, program: str, *arguments: str, text: str = "") -> Ended:
+    def run(self, program: str, *arguments: str) -> Ended:
         """Run one of the environment's programs."""
+        return self._run([str(self.path / "bin" / program), *arguments])
+
+    def shell(self, line: str) -> Ended:
+        """Run a line of a shell."""
+        return self._run(["/bin/sh", "-c", line])
+
+    def _run(self, command: list[str]) -> Ended:
         path = os.pathsep.join([str(self.path / "bin"), "/usr/bin", "/bin"])
         kept = {n: v for n, v in os.environ.items() if re.match("PIP_|SSL|HOME|TMP", n)}
         ended = subprocess.run(
-            [str(self.path / "bin" / program), *arguments],
+            command,
             cwd=self.work,
             env={**kept, "PATH": path, "OMP_NUM_THREADS": "2"},
-            input=text,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

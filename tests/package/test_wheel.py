@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.package.environments import ROOT, Environment, build, interpreter
+from tests.package.first_minutes import commands, walk
 
 pytestmark = pytest.mark.slow
 PROBE = (
@@ -78,6 +79,13 @@ def test_alone(built: tuple[Path, Path], folder: Path, version: str) -> None:
     for source in ("import addnn_spec.indices", "import addnn_spec; addnn_spec.probe",
                    "import addnn_spec; addnn_spec.load('LeNet5').build()"):  # fmt: skip
         assert "pip install 'addnn-spec[torch]'" in env.python(source, code=1)
+
+
+def test_the_first_five_minutes(built: tuple[Path, Path], folder: Path) -> None:
+    env = Environment.create(folder, str(built[0]))
+    assert len(commands()) > 12
+    assert walk(env) < 300
+    assert "class MyNet(nn.Module):" in (env.work / "my_net.py").read_text()
 
 
 def test_types_are_seen_by_a_stranger(built: tuple[Path, Path], folder: Path) -> None:
