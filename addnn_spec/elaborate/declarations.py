@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from addnn_spec.diagnostics import Refusal
@@ -20,7 +21,8 @@ from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
 from addnn_spec.sizes import Size, SymbolicSize
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.values import Brace, LayerValue, kind_of, show
+from addnn_spec.syntax.walk import names_read
+from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of, show
 
 
 def sizes_of(shape: ast.Shape, frame: Frame) -> tuple[Size, ...]:
@@ -164,13 +166,34 @@ def declare_buffer(statement: ast.Buffer, frame: Frame) -> None:
     name = _weight_key(statement.label, frame)
     shape = sizes_of(statement.shape, frame)
     _known_shape(frame.ctx, shape, "buffer", name, statement.shape.span)
-    value = evaluate(statement.value, frame)
-    if isinstance(value, int | float):  # one number for all
-        values = _buffer_element(frame.ctx, value, statement)
+    memo, key = frame.ctx.memo, _buffer_key(statement, shape, frame)
+    if key is None or key not in memo:
+        values = _buffer_values(statement, shape, frame)
+        if key is not None:
+            memo[key] = values
     else:
-        values = _buffer_elements(frame.ctx, value, shape, statement)
+        values = memo[key]
     type = TensorType(statement.dtype, shape)
     _declare_weight(name, Buffer(values), type, statement, frame)
+
+
+def _buffer_values(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) -> Any:
+    value = evaluate(statement.value, frame)
+    if isinstance(value, int | float):  # one number for all
+        return _buffer_element(frame.ctx, value, statement)
+    return _buffer_elements(frame.ctx, value, shape, statement)
+
+
+def _buffer_key(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) -> Hashable | None:
+    """Return what the values of a buffer hang on: many layers have equal ones, which are long; None
+    where they hang on more than numbers, strings and functions."""
+    read = [(name, frame.env.find(name)) for name in sorted(names_read(statement.value))]
+    bound = [(name, binding.value) for name, binding in read if binding is not None]
+    if not all(value is None or isinstance(value, _PLAIN) for _, value in bound):
+        return None
+    span = statement.value.span
+    names = tuple((name, frame.ctx.key(value, span)) for name, value in bound)
+    return ("buffer", id(statement), shape, names)
 
 
 def _buffer_elements(
@@ -205,6 +228,7 @@ def _buffer_element(ctx: Context, value: Value, statement: ast.Buffer) -> float 
     ctx.fail("E0207", f"this buffer holds {holds}, not {kind_of(value)}", statement.value.span)
 
 
+_PLAIN = (int, float, str, Function, Builtin)
 _HOLDS = {
     "float": "numbers within the range of floats",
     "int": "whole numbers of 64 bits",

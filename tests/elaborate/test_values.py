@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from addnn_spec.graph import Buffer
+from addnn_spec.passes.unfold import unfold
 from tests.support import codes, graph_of, in_network
 
 
@@ -228,3 +230,18 @@ def test_a_parameter_that_is_discarded_is_one_that_nothing_reads() -> None:
 def test_an_empty_list_is_no_output() -> None:
     assert codes(in_network("ys = [x]\n  output y = ys\n  output z = ys[1:]")) == ["E0206"]
     assert codes(in_network("ys = [x]\n  output y = (ys, ys[1:])")) == ["E0206"]
+
+
+def test_equal_values_of_buffers_are_made_once() -> None:
+    text = """
+    fn far(i, n) = n - i
+    block B(n, scale) {
+      buffer places: int[n] = [far(i, n) for i in 0..n]
+      return x * scale + places[0]
+    }
+    """ + in_network("x = x -> B(4, 2) -> B(4, 3)\n  output y = x -> B(5, 2)")
+    buffers = [
+        item.node.op for item in unfold(graph_of(text)).nodes if isinstance(item.node.op, Buffer)
+    ]
+    assert [op.values for op in buffers] == [(4, 3, 2, 1), (4, 3, 2, 1), (5, 4, 3, 2, 1)]
+    assert buffers[0].values is buffers[1].values
