@@ -27,6 +27,10 @@ def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
 
     Formats for people go to standard error, those for programs (json, github, sarif) to standard
     output.
+
+    \b
+      addnn check my.net specs/
+      addnn check my.net --output-format github
     """
     output_format = "json" if as_json else options.output_format
     found: dict[tuple[object, ...], Diagnostic] = {}

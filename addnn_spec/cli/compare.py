@@ -19,6 +19,9 @@ def compare(first: Path, second: Path) -> int:
 
     Refused where the runs were not taken alike: other samples, m, order, reduction, normalisation,
     ties, precision or mode.
+
+    \b
+      addnn compare before.json after.json
     """
     try:
         require("comparing runs", "numpy", extra="report")

@@ -15,15 +15,19 @@ from addnn_spec.diagnostics import Refusal
 
 @click.command("compile")
 @click.argument("spec", type=Spec())
-@network_options
 @click.option("-o", "--output", type=OutputFile(), help="The file to write; - is standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 3 if --output is not up to date.")
 @click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
+@network_options
 def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:
     """Write a network as PyTorch source, to standard output or a file.
 
     The source needs torch and the standard library alone. Costs in its head are at the default
     sizes; --dim is checked and changes nothing else.
+
+    \b
+      addnn compile ResNet50 --set classes=10 -o resnet50.py
+      addnn compile my.net -o my.py --check
     """
     if check and output in (None, STDOUT):
         raise click.UsageError("--check compares with a file: name it with --output")

@@ -111,6 +111,9 @@ def compress(
 
     Beside small.net come small.safetensors, small.design.json and small.html. With --dry, and a
     node and widths that are named, neither weights nor data are needed.
+
+    \b
+      addnn compress Digits --weights digits.safetensors --data digits --params 0.5 -o small.net
     """
     if given["cut"] == "none" and all(given[name] is None for name in _SIZES):
         raise click.UsageError("say what shall get smaller: --cut, --widths, --params or --macs")

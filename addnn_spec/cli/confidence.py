@@ -49,6 +49,9 @@ def confidence(
     as the network gets it, after the preparation: a Euclidean length. With --at it bounds the error
     at that node. Without test data the guarantee is for every sample that is as near to its class,
     and as far from the others, as the training samples are.
+
+    \b
+      addnn confidence Digits --weights digits.safetensors --data digits --gamma 0.5
     """
     require("confidence", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.ranking.prediction_guarantee import certainty, is_certainty

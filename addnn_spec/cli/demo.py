@@ -51,6 +51,9 @@ def demo(output: Path, epochs: int) -> int:
 
     The network is `Digits`, of the packaged digits.net; the data are scikit-learn's handwritten
     digits of 8×8 pixels.
+
+    \b
+      addnn demo -o my-demo
     """
     try:
         if str(output) == "-":

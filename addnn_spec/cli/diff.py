@@ -17,15 +17,19 @@ from addnn_spec.json_text import json_text
 @click.argument("old", type=Spec())
 @click.argument("new", type=Spec())
 @click.option("--old-network", metavar="NAME", help="Which network of OLD, if not --network.")
-@network_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 if the networks differ.")
+@network_options
 def diff(
     old: str, new: str, options: Options, old_network: str | None, as_json: bool, exit_code: bool
 ) -> int:
     """Compare two networks: nodes, shapes, parameters, MACs, and the keys of the state dict.
 
     --network, --set and --dim hold for both.
+
+    \b
+      addnn diff ResNet50 ResNet101
+      addnn diff old.net new.net --exit-code
     """
     before, _ = load(old, replace(options, network=old_network or options.network))
     after, dims = load(new, options)

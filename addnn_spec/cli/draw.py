@@ -19,7 +19,6 @@ from addnn_spec.cli.specs import Spec, load
 @click.option(
     "-o", "--output", type=OutputFile(), help="The file to write: .svg, .dot; - is output."
 )
-@network_options
 @click.option("--open", "opened", multiple=True, metavar="PATTERN", help="Open nodes: layer1.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels.")
 @click.option(
@@ -29,6 +28,7 @@ from addnn_spec.cli.specs import Spec, load
     show_default=True,
     help="Where data flows to: down, or to the right.",
 )
+@network_options
 def draw(
     spec: str,
     output: Path | None,
@@ -40,6 +40,10 @@ def draw(
     """Draw a network as SVG or DOT; without --output, SVG to standard output.
 
     Blocks are clusters, equal nodes in a row are one, ×n, and shapes stand at the edges.
+
+    \b
+      addnn draw ResNet50 -o resnet50.svg
+      addnn draw ResNet50 --depth 1 --open layer1 --direction LR -o resnet50.svg
     """
     network, dims = load(spec, options)
     path = None if output == STDOUT else output

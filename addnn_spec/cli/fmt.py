@@ -27,6 +27,10 @@ def fmt(specs: tuple[str, ...], check: bool, diff: bool, options: Options) -> in
 
     Each is a file or a folder (all .net files below it), written in place, or - from standard
     input to standard output. A file with syntax errors stays as it is.
+
+    \b
+      addnn fmt my.net specs/
+      addnn fmt my.net --diff
     """
     statuses = [OK]
     for spec in files_in(specs):

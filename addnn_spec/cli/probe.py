@@ -47,6 +47,10 @@ def probe(
     folder of images by class; or module:name of a Dataset. NAME[a:b] takes some of the samples.
     Stopped with Ctrl-C, what is done stands in --output; the same command goes on from there (with
     --measures cka it begins anew).
+
+    \b
+      addnn probe Digits --weights digits.safetensors --data digits --samples 500 -o run.json
+      addnn probe ResNet50 --weights resnet50.safetensors --data photos/ --resize 256 --crop 224
     """
     require("probing", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.probes.run import UnsavedRunError, is_run, run_probe

@@ -55,6 +55,9 @@ def rank(
     differ by more than two standard errors of the paired difference.
 
     Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
+
+    \b
+      addnn rank models.toml --data photos/ -o ranks.json
     """
     try:
         require("ranking", "torch", "safetensors", "numpy", extra="torch")

@@ -26,6 +26,10 @@ def report_(
     """Show runs of `addnn probe`: the drawing, the indices at its nodes, and what can be said.
 
     Nothing is computed again. Without a file to write, what can be said goes to standard output.
+
+    \b
+      addnn report run.json
+      addnn report run.json other.json --html runs.html --pdf runs.pdf
     """
     try:
         return _report(runs, html, svg, pdf, depth)

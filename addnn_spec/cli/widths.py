@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, say
 from addnn_spec.cli.specs import Spec, load
+from addnn_spec.json_text import json_text
 from addnn_spec.passes.widths import ChannelClass, Widths, channel_classes
 
 _SHOWN = 3
@@ -18,17 +17,20 @@ _SHOWN = 3
 
 @click.command()
 @click.argument("spec", type=Spec())
-@network_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, every node named.")
+@network_options
 def widths(spec: str, options: Options, as_json: bool) -> int:
     """Show the channel classes of a network: which layers' widths are one, and may change.
 
     A width that must stay is marked with the reason.
+
+    \b
+      addnn widths ResNet18
     """
     network, _ = load(spec, options)
     found = channel_classes(network.graph, limit=options.listed)
     if as_json:
-        say(json.dumps({"classes": [_data(one) for one in found.classes]}, indent=2))
+        say(json_text({"classes": [_data(one) for one in found.classes]}), nl=False)
     else:
         say("\n".join(_table(found)))
     return exit_code(network.session.collector.diagnostics, strict=options.strict)

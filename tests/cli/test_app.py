@@ -38,6 +38,15 @@ def test_every_command_has_help(addnn: Addnn, name: str) -> None:
     assert ended.out.startswith(f"Usage: addnn {name} ")
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "lsp"])
+def test_every_command_s_help_has_an_example(addnn: Addnn, name: str) -> None:
+    lines = addnn(name, "--help").out.splitlines()
+    assert any(line.startswith(f"    addnn {name}") for line in lines)
+    limits = [n for n, line in enumerate(lines) if line.startswith("  --limit-")]
+    own = [n for n, line in enumerate(lines) if re.match("  (-o, )?--(?!limit)", line)]
+    assert not limits or max(own) < min(limits)  # a command's own options come first
+
+
 def test_without_a_command_it_shows_the_help(addnn: Addnn) -> None:
     ended = addnn()
     assert ended.code == 2

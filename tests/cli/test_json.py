@@ -54,3 +54,13 @@ def test_diff(addnn: Addnn) -> None:
 
 def test_list(addnn: Addnn) -> None:
     assert len(_valid(addnn("list", "--json").out, "list")["networks"]) > 100
+
+
+def test_widths(addnn: Addnn) -> None:
+    classes = _valid(addnn("widths", "LeNet5", "--json").out, "widths")["classes"]
+    assert any(one["frozen"] for one in classes) and any(not one["frozen"] for one in classes)
+
+
+def test_every_schema_is_held() -> None:
+    names = {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*")}
+    assert names == {"diagnostics", "summary", "diff", "list", "widths"}
