@@ -57,7 +57,15 @@ _TYPES: dict[str, click.ParamType[Any]] = {
     "mean": NumberList(),
     "std": NumberList(),
 }
-_METAVARS = {"nodes": "PATTERN", "measures": "NAME", "sketch": "K", "device": "auto|cpu|cuda:N"}
+_METAVARS = {
+    "nodes": "PATTERN",
+    "measures": "NAME",
+    "sketch": "K",
+    "sequence": "RULE",
+    "steps": "DIM",
+    "mask": "NAME",
+    "device": "auto|cpu|cuda:N",
+}
 _SHOWN = {"budget": "4GiB"}
 
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.argument("spec", type=Spec())
 @weights_options
 @data_options
-@setting_options("nodes", "order", "ties", "reduction", "sequence", "measures", "normalize")
+@setting_options(
+    "nodes", "order", "ties", "reduction", "sequence", "steps", "mask", "measures", "normalize"
+)
 @setting_options("metric", "sketch", "mode", "batch", "neighbours")
 @device_options
 @click.option("-o", "--output", type=OutputFile(), help="The run.json to write; - prints it.")

@@ -12,8 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.probes import layouts
 from addnn_spec.probes.nodes import ProbeNode, with_places
 from addnn_spec.runtime.run_record import Kind
+from addnn_spec.runtime.steps import Layout
 from addnn_spec.runtime.taps import Taps, trial
 
 _FAMILIES = {
@@ -25,7 +28,9 @@ _FAMILIES = {
 }
 _PASSING = (nn.Identity, nn.modules.dropout._DropoutNd)  # noqa: SLF001 - torch has no other name
 _RESHAPING = (nn.Flatten, nn.Unflatten)
-_RECURRENT = (nn.RNNBase, nn.MultiheadAttention)
+_FAMILIES_OF = ((nn.RNNBase, "recurrent"), (nn.MultiheadAttention, "attention"),
+                (nn.TransformerEncoderLayer, "transformer"),
+                (nn.TransformerDecoderLayer, "transformer"))  # fmt: skip
 _ACTIVATIONS = (
     *("Celu", "Elu", "Gelu", "Glu", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyRelu"),
     *("LogSigmoid", "LogSoftmax", "Mish", "Prelu", "Relu", "Selu", "Sigmoid", "Silu", "Softmax"),
@@ -34,7 +39,29 @@ _ACTIVATIONS = (
 """As autograd names them."""
 
 
-def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list[ProbeNode]:
+def plain(module: nn.Module) -> nn.Module:
+    """Return a module as hooks can read it: that which a compiled one was made from.
+
+    Raises `DiagnosticError` (E0607) for a ScriptModule, whose parts run without Python.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise Refusal(
+            "E0607",
+            f"{type(module).__name__} is a ScriptModule: its values cannot be read",
+            help="give the nn.Module that it was scripted or traced from",
+        )
+    inner = getattr(module, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else module
+
+
+def takes_whole_numbers(module: nn.Module) -> bool:
+    """Return True if a part of a module is an embedding: whole numbers stay such then."""
+    return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+
+
+def module_nodes(
+    module: nn.Module, inputs: Sequence[Tensor], mode: str, names: Sequence[str] = ()
+) -> list[ProbeNode]:
     """Return what the taps, or the hooks, of a live module see, in the order of a trial run.
 
     Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
@@ -44,8 +71,10 @@ def module_nodes(module: nn.Module, inputs: Sequence[Tensor], mode: str) -> list
         value.clone().requires_grad_().clone() if value.is_floating_point() else value
         for value in inputs
     ]
+    whole = [v.shape[1] for v in inputs if v.ndim == 2 and not v.is_floating_point()]
+    trace.steps = whole[0] if whole else 0
     trace.given = {id(value.grad_fn) for value in given if value.grad_fn is not None}
-    trial(Taps(module, trace.receive), given, mode, traced=True)
+    trial(Taps(module, trace.receive, names), given, mode, traced=True)
     return with_places(trace.nodes, trace.nodes[-1].label if trace.nodes else "")
 
 
@@ -54,12 +83,16 @@ class _Trace:
 
     def __init__(self, module: nn.Module, mode: str) -> None:
         self.parts = dict(module.named_modules())
+        if len(self.parts) == 1:  # one layer, by its class
+            self.parts = {type(module).__name__: module}
         self.mode = mode
         self.nodes: list[ProbeNode] = []
         self.given: set[int] = set()
         self.made: dict[Any, ProbeNode] = {}
         """The node that each function of autograd's graph is the last of."""
         self.function: dict[str, Any] = {}
+        self.steps = 0
+        """The steps of an input of whole numbers; 0 without one."""
         self.untraced: list[str] = []
         """Inputs that autograd does not follow: integers."""
 
@@ -95,7 +128,7 @@ class _Trace:
             feeds=labels,
             shape=tuple(value.shape[1:]),
             parameters=0 if call else parameters,
-            sequence=isinstance(part, _RECURRENT) and value.ndim == 3,
+            layout=self._layout(part, value, feeds),
             family=_family(part, function),
         )
         node = self._rooted(node, part, feeds, function, value)
@@ -105,6 +138,23 @@ class _Trace:
             self.untraced.append(node.label)
         if function is not None and not (kind == "block" and function in self.made):
             self.made[function] = node
+
+    def _layout(
+        self, part: nn.Module | None, value: Tensor, feeds: Sequence[ProbeNode]
+    ) -> Layout | None:
+        """Return where the steps are: as the layer's class says; else the one dimension that has
+        the size of the inputs of whole numbers [N, T]; else as in what it reads."""
+        shape = tuple(value.shape[1:])
+        name = "" if part is None else type(part).__name__
+        family = next((f for kind, f in _FAMILIES_OF if isinstance(part, kind)), "")
+        known = layouts.made(name, family, shape, [])
+        if known is not None:
+            return known
+        if value.is_floating_point() and shape.count(self.steps) == 1:
+            return Layout(
+                shape.index(self.steps), 1 if shape[0] == self.steps and len(shape) == 2 else None
+            )
+        return layouts.made("", "", shape, [(node.layout, node.shape) for node in feeds])
 
     def _sources(self, function: Any) -> list[ProbeNode]:
         """Return the nearest nodes that a value was made from, in the order of computing."""

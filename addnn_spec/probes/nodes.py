@@ -11,17 +11,19 @@ from math import prod
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, WeightOf
 from addnn_spec.ops.base import Operator
+from addnn_spec.ops.reshape import Transpose
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.titles import op_title
 from addnn_spec.passes.unfold import MAX_FLAT_NODES, weights_owner
 from addnn_spec.patterns import suggestion
+from addnn_spec.probes import layouts
 from addnn_spec.runtime.run_record import Kind
+from addnn_spec.runtime.steps import Layout
 
 SETS = ("layers", "blocks", "all")
 ENDS = ("features", "output")
 NAMES = (*SETS, "inputs", *ENDS)
-_SEQUENCES = ("recurrent", "attention", "transformer")
 _VALUELESS = (Parameter, Buffer, WeightOf)
 _NORMS = ("normalization",)
 _HEAD = ("activation", "normalization", "dropout")
@@ -38,6 +40,7 @@ class ProbeNode:
         root: the label of the node whose values these are; its own, unless merely passed on.
         exact_root: the same where a node counts that changes the shape of a sample.
         shape: of one sample; empty where only a run can tell.
+        layout: where its steps and channels are, if it is known to be a sequence.
         dense: in the fully connected zone.
         end: "output", the main output's node, "features", what the last run of fully connected
             layers reads (Algorithm 2's feature node), or both.
@@ -57,7 +60,7 @@ class ProbeNode:
     shape: tuple[int, ...] = ()
     parameters: int = 0
     macs: int | None = None
-    sequence: bool = False
+    layout: Layout | None = None
     dense: bool = False
     family: str = ""
     end: tuple[str, ...] = ()
@@ -158,7 +161,13 @@ class _Walk:
             shape=shape,
             parameters=0 if weights in self.counted else parameters,
             macs=at(cost.macs, {**self.dims}) if cost is not None else None,
-            sequence=_family(node) in _SEQUENCES and len(shape) == 2,
+            layout=layouts.made(
+                type(node.op).__name__ if node.calls is None else "",
+                _family(node),
+                shape,
+                [(value.layout, value.shape) for value in feeds],
+                _swapped(node),
+            ),
             family=_family(node),
         )
         if parameters:
@@ -176,6 +185,15 @@ def _last(path: str, node: Node) -> str:
     if path == node.name or path.endswith(f".{node.name}"):
         return node.name
     return next(n for n in node.names() if path == n or path.endswith(f".{n}"))
+
+
+def _swapped(node: Node) -> tuple[int, int] | None:
+    """Return the dimensions of a sample that a Transpose swaps."""
+    if not isinstance(node.op, Transpose):
+        return None
+    rank = len(node.outputs[0].shape)
+    first, second = (dim % rank - 1 for dim in (node.op.dim0, node.op.dim1))
+    return (first, second) if min(first, second) >= 0 else None
 
 
 def _family(node: Node) -> str:
@@ -229,6 +247,7 @@ def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> li
 
 def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
     """Nodes with the fully connected zone and the ends marked; `output` is the main output's."""
+    nodes = layouts.with_readers(nodes)
     features = _features(nodes, output)
     return [
         replace(

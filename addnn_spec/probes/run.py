@@ -23,7 +23,7 @@ from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
 from addnn_spec.passes.dims import check_dims
 from addnn_spec.passes.memory import at
-from addnn_spec.probes.live import module_nodes
+from addnn_spec.probes.live import module_nodes, plain, takes_whole_numbers
 from addnn_spec.probes.nodes import (
     ProbeNode,
     graph_nodes,
@@ -51,7 +51,7 @@ from addnn_spec.runtime.run_record import (
 )
 from addnn_spec.runtime.samples import Feed, make_feed
 from addnn_spec.runtime.settings import Settings, settings_of
-from addnn_spec.runtime.taps import is_probed
+from addnn_spec.runtime.taps import is_probed, names_taken
 from addnn_spec.runtime.weights import Weights, load_weights
 from addnn_spec.sizes import symbols
 
@@ -176,6 +176,8 @@ class _Runner:
         if request.output is not None and exchange.rank == 0:
             check_writable(request.output)
         self.network = load(network) if isinstance(network, str | Path) else network
+        if isinstance(self.network, nn.Module):
+            self.network = plain(self.network)
         live = isinstance(self.network, nn.Module)
         self.feed = self._feed(train, test)
         place = Place.of(request.settings.device, request.settings.precision)
@@ -190,13 +192,14 @@ class _Runner:
         placed = place.network(self.module)
         if not isinstance(self.network, Network):
             inputs = place.inputs(self.feed.first())
-            self.nodes = module_nodes(placed, inputs, request.settings.mode)
+            names = names_taken(placed, self.feed.names)
+            self.nodes = module_nodes(placed, inputs, request.settings.mode, names)
         self.named = self._network_record(weights, settings, live)
         self.chosen = select(self.nodes, request.settings.nodes)
         exact = request.settings.reduction != "flatten" or request.settings.sequence != "flatten"
         self.above = sources(self.chosen, exact=exact or self.feed.splits[0].positions is not None)
         probes = [
-            Probe(node.label, node.key, node.key_call, node.sequence)
+            Probe(node.label, node.key, node.key_call, node.layout)
             for node in self.chosen
             if node.label not in self.above
         ]
@@ -240,8 +243,10 @@ class _Runner:
             task=settings.task,
             preparation=settings,
             expected=None if network is None else _expected(network.graph, alone),
+            whole=isinstance(self.network, nn.Module) and takes_whole_numbers(self.network),
             alone=alone,
             apart=settings.neighbours == "others",
+            mask=settings.mask,
         )
 
     def _dims(self, network: Network) -> dict[str, int]:

@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -97,7 +97,8 @@ def open_data(where: Any) -> Sources:
 
     A name of `BUNDLED`; a file `.npz`, IDX or CIFAR `.bin`; a folder of such files, or with one
     folder of images for each class (below `train` and `test`, if it has these); `module:name`, a
-    Dataset or a function that makes one; a Dataset; a pair (x, y) of arrays. `[a:b]` behind a name
+    Dataset or a function that makes one; a Dataset; a pair (x, y) of arrays, x perhaps several by
+    their names. `[a:b]` behind a name
     or path takes samples a up to b.
 
     Raises `DiagnosticError`: E0601 for what cannot be read, E0612 for what is not such data.
@@ -107,7 +108,10 @@ def open_data(where: Any) -> Sources:
     if isinstance(where, Sources):
         return where
     if isinstance(where, tuple | list) and len(where) == 2:
-        return Sources(from_arrays("arrays", *(np.asarray(part) for part in where)))
+        x, y = where
+        if isinstance(x, Mapping):
+            return Sources(_named("arrays", {k: _as_array(v) for k, v in x.items()}, _as_array(y)))
+        return Sources(from_arrays("arrays", _as_array(x), _as_array(y)))
     if not isinstance(where, str | Path):
         return Sources(_dataset(type(where).__name__, where))
     text = str(where)
@@ -218,12 +222,15 @@ def _of_others(message: str) -> Iterator[None]:
 
 
 def _dataset(name: str, dataset: Any) -> SampleSource:
-    """Items are (x, y), or (x1, …, y); the labels are read from `.targets` where there are any."""
+    """Items are (x, y), or (x1, …, y), or dictionaries with a `y`, `label` or `labels`, where x may
+    be one, too; the labels are read from `.targets` where there are any."""
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise Refusal("E0612", f"{name} is no Dataset: it has no length, or no items")
     with _of_others(f"{name} cannot be read"):
         if len(dataset) == 0:
             raise Refusal("E0612", f"{name} holds no samples")
+        if isinstance(dataset[0], Mapping):
+            return _dictionaries(name, dataset)
         first = dataset[0]
         if not isinstance(first, tuple | list) or len(first) < 2:
             raise Refusal("E0612", f"an item of {name} is no pair of a sample and its label")
@@ -231,6 +238,8 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
         if targets is None or len(targets) != len(dataset):
             targets = [_as_array(dataset[place][-1]) for place in range(len(dataset))]
         labels = _labels(name, _as_array(targets))
+        if isinstance(first[0], Mapping):
+            return _by_name(name, labels, tuple(first[0]), lambda place: dataset[place][0])
 
     def read(indices: Array) -> tuple[Array, ...]:
         with _of_others(f"{name} cannot be read"):
@@ -239,6 +248,31 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
             return tuple(_stacked([_numbers(name, _as_array(x)) for x in part]) for part in parts)
 
     return SampleSource(name, labels, read)
+
+
+def _dictionaries(name: str, dataset: Any) -> SampleSource:
+    """Return a source of items that are dictionaries, one of whose values is the label."""
+    first = dataset[0]
+    label = next((key for key in _LABELS if key in first), None)
+    if label is None:
+        there = ", ".join(map(str, first))
+        raise Refusal("E0612", f"an item of {name} has no {', '.join(_LABELS)}: it has {there}")
+    targets = [_as_array(dataset[place][label]) for place in range(len(dataset))]
+    names = tuple(key for key in first if key != label)
+    return _by_name(name, _labels(name, _as_array(targets)), names, lambda place: dataset[place])
+
+
+def _by_name(
+    name: str, labels: Array, names: tuple[str, ...], item: Callable[[int], Mapping[str, Any]]
+) -> SampleSource:
+    def read(indices: Array) -> tuple[Array, ...]:
+        with _of_others(f"{name} cannot be read"):
+            items = [item(int(place)) for place in indices]
+            return tuple(
+                _stacked([_numbers(name, _as_array(each[key])) for each in items]) for key in names
+            )
+
+    return SampleSource(name, labels, read, names)
 
 
 def _as_array(value: Any) -> Array:

@@ -21,7 +21,9 @@ class ProbeKeywords(TypedDict, total=False):
     order: int
     ties: Literal["lowest", "all", "any"]
     reduction: Literal["flatten", "gap"]
-    sequence: Literal["flatten", "last", "mean"]
+    sequence: str
+    steps: int | None
+    mask: str | None
     neighbours: Literal["others", "all"]
     normalize: bool
     metric: Literal["euclidean", "whiten"]

@@ -43,21 +43,22 @@ from addnn_spec.runtime.row_buffers import (
 from addnn_spec.runtime.run_record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
 from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.taps import Taps, not_run, trial, untouched
+from addnn_spec.runtime.steps import Layout, StepsError, at_steps, channel_means
+from addnn_spec.runtime.taps import Taps, names_taken, not_run, trial, untouched
 
 
 @dataclass(frozen=True)
 class Probe:
     """A node to measure.
 
-    `key` and `call` are what its tap, or hook, is known by; `sequence` tells that its value is
-    (N, steps, features), of a recurrent or attention layer.
+    `key` and `call` are what its tap, or hook, is known by; `layout` tells where its steps and
+    channels are, if it is a sequence.
     """
 
     label: str
     key: str
     call: int = 0
-    sequence: bool = False
+    layout: Layout | None = None
 
 
 class Measured(BaseModel):
@@ -135,6 +136,7 @@ class Prober:
         self.exchange = exchange or Alone()
         self.place = Place.of(self.settings.device, self.settings.precision)
         self.module = self.place.network(module)
+        self.names = names_taken(self.module, feed.names)
         self.notes: list[str] = []
         self.found = self._trial(probes, feed)
         self.probes = [probe for probe in probes if probe.label in self.found]
@@ -237,6 +239,8 @@ class Prober:
         batch = Batch(0, 0, count, 0, count)
         if feed.splits[0].positions is not None:
             batch = replace(batch, picks=torch.zeros(count, 2, dtype=torch.int64))
+        mask = feed.mask(batch)
+        unknown: list[str] = []
         found: dict[str, Found] = {}
         refused: dict[str, str] = {}
 
@@ -246,7 +250,7 @@ class Prober:
                 return
             value = feed.lifted(value)
             try:
-                rows = self._rows(probe, value, batch, feed)
+                rows = self._rows(probe, value, batch, feed, mask)
             except _NotRowsError as error:
                 refused[probe.label] = str(error)
                 return
@@ -256,13 +260,28 @@ class Prober:
                 refused[probe.label] = str(error)
                 return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
+            if self._layout(probe, value) is None and value.ndim > 2 + feed.alone:
+                unknown.append(probe.label)
 
-        trial(Taps(self.module, receive), self.place.inputs(inputs), self.settings.mode)
+        trial(Taps(self.module, receive, self.names), self.place.inputs(inputs), self.settings.mode)
         for probe in probes:
             if probe.label not in found:
                 reason = refused.get(probe.label, "it is not computed in this mode")
                 self.notes.append(f"{probe.label} is not measured: {reason}")
+        if unknown and batch.picks is None and self.settings.sequence != "flatten":
+            shown = ", ".join(unknown[:3]) + (" …" if len(unknown) > 3 else "")
+            self.notes.append(
+                f"{self.settings.sequence} is not taken of {len(unknown)} nodes whose steps are "
+                f"not known, or that are no sequences: {shown}; all their values count"
+            )
         return found
+
+    def _layout(self, probe: Probe, value: Tensor) -> Layout | None:
+        """Return where a node has its steps: as is known, else as was said."""
+        steps = self.settings.steps
+        if probe.layout is not None or steps is None or steps >= value.ndim:
+            return probe.layout
+        return Layout(steps - 1, 2 - steps if value.ndim == 3 else None)
 
     def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
         """Return what a node's rows take, where distances are taken as asked for.
@@ -394,7 +413,9 @@ class Prober:
             return measured(self.measures, passed, label)
         return {}, f"{label} has no other measures: its values are sketched"
 
-    def _rows(self, probe: Probe, value: Tensor, batch: Batch, feed: Feed) -> Tensor:
+    def _rows(
+        self, probe: Probe, value: Tensor, batch: Batch, feed: Feed, mask: Tensor | None
+    ) -> Tensor:
         """Return a node's value as rows (n, d).
 
         Raises `_NotRowsError` where it has not one value for each sample, or position.
@@ -405,9 +426,17 @@ class Prober:
         if batch.picks is not None:
             sizes = feed.splits[batch.split].source.labels.shape[1:]
             return _at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
-        settings = self.settings
-        if probe.sequence and value.ndim == 3 and settings.sequence != "flatten":
-            value = value[:, -1] if settings.sequence == "last" else value.mean(dim=1)
+        settings, layout = self.settings, self._layout(probe, value)
+        if layout is not None and settings.sequence != "flatten":
+            try:
+                value = at_steps(value, layout, settings.sequence, mask)
+            except StepsError as error:
+                raise _NotRowsError(str(error)) from None
+        elif layout is not None and layout.channels is not None and settings.reduction == "gap":
+            try:
+                value = channel_means(value, layout, mask)
+            except StepsError as error:
+                raise _NotRowsError(str(error)) from None
         elif settings.reduction == "gap" and value.is_floating_point():
             first = 3 if feed.alone else 2  # of the positions, behind the channels
             if value.ndim > first:
@@ -436,8 +465,9 @@ class _Flow:
                 self.wanted[probe.key, probe.call] = (hold.node, rank)
                 if rank == prober.exchange.rank:
                     self.holds[hold.node] = hold
-        self.taps = Taps(prober.module, self.receive)
+        self.taps = Taps(prober.module, self.receive, prober.names)
         self.at = 0
+        self.mask: Tensor | None = None
         self.mine = self.batches[self.first]
 
     def _batch(self, step: int) -> Batch:
@@ -461,6 +491,7 @@ class _Flow:
         """Run the batch of a step on its inputs."""
         self.at = self.first + step * self.size
         self.mine = self._batch(step)
+        self.mask = self.prober.feed.mask(self.mine)
         try:
             self.taps.run(*values)
         except Refusal:
@@ -475,7 +506,9 @@ class _Flow:
         node, owner = known
         prober = self.prober
         value = prober.feed.lifted(value)
-        rows = prober._rows(prober.probes[node], value, self.mine, prober.feed)  # noqa: SLF001
+        rows = prober._rows(  # noqa: SLF001
+            prober.probes[node], value, self.mine, prober.feed, self.mask
+        )
         numbers = range(self.at, min(self.at + self.size, len(self.batches)))
         counts = [self.batches[n].rows for n in numbers] + [0] * (self.size - len(numbers))
         parts = prober.exchange.gather(rows.to(prober.place.device), counts, owner)

@@ -127,7 +127,10 @@ class Feed:
         alone: bool = False,
         apart: bool = False,
         notes: Sequence[str] = (),
+        masks: Sequence[SampleSource] = (),
+        whole: bool = False,
     ) -> None:
+        self.masks, self.whole = tuple(masks), whole
         self.apart = apart
         self.notes = tuple(notes)
         self.splits = tuple(splits)
@@ -146,7 +149,23 @@ class Feed:
         """Return the same samples in batches of another size, if the network takes more than
         one."""
         common = (self.splits, self.record, self.preparation, self.expected)
-        return Feed(*common, batch, alone=self.alone, apart=self.apart, notes=self.notes)
+        return Feed(
+            *common, batch, alone=self.alone, apart=self.apart, notes=self.notes, masks=self.masks,
+            whole=self.whole,
+        )  # fmt: skip
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs, where there are such."""
+        return self.splits[0].source.inputs
+
+    def mask(self, batch: Batch) -> Tensor | None:
+        """Return which steps count of the samples of a batch (n, T); None for all."""
+        if not self.masks or batch.stop == batch.start:
+            return None
+        source = self.masks[batch.split]
+        (values,) = source.read(self.splits[batch.split].indices[batch.start : batch.stop])
+        return torch.from_numpy(values != 0)
 
     def load(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return the network's inputs for a batch, on the CPU."""
@@ -175,7 +194,12 @@ class Feed:
     def _prepared(self, source: SampleSource, indices: Array) -> tuple[Tensor, ...]:
         raw = source.read(indices)
         if self.expected is None:
-            return tuple(prepare(self.preparation, values, None) for values in raw)
+            return tuple(
+                torch.from_numpy(values.astype(np.int64))
+                if self.whole and values.dtype.kind in "iu" and values.ndim < 3
+                else prepare(self.preparation, values, None)
+                for values in raw
+            )
         images = any(wanted.image for wanted in self.expected)
         return tuple(
             prepare(self.preparation if wanted.image or not images else Preparation(), part, wanted)
@@ -203,17 +227,24 @@ def make_feed(
     batch: int = 256,
     alone: bool = False,
     apart: bool = True,
+    mask: str | None = None,
+    whole: bool = False,
 ) -> Feed:
     """Draw samples, the same number of train and test, and check them against the network's inputs.
 
-    `alone`, `apart`: see `Feed`; positions of one single sample are never apart.
+    `alone`, `apart`: see `Feed`; positions of one single sample are never apart. `mask` names the
+    array of the data that says which steps count. `whole`: whole numbers stay such, where the
+    network does not say what it takes.
 
     Raises `DiagnosticError` (E0612) where the data do not fit the network, or each other.
     """
     preparation = preparation or Preparation()
     sources = [train] if test is None else [train, test]
+    masks = [] if mask is None else [_mask_of(source, mask) for source in sources]
     if expected is not None:
-        sources = [_ordered(source, expected) for source in sources]
+        sources = [_ordered(source, expected, mask) for source in sources]
+    elif mask is not None:
+        sources = [_without(source, mask) for source in sources]
     kind = task_of(train.labels, task)
     if test is not None and task_of(test.labels, task) != kind:
         raise Refusal(
@@ -249,7 +280,10 @@ def make_feed(
     groups = [split.groups for split in splits]
     apart = apart and all(part is not None and len(np.unique(part)) > 1 for part in groups)
     notes = told(splits, record, apart=apart)
-    feed = Feed(splits, record, preparation, expected, batch, alone=alone, apart=apart, notes=notes)
+    feed = Feed(
+        splits, record, preparation, expected, batch, alone=alone, apart=apart, notes=notes,
+        masks=masks, whole=whole,
+    )  # fmt: skip
     _check(feed)
     return feed
 
@@ -258,10 +292,53 @@ def _dtype(expected: Sequence[Expected] | None) -> str:
     return expected[0].dtype if expected else "float"
 
 
-def _ordered(source: SampleSource, expected: Sequence[Expected]) -> SampleSource:
+def _mask_of(source: SampleSource, name: str) -> SampleSource:
+    """Return the masks (n, T) of a source, from an array of masks, or of lengths (n,).
+
+    Raises `DiagnosticError` (E0612) where it has no such array.
+    """
+    if name not in source.inputs:
+        held = ", ".join(source.inputs) or "one array without a name"
+        raise Refusal("E0612", f"{source.name} has no mask {name}: it holds {held}")
+    place = source.inputs.index(name)
+    read = source.read
+    every = read(np.arange(len(source)))[place]
+    if every.ndim not in (1, 2) or every.dtype.kind not in "biu":
+        raise Refusal(
+            "E0612", f"{name} is no mask (n x steps) and no lengths (n): {sizes(every.shape)}"
+        )
+    longest = int(every.max()) if every.ndim == 1 and len(every) else 0
+    others = [part for number, part in enumerate(read(np.arange(1))) if number != place]
+    steps = max([longest, *(part.shape[1] for part in others if part.ndim > 1)])
+
+    def masks(indices: Array) -> tuple[Array, ...]:
+        part = every[indices]
+        return (part if part.ndim == 2 else np.arange(steps) < part[:, None],)
+
+    return SampleSource(name, source.labels, masks)
+
+
+def _without(source: SampleSource, name: str) -> SampleSource:
+    """Return a source whose inputs leave out an array that is no input."""
+    kept = [place for place, each in enumerate(source.inputs) if each != name]
+    read = source.read
+
+    def others(indices: Array) -> tuple[Array, ...]:
+        values = read(indices)
+        return tuple(values[place] for place in kept)
+
+    names = tuple(source.inputs[place] for place in kept)
+    return SampleSource(source.name, source.labels, others, names if len(names) > 1 else ())
+
+
+def _ordered(
+    source: SampleSource, expected: Sequence[Expected], mask: str | None = None
+) -> SampleSource:
     """Return a source that gives the network's inputs in order, by their names where there are
-    several."""
+    several; an array for the mask may stand beside them."""
     names = [wanted.name for wanted in expected]
+    if mask is not None and mask not in names:
+        source = _without(source, mask)
     given = source.inputs or names[:1]
     if sorted(given) != sorted(names):
         held = ", ".join(source.inputs) or "one input"

@@ -56,8 +56,16 @@ class Settings(Preparation):
     reduction: Literal["flatten", "gap"] = Field(
         default="flatten", description="Maps as they are, or each channel's mean."
     )
-    sequence: Literal["flatten", "last", "mean"] = Field(
-        default="flatten", description="Recurrent and attention outputs: all steps, last, mean."
+    sequence: str = Field(
+        default="flatten",
+        pattern=r"^(flatten|first|last|mean|-?\d{1,6})$",
+        description="Of sequences: flatten (all steps), first, last, mean, or a step's number.",
+    )
+    steps: int | None = Field(
+        default=None, ge=1, description="The dimension of the steps where it is not known."
+    )
+    mask: str | None = Field(
+        default=None, description="The array that says which steps count: a mask, or lengths."
     )
     neighbours: Literal["others", "all"] = Field(
         default="others", description="Of labels per position: those of other samples, or all."
@@ -130,6 +138,8 @@ def settings_of(given: Mapping[str, Any], known: Iterable[str] = Settings.model_
 
 def _plain(name: str, value: Any) -> Any:
     """Return a sequence, or one pattern of nodes, as the tuple that is kept."""
+    if name == "sequence" and isinstance(value, int):
+        return str(value)
     if isinstance(value, str):
         return (value,) if name == "nodes" else value
     return tuple(value) if isinstance(Settings.model_fields[name].default, tuple) else value

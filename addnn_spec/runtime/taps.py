@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
@@ -24,15 +24,28 @@ Receive = Callable[[str, int, Tensor], None]
 """Gets a node's key, the number of its call in this forward pass (from 0), and its value."""
 
 
+def names_taken(module: nn.Module, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of inputs if `forward` takes them all by name; else none, and they are given
+    in order."""
+    if is_probed(module) or len(names) < 1:
+        return ()
+    taken = signature(module.forward).parameters
+    return tuple(names) if all(name in taken for name in names) else ()
+
+
 def is_probed(module: nn.Module) -> bool:
     """Return True if a module was emitted with `--probes`."""
     return any(cls.__name__ == "Probed" and hasattr(cls, "tap") for cls in type(module).__mro__)
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """Return the first tensor of a nested tuple: a recurrent layer's output, before its states."""
+    """Return the first tensor of a nested tuple: a recurrent layer's output, before its states; of
+    a dictionary its `logits`, if it has such."""
     if isinstance(value, Tensor):
         return value
+    if isinstance(value, Mapping):
+        logits = value.get("logits")
+        return logits if isinstance(logits, Tensor) else first_tensor(list(value.values()))
     if isinstance(value, tuple | list):
         for item in value:
             found = first_tensor(item)
@@ -45,17 +58,19 @@ class Taps:
     """The taps of one module; `run` is one forward pass.
 
     Keys are the names of `named_modules()`, joined with the local names of the values in an emitted
-    module. What is received is the network's own tensor: copy what must last.
+    module; a module without parts goes by its class. What is received is the network's own tensor:
+    copy what must last. Inputs are given by `names`, where there are such, else in order.
     """
 
-    def __init__(self, module: nn.Module, receive: Receive) -> None:
+    def __init__(self, module: nn.Module, receive: Receive, names: Sequence[str] = ()) -> None:
         self.module = module
+        self.names = tuple(names)
         self.receive = receive
         self.probed = is_probed(module)
         self._calls: Counter[str] = Counter()
-        names = signature(module.forward).parameters
+        arguments = signature(module.forward).parameters
         taken = {name for name, _ in module.named_children()}
-        self.input_keys = tuple(f"({name})" if name in taken else name for name in names)
+        self.input_keys = tuple(f"({name})" if name in taken else name for name in arguments)
         """What hooks call inputs: as `forward` does, in brackets where a submodule has the name."""
 
     @contextmanager
@@ -66,15 +81,20 @@ class Taps:
                 if self.probed and is_probed(module):
                     self._tap(module, f"{name}." if name else "", stack)
                 elif not self.probed:
+                    if module is self.module and next(module.children(), None) is None:
+                        name = type(module).__name__
                     handle = module.register_forward_hook(self._hook(name))
                     stack.callback(handle.remove)
             if not self.probed:
-                stack.callback(self.module.register_forward_pre_hook(self._inputs).remove)
+                handle = self.module.register_forward_pre_hook(self._inputs, with_kwargs=True)
+                stack.callback(handle.remove)
             yield
 
     def run(self, *inputs: Tensor) -> Any:
         """One forward pass; calls are counted from 0 again."""
         self._calls.clear()
+        if self.names:
+            return self.module(**dict(zip(self.names, inputs, strict=True)))
         return self.module(*inputs)
 
     def _tap(self, module: nn.Module, prefix: str, stack: ExitStack) -> None:
@@ -96,9 +116,11 @@ class Taps:
 
         return hook
 
-    def _inputs(self, module: nn.Module, inputs: Any) -> None:
+    def _inputs(self, module: nn.Module, inputs: Any, named: Mapping[str, Any]) -> None:
         for name, value in zip(self.input_keys, inputs, strict=False):
             self._receive(name, value)
+        for name, value in named.items():
+            self._receive(name if name in self.input_keys else f"({name})", value)
 
     def _receive(self, key: str, value: Any) -> None:
         call = self._calls[key]

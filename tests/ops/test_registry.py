@@ -13,7 +13,8 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops import find, index, signs
 from addnn_spec.ops.base import Example, TensorType
 from addnn_spec.ops.checks import name_of
-from addnn_spec.probes.nodes import _HEAD, _NORMS, _SEQUENCES
+from addnn_spec.probes.layouts import _SEQUENCES
+from addnn_spec.probes.nodes import _HEAD, _NORMS
 from addnn_spec.sizes import Size, SymbolicSize
 from addnn_spec.sizes.symbolic import Symbol
 from tests.ops.harness import (

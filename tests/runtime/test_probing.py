@@ -34,6 +34,7 @@ from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import IGNORED, Feed, make_feed
 from addnn_spec.runtime.settings import Settings
+from addnn_spec.runtime.steps import Layout
 from addnn_spec.runtime.taps import Taps, untouched
 
 PROBES = [Probe("0", "0"), Probe("1", "1"), Probe("3", "3")]
@@ -210,7 +211,7 @@ def test_reductions_are_the_means_and_last_steps() -> None:
     rules: tuple[Literal["last", "mean"], ...] = ("last", "mean")
     for rule in rules:
         settings = Settings(sequence=rule)
-        prober = Prober(recurrent, [Probe("0", "0", sequence=True)], feed, settings)
+        prober = Prober(recurrent, [Probe("0", "0", layout=Layout(0, 1))], feed, settings)
         (item,) = run(prober).values()
         steps = stored(recurrent, prober.feed, "0")[0].reshape(30, 7, 5)
         x = steps[:, -1] if rule == "last" else steps.mean(dim=1)
