@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -127,7 +128,7 @@ def compress(
         return OK
     if data is None or output is None or given["weights"] is None:
         raise click.UsageError("--weights, --data and --output are needed, but with --dry")
-    written = _outputs(output, force)
+    written = outputs(output, force)
     refuse_inputs(output, [*network.session.files, data, given["test"], given["weights"]])
     require("designing", "torch", "safetensors", extra="torch")
     from addnn_spec.design.compressing import compress as run
@@ -152,12 +153,14 @@ def compress(
 _SIZES = ("widths", "params", "macs")
 
 
-def _outputs(output: Path, force: bool) -> dict[str, Path]:
+_KINDS = {"spec": ".net", "weights": ".safetensors", "record": ".design.json", "page": ".html"}
+
+
+def outputs(output: Path, force: bool, kinds: Iterable[str] = tuple(_KINDS)) -> dict[str, Path]:
     """Return the files to write; refuse (E0607) where one stands."""
-    kinds = {"spec": ".net", "weights": ".safetensors", "record": ".design.json", "page": ".html"}
     if output.suffix != ".net":
         raise Refusal("E0607", f"{output} is no .net file: the spec is written there")
-    found = {kind: output.with_name(output.stem + suffix) for kind, suffix in kinds.items()}
+    found = {kind: output.with_name(output.stem + _KINDS[kind]) for kind in kinds}
     standing = [path for path in found.values() if path.exists()]
     if standing and not force:
         raise Refusal("E0607", f"{standing[0]} stands already", help="write over it with --force")

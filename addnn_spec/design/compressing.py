@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -22,7 +23,7 @@ from addnn_spec.design.training import Progress, Recipe, hits, predict, recalibr
 from addnn_spec.runtime.settings import Preparation, Task
 
 Controls = Literal["none", "random", "all"]
-_HEAD_EPOCHS = 5
+_HEAD_EPOCHS, _HEAD_STEPS, _HEAD_BATCH = 5, 1000, 64
 _FITTED = 2000
 """Layers are fitted to so many samples, and norms take their statistics from them."""
 _PEAK = 64
@@ -100,7 +101,8 @@ def compress(
         job.narrow()
     job.tune()
     job.controls()
-    return job.done(str(weights) if weights is not None else None, at, index)
+    named = Path(weights).name if isinstance(weights, str | Path) else None
+    return job.done(named, at, index)
 
 
 class _Job:
@@ -133,8 +135,8 @@ class _Job:
         module = plan.network.build()
         state = plan.apply(self.module.state_dict())
         module.load_state_dict(state, strict=False)
-        recipe = replace(self.recipe, epochs=_HEAD_EPOCHS, batch=64, optimizer="adam", lr=1e-3)
-        _train_head(module, set(state), self.parts, recipe, self.progress)
+        recipe = head_recipe(self.parts, self.recipe)
+        train_head(module, set(state), self.parts, recipe, self.progress)
         self.recipes["head"] = asdict(recipe)
         self.plan, self.module = plan, module
         self.seconds["cut"] = time.process_time() - start
@@ -313,7 +315,14 @@ def size_of(plan: Plan) -> Size:
     return Size(params=found.total.params, macs=int(found.total.macs), memory=found.memory.peak)
 
 
-def _train_head(
+def head_recipe(parts: Parts, recipe: Recipe) -> Recipe:
+    """Return how a new head is trained: Adam, 5 epochs or 1,000 steps, whichever is more."""
+    steps = -(-len(parts.fit) // _HEAD_BATCH)
+    epochs = max(_HEAD_EPOCHS, -(-_HEAD_STEPS // steps))
+    return replace(recipe, epochs=epochs, batch=_HEAD_BATCH, optimizer="adam", lr=1e-3)
+
+
+def train_head(
     module: nn.Module, kept: set[str], parts: Parts, recipe: Recipe, progress: Progress
 ) -> None:
     """Train what is new; what was there stays as it is, its norms in evaluation."""

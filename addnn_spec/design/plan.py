@@ -16,6 +16,7 @@ from typing import Any
 from addnn_spec.compiler import Session
 from addnn_spec.design.blocks import Taken
 from addnn_spec.design.validation import (
+    Planned,
     PlannedGraph,
     check,
     node_as_planned,
@@ -25,7 +26,7 @@ from addnn_spec.design.validation import (
 )
 from addnn_spec.design.writing import Changes, Uses, write_body
 from addnn_spec.diagnostics import DiagnosticError, Refusal, near
-from addnn_spec.graph import OWN, Graph, Placeholder
+from addnn_spec.graph import OWN, Graph, Node, Placeholder
 from addnn_spec.network import Network, load
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.memory import at
@@ -83,6 +84,14 @@ class Plan:
         Classes are numbered as `widths` has them. Raises `Refusal` (E0620) for one that is frozen.
         """
         return _narrow(self, {number: tuple(sorted(rows)) for number, rows in keep.items()})
+
+    def repeated(self, path: str, turns: int) -> Plan:
+        """Return the plan with another number of turns of a labelled repeat.
+
+        Turns that are added are like the last one, which must give what it takes; their weights are
+        new. Raises `Refusal` (E0620).
+        """
+        return _repeated(self, path, turns)
 
     def replaced(self, operators: Mapping[str, Operator]) -> Plan:
         """Return the plan with other operators at some paths; what they make has to fit."""
@@ -327,6 +336,12 @@ def _giver(graph: Graph, prefix: str) -> str:
     return path if node.calls is None else _giver(node.calls, f"{path}.")
 
 
+def giver_of(node: Node, prefix: str = "", name: str = "") -> str:
+    """Return the path of the node whose value is that of `node`, of its last turn."""
+    path = f"{prefix}{name or list(node.names())[-1]}"
+    return path if node.calls is None else _giver(node.calls, f"{path}.")
+
+
 def _no_node(path: str, known: Iterable[str]) -> Refusal:
     close = near(path, list(known))
     return Refusal(
@@ -400,6 +415,93 @@ def _check_cut(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> N
         )
     if len(item.node.outputs) != 1:
         raise Refusal("E0620", f"{item.path} has several outputs: cut behind what reads them")
+
+
+# ------------------------------------------------------------------------------------------- turns
+
+
+def turns_of(graph: Graph, path: str) -> tuple[int, bool]:
+    """Return how many turns a labelled repeat has, and whether the last gives what it takes.
+
+    Raises `Refusal` (E0620) where there is no such repeat.
+    """
+    found = next((inner for name, inner in _scopes(graph, "") if name == path), None)
+    if found is None:
+        raise _no_node(path, [name for name, _ in _scopes(graph, "")])
+    nodes = [node for node in found.nodes() if not isinstance(node.op, Placeholder)]
+    names = [name for node in nodes for name in node.names()]
+    last = nodes[-1] if nodes else None
+    one = last is not None and [ref is not None for ref in last.inputs] == [True]
+    if last is None or not one or names != [str(n) for n in range(len(names))]:
+        raise Refusal("E0620", f"{path} is no repeat whose turns each read the one before")
+    given = found.type_of(last.inputs[0]) if last.inputs[0] is not None else None
+    return len(names), last.times > 1 or (given,) == last.outputs
+
+
+def _scopes(graph: Graph, prefix: str) -> Iterator[tuple[str, Graph]]:
+    for node in graph.nodes():
+        if node.calls is not None:
+            for name in node.names():
+                yield f"{prefix}{name}", node.calls
+                yield from _scopes(node.calls, f"{prefix}{name}.")
+
+
+def _repeated(plan: Plan, path: str, turns: int) -> Plan:
+    count, keeps = turns_of(plan.graph, path)
+    if turns < 1 or (turns > count and not keeps):
+        raise Refusal(
+            "E0620",
+            f"{path} cannot have {turns} turns",
+            help="a turn that is added must give what it takes, and one stays",
+        )
+    before = {item.path for item in plan.widths.unfolded.nodes}
+    gone = [f"{path}.{turn}" for turn in range(turns, count)]
+    kept = {one for one in before if not _is_of(one, gone)}
+    slices: Slices = {key: () for key in _keys(plan.graph) if not _is_of(key, gone)}
+    edited = _written(plan, Changes(turns={path: turns}), None, None, slices)
+    _check_turns(plan, edited, path, (count, turns), kept)
+    return edited
+
+
+def _is_of(path: str, scopes: Iterable[str]) -> bool:
+    return any(path == scope or path.startswith(f"{scope}.") for scope in scopes)
+
+
+def _check_turns(
+    plan: Plan, edited: Plan, path: str, turns: tuple[int, int], kept: set[str]
+) -> None:
+    """Hold the new text to what was asked: what stays is as it was but for the one tensor that
+    comes out of the last turn, and turns that are added are the last one again."""
+    count, now = turns
+    old = planned(plan.widths.unfolded, plan.graph.facts).nodes
+    new = planned(edited.widths.unfolded, edited.graph.facts).nodes
+    last, end = f"{path}.{count - 1}", f"{path}.{now - 1}"
+    like = {name: node for name, node in old.items() if _is_of(name, [last])}
+
+    def moved(node: Planned) -> Planned:
+        """Return a node that reads the new last turn where it read the old one."""
+        return node._replace(
+            inputs=tuple(
+                (one[0].replace(last, end, 1), one[1])
+                if one is not None and _is_of(one[0], [last])
+                else one
+                for one in node.inputs
+            )
+        )
+
+    wanted = {name: old[name] if _is_of(name, [path]) else moved(old[name]) for name in kept}
+    for turn in range(count, now):
+        here = f"{path}.{turn}"
+        for name, node in like.items():
+            owner = node.owner.replace(last, here, 1)
+            wanted[name.replace(last, here, 1)] = node._replace(inputs=(), owner=owner)
+    added = [f"{path}.{turn}" for turn in range(count, now)]
+    found = {
+        name: node._replace(inputs=()) if _is_of(name, added) else node
+        for name, node in new.items()
+    }
+    if found != wanted:
+        raise Refusal("E0621", "the text that was written is not what was planned: other turns")
 
 
 # ------------------------------------------------------------------------------------------ writing

@@ -67,7 +67,7 @@ def soft_smoothness(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:
     apart = squared_distances(x)
     itself = torch.eye(len(apart), dtype=torch.bool, device=apart.device)
     weights = (-apart / temperature).masked_fill(itself, -torch.inf).softmax(1)
-    targets = y.flatten(1).to(apart.dtype)
+    targets = y.reshape(len(y), -1).to(apart.dtype)
     total = targets.var(dim=0, correction=0).sum().clamp_min(1e-12)
     between = torch.cdist(targets, targets).square() / total
     return (weights * between).sum(1).mean()

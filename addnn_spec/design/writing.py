@@ -57,6 +57,8 @@ class Changes:
     """The node whose value is the only output; what comes after it is left out."""
     head: str = ""
     """Elements behind the cut, as text."""
+    turns: Mapping[str, int] = field(default_factory=dict)
+    """By the path of a labelled repeat: how many turns it has now; more are like its last."""
 
 
 class Uses(NamedTuple):
@@ -251,6 +253,9 @@ class _Writer:
         """List the turns of a graph's nodes; where the cut is met, up to it, and what it gives."""
         steps: list[tuple[_Key, _Step]] = []
         cut = self.changes.cut
+        turns = self.changes.turns.get(scope.prefix[:-1])
+        if turns is not None:
+            return self._turns(scope, turns)
         for node in scope.graph.nodes():
             if isinstance(node.op, Placeholder):
                 if f"{scope.prefix}{node.name}" == cut and not scope.prefix:
@@ -263,6 +268,21 @@ class _Writer:
                 if path == cut or inside:
                     return steps, _Key(node.id, 0, turn)
         return steps, None
+
+    def _turns(self, scope: _Scope, count: int) -> tuple[list[tuple[_Key, _Step]], _Key | None]:
+        """List so many turns of a repeat: the first ones, and more like the last."""
+        steps: list[tuple[_Key, _Step]] = []
+        for node in scope.graph.nodes():
+            if not isinstance(node.op, Placeholder):
+                for turn, name in enumerate(node.names()):
+                    step = _Step(scope.graph, node, f"{scope.prefix}{name}", name)
+                    steps.append((_Key(node.id, 0, turn), step))
+        while len(steps) < count:
+            key, step = steps[-1]
+            name = str(len(steps))
+            more = _Step(scope.graph, step.node, f"{scope.prefix}{name}", name)
+            steps.append((_Key(key.node, 0, key.turn + 1), more))
+        return steps[:count], steps[count - 1][0]
 
     def _modules(self, scope: _Scope) -> None:
         uses: dict[str, Node] = {}
@@ -436,6 +456,8 @@ class _Writer:
     def _use(self, graph: Graph, path: str) -> str | None:
         """Return a use of a block that has one input; None where it must be written out."""
         if self.block_use is None or self.changes.cut.startswith(f"{path}."):
+            return None
+        if any(turned.startswith(f"{path}.") for turned in self.changes.turns):
             return None
         if len(graph.inputs) != 1 or _captured(graph, graph.inputs[0]) or graph.module_ports:
             return None

@@ -1,0 +1,157 @@
+"""Forward learning on scikit-learn's digits, local losses, and the depth that is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from addnn_spec import load
+from addnn_spec.cli import run
+from addnn_spec.design.growing import blocks_of
+from addnn_spec.design.plan import start, turns_of
+from addnn_spec.design.separating import (
+    local_triplet,
+    similarity,
+    soft_separation,
+    soft_share,
+    soft_smoothness,
+    squared_distances,
+)
+from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.indices import separation_index
+
+NET = """block ConvBn(width) {
+  return x -> conv: Conv2d(width, 3, padding = 1, bias = false) -> bn: BatchNorm2d -> relu: ReLU
+}
+
+network Small {
+  input image: float[N, 1, 8, 8]
+  output logits = image
+    -> stem: ConvBn(8)
+    -> stage: repeat 2 { ConvBn(8) }
+    -> MaxPool2d(2)
+    -> Flatten -> fc: Linear(10)
+}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "net.net"
+    path.write_text(NET)
+    return path
+
+
+def _samples(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(3, (40,), generator=generator)
+    x = torch.randn(40, 6, generator=generator, dtype=torch.float64)
+    return x + 0.7 * y[:, None], y
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.1])
+def test_the_soft_share_is_off_the_index_by_no_more_than_its_bound(temperature: float) -> None:
+    for seed in range(4):
+        x, y = _samples(seed)
+        share = soft_share(x, y, temperature)
+        index = separation_index(x.numpy(), y.numpy()).value
+        apart = squared_distances(x).fill_diagonal_(torch.inf).sort(dim=1).values
+        gap = apart[:, 1] - apart[:, 0]
+        bound = float(((len(x) - 1) * torch.exp(-gap / temperature)).clamp(max=1).mean())
+        assert abs(float(share.mean()) - index) <= bound + 1e-12
+
+
+@pytest.mark.parametrize("loss", [soft_separation, local_triplet, soft_smoothness])
+def test_losses_are_blind_to_scale_and_have_their_gradients(loss: object) -> None:
+    x, y = _samples(1)
+    assert callable(loss)
+    torch.testing.assert_close(loss(x, y), loss(100 * x, y))
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(x, y), x)
+    moved = x.detach() - 1e-3 * gradient / gradient.norm()
+    assert loss(moved, y) < loss(x.detach(), y)
+
+
+def test_the_gradient_of_soft_separation_is_the_difference_quotient() -> None:
+    x, y = _samples(2)
+    apart = squared_distances(x[:12]).requires_grad_()
+    torch.autograd.gradcheck(lambda d: soft_separation(d, y[:12], 0.3, squared=True), (apart,))
+
+
+def test_separated_classes_cost_nothing_and_mixed_ones_much() -> None:
+    y = torch.arange(30) % 3
+    apart = torch.nn.functional.one_hot(y, 3).double()
+    apart = apart + 1e-3 * torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    mixed = apart.roll(1, 0)[torch.randperm(30, generator=torch.Generator().manual_seed(3))]
+    for loss in (soft_separation, local_triplet):
+        assert float(loss(apart, y)) < 0.01 < 0.15 < float(loss(mixed, y))
+    assert float(similarity(apart, y, 3)) < 0.01 < 0.1 < float(similarity(mixed, y, 3))
+
+
+def test_turns_are_added_and_left_out(spec: Path) -> None:
+    plan = start(spec)
+    assert turns_of(plan.graph, "stage") == (2, True)
+    assert "stage: repeat 5 { ConvBn(8) }" in plan.repeated("stage", 5).text
+    assert "stage: { ConvBn(8) }" in plan.repeated("stage", 1).text
+    with pytest.raises(DiagnosticError, match="cannot have 0 turns"):
+        plan.repeated("stage", 0)
+    with pytest.raises(DiagnosticError, match="no node layer9"):
+        plan.repeated("layer9", 3)
+
+
+def test_blocks_are_the_elements_of_the_main_chain(spec: Path) -> None:
+    blocks, head = blocks_of(load(spec).graph)
+    assert [(one.name, one.gives) for one in blocks] == [
+        ("stem", "stem.relu"),
+        ("stage.0", "stage.0.relu"),
+        ("stage.1", "maxpool2d"),
+    ]
+    assert head == "fc"
+
+
+def test_skips_over_a_border_are_refused() -> None:
+    with pytest.raises(DiagnosticError, match="does not read what stands before it"):
+        blocks_of(load("UNet").graph)
+
+
+def test_a_network_grows_as_deep_as_the_index_asks_for(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "grown.net"
+    command = [
+        "grow", str(spec), "--data", "digits", "--epochs", "3", "--max-repeat", "stage=4",
+        "-o", str(out),
+    ]  # fmt: skip
+    assert run(command) == 0, capsys.readouterr().err
+    record = json.loads((tmp_path / "grown.design.json").read_text())
+    turns = record["turns"]["stage"]
+    assert 1 <= turns <= 4
+    assert f"stage: {'repeat ' + str(turns) + ' ' if turns > 1 else ''}{{ ConvBn(8) }}" in (
+        out.read_text()
+    )
+    load(out).build(tmp_path / "grown.safetensors")
+    assert record["accuracy"] > 0.85
+    assert [one["block"] for one in record["curve"]][:2] == ["stem", "stage.0"]
+    assert "by backpropagation" in capsys.readouterr().out
+
+
+def test_blocks_before_the_one_that_learns_stand_still(spec: Path) -> None:
+    from addnn_spec.design.data import read_parts
+    from addnn_spec.design.growing import Growing, _Job
+    from addnn_spec.design.training import Recipe, silent
+
+    plan = start(spec)
+    parts = read_parts(plan.graph, "digits")
+    job = _Job(plan, parts, Growing(recipe=Recipe(epochs=1, batch=256)), silent)
+    blocks, _ = blocks_of(plan.graph)
+    job._train(blocks[0])
+    before = {key: value.clone() for key, value in job.module.state_dict().items()}
+    job._train(blocks[1])
+    changed = {
+        key for key, value in job.module.state_dict().items() if not value.equal(before[key])
+    }
+    assert changed
+    assert all(key.startswith("stage.0.") for key in changed)
