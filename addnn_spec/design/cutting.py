@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from addnn_spec.design.data import Parts
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.training import Progress
@@ -14,7 +16,7 @@ from addnn_spec.report.dataflow import trunk
 from addnn_spec.report.verdicts import verdicts
 from addnn_spec.runtime.settings import Settings
 
-_SAMPLES = 1000
+_SAMPLES = 2000
 
 Index = tuple[tuple[str, float, float], ...]
 """By node of the main chain, in order: the index on train, and across."""
@@ -26,13 +28,15 @@ def find_cut(
 ) -> tuple[str | None, Index]:
     """Return the node to cut behind, and the indices that say so; None where nothing settles.
 
-    It is the first node from which on no change of the index on the fitting samples is measured,
-    or the first behind it that every path to the output passes.
+    It is the first node from which on no change of the index is measured on one half of the
+    samples that do not judge, or the first behind it that every path to the output passes. The
+    other half is where the cross-index is taken.
     """
     settings = Settings(samples=_SAMPLES, seed=seed, order=1, nodes=("all",), device=device)
     asked = Request(settings, keys=keys, progress=progress)
-    fit, chosen = parts.fit, parts.choose
-    train, test = (fit.x.numpy(), fit.y.numpy()), (chosen.x.numpy(), chosen.y.numpy())
+    half = (len(parts.fit) + len(parts.choose)) // 2
+    x, y = (torch.cat([getattr(p, n) for p in (parts.fit, parts.choose)]).numpy() for n in "xy")
+    train, test = (x[:half], y[:half]), (x[half:], y[half:])
     run = run_probe(plan.network, train, test, weights, asked)
     found = verdicts(run.record)
     settled = [one.node for one in found if one.word == "settles" and one.split == "train"]

@@ -54,10 +54,10 @@ def main() -> None:
         found = [row[0] for row in rows]
         error = 2 * stdev(found) / math.sqrt(len(found)) if len(found) > 1 else math.nan
         controls = [row[1] for row in rows if not math.isnan(row[1])]
-        control = f"{mean(controls):+.4f}" if controls else "–"
+        beside = f"{mean(controls):+.4f}" if controls else "–"
         params, macs = sizes[name]
         each = " ".join(f"{one:+.4f}" for one in found)
-        told = f"{mean(found):+.4f} ± {error:.4f}  {control}  [{each}]"
+        told = f"{mean(found):+.4f} ± {error:.4f}  {beside}  [{each}]"
         print(f"{name:34} {params:8,} {macs:10,}  {told}")
 
 
