@@ -164,13 +164,14 @@ def _locations(
 
 
 def _edit(server: Server, uri: str, renaming: Renaming) -> types.WorkspaceEdit:
-    """Return a renaming as edits; where keys of weights change, the client asks first."""
+    """Return a renaming as edits; where keys of weights change, that is told, and the client asks
+    first if it can."""
     support = server.client_capabilities.workspace and (
         server.client_capabilities.workspace.workspace_edit
     )
     annotates = bool(support and support.change_annotation_support)
     told = _told(renaming.keys)
-    if told and not annotates:
+    if told:
         message = types.ShowMessageParams(types.MessageType.Warning, f"addnn: {told}")
         server.window_show_message(message)
     changes: list[Any] = []
@@ -206,4 +207,4 @@ def _told(keys: dict[str, list[tuple[str, str]]]) -> str:
     count = sum(map(len, keys.values()))
     more = f", … and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
     several = f"{count:,} keys change" if count > 1 else "1 key changes"
-    return f"{several} in {', '.join(keys)}: {', '.join(rows[:_LISTED])}{more}"
+    return f"{', '.join(rows[:_LISTED])}{more}: {several} in {', '.join(keys)}"

@@ -114,8 +114,9 @@ def test_renaming_a_label_tells_the_keys_first(editor: Editor) -> None:
     (annotation,) = edit.change_annotations.values()
     assert annotation.needs_confirmation
     assert annotation.description == (
-        "2 keys change in Small: fc.weight → head.weight, fc.bias → head.bias"
+        "fc.weight → head.weight, fc.bias → head.bias: 2 keys change in Small"
     )
+    assert any("fc.weight → head.weight" in message for message in editor.messages)
     ((part,),) = [change.edits for change in edit.document_changes]
     assert (part.new_text, part.annotation_id) == ("head", "keys")
 

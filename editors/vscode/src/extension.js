@@ -181,7 +181,7 @@ async function saved(document) {
 // --------------------------------------------------------------------------------- the life of it
 
 async function activate(context) {
-  const output = vscode.window.createOutputChannel("addnn");
+  const output = vscode.window.createOutputChannel("addnn", { log: true });
   pythonPreview = new PyTorchPreview();
   const command = (name, action) => vscode.commands.registerCommand(name, action);
   const palette = (action) => (uri, name) => action(typeof uri === "string" ? uri : undefined, name);
