@@ -51,6 +51,7 @@ class Browser:
         )
         self._session = attached["sessionId"]
         self.ask("Page.enable")
+        self.ask("Emulation.setFocusEmulationEnabled", {"enabled": True})
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.ask("Emulation.setDeviceMetricsOverride", metrics)
 

@@ -214,7 +214,9 @@ class Walk:
     def renames_a_label(self) -> None:
         self._goes_to("fc: Linear", 1)
         self.page.press("F2")
+        self.page.point("document.querySelector('.rename-box input')")
         self.page.wait("document.activeElement.matches('.rename-box input')")
+        self.page.press("Ctrl+A")
         self.page.write("head")
         self.page.press("Enter")
         preview = "document.querySelector('.bulk-edit-panel')"
