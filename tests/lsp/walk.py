@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
+
 from addnn_spec.resources import folder
 from tests.lsp.browser import Browser
 
@@ -154,7 +156,9 @@ class Walk:
         self.page.wait(f"({_TEXT}).replace(/\\u00a0/g, ' ').includes({shown})", seconds)
 
     def _picture(self, name: str) -> None:
-        self.page.picture(self.pictures / f"editor-{name}.png")
+        path = self.pictures / f"editor-{name}.png"
+        self.page.picture(path)
+        Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
 
     def _goes_to(self, text: str, within: int = 0) -> None:
         """Put the cursor into a text of the file as it is saved."""
@@ -186,6 +190,9 @@ class Walk:
         self._goes_to("network ResNet152")
         self._sees("[N, 64, 112, 112]", 120)
         self._sees("11,689,512 parameters")
+        self._goes_to("# Deep residual")
+        self._goes_to("# The convolutional part")
+        self._sees("[N, 256, 56, 56]")
         self._picture("hints")
 
     def mends_a_mistake(self) -> None:
@@ -243,8 +250,8 @@ class Walk:
         self._sees("classes: int = 10,")  # the preview follows what is saved
         self._picture("pytorch")
         self.page.point(f"{lens}.find(e => e.innerText === 'open drawing')")
-        self.page.wait("!!document.querySelector('iframe.webview')")
-        time.sleep(4)
+        inner = "document.querySelector('iframe.webview').contentDocument?.querySelector('iframe')"
+        self.page.wait(f"!!{inner}?.contentDocument?.querySelector('svg')")
         self._picture("drawing")
 
 

@@ -73,7 +73,7 @@ def test_alone(built: tuple[Path, Path], folder: Path, version: str) -> None:
     assert "no difference" in env.addnn("diff", "my.net:LeNet5", "LeNet5")
     for words, extra in (
         (PROBE, "torch"), (("report", "run.json"), "report"), (("demo",), "data,report"),
-        (("draw", "LeNet5", "-o", "net.svg"), "draw"),
+        (("draw", "LeNet5", "-o", "net.svg"), "draw"), (("lsp",), "lsp"),
     ):  # fmt: skip
         assert f"pip install 'addnn-spec[{extra}]'" in env.addnn(*words, code=2)
     for source in ("import addnn_spec.indices", "import addnn_spec; addnn_spec.probe",
@@ -166,3 +166,16 @@ def test_the_checkout_is_not_what_runs(built: tuple[Path, Path], folder: Path) -
     env = Environment.create(folder, str(built[0]))
     place = env.python("import addnn_spec; print(addnn_spec.__file__)")
     assert str(ROOT) not in place and str(env.path) in place
+
+
+INITIALIZE = (
+    '{"jsonrpc": "2.0", "id": 1, "method": "initialize", '
+    '"params": {"processId": null, "rootUri": null, "capabilities": {}}}'
+)
+
+
+def test_lsp(built: tuple[Path, Path], folder: Path) -> None:
+    env = _extra(built, folder, "lsp")
+    assert "the protocol: pygls 2" in env.addnn("lsp", "--check-setup")
+    asked = f"Content-Length: {len(INITIALIZE)}\r\n\r\n{INITIALIZE}"
+    assert '"inlayHintProvider"' in env.run("addnn", "lsp", text=asked).text
