@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,6 +170,18 @@ class Walk:
         self.page.write(f"{line}:{column}")
         self.page.press("Enter")
 
+    def _until(self, script: str, action: Callable[[], None]) -> None:
+        """Do what should make a script true; again, if the busy machine has missed it."""
+        for _ in range(3):
+            action()
+            try:
+                self.page.wait(script, 20)
+            except TimeoutError:
+                self.page.press("Escape")
+            else:
+                return
+        raise TimeoutError(f"never true: {script}")
+
     def _commands(self, text: str) -> None:
         """Carry out the command, or open the file, that a text finds."""
         self.page.press("F1" if text.endswith("...") else "Ctrl+P")
@@ -202,9 +214,8 @@ class Walk:
         self.page.write("ae")
         self.page.press("Escape")
         self.page.wait("!!document.querySelector('.squiggly-error')")
-        self._commands("Quick Fix...")
-        self.page.wait("!!document.querySelector('.action-widget')")
-        self.page.wait("document.querySelector('.action-widget').innerText.includes('Linear')")
+        menu = "document.querySelector('.action-widget')?.innerText"
+        self._until(f"{menu}?.includes('Linear')", lambda: self._commands("Quick Fix..."))
         self._picture("fix")
         self.page.press("Enter")
         self._sees("fc: Linear(classes)")
@@ -212,16 +223,21 @@ class Walk:
 
     def hovers(self) -> None:
         self._goes_to("AdaptiveAvgPool2d", 3)
-        self.page.press("Ctrl+K")
-        self.page.press("Ctrl+I")
-        self.page.wait("(document.querySelector('.monaco-hover')?.innerText ?? '').includes('→')")
+        told = "document.querySelector('.monaco-hover')?.innerText"
+        self._until(f"{told}?.includes('→')", self._points)
         self._picture("hover")
         self.page.press("Escape")
 
+    def _points(self) -> None:
+        """Show what is told of the word at the cursor."""
+        self.page.press("Ctrl+K")
+        self.page.press("Ctrl+I")
+
     def renames_a_label(self) -> None:
         self._goes_to("fc: Linear", 1)
-        self.page.press("F2")
-        self.page.point("document.querySelector('.rename-box input')")
+        box = "document.querySelector('.rename-box input')"
+        self._until(f"!!{box}?.offsetParent", lambda: self.page.press("F2"))
+        self.page.point(box)
         self.page.wait("document.activeElement.matches('.rename-box input')")
         self.page.press("Ctrl+A")
         self.page.write("head")
