@@ -7,6 +7,8 @@ Multiply-accumulates: 385,814,752.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,10 +55,10 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         width: int,
+        act: Callable[[], nn.Module] | None,
         kernel: int = 3,
         stride: int = 1,
         groups: int = 1,
-        with_silu: bool = False,
     ) -> None:
         layers: list[nn.Module] = [
             nn.Conv2d(
@@ -70,8 +72,8 @@ class ConvNormAct(nn.Sequential):
             ),
             nn.BatchNorm2d(width),
         ]
-        if with_silu:
-            layers.append(nn.SiLU())
+        if act is not None:
+            layers.append(act())
         super().__init__(*layers)
 
 
@@ -84,11 +86,11 @@ class MBConv(nn.Module):
         squeeze = max(1, in_channels // 4)
         block: list[nn.Module] = []
         if inner != in_channels:
-            block.append(ConvNormAct(in_channels, inner, kernel=1, with_silu=True))
+            block.append(ConvNormAct(in_channels, inner, nn.SiLU, kernel=1))
         block += [
-            ConvNormAct(inner, inner, kernel=kernel, stride=stride, groups=inner, with_silu=True),
+            ConvNormAct(inner, inner, nn.SiLU, kernel=kernel, stride=stride, groups=inner),
             SqueezeExcitation(inner, squeeze),
-            ConvNormAct(inner, width, kernel=1),
+            ConvNormAct(inner, width, None, kernel=1),
         ]
         self.block = nn.Sequential(*block)
         self.stochastic_depth: nn.Module | None = None
@@ -106,7 +108,7 @@ class EfficientNetB0(nn.Module):
     def __init__(self, classes: int = 1000, channels: int = 3) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            ConvNormAct(channels, 32, stride=2, with_silu=True),
+            ConvNormAct(channels, 32, nn.SiLU, stride=2),
             nn.Sequential(MBConv(32, 16, 3, 1, 1, 0.0)),
             nn.Sequential(MBConv(16, 24, 3, 2, 6, 0.0125), MBConv(24, 24, 3, 1, 6, 0.025)),
             nn.Sequential(
@@ -141,7 +143,7 @@ class EfficientNetB0(nn.Module):
                 ),
             ),
             nn.Sequential(MBConv(192, 320, 3, 1, 6, 0.1875)),
-            ConvNormAct(320, 1280, kernel=1, with_silu=True),
+            ConvNormAct(320, 1280, nn.SiLU, kernel=1),
         )
         self.classifier = nn.Sequential(nn.Dropout(p=0.2), nn.Linear(1280, classes))
 

@@ -173,7 +173,7 @@ class Reduction(nn.Module):
             self.path_1 = nn.Sequential(
                 OrderedDict(
                     avgpool=nn.AvgPool2d(1, stride=2),
-                    conv=nn.Conv2d(in_channels, 11, 1, bias=False),
+                    conv=nn.Conv2d(in_channels, width // 2, 1, bias=False),
                 ),
             )
             self.path_2 = nn.Sequential(
@@ -181,7 +181,7 @@ class Reduction(nn.Module):
                     {
                         "0": nn.ZeroPad2d((-1, 1, -1, 1)),
                         "1": nn.AvgPool2d(1, stride=2),
-                        "conv": nn.Conv2d(in_channels, 11, 1, bias=False),
+                        "conv": nn.Conv2d(in_channels, width // 2, 1, bias=False),
                     },
                 ),
             )

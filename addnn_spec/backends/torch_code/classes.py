@@ -30,10 +30,11 @@ from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Column,
     Dimension,
+    Made,
     Name,
-    Spanned,
     Tree,
     Value,
+    bare,
     rewrite,
     walk,
     without_defaults,
@@ -155,6 +156,8 @@ class _Resolver:
 
     def _constructed(self, tree: Tree, span: Span) -> Tree:
         def put(node: Tree) -> Tree | None:
+            if isinstance(node, Made) and isinstance(node.factory, Column):
+                return self._columns.made(self._body.columns[node.factory.index])
             if not isinstance(node, Column):
                 return None
             leaves = self._body.columns[node.index]
@@ -323,11 +326,7 @@ class _Resolver:
 
 def _written(child: ChildDraft) -> list[Tree]:
     """Return what makes a child, whatever place of the text it comes from."""
-    return [_bare(tree) for tree in (child.tree, *child.inits)]
-
-
-def _bare(tree: Tree) -> Tree:
-    return rewrite(tree, lambda t: _bare(t.value) if isinstance(t, Spanned) else None)
+    return [bare(tree) for tree in (child.tree, *child.inits)]
 
 
 def _without_twins(

@@ -25,13 +25,16 @@ from addnn_spec.backends.torch_code.python import (
 from addnn_spec.backends.torch_code.readings import Text, argument_name, python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
+    Factory,
     Listing,
+    Made,
     Name,
     Origin,
     ParameterOf,
     SizeOf,
     Tree,
     Variable,
+    bare,
     is_literal,
     rewrite,
     same,
@@ -408,11 +411,13 @@ class Columns:
         """Return the condition of the text under which a use has what stands at these places."""
         if self.text is None:
             return None
-        for place in places:
-            for tree, holds in self.text.conditions(place):
-                if self._says(tree, tuple(value is holds for value in vector)):
-                    taken = self._take(tree, "")
-                    return taken if holds else negated(taken)
+        text = self.text
+        found = [pair for place in places for pair in text.conditions(place)]
+        # What is called is not None: no type checker sees that by another condition.
+        for tree, holds in sorted(found, key=lambda pair: not _is_given(pair[0])):
+            if self._says(tree, tuple(value is holds for value in vector)):
+                taken = self._take(tree, "")
+                return taken if holds else negated(taken)
         return None
 
     def _take(self, tree: Tree, word: str) -> Tree:
@@ -459,6 +464,10 @@ class Columns:
         if expr is None:
             return
         omitted = tuple(name not in use.given for use in self.uses)
+        left = [value for value, out in zip(column.vector, omitted, strict=True) if out]
+        if left and isinstance(left[0], Factory):
+            column.default = left[0]
+            return
         wanted = tuple(
             value if left else ABSENT for value, left in zip(column.vector, omitted, strict=True)
         )
@@ -490,6 +499,24 @@ class Columns:
         if is_constant(vector):
             return some(vector)
         return self.find(vector, leaves.word) or self._items(leaves) or self.new(leaves)
+
+    def made(self, leaves: Leaves) -> Tree:
+        """Return a layer: its call, or where its uses differ what the use has given makes it."""
+        given = self._given_layer(leaves)
+        if given is not None:
+            return Made(given)
+        if is_constant(leaves.vector):
+            return bare(some(leaves.vector).call)
+        return Made(self.new(leaves))
+
+    def _given_layer(self, leaves: Leaves) -> Tree | None:
+        """Return the parameter that a layer is, where not all uses of the class give the same."""
+        for origin in leaves.origins if self.text is not None else ():
+            for tree in self.text.trees(origin) if self.text is not None else ():
+                known = self._known.get(tree.text) if isinstance(tree, Name) else None
+                if known and not is_constant(known.vector) and self._says(tree, leaves.vector):
+                    return self._take(tree, leaves.word)
+        return None
 
     def _without_variants(self, leaves: Leaves) -> Tree:
         """Return what the network's own uses say; leave a variant that has another value there."""
@@ -652,6 +679,10 @@ def _means(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, tuple) and isinstance(value, tuple) and len(value) == len(wanted):
         return all(map(_means, value, wanted))
     return same(value, wanted)
+
+
+def _is_given(condition: Tree) -> bool:
+    return isinstance(condition, Infix) and condition.op == "is not"
 
 
 def _in_table(tree: Tree) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from addnn_spec.backends.torch_code.factories import made as made_by_name
+from addnn_spec.backends.torch_code.factories import named
 from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
@@ -185,17 +187,30 @@ class Emission:
 
 
 def draft_of(
-    graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput] = ()
+    graph: Graph,
+    forms: Forms,
+    emission: Emission,
+    lists: Sequence[ListInput] = (),
+    layers: frozenset[str] = frozenset(),
 ) -> Draft:
-    """Make the draft of a graph; the graphs that it calls have their forms already."""
-    return _Drafter(graph, forms, emission, lists).draft()
+    """Make the draft of a graph; the graphs that it calls have their forms already.
+
+    `layers` are the parameters that are other layers in other uses of the block.
+    """
+    return _Drafter(graph, forms, emission, lists, layers).draft()
 
 
 class _Drafter:
     def __init__(
-        self, graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput]
+        self,
+        graph: Graph,
+        forms: Forms,
+        emission: Emission,
+        lists: Sequence[ListInput],
+        layers: frozenset[str],
     ) -> None:
         self._lists = lists
+        self._layers = layers
         self._lengths: dict[int, int] = {}
         self._graph = graph
         self._forms = forms
@@ -308,7 +323,9 @@ class _Drafter:
             result = tuple(range(len(node.outputs))) if op.returns_tuple else None
             self._step(node, self._called(node, args), result, composite=True)
             return
-        functional = None if node.module else functional_form(node, applied)
+        place = placed(self._graph, node, node.span)
+        given = named(node, self._layers) and node.within is None
+        functional = None if node.module or given else functional_form(node, applied)
         if isinstance(functional, In) and self._is_passed_on(node):
             self._pass_on(node, operands[functional.index])
             return
@@ -329,7 +346,7 @@ class _Drafter:
         if node.module is None:
             child = operator_child(node.name, applied, node.span)
             tree = operator_leaves(child.tree, self._graph, applied, node)
-            place = placed(self._graph, node, node.span)
+            tree = (made_by_name(node, applied, tree, place) if given else None) or tree
             self._draft.children.append(replace(child, tree=tree, place=place))
         if node.module is not None and node.module.port:
             made_call = applied.constructor()

@@ -329,19 +329,33 @@ class _Merger:
         )
         return tree
 
-    def _resolve(self, wanted: dict[int, Tree]) -> Tree | None:
+    def _resolve(self, wanted: dict[int, Tree], latest: bool = True) -> Tree | None:
         values = list(wanted.values())
         if all(value == values[0] for value in values):
-            return values[0]
+            return self._latest(values[0], frozenset(wanted)) if latest else values[0]
         for flag in reversed(range(len(self._flag_sets))):
             inside = {v: t for v, t in wanted.items() if v in self._flag_sets[flag]}
             outside = {v: t for v, t in wanted.items() if v not in self._flag_sets[flag]}
             if inside and outside:
-                then, orelse = self._resolve(inside), self._resolve(outside)
-                joined = then and orelse and self._join(flag, then, orelse)
-                if joined:
-                    return joined
+                # A join of a branch cannot be read where that branch itself ends.
+                for last in (True, False) if latest else (False,):
+                    then, orelse = self._resolve(inside, last), self._resolve(outside, last)
+                    joined = then and orelse and self._join(flag, then, orelse)
+                    if joined:
+                        return joined
         return None
+
+    def _latest(self, value: Tree, structures: Variants) -> Tree:
+        """Return the join that the value is in all of these structures, if there is one.
+
+        What the text reads is what was made last, whichever arm was taken.
+        """
+        for (flag, then, orelse), joined in reversed(self._joins.items()):
+            members = self._flag_sets[flag]
+            taken = then if structures <= members else orelse
+            if value == taken and (structures <= members or structures.isdisjoint(members)):
+                return Value(joined)
+        return value
 
     def _join(self, flag: int, then: Tree, orelse: Tree) -> Tree | None:
         found = self._joins.get((flag, then, orelse))
@@ -360,7 +374,7 @@ class _Merger:
             if isinstance(item, Branch) and item.flag == flag and place >= made:
                 value = self._count
                 self._count += 1
-                self._where[value] = (place, self._all)
+                self._where[value] = (place + 1, self._all)
                 item.joins.append(Join(value, then, orelse))
                 self._joins[flag, then, orelse] = value
                 both = zip(
@@ -395,8 +409,8 @@ class _Merger:
         for child, _ in self._body.children:
             for node in walk(child.tree):
                 if isinstance(node, When) and node.flag == flag and node.present:
-                    made = next(inner.fn for inner in walk(node.value) if isinstance(inner, Call))
-                    return snake_case(made.rpartition(".")[2])
+                    calls = (n.fn for n in walk(node.value) if isinstance(n, Call))
+                    return snake_case(next(calls, "layer").rpartition(".")[2])
         return None
 
     def _name_flags(self) -> None:

@@ -59,8 +59,9 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
             inferred = applied.inferred()
         if leaf.hint in inferred:
             return Leaf(leaf.value, leaf.hint, _inferred(graph, inputs, leaf))
-        if leaf.hint in type(applied.op).model_fields:  # the layer's own default
-            return Leaf(leaf.value, leaf.hint)
+        fields = type(applied.op).model_fields
+        if leaf.hint in fields and same(getattr(applied.op, leaf.hint), leaf.value):
+            return Leaf(leaf.value, leaf.hint)  # the layer's own default
         equal = [name for name in places if same(getattr(applied.op, name, None), leaf.value)]
         found = tuple(placed(graph, node, places[name]) for name in equal)
         return Leaf(leaf.value, leaf.hint, (*found, *next(items, ())))
@@ -105,6 +106,7 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
     assert called is not None
     written = dict(node.written)
     slots = {name: slot for slot, name in enumerate(called.input_names)}
+    around = _around(graph, node.within)
 
     # What comes from a parameter or input there comes here from what the node gives it.
     def here(origin: Origin) -> Iterator[Origin]:
@@ -118,7 +120,9 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
             ref = None if slot is None else node.inputs[slot]
             if ref is not None:
                 yield from size_origins(graph, ref, origin.dim)
-        else:
+        else:  # of a brace: its text is part of the text around it
+            if around is not None:
+                yield put(origin, around)
             yield origin
 
     def change(leaf: Tree) -> Tree | None:

@@ -22,6 +22,7 @@ from addnn_spec.backends.torch_code.columns import (
     Parameter,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
+from addnn_spec.backends.torch_code.factories import as_argument, varied
 from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
@@ -156,8 +157,9 @@ class Planner:
                 function = "Tapped" if self._emission.probes else "nn.Sequential"
                 self._forms[id(graph)] = Form(sequential(elements, function))
         self._lists.update(list_inputs([g for g in drafted if g.kind == "block"]))
+        layers = frozenset() if self._emission.probes or not drafted else varied(drafted)
         drafts = [
-            draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))
+            draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()), layers)
             for graph in drafted
         ]
         for alike in _by_base(drafts):
@@ -210,7 +212,7 @@ class Planner:
         fixed = self._fixed(uses)
         given = [
             Given(
-                tuple((n, v) for n, v in draft.graph.arguments if n not in fixed),
+                tuple((n, as_argument(v)) for n, v in draft.graph.arguments if n not in fixed),
                 () if self._is_network(draft.graph) else _tensors(draft),
                 self._calls[id(draft.graph)],
                 draft.graph.lets,

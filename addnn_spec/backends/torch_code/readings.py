@@ -107,6 +107,14 @@ class Text:
                 found.setdefault(_key(node.span), node)
         return found
 
+    def _at(self, place: Span) -> ast.Expr | None:
+        """Return the expression at a place; a layer that is applied by its name is that name."""
+        found: ast.Expr | None = self._expressions.get(_key(place))
+        name = place.source.text[place.start : place.end]
+        if found is None and name.isidentifier():
+            return ast.Name(name, place)
+        return found
+
     @cached_property
     def _gathered(self) -> dict[tuple[int, int], tuple[ast.Expr, ...]]:
         """For each positional argument, it and those after it: what `Reshape(n, c, h)` collects."""
@@ -177,9 +185,23 @@ class Text:
                     continue
             yield from self.conditions(put(use.span, use.outer))
         elif isinstance(place, Span):
+            yield from self._given(place)
             for expr, holds in self._around(place):
                 for tree in self.expression(expr):
                     yield tree, holds
+
+    def _given(self, place: Span) -> Iterator[tuple[Tree, bool]]:
+        """Yield what tells if a layer is there that is given, or one of two by a `let`."""
+        name = self._at(place)
+        if not isinstance(name, ast.Name):
+            return
+        chosen = self.lets.get(name.name)
+        if isinstance(chosen, ast.Conditional):
+            for tree in self.expression(chosen.condition):
+                yield tree, True
+                yield tree, False
+        elif self.is_local(name.name):
+            yield Infix("is not", Name(python_name(name.name)), NONE), True
 
     def _around(self, place: Span) -> Iterator[tuple[ast.Expr, bool]]:
         around = [
@@ -238,7 +260,7 @@ class Text:
         elif isinstance(origin, Combined):
             yield from self._combined(origin, depth)
         elif isinstance(origin, Span) and origin.source is self.node.span.source:
-            found = self._expressions.get(_key(origin))
+            found = self._at(origin)
             if found is not None:
                 yield from self.expression(found)
             several = self._gathered.get(_key(origin), ())

@@ -13,6 +13,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.draft import Emission, operator_module
+from addnn_spec.backends.torch_code.factories import made
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.names import is_plain
@@ -170,7 +171,8 @@ def _module(
     if overwrites and node.op.in_place:
         tree = module_in_place(tree)
     tree = operator_leaves(tree, graph, applied, node)
-    return initialized(tree, applied, emission)
+    given = made(node, applied, tree, placed(graph, node, node.span))
+    return given or initialized(tree, applied, emission)
 
 
 def initialized(tree: Tree, applied: Applied, emission: Emission) -> Tree:

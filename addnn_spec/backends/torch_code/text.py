@@ -15,18 +15,22 @@ from addnn_spec.backends.torch_code.tree import (
     Dimension,
     Display,
     Each,
+    Factory,
     Formula,
     Key,
     Lambda,
     Listing,
+    Made,
     Name,
     Spanned,
     Star,
     Template,
     Tree,
     Variable,
+    bare,
     formula_part,
     walk,
+    without_defaults,
 )
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Method, Prefix, Seq, Slice
 from addnn_spec.source import Span
@@ -65,6 +69,10 @@ def literal(value: object) -> str:
         return _computed(value) or repr(value).replace("e+", "e")
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, Factory):
+        made = without_defaults(bare(value.call))
+        assert isinstance(made, Call)
+        return f"lambda: {flat(made)}" if made.args else made.fn
     if isinstance(value, tuple):
         return _sequence([literal(item) for item in value], brackets=False)
     raise TypeError(f"no literal: {value!r}")
@@ -113,6 +121,9 @@ def _flat(tree: Tree) -> tuple[str, int]:
             return _flat(value)
         case Lambda(parameter, value):
             return f"lambda {parameter}: {flat(value)}", 0
+        case Made(factory):
+            made = isinstance(factory, Factory)
+            return (flat(factory.call) if made else f"{_bound(factory, _ATOM)}()"), _ATOM
         case Listing():
             clauses = (f"{prefix}{flat(part)}" for prefix, part, _ in _clauses(tree))
             return f"[{' '.join(clauses)}]", _ATOM

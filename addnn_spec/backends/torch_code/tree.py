@@ -73,6 +73,23 @@ class Choice(BackendNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Factory:
+    """What makes a layer that a block is given: `nn.SiLU`, `lambda: nn.LeakyReLU(0.2)`."""
+
+    key: str
+    """What only equal layers have in common."""
+    call: Tree = field(compare=False, repr=False)
+    """The call that makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made(BackendNode):
+    """A layer by what makes it: `act()`."""
+
+    factory: Tree
+
+
+@dataclass(frozen=True, slots=True)
 class SizeOf:
     """The size of an input of the class, by the input's name."""
 
@@ -170,7 +187,7 @@ class Leaf(BackendNode):
     `origins` say where it may come from, the likeliest first.
     """
 
-    value: Literal
+    value: Literal | Factory
     hint: str
     origins: tuple[Origin, ...] = field(default=(), compare=False)
     size: bool = field(default=False, compare=False)
@@ -297,7 +314,7 @@ Tree = Any
 
 Change = Callable[[Tree], Tree | None]
 
-LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize)
+LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize, Factory)
 
 _ONE = frozenset({"Tree", "Code", "Code | None"})
 _MANY = frozenset(f"tuple[{one}, ...]" for one in ("Tree", "Code", "Code | Slice", "Arg"))
@@ -424,6 +441,19 @@ def _callee(node: Call | Child) -> str:
     return node.fn if isinstance(node, Call) else node.path
 
 
+def bare(tree: Tree) -> Tree:
+    """Return the tree without its places in the spec, its leaves as the literals that they are."""
+
+    def change(node: Tree) -> Tree | None:
+        if isinstance(node, Spanned):
+            return bare(node.value)
+        if isinstance(node, Leaf):
+            return NONE if node.value is None else node.value
+        return None
+
+    return rewrite(tree, change)
+
+
 def without_defaults(tree: Tree) -> Tree:
     """Drop the arguments that equal the callee's default from the tree, as far as these can go."""
 
@@ -458,7 +488,7 @@ def is_literal(value: Any) -> bool:
     """Return True if a value can stand in a constructor: a number, a string, a tuple of such, …"""
     if isinstance(value, tuple):
         return all(map(is_literal, value))
-    return value is None or isinstance(value, bool | int | float | str)
+    return value is None or isinstance(value, bool | int | float | str | Factory)
 
 
 def same(a: Any, b: Any) -> bool:

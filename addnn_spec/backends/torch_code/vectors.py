@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from addnn_spec.backends.torch_code.tree import same
+from addnn_spec.backends.torch_code.tree import Factory, same
 from addnn_spec.sizes import SymbolicSize
 
 Vector = tuple[Any, ...]
@@ -76,4 +76,6 @@ def _annotation(vector: Vector) -> str:
 def _kind(value: Any) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(_kind(item) for item in value)}]" if value else "tuple[()]"
+    if isinstance(value, Factory):
+        return "Callable[[], nn.Module]"
     return "None" if value is None else type(value).__name__

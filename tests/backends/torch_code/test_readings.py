@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from addnn_spec.compiler import Session
 from addnn_spec.passes.state_dict import weights_of
+from addnn_spec.runtime.build import import_source
 from addnn_spec.source import Source
 from tests.backends.torch_code.emitted import built, source_of
 from tests.support import graph_of
@@ -327,3 +332,45 @@ def test_a_number_beside_a_sign_is_read() -> None:
         "network Test { input x: float[N, 8] output y = x -> a: Unit(3) -> b: Unit(5) }"
     )
     assert "x * (2 * self.n + 1)" in source_of(text)
+
+
+LAYERS = (
+    "block ConvAct(width, act = ReLU) "
+    '{ return x -> "0": Conv2d(width, 3, padding = 1) -> "1": act } '
+    "block Res(width, act = ReLU, pool = none) { "
+    "let stride = if pool == none then 1 else 2 "
+    "y = x -> c: Conv2d(width, 3, stride, padding = 1) -> pre: ConvAct(width, act = act) "
+    "y = if pool == none then y else (y -> pool) return y -> act } "
+    "network Test { input x: float[N, 3, 32, 32] output y = x -> a: Res(8) "
+    "-> b: Res(8, SiLU, MaxPool2d(2)) -> c: Res(4, none) -> d: ConvAct(4, LeakyReLU(0.2)) }"
+)
+
+
+def test_a_layer_that_is_given_is_made_by_what_the_use_gives() -> None:
+    source = source_of(LAYERS)
+    assert "act: Callable[[], nn.Module] | None = nn.ReLU," in source
+    assert "if act is not None:\n            layers.append(act())" in source
+    assert "self.pre = ConvAct(width, width, act)" in source
+    assert "self.pool = pool() if pool is not None else None" in source
+    assert "self.b = Res(8, 8, act=nn.SiLU, pool=lambda: nn.MaxPool2d(2))" in source
+    assert "self.c = Res(8, 4, act=None)" in source
+    assert "self.d = ConvAct(4, 4, lambda: nn.LeakyReLU(negative_slope=0.2))" in source
+    check_weights(LAYERS)
+
+
+def test_what_is_read_is_what_was_made_last_whichever_arm_was_taken() -> None:
+    """Also by a use that the network has not: a pool, and no activation."""
+    module = import_source(source_of(LAYERS), "Test")
+    res = module.Res(3, 8, act=None, pool=lambda: torch.nn.MaxPool2d(2))
+    assert res(torch.zeros(1, 3, 32, 32)).shape == (1, 8, 8, 8)
+
+
+def test_a_given_layer_is_what_the_text_applies() -> None:
+    module: Any = built(graph_of(LAYERS))
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        y = torch.relu(torch.relu(module.a.pre[0](module.a.c(x))))
+        y = functional.max_pool2d(functional.silu(module.b.pre[0](module.b.c(y))), 2)
+        y = module.c.pre[0](module.c.c(functional.silu(y)))
+        y = functional.leaky_relu(module.d[0](y), 0.2)
+        assert torch.equal(module(x), y)
