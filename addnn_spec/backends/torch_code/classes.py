@@ -226,8 +226,9 @@ class _Resolver:
         scope: list[int] = list(range(len(self._body.drafts[0].inputs)))
         for place, item in enumerate(self._body.items):
             if isinstance(item, Step):
-                made = self._step(item, scope)
-                if not self._probes and _does_nothing(made.tree):
+                pads = not self._probes and self._pads_nothing(item.tree)
+                made = item if pads else self._step(item, scope)
+                if pads or (not self._probes and _is_all(made.tree)):
                     made = replace(made, tree=next(n for n in walk(made.tree) if type(n) is Value))
                 self._body.items[place] = made
                 scope += item.outputs
@@ -235,6 +236,15 @@ class _Resolver:
             item.then = self._arm(item.then, scope)
             item.orelse = self._arm(item.orelse, scope)
             scope += [join.value for join in item.joins]
+
+    def _pads_nothing(self, tree: Tree) -> bool:
+        """Return True for a pad by nothing in all uses."""
+        match tree:
+            case Call("F.pad", (Arg(Value()), Arg(Column(index)), *_)):
+                vector = self._body.columns[index].vector
+                sizes = (size for value in vector if value is not ABSENT for size in value)
+                return all(size == 0 for size in sizes)
+        return False
 
     def _arm(self, steps: Sequence[Step], scope: list[int]) -> list[Step]:
         inner = list(scope)
@@ -365,11 +375,9 @@ def optional_child(
     return None if "." in child.path or not is_plain(child.path) or child.inits else child
 
 
-def _does_nothing(tree: Tree) -> bool:
-    """Return True for a pad by nothing, and for a part of a tensor that is all of it."""
+def _is_all(tree: Tree) -> bool:
+    """Return True for a part of a tensor that is all of it."""
     match tree:
-        case Call("F.pad", (Arg(Value()), Arg(tuple(sizes)), *_)):
-            return all(size == 0 for size in sizes)
         case Item(Value() as value, index):
             return all(_is_whole(part, value, dim) for dim, part in enumerate(index))
     return False
