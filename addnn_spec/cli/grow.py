@@ -86,6 +86,9 @@ def grow(
 
     With --max-repeat a labelled repeat gets turns as long as they raise the cross-index of held-out
     samples. Beside grown.net come grown.safetensors and grown.design.json.
+
+    \b
+      addnn grow net.net --data digits --max-repeat stage2=4 -o grown.net
     """
     network, _ = load(spec, options)
     folder = network.session.files[0].parent if network.session.files else None
