@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
+
 import click
 
 from addnn_spec.catalogue import choose, open_spec
@@ -17,8 +20,16 @@ _FOR_PROGRAMS = ("json", "github", "sarif")
 @click.command()
 @click.argument("specs", nargs=-1, required=True, type=Spec())
 @click.option("--json", "as_json", is_flag=True, help="The same as --output-format json.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Check N files at a time, in processes of their own.",
+)
 @file_options
-def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
+def check(specs: tuple[str, ...], as_json: bool, jobs: int, options: Options) -> int:
     """Find everything that is wrong in SPECS.
 
     Each is a file, one network of it (net.net:Name), a folder (all .net files below it), the name
@@ -35,8 +46,7 @@ def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
     output_format = "json" if as_json else options.output_format
     found: dict[tuple[object, ...], Diagnostic] = {}
     files = networks = 0
-    for spec in files_in(specs):
-        diagnostics, count = _check(spec, options)
+    for diagnostics, count in _checked(list(files_in(specs)), options, jobs):
         files, networks = files + 1, networks + count
         found |= {(d.sort_key, d.notes): d for d in diagnostics}
     diagnostics = list(found.values())
@@ -47,6 +57,21 @@ def check(specs: tuple[str, ...], as_json: bool, options: Options) -> int:
         if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
             say(_passed(files, networks))
     return exit_code(diagnostics, strict=options.strict)
+
+
+def _checked(
+    specs: Sequence[str], options: Options, jobs: int
+) -> Iterator[tuple[list[Diagnostic], int]]:
+    """Check specs in their order, `jobs` at a time; this process alone reads standard input."""
+    if min(jobs, len(specs)) < 2 or STDIN in specs or not hasattr(os, "fork"):
+        yield from (_check(spec, options) for spec in specs)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    share = -(-len(specs) // (4 * jobs))
+    fork = get_context("fork")  # what `--ops` has loaded is there, too
+    with ProcessPoolExecutor(min(jobs, len(specs)), fork) as workers:
+        yield from workers.map(_check, specs, [options] * len(specs), chunksize=share)
 
 
 def _check(spec: str, options: Options) -> tuple[list[Diagnostic], int]:

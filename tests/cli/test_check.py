@@ -46,6 +46,12 @@ def test_folders_are_searched(addnn: Addnn, folder: Path) -> None:
     assert addnn("check", "sub").code == 1
 
 
+@pytest.mark.parametrize("output_format", ["full", "json"])
+def test_several_files_at_a_time(addnn: Addnn, folder: Path, output_format: str) -> None:
+    given = ("check", ".", "none.net", "--output-format", output_format)
+    assert addnn(*given, "--jobs", "2") == addnn(*given)
+
+
 def test_a_folder_without_specs(addnn: Addnn, tmp_path: Path) -> None:
     ended = addnn("check", ".")
     assert ended.code == 2
