@@ -67,6 +67,7 @@ def _checked(
         yield from (_check(spec, options) for spec in specs)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
 
     share = -(-len(specs) // (4 * jobs))
     fork = get_context("fork")  # what `--ops` has loaded is there, too
