@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from addnn_spec.catalogue import choose, open_spec
-from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.passes.dims import symbolic_sizes
+
+if TYPE_CHECKING:
+    from addnn_spec.compiler import Session
 
 _WORD = re.compile(r"[\w.+-]*")
 """What a shell takes as it stands."""
@@ -22,6 +23,8 @@ def _of_spec(names: Callable[[Session, str | None], Iterator[str]]) -> _Completi
     """Return a completion by the names that the command's spec gives; by none where it is wrong."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from addnn_spec.catalogue import open_spec  # when a shell asks, and not before
+
         # where an option lacks its value, the arguments are not taken in yet
         spec = ctx.params.get("spec") or next(iter(ctx.args), "-")
         if spec == "-":
@@ -42,12 +45,17 @@ def _networks(session: Session, _: str | None) -> Iterator[str]:
 
 
 def _parameters(session: Session, network: str | None) -> Iterator[str]:
+    from addnn_spec.catalogue import choose
+
     for param in session.parameters(choose(session, network)):
         default = "" if param.default is None else param.default.span.text
         yield f"{param.name}={default if _WORD.fullmatch(default) else ''}"
 
 
 def _sizes(session: Session, network: str | None) -> Iterator[str]:
+    from addnn_spec.catalogue import choose
+    from addnn_spec.passes.dims import symbolic_sizes
+
     graph = session.graph(choose(session, network))
     if graph is not None:
         for name, symbol in symbolic_sizes(graph).items():

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
-from addnn_spec.catalogue import packaged, packaged_name
 from addnn_spec.cli.options import ops_option
 from addnn_spec.cli.outcome import OK, exit_code, report, say
 from addnn_spec.codes import CODES
 from addnn_spec.diagnostics import Refusal, near
-from addnn_spec.ops import find, index, known
 from addnn_spec.resources import error_page, folder
 
 _BLOCK = re.compile(r"(?:^#.*\n)*^block (?P<name>\w+)\b.*?^}\n", re.MULTILINE | re.DOTALL)
@@ -61,6 +59,9 @@ def explain(topic: str | None) -> int:
 
 def topics() -> Iterator[str]:
     """Name all that can be explained."""
+    from addnn_spec.catalogue import packaged
+    from addnn_spec.ops import index
+
     yield from (*CODES, *index(), *_blocks(), *packaged())
 
 
@@ -71,6 +72,7 @@ def _code(topic: str) -> str | None:
 
 def _operator(topic: str) -> str | None:
     from addnn_spec.backends.reference import entry
+    from addnn_spec.ops import find, index, known
 
     found = find(topic) if known(topic) else find(_in_any_case(topic, index()))
     return None if found is None else entry(found)
@@ -100,6 +102,7 @@ def _blocks() -> dict[str, tuple[str, str]]:
 
 
 def _network(topic: str) -> str | None:
+    from addnn_spec.catalogue import packaged_name
     from addnn_spec.cli.network_page import network_page
 
     name = packaged_name(topic)
