@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all bench demo dist docs notebooks clean vscode
+.PHONY: help venv lint format grammar test test-all slow-rest bench demo dist docs notebooks clean vscode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,17 @@ grammar: $(READY) ## the parse table, from grammar/net.lark
 test: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-test-all: lint ## lint, then all tests
-	$(BIN)/python -m pytest -q -n 2
+PARTS := ops property zoo package rest
+PART ?= $(PARTS)
+REST := $(filter-out $(PARTS:%=tests/%), $(patsubst %/,%,$(sort $(dir $(wildcard tests/*/__init__.py)))))
+
+test-all: test $(PART:%=slow-%) ## the quick tests, then the slow ones: all, or PART=zoo
+
+slow-rest: $(READY)
+	$(BIN)/python -m pytest -q -n 2 -m slow $(REST) tests/test_*.py
+
+slow-%: $(READY)
+	$(BIN)/python -m pytest -q -n 2 -m slow tests/$*
 
 bench: $(READY) ## measure, and print the figures
 	$(BIN)/python -m tests.benchmarks.bench_compiler
