@@ -65,6 +65,7 @@ LARGE = ("jinja2", "matplotlib", "numpy", "pandas", "safetensors", "sklearn", "t
     "arguments",
     [
         ("demo",),
+        ("export", "LeNet5", "--onnx", "a.onnx"),
         ("probe", "Digits", "--data", "digits"),
         ("compare", "a.json", "b.json"),
         ("report", "a.json"),

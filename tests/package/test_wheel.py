@@ -74,6 +74,7 @@ def test_alone(built: tuple[Path, Path], folder: Path, version: str) -> None:
     for words, extra in (
         (PROBE, "torch"), (("report", "run.json"), "report"), (("demo",), "data,report"),
         (("draw", "LeNet5", "-o", "net.svg"), "draw"), (("lsp",), "lsp"),
+        (("export", "LeNet5", "--onnx", "net.onnx"), "onnx"),
     ):  # fmt: skip
         assert f"pip install 'addnn-spec[{extra}]'" in env.addnn(*words, code=2)
     for source in ("import addnn_spec.indices", "import addnn_spec; addnn_spec.probe",
@@ -139,6 +140,12 @@ def test_draw(built: tuple[Path, Path], folder: Path) -> None:
     env = _extra(built, folder, "draw")
     env.addnn("draw", "ResNet50", "-o", "net.svg")
     assert "</svg>" in (env.work / "net.svg").read_text()
+
+
+def test_onnx(built: tuple[Path, Path], folder: Path) -> None:
+    env = _extra(built, folder, "onnx")
+    env.addnn("export", "Digits", "--onnx", "digits.onnx", "--dynamic", "N")
+    assert (env.work / "digits.onnx").stat().st_size > 100_000
 
 
 def test_all(built: tuple[Path, Path], folder: Path) -> None:
