@@ -17,8 +17,11 @@ from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
 from addnn_spec.packages import require
 from addnn_spec.runtime.settings import PREPARATION
 
+BY = ("index", "index2", "soft2", "anti2", "centre", "exponential", "subset", "test", "cross")
+
 if TYPE_CHECKING:
     from addnn_spec.probes.run import Request
+    from addnn_spec.ranking.order import By
     from addnn_spec.ranking.ranking_record import Ranked, Ranking
 
 
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
     metavar="N",
     help="Choose up to N features greedily on train, and score them on test.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    help="What to rank by: the best subset with --subset, else the index.",
+)
 @setting_options("normalize")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON.")
@@ -42,17 +50,18 @@ def rank(
     data: str,
     test: str | None,
     subset: int,
+    by: By | None,
     as_json: bool,
     output: Path | None,
     force: bool,
     **given: Any,
 ) -> int:
-    """Rank networks by the index of their features on train.
+    """Rank networks by the index of their features on train, or of the best subset of these.
 
     MODELS.toml has one [[model]] for each: net, and perhaps name, network, weights, keys, size,
     channels, layout, mean, std, node. Features are the input of the last run of Linear, activation,
-    norm and dropout before the main output, unless node says another. Networks of one place do not
-    differ by more than two standard errors of the paired difference.
+    norm and dropout before the main output, unless node says another. Networks share a place where
+    their difference may be chance (p of 5 % or more).
 
     Stopped with Ctrl-C, the networks that are done stand in --output; the same command goes on.
 
@@ -67,7 +76,7 @@ def rank(
         as_json, output = as_json or output == STDOUT, None if output == STDOUT else output
         with shown_progress() as (announce, progress):
             asked = request(given, announce, progress, output)
-            found, unsaved = _ranking(models, data, test, subset, asked)
+            found, unsaved = _ranking(models, data, test, subset, by, asked)
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
@@ -101,7 +110,7 @@ def _refuse(names: Iterable[str]) -> None:
 
 
 def _ranking(
-    models: Path, data: str, test: str | None, subset: int, asked: Request
+    models: Path, data: str, test: str | None, subset: int, by: By | None, asked: Request
 ) -> tuple[Ranking, tuple[Diagnostic, ...]]:
     """Rank the models; return the ranking, and why it could not be written."""
     from addnn_spec.ranking.models import read_models
@@ -111,7 +120,7 @@ def _ranking(
         say(f"{ranked.name}: {ranked.features:,} features at {ranked.node}", err=True)
 
     try:
-        found = rank_models(read_models(models), data, test, asked, subset=subset, tell=tell)
+        found = rank_models(read_models(models), data, test, asked, subset=subset, by=by, tell=tell)
     except UnsavedRankingError as error:
         return error.ranking, error.diagnostics
     return found, ()

@@ -25,7 +25,11 @@ def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
     Raises:
         ShapeError: there are no samples, or no features.
     """
-    tensor = values.detach() if isinstance(values, Tensor) else _tensor(np.asarray(values), name)
+    tensor = (
+        _plain(values.detach(), name)
+        if isinstance(values, Tensor)
+        else _tensor(_array(values, name), name)
+    )
     if tensor.ndim == 0:
         raise ShapeError(f"{name} is a single number; it must hold samples x features")
     if tensor.numel() == 0:
@@ -33,7 +37,38 @@ def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
     return tensor.reshape(len(tensor), -1)
 
 
+def _array(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
+    """Return an array of nested sequences, or of a frame.
+
+    Raises ``ShapeError`` where their lengths differ.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{what} is ragged: its rows have several lengths") from error
+    return array
+
+
+def _plain(tensor: Tensor, name: str) -> Tensor:
+    """Return a tensor that can be computed with.
+
+    Raises ``ShapeError`` for sparse tensors, complex ones, and floats of 8 bits.
+    """
+    if tensor.layout != torch.strided:
+        raise ShapeError(f"{name} is a {tensor.layout} tensor: give it .to_dense()")
+    if tensor.is_complex() or tensor.is_quantized:
+        raise ShapeError(f"{name} holds {tensor.dtype} values, not real numbers")
+    if tensor.is_floating_point() and tensor.element_size() == 1:
+        raise ShapeError(f"{name} holds {tensor.dtype} values: give it .float()")
+    return tensor
+
+
 def _tensor(array: np.ndarray[Any, Any], name: str) -> Tensor:
+    if array.dtype == object:  # a frame of several types
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ShapeError(f"{name} holds values that are not numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         raise ShapeError(f"{name} holds {array.dtype} values, not numbers")
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
@@ -52,7 +87,13 @@ def as_codes(*labels: ArrayLike) -> tuple[list[Any], list[Tensor]]:
     """
     arrays = []
     for values in labels:
-        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        array = (
+            _plain(values.detach(), "labels").cpu().numpy()
+            if isinstance(values, Tensor)
+            else _array(values, "labels")
+        )
+        if array.dtype == object and any(value is None for value in array.flat):
+            raise NotFiniteError("a label is None")
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:
@@ -85,7 +126,8 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_order(order: int, others: int) -> None:
     """Raise unless ``order`` neighbours exist among ``others`` samples."""
-    if type(order) is not int or order < 1:
+    is_whole = type(order) is int or isinstance(order, np.integer)
+    if not is_whole or order < 1:
         raise OptionError(f"order is a whole number, 1 or more, not {order!r}")
     if order > others:
         raise UndefinedIndexError(

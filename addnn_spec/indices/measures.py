@@ -15,12 +15,48 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addnn_spec.indices.errors import OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import check_finite, deterministic, full_precision
+from addnn_spec.indices.geometry import (
+    check_finite,
+    deterministic,
+    full_precision,
+    safe_scale,
+)
 from addnn_spec.indices.inputs import ArrayLike, as_codes, as_samples, check_lengths, check_widths
 from addnn_spec.indices.neighbours import Neighbours
 from addnn_spec.indices.query import neighbours
 
 _EPSILON = torch.finfo(torch.float64).eps
+
+
+def unbiased_cka(X: ArrayLike, Y: ArrayLike) -> float:
+    """Linear CKA of two nodes, (m, d) and (m, k), by the unbiased estimate of HSIC (Song et al.
+    2012; Nguyen, Raghu, Kornblith 2021): independent nodes have 0 on average, also with more
+    features than samples, where `linear_cka` nears 1.
+
+    Raises:
+        ShapeError: the samples differ in number.
+        UndefinedIndexError: fewer than four samples, or a node's samples do not differ enough.
+    """
+    left = _centred(X)
+    right = _centred(Y).to(left.device)
+    check_lengths(left, right, "samples at the other node")
+    if len(left) < 4:
+        raise UndefinedIndexError("unbiased CKA needs four samples")
+    first, second = left @ left.T, right @ right.T
+    own = _unbiased_hsic(first, first) * _unbiased_hsic(second, second)
+    if own <= 0:
+        raise UndefinedIndexError("CKA needs samples that differ at both nodes")
+    return _unbiased_hsic(first, second) / math.sqrt(own)
+
+
+def _unbiased_hsic(first: Tensor, second: Tensor) -> float:
+    """Return Song et al.'s equation 5 of two matrices (m, m) of inner products."""
+    m = len(first)
+    first, second = first.clone().fill_diagonal_(0), second.clone().fill_diagonal_(0)
+    along = float((first.sum(dim=0) * second.sum(dim=0)).sum())
+    whole = float(first.sum() * second.sum())
+    total = float((first * second).sum()) + whole / ((m - 1) * (m - 2)) - 2 * along / (m - 2)
+    return total / (m * (m - 3))
 
 
 def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
@@ -123,11 +159,14 @@ def neural_collapse_of(gram: Tensor, y: ArrayLike) -> float:
     count = len(classes)
     if count < 2:
         raise UndefinedIndexError("neural collapse needs two classes")
+    gram = centred_gram(gram)
+    gram = gram * safe_scale(float(gram.abs().amax()), 1.0)
     member = functional.one_hot(codes, count).to(gram)
     average = member / member.sum(dim=0)
     about = average - average.mean(dim=1, keepdim=True)  # the class means about their mean
     values, vectors = torch.linalg.eigh(about.T @ gram @ about)
     kept = values > float(values[-1]) * len(gram) * _EPSILON
+    kept[: len(kept) - count + 1] = False  # about their mean, C means have C - 1 directions
     if not bool(kept.any()):
         raise UndefinedIndexError("neural collapse needs class means that differ")
     along = gram @ about @ vectors[:, kept] / values[kept].sqrt()
@@ -144,14 +183,13 @@ def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
     Raises:
         UndefinedIndexError: fewer than two classes, or all class means are equal.
     """
-    samples = as_samples(X)
+    rows = _centred(X)  # far from 0, rounding would be taken for a direction of the class means
     classes, (codes,) = as_codes(y)
-    check_lengths(samples, codes, "labels")
-    check_finite(samples)
+    check_lengths(rows, codes, "labels")
     count = len(classes)
     if count < 2:
         raise UndefinedIndexError("neural collapse needs two classes")
-    codes, rows = codes.to(samples.device), samples.double()
+    codes = codes.to(rows.device)
     sums = torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device)
     with deterministic():
         sums.index_add_(0, codes, rows)
@@ -159,6 +197,7 @@ def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
     _, singular, right = torch.linalg.svd(means - means.mean(dim=0), full_matrices=False)
     tolerance = float(singular[0]) * max(means.shape) * _EPSILON
     kept = singular > tolerance
+    kept[count - 1 :] = False  # about their mean, C means have C - 1 directions
     if not bool(kept.any()):
         raise UndefinedIndexError("neural collapse needs class means that differ")
     within = (rows - means[codes]) @ right[kept].T
@@ -323,9 +362,11 @@ class _Split:
 
 
 def _centred(X: ArrayLike) -> Tensor:
+    """Return samples about their mean, in float64, times a power of two: squares of extreme ones
+    would overflow, and no measure here depends on scale."""
     samples = as_samples(X)
-    check_finite(samples)
+    scale = safe_scale(check_finite(samples), 1.0)
     if len(samples) < 2:
         raise UndefinedIndexError("two samples or more are needed")
-    rows = samples.double()
+    rows = samples.double() * scale
     return rows - rows.mean(dim=0)

@@ -45,7 +45,7 @@ class Space:
 
         Raises:
             NotFiniteError: a value is NaN or infinite.
-            OptionError, ShapeError: M is not such a matrix.
+            OptionError, ShapeError: M is not such a matrix; whitening takes more samples.
         """
         width = samples.shape[1]
         normalisation = "z-score" if normalize else "none"
@@ -58,6 +58,9 @@ class Space:
         if isinstance(metric, str):
             if metric != "whiten":
                 raise OptionError(f"metric is euclidean, whiten or a matrix, not {metric!r}")
+            if width >= len(samples) - 1:
+                message = f"whitening {width} features takes more than {width + 1} samples"
+                raise OptionError(f"{message}: with {len(samples)} all are equally far apart")
             name, root = metric, _whitening((samples.double() - shift) * scale)
         else:
             name, root = "mahalanobis", _root(torch.as_tensor(metric).to(shift), width)

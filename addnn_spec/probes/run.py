@@ -334,6 +334,11 @@ class _Runner:
             unless = f", unless {self.named.name} loads its own" if own else ""
             drawn = f"drawn by seed {self.request.settings.seed}"
             found.append(f"no weights were given: fresh random parameters, {drawn}{unless}")
+        kinds = {node.label: node.kind for node in self.nodes}
+        for node in self.chosen if self.request.settings.nodes == ("features",) else ():
+            if node.root != "" and kinds[node.root] == "input" and "output" not in node.end:
+                raw = f"{node.label}, what {self.named.name}'s fully connected layers read, is its"
+                found.append(f"{raw} raw input: no other layer has worked on it")
         return [*found, *self.feed.notes, *small(self.feed.record, self.request.settings.order)]
 
     def _receive(self, item: Measured) -> None:

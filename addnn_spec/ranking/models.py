@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -102,11 +103,24 @@ def read_models(path: Path) -> tuple[Model, ...]:
 
 def _validated(table: Mapping[str, Any], name: str) -> tuple[Model, ...]:
     try:
-        return _Models.model_validate(table).model
+        return _told_apart(_Models.model_validate(table).model)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))[:120]
         raise _no_models(name, f"{place}: {first['msg'][:200]}") from error
+
+
+def _told_apart(models: tuple[Model, ...]) -> tuple[Model, ...]:
+    """Return the models; of those without a name that would have one title, each with a number."""
+    titles = Counter(model.title for model in models)
+    seen: Counter[str] = Counter()
+    found = []
+    for model in models:
+        seen[model.title] += 1
+        if titles[model.title] > 1 and not model.name:
+            model = model.model_copy(update={"name": f"{model.title} {seen[model.title]}"})
+        found.append(model)
+    return tuple(found)
 
 
 def _no_models(name: str, reason: str) -> DiagnosticError:

@@ -13,15 +13,13 @@ from addnn_spec.files import check_writable
 from addnn_spec.network import load
 from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
+from addnn_spec.ranking.order import By, placed
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.runtime.keywords import RankKeywords
 from addnn_spec.runtime.other_measures import Rows
-from addnn_spec.runtime.run_record import IndexRecord, paired_difference_of
 from addnn_spec.runtime.settings import settings_of
-from addnn_spec.statistics.paired import PairedDifference
 
-_DIFFER = 0.05
 OPTIONS = ("samples", "seed", "task", "normalize", "device", "precision", "budget")
 """The settings of the probe that all models share."""
 
@@ -32,6 +30,7 @@ def rank(
     train: Any,
     test: Any = None,
     subset: int = 0,
+    by: By | None = None,
     output: str | Path | None = None,
     **options: Unpack[RankKeywords],
 ) -> Ranking:
@@ -39,15 +38,16 @@ def rank(
 
     `models` is a `models.toml`, or a list of `Model`s or of their fields, where `net` can also be
     a loaded `Network` or a live `nn.Module`. `subset` is the most features to choose greedily on
-    train and to score on test. `output` is a file for the ranking: networks that stand there,
-    measured on the same data in the same way, are not measured again. `options` are those of
-    `OPTIONS`, as in `probe`; `normalize` is for the subset, too.
+    train and to score on test. `by`, one of `order.BY`, is what they are ranked by: the best
+    subset, if one is chosen, else the index of all features. `output` is a file for the ranking:
+    networks that stand there, measured on the same data in the same way, are not measured again.
+    `options` are those of `OPTIONS`, as in `probe`; `normalize` is for the subset, too.
 
     Raises `DiagnosticError` as `probe` does, and E0612 for a subset without test data.
     """
     settings = settings_of(options, OPTIONS)
     request = Request(settings, output=None if output is None else Path(output))
-    return rank_models(models_of(models), train, test, request, subset=subset)
+    return rank_models(models_of(models), train, test, request, subset=subset, by=by)
 
 
 def rank_models(
@@ -57,6 +57,7 @@ def rank_models(
     request: Request,
     *,
     subset: int = 0,
+    by: By | None = None,
     tell: Callable[[Ranked], None] = lambda ranked: None,
 ) -> Ranking:
     """`rank`, from a request; its preparation is each model's own. `tell` gets each as it comes.
@@ -78,7 +79,8 @@ def rank_models(
     if len({ranked.run.data.train.sha256 for ranked in found}) > 1:
         message = "the models were not given the same samples"
         raise Refusal("E0613", message)
-    ranking = Ranking(complete=True, models=tuple(placed(found)))
+    chosen: By = by or ("subset" if subset else "index")
+    ranking = Ranking(complete=True, by=chosen, models=tuple(placed(found, chosen)))
     if request.output is not None:
         try:
             ranking.save(request.output)
@@ -98,33 +100,6 @@ class UnsavedRankingError(DiagnosticError):
 def _within(request: Request, title: str, number: int, count: int) -> Callable[[float, str], None]:
     """Progress within one of several models."""
     return lambda share, what: request.progress((number + share) / count, f"{title}: {what}")
-
-
-def placed(found: Sequence[Ranked]) -> list[Ranked]:
-    """Sorted by the index on train; a model shares the place of the first one there whose paired
-    difference from it, on the same samples, may be chance (p of 5 % or more)."""
-    ordered = sorted(found, key=lambda ranked: -_train(ranked).value)
-    leader = 0
-    result: list[Ranked] = []
-    for number, ranked in enumerate(ordered):
-        if number and behind(ordered[leader], ranked).p < _DIFFER:
-            leader = number
-        result.append(ranked.model_copy(update={"place": leader + 1}))
-    return result
-
-
-def behind(first: Ranked, second: Ranked) -> PairedDifference:
-    """Return the paired difference, second minus first, on train."""
-    return paired_difference_of(first.run, "train", _train(first), _train(second))
-
-
-def _train(ranked: Ranked) -> IndexRecord:
-    found = ranked.on("train")
-    if found is None:
-        notes = tuple(ranked.run.notes)
-        message = f"{ranked.name} has no index at {ranked.node}"
-        raise Refusal("E0614", message, notes=notes)
-    return found
 
 
 def _scaled(rows: Rows) -> Rows:

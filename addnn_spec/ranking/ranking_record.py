@@ -81,6 +81,8 @@ class Ranking(BaseModel):
 
     schema_version: Literal[1] = 1
     complete: bool
+    by: str = "index"
+    """What they are ranked by: see `ranking.order`."""
     models: tuple[Ranked, ...]
 
     def text(self) -> str:
@@ -125,8 +127,8 @@ class Ranking(BaseModel):
         run = self.models[0].run
         note = (
             f"m = {run.m}, seed {run.options.seed}, normalisation {run.options.normalisation}, "
-            "± one standard error; one place: no difference measured on train from the first "
-            "there, by paired differences"
+            f"± one standard error; ranked by {self.by}; one place: no difference measured from "
+            "the first there"
         )
         others = [f"{ranked.name}: {text}" for ranked in self.models for text in ranked.run.notes]
         return "\n".join([*tables, *subsets, note, *others])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,15 @@ from sklearn.preprocessing import StandardScaler
 
 from addnn_spec.indices import OptionError, ShapeError, UndefinedIndexError, neighbours
 from addnn_spec.indices.measures import (
+    _unbiased_hsic,
     classification_rate,
     effective_rank,
     linear_cka,
     linear_probe,
     neural_collapse,
+    neural_collapse_of,
     two_nn_dimension,
+    unbiased_cka,
 )
 
 
@@ -115,3 +120,35 @@ def test_classification_rate_learns_and_leaves_the_random_state_alone() -> None:
     assert classification_rate(train, labels, test, shuffled).test < 0.6
     with pytest.raises(OptionError):
         classification_rate(train, labels, test, truth, epochs=50)
+
+
+def test_measures_do_not_depend_on_place_or_scale() -> None:
+    """Far from 0 the class means' rounding was taken for a direction; 1e80 squared twice is inf."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 5)) + 3 * (np.arange(90) % 3)[:, None], np.arange(90) % 3
+    Y = X @ rng.normal(size=(5, 7))
+    nc1, cka = neural_collapse(X, y), linear_cka(X, Y)
+    for moved in (X + 1e6, X * 1e80, X * 1e-80):
+        assert neural_collapse(moved, y) == pytest.approx(nc1, rel=1e-6)
+        assert linear_cka(moved, Y) == pytest.approx(cka, rel=1e-6)
+    gram = torch.from_numpy((X + 1e3) @ (X + 1e3).T)
+    assert neural_collapse_of(gram, y) == pytest.approx(nc1, rel=1e-6)
+    assert neural_collapse_of(gram * 1e160, y) == pytest.approx(nc1, rel=1e-6)
+
+
+def test_unbiased_cka() -> None:
+    """Of independent nodes with more features than samples it is about 0, the plain one near 1."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(30, 400)), rng.normal(size=(30, 400))
+    assert linear_cka(X, Y) > 0.9 and abs(unbiased_cka(X, Y)) < 0.1
+    assert unbiased_cka(X, X) == pytest.approx(1.0)
+    assert unbiased_cka(X, 3 * X[:, ::-1] + 5) == pytest.approx(1.0)
+    # Equation 5 by its sums over four different samples
+    K, L = X[:6, :3] @ X[:6, :3].T, Y[:6, :3] @ Y[:6, :3].T
+    total = sum(
+        K[i, j] * (L[i, j] + L[q, r] - 2 * L[i, q]) for i, j, q, r in permutations(range(6), 4)
+    )
+    found = _unbiased_hsic(torch.from_numpy(K), torch.from_numpy(L))
+    assert found == pytest.approx(total / (6 * 5 * 4 * 3))
+    with pytest.raises(UndefinedIndexError):
+        unbiased_cka(X[:3], Y[:3])

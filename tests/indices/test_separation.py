@@ -342,3 +342,38 @@ def test_every_index_knows_its_standard_error() -> None:
     assert cross.interval == stated(cross.per_sample.numpy(), across, y[60:])
     with pytest.raises(UndefinedIndexError, match="no standard error"):
         _ = separation_score(X, y).standard_error
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "error", "told"),
+    [
+        ([[1, 2], [3]], [0, 1], ShapeError, "ragged"),
+        ([[1, 2], [3, 4]], [0, None], NotFiniteError, "a label is None"),
+        ([[1, "a"], [2, "b"]], [0, 1], ShapeError, "not numbers"),
+        (torch.eye(3).to_sparse(), [0, 1, 1], ShapeError, "to_dense"),
+        (torch.eye(3).to(torch.float8_e4m3fn), [0, 1, 1], ShapeError, "float8"),
+        (torch.eye(3).to(torch.complex64), [0, 1, 1], ShapeError, "not real"),
+    ],
+)
+def test_what_is_no_data_is_told(X: Any, y: Any, error: type[IndicesError], told: str) -> None:
+    with pytest.raises(error, match=told):
+        separation_index(X, y)
+
+
+def test_orders_of_numpy_and_frames_of_several_types() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.random((20, 3)), np.arange(20) % 2
+    order: Any = np.int64(2)
+    assert float(separation_index(X, y, order)) == float(separation_index(X, y, 2))
+    mixed = X.astype(object)
+    mixed[:, 0] = [int(100 * value) for value in X[:, 0]]
+    assert float(separation_index(mixed, y)) == float(separation_index(mixed.astype(float), y))
+    with pytest.raises(OptionError, match="whole number"):
+        separation_index(X, y, True)
+
+
+def test_whitening_takes_more_samples_than_features() -> None:
+    X, y = np.random.default_rng(0).random((20, 19)), np.arange(20) % 2
+    with pytest.raises(OptionError, match="whitening 19 features takes more than 20 samples"):
+        separation_index(X, y, metric="whiten")
+    assert 0 <= float(separation_index(X[:, :18], y, metric="whiten")) <= 1

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from addnn_spec import load, rank
+from addnn_spec.cli import rank as rank_command
 from addnn_spec.cli import run as command
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.probes.nodes import graph_nodes, select
 from addnn_spec.ranking.models import read_models
+from addnn_spec.ranking.order import BY, placed
 from addnn_spec.ranking.prediction_guarantee import network_classes
-from addnn_spec.ranking.rank import placed
-from addnn_spec.ranking.ranking_record import Ranked, Ranking
+from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset
 from addnn_spec.reading import decode
 from addnn_spec.runtime.probing import Measured, Prober
 from tests.report.runs import hits, node, run
@@ -60,6 +61,38 @@ def test_places_are_shared_within_the_error_of_the_first() -> None:
     # of 100 hits: 90 and 88 differ by .02 ± .014, 90 and 84 by .06 ± .0237
     found = placed([ranked("c", range(84)), ranked("b", range(88)), ranked("a", range(90))])
     assert [(r.name, r.place) for r in found] == [("a", 1), ("b", 1), ("c", 3)]
+
+
+def test_the_best_subset_stands_first() -> None:
+    """Algorithm 2: a best subset of 1.0 of a whole of .61 is before one of .81."""
+    found = [
+        ranked("whole", range(81)).model_copy(update={"subset": Subset(
+            order=(0, 1), chosen=(0.7, 0.81), scored=(0.7, 0.8))}),
+        ranked("part", range(61)).model_copy(update={"subset": Subset(
+            order=(2, 0), chosen=(1.0, 0.9), scored=(0.9, 0.8))}),
+    ]  # fmt: skip
+    assert [r.name for r in placed(found, "subset")] == ["part", "whole"]
+    assert [r.name for r in placed(found, "index")] == ["whole", "part"]
+    with pytest.raises(DiagnosticError, match=r"E0607.*no subset"):
+        placed([ranked("a", range(9))], "subset")
+    with pytest.raises(DiagnosticError, match=r"E0607.*no index on test"):
+        placed([ranked("a", range(9))], "test")
+    with pytest.raises(DiagnosticError, match=r"E0607.*has no centre"):
+        placed([ranked("a", range(9))], "centre")
+    assert set(BY) == set(rank_command.BY)
+
+
+def test_models_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    text = '[[model]]\nnet = "Digits"\n[[model]]\nnet = "Digits"\n[[model]]\nnet = "LeNet5"\n'
+    assert [m.title for m in read_models(models(tmp_path, text))] == [
+        "Digits 1", "Digits 2", "LeNet5"]  # fmt: skip
+
+
+def test_raw_pixels_are_told() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+    found = rank([{"net": module, "name": "dense", "node": None}], train="digits", samples=60)
+    assert found.models[0].features == 64
+    assert any("is its raw input" in note for note in found.models[0].run.notes)
 
 
 def test_the_networks_classes() -> None:
@@ -150,7 +183,7 @@ def test_a_stopped_ranking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert command(arguments) == 0
     assert measured == ["flatten"]  # the second time it was taken over
     ranking = Ranking.model_validate_json(output.read_bytes())
-    assert ranking.complete and [r.place for r in ranking.models] == [1, 1]
+    assert ranking.complete and [r.place for r in ranking.models] == [1, 2]
     fresh = rank(path, train=DATA[1], test=DATA[3], samples=100, subset=2)
     assert fresh.models == ranking.models
 
