@@ -207,4 +207,5 @@ def test_colours_add_escapes_and_nothing_else() -> None:
     )
     colored = render_text([diagnostic], color=True)
     assert colored.startswith("\x1b[1;31merror[E0103]\x1b[0m: twice\n")
+    assert "= \x1b[35m3\x1b[39;49;00m" in colored  # lines of a spec have its own colours
     assert re.sub("\x1b\\[[0-9;]*m", "", colored) == render_text([diagnostic])
