@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from addnn_spec.values import Definition
 
 _T = TypeVar("_T")
+_PAUSE = 100
 _MOST = 64
 """Of one place so many values are kept: a loop makes them."""
 
@@ -61,17 +62,31 @@ class Watch:
         self.top = Seen()
         self.uses: list[SeenUse] = []
         """Those of blocks, in the order in which they were elaborated."""
+        self._count = 0
         self._now = self.top
         self._known: dict[Hashable, Seen] = {}
 
+    def pause(self) -> None:
+        """Be asked now and then whether to go on: what is raised here ends the elaboration."""
+
     def see(self, span: Span, value: Value) -> None:
         """Note what a place of the text gives."""
-        _note(self._now.values, span, value)
+        self._count += 1
+        if self._count % _PAUSE == 0:
+            self.pause()
+        places = self._now.values
+        values = places.get(span)
+        if values is None:
+            places[span] = [value]
+        elif len(values) < _MOST:
+            values.append(value)
 
     def step(self, span: Span, before: Value, after: Value) -> None:
         """Note what flows into an element and out of it."""
-        _note(self._now.flows, span, before)
-        _note(self._now.values, span, after)
+        flows = self._now.flows.setdefault(span, [])
+        if len(flows) < _MOST:
+            flows.append(before)
+        self.see(span, after)
 
     def inside(self, key: Hashable, build: Callable[[], _T]) -> _T:
         """Return what `build` gives; what is seen meanwhile belongs to the run of that key."""
@@ -91,9 +106,3 @@ class Watch:
     def use(self, key: Hashable, definition: Definition, path: str, span: Span) -> None:
         """Note that the run of that key is a use of a block."""
         self.uses.append(SeenUse(definition, path, span, self._known[key]))
-
-
-def _note(places: dict[Span, list[Value]], span: Span, value: Value) -> None:
-    values = places.setdefault(span, [])
-    if len(values) < _MOST:
-        values.append(value)

@@ -219,10 +219,9 @@ def analyse(
     class Looking(Watch):
         """A watch that stops an elaboration nobody waits for."""
 
-        def see(self, span: Span, value: Value) -> None:
+        def pause(self) -> None:
             if is_stale():
                 raise Stale
-            super().see(span, value)
 
     def session(*, damaged: bool) -> Session:
         given: Path | Source = source if path is None else path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from difflib import SequenceMatcher
-from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -241,16 +240,10 @@ async def _preview(server: Server, uri: str, name: str, make: Any) -> dict[str, 
 
 
 def _show(server: Server, name: str, found: dict[str, str]) -> None:
-    """Let a client without previews of its own show a text: a file of the temporary folder."""
-    import tempfile
-
     if "error" in found:
         server.window_show_message(types.ShowMessageParams(types.MessageType.Error, found["error"]))
-        return
-    path = Path(tempfile.mkdtemp(prefix="addnn-")) / name
-    path.write_text(found["text"], encoding="utf-8")
-    external = path.suffix == ".svg"
-    server.window_show_document(types.ShowDocumentParams(path.as_uri(), external=external))
+    else:
+        server.show(name, found["text"])
 
 
 def serve() -> None:

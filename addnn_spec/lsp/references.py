@@ -194,6 +194,8 @@ def renamable(analysis: Analysis, offset: int) -> tuple[Symbol, Span]:
     if found is None or analysis.view is None:
         raise CannotRename("there is no name of this file here")
     symbol, span = found
+    if _is_packaged(analysis.view.file.path):
+        raise CannotRename("this file is of the library, which is not to be changed")
     if symbol.kind == "label":
         if symbol.text is None or any(not isinstance(part, str) for part in symbol.text.parts):
             raise CannotRename("this label is made by an expression")
@@ -204,7 +206,7 @@ def renamable(analysis: Analysis, offset: int) -> tuple[Symbol, Span]:
         raise CannotRename(f"{symbol.name} is {_FIXED[symbol.kind]}")
     origin = _origin(analysis.view.file, symbol) if symbol.kind == "import" else None
     home = analysis.view.file if origin is None else origin[0]
-    if home.source.packaged or _is_packaged(home.path):
+    if _is_packaged(home.path):
         raise CannotRename(f"{symbol.name} is of the library, which is not to be changed")
     return symbol, span
 

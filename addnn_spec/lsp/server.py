@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lsprotocol import types
@@ -45,6 +46,7 @@ class Server(LanguageServer):
         self._waiting: dict[str, asyncio.Task[None]] = {}
         self._told: dict[str, dict[str, list[types.Diagnostic]]] = {}
         self._loaded: set[str] = set()
+        self._shown: TemporaryDirectory[str] | None = None
 
     # --- options --------------------------------------------------------------------------------
     def start(self, params: types.InitializeParams) -> None:
@@ -169,6 +171,15 @@ class Server(LanguageServer):
             self.workspace_inlay_hint_refresh(None)
         if workspace and workspace.code_lens and workspace.code_lens.refresh_support:
             self.workspace_code_lens_refresh(None)
+
+    def show(self, name: str, text: str) -> None:
+        """Let a client without previews of its own show a text: a file, until the server ends."""
+        if self._shown is None:
+            self._shown = TemporaryDirectory(prefix="addnn-")
+        path = Path(self._shown.name) / name
+        path.write_text(text, encoding="utf-8")
+        params = types.ShowDocumentParams(path.as_uri(), external=path.suffix == ".svg")
+        self.window_show_document(params)
 
     @property
     def sizes(self) -> Sizes:

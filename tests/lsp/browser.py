@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -24,9 +25,9 @@ class Browser:
     def __init__(self, program: str, profile: Path, width: int = 1400, height: int = 880) -> None:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
-        os.dup2(theirs_in, 13)
-        os.dup2(theirs_out, 14)
-        shell = 'exec "$0" "$@" 3<&13 4>&14'
+        # It reads from 3 and writes to 4; what stands at higher numbers is not overwritten.
+        given = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
+        shell = f'exec "$0" "$@" 3<&{given[0]} 4>&{given[1]}'
         self._process = subprocess.Popen(
             [
                 "/bin/bash", "-c", shell, program, "--headless=new", "--no-sandbox",
@@ -34,10 +35,10 @@ class Browser:
                 "--disable-dev-shm-usage", "--hide-scrollbars", f"--window-size={width},{height}",
                 "about:blank",
             ],
-            pass_fds=(13, 14),
+            pass_fds=given,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        for descriptor in (theirs_in, theirs_out, 13, 14):
+        for descriptor in (theirs_in, theirs_out, *given):
             os.close(descriptor)
         self._read, self._write = ours_in, ours_out
         self._buffer = b""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
+from pygls.uris import to_fs_path
 
 from addnn_spec.lsp.workspace import uri_of
 
@@ -28,6 +29,8 @@ class Editor:
         self.published: dict[str, types.PublishDiagnosticsParams] = {}
         self.messages: list[str] = []
         self.refreshed = 0
+        self.shown: dict[str, str] = {}
+        """The files that the server has let the client show."""
         self.errors: list[str] = []
         """What the server logs as errors: there should be none."""
         self._arrived = asyncio.Event()
@@ -49,7 +52,13 @@ class Editor:
         def refresh(_: Any) -> None:
             self.refreshed += 1
 
+        def show(params: types.ShowDocumentParams) -> types.ShowDocumentResult:
+            path = Path(str(to_fs_path(params.uri)))
+            self.shown[path.name] = path.read_text(encoding="utf-8")
+            return types.ShowDocumentResult(True)
+
         feature = self._client.feature
+        feature(types.WINDOW_SHOW_DOCUMENT)(show)
         feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(published)
         feature(types.WINDOW_SHOW_MESSAGE)(shown)
         feature(types.WINDOW_LOG_MESSAGE)(logged)

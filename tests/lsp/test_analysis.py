@@ -18,7 +18,11 @@ def _hints(text: str, *, symbolic: bool = False) -> list[str]:
 
 
 def test_an_analysis_that_nobody_waits_for_stops() -> None:
-    text = "network N { input x: float[N, 3] output y = x -> Linear(4) }"
+    text = (
+        "let squares = [i * i for i in range(1000)]\n"
+        "network N { input x: float[N, 3] output y = x -> Linear(len(squares)) }\n"
+    )
+    assert analyse(None, text, {}).diagnostics == []
     with pytest.raises(Stale):
         analyse(None, text, {}, is_stale=lambda: True)
 

@@ -8,6 +8,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from addnn_spec.resources import folder
 from tests.lsp.client import Editor
 
 NET = """\
@@ -148,6 +149,16 @@ def test_what_cannot_be_renamed_is_told(editor: Editor, word: str, name: str, re
     params = types.RenameParams(new_name=name, **_place(editor, uri, NET, word))
     with pytest.raises(JsonRpcException, match=reason):
         editor.ask("text_document_rename", params)
+
+
+def test_what_is_packaged_stays(editor: Editor) -> None:
+    path = folder("specs").resolve() / "spatial" / "lenet.net"
+    text = path.read_text(encoding="utf-8")
+    uri = editor.open(str(path), text)
+    for word in ("conv1:", "LeNet5("):
+        params = types.RenameParams(new_name="mine", **_place(editor, uri, text, word))
+        with pytest.raises(JsonRpcException, match="of the library"):
+            editor.ask("text_document_rename", params)
 
 
 def test_labels_made_by_expressions_stay(editor: Editor) -> None:

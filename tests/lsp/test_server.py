@@ -138,6 +138,16 @@ def test_previews_follow_the_text(editor: Editor) -> None:
     assert "nothing is called Linaer" in editor.ask("workspace_execute_command", run)["error"]
 
 
+def test_clients_without_previews_show_files(editor: Editor) -> None:
+    uri = editor.open("shown.net", NET)
+    for command in ("addnn.openPyTorch", "addnn.openDrawing"):
+        run = types.ExecuteCommandParams(command, [uri, "Small"])
+        editor.ask("workspace_execute_command", run)
+    editor.hints(uri)  # answered after what was shown
+    assert "class Small(nn.Module):" in editor.shown["Small.py"]
+    assert "<svg" in editor.shown["Small.svg"]
+
+
 def test_the_outline_is_the_tree_of_modules(editor: Editor) -> None:
     uri = editor.open("outline.net", NET)
     document = types.TextDocumentIdentifier(uri)
