@@ -580,8 +580,7 @@ class Frame:
 
     def distances(self, squares: Tensor) -> Tensor:
         """Distances in the data's units, from squared ones (keys) in the frame's."""
-        found = keys.root(squares.cpu()) / self.scale  # a GPU's square roots may round otherwise
-        return found.to(squares.device)
+        return (keys.root(squares.cpu()) / self.scale).to(squares.device)
 
 
 def add_squares(total: Tensor, differences: Tensor) -> None:

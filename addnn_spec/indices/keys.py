@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,11 +49,13 @@ def times_power(values: Tensor, exponent: Tensor) -> Tensor:
 
 
 def root(keys: Tensor) -> Tensor:
-    """Return the square roots, float64."""
+    """Return the square roots of keys on the CPU, float64, rounded as IEEE 754 says: numpy's, for
+    torch's own on a CPU may be off by a last place, and a GPU's is not."""
     raised = (keys >> _MANTISSA) - _BIAS
     odd = raised & 1
     mantissa = (keys & (2**_MANTISSA - 1)) | ((odd + _BIAS) << _MANTISSA)
-    found = times_power(mantissa.view(torch.float64).sqrt(), (raised - odd) >> 1)
+    roots = torch.from_numpy(np.sqrt(mantissa.view(torch.float64).numpy()))
+    found = times_power(roots, (raised - odd) >> 1)
     found = found.masked_fill_(keys == ZERO, 0.0)
     return found.masked_fill_(keys == INFINITE, math.inf)
 

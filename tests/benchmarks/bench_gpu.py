@@ -32,7 +32,8 @@ from torch import Tensor, nn
 
 from addnn_spec import load
 from addnn_spec.catalogue import entries
-from addnn_spec.indices import neighbours, separation_index
+from addnn_spec.indices import Frame, RunningNeighbours, neighbours, separation_index
+from addnn_spec.indices.neighbours import block_pairs, blocks_of
 from addnn_spec.indices.products import HALF, PRODUCTS
 from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.runtime.data import Array, SampleSource
@@ -418,8 +419,21 @@ def cpu(small: bool) -> None:
             plain = seconds(partial(_products, rows, "ieee"), 2)
             for product in ("auto", "float32", "bfloat16"):
                 taken = seconds(partial(separation_index, rows, y, product=product), 1)
-                print(f"  {m:,} × {d:,}, {kind}, {product}: {plain / taken:.2f} × the product")
+                print(
+                    f"  {m:,} × {d:,}, {kind}, {product}: {plain / taken:.2f} × the product, "
+                    f"{_open(rows, product):.2f} pairs a row open"
+                )
     torch.set_num_threads(torch.get_num_interop_threads())
+
+
+def _open(rows: Tensor, product: str) -> float:
+    """Pairs a row that bounds leave to be settled."""
+    frame = Frame.around(rows, product=product)
+    run = RunningNeighbours(len(rows), 1, frame)
+    for left, right in block_pairs(blocks_of(rows, frame, 1024), None, run, keep=False):
+        run.visit(left, right, both=left.start != right.start)
+    run.prune()
+    return run.pending / len(rows)
 
 
 PARTS = {
