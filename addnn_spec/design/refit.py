@@ -30,11 +30,12 @@ _RIDGE = 1e-4
 
 class Layer(NamedTuple):
     """A layer that is fitted: where its module lives, and which of its outputs the narrowed one
-    keeps. `shifted`: a norm follows it, which takes up what its bias would be."""
+    keeps. `norm` is where the batch norm lives that alone reads it: it takes up what a bias would
+    be, and its statistics are taken anew at once: what follows is fitted to what it then gets."""
 
     path: str
     kept: tuple[int, ...] | None
-    shifted: bool
+    norm: str | None
 
 
 class Fitted(NamedTuple):
@@ -70,13 +71,14 @@ def layers_of(before: Plan, after: Plan) -> list[Layer]:
     return found
 
 
-def _normed(widths: Widths, index: int) -> bool:
+def _normed(widths: Widths, index: int) -> str | None:
     readers = [
         item
         for item in widths.unfolded.nodes
         if any(value is not None and value.source == index for value in item.inputs)
     ]
-    return len(readers) == 1 and type(readers[0].node.op).__name__.startswith("BatchNorm")
+    normed = len(readers) == 1 and type(readers[0].node.op).__name__.startswith("BatchNorm")
+    return readers[0].owner if normed else None
 
 
 def refit(
@@ -184,7 +186,8 @@ def _fit(
         sums = new if sums is None else _Sums(*(p + q for p, q in zip(sums, new, strict=True)))
     if sums is None or count < 2:
         return None
-    return _solved(module, layer, sums, count, groups)
+    norm = None if layer.norm is None else narrowed.get_submodule(layer.norm)
+    return _solved(module, norm, layer.path, sums, count, groups)
 
 
 def _rows(module: nn.Module, given: Tensor, made: Tensor, groups: int) -> tuple[Tensor, Tensor]:
@@ -225,13 +228,15 @@ def _padded(module: nn.Conv1d | nn.Conv2d, given: Tensor) -> Tensor:
     return functional.pad(given, sides)
 
 
-def _solved(module: nn.Module, layer: Layer, sums: _Sums, count: int, groups: int) -> Fitted:
+def _solved(
+    module: nn.Module, norm: nn.Module | None, path: str, sums: _Sums, count: int, groups: int
+) -> Fitted:
     weight: Tensor = module.weight  # type: ignore[assignment]
     bias: Tensor | None = module.bias  # type: ignore[assignment]
     old = weight.detach().double().reshape(groups, weight.shape[0] // groups, -1).mT
     aa, az, zz = sums.aa, sums.az, sums.zz
     mean_a, mean_z = sums.a / count, sums.z / count
-    centred = bias is not None or layer.shifted
+    centred = bias is not None or norm is not None
     if centred:
         aa = aa - count * mean_a[:, :, None] * mean_a[:, None, :]
         az = az - count * mean_a[:, :, None] * mean_z[:, None, :]
@@ -248,7 +253,13 @@ def _solved(module: nn.Module, layer: Layer, sums: _Sums, count: int, groups: in
     if bias is not None:
         shift = mean_z - (mean_a[:, None, :] @ new)[:, 0]
         bias.copy_(shift.reshape(bias.shape))
-    return Fitted(layer.path, error(old), error(new))
+    if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.running_mean is not None:
+        mean = (mean_a[:, None, :] @ new)[:, 0].flatten() + (0 if bias is None else bias)
+        variance = (new * (aa @ new)).sum(1).flatten() / count
+        norm.running_mean.copy_(mean)
+        if norm.running_var is not None:
+            norm.running_var.copy_(variance)
+    return Fitted(path, error(old), error(new))
 
 
 __all__ = ["MOST_COLUMNS", "Fitted", "Layer", "layers_of", "refit"]

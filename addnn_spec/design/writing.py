@@ -348,10 +348,6 @@ class _Writer:
         names = [self._value(scope, key) for key in flow]
         if not names:
             raise _cannot(step.path, "nothing flows into it")
-        op = step.node.op
-        if isinstance(op, Operator) and op.variadic and len(op.input_names) > 1:
-            apart = len(names) + 1 - len(op.input_names)
-            names = [f"[{', '.join(names[:apart])}]", *names[apart:]]
         if len(names) == 1 and not (isinstance(step.node.op, Operator) and step.node.op.variadic):
             return names[0]
         return f"({', '.join(names)})" if len(names) > 1 else f"({names[0]},)"
@@ -467,6 +463,8 @@ class _Writer:
     def _with_layers(self, text: str, node: Node | ModuleDecl, path: str) -> str:
         """Return an operator with its layer argument, which is a block, or a brace of one input."""
         for name, graph in node.layers:
+            if isinstance(node, Node) and len(node.inputs) > len(node.op.input_names):  # type: ignore[union-attr]
+                raise _cannot(path, "its layer reads several tensors beside the sequence")
             use = None if self.block_use is None else self.block_use(graph, f"{path}.{name}")
             if use is not None and len(graph.inputs) == len(use.flows):
                 return text + f"({use.text})" if "(" not in text else f"{text[:-1]}, {use.text})"
@@ -587,8 +585,8 @@ class _Step:
         if isinstance(op, Graph):
             return keys[:1]
         assert isinstance(op, Operator)
-        if op.variadic:
-            return keys
+        if op.variadic:  # what is named behind the list is given by name
+            return keys[: len(keys) + 1 - len(op.input_names)]
         flowing: list[_Key | None] = []
         for name, one in zip(op.input_names, keys, strict=False):
             if one is None or name in op.named_inputs:
@@ -599,11 +597,12 @@ class _Step:
     def others(self, key: _Key) -> list[tuple[str, _Key]]:
         """Return the inputs that are given by name."""
         op = self.node.op
-        if isinstance(op, Graph) or not isinstance(op, Operator) or op.variadic:
+        if isinstance(op, Graph) or not isinstance(op, Operator):
             return []
         keys = self.inputs(key, optional=True)
         count = len(self.flow(key))
-        named = list(zip(op.input_names, keys, strict=False))[count:]
+        names = op.input_names[1:] if op.variadic else op.input_names[count:]
+        named = zip(names, keys[count:], strict=False)
         return [(name, one) for name, one in named if one is not None]
 
     def ends_cut(self, cut: str) -> bool:

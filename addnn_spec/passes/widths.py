@@ -293,7 +293,8 @@ class _Finder:
         """Pass channels on where each stays in its place; else freeze them."""
         label = f"{item.path} ({op_title(item.node.op)})"
         outputs = item.node.outputs
-        known = not item.node.layers and not any(applied.tensors())
+        alone = not item.node.layers and len(outputs) == 1  # a pool's places have channels, too
+        known = alone and not any(applied.tensors())
         passed: list[Lane] = []
         others: list[TensorType] = []
         for index, (value, type) in enumerate(zip(item.inputs, applied.types, strict=False)):

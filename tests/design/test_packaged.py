@@ -22,6 +22,8 @@ SIZES = {"H": 64, "W": 64, "T": 8, "S": 8}
 WIDE = {"InceptionV3": 96, "InceptionV4": 96, "InceptionResNetV2": 96, "Xception": 96}
 """Networks that need a larger image."""
 RUN = [one.name for one in entries() if one.params is not None and one.params <= MOST]
+UNWRITTEN = {one.name for one in entries() if one.family == "sequences"}
+"""Layers over time that read several tensors are refused in words."""
 QUICK = {"LeNet5", "ResNet20_cifar"}
 SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUN]
 
@@ -30,7 +32,13 @@ SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) fo
 @pytest.mark.parametrize("name", NAMES)
 def test_random_widths_are_written_as_planned(name: str) -> None:
     plan = start(name)
-    small = plan.narrow(random_keep(plan, 7))
+    try:
+        small = plan.narrow(random_keep(plan, 7))
+    except DiagnosticError as error:
+        told = error.diagnostics[0].message
+        if name not in UNWRITTEN or "cannot be written out" not in told:
+            raise
+        return
     assert small.graph.name == name
 
 
