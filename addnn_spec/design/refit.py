@@ -26,6 +26,8 @@ _ROWS = 200_000
 MOST_COLUMNS = 6_000
 """A layer that reads more values than this is left as it was cut."""
 _RIDGE = 1e-4
+_NONE = 1e-9
+"""A layer whose relative squared error is below this is left as it is."""
 
 
 class Layer(NamedTuple):
@@ -246,6 +248,9 @@ def _solved(
         left = zz - 2 * (w * az).sum(1) + (w * (aa @ w)).sum(1)
         return float(left.clamp_min(0).sum() / zz.sum().clamp_min(1e-30))
 
+    before = error(old)
+    if before < _NONE:  # nothing before it has changed
+        return Fitted(path, before, before)
     ridge = _RIDGE * aa.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-30)
     eye = torch.eye(aa.shape[1], dtype=aa.dtype, device=aa.device)
     new = old + torch.linalg.solve(aa + ridge[:, None, None] * eye, az - aa @ old)
@@ -259,7 +264,7 @@ def _solved(
         norm.running_mean.copy_(mean)
         if norm.running_var is not None:
             norm.running_var.copy_(variance)
-    return Fitted(path, error(old), error(new))
+    return Fitted(path, before, error(new))
 
 
 __all__ = ["MOST_COLUMNS", "Fitted", "Layer", "layers_of", "refit"]
