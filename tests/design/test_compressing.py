@@ -73,6 +73,7 @@ def test_parts_share_no_sample(parts: Parts) -> None:
     assert len(rows[0] & rows[1]) <= 1  # digits has no pair of equal images to speak of
 
 
+@pytest.mark.slow
 def test_the_command_writes_four_files_and_never_over_them(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
