@@ -23,7 +23,7 @@ from addnn_spec.indices.errors import OptionError
 AUTO = "auto"
 _MEASURED = 2**20  # values from which on it pays to ask what is fast
 _FASTER = 1.3  # what a product must be to be taken before float32's
-_HALF_LARGEST = 32000.0  # twice that is a float16
+_HALF_LARGEST = 32752.0  # twice that is a float16
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Product:
     bounds: torch.dtype = torch.float32
 
     def code(self, rows: Tensor, factor: float, out: Tensor) -> None:
-        """Write ``factor``, a power of two, times ``rows`` (n, d) to ``out``; they may be lost."""
+        """Write ``factor``, 1 or -2, times ``rows`` (n, d) to ``out``: the code of the rows, times
+        the factor exactly."""
         torch.mul(rows, factor, out=out)
 
     def multiply(self, left: Tensor, right: Tensor, out: Tensor) -> None:
@@ -62,7 +63,8 @@ class _Half(Product):
     """Tensor cores sum products of float16 in float32; they may cut instead of rounding."""
 
     def code(self, rows: Tensor, factor: float, out: Tensor) -> None:
-        torch.mul(rows.clamp_(-_HALF_LARGEST, _HALF_LARGEST), factor, out=out)
+        most = _HALF_LARGEST * abs(factor)
+        torch.mul(rows, factor, out=out).clamp_(-most, most)
 
     def multiply(self, left: Tensor, right: Tensor, out: Tensor) -> None:
         if left.is_cuda:
@@ -76,7 +78,7 @@ class _BFloat16(Product):
     as float32, and either sums in float32."""
 
     def code(self, rows: Tensor, factor: float, out: Tensor) -> None:
-        out.copy_(rows.mul_(factor).bfloat16())
+        out.copy_((rows * factor).bfloat16())
 
     def multiply(self, left: Tensor, right: Tensor, out: Tensor) -> None:
         if _bfloat16_is_faster():

@@ -219,10 +219,13 @@ def test_ties_leave_the_search_to_the_first_product() -> None:
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_a_stream_by_every_product(product: str) -> None:
+@pytest.mark.parametrize("later", [1.0, 1e5, 1e10])
+def test_a_stream_by_every_product(product: str, later: float) -> None:
+    """Later rows may be far larger than those that set the frame: more than float16 holds."""
     X = normal(130, 40)
     X[10] = X[100]
     X[7] *= 1000
+    X[60:] *= later
     frame = Frame.around(X[:50], product=product)
     run = RunningNeighbours(len(X), 3, frame)
     blocks = [frame.block(start, X[start : start + 50].clone()) for start in (0, 50, 100)]
