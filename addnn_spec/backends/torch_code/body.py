@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from addnn_spec.backends.torch_code.columns import CALLED, Leaves
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
 from addnn_spec.backends.torch_code.names import identifier
+from addnn_spec.backends.torch_code.parameters import CALLED, Leaves
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Leaf,

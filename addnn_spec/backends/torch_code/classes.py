@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from addnn_spec.backends.torch_code.body import Body, Branch, Flag, Guard
-from addnn_spec.backends.torch_code.columns import NO_DEFAULT, Columns, Leaves, Parameter, negated
+from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
 from addnn_spec.backends.torch_code.draft import ChildDraft, Emission, Step
 from addnn_spec.backends.torch_code.forward import (
@@ -20,8 +20,10 @@ from addnn_spec.backends.torch_code.inplace import steps_in_place
 from addnn_spec.backends.torch_code.loops import COUNTER, Loop, Rolled, module_lists, rolled
 from addnn_spec.backends.torch_code.names import identifier, is_plain
 from addnn_spec.backends.torch_code.own import own_attributes
+from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Leaves, Parameter
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
+from addnn_spec.backends.torch_code.python import negated
 from addnn_spec.backends.torch_code.remarks import Remarks
 from addnn_spec.backends.torch_code.sequential import with_loop_names
 from addnn_spec.backends.torch_code.text import literal

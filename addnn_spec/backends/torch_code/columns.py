@@ -12,17 +12,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from addnn_spec.backends.torch_code.names import Namespace, identifier
+from addnn_spec.backends.torch_code.parameters import (
+    CALLED,
+    FLAG,
+    NEW,
+    NO_DEFAULT,
+    OTHERS,
+    SIZE,
+    TEXT,
+    Argument,
+    Candidate,
+    Given,
+    Leaves,
+    Parameter,
+    usual,
+    written_out,
+)
 from addnn_spec.backends.torch_code.python import (
     Unreadable,
     Values,
     common_type,
+    negated,
     type_of,
     value_of,
 )
-from addnn_spec.backends.torch_code.readings import Text, argument_name, python_name
+from addnn_spec.backends.torch_code.readings import Text, argument_name
+from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Factory,
@@ -45,102 +63,15 @@ from addnn_spec.backends.torch_code.vectors import (
     ABSENT,
     Vector,
     agree,
-    annotation,
     common_length,
     is_constant,
+    is_half,
+    multiple,
     some,
 )
-from addnn_spec.graph import Graph, WrittenOut
-from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Infix, Item, Prefix, Seq
+from addnn_spec.graph import Graph
+from addnn_spec.ops.code import Infix, Item, Seq
 from addnn_spec.syntax import ast
-
-
-class Leaves(NamedTuple):
-    """The leaves of all uses at one place."""
-
-    vector: Vector
-    hint: str
-    """What a new parameter would be called."""
-    word: str = ""
-    """The argument that it is: torch's word."""
-    origins: tuple[Origin, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What one use of a class brings with it: the block's arguments, and its inputs."""
-
-    arguments: tuple[tuple[str, Any], ...]
-    inputs: tuple[tuple[str, TensorType], ...]
-    count: int = 1
-    """How often the network has it."""
-    lets: tuple[tuple[str, Any], ...] = ()
-    """The values that the block's body has a name for."""
-    given: frozenset[str] = frozenset()
-    """The arguments that are written where it is used; the others are the block's defaults."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A value that a column may be: its text, and whose parameter it is made of."""
-
-    tree: Tree
-    vector: Vector
-    parameter: str
-
-
-NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "NO_DEFAULT"})()
-
-CALLED = "="
-"""How the word for a size begins that is handed on to a class with a name for it."""
-
-_SIZE, _TEXT, _NEW, _FLAG = range(4)
-"""What a parameter is, in the order of the signature: an input's size, the block's own, another."""
-_OTHERS = 1_000
-"""Where the parameters of blocks that are written out begin, behind the block's own."""
-
-
-@dataclass(slots=True)
-class Parameter:
-    """A constructor parameter of the class, with its value in each use."""
-
-    name: str
-    vector: Vector
-    rank: tuple[int, int]
-    """Its place in the signature."""
-    counts: tuple[int, ...]
-    """How often the network has each use."""
-    origin: Origin | None = None
-    """What it is to those that use the class."""
-    default: Any = NO_DEFAULT
-    """The default that the text gives."""
-    resolved: Tree | None = None
-    """What a default of None stands for: an expression over the other parameters."""
-    omitted: tuple[bool, ...] = ()
-    """The uses that leave it to `resolved`."""
-
-    @property
-    def annotation(self) -> str:
-        """Its type: `int`, `int | None`."""
-        default = () if self.default is NO_DEFAULT else (self.default,)
-        return annotation((*self.vector, *default))
-
-    origins: tuple[Origin | None, ...] = ()
-    """Where each use says it, where that differs."""
-
-    @property
-    def is_size(self) -> bool:
-        """It is the size of an input."""
-        return self.rank[0] == _SIZE
-
-    def origin_of(self, use: int) -> Origin | None:
-        """Return what it is to a use."""
-        return self.origins[use] if self.origins else self.origin
-
-    def argument(self, use: int) -> Any:
-        """Return what a use gives for it."""
-        return None if self.omitted and self.omitted[use] else self.vector[use]
 
 
 @dataclass
@@ -194,7 +125,7 @@ class Columns:
                 continue
             own = python_name(name)
             self._names.reserve(own)
-            column = Parameter(own, vector, (_TEXT, place), self._counts, ParameterOf(name))
+            column = Parameter(own, vector, (TEXT, place), self._counts, ParameterOf(name))
             self._known[own] = column
             yield Candidate(Name(own), vector, own)
             if all(isinstance(value, tuple) for value in vector):
@@ -213,7 +144,7 @@ class Columns:
                 if not all(isinstance(size, int) for size in vector):
                     continue
                 own = f"{input_name}.shape[{dim}]"
-                rank, origin = (_SIZE, slot * 8 + dim), SizeOf(input_name, dim)
+                rank, origin = (SIZE, slot * 8 + dim), SizeOf(input_name, dim)
                 self._known[own] = Parameter("", vector, rank, self._counts, origin)
                 prefix = "in" if slot == 0 else identifier(input_name)
                 self._sizes[own] = (f"{prefix}_", slot)
@@ -243,15 +174,15 @@ class Columns:
         return value_of(tree, self._values[use], self.text.functions)
 
     @cached_property
-    def _arguments(self) -> dict[str, _Argument]:
+    def _arguments(self) -> dict[str, Argument]:
         """What the blocks are given that are written out here, where all of a kind agree."""
-        found: dict[str, _Argument] = {}
+        found: dict[str, Argument] = {}
         for use, graph in enumerate(self.graphs):
-            for around in _written_out(graph):
+            for around in written_out(graph):
                 for name, value in around.arguments.items():
                     key = argument_name(around.definition, name)
                     origin = dict(around.written).get(name)
-                    argument = found.setdefault(key, _Argument(name, len(self.graphs)))
+                    argument = found.setdefault(key, Argument(name, len(self.graphs)))
                     argument.add(use, value, origin)
         return {key: argument for key, argument in found.items() if argument.agrees}
 
@@ -269,7 +200,7 @@ class Columns:
         column = Parameter(
             self._names.unique(own),
             full,
-            (_TEXT, _OTHERS + len(self._known)),
+            (TEXT, OTHERS + len(self._known)),
             self._counts,
             origins=tuple(argument.origins),
         )
@@ -457,7 +388,7 @@ class Columns:
 
     def _settle_default(self, column: Parameter) -> None:
         """Give a block's parameter the default that the text gives it."""
-        if column.rank[0] != _TEXT or column.rank[1] >= _OTHERS or self.text is None:
+        if column.rank[0] != TEXT or column.rank[1] >= OTHERS or self.text is None:
             return
         name = self.uses[0].arguments[column.rank[1]][0]
         expr = self.text.defaults.get(name)
@@ -560,7 +491,7 @@ class Columns:
                 if related is not None:
                     return self._take(related, word)
             for candidate in self._candidates:
-                if _is_half(candidate.vector, vector):
+                if is_half(candidate.vector, vector):
                     return self._take(Infix("//", candidate.tree, 2), word)
         return None
 
@@ -585,7 +516,7 @@ class Columns:
     def _is_extent(self, candidate: Candidate) -> bool:
         """Return True for a height or width: in remarks these are H and W."""
         column = self._known.get(candidate.parameter)
-        return column is not None and column.rank[0] == _SIZE and column.rank[1] % 8 > 1
+        return column is not None and column.rank[0] == SIZE and column.rank[1] % 8 > 1
 
     def _items(self, leaves: Leaves) -> Tree | None:
         vector = leaves.vector
@@ -614,8 +545,8 @@ class Columns:
         name = self._names.unique(next(lets, leaves.hint))
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         origin = leaves.origins[0] if leaves.origins else None
-        column = Parameter(name, vector, (_NEW, len(self.parameters)), self._counts, origin)
-        column.default = _usual(column)
+        column = Parameter(name, vector, (NEW, len(self.parameters)), self._counts, origin)
+        column.default = usual(column)
         self._known[name] = column
         candidate = Candidate(Name(name), vector, name)
         self._candidates.append(candidate)
@@ -624,52 +555,19 @@ class Columns:
     def flag(self, name: str, vector: Vector) -> Tree:
         """Make a keyword that says which arm of an `if` a use takes."""
         own = self._names.unique(name)
-        column = Parameter(own, vector, (_FLAG, len(self.parameters)), self._counts, default=False)
+        column = Parameter(own, vector, (FLAG, len(self.parameters)), self._counts, default=False)
         self.parameters[own] = column
         return Name(own)
 
     @property
     def unsaid(self) -> tuple[str, ...]:
         """The parameters that are neither the text's nor a size: where it could not be read."""
-        return tuple(p.name for p in self.parameters.values() if p.rank[0] in (_NEW, _FLAG))
+        return tuple(p.name for p in self.parameters.values() if p.rank[0] in (NEW, FLAG))
 
     def signature(self) -> list[Parameter]:
         """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
-
-
-@dataclass(slots=True)
-class _Argument:
-    """What a written-out block is given for a parameter, in each use of the class."""
-
-    name: str
-    uses: int
-    agrees: bool = True
-    vector: list[Any] = field(init=False)
-    origins: list[Origin | None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.vector = [ABSENT] * self.uses
-        self.origins = [None] * self.uses
-
-    def add(self, use: int, value: Any, origin: Origin | None) -> None:
-        """Note what a use gives, and where the text says that."""
-        known = self.vector[use]
-        self.agrees &= is_literal(value) and (known is ABSENT or same(known, value))
-        self.vector[use], self.origins[use] = value, origin
-
-
-def _written_out(graph: Graph) -> Iterator[WrittenOut]:
-    """Yield the uses of blocks whose nodes stand in a graph."""
-    seen: set[int] = set()
-    for node in graph.nodes():
-        around = node.within
-        while around is not None and id(around) not in seen:
-            seen.add(id(around))
-            if isinstance(around, WrittenOut):
-                yield around
-            around = around.outer
 
 
 def _means(value: Any, wanted: Any) -> bool:
@@ -697,40 +595,6 @@ def _constant(tree: Tree) -> Any:
     return tree if is_literal(tree) else NO_DEFAULT
 
 
-def negated(tree: Tree) -> Tree:
-    """Return what holds where a condition does not."""
-    if isinstance(tree, Infix) and tree.op in _OPPOSITE:
-        return Infix(_OPPOSITE[tree.op], tree.left, tree.right)
-    if isinstance(tree, Prefix) and tree.op == "not":
-        return tree.value
-    return Prefix("not", tree)
-
-
-_OPPOSITE = {"==": "!=", "!=": "==", "is": "is not", "is not": "is", "in": "not in"}
-_OPPOSITE |= {"not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-
-
-def _usual(column: Parameter) -> Any:
-    """Return the value that most uses give a new parameter; a size has no default."""
-    uses = list(zip(column.vector, column.counts, strict=True))
-    most = _majority(uses)
-    if isinstance(most, int) and most not in (0, 1):
-        return NO_DEFAULT  # a size: a reader wants to see it
-    # If any value has a majority, it is this one: whether it has one is still to be counted.
-    count = sum(count for value, count in uses if same(value, most))
-    return most if 2 * count > sum(column.counts) else NO_DEFAULT
-
-
-def _majority(uses: Sequence[tuple[Any, int]]) -> Any:
-    """Find the only value that more than half of the uses may have (R. Boyer, J Moore, 1981)."""
-    most, lead = uses[0][0], 0
-    for value, count in uses:
-        lead += count if same(value, most) else -count
-        if lead < 0:
-            most, lead = value, -lead
-    return most
-
-
 _FEATURES = frozenset({"in_features", "normalized_shape", "embed_dim", "input_size"})
 
 
@@ -740,25 +604,3 @@ def _dimension(dim: int, rank: int, word: str) -> str:
     if dim == 1:
         return "channels"
     return {rank - 1: "width", rank - 2: "height"}.get(dim, f"size_{dim}")
-
-
-def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
-    """Return `k * tree` or `tree // k` (only where exact) if that is the wanted vector."""
-    pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
-    if not all(type(value) is int and value > 0 for pair in pairs for value in pair):
-        return None
-    if all(w % b == 0 for b, w in pairs):
-        factors = {w // b for b, w in pairs}
-        if len(factors) == 1:
-            return Infix("*", factors.pop(), tree)
-    if all(b % w == 0 for b, w in pairs):
-        divisors = {b // w for b, w in pairs}
-        if len(divisors) == 1:
-            return Infix("//", tree, divisors.pop())
-    return None
-
-
-def _is_half(base: Vector, wanted: Vector) -> bool:
-    """Return True if `base // 2` is wanted: the padding of a kernel."""
-    pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
-    return all(type(b) is int and b > 0 and b // 2 == w for b, w in pairs)

@@ -18,10 +18,10 @@ from addnn_spec.backends.torch_code.factories import named
 from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
-from addnn_spec.backends.torch_code.readings import Functions
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.tensors import constant, filled, made
 from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.translation import Functions
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,

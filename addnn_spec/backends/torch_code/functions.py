@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from addnn_spec.backends.torch_code.readings import Function
 from addnn_spec.backends.torch_code.text import flat, layout
+from addnn_spec.backends.torch_code.translation import Function
 from addnn_spec.backends.torch_code.tree import walk
 from addnn_spec.backends.torch_code.vectors import annotation
 from addnn_spec.ops.code import REQUIRED, Call, Support

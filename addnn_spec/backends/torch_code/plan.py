@@ -15,18 +15,14 @@ from typing import Any
 import networkx as nx
 
 from addnn_spec.backends.torch_code.body import Apart, Body, structures
-from addnn_spec.backends.torch_code.columns import (
-    NO_DEFAULT,
-    Columns,
-    Given,
-    Parameter,
-)
+from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import as_argument, varied
 from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
+from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Parameter
 from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.sequential import (
     INITIALIZED,

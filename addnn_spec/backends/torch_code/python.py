@@ -265,3 +265,20 @@ class _Typing:
         if fn in self._functions:
             return self._functions[fn].returns()
         return _RESULTS.get(fn) or _wider(*(self.of(arg.value) for arg in args))
+
+
+# --------------------------------------------------------------------------------------------------
+# Conditions
+
+
+def negated(tree: Tree) -> Tree:
+    """Return what holds where a condition does not."""
+    if isinstance(tree, Infix) and tree.op in _OPPOSITE:
+        return Infix(_OPPOSITE[tree.op], tree.left, tree.right)
+    if isinstance(tree, Prefix) and tree.op == "not":
+        return tree.value
+    return Prefix("not", tree)
+
+
+_OPPOSITE = {"==": "!=", "!=": "==", "is": "is not", "is not": "is", "in": "not in"}
+_OPPOSITE |= {"not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}

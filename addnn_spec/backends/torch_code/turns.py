@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from addnn_spec.backends.torch_code.columns import Columns, Leaves
+from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.parameters import Leaves
 from addnn_spec.backends.torch_code.python import Unreadable
-from addnn_spec.backends.torch_code.readings import Text, python_name
+from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Column,

@@ -9,7 +9,6 @@ from textwrap import wrap
 
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
-from addnn_spec.backends.torch_code.columns import negated
 from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Statement
 from addnn_spec.backends.torch_code.loops import COUNTER
@@ -17,6 +16,7 @@ from addnn_spec.backends.torch_code.names import Namespace, is_plain
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.own import constructed, overrides
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
+from addnn_spec.backends.torch_code.python import negated
 from addnn_spec.backends.torch_code.text import (
     INDENT,
     WIDTH,

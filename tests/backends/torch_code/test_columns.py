@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from addnn_spec.backends.torch_code.columns import NO_DEFAULT, Columns, Given, Leaves
+from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Leaves
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.vectors import ABSENT, annotation
 from addnn_spec.ops.base import TensorType
