@@ -41,7 +41,8 @@ def forbidden(segment: str) -> str | None:
 
 _EMITTED = frozenset(
     """
-    Callable F NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations math nn torch
+    Any Callable F NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations math nn
+    torch
     """.split()  # noqa: SIM905
 )
 

@@ -137,8 +137,9 @@ def test_limits(addnn: Addnn, option: str, text: str, code: str) -> None:
     assert f"error[{code}]" in ended.err
 
 
-def test_the_packaged_specs_have_no_errors(addnn: Addnn) -> None:
+@pytest.mark.parametrize("family", ["mobile", pytest.param("", marks=pytest.mark.slow)])
+def test_the_packaged_specs_have_no_errors(addnn: Addnn, family: str) -> None:
     from addnn_spec.resources import folder as packaged
 
-    ended = addnn("check", packaged("specs"))
+    ended = addnn("check", packaged("specs") / family)
     assert ended.code == 0, ended.err

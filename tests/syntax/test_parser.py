@@ -244,10 +244,20 @@ def test_many_random_texts() -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *("let a = b + 1\n", "}"),
+        "}",
         *(
             pytest.param(unit, marks=pytest.mark.slow)
-            for unit in ("# comment\n", "$", "(", ")", '"', "block ", "x ", "let a = (\n")
+            for unit in (
+                "let a = b + 1\n",
+                "# comment\n",
+                "$",
+                "(",
+                ")",
+                '"',
+                "block ",
+                "x ",
+                "let a = (\n",
+            )
         ),
     ],
 )

@@ -27,12 +27,12 @@ COMPILED = ["LeNet5", "GAT"]
 COMPILED_SELDOM = ["ResNet18", "GoogLeNet", "ShuffleNetV1_g3", "LSTMTagger_equations"]
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The emitted files of all packaged networks."""
+@pytest.fixture(scope="module", params=[8, pytest.param(1, marks=pytest.mark.slow)])
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The emitted files of packaged networks: of each eighth, or all."""
     folder = tmp_path_factory.mktemp("emitted")
     made = []
-    for name in NETWORKS:
+    for name in NETWORKS[:: request.param]:
         file = folder / f"{name}.py"
         file.write_text(load(name).source(), encoding="utf-8")
         made.append(file)

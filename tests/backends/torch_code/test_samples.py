@@ -134,7 +134,11 @@ def test_no_trace_of_probes_without_them() -> None:
         assert not {"tap", "Probed", "Tapped"} & set(re.findall(r"\w+", text))
 
 
-@pytest.mark.parametrize(("file", "network"), MOST)
+@pytest.mark.parametrize(
+    ("file", "network"),
+    [pytest.param(*one.values, marks=(*one.marks, *([pytest.mark.slow] * (place % 2))))
+     for place, one in enumerate(MOST)],
+)  # fmt: skip
 def test_a_tap_and_its_call_are_one_node(file: str, network: str) -> None:
     """In the graph's order, also where a module is used often; a Scan's cell taps besides."""
     graph = sample_graph(file, network)
