@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all slow-rest bench demo dist docs notebooks clean vscode
+.PHONY: help venv lint format grammar test test-all slow-rest editors bench demo dist docs notebooks clean vscode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,13 @@ REST := $(filter-out $(PARTS:%=tests/%), $(patsubst %/,%,$(sort $(dir $(wildcard
 
 test-all: test $(PART:%=slow-%) ## the quick tests, then the slow ones: all, or PART=zoo
 
-slow-rest: $(READY)
+slow-rest: $(READY) editors
 	$(BIN)/python -m pytest -q -n 2 -m slow $(REST) tests/test_*.py
+
+editors: # what the walks through real editors need; without it they are skipped
+	@for program in nvim:neovim chromium:chromium npm:npm; do \
+		command -v $${program%%:*} >/dev/null || apt-get install -y -qq $${program##*:} \
+		|| echo "$${program##*:} is not there: its tests are skipped" >&2; done
 
 slow-%: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m slow tests/$*

@@ -442,8 +442,10 @@ class Columns:
 
     def _given_layer(self, leaves: Leaves) -> Tree | None:
         """Return the parameter that a layer is, where not all uses of the class give the same."""
-        for origin in leaves.origins if self.text is not None else ():
-            for tree in self.text.trees(origin) if self.text is not None else ():
+        if self.text is None:
+            return None
+        for origin in leaves.origins:
+            for tree in self.text.trees(origin):
                 known = self._known.get(tree.text) if isinstance(tree, Name) else None
                 if known and not is_constant(known.vector) and self._says(tree, leaves.vector):
                     return self._take(tree, leaves.word)
