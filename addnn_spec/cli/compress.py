@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from addnn_spec.cli.data import setting_options, weights_options
-from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
@@ -96,10 +96,7 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     "--epochs", type=click.IntRange(0), default=0, show_default=True, help="Of fine-tuning."
 )
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N")
+@training_options
 @click.option("--dry", is_flag=True, help="Print the plan and its figures; run and write nothing.")
 @click.option("-o", "--output", type=OutputFile(), help="The spec to write: small.net.")
 @force_option

@@ -9,7 +9,7 @@ import click
 
 from addnn_spec.cli.compress import outputs
 from addnn_spec.cli.data import setting_options
-from addnn_spec.cli.options import Options, network_options
+from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
@@ -66,10 +66,7 @@ _MOST_TURNS = 1000
     "--epochs", type=click.IntRange(1), default=4, show_default=True, help="Of each block."
 )
 @click.option("--batch", type=click.IntRange(8), default=128, show_default=True)
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N")
+@training_options
 @click.option(
     "--control/--no-control",
     default=True,

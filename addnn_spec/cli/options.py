@@ -175,3 +175,14 @@ file_options = all_of(
 
 network_options = all_of(_network_options, file_options)
 """Options of a command that looks at one network. It gets `options`."""
+
+
+training_options = all_of(
+    click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True),
+    click.option(
+        "--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True
+    ),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N"),
+)
+"""How a network learns: the same for all that trains one, but for how long and on how many."""
