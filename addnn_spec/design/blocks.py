@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from addnn_spec.design.writing import Uses, value_text
+from addnn_spec.design.texts import value_text
+from addnn_spec.design.writing import Uses
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Graph

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from addnn_spec.design.budget import narrowed_counts
 from addnn_spec.design.choosing import By, channel_values, choose, greedy_channels
-from addnn_spec.design.cutting import NOTHING, Index, find_cut
 from addnn_spec.design.data import Part, Parts, check_output, read_parts
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, DesignRecord, Score, Size
 from addnn_spec.design.refit import Fitted, layers_of, refit
+from addnn_spec.design.settling import NOTHING, Index, find_cut
 from addnn_spec.design.training import Progress, Recipe, hits, predict, recalibrate, silent, train
 from addnn_spec.runtime.settings import Preparation, Task
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.design.plan import Narrowed, Plan
+from addnn_spec.design.narrowing import Narrowed
+from addnn_spec.design.plan import Plan
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.memory import at

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
+from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.data import Part, Parts, check_output, read_parts
-from addnn_spec.design.plan import Plan, giver_of, turns_of
+from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Size
 from addnn_spec.design.separating import (
     local_triplet,
@@ -41,6 +42,7 @@ from addnn_spec.design.training import (
     silent,
     train,
 )
+from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.state_dict import weights_of

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from addnn_spec.design.steps import Key, Step, captured, key_of, live_steps
+from addnn_spec.design.texts import (
+    RESERVED,
+    as_elements,
+    base_name,
+    index_text,
+    label_text,
+    operator_text,
+    value_text,
+)
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate.names import auto_base
 from addnn_spec.graph import (
@@ -26,25 +35,14 @@ from addnn_spec.graph import (
     Node,
     Parameter,
     Placeholder,
-    Ref,
     WeightOf,
-    run_name,
 )
 from addnn_spec.ops.base import Operator
-from addnn_spec.ops.indexing import GetItem, IndexSlice
-from addnn_spec.ops.init import Init
+from addnn_spec.ops.indexing import GetItem
 from addnn_spec.sizes import SymbolicSize, source, symbols
-from addnn_spec.values import show
 
-_RESERVED = frozenset(
-    """
-    and as assert block buffer else false fn for from if import in input let module network none not
-    or output parameter repeat return then true when x
-    """.split()  # noqa: SIM905
-)
 _LINE = 70
 _LABELLED = re.compile(r'(\w+|"[^"]*"): ')
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class _Chain:
     head: str
     elements: list[str] = field(default_factory=list)
     names: tuple[str, ...] = ()
-    tail: tuple[_Key, ...] = ()
+    tail: tuple[Key, ...] = ()
 
     @property
     def text(self) -> str:
@@ -102,19 +100,11 @@ class _Chain:
         return f"{self.head}{''.join(links)}"
 
 
-class _Key(NamedTuple):
-    """A tensor of one graph while it is written: an output of a turn of a node."""
-
-    node: int
-    port: int
-    turn: int = 0
-
-
 class _Out(NamedTuple):
     """An output of the network."""
 
     name: str
-    keys: tuple[_Key, ...]
+    keys: tuple[Key, ...]
     listed: bool
     training: bool
 
@@ -123,17 +113,17 @@ class _Scope:
     """One graph while it is written."""
 
     def __init__(
-        self, graph: Graph, prefix: str, flows: Sequence[int], taken: Iterable[str] = _RESERVED
+        self, graph: Graph, prefix: str, flows: Sequence[int], taken: Iterable[str] = RESERVED
     ) -> None:
         self.graph = graph
         self.prefix = prefix
         self.flows = flows
         self.taken = set(taken)
         """Names that mean something here, of the scopes around, too."""
-        self.values: dict[_Key, str] = {}
+        self.values: dict[Key, str] = {}
         """What names each tensor; "x" what flows in."""
         self.counts: Counter[str] = Counter()
-        self.reads: Counter[_Key] = Counter()
+        self.reads: Counter[Key] = Counter()
         self.first: list[str] = []
         """Statements that stand before all others."""
         self.ports: dict[str, str] = {}
@@ -166,7 +156,7 @@ class _Writer:
         for id in graph.inputs:
             node = graph.node(id)
             lines.append(self._input(node, declared))
-            scope.values[_Key(id, 0)] = node.name
+            scope.values[Key(id, 0)] = node.name
             scope.taken.add(node.name)
         scope.taken |= declared
         scope.taken |= {output.name for output in graph.outputs}
@@ -180,7 +170,7 @@ class _Writer:
             outputs = [_Out(name, (results[0],), False, training)]
         else:
             outputs = [
-                _Out(o.name, tuple(_key_of(graph, ref) for ref in o.refs), o.listed, o.training)
+                _Out(o.name, tuple(key_of(graph, ref) for ref in o.refs), o.listed, o.training)
                 for o in graph.outputs
             ]
         return [*lines, *scope.first, *self._with_outputs(scope, chains, outputs)]
@@ -232,14 +222,14 @@ class _Writer:
 
     # ------------------------------------------------------------------------------------- a graph
 
-    def _statements(self, scope: _Scope) -> tuple[list[_Chain], list[_Key]]:
+    def _statements(self, scope: _Scope) -> tuple[list[_Chain], list[Key]]:
         """Return a graph's nodes as chains, and the tensors that are its outputs."""
         graph = scope.graph
-        ends = [_key_of(graph, ref) for output in graph.outputs for ref in output.refs]
+        ends = [key_of(graph, ref) for output in graph.outputs for ref in output.refs]
         steps, found = self._steps(scope)
         if found is not None:
             ends = [found]
-        live = _live(steps, ends)
+        live = live_steps(steps, ends)
         reads = Counter(key for step in live for key in (*step[1].inputs(step[0]),))
         reads.update(ends)
         scope.reads = reads
@@ -249,9 +239,9 @@ class _Writer:
             self._step(scope, chains, key, step)
         return chains, ends
 
-    def _steps(self, scope: _Scope) -> tuple[list[tuple[_Key, _Step]], _Key | None]:
+    def _steps(self, scope: _Scope) -> tuple[list[tuple[Key, Step]], Key | None]:
         """List the turns of a graph's nodes; where the cut is met, up to it, and what it gives."""
-        steps: list[tuple[_Key, _Step]] = []
+        steps: list[tuple[Key, Step]] = []
         cut = self.changes.cut
         turns = self.changes.turns.get(scope.prefix[:-1])
         if turns is not None:
@@ -259,29 +249,29 @@ class _Writer:
         for node in scope.graph.nodes():
             if isinstance(node.op, Placeholder):
                 if f"{scope.prefix}{node.name}" == cut and not scope.prefix:
-                    return steps, _Key(node.id, 0)
+                    return steps, Key(node.id, 0)
                 continue
             for turn, name in enumerate(node.names()):
                 path = f"{scope.prefix}{name}"
-                steps.append((_Key(node.id, 0, turn), _Step(scope.graph, node, path, name)))
+                steps.append((Key(node.id, 0, turn), Step(scope.graph, node, path, name)))
                 inside = node.calls is not None and cut.startswith(f"{path}.")
                 if path == cut or inside:
-                    return steps, _Key(node.id, 0, turn)
+                    return steps, Key(node.id, 0, turn)
         return steps, None
 
-    def _turns(self, scope: _Scope, count: int) -> tuple[list[tuple[_Key, _Step]], _Key | None]:
+    def _turns(self, scope: _Scope, count: int) -> tuple[list[tuple[Key, Step]], Key | None]:
         """List so many turns of a repeat: the first ones, and more like the last."""
-        steps: list[tuple[_Key, _Step]] = []
+        steps: list[tuple[Key, Step]] = []
         for node in scope.graph.nodes():
             if not isinstance(node.op, Placeholder):
                 for turn, name in enumerate(node.names()):
-                    step = _Step(scope.graph, node, f"{scope.prefix}{name}", name)
-                    steps.append((_Key(node.id, 0, turn), step))
+                    step = Step(scope.graph, node, f"{scope.prefix}{name}", name)
+                    steps.append((Key(node.id, 0, turn), step))
         while len(steps) < count:
             key, step = steps[-1]
             name = str(len(steps))
-            more = _Step(scope.graph, step.node, f"{scope.prefix}{name}", name)
-            steps.append((_Key(key.node, 0, key.turn + 1), more))
+            more = Step(scope.graph, step.node, f"{scope.prefix}{name}", name)
+            steps.append((Key(key.node, 0, key.turn + 1), more))
         return steps[:count], steps[count - 1][0]
 
     def _modules(self, scope: _Scope) -> None:
@@ -291,7 +281,7 @@ class _Writer:
                 uses.setdefault(node.module.name, node)
         for decl in scope.graph.modules:
             use = uses.get(decl.name)
-            base = decl.name.rpartition(".")[2] if use is None else _base_name(use.name)
+            base = decl.name.rpartition(".")[2] if use is None else base_name(use.name)
             name = scope.free(base)
             scope.own_modules[decl.name] = name
             path = f"{scope.prefix}{decl.name}" if use is None else f"{scope.prefix}{use.name}"
@@ -306,8 +296,8 @@ class _Writer:
         self,
         scope: _Scope,
         chains: list[_Chain],
-        key: _Key,
-        step: _Step,
+        key: Key,
+        step: Step,
     ) -> None:
         node, reads = step.node, scope.reads
         if isinstance(node.op, Parameter | Buffer):
@@ -337,14 +327,14 @@ class _Writer:
             chains.append(last)
         else:
             last.elements.append(text)
-        last.tail = tuple(_Key(node.id, port, key.turn) for port in range(len(node.outputs)))
+        last.tail = tuple(Key(node.id, port, key.turn) for port in range(len(node.outputs)))
         last.names = ()
         if step.ends_cut(self.changes.cut):
             last.tail = last.tail[:1]
         if any(reads[one] != 1 for one in last.tail):
             self._name(scope, last)
 
-    def _head(self, scope: _Scope, step: _Step, flow: list[_Key]) -> str:
+    def _head(self, scope: _Scope, step: Step, flow: list[Key]) -> str:
         names = [self._value(scope, key) for key in flow]
         if not names:
             raise _cannot(step.path, "nothing flows into it")
@@ -352,7 +342,7 @@ class _Writer:
             return names[0]
         return f"({', '.join(names)})" if len(names) > 1 else f"({names[0]},)"
 
-    def _value(self, scope: _Scope, key: _Key) -> str:
+    def _value(self, scope: _Scope, key: Key) -> str:
         return scope.values[key]
 
     def _name(self, scope: _Scope, chain: _Chain) -> None:
@@ -366,13 +356,13 @@ class _Writer:
             name = (
                 "_"
                 if not scope.reads[key] and len(chain.tail) > 1
-                else scope.free(wanted or _base_name(node.name))
+                else scope.free(wanted or base_name(node.name))
             )
             scope.values[key] = name
             names.append(name)
         chain.names = tuple(names)
 
-    def _declaration(self, scope: _Scope, key: _Key, node: Node) -> None:
+    def _declaration(self, scope: _Scope, key: Key, node: Node) -> None:
         type = node.outputs[0]
         name = scope.free(node.name)
         scope.values[key] = name
@@ -388,11 +378,11 @@ class _Writer:
 
     # ----------------------------------------------------------------------------------- elements
 
-    def _operator_of(self, step: _Step) -> object:
+    def _operator_of(self, step: Step) -> object:
         op = step.node.op
         return self.changes.operators.get(step.path, op) if isinstance(op, Operator) else op
 
-    def _element(self, scope: _Scope, key: _Key, step: _Step) -> tuple[str, str]:
+    def _element(self, scope: _Scope, key: Key, step: Step) -> tuple[str, str]:
         """Return a node as an element, and, where it is written by a sign, the expression."""
         node, op = step.node, step.node.op
         others = step.others(key)
@@ -410,7 +400,7 @@ class _Writer:
             op = self.changes.operators.get(step.path, op)
             base = auto_base(type(op).__name__)
             if not isinstance(op, GetItem):  # which is written as x[…]
-                core = self._with_layers(_operator(op, named), step.node, step.path)
+                core = self._with_layers(operator_text(op, named), step.node, step.path)
         automatic = ""
         if base:
             number = scope.counts[base] + 1
@@ -423,10 +413,10 @@ class _Writer:
             return core, self._sign(scope, key, step, op, core) if node.module is None else ""
         if isinstance(op, GetItem) or (isinstance(op, Operator) and not step.flow(key)):
             raise _cannot(step.path, "its name is not the one that such a node gets")
-        label = "_" if own else _label(step.name)
+        label = "_" if own else label_text(step.name)
         return f"{label}: {core}", ""
 
-    def _sign(self, scope: _Scope, key: _Key, step: _Step, op: object, core: str) -> str:
+    def _sign(self, scope: _Scope, key: Key, step: Step, op: object, core: str) -> str:
         """Return the expression that a node is, where it is none of a chain's elements."""
         if not isinstance(op, Operator) or step.node.layers:
             return ""
@@ -437,12 +427,12 @@ class _Writer:
             return "?" if isinstance(op, GetItem) else ""
         names = [scope.values[one] for one in keys]
         if isinstance(op, GetItem):
-            return f"{names[0]}[{', '.join(map(_index, op.index))}]"
+            return f"{names[0]}[{', '.join(map(index_text, op.index))}]"
         if len(keys) != 2 or op.given() or not op.sign:
             return ""
         return f"{names[0]} {op.sign} {names[1]}"
 
-    def _call(self, scope: _Scope, key: _Key, step: _Step) -> str:
+    def _call(self, scope: _Scope, key: Key, step: Step) -> str:
         """Return a use of a block, or the brace that stands for it."""
         graph = step.node.calls
         assert graph is not None
@@ -455,7 +445,7 @@ class _Writer:
             return None
         if any(turned.startswith(f"{path}.") for turned in self.changes.turns):
             return None
-        if len(graph.inputs) != 1 or _captured(graph, graph.inputs[0]) or graph.module_ports:
+        if len(graph.inputs) != 1 or captured(graph, graph.inputs[0]) or graph.module_ports:
             return None
         use = self.block_use(graph, path)
         return None if use is None or graph.input_names != use.flows else use.text
@@ -471,7 +461,7 @@ class _Writer:
             if len(graph.inputs) != 1 or graph.module_ports:
                 raise _cannot(path, "it has a layer that reads from around itself")
             inner = _Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
-            inner.values[_Key(graph.inputs[0], 0)] = "x"
+            inner.values[Key(graph.inputs[0], 0)] = "x"
             brace = self._brace(inner)
             return f"{text} {brace if brace.startswith('{') else '{ ' + brace + ' }'}"
         return text
@@ -481,15 +471,15 @@ class _Writer:
         scope: _Scope,
         node: Node | ModuleDecl,
         path: str,
-        key: _Key | None = None,
-        step: _Step | None = None,
+        key: Key | None = None,
+        step: Step | None = None,
     ) -> str:
         if isinstance(node.op, Operator):
-            text = _operator(self.changes.operators.get(path, node.op), [])
+            text = operator_text(self.changes.operators.get(path, node.op), [])
             return self._with_layers(text, node, path)
         graph = node.op
         assert isinstance(graph, Graph)
-        flows = [i for i in graph.inputs if not _captured(graph, i)]
+        flows = [i for i in graph.inputs if not captured(graph, i)]
         inner = _Scope(graph, f"{path}.", flows)
         if step is None or key is None:  # a module
             use = self._use(graph, path)
@@ -497,13 +487,13 @@ class _Writer:
                 return use
             if len(flows) != 1 or len(graph.inputs) != 1 or graph.module_ports:
                 raise _cannot(path, "it is a module of several inputs")
-            inner.values[_Key(flows[0], 0)] = "x"
+            inner.values[Key(flows[0], 0)] = "x"
         else:
             self._hand_in(scope, inner, key, step)
         inner.taken |= scope.taken
         return self._brace(inner)
 
-    def _hand_in(self, scope: _Scope, inner: _Scope, key: _Key, step: _Step) -> None:
+    def _hand_in(self, scope: _Scope, inner: _Scope, key: Key, step: Step) -> None:
         """Give a brace the names of what it reads: `x` the first that flows in, the others as they
         are called around it."""
         graph = inner.graph
@@ -512,13 +502,13 @@ class _Writer:
             if one is None:
                 continue
             if place == 0:
-                inner.values[_Key(id, 0)] = "x"
+                inner.values[Key(id, 0)] = "x"
             else:
-                inner.values[_Key(id, 0)] = self._outer(scope, one)
+                inner.values[Key(id, 0)] = self._outer(scope, one)
         for port, ref in zip(graph.module_ports, step.node.bound_modules, strict=True):
             inner.ports[port] = self._module_name(scope, ref)
 
-    def _outer(self, scope: _Scope, key: _Key) -> str:
+    def _outer(self, scope: _Scope, key: Key) -> str:
         """Return a name that is the same inside of a brace."""
         name = scope.values[key]
         if name == "x":
@@ -543,12 +533,12 @@ class _Writer:
             lines.append(f"return {', '.join(scope.values[key] for key in ends)}")
         return "{\n" + "\n".join(lines) + "\n}"
 
-    def _as_chain(self, scope: _Scope, chains: list[_Chain], ends: list[_Key]) -> str | None:
+    def _as_chain(self, scope: _Scope, chains: list[_Chain], ends: list[Key]) -> str | None:
         """Return a brace that is one chain of elements; None where it is none."""
         graph = scope.graph
         if graph.kind not in ("chain", "repeat") or scope.first or len(scope.flows) != 1:
             return None
-        if not chains and ends == [_Key(scope.flows[0], 0)]:
+        if not chains and ends == [Key(scope.flows[0], 0)]:
             return "{}"
         if len(chains) != 1 or chains[0].head != "x" or chains[0].tail != tuple(ends):
             return None
@@ -556,161 +546,15 @@ class _Writer:
         for place, element in enumerate(chains[0].elements):
             label, _, core = element.partition(": ")
             bare.append((label, core) if label == f'"{place}"' else ("", element))
-        return _as_elements(bare)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A turn of a node."""
-
-    graph: Graph
-    node: Node
-    path: str
-    name: str
-
-    def inputs(self, key: _Key, optional: bool = False) -> list[Any]:
-        """Return the tensors that the turn reads."""
-        found: list[_Key | None] = []
-        for place, ref in enumerate(self.node.inputs):
-            if key.turn and place < len(self.node.outputs):
-                found.append(_Key(key.node, place, key.turn - 1))
-            else:
-                found.append(None if ref is None else _key_of(self.graph, ref))
-        return found if optional else [one for one in found if one is not None]
-
-    def flow(self, key: _Key) -> list[_Key | None]:
-        """Return what flows into the element, in order."""
-        keys = self.inputs(key, optional=True)
-        op = self.node.op
-        if isinstance(op, Graph):
-            return keys[:1]
-        assert isinstance(op, Operator)
-        if op.variadic:  # what is named behind the list is given by name
-            return keys[: len(keys) + 1 - len(op.input_names)]
-        flowing: list[_Key | None] = []
-        for name, one in zip(op.input_names, keys, strict=False):
-            if one is None or name in op.named_inputs:
-                break
-            flowing.append(one)
-        return flowing
-
-    def others(self, key: _Key) -> list[tuple[str, _Key]]:
-        """Return the inputs that are given by name."""
-        op = self.node.op
-        if isinstance(op, Graph) or not isinstance(op, Operator):
-            return []
-        keys = self.inputs(key, optional=True)
-        count = len(self.flow(key))
-        names = op.input_names[1:] if op.variadic else op.input_names[count:]
-        named = zip(names, keys[count:], strict=False)
-        return [(name, one) for name, one in named if one is not None]
-
-    def ends_cut(self, cut: str) -> bool:
-        return cut.startswith(f"{self.path}.")
-
-
-def _captured(graph: Graph, id: int) -> bool:
-    op = graph.node(id).op
-    return isinstance(op, Placeholder) and op.captured
-
-
-def _key_of(graph: Graph, ref: Ref) -> _Key:
-    """Return the tensor that a reference means: of a run, what its last turn gives."""
-    return _Key(ref.node, ref.port, graph.node(ref.node).times - 1)
-
-
-def _live(steps: list[tuple[_Key, _Step]], ends: Iterable[_Key]) -> list[tuple[_Key, _Step]]:
-    """Return the steps that the ends need, in order."""
-    wanted = {(key.node, key.turn) for key in ends}
-    found = []
-    for key, step in reversed(steps):
-        if (key.node, key.turn) in wanted:
-            found.append((key, step))
-            wanted |= {(one.node, one.turn) for one in step.inputs(key)}
-    return found[::-1]
+        return as_elements(bare)
 
 
 def _main(graph: Graph) -> str:
     return next(output.name for output in graph.outputs if not output.training)
 
 
-def _base_name(name: str) -> str:
-    last = name.rpartition(".")[2]
-    head, first = run_name(last)
-    return head.rstrip("_") or last if first > 1 and head.endswith("_") else last
-
-
-def _label(name: str) -> str:
-    return name if _IDENTIFIER.fullmatch(name) and name not in _RESERVED else f'"{name}"'
-
-
-def _operator(op: Operator, named: list[str]) -> str:
-    """Return an operator with its attributes, as an element of a chain."""
-    args: list[str] = []
-    positional = [] if op.collect else [n for n in op.positional_fields() if n not in op.layers]
-    place = 0
-    for name in positional:
-        if not type(op).model_fields[name].is_required():
-            break
-        args.append(value_text(getattr(op, name)))
-        place += 1
-    for name, value in op.given().items():
-        if name not in positional[:place] and name not in op.layers:
-            args.append(f"{name} = {value_text(value)}")
-    args += named
-    kind = type(op).__name__
-    return f"{kind}({', '.join(args)})" if args else kind
-
-
-def value_text(value: Any) -> str:
-    """Return a value as the language writes it."""
-    if isinstance(value, SymbolicSize):
-        return source(value)
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(value_text(item) for item in value) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("{", "{{").replace("}", "}}") + '"'
-    if isinstance(value, Init):
-        args = ", ".join(f"{name} = {value_text(item)}" for name, item in value.args)
-        return f"{value.name}({args})" if args else value.name
-    if value is None or isinstance(value, bool | int | float):
-        return show(value)
-    raise Refusal("E0620", f"{show(value)} cannot be written as a value")
-
-
-def _as_elements(elements: list[tuple[str, str]]) -> str:
-    """Return a chain's elements, each with the label that its place gives it anyway, in braces;
-    equal ones in a row as a `repeat`."""
-    cores = {core for _, core in elements}
-    if len(elements) > 1 and len(cores) == 1 and all(label for label, _ in elements):
-        core = elements[0][1]
-        chain = core.startswith("{ ") or core == "{}"
-        return f"repeat {len(elements)} {core if chain else '{ ' + core + ' }'}"
-    return "{ " + " -> ".join(_runs(elements)) + " }"
-
-
-def _runs(elements: list[tuple[str, str]]) -> Iterator[str]:
-    for core, run in groupby(elements, lambda element: element[1]):
-        rows = list(run)
-        if core.startswith(("{ ", "{}", "repeat ")):  # without its label it would be written out
-            yield from (f"{label}: {core}" for label, _ in rows)
-        elif len(rows) > 1 and all(label for label, _ in rows):
-            yield f"repeat {len(rows)} {{ {core} }}"
-        else:
-            yield from (core for _ in rows)
-
-
-def _index(item: object) -> str:
-    """Return one index of `x[…]`."""
-    if not isinstance(item, IndexSlice):
-        return value_text(item)
-    start, stop = ("" if end is None else value_text(end) for end in (item.start, item.stop))
-    step = "" if item.step == 1 else f":{value_text(item.step)}"
-    return f"{start}:{stop}{step}"
-
-
 def _cannot(path: str, why: str) -> Refusal:
     return Refusal("E0620", f"{path} cannot be written out: {why}")
 
 
-__all__ = ["BlockUse", "Changes", "Uses", "value_text", "write_body"]
+__all__ = ["BlockUse", "Changes", "Uses", "write_body"]

@@ -11,7 +11,7 @@ import torch
 from addnn_spec import load
 from addnn_spec.cli import run
 from addnn_spec.design.growing import blocks_of
-from addnn_spec.design.plan import start, turns_of
+from addnn_spec.design.plan import start
 from addnn_spec.design.separating import (
     local_triplet,
     similarity,
@@ -20,6 +20,7 @@ from addnn_spec.design.separating import (
     soft_smoothness,
     squared_distances,
 )
+from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
 

@@ -1,0 +1,146 @@
+"""The edit that ends a network behind a node, with a new head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from addnn_spec.design.edits import Edit, Slices, keys_of, no_node, scope_of_owner
+from addnn_spec.design.validation import PlannedGraph, check, planned
+from addnn_spec.design.writing import Changes
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.graph import Graph, Node, Placeholder
+from addnn_spec.ops.base import TensorType
+from addnn_spec.passes.unfold import FlatNode, FlatTensor
+from addnn_spec.passes.widths import Widths
+
+_MOST_FLAT = 4096
+"""A head reads a flattened map of no more values than this."""
+
+
+def cut_edit(graph: Graph, widths: Widths, path: str, head: str, classes: int | None) -> Edit:
+    """Return the edit. Raises `Refusal` (E0620) where there is no place for a cut."""
+    unfolded = widths.unfolded
+    nodes = unfolded.nodes
+    paths = {item.path: item for item in nodes}
+    givers = dict(_givers(graph, ""))
+    item = paths.get(givers.get(path, path))
+    if item is None:
+        raise no_node(path, {**paths, **givers})
+    for block, giver in givers.items():  # the outermost block whose value it is
+        if giver == item.path:
+            path = block
+            break
+    outputs = [o for o in graph.outputs if not o.training]
+    if len(outputs) != 1 or len(outputs[0].refs) != 1 or outputs[0].listed:
+        raise Refusal("E0620", f"{graph.name} has no one main output: a cut needs one")
+    main = unfolded.outputs[_first_main(graph)]
+    _check_cut(nodes, item, main)
+    shape = nodes[main.source].node.outputs[main.port].shape
+    wide = classes or shape[-1]
+    if not isinstance(wide, int) or (classes is None and len(shape) != 2):
+        raise Refusal("E0620", "a new head needs an output [N, classes], or the number of classes")
+    live = _before(nodes, item.index)
+    kept = {nodes[index].path for index in live}
+    labels = {path.partition(".")[0] for path in kept}
+    text = head_text(item.node.outputs[0], head, wide, labels)
+    now = planned(unfolded, graph.facts).nodes
+    wanted = {nodes[index].path: now[nodes[index].path] for index in sorted(live)}
+    wanted = {name: node._replace(training=False) for name, node in wanted.items()}
+    held = partial(check, wanted=PlannedGraph(wanted, ()), added=path)
+    owners = tuple({scope_of_owner(nodes[index].owner) for index in live})
+    own = {nodes[index].owner for index in live}
+    slices: Slices = {key: () for key in keys_of(graph) if key.startswith(owners) or key in own}
+    return Edit(Changes(cut=path, head=text), slices, held)
+
+
+def _givers(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield each block and brace of one output, outer ones first, with the node that gives it."""
+    for node in graph.nodes():
+        if node.calls is None:
+            continue
+        for name in node.names():
+            path = f"{prefix}{name}"
+            if len(node.outputs) == 1:
+                yield path, _giver(node.calls, f"{path}.")
+            yield from _givers(node.calls, f"{path}.")
+
+
+def _giver(graph: Graph, prefix: str) -> str:
+    node = graph.node(graph.outputs[0].refs[0].node)
+    path = f"{prefix}{list(node.names())[-1]}"
+    return path if node.calls is None else _giver(node.calls, f"{path}.")
+
+
+def giver_of(node: Node, prefix: str = "", name: str = "") -> str:
+    """Return the path of the node whose value is that of `node`, of its last turn."""
+    path = f"{prefix}{name or list(node.names())[-1]}"
+    return path if node.calls is None else _giver(node.calls, f"{path}.")
+
+
+def head_text(type: TensorType, head: str, classes: int, taken: Iterable[str]) -> str:
+    """Return a head as elements of a chain; its layers have labels that are not `taken`."""
+    kind, _, number = head.partition(":")
+    if kind not in ("linear", "mlp") or (kind == "mlp") != number.isdigit():
+        raise Refusal("E0620", f"there is no head {head}", help="linear, or mlp:128")
+    parts: list[str] = []
+    if type.rank > 2:
+        flat = 1
+        for size in type.shape[1:]:
+            flat = flat * size if isinstance(size, int) else _MOST_FLAT + 1
+        space = type.rank - 2
+        if flat > _MOST_FLAT and space <= 3:
+            parts.append(f"AdaptiveAvgPool{space}d(1)")
+        if flat > _MOST_FLAT and (space > 3 or not isinstance(type.shape[1], int)):
+            raise Refusal("E0620", f"a head cannot read {type}")
+        parts.append("Flatten")
+    label = _free("head", taken)
+    if kind == "mlp":
+        parts += [f"{_free('hidden', taken)}: Linear({number})", "ReLU"]
+    parts.append(f"{label}: Linear({classes})")
+    return " -> ".join(parts)
+
+
+def _free(label: str, taken: Iterable[str]) -> str:
+    taken, number, found = set(taken), 1, label
+    while found in taken:
+        number += 1
+        found = f"{label}_{number}"
+    return found
+
+
+def _first_main(graph: Graph) -> int:
+    place = 0
+    for output in graph.outputs:
+        if not output.training:
+            return place
+        place += len(output.refs)
+    raise Refusal("E0620", f"{graph.name} has no output of evaluation")
+
+
+def _before(nodes: Sequence[FlatNode], index: int, without: int = -1) -> set[int]:
+    """Return the nodes that lead to one, itself among them; not through `without`."""
+    found: set[int] = set()
+    waiting = [index]
+    while waiting:
+        one = waiting.pop()
+        if one not in found and one != without:
+            found.add(one)
+            waiting += [value.source for value in nodes[one].inputs if value is not None]
+    return found
+
+
+def _check_cut(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> None:
+    around = _before(nodes, main.source, without=item.index)
+    past = [nodes[i].path for i in around if isinstance(nodes[i].node.op, Placeholder)]
+    if item.index not in _before(nodes, main.source):
+        raise Refusal("E0620", f"{item.path} does not lead to the network's main output")
+    if past and not isinstance(item.node.op, Placeholder):
+        raise Refusal(
+            "E0620",
+            f"{item.path} is no place for a cut: there is a way from {past[0]} to the output past "
+            "it",
+            help="cut behind the sum or the block that it belongs to",
+        )
+    if len(item.node.outputs) != 1:
+        raise Refusal("E0620", f"{item.path} has several outputs: cut behind what reads them")

@@ -1,0 +1,52 @@
+"""What an edit is: what the text says otherwise, what becomes of the weights, what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from addnn_spec.design.writing import Changes
+from addnn_spec.diagnostics import Refusal, near
+from addnn_spec.graph import OWN, Graph
+from addnn_spec.passes.state_dict import weights_of
+from addnn_spec.passes.unfold import Unfolded
+
+if TYPE_CHECKING:
+    from addnn_spec.design.narrowing import Narrowed
+
+Rows = tuple[int, ...]
+"""Places of an axis, in the old tensor."""
+Slices = Mapping[str, tuple[Rows | None, ...]]
+"""By key of the new `state_dict`: for each axis of the old tensor, which places stay; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit of a network, planned."""
+
+    changes: Changes
+    slices: Slices
+    check: Callable[[Graph, Unfolded], None]
+    """Raises `Refusal` (E0621) where the new text's graph is not what was planned."""
+    narrowed: Narrowed | None = None
+    """The new sizes, where some are new."""
+
+
+def scope_of_owner(owner: str) -> str:
+    """Return what the keys of a node's weights begin with."""
+    return owner[: -len(OWN)] if owner == OWN or owner.endswith(f".{OWN}") else f"{owner}."
+
+
+def keys_of(graph: Graph) -> list[str]:
+    return list(weights_of(graph))
+
+
+def no_node(path: str, known: Iterable[str]) -> Refusal:
+    close = near(path, list(known))
+    return Refusal(
+        "E0620", f"there is no node {path}", help=f"did you mean {close[0]}?" if close else None
+    )
+
+
+__all__ = ["Edit", "Rows", "Slices", "keys_of", "no_node", "scope_of_owner"]
