@@ -44,6 +44,14 @@ def slowness() -> float:
     return max(1.0, (computed - start) / 0.1, made / _MADE)
 
 
+def in_time(seconds: float, usual: float) -> bool:
+    """Return True if what took `seconds` of CPU ends in `usual` on a usual machine.
+
+    How slow this one is takes a second to measure: it is asked only where that matters.
+    """
+    return seconds < usual or seconds < usual * slowness()
+
+
 def examples(count: int) -> int:
     """Return how many examples hypothesis tries: `count`, twenty times as many in a long run."""
     return count * (20 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 1)

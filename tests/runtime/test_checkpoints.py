@@ -22,7 +22,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.foreign_errors import WeightsNote
 from addnn_spec.runtime.weights import load_weights
 from tests.runtime.test_weights import net, refused, same, weights
-from tests.support import slowness
+from tests.support import in_time
 
 
 def saved(path: Path, given: Any) -> Path:
@@ -284,7 +284,7 @@ def test_a_small_file_does_not_unpack_to_a_large_one(tmp_path: Path) -> None:
     assert path.stat().st_size < 100_000
     began = time.process_time()
     error = refused(path)
-    assert time.process_time() - began < 1 * slowness()
+    assert in_time(time.process_time() - began, 1)
     assert error.code == "E0603"
     assert "and would unpack to 20,0" in error.message
 
@@ -306,7 +306,7 @@ def test_too_long_a_header_is_not_read(tmp_path: Path) -> None:
         file.truncate(30_000_000)
     began = time.process_time()
     assert "its header has more than 10,000,000 bytes" in refused(path).message
-    assert time.process_time() - began < 1 * slowness()
+    assert in_time(time.process_time() - began, 1)
 
 
 def test_many_wrong_keys_are_summarised_soon(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_many_wrong_keys_are_summarised_soon(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(80_000))
     began = time.process_time()
     error = refused(path)
-    assert time.process_time() - began < 2 * slowness()
+    assert in_time(time.process_time() - began, 2)
     assert "8 missing, 20,000 left over" in error.message
     assert len(error.notes) < 40
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.support import session, slowness
+from tests.support import in_time, session
 from tests.trust.confined import MEMORY, Confined
 from tests.trust.texts import BOMBS, HEAVY, TAKEN, labelled, net
 
@@ -27,7 +27,7 @@ def test_expansion_is_refused_by_arithmetic(confined: Confined, name: str) -> No
     outcome = outcomes[0]
     assert outcome.code in (1, 2) and "Traceback" not in outcome.err
     assert {code for code in outcome.codes if code.startswith("E")} == codes
-    assert min(run.cpu for run in outcomes) < 0.1 * slowness()
+    assert in_time(min(run.cpu for run in outcomes), 0.1)
     assert outcome.growth < 10 * 2**20
 
 
@@ -35,7 +35,8 @@ def test_expansion_is_refused_by_arithmetic(confined: Confined, name: str) -> No
 def test_large_numbers_cost_nothing(confined: Confined, name: str) -> None:
     outcomes = [confined.check(TAKEN[name]) for _ in range(2)]
     assert outcomes[0].code == 0, outcomes[0].err
-    assert min(run.cpu for run in outcomes) < 0.2 * slowness() and outcomes[0].growth < 20 * 2**20
+    assert in_time(min(run.cpu for run in outcomes), 0.2)
+    assert outcomes[0].growth < 20 * 2**20
 
 
 def held(confined: Confined, text: str | bytes, command: str = "check") -> None:

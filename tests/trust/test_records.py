@@ -28,7 +28,7 @@ from addnn_spec.report.page import page
 from addnn_spec.report.verdicts import verdicts
 from addnn_spec.runtime.run_record import RunRecord, read_run
 from tests.report.runs import hits, node, run
-from tests.support import slowness
+from tests.support import in_time
 
 NETWORK = """network Net {
   input x: float[N, 4]
@@ -262,7 +262,7 @@ def test_many_blocks_are_shown_in_time(depth: int) -> None:
     started = process_time()
     report_svg([record])
     verdicts(record)
-    assert process_time() - started < 5 * slowness()
+    assert in_time(process_time() - started, 5)
 
 
 def test_a_ranking_whose_run_contradicts_itself_is_not_gone_on_with(tmp_path: Path) -> None:
