@@ -144,7 +144,7 @@ def on_the_cpu(name: str) -> Any:
     return {**OF_LABELS, **OTHERS}[name](data())
 
 
-@pytest.mark.parametrize("name", [*OF_LABELS, *OTHERS])
+@pytest.mark.parametrize("name", seldom([*OF_LABELS, *OTHERS], 2))
 def test_on_another_device_as_on_the_cpu(name: str) -> None:
     expected = on_the_cpu(name)
     with elsewhere():
@@ -168,7 +168,7 @@ def test_samples_labels_and_targets_of_several_devices(moved: str) -> None:
             same(expected, index(data().on(GPU, *moved.split())))
 
 
-@pytest.mark.parametrize("name", [*OTHERS, "centre", "centre of equal means"])
+@pytest.mark.parametrize("name", seldom([*OTHERS, "centre", "centre of equal means"], 2))
 def test_the_same_bits_when_taken_again(name: str) -> None:
     given = data()
     if name == "centre of equal means":  # rounding alone decides which of them is nearer

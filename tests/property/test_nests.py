@@ -30,7 +30,7 @@ from tests.property.test_networks import FIRST
 from tests.support import session
 
 COUNT = int(os.environ.get("ADDNN_NETWORKS", "10000"))
-FEW = 100
+FEW = 60
 SIZES = {"N": 2}
 
 

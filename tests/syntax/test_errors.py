@@ -16,6 +16,7 @@ from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.parser import parse
 from tests.goldens import Golden
+from tests.support import seldom
 
 ERRORS = Path(__file__).parents[1] / "errors" / "syntax"
 
@@ -108,7 +109,7 @@ def test_brackets_in_strings_and_comments_do_not_nest() -> None:
     assert found('let a = "' + "(" * 500 + '"  # ' + "{" * 500) == ()
 
 
-@pytest.mark.parametrize("sign", ["+", "*", "and", "or", "@"])
+@pytest.mark.parametrize("sign", seldom(["+", "*", "and", "or", "@"], 4))
 def test_long_chains_of_operators(sign: str) -> None:
     assert found("let a = " + f" {sign} ".join(["b"] * 200)) == ()
     assert [d.code for d in found("let a = " + f" {sign} ".join(["b"] * 201))] == ["E0502"]

@@ -19,7 +19,7 @@ from addnn_spec.elaborate.names import forbidden_class
 from addnn_spec.ops import index
 from addnn_spec.syntax.table import load_table
 from tests.property.emitted import imported
-from tests.support import session
+from tests.support import seldom, session
 from tests.trust.confined import Confined
 from tests.trust.texts import net
 
@@ -73,7 +73,7 @@ def run(text: str) -> torch.Tensor:
     return value if isinstance(value, torch.Tensor) else value[0]
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", seldom(USABLE, 3))
 def test_any_other_name_works_everywhere(name: str) -> None:
     """As a label, a value, a loop variable, a parameter of a block, and a block."""
     inside = f"{name} = x -> {name}: Conv2d(3, 1)\noutput y = {name} + 1 -> Flatten -> last: ReLU"
