@@ -76,8 +76,8 @@ def check(nest: Nest, *, probes: bool) -> None:
             assert ours == theirs, what
         codes.append(torch_source(made, graph, probes=probes).text)
     if wanted is not None:
-        assert codes[0] == codes[1]
-        check_code(codes[0], wanted, probes=probes)
+        for code in dict.fromkeys(codes):  # a turn that is shared reads its sizes as the first does
+            check_code(code, wanted, probes=probes)
 
 
 def check_code(code: str, wanted: Graph, *, probes: bool) -> None:
