@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "widths": ("widths:widths", "Show which widths are one, and may change."),
     "compress": ("compress:compress", "Make a trained network smaller, and measure that."),
     "grow": ("grow:grow", "Train a network block after block, as deep as it pays."),
+    "fuse": ("fuse:fuse", "Make one network of two trained ones, with one head."),
     "probe": ("probe:probe", "Take the indices at a network's nodes."),
     "compare": ("compare:compare", "Compare two runs of probe."),
     "list": ("list:list_", "List the packaged networks."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
 from addnn_spec.cli.data import setting_options, weights_options
+from addnn_spec.cli.design_outputs import outputs, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
@@ -16,7 +16,6 @@ from addnn_spec.cli.progress import shown_work
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.design.figures import figures
 from addnn_spec.design.plan import Plan
-from addnn_spec.diagnostics import Refusal
 from addnn_spec.packages import require
 from addnn_spec.runtime.settings import PREPARATION, Preparation
 
@@ -125,7 +124,7 @@ def compress(
         return OK
     if data is None or output is None or given["weights"] is None:
         raise click.UsageError("--weights, --data and --output are needed, but with --dry")
-    written = outputs(output, force)
+    written = outputs(output, force, ("spec", "weights", "record", "page"))
     refuse_inputs(output, [*network.session.files, data, given["test"], given["weights"]])
     require("designing", "torch", "safetensors", extra="torch")
     from addnn_spec.design.compressing import compress as run
@@ -142,26 +141,15 @@ def compress(
             preparation=Preparation(**{name: given[name] for name in PREPARATION}),
             progress=progress,
         )
-    _write(made, plan, written)
+    from addnn_spec.design.page import design_page
+
+    write_design(written, made.plan, made.module, made.record)
+    put(written["page"], design_page(made.record, plan, made.plan))
     say("\n".join(_told(made)))
     return OK
 
 
 _SIZES = ("widths", "params", "macs")
-
-
-_KINDS = {"spec": ".net", "weights": ".safetensors", "record": ".design.json", "page": ".html"}
-
-
-def outputs(output: Path, force: bool, kinds: Iterable[str] = tuple(_KINDS)) -> dict[str, Path]:
-    """Return the files to write; refuse (E0607) where one stands."""
-    if output.suffix != ".net":
-        raise Refusal("E0607", f"{output} is no .net file: the spec is written there")
-    found = {kind: output.with_name(output.stem + _KINDS[kind]) for kind in kinds}
-    standing = [path for path in found.values() if path.exists()]
-    if standing and not force:
-        raise Refusal("E0607", f"{standing[0]} stands already", help="write over it with --force")
-    return found
 
 
 def _aim(given: dict[str, Any]) -> Aim:
@@ -191,18 +179,6 @@ def _planned(plan: Plan, given: dict[str, Any]) -> str:
     return "\n".join([*rows, "", edited.text])
 
 
-def _write(made: Compressed, plan: Plan, paths: dict[str, Path]) -> None:
-    from safetensors.torch import save
-
-    from addnn_spec.design.page import design_page
-
-    state = {key: value.contiguous() for key, value in made.module.state_dict().items()}
-    put(paths["spec"], made.plan.text)
-    put(paths["weights"], save(state))
-    put(paths["record"], made.record.model_dump_json(indent=2) + "\n")
-    put(paths["page"], design_page(made.record, plan, made.plan))
-
-
 def _told(made: Compressed) -> list[str]:
     record = made.record
     lines = []
@@ -213,9 +189,5 @@ def _told(made: Compressed) -> list[str]:
         lines.append(f"{name:12} {a:>12,} → {b:>12,}  {b / a - 1:+.0%}")
     width = max(len(score.name) for score in record.scores)
     lines += [f"{one.name:{width}}  {one.value:.4f} ± {one.error:.4f}" for one in record.scores]
-    lines += [
-        f"{one.name}: {one.verdict} by a margin of {record.margin} "
-        f"({one.difference:+.4f} ± {one.error:.4f}; from a margin of {one.least_margin:.4f} on)"
-        for one in record.comparisons
-    ]
+    lines += [verdict(one, record.margin) for one in record.comparisons]
     return [*lines, *(f"note: {note}" for note in record.notes)]

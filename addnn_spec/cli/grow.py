@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from addnn_spec.cli.compress import outputs
 from addnn_spec.cli.data import setting_options
+from addnn_spec.cli.design_outputs import outputs, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
-from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
+from addnn_spec.cli.outputs import OutputFile, force_option, refuse_inputs
 from addnn_spec.cli.progress import shown_work
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.design.plan import Plan
@@ -104,7 +104,7 @@ def grow(
             preparation=Preparation(**{name: given[name] for name in PREPARATION}),
             progress=progress,
         )
-    _write(made, written)
+    write_design(written, made.plan, made.module, made.record)
     say("\n".join(_told(made)))
     return OK
 
@@ -116,15 +116,6 @@ def _how(given: dict[str, Any]) -> Growing:
     names = ("epochs", "batch", "lr", "optimizer", "seed", "device")
     recipe = Recipe(**{name: given[name] for name in names})
     return Growing(given["loss"], recipe, dict(given["max_repeat"]), given["control"])
-
-
-def _write(made: Grown, paths: dict[str, Path]) -> None:
-    from safetensors.torch import save
-
-    state = {key: value.contiguous() for key, value in made.module.state_dict().items()}
-    put(paths["spec"], made.plan.text)
-    put(paths["weights"], save(state))
-    put(paths["record"], made.record.model_dump_json(indent=2) + "\n")
 
 
 def _told(made: Grown) -> list[str]:

@@ -77,7 +77,7 @@ class Taken:
         known = self._by_name.get(name)
         if known is not None:
             if known is not identity and known != identity:
-                raise _Unwritable
+                self._take_again(known, value)
             return
         if isinstance(value, Definition | Function):
             self._take_item(name, value)
@@ -86,6 +86,17 @@ class Taken:
         else:
             self._by_name[name] = identity
             self.copies[name] = f"let {name} = {_text(value, self)}"
+
+    def _take_again(self, known: object, value: object) -> None:
+        """Let one item stand for two of different files whose texts, and what they read, are the
+        same."""
+        if not isinstance(known, ast.Block | ast.Fn) or not isinstance(
+            value, Definition | Function
+        ):
+            raise _Unwritable
+        if _with_comment(known) != _with_comment(value.node):
+            raise _Unwritable
+        self._take_reads(value)
 
     def _take_item(self, name: str, value: Definition | Function) -> None:
         item = value.node
@@ -96,11 +107,14 @@ class Taken:
         if packaged is not None:
             self.imports.setdefault(packaged, {})[name] = None
             return
-        for read in sorted(names_read(item)):
+        self._take_reads(value)
+        self.copies[name] = _with_comment(item)
+
+    def _take_reads(self, value: Definition | Function) -> None:
+        for read in sorted(names_read(value.node)):
             bound = _of_file(value.env, read)
             if bound is not None and not isinstance(bound, type):
                 self._take(read, bound)
-        self.copies[name] = _with_comment(item)
 
 
 class _Unwritable(Exception):

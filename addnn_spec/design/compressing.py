@@ -260,8 +260,7 @@ class _Job:
         return float(hits(made, part.y, self.parts.task).mean())
 
     def _score(self, name: str, found: Tensor) -> None:
-        error = float(found.std(correction=0)) / math.sqrt(len(found))
-        self.scores.append(Score(name=name, value=float(found.mean()), error=error))
+        self.scores.append(score_of(name, found))
 
     def _compare(self, name: str, before: Tensor, after: Tensor) -> None:
         self.comparisons.append(compared(name, before, after, self.aim.margin))
@@ -291,6 +290,12 @@ class _Job:
             seconds={name: round(value, 1) for name, value in self.seconds.items()},
         )
         return Compressed(self.plan, self.module.to("cpu").eval(), record, parts)
+
+
+def score_of(name: str, found: Tensor) -> Score:
+    """Return the mean of the samples' scores, with its standard error."""
+    error = float(found.std(correction=0)) / math.sqrt(len(found))
+    return Score(name=name, value=float(found.mean()), error=error)
 
 
 def compared(name: str, before: Tensor, after: Tensor, margin: float) -> Comparison:

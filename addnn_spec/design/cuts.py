@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node, scope_of_owner
-from addnn_spec.design.validation import PlannedGraph, check, planned
+from addnn_spec.design.validation import Planned, PlannedGraph, check, planned
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.unfold import FlatNode, FlatTensor
 from addnn_spec.passes.widths import Widths
+from addnn_spec.sizes import Size
 
 _MOST_FLAT = 4096
 """A head reads a flattened map of no more values than this."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A network up to one node, which all ways to its one main output pass."""
+
+    path: str
+    """The outermost block whose value it is, or the node itself."""
+    item: FlatNode
+    live: tuple[int, ...]
+    """The nodes that lead to it, itself among them, in order."""
+    nodes: Mapping[str, Planned]
+    """The same by path, as they stay."""
+    slices: Slices
+    output: tuple[Size, ...]
+    """The shape of what is the network's output now."""
+
+    @property
+    def type(self) -> TensorType:
+        return self.item.node.outputs[0]
+
+
 def cut_edit(graph: Graph, widths: Widths, path: str, head: str, classes: int | None) -> Edit:
     """Return the edit. Raises `Refusal` (E0620) where there is no place for a cut."""
+    cut = cut_at(graph, widths, path)
+    labels = {path.partition(".")[0] for path in cut.nodes}
+    text = head_text(cut.type, head, classes or width_of(cut.output), labels)
+    held = partial(check, wanted=PlannedGraph(cut.nodes, ()), added=cut.path)
+    return Edit(Changes(cut=cut.path, head=text), cut.slices, held)
+
+
+def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
+    """Return a network up to a node. Raises `Refusal` (E0620) where there is no place for a cut."""
     unfolded = widths.unfolded
     nodes = unfolded.nodes
     paths = {item.path: item for item in nodes}
@@ -36,22 +67,20 @@ def cut_edit(graph: Graph, widths: Widths, path: str, head: str, classes: int | 
         raise Refusal("E0620", f"{graph.name} has no one main output: a cut needs one")
     main = unfolded.outputs[_first_main(graph)]
     _check_cut(nodes, item, main)
-    shape = nodes[main.source].node.outputs[main.port].shape
-    wide = classes or shape[-1]
-    if not isinstance(wide, int) or (classes is None and len(shape) != 2):
-        raise Refusal("E0620", "a new head needs an output [N, classes], or the number of classes")
-    live = _before(nodes, item.index)
-    kept = {nodes[index].path for index in live}
-    labels = {path.partition(".")[0] for path in kept}
-    text = head_text(item.node.outputs[0], head, wide, labels)
+    live = tuple(sorted(_before(nodes, item.index)))
     now = planned(unfolded, graph.facts).nodes
-    wanted = {nodes[index].path: now[nodes[index].path] for index in sorted(live)}
-    wanted = {name: node._replace(training=False) for name, node in wanted.items()}
-    held = partial(check, wanted=PlannedGraph(wanted, ()), added=path)
+    kept = {nodes[i].path: now[nodes[i].path]._replace(training=False) for i in live}
     owners = tuple({scope_of_owner(nodes[index].owner) for index in live})
     own = {nodes[index].owner for index in live}
     slices: Slices = {key: () for key in keys_of(graph) if key.startswith(owners) or key in own}
-    return Edit(Changes(cut=path, head=text), slices, held)
+    return Cut(path, item, live, kept, slices, nodes[main.source].node.outputs[main.port].shape)
+
+
+def width_of(output: tuple[Size, ...]) -> int:
+    """Return how many values an output [N, classes] has."""
+    if len(output) != 2 or not isinstance(output[1], int):
+        raise Refusal("E0620", "a new head needs an output [N, classes], or the number of classes")
+    return output[1]
 
 
 def _givers(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
@@ -83,6 +112,17 @@ def head_text(type: TensorType, head: str, classes: int, taken: Iterable[str]) -
     kind, _, number = head.partition(":")
     if kind not in ("linear", "mlp") or (kind == "mlp") != number.isdigit():
         raise Refusal("E0620", f"there is no head {head}", help="linear, or mlp:128")
+    parts = flat_elements(type)
+    label = _free("head", taken)
+    if kind == "mlp":
+        parts += [f"{_free('hidden', taken)}: Linear({number})", "ReLU"]
+    parts.append(f"{label}: Linear({classes})")
+    return " -> ".join(parts)
+
+
+def flat_elements(type: TensorType) -> list[str]:
+    """Return the elements that make rows of a tensor: maps of many values, or of unknown size, are
+    averaged first."""
     parts: list[str] = []
     if type.rank > 2:
         flat = 1
@@ -94,11 +134,7 @@ def head_text(type: TensorType, head: str, classes: int, taken: Iterable[str]) -
         if flat > _MOST_FLAT and (space > 3 or not isinstance(type.shape[1], int)):
             raise Refusal("E0620", f"a head cannot read {type}")
         parts.append("Flatten")
-    label = _free("head", taken)
-    if kind == "mlp":
-        parts += [f"{_free('hidden', taken)}: Linear({number})", "ReLU"]
-    parts.append(f"{label}: Linear({classes})")
-    return " -> ".join(parts)
+    return parts
 
 
 def _free(label: str, taken: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Literal, get_args
@@ -19,11 +18,10 @@ from typing import Literal, get_args
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
-from torch.nn import functional
 
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
 from addnn_spec.design.cuts import giver_of
-from addnn_spec.design.data import Part, Parts, check_output, read_parts
+from addnn_spec.design.data import Parts, check_output, read_parts
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Size
 from addnn_spec.design.separating import (
@@ -43,16 +41,14 @@ from addnn_spec.design.training import (
     train,
 )
 from addnn_spec.design.turns import turns_of
+from addnn_spec.design.values import Reader, distances, near_scores, pooled
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.settings import Preparation, Task
-from addnn_spec.runtime.taps import Taps
 
 Local = Literal["soft-si", "triplet", "sim", "pred", "predsim", "smoothness"]
 LOSSES: tuple[Local, ...] = get_args(Local)
-_MOST_VALUES = 4096
-"""Maps of more values are averaged to 4 × 4 places before a loss looks at them."""
 _PATIENCE = 2
 """So many turns in a row may fail to raise the cross-index before a repeat ends."""
 _INDEXED = 1000
@@ -257,7 +253,7 @@ class _Job:
         self._train(block)
         fit, chosen = self.parts.fit.first(_INDEXED), self.parts.choose
         own, other = self._values(block, fit.x), self._values(block, chosen.x)
-        found = _cross(own, other, fit, chosen)
+        found = near_scores(distances(other, own), fit, chosen)
         error = float(found.std(correction=0)) / len(found) ** 0.5
         seconds = round(time.process_time() - start, 2)
         self.curve.append(
@@ -283,12 +279,12 @@ class _Job:
             steps = recipe.epochs * max(1, -(-len(fit) // recipe.batch))
             falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
             generator = torch.Generator().manual_seed(recipe.seed)
-            with _Reader(self.module, block.gives) as read:
+            with Reader(self.module, block.gives) as read:
                 for epoch in range(recipe.epochs):
                     for places in batches(len(fit), recipe.batch, generator):
                         optimizer.zero_grad(set_to_none=True)
                         made = read(fit.x[places].to(device))
-                        loss(_pooled(made), fit.y[places].to(device)).backward()  # type: ignore[no-untyped-call]
+                        loss(pooled(made), fit.y[places].to(device)).backward()  # type: ignore[no-untyped-call]
                         optimizer.step()
                         falling.step()
                     self.progress((epoch + 1) / recipe.epochs, f"learning {block.name}")
@@ -327,9 +323,9 @@ class _Job:
     def _values(self, block: Block, x: Tensor) -> Tensor:
         was = [(one, one.training) for one in self.module.modules()]
         self.module.eval()
-        with _Reader(self.module, block.gives) as read:
+        with Reader(self.module, block.gives) as read:
             device = self.how.recipe.device
-            parts = [_pooled(read(part.to(device))).cpu() for part in torch.split(x, 256)]
+            parts = [pooled(read(part.to(device))).cpu() for part in torch.split(x, 256)]
         for one, training in was:
             one.training = training
         return torch.cat(parts).flatten(1)
@@ -375,56 +371,6 @@ class _Job:
     def _hits(self, module: nn.Module) -> Tensor:
         judge = self.parts.judge
         return hits(predict(module, judge.x, self.how.recipe.device), judge.y, self.parts.task)
-
-
-class _Stopped(Exception):
-    pass
-
-
-class _Reader:
-    """Forward passes up to one node: what it gives."""
-
-    def __init__(self, module: nn.Module, path: str) -> None:
-        self.module = module
-        self.path = path
-        self.found: list[Tensor] = []
-        self.taps = Taps(module, self._receive)
-        self.within = self.taps.installed()
-
-    def _receive(self, key: str, call: int, value: Tensor) -> None:
-        if key == self.path and call == 0:
-            self.found.append(value)
-            raise _Stopped
-
-    def __enter__(self) -> Callable[[Tensor], Tensor]:
-        self.within.__enter__()
-        return self._read
-
-    def __exit__(self, *_: object) -> None:
-        self.within.__exit__(None, None, None)
-
-    def _read(self, x: Tensor) -> Tensor:
-        self.found.clear()
-        with suppress(_Stopped):
-            self.taps.run(x)
-        return self.found[0]
-
-
-def _pooled(value: Tensor) -> Tensor:
-    """Return a map of many values averaged to 4 × 4 places."""
-    if value.dim() == 4 and value[0].numel() > _MOST_VALUES:
-        return functional.adaptive_avg_pool2d(value, 4)
-    return value
-
-
-def _cross(own: Tensor, other: Tensor, fit: Part, chosen: Part) -> Tensor:
-    """Return each sample's score by its nearest fitting sample: 1 where it has its label; of
-    targets the negative squared difference."""
-    apart = torch.cdist(other.double(), own.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    nearest = fit.y[apart.argmin(1)]
-    if fit.y.dim() == 1:
-        return (nearest == chosen.y).double()
-    return -(nearest - chosen.y).double().square().sum(1)
 
 
 def _rises(before: Tensor, after: Tensor) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from addnn_spec.compiler import Session
 from addnn_spec.design.blocks import Taken
 from addnn_spec.design.cuts import cut_edit
-from addnn_spec.design.edits import Edit, Rows, Slices
+from addnn_spec.design.edits import Edit, Rows, Slices, keys_of
 from addnn_spec.design.narrowing import narrow_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
@@ -53,6 +53,11 @@ class Plan:
     def widths(self) -> Widths:
         """The channel classes of the network as it is now."""
         return channel_classes(self.graph)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the network's `state_dict`."""
+        return tuple(keys_of(self.graph))
 
     # --------------------------------------------------------------------------------------- edits
 

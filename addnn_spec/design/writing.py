@@ -80,6 +80,39 @@ def write_body(graph: Graph, changes: Changes, block_use: BlockUse | None = None
     return _Writer(changes, block_use).network(graph)
 
 
+def names_around(graph: Graph) -> set[str]:
+    """Return the names that a network's inputs give: theirs, and those of their sizes."""
+    found = set()
+    for id in graph.inputs:
+        node = graph.node(id)
+        found.add(node.name)
+        for size in node.outputs[0].shape:
+            if isinstance(size, SymbolicSize):
+                found |= {symbol.user.name for symbol in symbols(size)}
+    return found
+
+
+def write_inputs(graph: Graph) -> list[str]:
+    """Return the statements at the head of a network: its inputs, and what is asserted of sizes."""
+    declared: set[str] = set()
+    lines = [_input(graph.node(id), declared) for id in graph.inputs]
+    for assertion in graph.assertions:
+        message = assertion.message.replace("{", "{{").replace("}", "}}")
+        said = f', "{message}"' if message and '"' not in message else ""
+        lines.append(f"assert {assertion.fact.source()}{said}")
+    return lines
+
+
+def write_part(
+    graph: Graph, changes: Changes, block_use: BlockUse | None, taken: Iterable[str]
+) -> str:
+    """Return a network of one input as a brace, `x` what flows in; `taken` are the names around
+    it that mean something else. Raises `Refusal` (E0620) where it cannot be written."""
+    scope = _Scope(graph, "", graph.inputs, {*RESERVED, *taken})
+    scope.values[Key(graph.inputs[0], 0)] = "x"
+    return _Writer(changes, block_use).brace(scope)
+
+
 @dataclass(slots=True)
 class _Chain:
     """A statement to be: `names = head -> element -> element`."""
@@ -151,19 +184,11 @@ class _Writer:
 
     def network(self, graph: Graph) -> list[str]:
         scope = _Scope(graph, "", ())
-        declared: set[str] = set()
-        lines: list[str] = []
+        lines = write_inputs(graph)
         for id in graph.inputs:
             node = graph.node(id)
-            lines.append(self._input(node, declared))
             scope.values[Key(id, 0)] = node.name
-            scope.taken.add(node.name)
-        scope.taken |= declared
-        scope.taken |= {output.name for output in graph.outputs}
-        for assertion in graph.assertions:
-            message = assertion.message.replace("{", "{{").replace("}", "}}")
-            said = f', "{message}"' if message and '"' not in message else ""
-            lines.append(f"assert {assertion.fact.source()}{said}")
+        scope.taken |= names_around(graph) | {output.name for output in graph.outputs}
         chains, results = self._statements(scope)
         if self.changes.cut:
             name, training = _main(graph), False
@@ -174,20 +199,6 @@ class _Writer:
                 for o in graph.outputs
             ]
         return [*lines, *scope.first, *self._with_outputs(scope, chains, outputs)]
-
-    def _input(self, node: Node, declared: set[str]) -> str:
-        type = node.outputs[0]
-        dims = []
-        for size in type.shape:
-            text = source(size)
-            for symbol in symbols(size) if isinstance(size, SymbolicSize) else ():
-                user = symbol.user
-                if text == user.name and text not in declared and user.default != 1:
-                    text = f"{text} = {user.default}"
-                declared.add(user.name)
-            dims.append(text)
-        when = " when training" if node.training else ""
-        return f"input {node.name}: {type.dtype}[{', '.join(dims)}]{when}"
 
     def _with_outputs(
         self,
@@ -462,7 +473,7 @@ class _Writer:
                 raise _cannot(path, "it has a layer that reads from around itself")
             inner = _Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
             inner.values[Key(graph.inputs[0], 0)] = "x"
-            brace = self._brace(inner)
+            brace = self.brace(inner)
             return f"{text} {brace if brace.startswith('{') else '{ ' + brace + ' }'}"
         return text
 
@@ -491,7 +502,7 @@ class _Writer:
         else:
             self._hand_in(scope, inner, key, step)
         inner.taken |= scope.taken
-        return self._brace(inner)
+        return self.brace(inner)
 
     def _hand_in(self, scope: _Scope, inner: _Scope, key: Key, step: Step) -> None:
         """Give a brace the names of what it reads: `x` the first that flows in, the others as they
@@ -516,7 +527,7 @@ class _Writer:
             scope.first.insert(0, f"{name} = x")
         return name
 
-    def _brace(self, scope: _Scope) -> str:
+    def brace(self, scope: _Scope) -> str:
         chains, ends = self._statements(scope)
         single = self._as_chain(scope, chains, ends)
         if single is not None:
@@ -549,6 +560,21 @@ class _Writer:
         return as_elements(bare)
 
 
+def _input(node: Node, declared: set[str]) -> str:
+    type = node.outputs[0]
+    dims = []
+    for size in type.shape:
+        text = source(size)
+        for symbol in symbols(size) if isinstance(size, SymbolicSize) else ():
+            user = symbol.user
+            if text == user.name and text not in declared and user.default != 1:
+                text = f"{text} = {user.default}"
+            declared.add(user.name)
+        dims.append(text)
+    when = " when training" if node.training else ""
+    return f"input {node.name}: {type.dtype}[{', '.join(dims)}]{when}"
+
+
 def _main(graph: Graph) -> str:
     return next(output.name for output in graph.outputs if not output.training)
 
@@ -557,4 +583,12 @@ def _cannot(path: str, why: str) -> Refusal:
     return Refusal("E0620", f"{path} cannot be written out: {why}")
 
 
-__all__ = ["BlockUse", "Changes", "Uses", "write_body"]
+__all__ = [
+    "BlockUse",
+    "Changes",
+    "Uses",
+    "names_around",
+    "write_body",
+    "write_inputs",
+    "write_part",
+]

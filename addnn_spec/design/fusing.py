@@ -1,0 +1,290 @@
+"""Fusion: the pair of nodes whose values together separate best, and one head behind both."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from addnn_spec.design.compressing import compared, head_recipe, score_of, size_of, train_head
+from addnn_spec.design.cuts import Cut, cut_at, flat_elements
+from addnn_spec.design.data import Parts, check_output, read_parts
+from addnn_spec.design.fusion import PARTS, Fusion, fused, places
+from addnn_spec.design.plan import Plan
+from addnn_spec.design.record import Comparison, Score, Size
+from addnn_spec.design.training import Progress, Recipe, hits, predict, silent
+from addnn_spec.design.values import distances, near_scores, values_at
+from addnn_spec.diagnostics import Refusal
+from addnn_spec.passes.memory import at
+from addnn_spec.runtime.settings import Preparation, Task
+
+_INDEXED = 1000
+"""The cross-index looks for neighbours among so many fitting samples."""
+
+
+class Pair(BaseModel):
+    """Two nodes, and the cross-index of what they give together, with one standard error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    a: str
+    b: str
+    cross: float
+    error: float
+    macs: int
+    ties: bool
+    """No difference from the best pair is measured."""
+
+
+class FusionRecord(BaseModel):
+    """`fused.design.json`, schema version 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: Literal[1] = 1
+    networks: tuple[str, str]
+    sources: tuple[str, str]
+    data: tuple[str, ...]
+    task: Literal["classification", "regression"]
+    samples: dict[str, int]
+    seed: int
+    nodes: tuple[str, str]
+    scales: tuple[float, float]
+    """What each part's values are multiplied by: 1 over the root of their total variance."""
+    pairs: tuple[Pair, ...]
+    """All that were looked at, the best index first."""
+    margin: float
+    before: tuple[Size, Size]
+    after: Size
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...]
+    """Against the ensemble."""
+    recipes: dict[str, dict[str, float | int | str]]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fusing:
+    """How two networks are fused. `nodes` are one of each, or None: the index chooses."""
+
+    nodes: tuple[str, str] | None = None
+    head: str = "linear"
+    margin: float = 0.005
+    control: bool = True
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A fusion with its trained module, and the record."""
+
+    fusion: Fusion
+    module: nn.Module
+    record: FusionRecord
+
+
+def fuse(
+    plans: tuple[Plan, Plan],
+    weights: tuple[Any, Any],
+    data: Any,
+    test: Any = None,
+    *,
+    how: Fusing,
+    keys: Any = None,
+    task: Task | None = None,
+    preparation: Preparation | None = None,
+    progress: Progress = silent,
+) -> Fused:
+    """Fuse two trained networks, and measure what that gives.
+
+    Raises `DiagnosticError`: E0620 for what cannot be fused, E0612 for data that do not fit.
+    """
+    recipe, graph = how.recipe, plans[0].graph
+    nodes = how.nodes or (places(plans[0])[-1:] + places(plans[1])[-1:])
+    if len(nodes) != 2:
+        name = next(plan.graph.name for plan in plans if not places(plan))
+        raise Refusal("E0620", f"{name} has no node of its first level to be fused at")
+    fused(*plans, (nodes[0], nodes[1]), head=how.head)  # refused before anything runs
+    parts = read_parts(graph, data, test, seed=recipe.seed, task=task, preparation=preparation)
+    for plan in plans:
+        check_output(plan.graph, parts)
+    modules = [
+        plan.network.build(state, keys=keys, probes=True).eval()
+        for plan, state in zip(plans, weights, strict=True)
+    ]
+    return _Job(plans, modules, parts, how, progress).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A node that a part may end with: distances there, divided by the total variance."""
+
+    cut: Cut
+    apart: Tensor
+    scale: float
+    macs: int
+
+
+class _Job:
+    def __init__(
+        self,
+        plans: tuple[Plan, Plan],
+        modules: list[nn.Module],
+        parts: Parts,
+        how: Fusing,
+        progress: Progress,
+    ) -> None:
+        self.plans = plans
+        self.modules = modules
+        self.parts = parts
+        self.how = how
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self.recipe = head_recipe(parts, how.recipe)
+
+    def run(self) -> Fused:
+        start = time.process_time()
+        sides = [self._side(side) for side in range(2)]
+        pairs, chosen = self._pairs(sides)
+        self.seconds["index"] = round(time.process_time() - start, 1)
+        fusion, module = self._made(chosen)
+        scores, found = [], self._hits(predict(module, self.parts.judge.x, self.recipe.device))
+        outputs = [predict(one, self.parts.judge.x, self.recipe.device) for one in self.modules]
+        if self.parts.task == "classification":
+            outputs = [one.softmax(1) for one in outputs]
+        for part, output in zip(PARTS, outputs, strict=True):
+            scores.append(score_of(f"{part} alone", self._hits(output)))
+        ensemble = self._hits((outputs[0] + outputs[1]) / 2)
+        mean = "probabilities" if self.parts.task == "classification" else "outputs"
+        scores += [score_of(f"mean of {mean}", ensemble), score_of("fused", found)]
+        comparisons = [compared("fused", ensemble, found, self.how.margin)]
+        if self.how.control and self.how.nodes is None and len(pairs) > 1:
+            random = self._hits(self._random(sides))
+            scores.append(score_of("a pair at random", random))
+            comparisons.append(compared("a pair at random", ensemble, random, self.how.margin))
+        record = self._record(fusion, chosen, pairs, scores, comparisons)
+        return Fused(fusion, module.to("cpu").eval(), record)
+
+    def _record(
+        self,
+        fusion: Fusion,
+        chosen: tuple[_Place, _Place],
+        pairs: list[Pair],
+        scores: list[Score],
+        comparisons: list[Comparison],
+    ) -> FusionRecord:
+        parts, (a, b) = self.parts, self.plans
+        return FusionRecord(
+            networks=(a.graph.name, b.graph.name),
+            sources=(a.network.session.source.name, b.network.session.source.name),
+            data=parts.names,
+            task=parts.task,
+            samples={"fit": len(parts.fit), "choose": len(parts.choose), "judge": len(parts.judge)},
+            seed=self.recipe.seed,
+            nodes=(chosen[0].cut.path, chosen[1].cut.path),
+            scales=(chosen[0].scale, chosen[1].scale),
+            pairs=tuple(pairs),
+            margin=self.how.margin,
+            before=(size_of(a), size_of(b)),
+            after=size_of(fusion.plan),
+            scores=tuple(scores),
+            comparisons=tuple(comparisons),
+            recipes={"head": asdict(self.recipe)},
+            seconds=self.seconds,
+        )
+
+    def _side(self, side: int) -> list[_Place]:
+        """Return the nodes of one network that are looked at."""
+        plan = self.plans[side]
+        names = places(plan) if self.how.nodes is None else [self.how.nodes[side]]
+        cuts = [cut_at(plan.graph, plan.widths, name) for name in names]
+        paths = [cut.item.path for cut in cuts]
+        averaged = {c.item.path for c in cuts if len(flat_elements(c.type)) > 1}
+        fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
+        device = self.recipe.device
+        own, other = (
+            values_at(self.modules[side], paths, x, averaged, device) for x in (fit.x, choose.x)
+        )
+        found = []
+        for cut, path in zip(cuts, paths, strict=True):
+            total = float(own[path].double().var(dim=0, correction=0).sum())
+            scale = 1 / math.sqrt(total) if total > 0 else 1.0
+            apart = (distances(other[path], own[path]) * scale).square()
+            found.append(_Place(cut, apart, scale, _macs(cut, plan)))
+            self.progress(len(found) / len(cuts), f"distances of {PARTS[side]}")
+        return found
+
+    def _pairs(self, sides: list[list[_Place]]) -> tuple[list[Pair], tuple[_Place, _Place]]:
+        """Return all pairs by their index, and the cheapest of those that tie with the best."""
+        fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
+        rows = []
+        for a, b in product(*sides):
+            found = near_scores(a.apart + b.apart, fit, choose)
+            rows.append(((a, b), found, a.macs + b.macs))
+        best = max(rows, key=lambda row: float(row[1].mean()))[1]
+        tied = [not _below(found, best) for _, found, _ in rows]
+        cheapest = min(
+            (row for row, ties in zip(rows, tied, strict=True) if ties), key=lambda row: row[2]
+        )
+        pairs = [
+            Pair(
+                a=a.cut.path,
+                b=b.cut.path,
+                cross=float(found.mean()),
+                error=_error(found),
+                macs=macs,
+                ties=ties,
+            )
+            for ((a, b), found, macs), ties in zip(rows, tied, strict=True)
+        ]
+        return sorted(pairs, key=lambda pair: -pair.cross), cheapest[0]
+
+    def _made(self, at: tuple[_Place, _Place], what: str = "") -> tuple[Fusion, nn.Module]:
+        """Return two networks fused at two nodes, the head trained."""
+        start = time.process_time()
+        classes = len(self.parts.classes) or int(self.parts.judge.y.shape[1])
+        fusion = fused(
+            *self.plans,
+            (at[0].cut.path, at[1].cut.path),
+            scales=(at[0].scale, at[1].scale),
+            head=self.how.head,
+            classes=classes,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            module = fusion.plan.network.build()
+        state = fusion.apply(*(one.state_dict() for one in self.modules))
+        module.load_state_dict(state, strict=False)
+        train_head(module, set(state), self.parts, self.recipe, self.progress)
+        self.seconds[f"{what}head"] = round(time.process_time() - start, 1)
+        return fusion, module
+
+    def _random(self, sides: list[list[_Place]]) -> Tensor:
+        generator = torch.Generator().manual_seed(self.recipe.seed + 1)
+        a, b = (side[int(torch.randint(len(side), (1,), generator=generator))] for side in sides)
+        _, module = self._made((a, b), "random ")
+        return predict(module, self.parts.judge.x, self.recipe.device)
+
+    def _hits(self, output: Tensor) -> Tensor:
+        return hits(output, self.parts.judge.y, self.parts.task)
+
+
+def _macs(cut: Cut, plan: Plan) -> int:
+    """Return the multiply-accumulates up to a node, at the default sizes."""
+    nodes = plan.widths.unfolded.nodes
+    applied = (nodes[index].node.applied for index in cut.live)
+    return sum(at(one.macs(), None) for one in applied if one is not None)
+
+
+def _error(each: Tensor) -> float:
+    return float(each.std(correction=0)) / math.sqrt(len(each))
+
+
+def _below(found: Tensor, best: Tensor) -> bool:
+    """Return True if what was found is less than the best by over two standard errors."""
+    each = best - found
+    return float(each.mean()) > 2 * _error(each)

@@ -1,0 +1,94 @@
+"""What a network's nodes give, and how near samples are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addnn_spec.design.data import Part
+from addnn_spec.runtime.taps import Taps
+
+_BATCH = 256
+MOST_VALUES = 4096
+"""Maps of more values are averaged to 4 × 4 places before a loss looks at them."""
+
+
+class _Stopped(Exception):
+    pass
+
+
+class Reader:
+    """Forward passes up to one node: what it gives."""
+
+    def __init__(self, module: nn.Module, path: str) -> None:
+        self.module = module
+        self.path = path
+        self.found: list[Tensor] = []
+        self.taps = Taps(module, self._receive)
+        self.within = self.taps.installed()
+
+    def _receive(self, key: str, call: int, value: Tensor) -> None:
+        if key == self.path and call == 0:
+            self.found.append(value)
+            raise _Stopped
+
+    def __enter__(self) -> Callable[[Tensor], Tensor]:
+        self.within.__enter__()
+        return self._read
+
+    def __exit__(self, *_: object) -> None:
+        self.within.__exit__(None, None, None)
+
+    def _read(self, x: Tensor) -> Tensor:
+        self.found.clear()
+        with suppress(_Stopped):
+            self.taps.run(x)
+        return self.found[0]
+
+
+@torch.no_grad()
+def values_at(
+    module: nn.Module, paths: Collection[str], x: Tensor, averaged: Collection[str], device: str
+) -> dict[str, Tensor]:
+    """Return what nodes of a probed module give, in rows; maps of `averaged` by their mean over
+    space."""
+    found: dict[str, list[Tensor]] = {path: [] for path in paths}
+
+    def receive(key: str, call: int, value: Tensor) -> None:
+        if key in found and call == 0:
+            rows = value.flatten(2).mean(2) if key in averaged else value.flatten(1)
+            found[key].append(rows.cpu())
+
+    module.to(device).eval()
+    taps = Taps(module, receive)
+    with taps.installed():
+        for part in torch.split(x, _BATCH):
+            taps.run(part.to(device))
+    return {path: torch.cat(parts) for path, parts in found.items()}
+
+
+def pooled(value: Tensor) -> Tensor:
+    """Return a map of many values averaged to 4 × 4 places."""
+    if value.dim() == 4 and value[0].numel() > MOST_VALUES:
+        return functional.adaptive_avg_pool2d(value, 4)
+    return value
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return the distances of each row of `x` to each of `y`, without shortcuts of rounding."""
+    return torch.cdist(
+        x.flatten(1).double(), y.flatten(1).double(), compute_mode="donot_use_mm_for_euclid_dist"
+    )
+
+
+def near_scores(apart: Tensor, fit: Part, chosen: Part) -> Tensor:
+    """Return each chosen sample's score by its nearest fitting sample, of which `apart` tells: 1
+    where it has its label; of targets the negative squared difference."""
+    nearest = fit.y[apart.argmin(1)]
+    if fit.y.dim() == 1:
+        return (nearest == chosen.y).double()
+    return -(nearest - chosen.y).double().square().sum(1)
