@@ -1,4 +1,4 @@
-"""What compression does to a small VGG on MNIST, over seeds.
+"""What compression and fusion do to a small VGG on MNIST, over seeds.
 
 Run ``python -m tests.benchmarks.bench_design`` (``--seeds 5``, ``--epochs 8``). The images are the
 folder or file in ``ADDNN_MNIST``; without it scikit-learn's digits stand in, doubled to 28 × 28.
@@ -16,6 +16,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from statistics import mean, stdev
+from tempfile import TemporaryDirectory
 from typing import Any
 
 SPEC = Path(__file__).parent / "specs" / "mini.net"
@@ -48,6 +49,9 @@ def main() -> None:
         for name, loss, control, accuracy, size in one_seed(seed, asked.epochs):
             losses.setdefault(name, []).append((loss, control, accuracy))
             sizes[name] = size
+        name, loss, control, accuracy, size = fusion(seed, asked.epochs)
+        losses.setdefault(name, []).append((loss, control, accuracy))
+        sizes[name] = size
         print(f"seed {seed} of {asked.seeds}", flush=True)
     print(f"{'what':34} {'params':>8} {'MACs':>10}  loss, mean ± 2 SE over seeds   control")
     for name, rows in losses.items():
@@ -92,6 +96,45 @@ def one_seed(seed: int, epochs: int) -> list[tuple[str, float, float, float, tup
         print(f"  {name}: {record.cut or ''} {first.difference:+.4f}", flush=True)
         found.append((name, -first.difference, control, record.scores[0].value, size))
     return found
+
+
+def fusion(seed: int, epochs: int) -> tuple[str, float, float, float, tuple[int, int]]:
+    """Return how much two networks of half an image each, fused, lose against the mean of their
+    probabilities (less than nothing: they gain), and what a random pair of nodes does.
+
+    Each half is trained on half of the fitting samples.
+    """
+    import torch
+
+    from addnn_spec.design.data import Part, read_parts
+    from addnn_spec.design.fusing import Fusing, fuse
+    from addnn_spec.design.plan import Plan, start
+    from addnn_spec.design.training import Recipe, train
+
+    text, given, plans, weights = SPEC.read_text(), data(), [], []
+    with TemporaryDirectory() as folder:
+        for name, seen in (("Upper", ":14"), ("Lower", "14:")):
+            path = Path(folder) / f"{name}.net"
+            path.write_text(text.replace("Mini", name).replace("= image", f"= image[:, :, {seen}]"))
+            plans.append(start(path))
+    fit = read_parts(plans[0].graph, given, seed=seed).fit
+    half = len(fit) // 2
+    for place, plan in enumerate(plans):
+        torch.manual_seed(seed + place)
+        module, rows = plan.network.build(), slice(place * half, (place + 1) * half)
+        part, recipe = Part(fit.x[rows], fit.y[rows]), Recipe(epochs=epochs, seed=seed)
+        train(module, part.x, part.y, "classification", recipe)
+        weights.append(module.state_dict())
+    pair: tuple[Plan, Plan] = (plans[0], plans[1])
+    record = fuse(
+        pair, (weights[0], weights[1]), given, how=Fusing(recipe=Recipe(seed=seed))
+    ).record
+    scores = ", ".join(f"{one.name} {one.value:.4f}" for one in record.scores)
+    print(f"  fusion: {' + '.join(record.nodes)}: {scores}", flush=True)
+    first, *others = record.comparisons
+    control = -others[0].difference if others else math.nan
+    size = (record.after.params, record.after.macs)
+    return "fusion, against the ensemble", -first.difference, control, record.scores[-1].value, size
 
 
 def planning() -> None:
