@@ -61,6 +61,7 @@ _LOOKS: dict[str, Look] = {
     "parameter": _WEIGHTS,
     "buffer": _WEIGHTS,
 }
+_MOST_STRIPES, _MOST_NOTES = 8, 3
 _CLUSTER_FILLS = ("#f7f7f9", "#eeeef3", "#e5e5ed", "#dcdce6")
 
 
@@ -117,7 +118,14 @@ def _box_attributes(box: Box) -> Iterator[str]:
     look = _SIGN if box.sign else _LOOKS.get(box.kind, _PLAIN)
     style = f"{look.style},dashed" if box.training else look.style
     yield f"label={quoted(*_box_lines(box))}"
-    yield f'shape={look.shape}, style="{style}", fillcolor="{look.fill}", color="{look.line}"'
+    fills = [fill for mark in box.marks for fill in mark.fills or (look.fill,)]
+    fills = list(dict.fromkeys(fills))[:_MOST_STRIPES] or [look.fill]
+    fill = ":".join(fills)
+    if len(fills) > 1 and look.shape == "box":
+        style = style.replace("filled", "striped").replace(",rounded", "")
+    elif len(fills) > 1:
+        style = style.replace("filled", "wedged")
+    yield f'shape={look.shape}, style="{style}", fillcolor="{fill}", color="{look.line}"'
     if look is _SIGN:
         yield "width=0.26, fixedsize=true, fontsize=12, margin=0"
     if box.shared_with:
@@ -133,6 +141,8 @@ def _box_lines(box: Box) -> Iterator[str]:
         second.append(f"{box.params:,} params")
     if box.shared_with:
         second.append(_shared(box))
+    notes = dict.fromkeys(mark.note for mark in box.marks if mark.note)
+    second += [*notes][:_MOST_NOTES] + ["…"] * (len(notes) > _MOST_NOTES)
     if second and not box.sign:
         yield " · ".join(second)
 

@@ -19,6 +19,7 @@ from addnn_spec.backends.scene import (
     Arrow,
     Box,
     Cluster,
+    Mark,
     Picture,
     settled,
 )
@@ -61,6 +62,7 @@ class DrawOptions:
     dims: Mapping[str, int] = field(default_factory=dict)
     direction: str = "TB"
     limit: int = MAX_BOXES
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
 class _Tap(NamedTuple):
@@ -130,6 +132,8 @@ class _Painter:
         self.count = 0
         self.arrows: list[Arrow] = []
         self.junctions: set[int] = set()
+        self.prefixes: dict[str, list[str]] = {"": [""]}
+        """By the prefix of what is drawn: those of all turns that it is drawn for."""
 
     def paint(self) -> Picture:
         items: list[Box | Cluster] = []
@@ -174,6 +178,7 @@ class _Painter:
         training: bool = False,
         shared_with: str = "",
         sign: bool = False,
+        marks: tuple[Mark, ...] = (),
     ) -> Box:
         if self.count >= self.options.limit:
             limit = f"{self.options.limit:,}"
@@ -195,6 +200,7 @@ class _Painter:
             training,
             shared_with,
             sign,
+            marks,
         )
 
     def _arrow(self, tap: _Tap, target: int, training: bool) -> None:
@@ -250,6 +256,10 @@ class _Painter:
         given = [None if ref is None else values[ref] for ref in first.inputs]
         training = training or first.training
         names = [*_names(run)]
+        if self.options.marks:
+            self.prefixes[f"{prefix}{first.name}."] = [
+                f"{path}." for path in self._paths(prefix, names)
+            ]
         if self._opens(run, prefix, depth):
             cluster = self._cluster(first, prefix, names, times, training)
             cluster.first_shown = first.outputs != last.outputs
@@ -370,7 +380,22 @@ class _Painter:
             training=training,
             shared_with=self._shared_with(graph, node),
             sign=isinstance(node.op, Operator) and title == node.op.symbol,
+            marks=tuple(dict.fromkeys(self._marks(prefix, names))),
         )
+
+    def _paths(self, prefix: str, names: list[str]) -> list[str]:
+        """Return the paths that are drawn as one: a run's, of all turns that are drawn as one."""
+        around = self.prefixes.get(prefix, [prefix])
+        return [f"{before}{name}" for before in around for name in names][:_MAX_TURNS_NAMED]
+
+    def _marks(self, prefix: str, names: list[str]) -> Iterator[Mark]:
+        """Yield the marks of what a box stands for, and of what is inside."""
+        marks = self.options.marks
+        for path in self._paths(prefix, names) if marks else ():
+            if path in marks:
+                yield marks[path]
+            else:
+                yield from (mark for key, mark in marks.items() if key.startswith(f"{path}."))
 
     def _cluster(
         self, node: Node, prefix: str, names: list[str], times: int, training: bool

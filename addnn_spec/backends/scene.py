@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 _FAR = 4  # boxes
+
+
+class Mark(NamedTuple):
+    """What a drawing says of a node besides: fills in the place of its kind's, and a few words."""
+
+    fills: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class Box:
     """The module whose weights it uses, where several nodes do."""
     sign: bool = False
     """Its title is a sign of formulas, and nothing besides."""
+    marks: tuple[Mark, ...] = ()
+    """Those of all that it stands for, each once."""
 
 
 @dataclass(slots=True)

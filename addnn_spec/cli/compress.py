@@ -129,7 +129,7 @@ def compress(
     require("designing", "torch", "safetensors", extra="torch")
     from addnn_spec.design.compressing import compress as run
 
-    with shown_work("compressing") as progress:
+    with shown_work("compressing") as (tell, progress):
         made = run(
             plan,
             given["weights"],
@@ -140,6 +140,7 @@ def compress(
             task=given["task"],
             preparation=Preparation(**{name: given[name] for name in PREPARATION}),
             progress=progress,
+            tell=tell,
         )
     from addnn_spec.design.page import design_page
 
@@ -156,9 +157,10 @@ def _aim(given: dict[str, Any]) -> Aim:
     from addnn_spec.design.compressing import Aim
     from addnn_spec.design.training import Recipe
 
-    recipe = {name: given[name] for name in ("epochs", "batch", "lr", "optimizer", "seed")}
+    trained = ("epochs", "batch", "lr", "optimizer", "seed", "device", "augment")
+    recipe = Recipe(**{name: given[name] for name in trained})
     names = ("cut", "head", *_SIZES, "by", "refit", "margin", "controls", "original_epochs")
-    return Aim(**{n: given[n] for n in names}, recipe=Recipe(**recipe, device=given["device"]))
+    return Aim(**{n: given[n] for n in names}, recipe=recipe)
 
 
 def _planned(plan: Plan, given: dict[str, Any]) -> str:

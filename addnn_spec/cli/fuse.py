@@ -9,7 +9,7 @@ import click
 
 from addnn_spec.cli.data import setting_options
 from addnn_spec.cli.design_outputs import outputs, verdict, write_design
-from addnn_spec.cli.options import Options, network_options, training_options
+from addnn_spec.cli.options import Options, network_options, place_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
@@ -69,7 +69,7 @@ class Nodes(click.ParamType[tuple[str, str]]):
     help="A loss that is none: for the verdict.",
 )
 @click.option("--control/--no-control", default=True, help="Fuse at a random pair of nodes, too.")
-@training_options
+@place_options
 @click.option("--dry", is_flag=True, help="Print the text for --nodes A,B; run and write nothing.")
 @click.option("-o", "--output", type=OutputFile(), help="The spec to write: fused.net.")
 @force_option
@@ -103,7 +103,7 @@ def fuse(
     require("designing", "torch", "safetensors", extra="torch")
     from addnn_spec.design.fusing import fuse as run
 
-    with shown_work("fusing") as progress:
+    with shown_work("fusing") as (tell, progress):
         made = run(
             plans,
             (weights[0], weights[1]),
@@ -114,6 +114,7 @@ def fuse(
             task=given["task"],
             preparation=Preparation(**{name: given[name] for name in PREPARATION}),
             progress=progress,
+            tell=tell,
         )
     write_design(written, made.fusion.plan, made.module, made.record)
     say("\n".join(_told(made)))
@@ -130,7 +131,9 @@ def _how(given: dict[str, Any]) -> Fusing:
     from addnn_spec.design.fusing import Fusing
     from addnn_spec.design.training import Recipe
 
-    recipe = Recipe(**{name: given[name] for name in ("lr", "optimizer", "seed", "device")})
+    recipe = Recipe(
+        **{name: given[name] for name in ("lr", "optimizer", "seed", "device", "augment")}
+    )
     names = ("nodes", "head", "margin", "control")
     return Fusing(**{name: given[name] for name in names}, recipe=recipe)
 

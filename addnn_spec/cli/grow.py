@@ -94,7 +94,7 @@ def grow(
     require("designing", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.design.growing import grow as run
 
-    with shown_work("growing") as progress:
+    with shown_work("growing") as (tell, progress):
         made = run(
             Plan(network, folder=folder),
             data,
@@ -103,6 +103,7 @@ def grow(
             task=given["task"],
             preparation=Preparation(**{name: given[name] for name in PREPARATION}),
             progress=progress,
+            tell=tell,
         )
     write_design(written, made.plan, made.module, made.record)
     say("\n".join(_told(made)))
@@ -113,7 +114,7 @@ def _how(given: dict[str, Any]) -> Growing:
     from addnn_spec.design.growing import Growing
     from addnn_spec.design.training import Recipe
 
-    names = ("epochs", "batch", "lr", "optimizer", "seed", "device")
+    names = ("epochs", "batch", "lr", "optimizer", "seed", "device", "augment")
     recipe = Recipe(**{name: given[name] for name in names})
     return Growing(given["loss"], recipe, dict(given["max_repeat"]), given["control"])
 
@@ -131,4 +132,4 @@ def _told(made: Grown) -> list[str]:
             f"by backpropagation, as many epochs: {record.backprop:.4f} "
             f"({one.verdict}: {one.difference:+.4f} ± {one.error:.4f})"
         )
-    return lines
+    return [*lines, *(f"note: {note}" for note in record.notes)]

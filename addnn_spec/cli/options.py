@@ -177,12 +177,24 @@ network_options = all_of(_network_options, file_options)
 """Options of a command that looks at one network. It gets `options`."""
 
 
+place_options = all_of(
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N"),
+)
+"""What draws samples, and where it runs."""
+
 training_options = all_of(
     click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True),
     click.option(
         "--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True
     ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda:N"),
+    place_options,
+    click.option(
+        "--augment",
+        type=click.Choice(["none", "shift", "flip", "shift+flip"]),
+        default="none",
+        show_default=True,
+        help="Move or mirror images at random, in training.",
+    ),
 )
 """How a network learns: the same for all that trains one, but for how long and on how many."""

@@ -69,8 +69,10 @@ def shown_progress() -> Iterator[
 
 
 @contextmanager
-def shown_work(what: str) -> Iterator[Callable[[float, str], None]]:
-    """Show a bar with the time left on stderr, for work without a plan."""
+def shown_work(
+    what: str,
+) -> Iterator[tuple[Callable[[str], None], Callable[[float, str], None]]]:
+    """Tell on stderr what must be known before the start, then show a bar with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -79,4 +81,7 @@ def shown_work(what: str) -> Iterator[Callable[[float, str], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
         with _told_notes(bar.console):
-            yield lambda share, now: bar.update(task, completed=share, description=now)
+            yield (
+                lambda text: bar.console.print(visible(text), highlight=False, markup=False),
+                lambda share, now: bar.update(task, completed=share, description=now),
+            )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb
+from pathlib import Path
+
 import click
 
 from addnn_spec.aligned_text import aligned
+from addnn_spec.backends.drawing import draw
+from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
+from addnn_spec.backends.scene import Mark
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, say
+from addnn_spec.cli.outputs import OutputFile, refuse_inputs
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.json_text import json_text
 from addnn_spec.passes.widths import ChannelClass, Widths, channel_classes
@@ -18,22 +25,62 @@ _SHOWN = 3
 @click.command()
 @click.argument("spec", type=Spec())
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, every node named.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(),
+    help="A drawing, .svg or .dot: each class has a colour, and a width that must stay is grey.",
+)
 @network_options
-def widths(spec: str, options: Options, as_json: bool) -> int:
+def widths(spec: str, options: Options, as_json: bool, output: Path | None) -> int:
     """Show the channel classes of a network: which layers' widths are one, and may change.
 
     A width that must stay is marked with the reason.
 
     \b
       addnn widths ResNet18
+      addnn widths ResNet18 -o widths.svg
     """
     network, _ = load(spec, options)
+    refuse_inputs(output, network.session.files)
     found = channel_classes(network.graph, limit=options.listed)
     if as_json:
         say(json_text({"classes": [_data(one) for one in found.classes]}), nl=False)
     else:
         say("\n".join(_table(found)))
+    if output is not None:
+        limit = min(MAX_BOXES, options.listed)
+        draw(network.graph, output, DrawOptions(depth=_ALL, limit=limit, marks=_marks(found)))
     return exit_code(network.session.collector.diagnostics, strict=options.strict)
+
+
+_ALL = 100
+"""All levels of a drawing."""
+
+
+def _marks(found: Widths) -> dict[str, Mark]:
+    """Return the colour and the number of the class of what each node gives."""
+    marks = {}
+    for item in found.unfolded.nodes:
+        made = found.made(item.index)
+        if made:
+            numbers = list(dict.fromkeys(segment.channels for segment in made))
+            fills = dict.fromkeys(_colour(found.classes[number]) for number in numbers)
+            words = "class" if len(numbers) == 1 else "classes"
+            told = ", ".join(map(str, numbers[:_SHOWN])) + "…" * (len(numbers) > _SHOWN)
+            marks[item.path] = Mark(tuple(fills), f"{words} {told}")
+    return marks
+
+
+def _colour(one: ChannelClass) -> str:
+    """Return a light colour, far from those of the classes beside it; grey for what must stay."""
+    if one.frozen:
+        return "#d9d9d9"
+    parts = hls_to_rgb(one.number * _GOLDEN % 1, 0.78, 0.65)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+_GOLDEN = 0.618
 
 
 def _data(one: ChannelClass) -> dict[str, object]:

@@ -19,7 +19,19 @@ from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, DesignRecord, Score, Size
 from addnn_spec.design.refit import Fitted, layers_of, refit
 from addnn_spec.design.settling import NOTHING, Index, find_cut
-from addnn_spec.design.training import Progress, Recipe, hits, predict, recalibrate, silent, train
+from addnn_spec.design.training import (
+    Progress,
+    Recipe,
+    Tell,
+    hits,
+    pass_seconds,
+    predict,
+    recalibrate,
+    silent,
+    told_time,
+    train,
+    untold,
+)
 from addnn_spec.runtime.settings import Preparation, Task
 
 Controls = Literal["none", "random", "all"]
@@ -72,8 +84,12 @@ def compress(
     task: Task | None = None,
     preparation: Preparation | None = None,
     progress: Progress = silent,
+    tell: Tell = untold,
 ) -> Compressed:
     """Compress a trained network, and measure what that did.
+
+    `tell` gets the time that it will take, before the start. What is stopped while it is trained
+    on or while controls run is returned as it then is, with a note.
 
     Raises `DiagnosticError`: E0620 for what cannot be designed, E0612 for data that do not fit.
     """
@@ -82,6 +98,7 @@ def compress(
     check_output(plan.graph, parts)
     module = plan.network.build(weights, keys=keys).eval()
     job = _Job(plan, module, parts, aim, progress)
+    tell(told_time(job.seconds_to_come()))
     at, index = None if aim.cut == "none" else aim.cut, NOTHING
     if aim.cut == "auto":
         at, index = find_cut(
@@ -99,8 +116,11 @@ def compress(
         job.cut(at)
     if aim.narrows:
         job.narrow()
-    job.tune()
-    job.controls()
+    try:
+        job.tune()
+        job.controls()
+    except KeyboardInterrupt:
+        job.notes.append("stopped early: what was to come is left out")
     named = Path(weights).name if isinstance(weights, str | Path) else None
     return job.done(named, at, index)
 
@@ -208,17 +228,18 @@ class _Job:
         kept = {key: value.clone() for key, value in self.module.state_dict().items()}
         before = self._chosen(self.module)
         fit, task = self.parts.fit, self.parts.task
-        train(self.module, fit.x, fit.y, task, self.recipe, self.progress, what="fine-tuning")
-        self.recipes["fine-tuning"] = asdict(self.recipe)
-        if self._chosen(self.module) < before:
-            self.module.load_state_dict(kept)
-        self._score("fine-tuned", self._hits(self.module))
-        self.seconds["fine-tuning"] = time.process_time() - start
+        try:
+            train(self.module, fit.x, fit.y, task, self.recipe, self.progress, what="fine-tuning")
+        finally:  # stopped, it is as good as it is
+            self.recipes["fine-tuning"] = asdict(self.recipe)
+            if self._chosen(self.module) < before:
+                self.module.load_state_dict(kept)
+            self._score("fine-tuned", self._hits(self.module))
+            self.seconds["fine-tuning"] = time.process_time() - start
 
     # ------------------------------------------------------------------------------------- judging
 
     def controls(self) -> None:
-        self._compare("this network", self.original, self._hits(self.module))
         if self.aim.controls == "none":
             return
         if self.counts:
@@ -265,8 +286,29 @@ class _Job:
     def _compare(self, name: str, before: Tensor, after: Tensor) -> None:
         self.comparisons.append(compared(name, before, after, self.aim.margin))
 
+    def seconds_to_come(self) -> dict[str, float]:
+        """Return about how long each part will take, by a pass of the original network."""
+        aim, count = self.aim, len(self.parts.fit)
+        one = pass_seconds(self.module, self.parts.fit.x, self.recipe.device)
+        learning = 3 * one * count  # an epoch: forward, and twice as much backward
+        layers = len(self.plan.widths.rules) if aim.narrows and aim.refit else 0
+        fitting = layers * one * min(_FITTED, count)  # two passes, each half of the network
+        found = {"passes": 3 * one * (count + len(self.parts.judge))}
+        if aim.cut == "auto":
+            found["the index"] = 4 * one * count
+        if aim.narrows:
+            found["fitting"] = fitting
+        if self.recipe.epochs:
+            found["fine-tuning"] = self.recipe.epochs * learning
+        if aim.controls != "none" and aim.narrows:
+            found["the random control"] = fitting + self.recipe.epochs * learning
+        if aim.controls == "all":
+            found["the control from scratch"] = aim.original_epochs * learning
+        return found
+
     def done(self, weights: str | None, cut: str | None, index: Index) -> Compressed:
         parts = self.parts
+        first = compared("this network", self.original, self._hits(self.module), self.aim.margin)
         record = DesignRecord(
             network=self.first.graph.name,
             source=self.first.network.session.source.name,
@@ -282,7 +324,7 @@ class _Job:
             before=size_of(self.first),
             after=size_of(self.plan),
             scores=tuple(self.scores),
-            comparisons=tuple(self.comparisons),
+            comparisons=(first, *self.comparisons),
             index=index,
             fitted=tuple((one.path, one.before, one.after) for one in self.fitted),
             recipes=self.recipes,
@@ -324,7 +366,9 @@ def head_recipe(parts: Parts, recipe: Recipe) -> Recipe:
     """Return how a new head is trained: Adam, 5 epochs or 1,000 steps, whichever is more."""
     steps = -(-len(parts.fit) // _HEAD_BATCH)
     epochs = max(_HEAD_EPOCHS, -(-_HEAD_STEPS // steps))
-    return replace(recipe, epochs=epochs, batch=_HEAD_BATCH, optimizer="adam", lr=1e-3)
+    return replace(
+        recipe, epochs=epochs, batch=_HEAD_BATCH, optimizer="adam", lr=1e-3, augment="none"
+    )
 
 
 def train_head(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Literal
@@ -18,7 +19,17 @@ from addnn_spec.design.data import Parts, check_output, read_parts
 from addnn_spec.design.fusion import PARTS, Fusion, fused, places
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Score, Size
-from addnn_spec.design.training import Progress, Recipe, hits, predict, silent
+from addnn_spec.design.training import (
+    Progress,
+    Recipe,
+    Tell,
+    hits,
+    pass_seconds,
+    predict,
+    silent,
+    told_time,
+    untold,
+)
 from addnn_spec.design.values import distances, near_scores, values_at
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.passes.memory import at
@@ -98,8 +109,12 @@ def fuse(
     task: Task | None = None,
     preparation: Preparation | None = None,
     progress: Progress = silent,
+    tell: Tell = untold,
 ) -> Fused:
     """Fuse two trained networks, and measure what that gives.
+
+    `tell` gets the time that it will take, before the start. Stopped while the control runs, it is
+    returned without it.
 
     Raises `DiagnosticError`: E0620 for what cannot be fused, E0612 for data that do not fit.
     """
@@ -116,6 +131,15 @@ def fuse(
         plan.network.build(state, keys=keys, probes=True).eval()
         for plan, state in zip(plans, weights, strict=True)
     ]
+    count = len(parts.fit) + len(parts.judge) + 2 * _INDEXED
+    tell(
+        told_time(
+            {
+                f"passes of {part}": 2 * count * pass_seconds(module, parts.fit.x, recipe.device)
+                for part, module in zip(PARTS, modules, strict=True)
+            }
+        )
+    )
     return _Job(plans, modules, parts, how, progress).run()
 
 
@@ -163,9 +187,10 @@ class _Job:
         scores += [score_of(f"mean of {mean}", ensemble), score_of("fused", found)]
         comparisons = [compared("fused", ensemble, found, self.how.margin)]
         if self.how.control and self.how.nodes is None and len(pairs) > 1:
-            random = self._hits(self._random(sides))
-            scores.append(score_of("a pair at random", random))
-            comparisons.append(compared("a pair at random", ensemble, random, self.how.margin))
+            with suppress(KeyboardInterrupt):
+                random = self._hits(self._random(sides))
+                scores.append(score_of("a pair at random", random))
+                comparisons.append(compared("a pair at random", ensemble, random, self.how.margin))
         record = self._record(fusion, chosen, pairs, scores, comparisons)
         return Fused(fusion, module.to("cpu").eval(), record)
 

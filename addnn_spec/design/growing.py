@@ -33,12 +33,17 @@ from addnn_spec.design.separating import (
 from addnn_spec.design.training import (
     Progress,
     Recipe,
+    Tell,
+    augmented,
     batches,
     hits,
     loss_of,
+    pass_seconds,
     predict,
     silent,
+    told_time,
     train,
+    untold,
 )
 from addnn_spec.design.turns import turns_of
 from addnn_spec.design.values import Reader, distances, near_scores, pooled
@@ -86,6 +91,7 @@ class GrowthRecord(BaseModel):
     """Of the grown spec, trained by backpropagation for as many epochs."""
     comparison: Comparison | None
     """What has grown, less backpropagation."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,8 +185,12 @@ def grow(
     task: Task | None = None,
     preparation: Preparation | None = None,
     progress: Progress = silent,
+    tell: Tell = untold,
 ) -> Grown:
     """Train a network block after block, with as many turns as the cross-index asks for.
+
+    `tell` gets the time that it will take, before the start. What is stopped ends behind the last
+    block that has learned, with a head of its own.
 
     Raises `DiagnosticError`: E0620 for what cannot grow, E0612 for data that do not fit.
     """
@@ -193,7 +203,11 @@ def grow(
         plan = plan.repeated(path, most)
     blocks_of(plan.graph)
     job = _Job(plan, parts, how, progress)
-    job.run()
+    tell(told_time(job.seconds_to_come()))
+    try:
+        job.run()
+    except KeyboardInterrupt:
+        job.stop()
     return job.done(source)
 
 
@@ -205,6 +219,8 @@ class _Job:
         self.progress = progress
         self.curve: list[Step] = []
         self.turns: dict[str, int] = {}
+        self.learned: list[Block] = []
+        self.notes: list[str] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.recipe.seed)
             self.module = plan.network.build(probes=True)
@@ -220,6 +236,7 @@ class _Job:
                 return
             found = self._learned(block)
             done.add(block.name)
+            self.learned.append(block)
             if block.repeat not in self.how.max_repeat:
                 continue
             if block.repeat != repeat:
@@ -243,6 +260,29 @@ class _Job:
         done |= {
             one.name for one in blocks_of(self.plan.graph)[0] if repeat in (one.repeat, one.name)
         }
+
+    def stop(self) -> None:
+        """End behind the last block that has learned. Raises `KeyboardInterrupt` if none has."""
+        if not self.learned:
+            raise KeyboardInterrupt
+        last = self.learned[-1]
+        classes = len(self.parts.classes) or int(self.parts.judge.y.shape[1])
+        self.plan = self.plan.cut(last.gives, classes=classes)
+        self.notes.append(f"stopped early: it ends behind {last.name}")
+        state = self.module.state_dict()
+        self.module = self.plan.network.build(probes=True)
+        own = self.module.state_dict().keys()
+        self.module.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+    def seconds_to_come(self) -> dict[str, float]:
+        """Return about how long each part will take, by a pass of the whole network."""
+        recipe, blocks = self.how.recipe, blocks_of(self.plan.graph)[0]
+        one = pass_seconds(self.module, self.parts.fit.x, recipe.device) * len(self.parts.fit)
+        found = {"the blocks": sum(range(1, len(blocks) + 1)) / len(blocks) * one * recipe.epochs}
+        found["the blocks"] += 2 * one * recipe.epochs  # each goes back through itself alone
+        if self.how.control:
+            found["backpropagation"] = 3 * one * recipe.epochs
+        return found
 
     # -------------------------------------------------------------------------------- one block
 
@@ -283,7 +323,8 @@ class _Job:
                 for epoch in range(recipe.epochs):
                     for places in batches(len(fit), recipe.batch, generator):
                         optimizer.zero_grad(set_to_none=True)
-                        made = read(fit.x[places].to(device))
+                        given = augmented(fit.x[places], recipe.augment, generator)
+                        made = read(given.to(device))
                         loss(pooled(made), fit.y[places].to(device)).backward()  # type: ignore[no-untyped-call]
                         optimizer.step()
                         falling.step()
@@ -334,7 +375,7 @@ class _Job:
 
     def done(self, source: Plan) -> Grown:
         parts, how = self.parts, self.how
-        head = blocks_of(self.plan.graph)[1]
+        head = "head" if self.notes else blocks_of(self.plan.graph)[1]
         state = {key: value.cpu() for key, value in self.module.state_dict().items()}
         module = self.plan.network.build()
         module.load_state_dict(state)
@@ -342,15 +383,10 @@ class _Job:
         train_head(module, kept, parts, head_recipe(parts, how.recipe), self.progress)
         found = self._hits(module)
         control = backprop = None
-        if how.control:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(how.recipe.seed)
-                other = self.plan.network.build()
-            fit, task = parts.fit, parts.task
-            train(other, fit.x, fit.y, task, how.recipe, self.progress, what="backpropagation")
-            against = self._hits(other)
-            backprop = float(against.mean())
-            control = compared("less backpropagation", against, found, how.margin)
+        try:
+            control, backprop = self._control(found) if how.control else (None, None)
+        except KeyboardInterrupt:
+            self.notes.append("stopped early: without the control")
         record = GrowthRecord(
             network=source.graph.name,
             source=source.network.session.source.name,
@@ -365,8 +401,20 @@ class _Job:
             accuracy=float(found.mean()),
             backprop=backprop,
             comparison=control,
+            notes=tuple(self.notes),
         )
         return Grown(self.plan, module.to("cpu").eval(), record)
+
+    def _control(self, found: Tensor) -> tuple[Comparison, float]:
+        """Return how what has grown compares with backpropagation, and the latter's accuracy."""
+        how, parts = self.how, self.parts
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(how.recipe.seed)
+            other = self.plan.network.build()
+        fit, task = parts.fit, parts.task
+        train(other, fit.x, fit.y, task, how.recipe, self.progress, what="backpropagation")
+        against = self._hits(other)
+        return compared("less backpropagation", against, found, how.margin), float(against.mean())
 
     def _hits(self, module: nn.Module) -> Tensor:
         judge = self.parts.judge

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.settings import Task
 
 Progress = Callable[[float, str], None]
@@ -22,6 +24,19 @@ def silent(share: float, what: str) -> None:
     """Show nothing."""
 
 
+Tell = Callable[[str], None]
+
+
+def untold(text: str) -> None:
+    """Tell nothing."""
+
+
+Augment = Literal["none", "shift", "flip", "shift+flip"]
+AUGMENTS: tuple[Augment, ...] = get_args(Augment)
+_SHIFT = 8
+"""Images are moved by up to one part in so many of their height and width."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How something is trained; it stands in the record. The rate falls to 0 in a straight line."""
@@ -32,6 +47,8 @@ class Recipe:
     optimizer: Literal["adam", "sgd"] = "adam"
     seed: int = 0
     device: str = "cpu"
+    augment: Augment = "none"
+    """Of images, anew in each batch: moved, zeros in the place of what is missing, or mirrored."""
 
     def made(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         """Return the optimiser: Adam, or SGD with momentum .9 and weight decay 5e-4."""
@@ -51,6 +68,37 @@ def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tenso
     for places in torch.split(order, size):
         if len(places) > 1 or count == 1:
             yield places
+
+
+def augmented(x: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
+    """Return a batch of images [n, C, H, W], each moved and mirrored at random.
+
+    Raises `Refusal` (E0620) for what is no image.
+    """
+    if augment == "none":
+        return x
+    if x.dim() != 4:
+        raise Refusal("E0620", f"images [N, C, H, W] are augmented, and these are {x.dim()}-D")
+    height, width = x.shape[2:]
+    rows, columns = torch.arange(height), torch.arange(width)
+    count = len(x)
+    if "shift" in augment:
+        most = torch.tensor([height // _SHIFT, width // _SHIFT])
+        moved = torch.rand(count, 2, generator=generator)
+        moved = (moved * (2 * most + 1)).long() - most
+    else:
+        moved = torch.zeros(count, 2, dtype=torch.long)
+    down, across = rows + moved[:, :1], columns + moved[:, 1:]
+    if "flip" in augment:
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        across = torch.where(mirrored, across.flip(1), across)
+    inside = ((down >= 0) & (down < height))[:, :, None] & ((across >= 0) & (across < width))[
+        :, None
+    ]
+    down, across = down.clamp(0, height - 1), across.clamp(0, width - 1)
+    each = torch.arange(count)[:, None, None]
+    places = x.movedim(1, 3)[each, down[:, :, None], across[:, None, :]].movedim(3, 1)
+    return places * inside[:, None].to(x.dtype)
 
 
 def train(
@@ -76,12 +124,38 @@ def train(
         for epoch in range(recipe.epochs):
             for places in batches(len(x), recipe.batch, generator):
                 optimizer.zero_grad(set_to_none=True)
-                made = module(x[places].to(device))
+                given = augmented(x[places], recipe.augment, generator)
+                made = module(given.to(device))
                 loss(made, y[places].to(device)).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 falling.step()
             progress((epoch + 1) / recipe.epochs, what)
     module.eval()
+
+
+@torch.no_grad()
+def pass_seconds(module: nn.Module, x: Tensor, device: str = "cpu") -> float:
+    """Return the seconds that a sample's forward pass takes, by a batch that is run twice."""
+    module.to(device).eval()
+    part = x[:_BATCH].to(device)
+    module(part)
+    start = time.perf_counter()
+    module(part).sum().item()
+    return (time.perf_counter() - start) / len(part)
+
+
+def told_time(parts: Mapping[str, float]) -> str:
+    """Return how long something will take, in words: what takes longest is named."""
+    total = sum(parts.values())
+    longest = max(parts, key=lambda name: parts[name])
+    share = f", {parts[longest] / total:.0%} of it {longest}" if len(parts) > 1 and total else ""
+    return f"about {_duration(total)}{share}; Ctrl-C ends it, and keeps what is done"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @torch.no_grad()

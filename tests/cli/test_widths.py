@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,17 @@ def test_json_names_every_node(capsys: pytest.CaptureFixture[str]) -> None:
         "read_by": ["conv2"],
         "frozen": None,
     }
+
+
+def test_a_drawing_has_a_colour_for_each_class_and_grey_for_what_must_stay(tmp_path: Path) -> None:
+    out = tmp_path / "widths.dot"
+    assert run(["widths", "ResNet20_cifar", "-o", str(out)]) == 0
+    boxes = {
+        found[2]: found[1]
+        for found in re.finditer(r'fillcolor="([^"]*)".*tooltip="([^"]*)"', out.read_text())
+    }
+    assert boxes["layer1.0.conv2"] == boxes["conv1"] != boxes["layer2.0.conv1"]
+    assert boxes["layer1.0.conv1"].count(":") == 2  # three turns, drawn as one
+    assert boxes["layer2.0.pad"] == f"{boxes['conv1']}:{boxes['layer2.0.bn2'].split(':')[1]}"
+    assert boxes["fc"] == "#d9d9d9"
+    assert "class 1" in out.read_text()

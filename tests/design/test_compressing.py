@@ -14,12 +14,15 @@ from addnn_spec import load
 from addnn_spec.cli import run
 from addnn_spec.design.budget import narrowed_counts
 from addnn_spec.design.choosing import CRITERIA, choose, greedy_channels
-from addnn_spec.design.compressing import compared
+from addnn_spec.design.compressing import Aim, compared, compress, size_of
 from addnn_spec.design.data import Parts, read_parts
 from addnn_spec.design.figures import counts_for, figures
+from addnn_spec.design.page import design_page
 from addnn_spec.design.plan import Plan, start
+from addnn_spec.design.record import DesignRecord, Score
 from addnn_spec.design.refit import layers_of, refit
-from addnn_spec.design.training import Recipe, hits, predict, recalibrate, train
+from addnn_spec.design.training import Recipe, augmented, hits, predict, recalibrate, train
+from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
 
 NET = """block ConvBn(width) {
@@ -184,3 +187,69 @@ def test_a_verdict_says_what_the_samples_can_show() -> None:
     assert compared("a", one, none, 0.005).verdict == "worse"
     assert compared("a", one, few, 0.03).verdict == "no worse"
     assert compared("a", one, few, 0.005).least_margin == pytest.approx(0.01995, abs=1e-4)
+
+
+def test_time_is_told_and_what_is_stopped_is_kept(
+    folder: Path, plan: Plan, module: nn.Module
+) -> None:
+    told: list[str] = []
+
+    def stop(share: float, what: str) -> None:
+        if what == "fine-tuning" and share >= 0.5:
+            raise KeyboardInterrupt
+
+    aim = Aim(widths=0.5, recipe=Recipe(epochs=2), controls="random")
+    made = compress(
+        plan, folder / "net.safetensors", "digits", aim=aim, progress=stop, tell=told.append
+    )
+    assert told[0].startswith("about ")
+    assert "Ctrl-C ends it, and keeps what is done" in told[0]
+    assert made.record.notes == ("stopped early: what was to come is left out",)
+    assert [one.name for one in made.record.scores][-1] == "fine-tuned"
+    assert [one.name for one in made.record.comparisons] == ["this network"]
+    assert not made.module.training
+
+
+def test_images_are_moved_and_mirrored_and_keep_their_values() -> None:
+    x = torch.arange(1.0, 257.0).view(1, 1, 16, 16).expand(64, 1, 16, 16)
+    generator = torch.Generator().manual_seed(0)
+    assert augmented(x, "none", generator) is x
+    mirrored = augmented(x, "flip", generator)
+    ways = {row.numpy().tobytes() for row in mirrored}
+    assert ways == {x[0].numpy().tobytes(), x[0].flip(2).contiguous().numpy().tobytes()}
+    moved = augmented(x, "shift", generator)
+    for row in moved:
+        value = row[0, 8, 8]  # well inside: it comes from two places away at most
+        down, across = divmod(int(value) - 1, 16)
+        assert abs(down - 8) <= 2 and abs(across - 8) <= 2
+        wanted = torch.zeros(16, 16)
+        source = x[0, 0]
+        for r in range(16):
+            for c in range(16):
+                y, z = r + down - 8, c + across - 8
+                if 0 <= y < 16 and 0 <= z < 16:
+                    wanted[r, c] = source[y, z]
+        assert torch.equal(row[0], wanted)
+    assert len({row.numpy().tobytes() for row in moved}) > 8
+    with pytest.raises(DiagnosticError, match="2-D"):
+        augmented(torch.zeros(3, 4), "flip", generator)
+
+
+def test_the_page_marks_what_went(plan: Plan) -> None:
+    small = plan.cut("stage2.0")
+    classes = {one.number: one for one in small.widths.classes if one.name == "stage1.0.conv"}
+    small = small.narrow({number: range(6) for number in classes})
+    size = size_of(plan)
+    record = DesignRecord(
+        network="Small", source="net.net", weights=None, data=("digits",), task="classification",
+        samples={"fit": 1, "choose": 1, "judge": 1}, seed=0, cut="stage2.0", by="bn",
+        widths={"stage1.0.conv": (12, 6)}, margin=0.005, before=size, after=size_of(small),
+        scores=(Score(name="original", value=0.9, error=0.1),), comparisons=(),
+        index=(("stage1", 0.9, 0.8), ("stage2.0", 0.95, 0.9)),
+    )  # fmt: skip
+    page = design_page(record, plan, small)
+    assert "12 → 6 channels" in page
+    drawings = page.split("<svg")
+    assert "gone" in drawings[1]
+    assert "gone" not in drawings[2].split("</svg>")[0]
+    assert 'class="cut"><td><code>stage2.0' in page

@@ -10,7 +10,7 @@ import torch
 
 from addnn_spec import load
 from addnn_spec.cli import run
-from addnn_spec.design.growing import blocks_of
+from addnn_spec.design.growing import Growing, blocks_of, grow
 from addnn_spec.design.plan import start
 from addnn_spec.design.separating import (
     local_triplet,
@@ -20,6 +20,7 @@ from addnn_spec.design.separating import (
     soft_smoothness,
     squared_distances,
 )
+from addnn_spec.design.training import Recipe
 from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
@@ -156,3 +157,18 @@ def test_blocks_before_the_one_that_learns_stand_still(spec: Path) -> None:
     }
     assert changed
     assert all(key.startswith("stage.0.") for key in changed)
+
+
+def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path) -> None:
+    def stop(share: float, what: str) -> None:
+        if what == "learning stage.1":
+            raise KeyboardInterrupt
+
+    told: list[str] = []
+    how = Growing(recipe=Recipe(epochs=1, batch=256), control=False)
+    made = grow(start(spec), "digits", how=how, progress=stop, tell=told.append)
+    assert told[0].startswith("about ")
+    assert made.record.notes == ("stopped early: it ends behind stage.0",)
+    assert "stage: { ConvBn(8) }" in made.plan.text
+    assert "head: Linear(10)" in made.plan.text
+    assert made.record.accuracy > 0.6
