@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("compress:compress", "Make a trained network smaller, and measure that."),
     "grow": ("grow:grow", "Train a network block after block, as deep as it pays."),
     "fuse": ("fuse:fuse", "Make one network of two trained ones, with one head."),
+    "data": ("datasets:data", "Look at a data set, and for its doubtful labels."),
     "probe": ("probe:probe", "Take the indices at a network's nodes."),
     "compare": ("compare:compare", "Compare two runs of probe."),
     "list": ("list:list_", "List the packaged networks."),

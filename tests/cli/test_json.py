@@ -22,7 +22,7 @@ SHARED = """network N {
 """
 
 
-def _valid(text: str, name: str) -> dict[str, Any]:
+def valid(text: str, name: str) -> dict[str, Any]:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     data: dict[str, Any] = json.loads(text)
@@ -31,36 +31,37 @@ def _valid(text: str, name: str) -> dict[str, Any]:
 
 
 def test_check_and_what_stops_a_command(addnn: Addnn) -> None:
-    assert _valid(addnn("check", "LeNet5", "--json").out, "diagnostics")["diagnostics"] == []
-    assert _valid(addnn("check", "-", "--json", text=WRONG).out, "diagnostics")["diagnostics"]
+    assert valid(addnn("check", "LeNet5", "--json").out, "diagnostics")["diagnostics"] == []
+    assert valid(addnn("check", "-", "--json", text=WRONG).out, "diagnostics")["diagnostics"]
     for words in (["summary", "LeNet6"], ["summary", "-"], ["diff", "LeNet5", "nowhere.net"]):
         ended = addnn(*words, "--output-format", "json", text=WRONG)
-        assert _valid(ended.err, "diagnostics")["diagnostics"]
+        assert valid(ended.err, "diagnostics")["diagnostics"]
 
 
 @pytest.mark.parametrize("more", [(), ("--freeze", "fc"), ("--symbolic", "--dtype", "int8")])
 def test_summary(addnn: Addnn, more: tuple[str, ...]) -> None:
-    found = _valid(addnn("summary", "-", "--json", *more, text=SHARED).out, "summary")
+    found = valid(addnn("summary", "-", "--json", *more, text=SHARED).out, "summary")
     assert ("symbolic" in found) == ("--symbolic" in more)
 
 
 def test_diff(addnn: Addnn) -> None:
     Path("shared.net").write_text(SHARED)
-    assert _valid(addnn("diff", "shared.net", "LeNet5", "--json").out, "diff")["nodes"]["added"]
+    assert valid(addnn("diff", "shared.net", "LeNet5", "--json").out, "diff")["nodes"]["added"]
     text = SHARED.replace("T = 5, 8", "T = 5, 4").replace("Linear(8)", "Linear(4)")
-    changed = _valid(addnn("diff", "shared.net", "-", "--json", text=text).out, "diff")
+    changed = valid(addnn("diff", "shared.net", "-", "--json", text=text).out, "diff")
     assert changed["nodes"]["changed"] and changed["state_dict"]["reshaped"]
 
 
 def test_list(addnn: Addnn) -> None:
-    assert len(_valid(addnn("list", "--json").out, "list")["networks"]) > 100
+    assert len(valid(addnn("list", "--json").out, "list")["networks"]) > 100
 
 
 def test_widths(addnn: Addnn) -> None:
-    classes = _valid(addnn("widths", "LeNet5", "--json").out, "widths")["classes"]
+    classes = valid(addnn("widths", "LeNet5", "--json").out, "widths")["classes"]
     assert any(one["frozen"] for one in classes) and any(not one["frozen"] for one in classes)
 
 
 def test_every_schema_is_held() -> None:
     names = {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*")}
-    assert names == {"diagnostics", "summary", "diff", "list", "widths"}
+    elsewhere = {"data-show", "data-clean"}  # tests/datasets/test_commands.py
+    assert names == {"diagnostics", "summary", "diff", "list", "widths"} | elsewhere
