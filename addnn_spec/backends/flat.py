@@ -21,7 +21,8 @@ def flat_graph(graph: Graph) -> Any:
 
     Beside what `flatten` gives, vertices carry `params`, `buffers`, `macs`, `flops` (a mapping by
     class) and `total_flops`, `activation_size` (elements of all outputs), and `receptive_field`, a
-    `Field` or None. Sizes and costs are ints, or polynomials in the symbolic sizes.
+    `Field` or None. Sizes and costs are ints, or polynomials in the symbolic sizes. Inside of what
+    runs once a step (`Scan`) shapes are one step's, figures those of all.
 
     Raises `DiagnosticError` where the network has too many nodes to list.
     """
@@ -35,7 +36,7 @@ def flat_graph(graph: Graph) -> Any:
             "macs": cost.macs,
             "flops": dict(cost.flops),
             "total_flops": cost.total_flops,
-            "activation_size": sum(output.numel for output in item.node.outputs),
+            "activation_size": item.steps * sum(output.numel for output in item.node.outputs),
             "receptive_field": fields.get(item.path),
         }
 

@@ -403,6 +403,9 @@ class HigherOperator(Operator):
     """Inputs of the layer that do not flow in begin as their defaults (`Scan`'s states)."""
     returns_tuple: ClassVar[bool] = False
     """The emitted module returns a tuple, also of one output."""
+    stepwise: ClassVar[bool] = False
+    """The layer runs over the steps of a sequence: each value inside has one a step. What is
+    emitted is then one of the modules that `runtime/taps.py` knows."""
 
     def layer_inputs(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Return the types that the layer is given, for what flows in."""

@@ -97,6 +97,7 @@ class Scan(HigherOperator):
     optional_inputs: ClassVar[tuple[str, ...]] = ("sequence", "states")
     output_names: ClassVar[tuple[str, ...]] = ("outputs", "states")
     torch_name: ClassVar[str | None] = ""
+    stepwise: ClassVar[bool] = True
     has_states: ClassVar[bool] = True
     returns_tuple: ClassVar[bool] = True
 
@@ -174,6 +175,7 @@ class TimeDistributed(HigherOperator):
     family = "higher"
     layers: ClassVar[tuple[str, ...]] = ("layer",)
     torch_name: ClassVar[str | None] = ""
+    stepwise: ClassVar[bool] = True
 
     layer: Any
 

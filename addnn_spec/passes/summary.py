@@ -334,6 +334,8 @@ def _node_json(
 
 
 def flat_cost(item: FlatNode) -> Cost:
-    """Return what one node of the unfolded graph costs; a module's weights count at its first
-    use."""
-    return operator_cost(item.node, counted=item.use == 0)
+    """Return what one node of the unfolded graph costs, over all steps; a module's weights count
+    at its first use, and what a layer holds that is written out, there."""
+    if item.written_out:
+        return Cost()
+    return operator_cost(item.node, counted=item.use == 0).times(item.steps, shared=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
+from addnn_spec.ops.base import HigherOperator, Operator
 from addnn_spec.passes.titles import op_title
+from addnn_spec.sizes import Size
 
 LIST_LESS = "raise the limit with --limit-listed"
 MAX_FLAT_NODES = 20_000
@@ -27,7 +30,8 @@ class FlatNode:
     """A node with its whole path. `inputs` refer to the flat nodes before it.
 
     `use` counts the uses of a shared module: 0 for the first, or for weights of its own. `owner` is
-    the path where the weights live.
+    the path where the weights live. `steps` is how often it is computed: inside of a layer over
+    steps, once a step. `written_out` tells that what its layer holds stands before it.
     """
 
     index: int
@@ -38,11 +42,15 @@ class FlatNode:
     use: int = 0
     training: bool = False
     turn: int = 0
+    steps: Size = 1
+    written_out: bool = False
 
 
 class _Unfolder:
-    def __init__(self, max_turns: int | None, limit: int) -> None:
+    def __init__(self, max_turns: int | None, limit: int, *, layers: bool) -> None:
         self.max_turns = max_turns
+        self.layers = layers
+        self.steps: Size = 1
         self.limit = limit
         self.flat: list[FlatNode] = []
         self.uses: dict[str, int] = {}
@@ -105,12 +113,35 @@ class _Unfolder:
     ) -> list[FlatTensor]:
         inner = {
             name: weights_owner(ref, path, owner, ports)
-            for name, ref in zip(_ports_of(node), node.bound_modules, strict=True)
+            for name, ref in zip(ports_of(node), node.bound_modules, strict=True)
         }
         if node.calls is not None:
             return self.run(node.calls, f"{path}.", f"{lives}.", inputs, inner, training)
-        value = self._append(node, path, lives, tuple(inputs), training, turn)
+        written_out = self.layers and goes_over_steps(node)
+        if written_out:
+            inputs = [*self._over_steps(node, path, lives, inputs, inner, training)]
+        value = self._append(node, path, lives, tuple(inputs), training, turn, written_out)
         return [FlatTensor(value.source, port) for port in range(len(node.outputs))]
+
+    def _over_steps(
+        self,
+        node: Node,
+        path: str,
+        lives: str,
+        inputs: list[FlatTensor | None],
+        inner: dict[str, str],
+        training: bool,
+    ) -> list[FlatTensor]:
+        """Write out what a layer over steps holds: of what states are from step to step, that
+        which they begin with is shown alone."""
+        ((argument, graph),) = node.layers
+        assert node.applied is not None
+        around = self.steps
+        self.steps = around * node.applied.turns()
+        prefix, owner = f"{path}.{argument}.", f"{lives}.{argument}."
+        made = self.run(graph, prefix, owner, inputs, inner, training)
+        self.steps = around
+        return made
 
     def _append(
         self,
@@ -120,6 +151,7 @@ class _Unfolder:
         inputs: tuple[FlatTensor | None, ...],
         training: bool,
         turn: int = 0,
+        written_out: bool = False,
     ) -> FlatTensor:
         index = len(self.flat)
         if index >= self.limit:
@@ -131,7 +163,9 @@ class _Unfolder:
         use = self.uses.get(owner, 0)
         if not isinstance(node.op, WeightOf):
             self.uses[owner] = use + 1
-        self.flat.append(FlatNode(index, path, node, inputs, owner, use, training, turn))
+        self.flat.append(
+            FlatNode(index, path, node, inputs, owner, use, training, turn, self.steps, written_out)
+        )
         return FlatTensor(index, 0)
 
 
@@ -146,7 +180,27 @@ def weights_owner(module: ModuleRef | None, own: str, around: str, ports: Mappin
     return ports[module.name] if module.port else f"{around}{module.name}"
 
 
-def _ports_of(node: Node) -> tuple[str, ...]:
+def port_names(node: Node) -> tuple[str, ...]:
+    """Return a name for each output of a layer: the operator's own, else the text's, else its
+    number."""
+    own = node.op.output_names if isinstance(node.op, Operator) else ()
+    if len(own) == len(node.outputs):
+        return own
+    numbers = [str(port) for port in range(len(node.outputs))]
+    told = [name if name and name[0] != "_" else "" for name in node.value_names]
+    return tuple(
+        name if name and told.count(name) == 1 else number
+        for name, number in zip_longest(told[: len(numbers)], numbers, fillvalue="")
+    )
+
+
+def goes_over_steps(node: Node) -> bool:
+    """Return True if a node runs a layer over the steps of a sequence."""
+    return isinstance(node.op, HigherOperator) and node.op.stepwise
+
+
+def ports_of(node: Node) -> tuple[str, ...]:
+    """Return the names of the modules that a node hands in to the graphs inside."""
     return tuple(port for _, graph in node.called for port in graph.module_ports)
 
 
@@ -158,20 +212,27 @@ class Unfolded:
     outputs: tuple[FlatTensor, ...]
 
 
-def unfold(graph: Graph, *, max_turns: int | None = None, limit: int = MAX_FLAT_NODES) -> Unfolded:
+def unfold(
+    graph: Graph,
+    *,
+    max_turns: int | None = None,
+    limit: int = MAX_FLAT_NODES,
+    layers: bool = False,
+) -> Unfolded:
     """Every node of a network, calls and runs written out, in topological order.
 
-    With `max_turns` each run of equal turns is cut to so many. The graphs of layer arguments
-    (`Scan`'s cell) are not written out: they run inside their operator. Raises
-    `Refusal` beyond `limit`.
+    With `max_turns` each run of equal turns is cut to so many. With `layers` the graphs of what
+    runs over steps (`Scan`'s cell) are written out, too, before their operator, which reads their
+    outputs then. Raises `Refusal` beyond `limit`.
     """
-    unfolder = _Unfolder(max_turns, limit)
+    unfolder = _Unfolder(max_turns, limit, layers=layers)
     outputs = unfolder.run(graph, "", "", [None] * len(graph.inputs), {}, training=False)
     return Unfolded(tuple(unfolder.flat), tuple(outputs))
 
 
 def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES) -> Any:
-    """One plain `networkx.MultiDiGraph` of a network, its vertices named by path.
+    """One plain `networkx.MultiDiGraph` of a network, its vertices named by path; also of what runs
+    over steps.
 
     Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
     `dtype` (a tuple of names), `file`, `line`, `training` and what `attributes(flat_node)` gives;
@@ -179,7 +240,7 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
     """
     from networkx import MultiDiGraph  # slow to import, and not needed to read a spec
 
-    unfolded = unfold(graph, limit=limit)
+    unfolded = unfold(graph, limit=limit, layers=True)
     flat: MultiDiGraph[str] = MultiDiGraph(name=graph.name)
     for item in unfolded.nodes:
         extra = attributes(item) if attributes is not None else {}

@@ -17,7 +17,7 @@ from addnn_spec.probes import layouts
 from addnn_spec.probes.nodes import ProbeNode, with_places
 from addnn_spec.runtime.run_record import Kind
 from addnn_spec.runtime.steps import Layout
-from addnn_spec.runtime.taps import Taps, trial
+from addnn_spec.runtime.taps import HOLDERS, Taps, trial
 
 _FAMILIES = {
     "activation": "activation",
@@ -31,6 +31,14 @@ _RESHAPING = (nn.Flatten, nn.Unflatten)
 _FAMILIES_OF = ((nn.RNNBase, "recurrent"), (nn.MultiheadAttention, "attention"),
                 (nn.TransformerEncoderLayer, "transformer"),
                 (nn.TransformerDecoderLayer, "transformer"))  # fmt: skip
+_OUTPUTS: dict[type | None, dict[str, str]] = {
+    nn.LSTM: {"1": "h", "2": "c"},
+    nn.GRU: {"1": "h"},
+    nn.RNN: {"1": "h"},
+    nn.LSTMCell: {"1": "c"},
+    nn.MultiheadAttention: {"1": "weights"},
+}
+"""The names of the other outputs, by their place."""
 _ACTIVATIONS = (
     *("Celu", "Elu", "Gelu", "Glu", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyRelu"),
     *("LogSigmoid", "LogSoftmax", "Mish", "Prelu", "Relu", "Selu", "Sigmoid", "Silu", "Softmax"),
@@ -74,8 +82,10 @@ def module_nodes(
     whole = [v.shape[1] for v in inputs if v.ndim == 2 and not v.is_floating_point()]
     trace.steps = whole[0] if whole else 0
     trace.given = {id(value.grad_fn) for value in given if value.grad_fn is not None}
-    trial(Taps(module, trace.receive, names), given, mode, traced=True)
-    return with_places(trace.nodes, trace.nodes[-1].label if trace.nodes else "")
+    taps = Taps(module, lambda key, call, value: trace.receive(key, call, value, taps.raw), names)
+    trial(taps, given, mode, traced=True)
+    main = next((node.label for node in reversed(trace.nodes) if not node.port), "")
+    return with_places(trace.nodes, main)
 
 
 class _Trace:
@@ -96,11 +106,16 @@ class _Trace:
         self.untraced: list[str] = []
         """Inputs that autograd does not follow: integers."""
 
-    def receive(self, key: str, call: int, value: Tensor) -> None:
+    def receive(self, key: str, call: int, value: Tensor, raw: Sequence[Tensor]) -> None:
+        """Take a value, put together from those of each step in `raw`, if it is not that."""
+        key, _, place = key.partition(":")
         if not key:
             return
         part = self.parts.get(key)
-        function = value.grad_fn
+        if place:
+            self._other(part, key, call, value, place)
+            return
+        function = raw[0].grad_fn
         parameters = sum(p.numel() for p in part.parameters(recurse=False)) if part else 0
         has_parts = part is not None and next(part.children(), None) is not None
         is_input = part is None and (
@@ -116,6 +131,8 @@ class _Trace:
             else "module"
         )  # fmt: skip
         name = type(part).__name__ if part is not None else key.strip("()").rpartition(".")[2]
+        samples = int(isinstance(part, nn.RNNBase) and not part.batch_first)
+        value = value.movedim(samples, 0) if value.ndim > samples else value
         node = ProbeNode(
             path=key,
             call=call,
@@ -127,6 +144,7 @@ class _Trace:
             block=key.rpartition(".")[0],
             feeds=labels,
             shape=tuple(value.shape[1:]),
+            samples=samples,
             parameters=0 if call else parameters,
             layout=self._layout(part, value, feeds),
             family=_family(part, function),
@@ -136,8 +154,47 @@ class _Trace:
         self.function[node.label] = function
         if is_input and function is None:
             self.untraced.append(node.label)
-        if function is not None and not (kind == "block" and function in self.made):
-            self.made[function] = node
+        if not (kind == "block" and function in self.made):
+            self._made(raw, node)
+
+    def _made(self, raw: Sequence[Tensor], node: ProbeNode) -> None:
+        """Note which node a value is of, or its steps are."""
+        self.made.update((part.grad_fn, node) for part in raw if part.grad_fn is not None)
+
+    def _other(
+        self, part: nn.Module | None, key: str, call: int, value: Tensor, place: str
+    ) -> None:
+        """Take another output of the layer whose first has just been received."""
+        main = next(node for node in reversed(self.nodes) if node.key == key)
+        if main.kind == "input" or value.ndim == 0:
+            return
+        name = _OUTPUTS.get(type(part), {}).get(place, place)
+        function = value.grad_fn
+        samples = int(isinstance(part, nn.RNNBase) and value.ndim == 3)
+        value = value.movedim(samples, 0)
+        label = f"{key}:{name}"
+        root = f"{label}#{call + 1}" if call else label
+        node = replace(
+            main,
+            path=label,
+            call=call,
+            key=f"{key}:{place}",
+            key_call=call,
+            kind="module",
+            depth=len(self.nodes),
+            feeds=(main.label,),
+            root=root,
+            exact_root=root,
+            shape=tuple(value.shape[1:]),
+            samples=samples,
+            port=1,
+            parameters=0,
+            layout=None if samples else self._layout(None, value, [main]),
+        )
+        self.nodes.append(node)
+        self.function[node.label] = function
+        if function is not None:
+            self.made.setdefault(function, node)
 
     def _layout(
         self, part: nn.Module | None, value: Tensor, feeds: Sequence[ProbeNode]
@@ -185,6 +242,8 @@ class _Trace:
         if len(feeds) != 1:
             return own
         source = feeds[0]
+        if node.kind == "block" and type(part).__name__ in HOLDERS:
+            return replace(node, root=source.root, exact_root=node.label)
         same = function in self.made
         if same and (node.kind == "block" or (isinstance(part, _PASSING) and self.mode == "eval")):
             return replace(node, root=source.root, exact_root=source.exact_root)

@@ -10,12 +10,18 @@ from math import prod
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, Placeholder, Ref, WeightOf
-from addnn_spec.ops.base import Operator
+from addnn_spec.ops.base import HigherOperator, Operator
 from addnn_spec.ops.reshape import Transpose
 from addnn_spec.passes.costs import operator_cost
 from addnn_spec.passes.memory import at
 from addnn_spec.passes.titles import op_title
-from addnn_spec.passes.unfold import MAX_FLAT_NODES, weights_owner
+from addnn_spec.passes.unfold import (
+    MAX_FLAT_NODES,
+    goes_over_steps,
+    port_names,
+    ports_of,
+    weights_owner,
+)
 from addnn_spec.patterns import suggestion
 from addnn_spec.probes import layouts
 from addnn_spec.runtime.run_record import Kind
@@ -40,6 +46,8 @@ class ProbeNode:
         root: the label of the node whose values these are; its own, unless merely passed on.
         exact_root: the same where a node counts that changes the shape of a sample.
         shape: of one sample; empty where only a run can tell.
+        samples: the dimension of the value that holds the samples.
+        port: which output of its layer it is.
         layout: where its steps and channels are, if it is known to be a sequence.
         dense: in the fully connected zone.
         end: "output", the main output's node, "features", what the last run of fully connected
@@ -58,6 +66,8 @@ class ProbeNode:
     root: str = ""
     exact_root: str = ""
     shape: tuple[int, ...] = ()
+    samples: int = 0
+    port: int = 0
     parameters: int = 0
     macs: int | None = None
     layout: Layout | None = None
@@ -74,11 +84,14 @@ class _Walk:
     """A graph written out, blocks after what is inside of them: the order in which taps are called.
 
     Paths and keys differ where a block of a shared module is used: the path is that of the use, the
-    key that of the module.
+    key that of the module. What a layer over steps holds is written out, too: `steps` are how many
+    there are around, the outermost first, and `turns` how often a node of there is computed.
     """
 
     def __init__(self, dims: Mapping[str, int], mode: str) -> None:
         self.dims, self.mode = dims, mode
+        self.steps: tuple[int, ...] = ()
+        self.turns = 1
         self.nodes: list[ProbeNode] = []
         self.labels: Counter[str] = Counter()
         self.keys: Counter[str] = Counter()
@@ -117,21 +130,105 @@ class _Walk:
         outputs: list[ProbeNode | None] = []
         for name in node.names():
             path = f"{prefix}{name}"
-            if node.calls is None:
-                made = self._add(node, path, owner, inputs, ports)
-                outputs = [made, *[replace(made, root="") for _ in node.outputs[1:]]]
-            else:
-                lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
-                names = node.calls.module_ports
-                bound = {
-                    port: weights_owner(ref, path, owner, ports)
-                    for port, ref in zip(names, node.bound_modules, strict=True)
-                }
+            lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
+            bound = {
+                port: weights_owner(ref, path, owner, ports)
+                for port, ref in zip(ports_of(node), node.bound_modules, strict=True)
+            }
+            if node.calls is not None:
                 outputs = self.run(node.calls, f"{path}.", f"{lives}.", inputs, bound)
                 self._add(node, path, owner, outputs[:1], ports)
+            elif goes_over_steps(node):
+                inside = self._over_steps(node, path, lives, inputs, bound)
+                outputs = self._all_of(node, self._add(node, path, owner, inside[:1], ports))
+            else:
+                outputs = self._all_of(node, self._add(node, path, owner, inputs, ports))
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
+
+    def _over_steps(
+        self,
+        node: Node,
+        path: str,
+        lives: str,
+        inputs: Sequence[ProbeNode | None],
+        bound: Mapping[str, str],
+    ) -> list[ProbeNode | None]:
+        """Write out what a layer over steps holds; return the producers of its outputs.
+
+        A state has other values than those it begins with, so none of them is passed on; nor is
+        what is the same at every step.
+        """
+        ((argument, inner),) = node.layers
+        around = self.steps, self.turns
+        self._told(inputs[0] if inputs else None, node)
+        given = [value and replace(value, root="") for value in inputs]
+        assert isinstance(node.op, HigherOperator) and node.applied is not None
+        if node.op.has_states:
+            count = at(node.applied.turns(), self.dims)
+            self.steps, self.turns = (*self.steps, count), self.turns * count
+        else:
+            given[:1] = inputs[:1]
+            self.steps = *self.steps, at(node.outputs[0].shape[1], self.dims)
+        outputs = self.run(inner, f"{path}.{argument}.", f"{lives}.{argument}.", given, bound)
+        self.steps, self.turns = around
+        return outputs
+
+    def _told(self, sequence: ProbeNode | None, node: Node) -> None:
+        """Note where what flows into a layer over steps has them, if that is not known yet."""
+        op = node.op
+        if sequence is None or sequence.layout is not None or getattr(op, "steps", None):
+            return
+        at = getattr(op, "dim", 1)
+        steps = at % (len(sequence.shape) + 1) - 1
+        if steps == 0 and not self.steps:
+            channels = 1 if len(sequence.shape) > 1 else None
+            told = replace(self.nodes[sequence.depth], layout=Layout(0, channels))
+            self.nodes[sequence.depth] = told
+
+    def _all_of(self, node: Node, made: ProbeNode) -> list[ProbeNode | None]:
+        """Return the nodes of all outputs of a layer, of which the first is `made`."""
+        found: list[ProbeNode | None] = [made]
+        for port, name in enumerate(port_names(node)[1:], 1):
+            samples = 1 if made.family == "recurrent" and len(node.outputs[port].shape) == 3 else 0
+            if samples and self.steps:
+                found.append(None)
+                continue
+            shape = [at(size, self.dims) for size in node.outputs[port].shape]
+            del shape[samples]
+            label = f"{made.path}:{name}"
+            other = replace(
+                made,
+                path=label,
+                key=f"{made.key}:{port}",
+                kind="operator",
+                depth=len(self.nodes),
+                feeds=(made.label,),
+                root=f"{label}#{made.call + 1}" if made.call else label,
+                shape=(*self.steps, *shape),
+                samples=samples,
+                port=port,
+                parameters=0,
+                macs=None,
+                layout=None if samples else self._layout(node, port, [made]),
+            )
+            other = replace(other, exact_root=other.root)
+            self.nodes.append(other)
+            found.append(other)
+        return found
+
+    def _layout(self, node: Node, port: int, feeds: Sequence[ProbeNode]) -> Layout | None:
+        """Return where a value has its steps and channels: the outermost steps, inside of such."""
+        shape = tuple(at(size, self.dims) for size in node.outputs[port].shape[1:])
+        operator = type(node.op).__name__ if node.calls is None else ""
+        swapped = _swapped(node)
+        if not self.steps:
+            known = [(value.layout, value.shape) for value in feeds]
+            return layouts.made(operator, _family(node), shape, known, swapped)
+        own = layouts.made(operator, _family(node), shape, [], swapped)
+        channels = 0 if own is None or own.channels is None else own.channels
+        return Layout(0, len(self.steps) + channels if shape else None)
 
     def _add(
         self,
@@ -144,7 +241,8 @@ class _Walk:
         name = _last(path, node)
         key = f"{owner}{name}"
         feeds = [value for value in inputs if value is not None]
-        cost = operator_cost(node) if node.calls is None else None
+        holds = node.calls is not None or goes_over_steps(node)
+        cost = None if holds else operator_cost(node)
         weights = weights_owner(node.module, key, owner, ports)
         parameters = cost.params if cost is not None else 0
         shape = tuple(at(size, self.dims) for size in node.outputs[0].shape[1:])
@@ -153,21 +251,15 @@ class _Walk:
             call=self.labels[path],
             key=key,
             key_call=self.keys[key],
-            kind=_kind(node, parameters, feeds),
+            kind="block" if holds else _kind(node, parameters, feeds),
             operator=op_title(node.op),
             depth=len(self.nodes),
             block=path[: -len(name)].removesuffix("."),
             feeds=tuple(dict.fromkeys(value.label for value in feeds)),
-            shape=shape,
+            shape=(*self.steps, *shape),
             parameters=0 if weights in self.counted else parameters,
-            macs=at(cost.macs, {**self.dims}) if cost is not None else None,
-            layout=layouts.made(
-                type(node.op).__name__ if node.calls is None else "",
-                _family(node),
-                shape,
-                [(value.layout, value.shape) for value in feeds],
-                _swapped(node),
-            ),
+            macs=self.turns * at(cost.macs, {**self.dims}) if cost is not None else None,
+            layout=self._layout(node, 0, feeds),
             family=_family(node),
         )
         if parameters:
@@ -203,8 +295,6 @@ def _family(node: Node) -> str:
 def _kind(node: Node, parameters: int, feeds: Sequence[ProbeNode]) -> Kind:
     if isinstance(node.op, Placeholder):
         return "input"
-    if node.calls is not None:
-        return "block"
     if parameters:
         return "layer"
     return "merge" if len({value.label for value in feeds}) > 1 else "operator"
@@ -217,9 +307,10 @@ def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode], mode: str) -
     if not feeds or not feeds[0].root:
         return own
     source = feeds[0]
-    if node.calls is not None:
-        return source.root, source.exact_root
     op = node.op
+    if node.calls is not None or goes_over_steps(node):
+        in_place = getattr(op, "dim", 1) == 1  # the steps stand where they are seen inside
+        return source.root, source.exact_root if in_place else made.label
     if not isinstance(op, Operator) or len(feeds) != 1 or made.parameters:
         return own
     if op.identity_in_eval and mode == "eval":
@@ -247,7 +338,7 @@ def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> li
 
 def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
     """Nodes with the fully connected zone and the ends marked; `output` is the main output's."""
-    nodes = layouts.with_readers(nodes)
+    nodes = layouts.with_readers(_ending(nodes))
     features = _features(nodes, output)
     return [
         replace(
@@ -255,6 +346,17 @@ def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
         )
         for n in _with_dense_zone(nodes)
     ]
+
+
+def _ending(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
+    """Return the nodes, the other outputs of the last layer before its first: that stays the last
+    of all."""
+    last = max((n.depth for n in nodes if not n.port), default=0)
+    main, others = nodes[last : last + 1], nodes[last + 1 :]
+    if not others:
+        return list(nodes)
+    beside = [replace(n, depth=n.depth - 1, feeds=main[0].feeds) for n in others]
+    return [*nodes[:last], *beside, replace(main[0], depth=len(nodes) - 1)]
 
 
 def _features(nodes: Sequence[ProbeNode], output: str) -> str:

@@ -199,7 +199,7 @@ class _Runner:
         exact = request.settings.reduction != "flatten" or request.settings.sequence != "flatten"
         self.above = sources(self.chosen, exact=exact or self.feed.splits[0].positions is not None)
         probes = [
-            Probe(node.label, node.key, node.key_call, node.layout)
+            Probe(node.label, node.key, node.key_call, node.layout, node.samples)
             for node in self.chosen
             if node.label not in self.above
         ]
@@ -247,6 +247,7 @@ class _Runner:
             alone=alone,
             apart=settings.neighbours == "others",
             mask=settings.mask,
+            each=settings.sequence == "each",
         )
 
     def _dims(self, network: Network) -> dict[str, int]:

@@ -52,13 +52,14 @@ class Probe:
     """A node to measure.
 
     `key` and `call` are what its tap, or hook, is known by; `layout` tells where its steps and
-    channels are, if it is a sequence.
+    channels are, if it is a sequence; `samples` is the dimension that holds the samples.
     """
 
     label: str
     key: str
     call: int = 0
     layout: Layout | None = None
+    samples: int = 0
 
 
 class Measured(BaseModel):
@@ -248,7 +249,7 @@ class Prober:
             probe = wanted.get((key, call))
             if probe is None:
                 return
-            value = feed.lifted(value)
+            value = feed.lifted(value).movedim(probe.samples, 0)
             try:
                 rows = self._rows(probe, value, batch, feed, mask)
             except _NotRowsError as error:
@@ -260,10 +261,12 @@ class Prober:
                 refused[probe.label] = str(error)
                 return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
-            if self._layout(probe, value) is None and value.ndim > 2 + feed.alone:
+            known = probe.samples or self._layout(probe, value) is not None
+            if not known and value.ndim > 2 + feed.alone:
                 unknown.append(probe.label)
 
-        trial(Taps(self.module, receive, self.names), self.place.inputs(inputs), self.settings.mode)
+        taps = Taps(self.module, receive, self.names, {probe.key for probe in probes})
+        trial(taps, self.place.inputs(inputs), self.settings.mode)
         for probe in probes:
             if probe.label not in found:
                 reason = refused.get(probe.label, "it is not computed in this mode")
@@ -423,10 +426,14 @@ class Prober:
         samples = batch.stop - batch.start
         if value.ndim == 0 or len(value) != samples:
             raise _NotRowsError("its value does not depend on the sample")
-        if batch.picks is not None:
-            sizes = feed.splits[batch.split].source.labels.shape[1:]
-            return _at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
         settings, layout = self.settings, self._layout(probe, value)
+        if batch.picks is not None:
+            if settings.sequence == "each" and layout is not None:
+                value = value.movedim(layout.steps + 1, 1)
+            elif settings.sequence == "each" and value.ndim < 3:
+                raise _NotRowsError("it has no steps")
+            sizes = feed.splits[batch.split].sizes
+            return _at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
         if layout is not None and settings.sequence != "flatten":
             try:
                 value = at_steps(value, layout, settings.sequence, mask)
@@ -465,7 +472,8 @@ class _Flow:
                 self.wanted[probe.key, probe.call] = (hold.node, rank)
                 if rank == prober.exchange.rank:
                     self.holds[hold.node] = hold
-        self.taps = Taps(prober.module, self.receive, prober.names)
+        keys = {key for key, _ in self.wanted}
+        self.taps = Taps(prober.module, self.receive, prober.names, keys)
         self.at = 0
         self.mask: Tensor | None = None
         self.mine = self.batches[self.first]
@@ -505,10 +513,9 @@ class _Flow:
             return
         node, owner = known
         prober = self.prober
-        value = prober.feed.lifted(value)
-        rows = prober._rows(  # noqa: SLF001
-            prober.probes[node], value, self.mine, prober.feed, self.mask
-        )
+        probe = prober.probes[node]
+        value = prober.feed.lifted(value).movedim(probe.samples, 0)
+        rows = prober._rows(probe, value, self.mine, prober.feed, self.mask)  # noqa: SLF001
         numbers = range(self.at, min(self.at + self.size, len(self.batches)))
         counts = [self.batches[n].rows for n in numbers] + [0] * (self.size - len(numbers))
         parts = prober.exchange.gather(rows.to(prober.place.device), counts, owner)

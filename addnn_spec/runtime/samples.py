@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -83,6 +83,8 @@ class SplitSamples:
     record: SamplesRecord
     hashes: frozenset[bytes]
     """Of each drawn sample's values as stored."""
+    sizes: tuple[int, ...] = ()
+    """Of the positions of one sample."""
 
     @property
     def groups(self) -> Array | None:
@@ -229,12 +231,14 @@ def make_feed(
     apart: bool = True,
     mask: str | None = None,
     whole: bool = False,
+    each: bool = False,
 ) -> Feed:
     """Draw samples, the same number of train and test, and check them against the network's inputs.
 
     `alone`, `apart`: see `Feed`; positions of one single sample are never apart. `mask` names the
     array of the data that says which steps count. `whole`: whole numbers stay such, where the
-    network does not say what it takes.
+    network does not say what it takes. `each`: every step of a sequence is a sample, with its
+    label.
 
     Raises `DiagnosticError` (E0612) where the data do not fit the network, or each other.
     """
@@ -258,15 +262,25 @@ def make_feed(
     for number, (source, places) in enumerate(zip(sources, chosen, strict=True)):
         what = "target" if kind == "regression" else "label"
         _check_finite(source, number, places, labels[number], what)
-    positions = _positions(labels, kind, samples, seed)
+    counts: list[Array | None] = [None] * len(sources)
+    if each:
+        counts = [
+            part.read(places)[0] for part, places in zip(masks, chosen, strict=False)
+        ] or counts
+        lengths = [_steps(source) for source in sources]
+        labels = [
+            _at_each(part, length, kind) for part, length in zip(labels, lengths, strict=True)
+        ]
+    positions = _positions(labels, kind, samples, seed, counts)
+    inner: list[tuple[int, ...]] = [() if positions is None else p.shape[1:] for p in labels]
     if positions is not None:
         labels = [part[tuple(rows.T)] for part, rows in zip(_flat(labels), positions, strict=True)]
     classes, values = _codes(labels, kind)
     picked: Sequence[Array | None] = positions or [None] * len(sources)
     splits = [
-        _split(source, number, places, coded, rows, len(classes))
-        for number, (source, places, coded, rows) in enumerate(
-            zip(sources, chosen, values, picked, strict=True)
+        replace(_split(source, number, indices, coded, rows, len(classes)), sizes=sizes)
+        for number, (source, indices, coded, rows, sizes) in enumerate(
+            zip(sources, chosen, values, picked, inner, strict=True)
         )
     ]
     words = steps(preparation, sources[0].read(chosen[0][:1])[0], _dtype(expected))
@@ -362,11 +376,42 @@ def _flat(labels: Sequence[Array]) -> list[Array]:
     return [part.reshape(len(part), -1) for part in labels]
 
 
-def _positions(labels: Sequence[Array], task: Task, count: int, seed: int) -> list[Array] | None:
-    """For labels per position: the same number of positions of each split, masked ones left out."""
+def _steps(source: SampleSource) -> int:
+    """Return how many steps the samples of a source have: the first dimension of their first input.
+
+    Raises `DiagnosticError` (E0612) where they have none.
+    """
+    shape = source.read(np.arange(1))[0].shape
+    if len(shape) < 2 or source.read(np.arange(1))[0].dtype == object:
+        raise Refusal("E0612", f"each takes the steps of sequences, and {source.name} has none")
+    return int(shape[1])
+
+
+def _at_each(labels: Array, steps: int, task: Task) -> Array:
+    """Return labels (n,) as those of every step (n, steps).
+
+    Raises `DiagnosticError` (E0607) for targets.
+    """
+    if task == "regression":
+        raise Refusal("E0607", "each takes steps as samples of classes, and these have targets")
+    return labels if labels.ndim > 1 else np.repeat(labels[:, None], steps, axis=1)
+
+
+def _positions(
+    labels: Sequence[Array],
+    task: Task,
+    count: int,
+    seed: int,
+    counts: Sequence[Array | None],
+) -> list[Array] | None:
+    """For labels per position: the same number of positions of each split, those left out that are
+    masked, by their label or by `counts` (n, T)."""
     if task != "classification" or labels[0].ndim == 1 or labels[0].shape[1:] == (1,):
         return None
-    counted = [np.argwhere(part != IGNORED) for part in _flat(labels)]
+    counted = [
+        np.argwhere((part != IGNORED) & (True if mask is None else mask))
+        for part, mask in zip(_flat(labels), counts, strict=True)
+    ]
     number = min(count, *(len(part) for part in counted))
     if number == 0:
         raise Refusal("E0612", f"every position's label is {IGNORED}: none counts")

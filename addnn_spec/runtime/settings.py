@@ -58,8 +58,8 @@ class Settings(Preparation):
     )
     sequence: str = Field(
         default="flatten",
-        pattern=r"^(flatten|first|last|mean|-?\d{1,6})$",
-        description="Of sequences: flatten (all steps), first, last, mean, or a step's number.",
+        pattern=r"^(flatten|first|last|mean|each|-?\d{1,6})$",
+        description="Of sequences: flatten (all steps), first, last, mean, each, or a number.",
     )
     steps: int | None = Field(
         default=None, ge=1, description="The dimension of the steps where it is not known."

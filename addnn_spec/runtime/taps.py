@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
@@ -41,33 +41,96 @@ def is_probed(module: nn.Module) -> bool:
 def first_tensor(value: Any) -> Tensor | None:
     """Return the first tensor of a nested tuple: a recurrent layer's output, before its states; of
     a dictionary its `logits`, if it has such."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, Mapping):
-        logits = value.get("logits")
-        return logits if isinstance(logits, Tensor) else first_tensor(list(value.values()))
-    if isinstance(value, tuple | list):
-        for item in value:
-            found = first_tensor(item)
-            if found is not None:
-                return found
-    return None
+    return next(iter(tensors_of(value).values()), None)
+
+
+def tensors_of(value: Any) -> dict[str, Tensor]:
+    """Return the tensors of what a layer gives: that of `first_tensor` under "", the others by
+    their keys in a dictionary, or their place among all that a tuple holds (`2`: an LSTM's c)."""
+    found = {name: part for name, part in _leaves(value) if part is not None}
+    main = "logits" if "logits" in found else next(iter(found), "")
+    return {"" if name == main else name: found[name] for name in sorted(found, key=main.__ne__)}
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, Tensor | None]]:
+    if value is None or isinstance(value, Tensor):
+        yield "", value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            for name, leaf in _leaves(part):
+                yield f"{key}.{name}" if name else str(key), leaf
+    elif isinstance(value, tuple | list):
+        parts = [leaf for part in value for _, leaf in _leaves(part)]
+        yield from ((str(place), leaf) for place, leaf in enumerate(parts))
+
+
+class _Turns:
+    """What is seen while a holder has its layer go over the steps of a sequence.
+
+    `sizes` are samples and steps where the steps lie side by side in the batch (TimeDistributed).
+    Else the layer runs once a step (Scan), and values are kept until the last.
+    """
+
+    def __init__(self, holder: nn.Module, sizes: tuple[int, int] | None) -> None:
+        self.sizes = sizes
+        self.cell = getattr(holder, "cell", None)
+        self.backwards = bool(getattr(holder, "reverse", False))
+        self.calls: Counter[str] = Counter()
+        self.kept: dict[tuple[str, int], list[Tensor]] = {}
+
+    def keep(self, key: str, value: Tensor) -> None:
+        """Keep the value of one step."""
+        self.kept.setdefault((key, self.calls[key]), []).append(value)
+        self.calls[key] += 1
+
+    def side_by_side(self, value: Tensor, sizes: tuple[int, int]) -> Tensor:
+        """Return a value whose steps lie in the batch as [N, T, …]; one that does not depend on
+        the sample as a single one."""
+        if value.ndim == 0 or len(value) != sizes[0] * sizes[1]:
+            return value[None]
+        return value.reshape(*sizes, *value.shape[1:])
+
+    def stacked(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the values of all steps as [N, T, …]."""
+        values = values[::-1] if self.backwards else values
+        if values[0].ndim == 0 or len({part.shape for part in values}) > 1:
+            return values[0][None]
+        return torch.stack(tuple(values), 1)
+
+
+HOLDERS = ("Scan", "Repeated", "TimeDistributed")
+"""What an emitted file calls the modules that run a layer over steps."""
 
 
 class Taps:
     """The taps of one module; `run` is one forward pass.
 
     Keys are the names of `named_modules()`, joined with the local names of the values in an emitted
-    module; a module without parts goes by its class. What is received is the network's own tensor:
-    copy what must last. Inputs are given by `names`, where there are such, else in order.
+    module; a module without parts goes by its class. Of a value of several tensors the first has
+    the key, the others theirs behind a colon (`lstm:1`). What is inside a layer that runs over the
+    steps of a sequence is received once, with all steps: [N, T, …]. What is received is the
+    network's own tensor: copy what must last. Inputs are given by `names`, where there are such,
+    else in order. `keys` are all that is wanted of such steps, if not every value is.
+
+    Attributes:
+        raw: what the value that is being received was put together from: itself, or each step's.
     """
 
-    def __init__(self, module: nn.Module, receive: Receive, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        receive: Receive,
+        names: Sequence[str] = (),
+        keys: Collection[str] | None = None,
+    ) -> None:
         self.module = module
         self.names = tuple(names)
         self.receive = receive
         self.probed = is_probed(module)
+        self.raw: Sequence[Tensor] = ()
+        self._keys = keys
         self._calls: Counter[str] = Counter()
+        self._turns: list[_Turns] = []
         arguments = signature(module.forward).parameters
         taken = {name for name, _ in module.named_children()}
         self.input_keys = tuple(f"({name})" if name in taken else name for name in arguments)
@@ -80,6 +143,8 @@ class Taps:
             for name, module in self.module.named_modules():
                 if self.probed and is_probed(module):
                     self._tap(module, f"{name}." if name else "", stack)
+                elif self.probed and type(module).__name__ in HOLDERS:
+                    self._hold(module, stack)
                 elif not self.probed:
                     if module is self.module and next(module.children(), None) is None:
                         name = type(module).__name__
@@ -93,6 +158,7 @@ class Taps:
     def run(self, *inputs: Tensor) -> Any:
         """One forward pass; calls are counted from 0 again."""
         self._calls.clear()
+        self._turns.clear()
         if self.names:
             return self.module(**dict(zip(self.names, inputs, strict=True)))
         return self.module(*inputs)
@@ -110,6 +176,28 @@ class Taps:
         else:
             stack.callback(held.__setitem__, "tap", before)
 
+    def _hold(self, holder: nn.Module, stack: ExitStack) -> None:
+        """Gather what the layer of a holder gives over the steps."""
+        distributed = type(holder).__name__ == "TimeDistributed"
+
+        def begin(module: nn.Module, inputs: Any) -> None:
+            sizes = inputs[0].shape[:2] if distributed else None
+            self._turns.append(_Turns(module, sizes))
+
+        def step(module: nn.Module, inputs: Any) -> None:  # noqa: ARG001
+            if self._turns and self._turns[-1].cell is module:
+                self._turns[-1].calls.clear()
+
+        def end(module: nn.Module, inputs: Any, value: Any) -> None:  # noqa: ARG001
+            turns = self._turns.pop()
+            for (key, _), values in turns.kept.items():
+                self._take(key, turns.stacked(values), values)
+
+        stack.callback(holder.register_forward_pre_hook(begin).remove)
+        stack.callback(holder.register_forward_hook(end).remove)
+        if not distributed:
+            stack.callback(holder.get_submodule("cell").register_forward_pre_hook(step).remove)
+
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, value: Any) -> None:  # noqa: ARG001
             self._receive(name, value)
@@ -123,11 +211,22 @@ class Taps:
             self._receive(name if name in self.input_keys else f"({name})", value)
 
     def _receive(self, key: str, value: Any) -> None:
+        for name, part in tensors_of(value).items():
+            self._take(f"{key}:{name}" if name else key, part, (part,))
+
+    def _take(self, key: str, value: Tensor, raw: Sequence[Tensor]) -> None:
+        """Receive a value, put together from `raw`, unless steps around are still going on."""
+        for place in reversed(range(len(self._turns))):
+            turns = self._turns[place]
+            if turns.sizes is None:
+                if self._keys is None or key in self._keys:
+                    turns.keep(key, value)
+                return
+            value = turns.side_by_side(value, turns.sizes)
         call = self._calls[key]
         self._calls[key] += 1
-        tensor = first_tensor(value)
-        if tensor is not None:
-            self.receive(key, call, tensor)
+        self.raw = raw
+        self.receive(key, call, value)
 
 
 @contextmanager
