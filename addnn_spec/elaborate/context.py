@@ -113,7 +113,7 @@ class Context:
 
     def normal(self, type: TensorType) -> TensorType:
         """Return a type with the stated facts about its sizes put in."""
-        if all(isinstance(size, int) for size in type.shape):
+        if not self.facts.rewrites or all(isinstance(size, int) for size in type.shape):
             return type
         return type.with_shape(*map(self.facts.normal, type.shape))
 

@@ -47,7 +47,7 @@ def elements(body: ast.Body) -> tuple[ast.Element, ...]:
     """Return the elements of a brace that is a chain; a lone `if` or `for` is one."""
     if body.kind == "lone":
         return tuple(
-            ast.Element(None, item, item.span)  # type: ignore[arg-type]
+            ast.Element(None, item, item.span, False)  # type: ignore[arg-type]
             for item in body.items
         )
     return body.items  # type: ignore[return-value]

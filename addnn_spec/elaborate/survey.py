@@ -23,7 +23,7 @@ class Survey:
 
     @cached_property
     def read(self) -> frozenset[str]:
-        return frozenset(node.name for node in self.nodes if isinstance(node, ast.Name | ast.Layer))
+        return frozenset(node.name for node in self.nodes if type(node) in (ast.Name, ast.Layer))
 
     @cached_property
     def given(self) -> tuple[tuple[str, Span, str], ...]:
@@ -78,6 +78,8 @@ def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, st
     if isinstance(item, ast.Block) and item.inputs:
         yield from ((param.name, param.span, "input") for param in item.inputs)
     for found in nodes:
+        if type(found) not in _GIVING:  # most nodes of a text
+            continue
         if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
             kind = _KINDS[type(found)]
             if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
@@ -98,3 +100,4 @@ _KINDS: dict[type, str] = {
     ast.Let: "value", ast.Bind: "tensor", ast.For: "loop", ast.Clause: "loop",
     ast.Typed: "tensor", ast.Module: "module", ast.Input: "network input", ast.Output: "output",
 }  # fmt: skip
+_GIVING = frozenset([*_KINDS, ast.Repeat, ast.Parameter, ast.Buffer])

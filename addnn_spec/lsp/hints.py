@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import walk
 
+_HINTED = frozenset([
+    ast.Element, ast.Chain, ast.Bind, ast.Return, ast.Typed, ast.Output, ast.Repeat, ast.For,
+])  # fmt: skip
+"""What hints are of: most nodes of a text are of no such kind."""
 _ENDS_LINE = re.compile(r"[\s,)\]}]*(?:->)?\s*(?:#.*)?$")
 
 
@@ -47,7 +51,8 @@ def hints(
         if item.span.end < start or end < item.span.start:
             continue
         counted = _Counted(use, sizes.dims, positions) if costs else None
-        for span in _line_ends(item, positions):
+        nodes = [node for node in walk(item.body) if type(node) in _HINTED]
+        for span in _line_ends(nodes, positions):
             values = use.values.get(span, [])
             shape = shape_of(values, sizes)
             if shape:
@@ -55,15 +60,15 @@ def hints(
                 full = shape_of(values, full_sizes)
                 tip = f"in {use.name}" if full == shape else f"{full} in {use.name}"
                 found.append(Hint(span.end, f"{shape}{cost}", tip))
-        found += _turns(item, use)
+        found += _turns(nodes, use)
     return sorted(found, key=lambda hint: hint.offset)
 
 
-def _line_ends(item: ast.Block | ast.Network, positions: Positions) -> Iterator[Span]:
+def _line_ends(nodes: Iterable[Any], positions: Positions) -> Iterator[Span]:
     """Yield the parts of chains that end a line, of each line the one that ends last; of two that
     end together, the one that holds the other."""
     last: dict[int, Span] = {}
-    for span in _parts(item.body):
+    for span in _parts(nodes):
         line = positions.line(span.end)
         before = last.get(line)
         if before is None or (span.end, -span.start) > (before.end, -before.start):
@@ -74,8 +79,8 @@ def _line_ends(item: ast.Block | ast.Network, positions: Positions) -> Iterator[
             yield span
 
 
-def _parts(body: ast.Body) -> Iterator[Span]:
-    for node in walk(body):
+def _parts(nodes: Iterable[Any]) -> Iterator[Span]:
+    for node in nodes:
         if isinstance(node, ast.Element):
             yield node.span
         elif isinstance(node, ast.Chain):
@@ -86,9 +91,9 @@ def _parts(body: ast.Body) -> Iterator[Span]:
             yield node.value.span
 
 
-def _turns(item: ast.Block | ast.Network, use: Use) -> Iterator[Hint]:
+def _turns(nodes: Iterable[Any], use: Use) -> Iterator[Hint]:
     """Yield `×n` behind the header of each loop whose number of turns is not written there."""
-    for node in walk(item.body):
+    for node in nodes:
         if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):
             counts = {value for value in use.values.get(node.count.span, []) if _is_count(value)}
             place = node.count.span.end if node.index is None else node.index.span.end

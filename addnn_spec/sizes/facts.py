@@ -132,6 +132,11 @@ class Facts:
                     found.assume(size, ">=", 1)
         return found
 
+    @property
+    def rewrites(self) -> bool:
+        """True if something stated gives sizes another normal form."""
+        return bool(self._rewrites)
+
     def normal(self, size: Size) -> Size:
         """Return the size, rewritten by the known equalities and congruences."""
         if isinstance(size, int) or size.symbols.isdisjoint(self._rewrites):

@@ -8,140 +8,125 @@ Values and chains of layers share one expression grammar; a `Chain` is an expres
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 from addnn_spec.source import Span
+from addnn_spec.syntax.node import Node
 
 # --------------------------------------------------------------------------------------------------
 # Expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Node):
     """A name that is read: `x`, `width`, `Conv2d`."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Node):
     """A number literal; integers have at most 18 digits."""
 
     value: int | float
     text: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Node):
     """A string literal. `parts` are literal pieces and the `{expression}` holes between them."""
 
     parts: tuple[str | Expr, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Node):
     """`true`, `false` or `none`."""
 
     value: bool | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class ListExpr:
+class ListExpr(Node):
     """`[a, b, c]`."""
 
     items: tuple[Expr, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class TupleExpr:
+class TupleExpr(Node):
     """`(a, b)` or `(a,)`: a list too; as the head of a chain, several inputs."""
 
     items: tuple[Expr, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Paren:
+class Paren(Node):
     """`(expression)`, kept for the printer."""
 
     inner: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Node):
     """`for targets in iterable if condition` of a comprehension."""
 
     targets: Targets
     iterable: Expr
     condition: Expr | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Comprehension:
+class Comprehension(Node):
     """`[item for a, (b, c) in list if condition for …]`."""
 
     item: Expr
     clauses: tuple[Clause, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Node):
     """`a..b`, in the header of a `for` only: a, a + 1, … b - 1."""
 
     start: Expr
     stop: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Node):
     """`value.name`."""
 
     value: Expr
     name: str
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Node):
     """`start:stop:step` in a subscript (each may be missing)."""
 
     start: Expr | None
     stop: Expr | None
     step: Expr | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Subscript:
+class Subscript(Node):
     """`value[a, b:c]`."""
 
     value: Expr
     items: tuple[Expr | Slice, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Node):
     """An argument of a call: positional, or `name = value`."""
 
     name: str | None
     value: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Node):
     """`callee(arguments)`: a function, an operator or a block; `body` is a brace after it.
 
     `args` is None where no parentheses are written (`TimeDistributed { … }`).
@@ -150,46 +135,42 @@ class Call:
     callee: Expr
     args: tuple[Argument, ...] | None
     body: Body | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Node):
     """`-value` or `not value`."""
 
     op: Literal["-", "not"]
     value: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Node):
     """`left op right`; `op_span` is the operator's own place."""
 
     op: str  # + - * / // % ** @  == != < <= > >=  in  "not in"  and or
     left: Expr
     right: Expr
-    span: Span = field(compare=False, repr=False)
-    op_span: Span = field(compare=False, repr=False)
+    span: Span
+    op_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Node):
     """`if condition then a else b`."""
 
     condition: Expr
     then: Expr
     otherwise: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Node):
     """`head -> element -> element`: data flows left to right. At least one element."""
 
     head: Expr
     elements: tuple[Element, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 Expr = (
@@ -212,79 +193,71 @@ Expr = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(Node):
     """The names a `for`, a comprehension or a binding gives: `a`, `i, (a, b)`. `_` discards."""
 
     items: tuple[Target | Targets, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Node):
     """One name that is given."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 # --------------------------------------------------------------------------------------------------
 # Elements of a chain
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Node):
     """`Conv2d(64, 3)`, `ReLU`, `m`, `TimeDistributed { … }`: something applied to what flows in."""
 
     name: str
     args: tuple[Argument, ...] | None
     body: Body | None
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Node):
     """`repeat count as index { … }`."""
 
     count: Expr
     index: Target | None
     body: Body
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Node):
     """`if condition { … } else { … }`: an element in a chain, a statement in a body."""
 
     condition: Expr
     then: Body
     otherwise: Body | If | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Node):
     """`for targets in iterable { … }`: an element in a chain, a statement in a body."""
 
     targets: Targets
     iterable: Expr
     body: Body
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(Node):
     """A core with an optional label (`conv1:`, `"layer{i}":`, `_:`)."""
 
     label: Text | None
     core: Layer | Repeat | If | For | Body
-    span: Span = field(compare=False, repr=False)
-    quoted: bool = field(default=False, compare=False)  # the label was written with quotes
+    span: Span
+    quoted: bool  # the label was written with quotes
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Node):
     """What stands in braces: nothing, one chain of elements, or statements.
 
     A lone `if` or `for` is both a chain and a statement; it is kept as a `lone` body and told apart
@@ -293,99 +266,89 @@ class Body:
 
     kind: Literal["empty", "chain", "statements", "lone"]
     items: tuple[Element, ...] | tuple[Statement, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 # --------------------------------------------------------------------------------------------------
 # Statements
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(Node):
     """`let a, b = value`: compile-time values."""
 
     targets: Targets
     value: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(Node):
     """`a, b = chain` or `a, b = b, chain`: names tensors."""
 
     targets: Targets
     values: tuple[Expr, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Dim:
+class Dim(Node):
     """A size in a shape: an expression, or `NAME = default`."""
 
     value: Expr
     default: Expr | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Node):
     """`[N, 64, H = 224, W / 4]`."""
 
     dims: tuple[Dim, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Node):
     """`y: [N, 64] = chain`: the shape must be provably this."""
 
     target: Target
     shape: Shape
     value: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(Node):
     """`return a, b`."""
 
     values: tuple[Expr, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Node):
     """`input x: float[N, 3, H = 224, W = 224] when training`."""
 
     target: Target
     dtype: Literal["float", "int", "bool"]
     shape: Shape
     training: bool
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Node):
     """`output y: [N, 10] = chain when training`; shape and value may be missing."""
 
     target: Target
     shape: Shape | None
     value: Expr | None
     training: bool
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Node):
     """`module m = "rpn.head": Layer(…)`: one set of weights, used by each `-> m`."""
 
     target: Target
     element: Element
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Node):
     """`parameter pos = "encoder.pos": [1, width] = normal(0.02)`: a learned tensor. `label` is its
     key, and its name, too, where `target` gives no other."""
 
@@ -393,12 +356,11 @@ class Parameter:
     label: Text
     shape: Shape
     value: Expr | None
-    span: Span = field(compare=False, repr=False)
-    quoted: bool = field(default=False, compare=False)
+    span: Span
+    quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(Node):
     """`buffer index: int[n] = [… for …]`: a fixed tensor; as `Parameter`."""
 
     target: Target | None
@@ -406,17 +368,16 @@ class Buffer:
     dtype: Literal["float", "int", "bool"]
     shape: Shape
     value: Expr
-    span: Span = field(compare=False, repr=False)
-    quoted: bool = field(default=False, compare=False)
+    span: Span
+    quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Assert:
+class Assert(Node):
     """`assert condition, "message"`."""
 
     condition: Expr
     message: Text | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 Statement = (
@@ -428,93 +389,84 @@ Statement = (
 # Items of a file
 
 
-@dataclass(frozen=True, slots=True)
-class ImportName:
+class ImportName(Node):
     """`Bottleneck as B`."""
 
     name: str
     alias: str | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Node):
     """`from "resnet.net" import Bottleneck as B`."""
 
     path: str
     names: tuple[ImportName, ...]
-    span: Span = field(compare=False, repr=False)
-    path_span: Span = field(compare=False, repr=False)
+    span: Span
+    path_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(Node):
     """A parameter of a function, block or network, or a named input of a block."""
 
     name: str
     default: Expr | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Fn:
+class Fn(Node):
     """`fn name(a, b = 8) = expression`."""
 
     name: str
     params: tuple[Param, ...]
     value: Expr
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Node):
     """`block Name(parameter, …)(input, …) { … }`; `inputs` is None where the one input is `x`."""
 
     name: str
     params: tuple[Param, ...]
     inputs: tuple[Param, ...] | None
     body: Body
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Node):
     """`network Name(parameter, …) { … }`."""
 
     name: str
     params: tuple[Param, ...]
     body: Body
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Node):
     """`network ResNet18 = ResNet(Basic, [2, 2, 2, 2])`."""
 
     name: str
     value: Expr
-    span: Span = field(compare=False, repr=False)
-    name_span: Span = field(compare=False, repr=False)
+    span: Span
+    name_span: Span
 
 
 Item = Import | Let | Fn | Block | Network | Alias
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Node):
     """A `#` comment; kept beside the tree for the printer."""
 
     text: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Node):
     """A whole `.net` file."""
 
     items: tuple[Item, ...]
-    comments: tuple[Comment, ...] = field(compare=False)
-    span: Span = field(compare=False, repr=False)
+    comments: tuple[Comment, ...]
+    span: Span

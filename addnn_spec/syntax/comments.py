@@ -6,10 +6,10 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 
 # Between a part and a comment that trails it: nothing but separators.
 _TRAILS = re.compile(r"[ \t,]*(?:->)?[ \t]*")
@@ -107,10 +107,10 @@ class Comments:
 
 def _nodes(node: Any) -> Iterator[Any]:
     """Yield the nodes directly below a node; strings' holes hold no comments."""
-    for field in fields(node):
-        value = getattr(node, field.name)
+    for field in node.fields:
+        value = getattr(node, field)
         for item in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(item) and hasattr(item, "span") and not isinstance(item, ast.Comment):
+            if isinstance(item, Node) and not isinstance(item, ast.Comment):
                 yield item
 
 

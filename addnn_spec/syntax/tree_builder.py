@@ -124,7 +124,7 @@ class Builder:
         return elements
 
     def control_first(self, span: Span, core: ast.If | ast.For) -> ast.Element:
-        return ast.Element(None, core, span)
+        return ast.Element(None, core, span, False)
 
     # ---------------------------------------------------------------------------------- statements
 
@@ -232,7 +232,7 @@ class Builder:
         return ast.Chain(head, elements, span)
 
     def element(self, span: Span, core: _Core) -> ast.Element:
-        return ast.Element(None, core, span)
+        return ast.Element(None, core, span, False)
 
     def labelled(self, span: Span, label: Token, core: _Core) -> ast.Element:
         return ast.Element(self._label(label), core, span, label.kind == "STRING")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
 
-from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 
 _FIELDS: dict[type, tuple[str, ...] | None] = {}
 
@@ -16,8 +15,8 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     """Return the fields of a kind of node, last first; None for what is no node."""
     if kind not in _FIELDS:
         found = None
-        if is_dataclass(kind) and kind is not Span:
-            found = tuple(f.name for f in reversed(fields(kind)) if not f.name.endswith("span"))
+        if issubclass(kind, Node):
+            found = tuple(name for name in reversed(kind.fields) if not name.endswith("span"))
         _FIELDS[kind] = found
     return _FIELDS[kind]
 

@@ -16,6 +16,7 @@ from addnn_spec.diagnostics.render import render_text
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 from addnn_spec.syntax.parser import parse
 from tests.support import in_time
 
@@ -138,7 +139,7 @@ def test_spans() -> None:
     todo: list[object] = [*read(text).items]
     while todo:
         node = todo.pop()
-        for name in getattr(node, "__dataclass_fields__", ()):
+        for name in type(node).fields if isinstance(node, Node) else ():
             part = getattr(node, name)
             if name == "span":
                 seen[type(node).__name__, part.text] = part.position
@@ -267,3 +268,14 @@ def test_a_megabyte_ends_soon(unit: str) -> None:
     start = time.process_time()
     parse(Source("x.net", text), Collector())
     assert in_time(time.process_time() - start, 5)
+
+
+def test_nodes_are_frozen_and_equal_by_what_is_written() -> None:
+    (one,), (other,) = read("let a = [1, x]").items, read("let  a = [1,x]  # c").items
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != read("let a = [2, x]").items[0]
+    with pytest.raises(AttributeError, match="frozen"):
+        one.span = other.span  # type: ignore[misc]
+    with pytest.raises(ValueError, match="shorter"):
+        ast.Name("x")  # type: ignore[call-arg]
