@@ -98,7 +98,7 @@ def show(where: str, test: str | None, as_json: bool, html: Path | None, **given
     require("looking at data", "torch", "numpy", extra="torch")
     from addnn_spec.datasets import show as run
 
-    with shown_work("reading") as progress:
+    with shown_work("reading") as (_, progress):
         found = run(where, test, progress=progress, **given)
     return _out(found.text() if as_json else str(found), as_json, html, found.page)
 
@@ -126,7 +126,7 @@ def clean(where: str, as_json: bool, html: Path | None, **given: Any) -> int:
 
     if given["samples"] is None:
         del given["samples"]
-    with shown_work("reading") as progress:
+    with shown_work("reading") as (_, progress):
         found = run(where, progress=progress, **given)
     return _out(found.text() if as_json else str(found), as_json, html, found.page)
 
