@@ -131,9 +131,7 @@ def _how(given: dict[str, Any]) -> Fusing:
     from addnn_spec.design.fusing import Fusing
     from addnn_spec.design.training import Recipe
 
-    recipe = Recipe(
-        **{name: given[name] for name in ("lr", "optimizer", "seed", "device", "augment")}
-    )
+    recipe = Recipe(seed=given["seed"], device=given["device"])
     names = ("nodes", "head", "margin", "control")
     return Fusing(**{name: given[name] for name in names}, recipe=recipe)
 

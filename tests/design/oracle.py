@@ -56,7 +56,9 @@ def calibrated(plan: Plan, inputs: list[Tensor], seed: int = 0) -> nn.Module:
     norms = [one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum = None
-    module.train()
+    module.eval()  # what only training needs has no inputs here
+    for norm in norms:
+        norm.train()
     with torch.no_grad():
         module(*inputs)
     return module.eval()
