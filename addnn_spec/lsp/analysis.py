@@ -25,6 +25,8 @@ from addnn_spec.values import Definition, LayerValue
 _FIRST = re.compile(r"(?:\s|#[^\n]*(?:\n|$))*(?P<word>\w+|\S)?")
 _ITEMS = frozenset(["from", "let", "fn", "block", "network"])
 MISSING_FILE = "E0103"
+ALL_USES = -1
+"""The choice of all uses of a body at once."""
 
 
 class Stale(Exception):
@@ -54,6 +56,41 @@ class Use:
         """How it is told: `layer1.0 in ResNet50`."""
         return f"{self.path} in {self.network}" if self.path else self.network
 
+    @property
+    def graph(self) -> Graph | None:
+        return self.seen.graph
+
+    @property
+    def each(self) -> tuple[Use, ...]:
+        return (self,)
+
+
+@dataclass(frozen=True, eq=False)
+class AllUses:
+    """All runs of a body at once, as if they were turns of a loop."""
+
+    each: tuple[Use, ...]
+
+    @cached_property
+    def values(self) -> Mapping[Span, list[Value]]:
+        return _joined(use.values for use in self.each)
+
+    @cached_property
+    def flows(self) -> Mapping[Span, list[Value]]:
+        return _joined(use.flows for use in self.each)
+
+    @property
+    def name(self) -> str:
+        return f"all {len(self.each)} uses"
+
+    @property
+    def graph(self) -> None:
+        """There is no one graph of several uses."""
+
+
+Looked = Use | AllUses
+"""What is looked at of a body."""
+
 
 @dataclass(eq=False)
 class Analysis:
@@ -69,7 +106,7 @@ class Analysis:
     """What could be read of a text with syntax errors, elaborated; its findings mean nothing."""
     files: frozenset[Path] = frozenset()
     choices: dict[str, int] = field(default_factory=dict)
-    """Which use of a block is looked at, by the block's name."""
+    """Which use of a block is looked at, by the block's name; or `ALL_USES`."""
 
     @property
     def view(self) -> Session | None:
@@ -128,12 +165,15 @@ class Analysis:
                     runs.append(Use(network, use.path, use.seen))
         return found
 
-    def use_of(self, item: ast.Block | ast.Network) -> Use | None:
+    def use_of(self, item: ast.Block | ast.Network) -> Looked | None:
         """Return the use of a body that is looked at; the first if none was chosen."""
         uses = self.uses.get(id(item), [])
-        return uses[self.choices.get(item.name, 0) % len(uses)] if uses else None
+        choice = self.choices.get(item.name, 0)
+        if choice == ALL_USES and len(uses) > 1:
+            return AllUses(tuple(uses))
+        return uses[choice % len(uses)] if uses else None
 
-    def bodies(self) -> Iterator[tuple[ast.Block | ast.Network, Use]]:
+    def bodies(self) -> Iterator[tuple[ast.Block | ast.Network, Looked]]:
         """Yield the blocks and networks of the file that are used, each with the use that is looked
         at."""
         for item in () if self.tree is None else self.tree.items:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, TypeVar
 
 from lsprotocol import types
 
 from addnn_spec.diagnostics import DiagnosticError
+from addnn_spec.lsp.analysis import ALL_USES
 from addnn_spec.lsp.hints import hints
 from addnn_spec.lsp.lenses import Lens, lenses
 from addnn_spec.lsp.navigation import add_navigation
@@ -19,14 +21,19 @@ from addnn_spec.lsp.previews import drawing, pytorch
 from addnn_spec.lsp.server import Server, chosen
 from addnn_spec.lsp.workspace import path_of
 from addnn_spec.lsp.writing import add_writing
+from addnn_spec.syntax import ast
 from addnn_spec.syntax.printer import format_source
 
+_T = TypeVar("_T")
+_OfDocument = types.DocumentSymbolParams | types.FoldingRangeParams
 NEXT_USE = "addnn.nextUse"
+LOOK_AT_ALL = "addnn.allUses"
 NETWORKS = "addnn.networks"
 DRAWING = "addnn.drawing"
 PYTORCH = "addnn.pytorch"
 _ACTIONS = {
     "next use": NEXT_USE,
+    "all uses": LOOK_AT_ALL,
     "drawing": "addnn.previewDrawing",
     "pytorch": "addnn.previewPyTorch",
 }
@@ -154,19 +161,18 @@ def _lens(lens: Lens, uri: str, positions: Positions, previews: bool) -> types.C
 def _structure(server: Server) -> None:
     specs = server.specs
 
-    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-    async def outline(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
-        analysis = await specs.analysed(params.text_document.uri)
-        if analysis is None or analysis.tree is None:
-            return []
-        return symbols(analysis.tree, specs.positions(analysis))
+    def of_tree(request: str, answer: Callable[[ast.File, Positions], list[_T]]) -> None:
+        """Answer a request by what only the syntax tree says."""
 
-    @server.feature(types.TEXT_DOCUMENT_FOLDING_RANGE)
-    async def folding(params: types.FoldingRangeParams) -> list[types.FoldingRange]:
-        analysis = await specs.analysed(params.text_document.uri)
-        if analysis is None or analysis.tree is None:
-            return []
-        return folds(analysis.tree, specs.positions(analysis))
+        @server.feature(request)
+        async def give(params: _OfDocument) -> list[_T]:
+            analysis = await specs.analysed(params.text_document.uri)
+            if analysis is None or analysis.tree is None:
+                return []
+            return answer(analysis.tree, specs.positions(analysis))
+
+    of_tree(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)
+    of_tree(types.TEXT_DOCUMENT_FOLDING_RANGE, folds)
 
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     async def formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
@@ -201,7 +207,14 @@ def _commands(server: Server) -> None:
     async def next_use(uri: str, name: str) -> None:
         document = specs.documents.get(uri)
         if document is not None:
-            document.choices[name] = document.choices.get(name, 0) + 1
+            document.choices[name] = document.choices.get(name, 0) + 1  # from all to the first
+            server.refresh()
+
+    @server.command(LOOK_AT_ALL)
+    async def all_uses(uri: str, name: str) -> None:
+        document = specs.documents.get(uri)
+        if document is not None:
+            document.choices[name] = ALL_USES
             server.refresh()
 
     @server.command(NETWORKS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.graph import Graph
-from addnn_spec.lsp.analysis import Analysis, Use
+from addnn_spec.lsp.analysis import Analysis, Looked
 from addnn_spec.lsp.positions import Positions
 from addnn_spec.lsp.shown import Sizes, count_text, shape_of
 from addnn_spec.passes.costs import Cost, Costs, count_costs
@@ -23,6 +23,7 @@ _HINTED = frozenset([
     ast.Element, ast.Chain, ast.Bind, ast.Return, ast.Typed, ast.Output, ast.Repeat, ast.For,
 ])  # fmt: skip
 """What hints are of: most nodes of a text are of no such kind."""
+_TOLD = 20
 _ENDS_LINE = re.compile(r"[\s,)\]}]*(?:->)?\s*(?:#.*)?$")
 
 
@@ -57,11 +58,20 @@ def hints(
             shape = shape_of(values, sizes)
             if shape:
                 cost = counted.text(span) if counted else ""
-                full = shape_of(values, full_sizes)
-                tip = f"in {use.name}" if full == shape else f"{full} in {use.name}"
-                found.append(Hint(span.end, f"{shape}{cost}", tip))
+                found.append(Hint(span.end, f"{shape}{cost}", _tip(use, span, shape, full_sizes)))
         found += _turns(nodes, use)
     return sorted(found, key=lambda hint: hint.offset)
+
+
+def _tip(looked: Looked, span: Span, shape: str, sizes: Sizes) -> str:
+    """Return what a shape is of: a line for each use, its sizes as they are unless they are shown
+    already."""
+    lines = []
+    for use in looked.each[:_TOLD]:
+        full = shape_of(use.values.get(span, []), sizes)
+        lines.append(f"in {use.name}" if full == shape else f"{full or '…'} in {use.name}")
+    more = len(looked.each) - _TOLD
+    return "\n".join(lines + ([f"and {more} more"] if more > 0 else []))
 
 
 def _line_ends(nodes: Iterable[Any], positions: Positions) -> Iterator[Span]:
@@ -91,7 +101,7 @@ def _parts(nodes: Iterable[Any]) -> Iterator[Span]:
             yield node.value.span
 
 
-def _turns(nodes: Iterable[Any], use: Use) -> Iterator[Hint]:
+def _turns(nodes: Iterable[Any], use: Looked) -> Iterator[Hint]:
     """Yield `×n` behind the header of each loop whose number of turns is not written there."""
     for node in nodes:
         if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):
@@ -114,9 +124,9 @@ def _is_count(value: Any) -> bool:
 class _Counted:
     """The costs of a use's nodes, by where they are written."""
 
-    def __init__(self, use: Use, dims: Mapping[str, int], positions: Positions) -> None:
+    def __init__(self, use: Looked, dims: Mapping[str, int], positions: Positions) -> None:
         self._positions = positions
-        self._graph = use.seen.graph
+        self._graph = use.graph
         self._dims = dims
         self._costs: Costs | None = None
         if self._graph is not None:

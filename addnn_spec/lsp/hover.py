@@ -128,11 +128,8 @@ def item_text(file: ParsedFile, item: ast.Item) -> str:
 def _uses(analysis: Analysis, item: ast.Item, sizes: Sizes) -> str:
     """Return what flows into and out of a block in each of its uses."""
     uses = analysis.uses.get(id(item), [])
-    rows = [
-        f"- {use.name}: {shapes}" for use in uses if (shapes := _interface(use.seen.graph, sizes))
-    ]
-    more = [f"- … and {len(rows) - _USES} more"] if len(rows) > _USES else []
-    return "\n".join(rows[:_USES] + more)
+    rows = [f"{use.name}: {shapes}" for use in uses if (shapes := _interface(use.graph, sizes))]
+    return _listed(rows, _USES)
 
 
 def _interface(graph: Graph | None, sizes: Sizes) -> str:
@@ -150,17 +147,29 @@ def _interface(graph: Graph | None, sizes: Sizes) -> str:
 
 # --- elements and expressions -------------------------------------------------------------------
 def _flow(analysis: Analysis, offset: int, sizes: Sizes) -> str:
-    """Return the shapes before and after the element at a character."""
+    """Return the shapes before and after the element at a character, in each use of its body: first
+    in the one that is looked at."""
     item = analysis.item_at(offset)
     if not isinstance(item, ast.Block | ast.Network):
         return ""
-    use = analysis.use_of(item)
+    looked = analysis.use_of(item)
     element = _element(item, offset)
-    if use is None or element is None:
+    if looked is None or element is None:
         return ""
-    before = shape_of(use.flows.get(element.span, []), sizes)
-    after = shape_of(use.values.get(element.span, []), sizes)
-    return f"`{before}` → `{after}` in {use.name}" if before and after else ""
+    others = [use for use in analysis.uses.get(id(item), ()) if use not in looked.each]
+    rows = []
+    for use in (*looked.each, *others):
+        before = shape_of(use.flows.get(element.span, []), sizes)
+        after = shape_of(use.values.get(element.span, []), sizes)
+        if before and after:
+            rows.append(f"`{before}` → `{after}` in {use.name}")
+    return rows[0] if len(rows) == 1 else _listed(rows, _USES)
+
+
+def _listed(rows: list[str], most: int) -> str:
+    """Return rows as a list, the first of very many."""
+    more = [f"… and {len(rows) - most} more"] if len(rows) > most else []
+    return "\n".join(f"- {row}" for row in rows[:most] + more)
 
 
 def _element(item: ast.Block | ast.Network, offset: int) -> ast.Element | None:
@@ -199,14 +208,13 @@ def _weights(analysis: Analysis, label: Symbol) -> str:
     if not isinstance(item, ast.Block | ast.Network) or not isinstance(label.subject, ast.Element):
         return ""
     use = analysis.use_of(item)
-    if use is None or use.seen.graph is None:
+    if not isinstance(use, Use) or use.graph is None:
         return ""
     rows = [
-        f"- `{key}` {list(entry.shape)}"
-        for key, entry in _below(use, use.seen.graph, label.subject.core.span)
+        f"`{key}` {list(entry.shape)}"
+        for key, entry in _below(use, use.graph, label.subject.core.span)
     ]
-    more = [f"- … and {len(rows) - _WEIGHTS} more"] if len(rows) > _WEIGHTS else []
-    return "\n".join(rows[:_WEIGHTS] + more)
+    return _listed(rows, _WEIGHTS)
 
 
 def _below(use: Use, graph: Graph, span: Span) -> Iterator[tuple[str, StateEntry]]:

@@ -18,7 +18,7 @@ from addnn_spec.syntax import ast
 @dataclass(frozen=True, slots=True)
 class Lens:
     """A line above an item. `action` says what a click does: "drawing" and "pytorch" of a network,
-    "next use" of a block; without one it only tells."""
+    "next use" and "all uses" of a block; without one it only tells."""
 
     span: Span
     title: str
@@ -36,12 +36,22 @@ def lenses(analysis: Analysis, dims: Mapping[str, int] | None = None) -> Iterato
                 yield Lens(item.name_span, "open drawing", "drawing", item.name)
                 yield Lens(item.name_span, "open PyTorch", "pytorch", item.name)
         if isinstance(item, ast.Block | ast.Network):
-            use, count = analysis.use_of(item), len(analysis.uses.get(id(item), ()))
-            if use is not None and (isinstance(item, ast.Block) or count > 1):
-                chosen = analysis.choices.get(item.name, 0) % count + 1
-                which = f" ({chosen} of {count})" if count > 1 else ""
-                action = "next use" if count > 1 else ""
-                yield Lens(item.name_span, f"shapes of {use.name}{which}", action, item.name)
+            yield from _uses(analysis, item)
+
+
+def _uses(analysis: Analysis, item: ast.Block | ast.Network) -> Iterator[Lens]:
+    """Yield the lenses of the use that is looked at, if there could be another one."""
+    looked, uses = analysis.use_of(item), analysis.uses.get(id(item), [])
+    if looked is None or (isinstance(item, ast.Network) and len(uses) == 1):
+        return
+    if len(uses) == 1:
+        yield Lens(item.name_span, f"shapes of {looked.name}")
+    elif len(looked.each) == 1:
+        which = f"({uses.index(looked.each[0]) + 1} of {len(uses)})"
+        yield Lens(item.name_span, f"shapes of {looked.name} {which}", "next use", item.name)
+        yield Lens(item.name_span, "of all uses", "all uses", item.name)
+    else:
+        yield Lens(item.name_span, f"shapes of {looked.name}", "next use", item.name)
 
 
 def _figures(graph: Graph, dims: Mapping[str, int]) -> str:

@@ -116,6 +116,7 @@ def test_lenses_tell_figures_and_choose_a_use(editor: Editor) -> None:
     titles = [lens.command.title for lens in found]
     assert titles == [
         "shapes of stages.0 in Small (1 of 2)",
+        "of all uses",
         "8,522 parameters · 2,728,096 MACs",  # by hand: 224 + 1,168 + 3 · 2,320 + 170
         "open drawing",
         "open PyTorch",
@@ -126,6 +127,33 @@ def test_lenses_tell_figures_and_choose_a_use(editor: Editor) -> None:
         "workspace_execute_command", types.ExecuteCommandParams(command.command, command.arguments)
     )
     assert (before, _texts(editor.hints(uri))[2, 55]) == ("[N, 16, 16, 16]", "[N, 16, 8, 8]")
+
+
+def test_all_uses_of_a_block_stand_side_by_side(editor: Editor) -> None:
+    uri = editor.open("uses.net", NET)
+
+    def titles() -> list[str]:
+        ask = types.CodeLensParams(types.TextDocumentIdentifier(uri))
+        found = editor.ask("text_document_code_lens", ask)
+        return [lens.command.title for lens in found][:-3]
+
+    run = types.ExecuteCommandParams("addnn.allUses", [uri, "Twice"])
+    editor.ask("workspace_execute_command", run)
+    assert titles() == ["shapes of all 2 uses"]
+    (hint,) = (hint for hint in editor.hints(uri) if hint.position.line == 2)
+    assert hint.label == "[N, 16, …, …]"
+    assert hint.tooltip == (
+        "[N, 16, floor((H + 1)/2), floor((W + 1)/2)] in stages.0 in Small\n"
+        "[N, 16, floor((H + 3)/4), floor((W + 3)/4)] in stages.1 in Small"
+    )
+    found = editor.ask("text_document_hover", types.HoverParams(**editor.at(uri, 2, 14)))
+    assert found.contents.value.startswith(
+        "- `[N, 16, 32, 32]` → `[N, 16, 16, 16]` in stages.0 in Small\n"
+        "- `[N, 16, 16, 16]` → `[N, 16, 8, 8]` in stages.1 in Small\n"
+    )
+    run = types.ExecuteCommandParams("addnn.nextUse", [uri, "Twice"])
+    editor.ask("workspace_execute_command", run)
+    assert titles() == ["shapes of stages.0 in Small (1 of 2)", "of all uses"]
 
 
 def test_previews_follow_the_text(editor: Editor) -> None:
