@@ -1,4 +1,7 @@
-"""A client of the language server, over stdio as an editor has it, and without an event loop."""
+"""A client of the language server, over stdio as an editor has it, and without an event loop.
+
+Why it is no library's: docs/decisions/0009-editor-client.md.
+"""
 
 from __future__ import annotations
 
