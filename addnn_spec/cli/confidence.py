@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.data import data_options, device_options, request, weights_options
+from addnn_spec.cli.data import (
+    data_options,
+    device_options,
+    request,
+    setting_options,
+    weights_options,
+)
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import INTERRUPTED, OK, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
@@ -25,6 +31,7 @@ from addnn_spec.packages import require
 @click.option(
     "--at", metavar="NODE", help="The node that distances are taken at; gamma is in its units."
 )
+@setting_options("order")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, each sample's margin.")
 @click.option("-o", "--output", type=OutputFile(), help="Write the JSON; - is standard output.")
@@ -48,7 +55,8 @@ def confidence(
     SPEC is a .net file, a packaged network, or FILE.py:Class. gamma bounds the error of the input
     as the network gets it, after the preparation: a Euclidean length. With --at it bounds the error
     at that node. Without test data the guarantee is for every sample that is as near to its class,
-    and as far from the others, as the training samples are.
+    and as far from the others, as the training samples are. Of targets it tells how far off the
+    nearest neighbour's can be.
 
     \b
       addnn confidence Digits --weights digits.safetensors --data digits --gamma 0.5

@@ -8,7 +8,13 @@ from addnn_spec.packages import require
 
 require("addnn_spec.indices", "torch", "numpy", extra="torch")
 
-from addnn_spec.indices.certainty import confidence, guarantee, separation_score
+from addnn_spec.indices.certainty import (
+    confidence,
+    guarantee,
+    largest_safe,
+    prediction_margins,
+    separation_score,
+)
 from addnn_spec.indices.errors import (
     BudgetError,
     IndicesError,
@@ -25,6 +31,7 @@ from addnn_spec.indices.results import (
     GeneralizationGap,
     Guarantee,
     IndexResult,
+    Margins,
     SketchError,
     SmoothnessBound,
     Triplets,
@@ -54,6 +61,7 @@ __all__ = [
     "Guarantee",
     "IndexResult",
     "IndicesError",
+    "Margins",
     "Neighbours",
     "NotFiniteError",
     "OptionError",
@@ -73,8 +81,10 @@ __all__ = [
     "cross_smoothness_index",
     "generalization_gap",
     "guarantee",
+    "largest_safe",
     "local_triplets",
     "neighbours",
+    "prediction_margins",
     "search_plan",
     "separation_index",
     "separation_score",

@@ -7,6 +7,7 @@ Source: A. Kalhor, Analysis and Design of Deep Neural Networks (course), chapter
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Unpack
 
@@ -17,7 +18,7 @@ from addnn_spec.indices.bands import count_closer
 from addnn_spec.indices.errors import UndefinedIndexError
 from addnn_spec.indices.inputs import ArrayLike, as_samples, check_gamma
 from addnn_spec.indices.query import Query, SearchOptions
-from addnn_spec.indices.results import Guarantee, IndexResult
+from addnn_spec.indices.results import Guarantee, IndexResult, Margins
 from addnn_spec.indices.separation import labelled, nearest_by_label, separation_index
 
 
@@ -71,6 +72,51 @@ def guarantee(
     elif not bool(holds.all()):
         reason = f"gamma = {gamma:g} is not below the margin of {int((~holds).sum())} sample(s)"
     return Guarantee(holds, margin, within, between, gamma, index, reason)
+
+
+def prediction_margins(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike | None = None,
+    *,
+    order: int = 1,
+    **options: Unpack[SearchOptions],
+) -> Margins:
+    """Return how far off each sample may be without another nearest-neighbour prediction.
+
+    Of test samples (n, ...), or without them of the samples themselves, each left out:
+    (dn - dp) / 2, dp the distance to the nearest and dn to the nearest of another label than that
+    one's. This holds at any Separation Index; where it is 1 the prediction is right, too. By order
+    r it is (d_{r+1} - d_1) / 2 of the distances in a row, where the first r are of one label: what
+    SI^r vouches for.
+
+    Raises:
+        UndefinedIndexError: one class; no r + 1 neighbours. Others as in ``separation_index``.
+    """
+    samples, codes, classes = labelled(X, y)
+    if len(classes) < 2:
+        raise UndefinedIndexError("a margin needs two classes")
+    if X_test is None:
+        query = Query.of(samples, **options)
+    else:
+        query = Query.of(as_samples(X_test, "X_test"), samples, **options)
+    near = query.search(order + 1)
+    labels = codes.to(near.indices.device)[near.indices]
+    other = query.search(1, labels[:, 0], codes, "other")
+    agree = (labels[:, :order] == labels[:, :1]).cumprod(dim=1).bool()
+    apart = (near.distances[:, 1:] - near.distances[:, :1]) / 2
+    return Margins(
+        margin=(other.distances[:, 0] - near.distances[:, 0]) / 2,
+        nearest=near.indices[:, 0],
+        agree=agree,
+        by_order=torch.where(agree, apart, 0.0),
+    )
+
+
+def largest_safe(margins: Tensor, share: float) -> float:
+    """Return the error below which no prediction changes of at least this ``share`` of samples."""
+    count = max(math.ceil(share * len(margins) - 1e-9), 1)
+    return float(margins.sort(descending=True).values[count - 1])
 
 
 def _worst_case(query: Query, codes: Tensor, classes: list[object]) -> tuple[Tensor, Tensor]:

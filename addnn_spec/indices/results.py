@@ -178,6 +178,24 @@ class Guarantee:
 
 
 @dataclass(frozen=True)
+class Margins:
+    """How far off each sample may be, and its nearest neighbour is still of the same class.
+
+    Attributes:
+        margin: (n,) float64, in the data's units: an error below it changes no prediction.
+        nearest: (n,) the place of each sample's nearest neighbour.
+        agree: (n, r) bool: whether all of the first 1 … r neighbours are of one class.
+        by_order: (n, r) float64: an error below it leaves the nearest neighbour among the first
+            1 … r, whatever the labels of the others; 0 where these do not agree.
+    """
+
+    margin: Tensor
+    nearest: Tensor
+    agree: Tensor
+    by_order: Tensor
+
+
+@dataclass(frozen=True)
 class SmoothnessBound:
     """Bounds on ``|y - y_1*|`` of test samples; they assume a Smoothness Index of 1.
 

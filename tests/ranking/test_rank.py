@@ -264,7 +264,10 @@ def test_confidence_without_a_guarantee(tmp_path: Path, capsys: pytest.CaptureFi
     path = blobs(tmp_path, right=False)
     assert command(["confidence", "Digits", "--data", str(path), "--gamma", "0.1"]) == 0
     shown = capsys.readouterr().out
-    assert "no guarantee: the Separation Index is" in shown and "guaranteed:" not in shown
+    assert (
+        "no guarantee that it is right: the Separation Index is" in shown
+        and "guaranteed:" not in shown
+    )
     assert shown.splitlines()[-1].startswith("no weights were given: fresh random parameters")
 
 
@@ -290,8 +293,61 @@ def test_confidence_without_test_data(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_confidence_of_targets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Points on a line with their place for a target: by hand, |y − y_1*| + α over all in reach."""
     path = tmp_path / "data.npz"
-    x = np.zeros((20, 1, 8, 8), dtype=np.float32)
-    np.savez(path, x_train=x, y_train=np.linspace(0, 1, 20), x_test=x, y_test=np.linspace(0, 1, 20))
-    assert command(["confidence", "Digits", "--data", str(path), "--gamma", "1"]) == 2
-    assert "E0612" in capsys.readouterr().err
+    places = np.array([0.0, 1.0, 3.0, 6.0, 10.0])
+    tests = np.array([0.4, 1.6, 4.0, 7.0, 12.0])
+    x, other = (np.zeros((5, 1, 8, 8), dtype=np.float32) for _ in range(2))
+    x[:, 0, 0, 0], other[:, 0, 0, 0] = places, tests
+    np.savez(path, x_train=x, y_train=places, x_test=other, y_test=tests)
+    arguments = ["confidence", "Digits", "--data", str(path), "--gamma", "0.6"]
+    assert command([*arguments, "--json", "--order", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    alpha = [min(abs(a - b) for b in places if b != a) for a in places]
+    for test, bound, error in zip(tests, found["bounds"], found["errors"], strict=True):
+        nearest = min(places, key=lambda place: abs(place - test))
+        reach = abs(nearest - test) + 2 * 0.6
+        inside = [n for n, place in enumerate(places) if abs(place - test) <= reach]
+        assert bound == pytest.approx(max(abs(nearest - places[n]) + alpha[n] for n in inside))
+        assert error == pytest.approx(abs(nearest - test), rel=1e-6)
+    assert command(arguments) == 0
+    assert "bounds for an error up to γ" in capsys.readouterr().out
+    np.savez(path, x=x, y=places)
+    assert command(arguments) == 2
+    assert "is of test samples" in capsys.readouterr().err
+
+
+def test_confidence_where_some_are_on_the_wrong_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = blobs(tmp_path, right=False)
+    arguments = ["confidence", "Digits", "--data", str(path), "--gamma", "0.1", "--order", "3"]
+    assert command([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    data = np.load(path)
+    train, test, labels = data["x_train"], data["x_test"], data["y_train"]
+    rows, references = test.reshape(40, 1, -1).astype(float), train.reshape(1, 40, -1)
+    apart = np.sqrt(((rows - references) ** 2).sum(axis=2))
+    order = apart.argsort(axis=1, kind="stable")
+    sorted_labels = labels[order]
+    near = np.take_along_axis(apart, order, axis=1)
+    other = np.where(labels == sorted_labels[:, :1], np.inf, apart).min(axis=1)
+    margins = (other - near[:, 0]) / 2
+    assert found["own_margins"] == pytest.approx(margins.tolist())
+    safe = found["safety"]
+    assert safe["at_gamma"] == (margins > 0.1).mean()
+    for name, share in (("50 %", 0.5), ("90 %", 0.9), ("99 %", 0.99)):
+        below = safe["below"][name]
+        assert (margins >= below - 1e-12).mean() >= share > (margins > below + 1e-12).mean()
+    right = sorted_labels[:, 0] == data["y_test"]
+    assert found["safe_and_right"] == (right & (margins > 0.1)).mean()
+    for r, one in enumerate(found["by_order"], 1):
+        agree = (sorted_labels[:, :r] == sorted_labels[:, :1]).all(axis=1)
+        by_order = np.where(agree, (near[:, r] - near[:, 0]) / 2, 0.0)
+        assert one["agree"] == agree.mean()
+        assert one["at_gamma"] == (by_order > 0.1).mean()
+        assert one["below"]["50 %"] == pytest.approx(np.sort(by_order)[::-1][19])
+    assert command(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "an error up to γ changes no prediction of" in shown
+    assert "no guarantee that it is right" in shown

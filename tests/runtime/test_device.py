@@ -20,7 +20,7 @@ from torch import Tensor, distributed, nn
 from addnn_spec import load, probe
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.probes.run import Request
-from addnn_spec.ranking.prediction_guarantee import certainty
+from addnn_spec.ranking.prediction_guarantee import Certainty, certainty
 from addnn_spec.ranking.rank import rank
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.devices import own_device, picked
@@ -274,7 +274,10 @@ def test_ranking_and_certainty_on_another_device() -> None:
         sure = certainty(live("emitted"), given["train"], test, None, here, 0.1)
         with elsewhere():
             found = certainty(live("emitted"), given["train"], test, None, request, 0.1)
-        assert (found.margins, found.agreement) == (sure.margins, sure.agreement)
+        assert isinstance(sure, Certainty)
+        assert isinstance(found, Certainty)
+        assert (found.own_margins, found.margins) == (sure.own_margins, sure.margins)
+        assert (found.agreement, found.by_order) == (sure.agreement, sure.by_order)
 
 
 class Failing(nn.Module):
