@@ -7,17 +7,42 @@ from dataclasses import dataclass
 from functools import partial
 
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node, scope_of_owner
+from addnn_spec.design.texts import index_text, operator_text
 from addnn_spec.design.validation import Planned, PlannedGraph, check, planned
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.ops.base import TensorType
+from addnn_spec.ops.indexing import GetItem
+from addnn_spec.ops.reduction import Mean
 from addnn_spec.passes.unfold import FlatNode, FlatTensor
 from addnn_spec.passes.widths import Widths
 from addnn_spec.sizes import Size
 
 _MOST_FLAT = 4096
 """A head reads a flattened map of no more values than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a head gets rows [N, C] of a value: as the old head does of tokens, else flattened."""
+
+    elements: tuple[str, ...] = ()
+    """What stands before the head in its chain."""
+    op: GetItem | Mean | None = None
+    """What the old head read tokens by: a place, or their mean."""
+
+    @property
+    def pick(self) -> str:
+        """Return what is written behind the value's name: `[:, 0]`."""
+        if not isinstance(self.op, GetItem):
+            return ""
+        return f"[{', '.join(map(index_text, self.op.index))}]"
+
+    @property
+    def averages(self) -> bool:
+        """True if maps are averaged over space."""
+        return len(self.elements) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +59,7 @@ class Cut:
     slices: Slices
     output: tuple[Size, ...]
     """The shape of what is the network's output now."""
+    reading: Reading
 
     @property
     def type(self) -> TensorType:
@@ -44,9 +70,10 @@ def cut_edit(graph: Graph, widths: Widths, path: str, head: str, classes: int | 
     """Return the edit. Raises `Refusal` (E0620) where there is no place for a cut."""
     cut = cut_at(graph, widths, path)
     labels = {path.partition(".")[0] for path in cut.nodes}
-    text = head_text(cut.type, head, classes or width_of(cut.output), labels)
+    layers = head_text(head, classes or width_of(cut.output), labels)
+    text = " -> ".join([*cut.reading.elements, layers])
     held = partial(check, wanted=PlannedGraph(cut.nodes, ()), added=cut.path)
-    return Edit(Changes(cut=cut.path, head=text), cut.slices, held)
+    return Edit(Changes(cut=cut.path, head=text, pick=cut.reading.pick), cut.slices, held)
 
 
 def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
@@ -73,7 +100,25 @@ def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
     owners = tuple({scope_of_owner(nodes[index].owner) for index in live})
     own = {nodes[index].owner for index in live}
     slices: Slices = {key: () for key in keys_of(graph) if key.startswith(owners) or key in own}
-    return Cut(path, item, live, kept, slices, nodes[main.source].node.outputs[main.port].shape)
+    shape = nodes[main.source].node.outputs[main.port].shape
+    return Cut(path, item, live, kept, slices, shape, _reading(nodes, item, main))
+
+
+def _reading(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> Reading:
+    """Return how a head reads a value: tokens, which have their channels last, as the old one."""
+    type = item.node.outputs[0]
+    if type.rank > 2:
+        for index in sorted(_before(nodes, main.source)):
+            node = nodes[index].node
+            if index <= item.index or not isinstance(node.op, GetItem | Mean):
+                continue
+            given, made = node.types[0], node.outputs[0]
+            if given is None or (given.rank, made.rank) != (type.rank, 2):
+                continue
+            if made.shape[1] == given.shape[-1]:
+                mean = (operator_text(node.op, []),) if isinstance(node.op, Mean) else ()
+                return Reading(mean, node.op)
+    return Reading(tuple(_flat_elements(type)))
 
 
 def width_of(output: tuple[Size, ...]) -> int:
@@ -107,12 +152,12 @@ def giver_of(node: Node, prefix: str = "", name: str = "") -> str:
     return path if node.calls is None else _giver(node.calls, f"{path}.")
 
 
-def head_text(type: TensorType, head: str, classes: int, taken: Iterable[str]) -> str:
+def head_text(head: str, classes: int, taken: Iterable[str]) -> str:
     """Return a head as elements of a chain; its layers have labels that are not `taken`."""
     kind, _, number = head.partition(":")
     if kind not in ("linear", "mlp") or (kind == "mlp") != number.isdigit():
         raise Refusal("E0620", f"there is no head {head}", help="linear, or mlp:128")
-    parts = flat_elements(type)
+    parts = []
     label = _free("head", taken)
     if kind == "mlp":
         parts += [f"{_free('hidden', taken)}: Linear({number})", "ReLU"]
@@ -120,7 +165,7 @@ def head_text(type: TensorType, head: str, classes: int, taken: Iterable[str]) -
     return " -> ".join(parts)
 
 
-def flat_elements(type: TensorType) -> list[str]:
+def _flat_elements(type: TensorType) -> list[str]:
     """Return the elements that make rows of a tensor: maps of many values, or of unknown size, are
     averaged first."""
     parts: list[str] = []

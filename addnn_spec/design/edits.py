@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 Rows = tuple[int, ...]
 """Places of an axis, in the old tensor."""
+
+
+class Shared(tuple[int, ...]):
+    """Places of which some are copies of one, in an axis that weights read: each has its part of
+    the weight, so that all together carry what the one did."""
+
+
 Slices = Mapping[str, tuple[Rows | None, ...]]
 """By key of the new `state_dict`: for each axis of the old tensor, which places stay; None: all."""
 
@@ -49,4 +56,4 @@ def no_node(path: str, known: Iterable[str]) -> Refusal:
     )
 
 
-__all__ = ["Edit", "Rows", "Slices", "keys_of", "no_node", "scope_of_owner"]
+__all__ = ["Edit", "Rows", "Shared", "Slices", "keys_of", "no_node", "scope_of_owner"]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from addnn_spec.design.compressing import compared, head_recipe, score_of, size_of, train_head
-from addnn_spec.design.cuts import Cut, cut_at, flat_elements
+from addnn_spec.design.cuts import Cut, cut_at
 from addnn_spec.design.data import Parts, check_output, read_parts
 from addnn_spec.design.fusion import PARTS, Fusion, fused, places
 from addnn_spec.design.plan import Plan
@@ -227,15 +227,12 @@ class _Job:
         plan = self.plans[side]
         names = places(plan) if self.how.nodes is None else [self.how.nodes[side]]
         cuts = [cut_at(plan.graph, plan.widths, name) for name in names]
-        paths = [cut.item.path for cut in cuts]
-        averaged = {c.item.path for c in cuts if len(flat_elements(c.type)) > 1}
+        readings = {cut.item.path: cut.reading for cut in cuts}
         fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
         device = self.recipe.device
-        own, other = (
-            values_at(self.modules[side], paths, x, averaged, device) for x in (fit.x, choose.x)
-        )
+        own, other = (values_at(self.modules[side], readings, x, device) for x in (fit.x, choose.x))
         found = []
-        for cut, path in zip(cuts, paths, strict=True):
+        for path, cut in zip(readings, cuts, strict=True):
             total = float(own[path].double().var(dim=0, correction=0).sum())
             scale = 1 / math.sqrt(total) if total > 0 else 1.0
             apart = (distances(other[path], own[path]) * scale).square()

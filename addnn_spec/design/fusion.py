@@ -13,7 +13,7 @@ from typing import Any
 
 from addnn_spec.compiler import Session
 from addnn_spec.design.blocks import Taken
-from addnn_spec.design.cuts import Cut, cut_at, flat_elements, head_text, width_of
+from addnn_spec.design.cuts import Cut, cut_at, head_text, width_of
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.validation import Planned, PlannedGraph, check
@@ -21,7 +21,6 @@ from addnn_spec.design.writing import Changes, names_around, write_inputs, write
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.network import Network
-from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.unfold import unfold
 from addnn_spec.source import Source
 from addnn_spec.syntax.printer import format_source
@@ -131,14 +130,14 @@ def _text(
         changes = Changes(cut=cut.path)
         uses = UsesOf(plan.widths.unfolded, taken, changes, None)
         brace = write_part(plan.graph, changes, uses, around)
-        lines.append(
-            " -> ".join([f"{part} = {given}", f"{part}: {brace}", *flat_elements(cut.type)])
-        )
+        elements = [given, f"{part}: {brace}"]
+        if cut.reading.pick:
+            lines.append(f"{part} = {' -> '.join(elements)}")
+            elements = [f"{part}{cut.reading.pick}"]
+        lines.append(f"{part} = {' -> '.join([*elements, *cut.reading.elements])}")
         parts.append(f"{part} * {scale}")
-    flat = TensorType("float", (1, 1))
     lines.append(
-        f"output {result} = ({', '.join(parts)}) -> Concat -> "
-        f"{head_text(flat, head, classes, around)}"
+        f"output {result} = ({', '.join(parts)}) -> Concat -> {head_text(head, classes, around)}"
     )
     body = "\n".join(lines)
     return "\n".join([*taken.lines(), "", f"network {name} {{\n{body}\n}}", ""])

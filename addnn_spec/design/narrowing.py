@@ -1,4 +1,4 @@
-"""The edit that keeps some channels of some classes: new sizes, operators, and rows of weights."""
+"""The edit that keeps some channels of some classes, or copies them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from addnn_spec.design.edits import Edit, Rows, Slices, keys_of, scope_of_owner
+from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of, scope_of_owner
 from addnn_spec.design.validation import PlannedGraph, check, node_as_planned, origin, shapes_of
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
@@ -15,7 +15,7 @@ from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.state_dict import operator_weights
 from addnn_spec.passes.unfold import FlatNode, FlatTensor
-from addnn_spec.passes.widths import Lane, Segment, Widths
+from addnn_spec.passes.widths import ChannelClass, Lane, Segment, Widths
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Narrowed:
                 found += range(begin + channel * inner, begin + (channel + 1) * inner)
             begin += size * inner
         return tuple(found)
+
+    def read(self, row: Iterable[Segment]) -> Rows | None:
+        """Return the places of a row that is read by weights: copies share what they carry."""
+        found = self.rows(row)
+        return found if found is None or len(set(found)) == len(found) else Shared(found)
 
     def operator(self, item: FlatNode) -> Operator | None:
         """Return a node's operator with its new numbers; None where none is new."""
@@ -98,19 +103,25 @@ class Narrowed:
         return type.with_shape(*type.shape[: lane.axis], size, *type.shape[lane.axis + 1 :])
 
 
+def free_class(widths: Widths, number: int) -> ChannelClass:
+    """Return a class. Raises `Refusal` (E0620) where there is none, or its width must stay."""
+    if not 0 <= number < len(widths.classes):
+        raise Refusal("E0620", f"there is no channel class {number}")
+    found = widths.classes[number]
+    if found.frozen:
+        raise Refusal("E0620", f"the width of {found.name} must stay: {found.frozen}")
+    return found
+
+
 def narrow_edit(graph: Graph, widths: Widths, keep: Mapping[int, Rows]) -> Edit:
     """Return the edit. Raises `Refusal` (E0620) for a class whose width must stay."""
     for number, rows in keep.items():
-        if not 0 <= number < len(widths.classes):
-            raise Refusal("E0620", f"there is no channel class {number}")
-        found = widths.classes[number]
-        if found.frozen:
-            raise Refusal("E0620", f"the width of {found.name} must stay: {found.frozen}")
-        if not rows or len(set(rows)) != len(rows) or not 0 <= min(rows) <= max(rows) < found.size:
+        found = free_class(widths, number)
+        if not rows or not 0 <= min(rows) <= max(rows) < found.size:
             raise Refusal(
-                "E0620", f"{found.name} has {found.size} channels: name one or more of them, once"
+                "E0620", f"{found.name} has {found.size} channels: name one or more of them"
             )
-    keep = {n: rows for n, rows in keep.items() if len(rows) < widths.classes[n].size}
+    keep = {n: rows for n, rows in keep.items() if rows != tuple(range(widths.classes[n].size))}
     narrowed = Narrowed(widths, keep)
     facts, nodes = graph.facts, widths.unfolded.nodes
     operators: dict[str, Operator] = {}
@@ -142,7 +153,7 @@ def _slices(graph: Graph, narrowed: Narrowed) -> Slices:
         lane = widths.read(item.index)
         rows = {
             None: None,
-            "in": None if lane is None else narrowed.rows(lane.segments),
+            "in": None if lane is None else narrowed.read(lane.segments),
             "out": narrowed.rows(widths.made(item.index)),
         }
         for name, entry in operator_weights(applied):
@@ -151,4 +162,4 @@ def _slices(graph: Graph, narrowed: Narrowed) -> Slices:
     return found
 
 
-__all__ = ["Narrowed", "narrow_edit"]
+__all__ = ["Narrowed", "free_class", "narrow_edit"]

@@ -6,6 +6,7 @@ new text has been elaborated, and is what was planned. Nothing here imports torc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,8 +16,8 @@ from typing import Any
 from addnn_spec.compiler import Session
 from addnn_spec.design.blocks import Taken
 from addnn_spec.design.cuts import cut_edit
-from addnn_spec.design.edits import Edit, Rows, Slices, keys_of
-from addnn_spec.design.narrowing import narrow_edit
+from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
+from addnn_spec.design.narrowing import free_class, narrow_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.writing import write_body
@@ -74,7 +75,22 @@ class Plan:
 
         Classes are numbered as `widths` has them. Raises `Refusal` (E0620) for one that is frozen.
         """
-        rows = {number: tuple(sorted(kept)) for number, kept in keep.items()}
+        rows = {number: tuple(sorted(set(kept))) for number, kept in keep.items()}
+        return self._edited(narrow_edit(self.graph, self.widths, rows))
+
+    def widen(self, sizes: Mapping[int, int]) -> Plan:
+        """Return the plan with more channels: of each class that is named, so many.
+
+        What is added are copies of the channels there are, one after the other, and weights that
+        read them are shared among the copies: the network computes what it did before (Net2Net,
+        Chen et al., 2016). Raises `Refusal` (E0620) for one that is frozen.
+        """
+        rows = {}
+        for number, size in sizes.items():
+            found = free_class(self.widths, number)
+            if size < found.size:
+                raise Refusal("E0620", f"{found.name} has {found.size} channels, {size} are fewer")
+            rows[number] = tuple(channel % found.size for channel in range(size))
         return self._edited(narrow_edit(self.graph, self.widths, rows))
 
     def repeated(self, path: str, turns: int) -> Plan:
@@ -131,7 +147,19 @@ def _sliced(tensor: Any, rows: tuple[Rows | None, ...]) -> Any:
     for axis, kept in enumerate(rows):
         if kept is not None:
             tensor = tensor[(slice(None),) * axis + (list(kept),)]
+            if isinstance(kept, Shared):
+                counts = Counter(kept)
+                last = tensor.ndim - 1 - axis
+                tensor = tensor * _like(tensor, [1 / counts[place] for place in kept], last)
     return tensor
+
+
+def _like(tensor: Any, values: list[float], after: int) -> Any:
+    """Return numbers as a tensor of the same kind, with so many dimensions of 1 behind."""
+    import numpy as np
+
+    found = np.asarray(values).reshape(-1, *[1] * after)
+    return found if isinstance(tensor, np.ndarray) else tensor.new_tensor(found)
 
 
 def _head_comment(plan: Plan) -> str:

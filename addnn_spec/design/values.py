@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from addnn_spec.design.cuts import Reading
 from addnn_spec.design.data import Part
+from addnn_spec.ops.indexing import GetItem, IndexSlice
 from addnn_spec.runtime.taps import Taps
 
 _BATCH = 256
@@ -52,16 +55,14 @@ class Reader:
 
 @torch.no_grad()
 def values_at(
-    module: nn.Module, paths: Collection[str], x: Tensor, averaged: Collection[str], device: str
+    module: nn.Module, readings: Mapping[str, Reading], x: Tensor, device: str
 ) -> dict[str, Tensor]:
-    """Return what nodes of a probed module give, in rows; maps of `averaged` by their mean over
-    space."""
-    found: dict[str, list[Tensor]] = {path: [] for path in paths}
+    """Return what nodes of a probed module give, by path, in rows as a head would read them."""
+    found: dict[str, list[Tensor]] = {path: [] for path in readings}
 
     def receive(key: str, call: int, value: Tensor) -> None:
         if key in found and call == 0:
-            rows = value.flatten(2).mean(2) if key in averaged else value.flatten(1)
-            found[key].append(rows.cpu())
+            found[key].append(_rows(value, readings[key]).cpu())
 
     module.to(device).eval()
     taps = Taps(module, receive)
@@ -69,6 +70,20 @@ def values_at(
         for part in torch.split(x, _BATCH):
             taps.run(part.to(device))
     return {path: torch.cat(parts) for path, parts in found.items()}
+
+
+def _rows(value: Tensor, reading: Reading) -> Tensor:
+    if isinstance(reading.op, GetItem):
+        picked = value[tuple(map(_place, reading.op.index))]
+        assert isinstance(picked, Tensor)
+        return picked.flatten(1)
+    if reading.op is not None:
+        return value.mean(reading.op.dim).flatten(1)
+    return value.flatten(2).mean(2) if reading.averages else value.flatten(1)
+
+
+def _place(item: object) -> Any:
+    return slice(item.start, item.stop, item.step) if isinstance(item, IndexSlice) else item
 
 
 def pooled(value: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ class Changes:
     """The node whose value is the only output; what comes after it is left out."""
     head: str = ""
     """Elements behind the cut, as text."""
+    pick: str = ""
+    """What the head reads of the cut's value: `[:, 0]`, the first token."""
     turns: Mapping[str, int] = field(default_factory=dict)
     """By the path of a labelled repeat: how many turns it has now; more are like its last."""
 
@@ -211,6 +213,7 @@ class _Writer:
         last = chains[-1] if chains else None
         merged = (
             last is not None
+            and not self.changes.pick
             and len(outputs) == 1
             and not outputs[0][2]
             and last.tail == outputs[0][1]
@@ -224,7 +227,7 @@ class _Writer:
             text = f"[{', '.join(values)}]" if listed else values[0]
             text = last.text if merged and last is not None else text
             when = " when training" if training else ""
-            lines.append(f"output {name} = {text}{head}{when}")
+            lines.append(f"output {name} = {text}{self.changes.pick}{head}{when}")
         return lines
 
     def _bound(self, scope: _Scope, chain: _Chain) -> str:

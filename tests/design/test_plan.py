@@ -122,6 +122,26 @@ def test_mutants_are_caught(net: Plan, mutant: str) -> None:
     assert difference(net, small, weights, inputs, module) > 1e-6
 
 
+def test_a_widened_network_computes_what_it_did(net: Plan) -> None:
+    inputs = inputs_of(net.graph, {})
+    module = calibrated(net, inputs)
+    sizes = {c.number: c.size + 1 + 3 * c.number for c in net.widths.classes if not c.frozen}
+    wide = net.widen(sizes)
+    larger = wide.network.build().double().eval()
+    larger.load_state_dict(wide.apply(module.state_dict()))
+    (got,), (want,) = outputs(larger, inputs), outputs(module, inputs)
+    torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+    assert wide.network.summary().total.params > net.network.summary().total.params
+    fewer = next(iter(sizes))
+    assert "are fewer" in refused(lambda: net.widen({fewer: 1}))
+
+
+def test_a_packaged_network_with_sums_is_widened() -> None:
+    plan = start("ResNet20_cifar")
+    wide = plan.widen({c.number: 2 * c.size for c in plan.widths.classes if not c.frozen})
+    assert "Unit(32)" in wide.text
+
+
 def test_edits_are_chained_and_their_weights_with_them(net: Plan) -> None:
     inputs = inputs_of(net.graph, {})
     module = calibrated(net, inputs)
@@ -131,6 +151,18 @@ def test_edits_are_chained_and_their_weights_with_them(net: Plan) -> None:
     small = plan.network.build().double()
     missing = small.load_state_dict(state, strict=False).missing_keys
     assert missing == ["head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "said"),
+    [
+        ("ViT_B_16", "encoder.layers.encoder_layer_7", "[:, 0] -> head: Linear(1000)"),
+        ("SwinT", "features.4", "-> Mean(dim = [1, 2]) -> head: Linear(1000)"),
+        ("ResNet18", "layer2", "-> AdaptiveAvgPool2d(1) -> Flatten -> head: Linear(1000)"),
+    ],
+)
+def test_a_head_reads_tokens_as_the_old_one_does(name: str, path: str, said: str) -> None:
+    assert said in " ".join(start(name).cut(path).text.split())
 
 
 def test_what_cannot_be_edited_is_refused(net: Plan) -> None:
