@@ -18,12 +18,14 @@ from addnn_spec.design.blocks import Taken
 from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
+from addnn_spec.design.replacing import insert_edit, replace_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.writing import write_body
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
+from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.unfold import unfold
 from addnn_spec.passes.widths import Widths, channel_classes
 from addnn_spec.source import Source
@@ -101,6 +103,21 @@ class Plan:
         """
         return self._edited(turns_edit(self.graph, self.widths, path, turns))
 
+    def replaced(self, path: str, text: str) -> Plan:
+        """Return the plan with another element in a node's place: `replaced("relu", "GELU")`.
+
+        It keeps the node's label; its weights are new, and so are those that no longer fit what
+        they read. Raises `Refusal`: E0620 for what is no element, E0621 where the text has an error
+        or is more than that element.
+        """
+        return self._edited(replace_edit(self.graph, self.widths, path, text))
+
+    def inserted(self, path: str, text: str) -> Plan:
+        """Return the plan with a labelled element behind a node:
+        `inserted("stage1", "extra: Conv2d(16, 3, padding = 1)")`. Raises `Refusal` as `replaced`.
+        """
+        return self._edited(insert_edit(self.graph, self.widths, path, text))
+
     def _edited(self, edit: Edit) -> Plan:
         """Return the plan of the text that says the edit, once it has been checked."""
         graph, unfolded, taken = self.graph, self.widths.unfolded, Taken()
@@ -117,7 +134,8 @@ class Plan:
             said = error.diagnostics[0].message
             raise Refusal("E0621", f"the text that was written has an error: {said}") from error
         edit.check(network.graph, unfold(network.graph))
-        return replace(self, network=network, slices=(*self.slices, edit.slices))
+        slices = edit.slices if edit.narrowed else _fitting(edit.slices, graph, network.graph)
+        return replace(self, network=network, slices=(*self.slices, slices))
 
     # ------------------------------------------------------------------------------------- weights
 
@@ -141,6 +159,16 @@ def start(network: Network | str | Path) -> Plan:
     if not isinstance(network, Network):
         network = load(network)
     return Plan(network)
+
+
+def _fitting(slices: Slices, old: Graph, new: Graph) -> Slices:
+    """Return what becomes of the tensors that have the shape that they had."""
+    before, after = weights_of(old), weights_of(new)
+    return {
+        key: rows
+        for key, rows in slices.items()
+        if key in before and key in after and before[key].shape == after[key].shape
+    }
 
 
 def _sliced(tensor: Any, rows: tuple[Rows | None, ...]) -> Any:

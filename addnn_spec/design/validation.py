@@ -120,7 +120,7 @@ def check(new: Graph, unfolded: Unfolded, wanted: PlannedGraph, added: str = "")
     nodes = {path: node for path, node in found.nodes.items() if path in wanted.nodes}
     for path, node in wanted.nodes.items():
         if path not in nodes:
-            raise _not_planned(f"{path} is missing")
+            raise not_planned(f"{path} is missing")
         if nodes[path] != node:
             differing = next(
                 name
@@ -128,17 +128,28 @@ def check(new: Graph, unfolded: Unfolded, wanted: PlannedGraph, added: str = "")
                 if getattr(node, name) != getattr(nodes[path], name)
             )
             was, now = getattr(node, differing), getattr(nodes[path], differing)
-            raise _not_planned(f"the {differing} of {path}: {now}, not {was}")
+            raise not_planned(f"the {differing} of {path}: {now}, not {was}")
     if not added:
         extra = next((path for path in found.nodes if path not in wanted.nodes), None)
         if extra is not None:
-            raise _not_planned(f"{extra} was not planned")
+            raise not_planned(f"{extra} was not planned")
         if found.outputs != wanted.outputs:
-            raise _not_planned(f"the outputs: {found.outputs}, not {wanted.outputs}")
+            raise not_planned(f"the outputs: {found.outputs}, not {wanted.outputs}")
 
 
-def _not_planned(what: str) -> Refusal:
+def not_planned(what: str) -> Refusal:
+    """Return the refusal of a text that is not what was planned."""
     return Refusal("E0621", f"the text that was written is not what was planned: {what}")
 
 
-__all__ = ["Planned", "PlannedGraph", "check", "node_as_planned", "origin", "planned", "shapes_of"]
+__all__ = [
+    "Origin",
+    "Planned",
+    "PlannedGraph",
+    "check",
+    "node_as_planned",
+    "not_planned",
+    "origin",
+    "planned",
+    "shapes_of",
+]

@@ -57,8 +57,17 @@ class Changes:
     """Elements behind the cut, as text."""
     pick: str = ""
     """What the head reads of the cut's value: `[:, 0]`, the first token."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """By the path of a node: the element in its place, as text."""
+    inserted: Mapping[str, str] = field(default_factory=dict)
+    """By the path of a node: labelled elements behind it, as text."""
     turns: Mapping[str, int] = field(default_factory=dict)
     """By the path of a labelled repeat: how many turns it has now; more are like its last."""
+
+    def within(self, path: str) -> bool:
+        """Return True if something inside of a block is written otherwise than its definition."""
+        edited = (self.cut, *self.turns, *self.texts, *self.inserted)
+        return any(one.startswith(f"{path}.") for one in edited)
 
 
 class Uses(NamedTuple):
@@ -341,6 +350,8 @@ class _Writer:
             chains.append(last)
         else:
             last.elements.append(text)
+        if step.path in self.changes.inserted:
+            last.elements.append(self.changes.inserted[step.path])
         last.tail = tuple(Key(node.id, port, key.turn) for port in range(len(node.outputs)))
         last.names = ()
         if step.ends_cut(self.changes.cut):
@@ -398,6 +409,8 @@ class _Writer:
 
     def _element(self, scope: _Scope, key: Key, step: Step) -> tuple[str, str]:
         """Return a node as an element, and, where it is written by a sign, the expression."""
+        if step.path in self.changes.texts:
+            return f"{label_text(step.name)}: {self.changes.texts[step.path]}", ""
         node, op = step.node, step.node.op
         others = step.others(key)
         named = [f"{name} = {self._value(scope, one)}" for name, one in others]
@@ -455,9 +468,7 @@ class _Writer:
 
     def _use(self, graph: Graph, path: str) -> str | None:
         """Return a use of a block that has one input; None where it must be written out."""
-        if self.block_use is None or self.changes.cut.startswith(f"{path}."):
-            return None
-        if any(turned.startswith(f"{path}.") for turned in self.changes.turns):
+        if self.block_use is None or self.changes.within(path):
             return None
         if len(graph.inputs) != 1 or captured(graph, graph.inputs[0]) or graph.module_ports:
             return None

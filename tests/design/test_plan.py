@@ -136,6 +136,41 @@ def test_a_widened_network_computes_what_it_did(net: Plan) -> None:
     assert "are fewer" in refused(lambda: net.widen({fewer: 1}))
 
 
+def test_a_layer_is_replaced_and_one_is_inserted(net: Plan) -> None:
+    plan = net.replaced("fc1", "Linear(30, bias = false)").replaced("stage2.0.relu", "GELU")
+    plan = plan.inserted("stage1", "extra: Conv2d(8, 1)")
+    text = " ".join(plan.text.split())
+    assert "fc1: Linear(30, bias = false)" in text
+    assert "relu: GELU" in text
+    assert "stage1: repeat 2 { ConvBn(8) } -> extra: Conv2d(8, 1) -> MaxPool2d(2)" in text
+    old, new = weights_of(net.graph), weights_of(plan.graph)
+    assert set(new) - set(old) == {"extra.weight", "extra.bias"}
+    assert set(old) - set(new) == {"fc1.bias"}
+    kept = plan.apply({key: torch.zeros(one.shape) for key, one in old.items()})  # type: ignore[arg-type]
+    assert set(new) - set(kept) == {
+        "extra.weight", "extra.bias", "fc1.weight", "fc2.weight"
+    }  # fmt: skip
+
+
+def test_a_turn_of_a_repeat_gets_an_element_and_the_others_stay(net: Plan) -> None:
+    text = " ".join(net.inserted("stage1.0", "se: Conv2d(8, 1)").text.split())
+    assert "stage1: { ConvBn(8) -> se: Conv2d(8, 1)" in text
+    assert "stage1.1.conv.weight" in weights_of(net.inserted("stage1.0", "se: ReLU").graph)
+    residual = start("ResNet18").inserted("layer1.0.conv1", "drop: Dropout2d(0.1)")
+    assert "layer1.1.conv2.weight" in weights_of(residual.graph)
+
+
+def test_what_is_more_than_an_element_is_refused(net: Plan) -> None:
+    for text in ("ReLU -> other: GELU", "Lost(3)", "Linear(20) } x = y {"):
+        with pytest.raises(DiagnosticError) as caught:
+            net.replaced("fc1", text)
+        assert caught.value.diagnostics[0].code == "E0621"
+    assert "has no label" in refused(lambda: net.inserted("fc1", "ReLU"))
+    assert "a node fc2 beside fc1 already" in refused(lambda: net.inserted("fc1", "fc2: ReLU"))
+    assert "no node fc9" in refused(lambda: net.replaced("fc9", "ReLU"))
+    assert "reads one tensor" in refused(lambda: start("ResNet18").replaced("layer1.0.add", "ReLU"))
+
+
 def test_a_packaged_network_with_sums_is_widened() -> None:
     plan = start("ResNet20_cifar")
     wide = plan.widen({c.number: 2 * c.size for c in plan.widths.classes if not c.frozen})
