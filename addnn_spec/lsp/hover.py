@@ -182,7 +182,8 @@ def _element(item: ast.Block | ast.Network, offset: int) -> ast.Element | None:
 
 
 def _expression(analysis: Analysis, offset: int, sizes: Sizes) -> Hover | None:
-    """Return the value of the smallest expression at a character that has one."""
+    """Return the value of the smallest expression at a character that has one, and does not say so
+    itself."""
     item = analysis.item_at(offset)
     spans = sorted(
         (
@@ -197,7 +198,7 @@ def _expression(analysis: Analysis, offset: int, sizes: Sizes) -> Hover | None:
     for span in spans:
         values = analysis.seen_at(offset, span)
         shown = shape_of(values, sizes) or value_text(values)
-        if shown and "\n" not in span.text:
+        if shown and shown != span.text and "\n" not in span.text:
             return Hover(_code(f"{span.text} = {shown}"), span)
     return None
 

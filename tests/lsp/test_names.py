@@ -58,6 +58,9 @@ def test_hover_tells_of_operators_arguments_values_and_blocks(editor: Editor) ->
     label = _hover(editor, uri, NET, "fc:")
     assert "`fc.weight` [10, 16]" in label and "`[N, 16]` → `[N, 10]`" in label
     assert "2 * width = 16" in _hover(editor, uri, NET, "* width")
+    last = "let a = [8, 16]\nnetwork N { input x: float[N, 3] output y = x -> Linear(a[-1]) }\n"
+    uri = editor.open("last.net", last)
+    assert _hover(editor, uri, last, "-1]", 0) == "```addnn\na[-1] = 16\n```"  # not -1 = -1
 
 
 def test_definitions_lead_into_packaged_files(editor: Editor) -> None:
