@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
@@ -110,7 +110,7 @@ class Certainty(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    form: Literal[1] = Field(default=1, alias="schema")
     versions: dict[str, str]
     network: NetworkRecord
     data: DataRecord
@@ -136,7 +136,7 @@ class Certainty(BaseModel):
 
     def text(self) -> str:
         """Return the JSON."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.model_dump_json(indent=1, by_alias=True) + "\n"
 
     def __str__(self) -> str:
         m, share = self.index.m, self.confidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.files import write_atomic
@@ -79,7 +79,8 @@ class Ranking(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    form: Literal[1] = Field(default=1, alias="schema")
+    """The version of the JSON's form."""
     complete: bool
     by: str = "index"
     """What they are ranked by: see `ranking.order`."""
@@ -87,7 +88,7 @@ class Ranking(BaseModel):
 
     def text(self) -> str:
         """Return the JSON."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.model_dump_json(indent=1, by_alias=True) + "\n"
 
     def save(self, path: str | Path) -> None:
         """Write `ranks.json`. Raises `DiagnosticError` (E0602) if that cannot be."""

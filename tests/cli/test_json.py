@@ -64,4 +64,5 @@ def test_widths(addnn: Addnn) -> None:
 def test_every_schema_is_held() -> None:
     names = {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*")}
     elsewhere = {"data-show", "data-clean"}  # tests/datasets/test_commands.py
+    elsewhere |= {"rank", "confidence"}  # tests/ranking/test_rank.py
     assert names == {"diagnostics", "summary", "diff", "list", "widths"} | elsewhere

@@ -23,6 +23,7 @@ from addnn_spec.ranking.prediction_guarantee import network_classes
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset
 from addnn_spec.reading import decode
 from addnn_spec.runtime.probing import Measured, Prober
+from tests.cli.test_json import valid
 from tests.report.runs import hits, node, run
 
 DATA = ["--data", "digits[:400]", "--test", "digits[400:800]", "--samples", "100"]
@@ -152,7 +153,9 @@ def test_normalised_features_have_the_published_index(
     spec = tmp_path / "wine.net"
     spec.write_text("network Wine() { input x: float[N, 13] output y = x -> Linear(3) }")
     path = models(tmp_path, '[[model]]\nnet = "wine.net"\nnode = "x"\n')
-    (found,) = rank(path, train="wine", test="wine", subset=13, normalize=True).models
+    ranking = rank(path, train="wine", test="wine", subset=13, normalize=True)
+    valid(ranking.text(), "rank")  # which is what --json prints
+    (found,) = ranking.models
     index = found.on("train")
     assert index is not None and found.subset is not None
     assert round(index.value, 6) == 0.955056
@@ -283,7 +286,7 @@ def test_confidence_without_test_data(tmp_path: Path, capsys: pytest.CaptureFixt
     arguments = ["confidence", "Digits", "--data", str(path), "--json"]
     for gamma, holds in (("4", True), ("20", False)):
         assert command([*arguments, "--gamma", gamma]) == 0
-        found = json.loads(capsys.readouterr().out)
+        found = valid(capsys.readouterr().out, "confidence")
         assert found["holds"] == [holds]
         assert found["within"] == [pytest.approx(within, rel=1e-5)]
         assert found["between"] == [pytest.approx(between, rel=1e-5)]
