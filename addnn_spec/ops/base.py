@@ -137,6 +137,8 @@ class Operator(BaseModel):
     """The one input is a list of tensors of any length (`Concat`)."""
     inferred_names: ClassVar[tuple[str, ...]] = ()
     """torch's arguments that `inferred` gives, in its order: a user may state them."""
+    inferred_last: ClassVar[bool] = False
+    """torch takes them after the arguments that are required (`GroupNorm`)."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     """Names of the outputs, in order; for documentation and messages."""
     lists_outputs: ClassVar[bool] = False
@@ -327,7 +329,9 @@ class Operator(BaseModel):
         if not name:
             return None
         inferred = tuple(Arg(value) for value in self.inferred(*inputs).values())
-        return Call(name, inferred + self.arguments())
+        own = self.arguments()
+        before = sum(arg.name is None for arg in own) if self.inferred_last else 0
+        return Call(name, own[:before] + inferred + own[before:])
 
     def arguments(self) -> tuple[Arg, ...]:
         """Return the fields as torch's arguments: required ones positional, the others keywords."""

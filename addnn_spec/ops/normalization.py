@@ -232,6 +232,7 @@ class GroupNorm(_Norm):
     """
 
     inferred_names = ("num_channels",)
+    inferred_last = True
     keyword_only = (*Initialized.keyword_only, "bias")
 
     num_groups: PositiveInt
@@ -259,18 +260,6 @@ class GroupNorm(_Norm):
 
     def inferred(self, input: TensorType) -> Mapping[str, Size]:
         return {"num_channels": input.shape[1]}
-
-    def constructor(self, input: TensorType) -> Call:
-        return Call(
-            "nn.GroupNorm",
-            (
-                Arg(self.num_groups),
-                Arg(input.shape[1]),
-                Arg(self.eps, "eps", 1e-5),
-                Arg(self.affine, "affine", True),
-                Arg(self.bias, "bias", True),
-            ),
-        )
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
 from addnn_spec.backends.torch_code.names import identifier
-from addnn_spec.backends.torch_code.parameters import CALLED, Leaves
+from addnn_spec.backends.torch_code.parameters import CALLED, Arm, Leaves
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Leaf,
@@ -67,6 +67,14 @@ class Flag:
     """What only the uses have whose value is true."""
     others: tuple[Origin, ...] = ()
     """What only the others have."""
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """What the uses have whose value is true, and what the others have."""
+        return (
+            Arm(self.places, self.values),
+            Arm(self.others, tuple(not value for value in self.values)),
+        )
 
 
 @dataclass

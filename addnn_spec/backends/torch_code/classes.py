@@ -26,7 +26,7 @@ from addnn_spec.backends.torch_code.plan import ClassPlan
 from addnn_spec.backends.torch_code.python import negated
 from addnn_spec.backends.torch_code.remarks import Remarks
 from addnn_spec.backends.torch_code.sequential import with_loop_names
-from addnn_spec.backends.torch_code.text import literal
+from addnn_spec.backends.torch_code.text import flat, literal
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Attribute,
@@ -65,7 +65,7 @@ class ClassCode:
     parameters: list[str] = field(default_factory=list)
     """`in_channels: int`, `stride: int = 1`."""
     stored: dict[str, str] = field(default_factory=dict)
-    """Parameters that `forward` reads, with the attribute that holds each."""
+    """What `forward` reads of the constructor, with the attribute that holds each."""
     unsaid: tuple[str, ...] = ()
     """Parameters that the text does not give."""
     children: list[tuple[ChildDraft, Guard | None]] = field(default_factory=list)
@@ -96,6 +96,8 @@ class _Resolver:
         self._probes = emission.probes
         self._facts = emission.facts
         self._stored: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+        """Conditions over modules that `forward` asks, with the attribute that holds each."""
         self._code = ClassCode(plan.name, plan.base, plan.graph, network)
         self._own = own_attributes(plan.graph)
         text = plan.text
@@ -103,6 +105,7 @@ class _Resolver:
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
+        self._columns.arms = [arm for flag in body.flags for arm in flag.arms]
         code.children = [(self._child(child), guard) for child, guard in body.children]
         for number, flag in enumerate(body.flags):
             code.flags.append(self._test(number, flag))
@@ -144,7 +147,7 @@ class _Resolver:
         code.head = [(c.name, c.resolved, True) for c in signature if c.resolved is not None]
         code.head += [(name, tree, False) for name, tree in self._columns.locals.items()]
         names = [*self._columns.parameters, *self._columns.locals]
-        code.stored = {n: self._stored[n] for n in names if n in self._stored}
+        code.stored = {n: self._stored[n] for n in names if n in self._stored} | self._told
         for loop in loops:
             body.types |= {value: [] for value in loop.unlike}
         code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
@@ -159,7 +162,8 @@ class _Resolver:
     def _constructed(self, tree: Tree, span: Span) -> Tree:
         def put(node: Tree) -> Tree | None:
             if isinstance(node, Made) and isinstance(node.factory, Column):
-                return self._columns.made(self._body.columns[node.factory.index])
+                args = tuple(Arg(rewrite(arg.value, put), arg.name) for arg in node.args)
+                return self._columns.made(self._body.columns[node.factory.index], args)
             if not isinstance(node, Column):
                 return None
             leaves = self._body.columns[node.index]
@@ -193,11 +197,11 @@ class _Resolver:
 
     def _test(self, number: int, flag: Flag) -> Tree:
         """Return the text's condition for an arm, or a parameter that says which is taken."""
-        found = self._columns.condition(flag.places, flag.values)
+        then, orelse = flag.arms
+        found = self._columns.condition(then)
         if found is not None:
             return found
-        values = tuple(not value for value in flag.values)
-        found = self._columns.condition(flag.others, values)
+        found = self._columns.condition(orelse)
         if found is not None:
             return negated(found)
         return self._columns.flag(self._flag_wish(number, flag.name), flag.values)
@@ -215,6 +219,9 @@ class _Resolver:
         optional = optional_child(self._code.children, flag)
         if optional is not None:
             return Infix("is not", Name(self._code.paths.access(optional.path)), NONE)
+        if self._columns.reads_module(test):
+            wish = self._flag_wish(flag, self._body.flags[flag].name)
+            return Name(f"self.{self._told.setdefault(flat(test), self._columns.unique(wish))}")
         return self._store(test)
 
     def _attribute(self, parameter: str) -> str:

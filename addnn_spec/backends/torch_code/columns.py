@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from addnn_spec.backends.torch_code.factories import call_of
 from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.parameters import (
     CALLED,
@@ -24,6 +25,7 @@ from addnn_spec.backends.torch_code.parameters import (
     SIZE,
     TEXT,
     Argument,
+    Arm,
     Candidate,
     Given,
     Leaves,
@@ -43,6 +45,7 @@ from addnn_spec.backends.torch_code.readings import Text, argument_name
 from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
+    Choice,
     Factory,
     Listing,
     Made,
@@ -52,7 +55,6 @@ from addnn_spec.backends.torch_code.tree import (
     SizeOf,
     Tree,
     Variable,
-    bare,
     is_literal,
     rewrite,
     same,
@@ -70,7 +72,7 @@ from addnn_spec.backends.torch_code.vectors import (
     some,
 )
 from addnn_spec.graph import Graph
-from addnn_spec.ops.code import Infix, Item, Seq
+from addnn_spec.ops.code import Arg, Infix, Item, Seq
 from addnn_spec.syntax import ast
 
 
@@ -85,6 +87,8 @@ class Columns:
     graphs: Sequence[Graph] = ()
     """The graph of each use."""
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    arms: Sequence[Arm] = ()
+    """The arms of the `if`s that not all uses take."""
     locals: dict[str, Tree] = field(default_factory=dict)
     """The block's `let`s that are read: local variables of the constructor."""
 
@@ -310,6 +314,10 @@ class Columns:
 
     def reading(self, leaves: Leaves) -> Tree | None:
         """Return what the block's text says there, over the names that a class can have."""
+        found = self._read(leaves)
+        return None if found is None else self._take(found, leaves.word)
+
+    def _read(self, leaves: Leaves) -> Tree | None:
         if self.text is None:
             return None
         constant = is_constant(leaves.vector)
@@ -317,7 +325,7 @@ class Columns:
             for tree in self.text.trees(origin):
                 # A number says more than the row and column of a table where all uses have it.
                 if self._says(tree, leaves.vector) and not (constant and _in_table(tree)):
-                    return self._take(tree, leaves.word)
+                    return tree
         return None
 
     def input_size(self, leaves: Leaves) -> tuple[int, int] | None:
@@ -338,8 +346,17 @@ class Columns:
                     return self._sizes[raw][1], size.dim
         return None
 
-    def condition(self, places: Sequence[Origin], vector: tuple[bool, ...]) -> Tree | None:
-        """Return the condition of the text under which a use has what stands at these places."""
+    def condition(self, arm: Arm) -> Tree | None:
+        """Return the condition of the text under which a use takes an arm."""
+        found = self._condition(arm)
+        if found is None:
+            return None
+        tree, holds = found
+        taken = self._take(tree, "")
+        return taken if holds else negated(taken)
+
+    def _condition(self, arm: Arm) -> tuple[Tree, bool] | None:
+        places, vector = arm
         if self.text is None:
             return None
         text = self.text
@@ -347,9 +364,31 @@ class Columns:
         # What is called is not None: no type checker sees that by another condition.
         for tree, holds in sorted(found, key=lambda pair: not _is_given(pair[0])):
             if self._says(tree, tuple(value is holds for value in vector)):
-                taken = self._take(tree, "")
-                return taken if holds else negated(taken)
+                return tree, holds
         return None
+
+    def _by_arm(self, leaves: Leaves) -> Tree | None:
+        """Return a column that is one thing in an arm of an `if`, and another in the other."""
+        for arm in self.arms:
+            found = self._condition(arm)
+            if found is None:
+                continue
+            tree, holds = found
+            sides = []
+            for side in (holds, not holds):
+                pairs = zip(leaves.vector, arm.values, strict=True)
+                vector = tuple(value if taken is side else ABSENT for value, taken in pairs)
+                there = any(value is not ABSENT for value in vector)
+                sides.append(self._known_as(leaves._replace(vector=vector)) if there else None)
+            then, orelse = sides
+            if then is not None and orelse is not None:
+                one, other = (self._take(side, leaves.word) for side in (then, orelse))
+                return Choice(one, self._take(tree, ""), other)
+        return None
+
+    def _known_as(self, leaves: Leaves) -> Tree | None:
+        found = self._read(leaves)
+        return self._found(leaves.vector) if found is None else found
 
     def _take(self, tree: Tree, word: str) -> Tree:
         """Return the tree over parameters that the class has from now on."""
@@ -397,7 +436,7 @@ class Columns:
         omitted = tuple(name not in use.given for use in self.uses)
         left = [value for value, out in zip(column.vector, omitted, strict=True) if out]
         if left and isinstance(left[0], Factory):
-            column.default = left[0]
+            column.default = NO_DEFAULT if left[0].module else left[0]
             return
         wanted = tuple(
             value if left else ABSENT for value, left in zip(column.vector, omitted, strict=True)
@@ -429,16 +468,16 @@ class Columns:
             return self._without_variants(leaves)
         if is_constant(vector):
             return some(vector)
-        return self.find(vector, leaves.word) or self._items(leaves) or self.new(leaves)
+        found = self.find(vector, leaves.word) or self._by_arm(leaves)
+        return found or self._items(leaves) or self.new(leaves)
 
-    def made(self, leaves: Leaves) -> Tree:
+    def made(self, leaves: Leaves, args: tuple[Arg, ...]) -> Tree:
         """Return a layer: its call, or where its uses differ what the use has given makes it."""
+        first: Factory = some(leaves.vector)
         given = self._given_layer(leaves)
-        if given is not None:
-            return Made(given)
-        if is_constant(leaves.vector):
-            return bare(some(leaves.vector).call)
-        return Made(self.new(leaves))
+        if given is None and is_constant(leaves.vector) and first.call is not None:
+            return call_of(first, [arg.value for arg in args])
+        return Made(given or self.new(leaves), args, first.module)
 
     def _given_layer(self, leaves: Leaves) -> Tree | None:
         """Return the parameter that a layer is, where not all uses of the class give the same."""
@@ -484,17 +523,21 @@ class Columns:
 
     def find(self, vector: Vector, word: str = "") -> Tree | None:
         """Return the column as an expression over parameters that are known already, or None."""
+        found = self._found(vector)
+        return None if found is None else self._take(found, word)
+
+    def _found(self, vector: Vector) -> Tree | None:
         for candidate in self._candidates:
             if agree(candidate.vector, vector):
-                return self._take(candidate.tree, word)
+                return candidate.tree
         if all(value is ABSENT or type(value) is int for value in vector):
             for candidate in self._candidates:
                 related = multiple(candidate.tree, candidate.vector, vector)
                 if related is not None:
-                    return self._take(related, word)
+                    return related
             for candidate in self._candidates:
                 if is_half(candidate.vector, vector):
-                    return self._take(Infix("//", candidate.tree, 2), word)
+                    return Infix("//", candidate.tree, 2)
         return None
 
     def known(self, vector: Vector) -> Tree | None:
@@ -560,6 +603,16 @@ class Columns:
         column = Parameter(own, vector, (FLAG, len(self.parameters)), self._counts, default=False)
         self.parameters[own] = column
         return Name(own)
+
+    def unique(self, wish: str) -> str:
+        """Return a name that nothing else of the class has."""
+        return self._names.unique(wish)
+
+    def reads_module(self, tree: Tree) -> bool:
+        """Return True if an expression reads a module: as an attribute it would be a child."""
+        read = {node.text for node in walk(tree) if isinstance(node, Name)}
+        given = (p for name, p in self.parameters.items() if name in read)
+        return any(isinstance(v, Factory) and v.module for p in given for v in p.vector)
 
     @property
     def unsaid(self) -> tuple[str, ...]:

@@ -7,16 +7,21 @@ so that drafts of one block can be compared.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from addnn_spec.backends.torch_code.factories import made as made_by_name
-from addnn_spec.backends.torch_code.factories import named
+from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
+from addnn_spec.backends.torch_code.modules import (
+    bind,
+    functional_form,
+    is_heavy,
+    operator_module,
+    with_unused,
+)
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.tensors import constant, filled, made
@@ -25,7 +30,6 @@ from addnn_spec.backends.torch_code.translation import Functions
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Child,
-    Key,
     Leaf,
     Name,
     Origin,
@@ -169,6 +173,8 @@ class Emission:
     """What is known about the network's sizes."""
     support: dict[str, Support] = field(default_factory=dict)
     functions: Functions = field(default_factory=Functions)
+    layers: GivenLayers = field(default_factory=lambda: GivenLayers((), ()))
+    """How blocks are given their layers."""
     captured: dict[tuple[int, int], str] = field(default_factory=dict)
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
 
@@ -191,13 +197,9 @@ def draft_of(
     forms: Forms,
     emission: Emission,
     lists: Sequence[ListInput] = (),
-    layers: frozenset[str] = frozenset(),
 ) -> Draft:
-    """Make the draft of a graph; the graphs that it calls have their forms already.
-
-    `layers` are the parameters that are other layers in other uses of the block.
-    """
-    return _Drafter(graph, forms, emission, lists, layers).draft()
+    """Make the draft of a graph; the graphs that it calls have their forms already."""
+    return _Drafter(graph, forms, emission, lists).draft()
 
 
 class _Drafter:
@@ -207,10 +209,8 @@ class _Drafter:
         forms: Forms,
         emission: Emission,
         lists: Sequence[ListInput],
-        layers: frozenset[str],
     ) -> None:
         self._lists = lists
-        self._layers = layers
         self._lengths: dict[int, int] = {}
         self._graph = graph
         self._forms = forms
@@ -301,8 +301,9 @@ class _Drafter:
         form = self._forms[id(graph)]
         if node.module is None:
             made = called_leaves(form.constructor, self._graph, node)
-            tree = Spanned(made, node.span)
             place = placed(self._graph, node, node.span)
+            given = self._emission.layers.applied(self._graph, node, made, place)
+            tree = Spanned(given or made, node.span)
             self._draft.children.append(ChildDraft(node.name, tree, node.span, place=place))
         args = [*self._grouped(node, form), *(self._module(ref) for ref in node.bound_modules)]
         for ref, cls in zip(node.bound_modules, form.ports.values(), strict=True):
@@ -324,21 +325,21 @@ class _Drafter:
             self._step(node, self._called(node, args), result, composite=True)
             return
         place = placed(self._graph, node, node.span)
-        given = named(node, self._layers) and node.within is None
+        given = self._emission.layers.is_given(self._graph, node)
         functional = None if node.module or given else functional_form(node, applied)
         if isinstance(functional, In) and self._is_passed_on(node):
             self._pass_on(node, operands[functional.index])
             return
         if functional is not None:
             typed = self._typed(functional, node, applied)
-            code = with_leaves(collapsed(_bind(typed, operands, None), self._lengths))
+            code = with_leaves(collapsed(bind(typed, operands, None), self._lengths))
             code = operator_leaves(code, self._graph, applied, node)
             code = self._placed(code, node, creates=op.creates)
             self._step(
                 node,
                 code,
                 op.result,
-                heavy=_heavy(applied),
+                heavy=is_heavy(applied),
                 fresh=op.fresh_output,
                 in_place=op.in_place,
             )
@@ -346,19 +347,20 @@ class _Drafter:
         if node.module is None:
             child = operator_child(node.name, applied, node.span)
             tree = operator_leaves(child.tree, self._graph, applied, node)
-            tree = (made_by_name(node, applied, tree, place) if given else None) or tree
+            made = self._emission.layers.applied(self._graph, node, tree, place)
+            tree = Spanned(made, node.span) if made else tree
             self._draft.children.append(replace(child, tree=tree, place=place))
         if node.module is not None and node.module.port:
             made_call = applied.constructor()
             self._draft.ports[node.module.name] = made_call.fn if made_call else "nn.Module"
-        call = _with_unused(op, applied.call(), node, self._reads)
-        bound_call = _bind(call, operands, self._own(node))
+        call = with_unused(op, applied.call(), node, self._reads)
+        bound_call = bind(call, operands, self._own(node))
         bound_call = rewrite(
             bound_call, lambda t: self._called(node, t.args) if isinstance(t, Invoke) else None
         )
         called = with_leaves(collapsed(bound_call, self._lengths))
         called = operator_leaves(called, self._graph, applied, node)
-        self._step(node, called, op.result, heavy=_heavy(applied), fresh=op.fresh_output)
+        self._step(node, called, op.result, heavy=is_heavy(applied), fresh=op.fresh_output)
 
     def _is_passed_on(self, node: Node) -> bool:
         """Return True if a node gives its input as it is: with probes that is a value to tap."""
@@ -559,7 +561,7 @@ class _Drafter:
                 node.name,
                 Spanned(with_leaves(tree, "size"), node.span),
                 node.span,
-                tuple(with_leaves(_bind(code, [], own)) for code in inits),
+                tuple(with_leaves(bind(code, [], own)) for code in inits),
                 kind,
             )
         )
@@ -577,55 +579,5 @@ def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:
     made = operator_module(applied)
     assert made is not None, f"{type(applied.op).__name__} has neither a module nor a function"
     own = Submodule(path)
-    inits = tuple(with_leaves(_bind(code, [], own)) for code in applied.initialize())
+    inits = tuple(with_leaves(bind(code, [], own)) for code in applied.initialize())
     return ChildDraft(path, Spanned(made, span), span, inits)
-
-
-def operator_module(applied: Applied) -> Tree | None:
-    """Return the call that makes the operator's module, its literals as leaves, or None."""
-    op, made = applied.op, applied.constructor()
-    if made is None:
-        return None
-    required = [name for name, info in type(op).model_fields.items() if info.is_required()]
-    hidden = {*op.hidden_fields, *op.layers}
-    positional = (*applied.inferred(), *(name for name in required if name not in hidden))
-    return with_leaves(made, "value", positional)
-
-
-def functional_form(node: Node, applied: Applied) -> Tree | None:
-    """Return the function that a node is in `forward`; None where it has to be a module."""
-    return applied.functional() if applied.is_function(node.named) else None
-
-
-def _heavy(applied: Applied) -> bool:
-    macs = applied.macs()
-    return not (isinstance(macs, int) and macs == 0)
-
-
-_NUMBERED = re.compile(r"\.\d|_l\d")
-"""A tensor that torch's class does not declare: `tail.0.weight`, `weight_ih_l0`."""
-
-
-def _bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
-    """Put the inputs and its own module into an operator's code."""
-
-    def change(tree: Tree) -> Tree | None:
-        if isinstance(tree, In):
-            return operands[tree.index]
-        if isinstance(tree, Own):
-            assert own is not None
-            if not tree.name:
-                return own
-            if _NUMBERED.search(tree.name):
-                return Method(own, "get_parameter", (Arg(Key(tree.name)),))
-            if isinstance(own, Submodule):
-                return Submodule(own.path, tree.name)
-            return Name(f"{own.text}.{tree.name}")
-        return None
-
-    return rewrite(code, change)
-
-
-def _with_unused(op: Operator, call: Tree, node: Node, reads: Counter[Ref]) -> Tree:
-    extra = tuple(arg for port, arg in op.unused_outputs.items() if not reads[Ref(node.id, port)])
-    return Invoke((*call.args, *extra)) if extra and isinstance(call, Invoke) else call

@@ -1,72 +1,282 @@
-"""Layers that a block is given, as what makes them: `act: Callable[[], nn.Module]`.
+"""Layers that a block is given, where not all of its uses are given the same.
 
-An activation or a pool that a block has as a parameter is made where the block says, by what the
-use gives. Layers that are made for a size (a norm's channels) are no factories: they are arms.
+An operator is given as what makes it: `act: Callable[[], nn.Module]`, a norm as
+`norm: Callable[[int], nn.Module]`, which the block calls with the size that it is made for. A block
+that each use applies once is given as a module: whoever gives it makes it,
+`Level(64, 128, Level(128, 256))`. What is neither stays an arm of the class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from addnn_spec.backends.torch_code.tree import Factory, Leaf, Made, Tree
+from addnn_spec.backends.torch_code.modules import operator_module
+from addnn_spec.backends.torch_code.tree import (
+    NONE,
+    Factory,
+    Leaf,
+    Made,
+    Origin,
+    Tree,
+    Variable,
+    bare,
+    rewrite,
+    walk,
+)
 from addnn_spec.graph import Graph, Node
-from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import HigherOperator, Operator
-from addnn_spec.source import Span
-from addnn_spec.values import LayerValue
+from addnn_spec.ops.code import Arg
+from addnn_spec.syntax import ast
+from addnn_spec.syntax import walk as syntax
+from addnn_spec.values import Definition, LayerValue, key
+
+_NUMBERED = re.compile(r"_\d+$")
+"""A tensor of a list: how lists are given is known only when the block is planned."""
+_BRACES = ("chain", "body", "repeat")
 
 
-def factory_of(op: Operator, call: Tree = None) -> Factory | None:
-    """Return what makes an operator's module; None if it is made for a size, or has no module."""
-    if op.inferred_names or isinstance(op, HigherOperator) or op.own_type:
+class Application(NamedTuple):
+    """Where a block applies a layer that it is given, `times` in all."""
+
+    graph: Graph
+    node: Node
+    times: int
+
+
+_Applications = dict[str, list[Application]]
+
+
+class GivenLayers:
+    """How the blocks of a network are given their layers."""
+
+    def __init__(self, own: Sequence[Graph], variants: Sequence[Graph]) -> None:
+        self._factories: dict[Hashable, Factory] = {}
+        """What makes a layer, by the layer."""
+        self._applied: dict[tuple[int, int], Factory] = {}
+        """By `id` of a graph and a node's number, what is applied there."""
+        self._modules: dict[int, Factory] = {}
+        """By `id` of its graph, a block that is given as a module."""
+        self.modules: list[Graph] = []
+        """The graphs that are given as modules."""
+        self._given: dict[tuple[int, str], Factory] = {}
+        """By `id` of a block's graph and a parameter, the module that it is given."""
+        uses: defaultdict[int, list[Graph]] = defaultdict(list)
+        for graph in (*own, *variants):
+            if graph.kind == "block" and graph.definition is not None:
+                uses[id(graph.definition.node)].append(graph)
+        found = {id(g): _applications(g) for group in uses.values() for g in group}
+        for group in uses.values():
+            for graph in group:
+                self._note(graph, found[id(graph)])
+        theirs = {id(graph) for graph in variants}
+        for group in uses.values():
+            for name in _varied([graph for graph in group if id(graph) not in theirs]):
+                self._decide(name, group, [found[id(graph)][name] for graph in group])
+
+    # --- what the backend asks -------------------------------------------------------------------
+    def argument(self, graph: Graph, name: str, value: Any) -> Any:
+        """Return an argument of a block as its class is given it."""
+        module = self._given.get((id(graph), name))
+        if module is not None or not isinstance(value, LayerValue):
+            return value if module is None else module
+        return self._factory(value) or value
+
+    def applied(self, graph: Graph, node: Node, call: Tree, place: Origin) -> Tree | None:
+        """Return a layer as what the block is given makes it; None where it is no such layer.
+
+        `call` is its constructor, whose leaves are the sizes that it is made for.
+        """
+        factory = self._applied.get((id(graph), node.id))
+        if factory is None:
+            return None
+        sizes = {leaf.hint: leaf for leaf in walk(call) if isinstance(leaf, Leaf)}
+        args = tuple(Arg(sizes[size]) for size in factory.sizes)
+        return Made(Leaf(factory, node.name, (place,)), args)
+
+    def is_given(self, graph: Graph, node: Node) -> bool:
+        """Return True if the layer that a node applies is given to the block around it."""
+        return (id(graph), node.id) in self._applied
+
+    def makes(self, graph: Graph) -> Iterator[Graph]:
+        """Yield the graphs whose classes the class of a graph names."""
+        for node in graph.nodes():
+            if not self.is_given(graph, node):
+                yield from (called for _, called in node.called)
+        for module in graph.modules:
+            yield from (called for _, called in module.called)
+
+    def made(self, graph: Graph, constructor: Tree) -> None:
+        """Record how a block is made, for those that are given it as a module."""
+        if id(graph) in self._modules:
+            self._modules[id(graph)].call = bare(constructor)
+
+    # --- how a layer is given --------------------------------------------------------------------
+    def _note(self, graph: Graph, applications: _Applications) -> None:
+        """Record what makes the operators that a block is given, as it applies them."""
+        values = dict(graph.arguments)
+        for name, places in applications.items():
+            for at in places:
+                made = _factory_of(at.node)
+                if made is not None:
+                    self._factories.setdefault(key(values[name]), made)
+
+    def _factory(self, value: LayerValue) -> Factory | None:
+        """Return what makes a layer of no size; of a size, where a block applies it."""
+        known = self._factories.get(key(value))
+        target = value.target
+        if known is not None or not isinstance(target, type):
+            return known
+        try:
+            op = target(**dict(value.given))
+        except (ValidationError, TypeError):  # it takes a tensor, too
+            return None
+        if op.inferred_names or not _is_plain(op):
+            return None
+        made = op.constructor()
+        return None if made is None else Factory(repr(op), made)
+
+    def _decide(
+        self, name: str, group: Sequence[Graph], applications: Sequence[list[Application]]
+    ) -> None:
+        """Say how a block is given one of its layers, if it can be given it."""
+        values = [dict(graph.arguments)[name] for graph in group]
+        made = [self._factory(value) for value in values if value is not None]
+        sizes = {None if factory is None else len(factory.sizes) for factory in made}
+        there = [(at, _factory_of(at.node)) for places in applications for at in places]
+        if len(sizes) == 1 and None not in sizes and all(factory for _, factory in there):
+            found = {(id(at.graph), at.node.id): factory for at, factory in there if factory}
+            self._applied.update(found)
+            return
+        once = [
+            value is None
+            if not places
+            else len(places) == 1 and places[0].times == 1 and _can_be_given(places[0].node)
+            for value, places in zip(values, applications, strict=True)
+        ]
+        if all(once):
+            for graph, places in zip(group, applications, strict=True):
+                for at in places:
+                    module = self._module(at.node)
+                    self._applied[id(at.graph), at.node.id] = module
+                    self._given[id(graph), name] = module
+
+    def _module(self, node: Node) -> Factory:
+        graph = node.calls
+        if graph is not None:
+            if id(graph) not in self._modules:
+                self._modules[id(graph)] = Factory(f"{len(self.modules)}", module=True)
+                self.modules.append(graph)
+            return self._modules[id(graph)]
+        call = _constructor(node)
+        return Factory(repr(call), call, module=True)
+
+
+def call_of(factory: Factory, args: Sequence[Tree]) -> Tree:
+    """Return the call that makes a layer for sizes."""
+    sizes = dict(zip(factory.sizes, args, strict=True))
+
+    def put(tree: Tree) -> Tree | None:
+        if isinstance(tree, Variable):
+            return NONE if sizes[tree.text] is None else sizes[tree.text]
         return None
-    made = op.constructor()
-    return None if made is None or op.initialize() else Factory(repr(op), call or made)
+
+    return rewrite(factory.call, put)
 
 
-def as_argument(value: Any) -> Any:
-    """Return an argument of a block as a class can be given it: a layer as what makes it."""
-    if not isinstance(value, LayerValue):
-        return value
-    target = value.target
-    if not isinstance(target, type) or not issubclass(target, Operator):
-        return value
-    try:
-        return factory_of(target(**dict(value.given))) or value
-    except (ValidationError, TypeError):  # it takes a tensor, too
-        return value
+def _varied(group: Sequence[Graph]) -> Iterator[str]:
+    """Yield the parameters of a block that are layers, not the same in all its uses."""
+    if not group:
+        return
+    uses = [dict(graph.arguments) for graph in group]
+    for name in uses[0]:
+        values = [use.get(name) for use in uses]
+        layers = all(value is None or isinstance(value, LayerValue) for value in values)
+        if layers and len({key(value) for value in values}) > 1:
+            yield name
 
 
-def varied(graphs: Sequence[Graph]) -> frozenset[str]:
-    """Return the parameters of a block that are not the same layer in all its uses."""
-    given = [{n: as_argument(v) for n, v in graph.arguments} for graph in graphs]
-    return frozenset(
-        name
-        for name, first in given[0].items()
-        if all(isinstance(use.get(name), Factory | None) for use in given)
-        and any(use.get(name) != first for use in given)
-    )
+def _applications(graph: Graph) -> _Applications:
+    """Find where a block applies its parameters by their names alone."""
+    found: _Applications = {name: [] for name, _ in graph.arguments}
+    definition = graph.definition
+    assert definition is not None
+    given = {n: v for n, v in graph.arguments if isinstance(v, LayerValue)}
+    for target in syntax.walk(definition.node) if given else ():
+        if isinstance(target, ast.Target):  # the name has another meaning, too
+            given.pop(target.name, None)
+    waiting = [(graph, 1)] if given else []
+    while waiting:
+        around, times = waiting.pop()
+        for node in around.nodes():
+            value = given.get(_applied_name(node, definition))
+            if value is not None and _target(node) is _definition(value.target):
+                found[_applied_name(node, definition)].append(
+                    Application(around, node, times * node.times)
+                )
+            elif node.calls is not None and node.calls.kind in _BRACES:
+                waiting.append((node.calls, times * node.times))
+    return found
 
 
-def made(node: Node, applied: Applied, call: Tree, place: Any) -> Tree | None:
-    """Return a layer that the text applies by a name, as what makes it; None if it is none such."""
-    if not _is_named(node.span) or node.module is not None:
+def _applied_name(node: Node, definition: Definition) -> str:
+    """Return the text of a node, of a block's own text; nothing where it is none."""
+    span, whole = node.span, definition.node.span
+    if node.within is not None or node.module is not None or span.source is not whole.source:
+        return ""
+    inside = whole.start <= span.start and span.end <= whole.end
+    return span.source.text[span.start : span.end] if inside else ""
+
+
+def _target(node: Node) -> object:
+    """Return what a node applies: an operator's class, or a block's definition."""
+    called = node.calls
+    if called is not None:
+        return None if called.definition is None else called.definition.node
+    return type(node.op)
+
+
+def _definition(target: object) -> object:
+    return target.node if isinstance(target, Definition) else target
+
+
+def _is_plain(op: Operator) -> bool:
+    """Return True for an operator that one call makes, and nothing initialises."""
+    return not (isinstance(op, HigherOperator) or op.own_type or op.initialize())
+
+
+def _constructor(node: Node) -> Tree | None:
+    """Return the call that makes an operator, if that is all there is to make."""
+    applied = node.applied
+    if applied is None or not _is_plain(applied.op):
         return None
-    found = factory_of(applied.op, call)
-    return None if found is None else Made(Leaf(found, node.name, (place,)))
+    return operator_module(applied)
 
 
-def named(node: Node, names: frozenset[str]) -> bool:
-    """Return True if the text applies one of these parameters there."""
-    return _text(node.span) in names
+def _factory_of(node: Node) -> Factory | None:
+    """Return what makes an operator that a block applies, for one size or for several."""
+    applied, made = node.applied, _constructor(node)
+    if applied is None or made is None:
+        return None
+    sizes = applied.inferred()
+    leaves = {leaf.hint for leaf in walk(made) if isinstance(leaf, Leaf)}
+    if not all(type(size) is int and name in leaves for name, size in sizes.items()):
+        return None
+
+    def open_sizes(tree: Tree) -> Tree | None:
+        return Variable(tree.hint) if isinstance(tree, Leaf) and tree.hint in sizes else None
+
+    return Factory(repr(applied.op), bare(rewrite(made, open_sizes)), tuple(sizes))
 
 
-def _is_named(span: Span) -> bool:
-    return _text(span).isidentifier()
-
-
-def _text(span: Span) -> str:
-    return span.source.text[span.start : span.end]
+def _can_be_given(node: Node) -> bool:
+    """Return True for a layer that can be made where no tensor of the block is known."""
+    called = node.calls
+    if called is None:
+        return _constructor(node) is not None
+    listed = any(_NUMBERED.search(name) for name in called.input_names)
+    return called.kind == "block" and not called.module_ports and not listed

@@ -12,14 +12,28 @@ from dataclasses import replace
 
 from addnn_spec.backends.torch_code.body import Branch, Item
 from addnn_spec.backends.torch_code.draft import Step
-from addnn_spec.backends.torch_code.tree import Leaf, Tree, Value
+from addnn_spec.backends.torch_code.tree import Tree, Value, rewrite
 from addnn_spec.ops.code import Arg, Call
+
+IN_PLACE = "inplace"
+"""The argument: no leaf, for it is no choice of the text."""
 
 
 def module_in_place(tree: Tree) -> Tree:
     """Return the constructor of an activation that follows a fresh tensor in a chain."""
     assert isinstance(tree, Call)
-    return Call(tree.fn, (*tree.args, Arg(Leaf(True, "inplace"), "inplace", False)))
+    return Call(tree.fn, (*tree.args, Arg(True, IN_PLACE, False)))
+
+
+def without_in_place(tree: Tree) -> Tree:
+    """Return the tree of modules none of which overwrites its input."""
+
+    def change(node: Tree) -> Tree | None:
+        if isinstance(node, Call) and any(arg.name == IN_PLACE for arg in node.args):
+            return Call(node.fn, tuple(arg for arg in node.args if arg.name != IN_PLACE))
+        return None
+
+    return rewrite(tree, change)
 
 
 def steps_in_place(items: list[Item], counts: Counter[int]) -> None:

@@ -153,7 +153,7 @@ class _Merger:
         functions = {function_of(child) for child in made}
         if len(same) < 2 or frozenset(of) != self._all or len(functions) > 1 or None in functions:
             return same
-        elements = self._aligned([parts_of(child) for child in made], lambda part: part.tree)
+        elements = self._aligned([parts_of(child) for child in made], lambda part: part.key)
         if all(len(element.of) < len(self._all) for element in elements):
             return same
         return [_Slot(("sequence", made[0].path), of, elements)]
@@ -246,7 +246,9 @@ class _Merger:
             for v, apart in self._uses
         ]
         base = add_columns(self._body, rows, self._child(slot).path)
-        tree = moved(next(iter(parts.values())).tree, base)
+        trees = [part.tree for part in parts.values()]
+        alike = all(tree == trees[0] for tree in trees)
+        tree = moved(trees[0] if alike else next(iter(parts.values())).key, base)
         present = frozenset(element.of)
         guard = None if present == self._all else self._flag(present)
         return tree if guard is None else When(guard.flag, guard.present, tree)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.tree import (
+    Factory,
     Origin,
     Tree,
     is_literal,
@@ -30,6 +31,15 @@ class Leaves(NamedTuple):
     word: str = ""
     """The argument that it is: torch's word."""
     origins: tuple[Origin, ...] = ()
+
+
+class Arm(NamedTuple):
+    """What only some uses have, for they take an arm of an `if`."""
+
+    places: tuple[Origin, ...]
+    """What stands in it."""
+    values: tuple[bool, ...]
+    """By use, whether it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,8 @@ def usual(column: Parameter) -> Any:
     """Return the value that most uses give a new parameter; a size has no default."""
     uses = list(zip(column.vector, column.counts, strict=True))
     most = _majority(uses)
+    if isinstance(most, Factory) and most.module:
+        return NO_DEFAULT  # one module for all who leave it out
     if isinstance(most, int) and most not in (0, 1):
         return NO_DEFAULT  # a size: a reader wants to see it
     # If any value has a majority, it is this one: whether it has one is still to be counted.

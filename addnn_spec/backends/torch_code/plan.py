@@ -8,7 +8,7 @@ structures do not go together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import networkx as nx
 from addnn_spec.backends.torch_code.body import Apart, Body, structures
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
-from addnn_spec.backends.torch_code.factories import as_argument, varied
+from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
@@ -32,7 +32,7 @@ from addnn_spec.backends.torch_code.sequential import (
     sequential,
     sequential_elements,
 )
-from addnn_spec.backends.torch_code.tree import Leaf, Spanned, Tree, split
+from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, split
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
@@ -83,7 +83,11 @@ class Planner:
         self._count_calls(graphs)
         self._reserve(graphs)
         self._name_captured(graphs)
-        for group in _groups([*self._variants.graphs, *own]):
+        if not self._emission.probes:
+            self._emission.layers = GivenLayers(own, self._variants.graphs)
+        for module in self._emission.layers.modules:
+            self._forms[id(module)] = Form(NONE)  # used before it is planned, where levels nest
+        for group in _groups([*self._variants.graphs, *own], self._emission.layers):
             self._plan_group(group)
         return self.classes
 
@@ -153,9 +157,8 @@ class Planner:
                 function = "Tapped" if self._emission.probes else "nn.Sequential"
                 self._forms[id(graph)] = Form(sequential(elements, function))
         self._lists.update(list_inputs([g for g in drafted if g.kind == "block"]))
-        layers = frozenset() if self._emission.probes or not drafted else varied(drafted)
         drafts = [
-            draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()), layers)
+            draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))
             for graph in drafted
         ]
         for alike in _by_base(drafts):
@@ -208,7 +211,7 @@ class Planner:
         fixed = self._fixed(uses)
         given = [
             Given(
-                tuple((n, as_argument(v)) for n, v in draft.graph.arguments if n not in fixed),
+                tuple(self._arguments(draft.graph, fixed)),
                 () if self._is_network(draft.graph) else _tensors(draft),
                 self._calls[id(draft.graph)],
                 draft.graph.lets,
@@ -230,6 +233,13 @@ class Planner:
             call = _constructor(plan.name, plan.columns.signature(), use)
             ports = dict(body.drafts[use].ports)
             self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
+            self._emission.layers.made(graph, call)
+
+    def _arguments(self, graph: Graph, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the arguments of a use that are not fixed, as its class is given them."""
+        for name, value in graph.arguments:
+            if name not in fixed:
+                yield name, self._emission.layers.argument(graph, name, value)
 
     def _fixed(self, uses: Sequence[Graph]) -> dict[str, Any]:
         """Return the arguments that are numbers in a class, and no parameters.
@@ -302,8 +312,11 @@ def _definition(graph: Graph) -> Definition:
     return (graph.kind, graph.name, id(graph.span.source), graph.span.start, graph.span.end)
 
 
-def _groups(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
-    """Group graphs by definition, called ones first; by height if definitions hold one another."""
+def _groups(graphs: Sequence[Graph], layers: GivenLayers) -> Iterator[list[Graph]]:
+    """Group graphs by definition, called ones first; by height if definitions hold one another.
+
+    They do not, where one is given the other as a module.
+    """
     between: nx.DiGraph[Definition] = nx.DiGraph()
     members: dict[Definition, list[Graph]] = {}
     heights: dict[int, int] = {}
@@ -316,9 +329,14 @@ def _groups(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
     knots = nx.condensation(between)
     for knot in reversed(list(nx.lexicographical_topological_sort(knots, key=lambda k: k))):
         definitions = sorted(knots.nodes[knot]["members"], key=list(members).index)
-        looped = len(definitions) > 1 or between.has_edge(definitions[0], definitions[0])
-        if not looped:
-            yield members[definitions[0]]
+        making: nx.DiGraph[Definition] = nx.DiGraph()
+        making.add_nodes_from(definitions)
+        inside = [graph for definition in definitions for graph in members[definition]]
+        pairs = ((_definition(g), _definition(child)) for g in inside for child in layers.makes(g))
+        making.add_edges_from(pair for pair in pairs if pair[1] in making)
+        if nx.is_directed_acyclic_graph(making):
+            for definition in reversed(list(nx.topological_sort(making))):
+                yield members[definition]
             continue
         graded = [(heights[id(g)], i, g) for i, d in enumerate(definitions) for g in members[d]]
         for height, place in sorted({(h, i) for h, i, _ in graded}):

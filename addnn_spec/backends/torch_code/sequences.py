@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.body import moved
 from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.inplace import without_in_place
 from addnn_spec.backends.torch_code.tree import Column, Leaf, Spanned, Tree, walk
 from addnn_spec.ops.code import Arg, Call
 
@@ -23,6 +24,11 @@ class Part(NamedTuple):
     tree: Tree
     first: int
     stop: int
+
+    @property
+    def key(self) -> Tree:
+        """What elements of other uses have in common with it, in place or not."""
+        return without_in_place(self.tree)
 
     def leaves(self, whole: Sequence[Leaf]) -> tuple[Leaf, ...]:
         """Return its own leaves, of those of the Sequential."""

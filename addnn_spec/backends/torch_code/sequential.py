@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from addnn_spec.backends.torch_code.draft import Emission, operator_module
-from addnn_spec.backends.torch_code.factories import made
+from addnn_spec.backends.torch_code.draft import Emission
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
+from addnn_spec.backends.torch_code.modules import operator_module
 from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.text import quoted
@@ -159,7 +159,10 @@ def _module(
     if isinstance(node.op, Graph):
         form = forms[id(node.op)]
         hidden = form.ports or node.bound_modules or form.listed or form.lists
-        return None if hidden else called_leaves(form.constructor, graph, node)
+        if hidden:
+            return None
+        made = called_leaves(form.constructor, graph, node)
+        return emission.layers.applied(graph, node, made, placed(graph, node, node.span)) or made
     if not isinstance(node.op, Operator) or node.layers:
         return None
     applied = Applied(node.op, node.types)
@@ -171,7 +174,7 @@ def _module(
     if overwrites and node.op.in_place:
         tree = module_in_place(tree)
     tree = operator_leaves(tree, graph, applied, node)
-    given = made(node, applied, tree, placed(graph, node, node.span))
+    given = emission.layers.applied(graph, node, tree, placed(graph, node, node.span))
     return given or initialized(tree, applied, emission)
 
 

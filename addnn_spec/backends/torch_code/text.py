@@ -70,12 +70,21 @@ def literal(value: object) -> str:
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, Factory):
-        made = without_defaults(bare(value.call))
-        assert isinstance(made, Call)
-        return f"lambda: {flat(made)}" if made.args else made.fn
+        return _factory(value)
     if isinstance(value, tuple):
         return _sequence([literal(item) for item in value], brackets=False)
     raise TypeError(f"no literal: {value!r}")
+
+
+def _factory(factory: Factory) -> str:
+    """Write what makes a layer: its class where that takes the sizes alone, or the module."""
+    made = without_defaults(bare(factory.call))
+    assert isinstance(made, Call)
+    if factory.module:
+        return flat(made)
+    if [arg.value for arg in made.args] == [Variable(size) for size in factory.sizes]:
+        return made.fn
+    return f"lambda{' ' * bool(factory.sizes)}{', '.join(factory.sizes)}: {flat(made)}"
 
 
 def _computed(value: float) -> str:
@@ -121,9 +130,9 @@ def _flat(tree: Tree) -> tuple[str, int]:
             return _flat(value)
         case Lambda(parameter, value):
             return f"lambda {parameter}: {flat(value)}", 0
-        case Made(factory):
-            made = isinstance(factory, Factory)
-            return (flat(factory.call) if made else f"{_bound(factory, _ATOM)}()"), _ATOM
+        case Made(factory, args, module):
+            name = _bound(factory, _ATOM)
+            return (name if module else f"{name}({_flat_args(args)})"), _ATOM
         case Listing():
             clauses = (f"{prefix}{flat(part)}" for prefix, part, _ in _clauses(tree))
             return f"[{' '.join(clauses)}]", _ATOM

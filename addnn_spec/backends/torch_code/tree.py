@@ -72,21 +72,27 @@ class Choice(BackendNode):
     orelse: Tree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Factory:
     """What makes a layer that a block is given: `nn.SiLU`, `lambda: nn.LeakyReLU(0.2)`."""
 
     key: str
     """What only equal layers have in common."""
-    call: Tree = field(compare=False, repr=False)
-    """The call that makes it."""
+    call: Tree = field(default=None, compare=False, repr=False)
+    """The call that makes it, for its sizes as variables; a block's is known when its class is."""
+    sizes: tuple[str, ...] = ()
+    """What it is made for: torch's names."""
+    module: bool = False
+    """It is made where it is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made(BackendNode):
-    """A layer by what makes it: `act()`."""
+    """A layer by what makes it, for sizes: `act()`, `norm(width)`; a module is there: `below`."""
 
     factory: Tree
+    args: tuple[Arg, ...] = ()
+    module: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ def _kind(value: Any) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(_kind(item) for item in value)}]" if value else "tuple[()]"
     if isinstance(value, Factory):
-        return "Callable[[], nn.Module]"
+        sizes = ", ".join("int" for _ in value.sizes)
+        return "nn.Module" if value.module else f"Callable[[{sizes}], nn.Module]"
     return "None" if value is None else type(value).__name__
 
 

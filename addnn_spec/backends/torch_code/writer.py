@@ -13,6 +13,7 @@ from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Statement
 from addnn_spec.backends.torch_code.loops import COUNTER
 from addnn_spec.backends.torch_code.names import Namespace, is_plain
+from addnn_spec.backends.torch_code.nested import unnested
 from addnn_spec.backends.torch_code.outputs import Returns
 from addnn_spec.backends.torch_code.own import constructed, overrides
 from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
@@ -203,12 +204,14 @@ class ClassWriter:
         return [] if not is_plain(name) else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
 
     def _optional(self, name: str, tree: Tree, test: Tree) -> list[Line]:
+        first, tree = self._first(tree, 3)
         one = layout(tree, 2, f"self.{name} = ", f" if {flat(test)} else None")
-        if len(one) == 1 and len(one[0].text) <= WIDTH:
+        if len(one) == 1 and len(one[0].text) <= WIDTH and not first:
             return one
         return [
             Line(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
             *condition(test, 2),
+            *first,
             *layout_statement(tree, 3, f"self.{name} = "),
         ]
 
@@ -232,6 +235,21 @@ class ClassWriter:
 
     def _assigned(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
         """Put a child where it is read."""
+        first, tree = self._first(tree, indent)
+        return first + self._put(name, tree, indent, spans)
+
+    def _first(self, tree: Tree, indent: int) -> tuple[list[Line], Tree]:
+        """Write the levels of a child that are made before it; return the rest of it."""
+        levels, tree = unnested(tree, self._locals.unique)
+        lines: list[Line] = []
+        for level in levels:
+            again = level.times > 1
+            if again:
+                lines.append(Line(f"{INDENT * indent}for _ in range({level.times}):"))
+            lines += layout(level.tree, indent + again, f"{level.name} = ")
+        return lines, tree
+
+    def _put(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
         if not is_plain(name) and self._scope():
             call = Call("self.add_module", (Arg(Key(name)), Arg(tree)))
             return layout(call, indent, spans=spans)

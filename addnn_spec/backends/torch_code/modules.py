@@ -1,0 +1,72 @@
+"""An operator as code: its module, or the function that it is in `forward`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from addnn_spec.backends.torch_code.tree import (
+    Key,
+    Name,
+    Submodule,
+    Tree,
+    rewrite,
+    with_leaves,
+)
+from addnn_spec.graph import Node, Ref
+from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import Operator
+from addnn_spec.ops.code import Arg, In, Invoke, Method, Own
+
+
+def operator_module(applied: Applied) -> Tree | None:
+    """Return the call that makes the operator's module, its literals as leaves, or None."""
+    op, made = applied.op, applied.constructor()
+    if made is None:
+        return None
+    required = [name for name, info in type(op).model_fields.items() if info.is_required()]
+    hidden = {*op.hidden_fields, *op.layers}
+    inferred, own = tuple(applied.inferred()), tuple(n for n in required if n not in hidden)
+    positional = own + inferred if op.inferred_last else inferred + own
+    return with_leaves(made, "value", positional)
+
+
+def functional_form(node: Node, applied: Applied) -> Tree | None:
+    """Return the function that a node is in `forward`; None where it has to be a module."""
+    return applied.functional() if applied.is_function(node.named) else None
+
+
+def is_heavy(applied: Applied) -> bool:
+    """Return True for an operator with multiply-accumulates."""
+    macs = applied.macs()
+    return not (isinstance(macs, int) and macs == 0)
+
+
+_NUMBERED = re.compile(r"\.\d|_l\d")
+"""A tensor that torch's class does not declare: `tail.0.weight`, `weight_ih_l0`."""
+
+
+def bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
+    """Put the inputs and its own module into an operator's code."""
+
+    def change(tree: Tree) -> Tree | None:
+        if isinstance(tree, In):
+            return operands[tree.index]
+        if isinstance(tree, Own):
+            assert own is not None
+            if not tree.name:
+                return own
+            if _NUMBERED.search(tree.name):
+                return Method(own, "get_parameter", (Arg(Key(tree.name)),))
+            if isinstance(own, Submodule):
+                return Submodule(own.path, tree.name)
+            return Name(f"{own.text}.{tree.name}")
+        return None
+
+    return rewrite(code, change)
+
+
+def with_unused(op: Operator, call: Tree, node: Node, reads: Counter[Ref]) -> Tree:
+    """Return the call that asks for no more outputs than are read."""
+    extra = tuple(arg for port, arg in op.unused_outputs.items() if not reads[Ref(node.id, port)])
+    return Invoke((*call.args, *extra)) if extra and isinstance(call, Invoke) else call

@@ -1,0 +1,67 @@
+"""Modules that are given to modules: `Level(64, 128, below=Level(128, 256))`.
+
+One in another is an argument; where they go deeper, each is a variable that the next one reads,
+the innermost first: as many lines as levels, and a loop where these are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from addnn_spec.backends.torch_code.tree import (
+    Factory,
+    Name,
+    Tree,
+    rewrite,
+    walk,
+    without_defaults,
+)
+from addnn_spec.ops.code import Arg, Call
+
+
+@dataclass(slots=True)
+class Level:
+    """`times` in a row, a variable becomes what is made of it."""
+
+    name: str
+    tree: Tree
+    times: int = 1
+
+
+def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tree]:
+    """Return what is to be made first, and the tree over that."""
+    levels: list[Level] = []
+    classes: dict[str, str] = {}
+    """What each variable is: one that is read may become the level around it."""
+
+    def inner(call: Call, *, deep: bool) -> Call:
+        return Call(call.fn, tuple(Arg(given(arg, deep=deep), arg.name) for arg in call.args))
+
+    def given(arg: Arg, *, deep: bool) -> Tree:
+        value: Tree = arg.value
+        if not _is_module(value):
+            return value
+        call = without_defaults(value.call)
+        if not (deep or any(_is_module(part) for part in walk(call))):
+            return call
+        made = inner(call, deep=True)
+        read = (part.text for part in walk(made) if isinstance(part, Name))
+        reused = next((name for name in read if classes.get(name) == call.fn), None)
+        name = reused or unique(arg.name or "layer")
+        classes[name] = call.fn
+        if levels and (levels[-1].name, levels[-1].tree) == (name, made):
+            levels[-1].times += 1
+        else:
+            levels.append(Level(name, made))
+        return Name(name)
+
+    def change(node: Tree) -> Tree | None:
+        calls = isinstance(node, Call) and any(_is_module(arg.value) for arg in node.args)
+        return inner(node, deep=False) if calls else None
+
+    return levels, rewrite(tree, change)
+
+
+def _is_module(tree: Tree) -> bool:
+    return isinstance(tree, Factory) and tree.module
