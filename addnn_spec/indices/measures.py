@@ -43,13 +43,13 @@ def unbiased_cka(X: ArrayLike, Y: ArrayLike) -> float:
     if len(left) < 4:
         raise UndefinedIndexError("unbiased CKA needs four samples")
     first, second = left @ left.T, right @ right.T
-    own = _unbiased_hsic(first, first) * _unbiased_hsic(second, second)
+    own = unbiased_hsic(first, first) * unbiased_hsic(second, second)
     if own <= 0:
         raise UndefinedIndexError("CKA needs samples that differ at both nodes")
-    return _unbiased_hsic(first, second) / math.sqrt(own)
+    return unbiased_hsic(first, second) / math.sqrt(own)
 
 
-def _unbiased_hsic(first: Tensor, second: Tensor) -> float:
+def unbiased_hsic(first: Tensor, second: Tensor) -> float:
     """Return Song et al.'s equation 5 of two matrices (m, m) of inner products."""
     m = len(first)
     first, second = first.clone().fill_diagonal_(0), second.clone().fill_diagonal_(0)

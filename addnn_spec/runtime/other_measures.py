@@ -10,6 +10,13 @@ from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import IndicesError
+from addnn_spec.indices.information import (
+    distances_of,
+    hsic,
+    hsic_of,
+    mutual_information,
+    mutual_information_of,
+)
 from addnn_spec.indices.measures import (
     TrainedRate,
     classification_rate,
@@ -110,6 +117,16 @@ MEASURES: dict[str, Measure] = {
         lambda passed: two_nn_dimension(passed.near),
         "intrinsic dimension from the ratio of the two nearest distances, train",
         of_gram=False,
+    ),
+    "mutual_information": Streamed(
+        lambda rows: mutual_information(rows.train, rows.labels),
+        lambda passed: mutual_information_of(distances_of(_gram(passed)), passed.labels),
+        "nats, by 3 nearest neighbours: Ross for labels, Kraskov for targets, train",
+    ),
+    "hsic": Streamed(
+        lambda rows: hsic(rows.train, rows.labels),
+        lambda passed: hsic_of(distances_of(_gram(passed)), passed.labels),
+        "unbiased; Gaussian kernels of the median distance, labels equal or not, train",
     ),
 }
 """By name; those of training samples alone give one value, trained ones that of the test samples

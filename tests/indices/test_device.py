@@ -17,6 +17,7 @@ from torch import Tensor
 
 from addnn_spec import indices
 from addnn_spec.indices.geometry import full_precision
+from addnn_spec.indices.information import hsic, mutual_information
 from addnn_spec.indices.measures import (
     classification_rate,
     effective_rank,
@@ -113,6 +114,9 @@ OTHERS: dict[str, Index] = {
     "cka": lambda d: linear_cka(d.x, d.t),
     "cka, narrow": lambda d: linear_cka(d.x[:, :9], d.t),
     "two-nn": lambda d: two_nn_dimension(d.x_test[:, :5]),
+    "mutual information": lambda d: mutual_information(d.x[:, :50], d.y),
+    "mutual information of targets": lambda d: mutual_information(d.x[:, :50], d.x[:, 50:52]),
+    "hsic": lambda d: hsic(d.x[:, :50], d.y),
     "effective rank": lambda d: effective_rank(d.x[:, :50]),
     "effective rank of a gram": lambda d: effective_rank_of(d.t.double() @ d.t.double().T),
     "nc1": lambda d: neural_collapse(d.x[:, :50], d.y),

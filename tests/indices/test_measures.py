@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 from addnn_spec.indices import OptionError, ShapeError, UndefinedIndexError, neighbours
 from addnn_spec.indices.measures import (
-    _unbiased_hsic,
     classification_rate,
     effective_rank,
     linear_cka,
@@ -23,6 +22,7 @@ from addnn_spec.indices.measures import (
     neural_collapse_of,
     two_nn_dimension,
     unbiased_cka,
+    unbiased_hsic,
 )
 
 
@@ -148,7 +148,7 @@ def test_unbiased_cka() -> None:
     total = sum(
         K[i, j] * (L[i, j] + L[q, r] - 2 * L[i, q]) for i, j, q, r in permutations(range(6), 4)
     )
-    found = _unbiased_hsic(torch.from_numpy(K), torch.from_numpy(L))
+    found = unbiased_hsic(torch.from_numpy(K), torch.from_numpy(L))
     assert found == pytest.approx(total / (6 * 5 * 4 * 3))
     with pytest.raises(UndefinedIndexError):
         unbiased_cka(X[:3], Y[:3])

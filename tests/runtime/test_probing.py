@@ -19,6 +19,7 @@ from addnn_spec.indices import (
     smoothness_index,
 )
 from addnn_spec.indices.geometry import Block, Frame
+from addnn_spec.indices.information import hsic, mutual_information
 from addnn_spec.indices.measures import (
     effective_rank,
     linear_cka,
@@ -385,7 +386,8 @@ def test_a_sketch_of_whitened_distances_is_refused() -> None:
 @pytest.mark.parametrize("budget", [2**28, 3_640_000])
 def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None:
     module = network()
-    wanted = ("nc1", "effective_rank", "two_nn", "classification_rate", "cka")
+    informed = ("mutual_information", "hsic")
+    wanted = ("nc1", "effective_rank", "two_nn", *informed, "classification_rate", "cka")
     settings = Settings(budget=budget, batch=32, measures=wanted)
     prober = Prober(module, PROBES, digits(), settings)
     assert prober.plan.bytes <= budget
@@ -398,6 +400,8 @@ def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None
     assert item.measures["nc1"].value == pytest.approx(neural_collapse(x, y), rel=1e-6)
     # inner products lose singular values below √(m ε) of the largest: here 56 of rounding, 1.6e-7
     assert item.measures["effective_rank"].value == pytest.approx(effective_rank(x), rel=1e-4)
+    assert item.measures["mutual_information"].value == pytest.approx(mutual_information(x, y))
+    assert item.measures["hsic"].value == pytest.approx(hsic(x, y), rel=1e-6)
     assert item.measures["two_nn"].value == pytest.approx(two_nn_dimension(x), rel=1e-6)
     assert ("classification_rate" in item.measures) == whole
     assert whole or "classification_rate: it takes all values at once" in item.note
