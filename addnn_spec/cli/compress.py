@@ -69,6 +69,11 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     show_default=True,
     help="What chooses the channels.",
 )
+@click.option(
+    "--keep-form/--unroll",
+    default=False,
+    help="With peak: one share of the channels for what the text ties, or each its own.",
+)
 @click.option("--refit/--no-refit", default=True, help="Fit each next layer in closed form.")
 @click.option(
     "--margin",
@@ -159,8 +164,22 @@ def _aim(given: dict[str, Any]) -> Aim:
 
     trained = ("epochs", "batch", "lr", "optimizer", "seed", "device", "augment")
     recipe = Recipe(**{name: given[name] for name in trained})
-    names = ("cut", "head", *_SIZES, "by", "refit", "margin", "controls", "original_epochs")
-    return Aim(**{n: given[n] for n in names}, recipe=recipe)
+    names = (
+        "cut",
+        "head",
+        *_SIZES,
+        "by",
+        "refit",
+        "keep_form",
+        "margin",
+        "controls",
+        "original_epochs",
+    )
+    return Aim(
+        **{n: given[n] for n in names},
+        original_epochs=given["original_epochs"],
+        recipe=recipe,
+    )
 
 
 def _planned(plan: Plan, given: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from colorsys import hls_to_rgb
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from addnn_spec.cli.outcome import exit_code, say
 from addnn_spec.cli.outputs import OutputFile, refuse_inputs
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.json_text import json_text
+from addnn_spec.passes.ties import text_ties
 from addnn_spec.passes.widths import ChannelClass, Widths, channel_classes
 
 _SHOWN = 3
@@ -35,7 +37,8 @@ _SHOWN = 3
 def widths(spec: str, options: Options, as_json: bool, output: Path | None) -> int:
     """Show the channel classes of a network: which layers' widths are one, and may change.
 
-    A width that must stay is marked with the reason.
+    A width that must stay is marked with the reason. Classes are tied where their widths come from
+    one place of the text: a literal in a repeat, an argument of a block, a parameter.
 
     \b
       addnn widths ResNet18
@@ -45,9 +48,11 @@ def widths(spec: str, options: Options, as_json: bool, output: Path | None) -> i
     refuse_inputs(output, network.session.files)
     found = channel_classes(network.graph, limit=options.listed)
     if as_json:
-        say(json_text({"classes": [_data(one) for one in found.classes]}), nl=False)
+        tied = _tied(text_ties(network.graph, found))
+        data = [_data(one, tied.get(one.number, ())) for one in found.classes]
+        say(json_text({"classes": data}), nl=False)
     else:
-        say("\n".join(_table(found)))
+        say("\n".join(_table(found, _tied(text_ties(network.graph, found)))))
     if output is not None:
         limit = min(MAX_BOXES, options.listed)
         draw(network.graph, output, DrawOptions(depth=_ALL, limit=limit, marks=_marks(found)))
@@ -83,24 +88,33 @@ def _colour(one: ChannelClass) -> str:
 _GOLDEN = 0.618
 
 
-def _data(one: ChannelClass) -> dict[str, object]:
+def _tied(ties: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, ...]]:
+    """Return the classes that each class is tied to."""
+    return {
+        number: tuple(other for other in tie if other != number) for tie in ties for number in tie
+    }
+
+
+def _data(one: ChannelClass, tied: tuple[int, ...]) -> dict[str, object]:
     return {
         "class": one.number,
         "channels": one.size,
         "made_by": list(one.makers),
         "read_by": list(one.readers),
         "frozen": one.frozen or None,
+        "tied_to": list(tied),
     }
 
 
-def _table(found: Widths) -> list[str]:
-    rows = [("class", "channels", "made by", "read by", "must stay")]
+def _table(found: Widths, tied: Mapping[int, tuple[int, ...]]) -> list[str]:
+    rows = [("class", "channels", "made by", "read by", "tied to", "must stay")]
     rows += [
         (
             str(one.number),
             f"{one.size:,}",
             _some(one.makers) or "zeros",
             _some(one.readers),
+            _some(tuple(map(str, tied.get(one.number, ())))),
             one.frozen,
         )
         for one in found.classes
@@ -108,7 +122,7 @@ def _table(found: Widths) -> list[str]:
     free = [one for one in found.classes if not one.frozen]
     total = sum(one.size for one in free)
     said = f"{len(free)} of {len(found.classes)} classes may change: {total:,} channels"
-    return [*aligned(rows, {2, 3, 4}), "", said]
+    return [*aligned(rows, {2, 3, 4, 5}), "", said]
 
 
 def _some(names: tuple[str, ...]) -> str:

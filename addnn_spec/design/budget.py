@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from addnn_spec.design.figures import counts_for, figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.passes.ties import text_ties
 
 _STEPS = 10
 
@@ -32,4 +35,16 @@ def narrowed_counts(
     if figures(plan, found)[place] > wanted * whole:
         name = plan.graph.name
         raise Refusal("E0620", f"no widths come to {wanted:g} of {name}: what is frozen is more")
+    return found
+
+
+def tied_counts(plan: Plan, counts: Mapping[int, int]) -> dict[int, int]:
+    """Return counts of which those that the text ties are one share of their class: the largest,
+    so that its loops and blocks can stay as they are."""
+    found = dict(counts)
+    classes = plan.widths.classes
+    for tie in text_ties(plan.graph, plan.widths):
+        free = [number for number in tie if number in counts]
+        share = max((counts[number] / classes[number].size for number in free), default=1.0)
+        found |= {number: max(1, round(share * classes[number].size)) for number in free}
     return found

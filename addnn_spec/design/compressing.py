@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.design.budget import narrowed_counts
+from addnn_spec.design.budget import narrowed_counts, tied_counts
 from addnn_spec.design.choosing import By, channel_values, choose, greedy_channels
 from addnn_spec.design.data import Part, Parts, check_output, read_parts
 from addnn_spec.design.plan import Plan
@@ -53,6 +53,8 @@ class Aim:
     macs: float | None = None
     by: By = "bn"
     refit: bool = True
+    keep_form: bool = False
+    """Classes that the text ties keep one share of their channels: its loops stay."""
     margin: float = 0.005
     controls: Controls = "all"
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=0))
@@ -190,15 +192,19 @@ class _Job:
 
     def _peaks(self) -> dict[int, list[int]]:
         """Return the channels up to the peak of the index, greedily: the course's rule."""
-        keep = {}
+        orders: dict[int, list[int]] = {}
+        counts: dict[int, int] = {}
         chosen = self.parts.fit.first(500)
         for one in self.plan.widths.classes:
             if one.frozen or not one.readers:
                 continue
             values = channel_values(self.plan, one, self.module, chosen.x)
             order, reached = greedy_channels(values, chosen.y, min(one.size, _PEAK))
-            keep[one.number] = sorted(order[: 1 + reached.index(max(reached))])
-        return keep
+            orders[one.number] = order
+            counts[one.number] = 1 + reached.index(max(reached))
+        if self.aim.keep_form:
+            counts = tied_counts(self.plan, counts)
+        return {number: sorted(orders[number][:count]) for number, count in counts.items()}
 
     def _narrowed(
         self, keep: Mapping[int, list[int]], part: Part, *, scored: bool = False

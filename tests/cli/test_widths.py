@@ -31,6 +31,7 @@ def test_json_names_every_node(capsys: pytest.CaptureFixture[str]) -> None:
         "made_by": ["conv1"],
         "read_by": ["conv2"],
         "frozen": None,
+        "tied_to": [],
     }
 
 

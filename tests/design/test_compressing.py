@@ -12,7 +12,7 @@ from torch import nn
 
 from addnn_spec import load
 from addnn_spec.cli import run
-from addnn_spec.design.budget import narrowed_counts
+from addnn_spec.design.budget import narrowed_counts, tied_counts
 from addnn_spec.design.choosing import CRITERIA, choose, greedy_channels
 from addnn_spec.design.compressing import Aim, compared, compress, size_of
 from addnn_spec.design.data import Parts, read_parts
@@ -125,6 +125,15 @@ def test_a_budget_is_kept_and_nearly_used(plan: Plan, place: int) -> None:
     counts = narrowed_counts(plan, None, *((0.4, None) if place == 0 else (None, 0.4)))
     share = figures(plan, counts)[place] / figures(plan)[place]
     assert 0.3 < share <= 0.4
+
+
+def test_what_the_text_ties_gets_one_share(plan: Plan) -> None:
+    names = {one.name: one.number for one in plan.widths.classes}
+    counts = {names["stage1.0.conv"]: 3, names["stage1.1.conv"]: 6, names["fc1"]: 5}
+    found = tied_counts(plan, counts)
+    assert found == {names["stage1.0.conv"]: 6, names["stage1.1.conv"]: 6, names["fc1"]: 5}
+    small = plan.narrow({number: range(count) for number, count in found.items()})
+    assert "stage1: repeat 2 { ConvBn(6) }" in small.text
 
 
 def test_fitting_never_fits_worse_than_cutting_alone(
