@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from addnn_spec.network import Network, load, loads
     from addnn_spec.probes.run import probe
     from addnn_spec.ranking.rank import rank
+    from addnn_spec.report.history import IndexHistory
 
 __version__ = "0.1.0"
 
-__all__ = ["Network", "__version__", "load", "loads", "probe", "rank"]
+__all__ = ["IndexHistory", "Network", "__version__", "load", "loads", "probe", "rank"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -29,7 +30,7 @@ def __getattr__(name: str) -> Any:
         from addnn_spec import network
 
         return getattr(network, name)
-    if name in ("probe", "rank"):
+    if name in ("IndexHistory", "probe", "rank"):
         from addnn_spec.packages import require
 
         require(f"addnn_spec.{name}", "torch", "safetensors", "numpy", extra="torch")
@@ -41,6 +42,10 @@ def __getattr__(name: str) -> Any:
         from addnn_spec.ranking.rank import rank
 
         return rank
+    if name == "IndexHistory":
+        from addnn_spec.report.history import IndexHistory
+
+        return IndexHistory
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -11,17 +14,41 @@ from addnn_spec.cli.outputs import OutputFile, put, refuse_inputs
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.packages import require
 
+if TYPE_CHECKING:
+    from addnn_spec.report.figures import Format, What
+    from addnn_spec.runtime.run_record import RunRecord
+
+FIGURES = ("curves", "classes", "cka", "epochs", "whole")
+
 
 @click.command("report")
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN.json..."
 )
 @click.option("--html", type=OutputFile(), help="Write one self-contained page.")
-@click.option("--svg", type=OutputFile(), help="Write the picture as SVG.")
-@click.option("--pdf", type=OutputFile(), help="Write the picture as PDF, a page a run.")
+@click.option("--svg", type=OutputFile(), help="Write a figure as SVG.")
+@click.option("--pdf", type=OutputFile(), help="Write a figure as PDF, a page a run.")
+@click.option("--png", type=OutputFile(), help="Write a figure as PNG.")
+@click.option(
+    "--figure",
+    "what",
+    type=click.Choice(FIGURES),
+    default="curves",
+    show_default=True,
+    help="What a figure shows: the index by node, class separation, CKA, the index over epochs "
+    "(a run an epoch), or all that the page does.",
+)
+@click.option("--across", is_flag=True, help="Curves with nodes from left to right.")
+@click.option("--caption", type=OutputFile(), help="Write what a figure shows, and how it came.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels of blocks.")
 def report_(
-    runs: tuple[Path, ...], html: Path | None, svg: Path | None, pdf: Path | None, depth: int | None
+    runs: tuple[Path, ...],
+    html: Path | None,
+    caption: Path | None,
+    what: What,
+    across: bool,
+    depth: int | None,
+    **pictures: Path | None,
 ) -> int:
     """Show runs of `addnn probe`: the drawing, the indices at its nodes, and what can be said.
 
@@ -29,50 +56,81 @@ def report_(
 
     \b
       addnn report run.json
-      addnn report run.json other.json --html runs.html --pdf runs.pdf
+      addnn report run.json other.json --html runs.html
+      addnn report run.json --pdf figure.pdf --across --caption figure.txt
+      addnn report epochs/*.json --figure epochs --svg epochs.svg
     """
     try:
-        return _report(runs, html, svg, pdf, depth)
+        asked = {kind: path for kind, path in pictures.items() if path is not None}
+        return _report(runs, html, asked, caption, _Shape(what, across, depth))
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What figures show, and how."""
+
+    what: What
+    across: bool
+    depth: int | None
+
+
 def _report(
     paths: tuple[Path, ...],
     html: Path | None,
-    svg: Path | None,
-    pdf: Path | None,
-    depth: int | None,
+    pictures: dict[str, Path],
+    caption: Path | None,
+    shape: _Shape,
 ) -> int:
     require("a report", "numpy", extra="report")
-    from addnn_spec.report.verdicts import statements
     from addnn_spec.runtime.run_record import read_run
 
-    written = [path for path in (html, svg, pdf) if path is not None]
+    written = [path for path in (html, caption, *pictures.values()) if path is not None]
     for number, path in enumerate(written):
         refuse_inputs(path, paths)
         if path in written[:number]:
             raise Refusal("E0607", f"{path} is to be written twice")
     runs = [read_run(path) for path in paths]
-    if html is None and svg is None and pdf is None:
+    if not written:
         for run in runs:
-            found = statements(run)
-            texts = [v.text for v in (*found.overall, *found.steps)]
-            summary = found.summary(run.m)
-            said = [*texts, summary] if summary else texts
-            say("\n".join([run.network.name, *(f"  {text}" for text in said)]))
+            say("\n".join(_said(run)))
     if html is not None:
         require("a page", "jinja2", extra="report")
         from addnn_spec.report.page import page
 
-        put(html, page(runs, depth))
-    if svg is not None:
-        from addnn_spec.report.figure import report_svg
+        put(html, page(runs, shape.depth))
+    if pictures:
+        require("a figure", "matplotlib", extra="report")
+        from addnn_spec.report.figures import panels, saved
 
-        put(svg, report_svg(runs, depth))
-    if pdf is not None:
-        from addnn_spec.report.paper import pdf as pdf_of
+        made = panels(runs, shape.what, shape.depth, across=shape.across, epochs=_epochs(paths))
+        if not made:
+            raise Refusal("E0607", f"there is nothing to show: no run has {shape.what}")
+        for kind, path in pictures.items():
+            put(path, saved(made, cast("Format", kind)))
+    if caption is not None:
+        from addnn_spec.report.figures import caption as told
 
-        put(pdf, pdf_of(runs, depth))
+        put(caption, told(runs, shape.what))
     return OK
+
+
+def _epochs(paths: tuple[Path, ...]) -> list[float]:
+    """Return the epoch of each run: the last number of its file's name, if each has another one,
+    else its place."""
+    found = [re.findall(r"\d+", path.stem) for path in paths]
+    numbers = [float(one[-1]) for one in found if one]
+    if len(set(numbers)) == len(paths):
+        return numbers
+    return [float(place) for place in range(1, len(paths) + 1)]
+
+
+def _said(run: RunRecord) -> list[str]:
+    from addnn_spec.report.verdicts import statements
+
+    found = statements(run)
+    texts = [v.text for v in (*found.overall, *found.steps)]
+    summary = found.summary(run.m)
+    return [run.network.name, *(f"  {text}" for text in texts + ([summary] if summary else []))]

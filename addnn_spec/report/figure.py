@@ -1,21 +1,19 @@
-"""The picture as SVG: the drawing, and beside each row its indices.
+"""The picture of a page as SVG: the drawing, and beside each row its indices.
 
-Colours differ in lightness and lines in dashes and marks, so that it can be read in greyscale. On a
-page the rows of closed blocks are there too, hidden; the page's script moves rows and lines.
+Colours differ in lightness and lines in dashes and marks, so that it can be read in greyscale. The
+rows of closed blocks are there too, hidden; the page's script moves rows and lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from addnn_spec.probes.measure_table import columns
 from addnn_spec.report.dataflow import LEGEND, SPLITS
-from addnn_spec.report.heat import heat_body, heats
 from addnn_spec.report.measure_columns import PITCH, cells, headings
 from addnn_spec.report.rows import PageRow, PageTable, described, table
-from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, Scale, scale
-from addnn_spec.report.svg import element, number, quoted, shortened, tag, text
+from addnn_spec.report.svg import element, quoted, shortened, tag, text
 from addnn_spec.runtime.run_record import RunRecord, Split
 
 ROW, TOP, BOTTOM = 22.0, 82.0, 14.0
@@ -39,37 +37,10 @@ STYLE = (
 )
 
 
-def report_svg(runs: Sequence[RunRecord], depth: int | None = None) -> str:
-    """Return the picture as an SVG document of its own, for a paper, one run below the other: head,
-    drawing and indices, and the heat maps. Closed blocks are one row; `depth` says how many levels
-    are open."""
-    parts: list[str] = []
-    top, width = 8.0, max(map(figure_width, runs), default=COLUMNS)
-    for run in runs:
-        rows = table(run)
-        body, height = _Figure(run, rows, rows.closed(depth), interactive=False).draw()
-        words = [f"{name}: {value}" for name, value in facts(run) if value]
-        lines = [run.network.name, *(" · ".join(words[n : n + 2]) for n in range(0, len(words), 2))]
-        for n, line in enumerate(lines):
-            look = "small" if n else "head"
-            parts.append(text(8, top + 14 * (n + 1), shortened(line, 200), class_=look))
-        top += 14 * len(lines) + 16
-        parts.append(tag("g", body, transform=f"translate(0,{number(top)})"))
-        top += height
-        for heat in heats(run):
-            body, _, height = heat_body(heat)
-            parts.append(text(8, top + 16, f"{heat.title}; {heat.note}", class_="head"))
-            parts.append(tag("g", body, transform=f"translate(0,{number(top + 12)})"))
-            top += height + 28
-    names = ", ".join(run.network.name for run in runs)
-    style = tag("style", quoted(STYLE))
-    return element(width, top, style + "".join(parts), f"Indices at the nodes of {names}") + "\n"
-
-
 def page_figure(run: RunRecord, depth: int | None = None) -> str:
     """Return the picture as an `<svg>` element of a page, with every row that can be opened."""
     rows = table(run)
-    body, height = _Figure(run, rows, rows.closed(depth), interactive=True).draw()
+    body, height = _Figure(run, rows, rows.closed(depth)).draw()
     return element(figure_width(run), height, body, _title(run))
 
 
@@ -91,11 +62,8 @@ def axis_title(run: RunRecord) -> str:
 
 
 class _Figure:
-    def __init__(
-        self, run: RunRecord, rows: PageTable, closed: Collection[int], *, interactive: bool
-    ) -> None:
+    def __init__(self, run: RunRecord, rows: PageTable, closed: Collection[int]) -> None:
         self.run, self.table, self.closed = run, rows, closed
-        self.interactive = interactive
         self.scale: Scale = scale(run)
         self.shown = rows.visible(closed)
         self.y = {row.number: TOP + ROW * (n + 0.5) for n, row in enumerate(self.shown)}
@@ -110,7 +78,7 @@ class _Figure:
         )
 
     def draw(self) -> tuple[str, float]:
-        rows = self.table.rows if self.interactive else self.shown
+        rows = self.table.rows
         parts = [
             *self._head(),
             *(self._shade(row) for row in rows),
@@ -199,8 +167,6 @@ class _Figure:
         parts = []
         for source, reader, main in self.table.edges:
             ends = self._ends(source, reader)
-            if ends is None and not self.interactive:
-                continue
             d = None if ends is None else edge_path(self.y, self._glyphs(), *ends)
             parts.append(
                 self._link(
@@ -228,8 +194,6 @@ class _Figure:
             if None in both:
                 continue
             ends = self._ends(source, reader)
-            if ends is None and not self.interactive:
-                continue
             d = None if ends is None else self._segment(split, *ends, band=band)
             look: dict[str, str | float | None] = (
                 {"fill": colour, "fill_opacity": 0.13}
@@ -252,8 +216,6 @@ class _Figure:
             values = [self.table.rows[n].values for n in (source, reader)]
             ends = self._ends(source, reader)
             if not main or any(RATE not in value.measures for value in values):
-                continue
-            if ends is None and not self.interactive:
                 continue
             d = None
             if ends is not None:
@@ -297,8 +259,6 @@ class _Figure:
         split: str | None = None,
         **look: str | float | None,
     ) -> str:
-        if not self.interactive:
-            return "" if d is None else tag("path", d=d, **look)
         return tag(
             "path",
             class_=kind if d is not None else f"{kind} hidden",
@@ -319,8 +279,6 @@ class _Figure:
         if y is None:
             classes.append("hidden")
         place = None if y is None else f"translate(0,{y:g})"
-        if not self.interactive:
-            return tag("g", content, transform=place, class_=" ".join(classes))
         data: dict[str, str | float | None] = {}
         if kind == "row":
             data["data_groups"] = " ".join(map(str, row.groups))
@@ -348,12 +306,7 @@ class _Figure:
         name = shortened(row.name, max(6, room - min(len(caption), 14) - 1))
         if row.is_group:
             closed, opened = (text(indent, 4, f"{m} {name}", class_="name") for m in "▸▾")
-            mine = closed if row.number in self.closed else opened
-            label = (
-                tag("g", closed, class_="own") + tag("g", opened, class_="open")
-                if self.interactive
-                else mine
-            )
+            label = tag("g", closed, class_="own") + tag("g", opened, class_="open")
             hit = tag(
                 "rect",
                 class_="hit",
@@ -364,7 +317,7 @@ class _Figure:
                 fill="#ffffff",
                 fill_opacity=0.0,
             )
-            label += hit if self.interactive else ""
+            label += hit
         else:
             caption = shortened(caption, max(4, room - len(name) - 1))
             label = tag(
@@ -374,8 +327,6 @@ class _Figure:
                 y=4.0,
             )
         own = self._own(row)
-        if row.is_group and not self.interactive and row.number not in self.closed:
-            own = ""
         if row.is_group:
             own = tag("g", own, class_="own") if own else ""
         return self._group(row, "row", tag("title", quoted(described(row))) + own + label)

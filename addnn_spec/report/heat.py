@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.svg import element, quoted, shortened, tag, text
@@ -21,12 +21,7 @@ class Heat:
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
-
-    @property
-    def low(self) -> float:
-        """The value that is white: the lowest there is, rounded down to a tenth, at most 0.9."""
-        lowest = min((v for row in self.values for v in row if v is not None), default=0.0)
-        return min(math.floor(max(lowest, 0.0) * 10 + 1e-9) / 10, 0.9)
+    low: float = 0.0
 
     @property
     def note(self) -> str:
@@ -37,7 +32,25 @@ class Heat:
 def heats(run: RunRecord) -> tuple[Heat, ...]:
     """Return the heat maps of a run: class separation on each split, and CKA where it was asked
     for."""
-    return (*(heat for split in SPLITS for heat in _classes(run, split)), *_cka(run))
+    return (*class_heats(run), *cka_heats(run))
+
+
+def class_heats(run: RunRecord) -> tuple[Heat, ...]:
+    """Return class separation on each split; one value is white in all."""
+    return _alike([heat for split in SPLITS for heat in _classes(run, split)])
+
+
+def cka_heats(run: RunRecord) -> tuple[Heat, ...]:
+    """Return linear CKA, where it was asked for."""
+    return _alike(list(_cka(run)))
+
+
+def _alike(maps: list[Heat]) -> tuple[Heat, ...]:
+    """Return the maps with one white: the lowest value in any of them, rounded down to a tenth, at
+    most 0.9."""
+    known = [v for heat in maps for row in heat.values for v in row if v is not None]
+    low = min(math.floor(max(min(known, default=0.0), 0.0) * 10 + 1e-9) / 10, 0.9)
+    return tuple(replace(heat, low=low) for heat in maps)
 
 
 def _classes(run: RunRecord, split: Split) -> Iterator[Heat]:

@@ -1,35 +1,28 @@
-"""The picture by matplotlib: for a notebook, and as PDF for a paper."""
+"""The whole picture by matplotlib: the curves for a notebook, and all that the page shows."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from addnn_spec.packages import require
 from addnn_spec.probes.measure_table import columns
 from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
+from addnn_spec.report.figures import MARKS, Box, Panel, bands, draw_heat, draw_key, plain
 from addnn_spec.report.heat import Heat, heats
 from addnn_spec.report.measure_columns import BAR, heading
 from addnn_spec.report.rows import PageRow, PageTable, table
-from addnn_spec.report.run_facts import facts
 from addnn_spec.report.scale import RATE, scale
-from addnn_spec.report.svg import clean, shortened
-from addnn_spec.runtime.run_record import IndexRecord, RunRecord, Split
+from addnn_spec.report.svg import shortened
+from addnn_spec.runtime.run_record import RunRecord, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from addnn_spec.probes.measure_table import MeasureColumn
 
-_MARKS: dict[Split, tuple[str, str]] = {
-    "train": ("o", "-"),
-    "test": ("s", "--"),
-    "cross": ("^", ":"),
-}
 _INCH = 0.19  # of a row
 _WIDTH, _COLUMN = 9.0, 0.7  # of a figure without other measures, and of one of these
 
@@ -49,66 +42,41 @@ def plot(run: RunRecord, ax: Axes | None = None, depth: int | None = None) -> Ax
     return ax
 
 
-def pdf(runs: Sequence[RunRecord], depth: int | None = None) -> bytes:
-    """Return the same as on the page, as PDF, a page a run. The same runs give the same bytes."""
-    require("a PDF", "matplotlib", extra="report")
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    buffer = BytesIO()
-    with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
-        for run in runs:
-            pages.savefig(_figure(run, depth))
-    return buffer.getvalue()
-
-
-def _figure(run: RunRecord, depth: int | None) -> Figure:
-    from matplotlib.figure import Figure
-
+def whole_panel(run: RunRecord, depth: int | None = None) -> Panel:
+    """Return what the page shows: the network, the curves, figures of each node, and heat maps."""
     view = _View(run, depth)
     maps = heats(run)
     rows = _INCH * max(len(view.shown), 1)
     cells = [0.17 * min(len(heat.rows), 60) for heat in maps]
-    height = 2.2 + rows + 0.8 + sum(cells) + 1.5 * len(maps)
+    height = 1.3 + rows + 0.8 + sum(cells) + 1.5 * len(maps)
     measures = columns(run)
     wide = _WIDTH + _COLUMN * len(measures)
-    figure = Figure(figsize=(wide, height))
-    # Places in inches, by hand: a layout engine's last digits, and so the bytes, change by chance.
-    figure.text(0.01, 1 - 0.1 / height, _head(run), va="top", fontsize=7)
-    below = height - 2.2 - rows
-    axes = [
-        figure.add_axes((left / wide, below / height, width / wide, rows / height))
-        for left, width in (
-            *((0.2, 3.3), (3.6, 3.5), (7.3, 0.7), (8.15, 0.7)),
-            *((_WIDTH + _COLUMN * place, _COLUMN - 0.1) for place in range(len(measures))),
-        )
-    ]
-    view.drawing(axes[0])
-    view.curves(axes[1])
-    view.bars(axes[2], "values", lambda row: 0 if row.above else row.values.dimensions)
-    view.bars(axes[3], "MACs", lambda row: row.macs)
-    for column, ax in zip(measures, axes[4:], strict=True):
-        view.numbers(ax, column)
-    for ax in axes:
-        ax.set_ylim(max(len(view.shown), 1) - 0.5, -0.5)
-        ax.tick_params(left=False, labelleft=False, labelsize=7)
-    top = below - 0.4
-    for heat, high in zip(maps, cells, strict=True):
-        place = (1.1 / wide, (top - high - 0.4) / height, 6.9 / wide, high / height)
-        key = figure.add_axes((8.2 / wide, place[1], 0.1 / wide, place[3]))
-        _heat(heat, figure.add_axes(place), key)
-        top -= high + 1.5
-    return figure
 
+    def draw(box: Box) -> None:
+        below = height - 1.3 - rows
+        axes = [
+            box.axes(left, below, width, rows)
+            for left, width in (
+                *((0.2, 3.3), (3.6, 3.5), (7.3, 0.7), (8.15, 0.7)),
+                *((_WIDTH + _COLUMN * place, _COLUMN - 0.1) for place in range(len(measures))),
+            )
+        ]
+        view.drawing(axes[0])
+        view.curves(axes[1])
+        view.bars(axes[2], "values", lambda row: 0 if row.above else row.values.dimensions)
+        view.bars(axes[3], "MACs", lambda row: row.macs)
+        for column, ax in zip(measures, axes[4:], strict=True):
+            view.numbers(ax, column)
+        for ax in axes:
+            ax.set_ylim(max(len(view.shown), 1) - 0.5, -0.5)
+            ax.tick_params(left=False, labelleft=False, labelsize=7)
+        top = below - 0.4
+        for heat, high in zip(maps, cells, strict=True):
+            at = top - high - 0.4
+            _heat(heat, box.axes(1.1, at, 6.9, high), box.axes(8.2, at, 0.1, high))
+            top -= high + 1.5
 
-def _head(run: RunRecord) -> str:
-    """Name and facts, three in a line; long hashes by their first digits."""
-    cells = [
-        f"{name}: {_plain(value[:12] if name.endswith('SHA-256') else shortened(value, 60))}"
-        for name, value in facts(run)
-        if value
-    ]
-    lines = [" · ".join(cells[n : n + 3]) for n in range(0, len(cells), 3)]
-    return "\n".join([_plain(run.network.name), *lines])
+    return Panel(wide, height, draw)
 
 
 class _View:
@@ -151,18 +119,16 @@ class _View:
         ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False)
 
     def _curve(self, ax: Axes, split: Split) -> None:
-        colour, (mark, dash) = STROKES[split][0], _MARKS[split]
+        colour, (mark, dash) = STROKES[split][0], MARKS[split]
         found = {r.number: r.values.on(split) for r in self.shown if self.stands(r)}
         known = {number: index for number, index in found.items() if index is not None}
         if not known:
             return
         for a, b, main in self.edges:
-            if a in known and b in known:
+            if main and a in known and b in known:
                 ys, ends = [self.y[a], self.y[b]], [known[a], known[b]]
-                width = 1.5 if main else 0.6
-                ax.plot([e.value for e in ends], ys, color=colour, linestyle=dash, linewidth=width)
-                if main:
-                    ax.fill_betweenx(ys, *_band(ends), color=colour, alpha=0.12, linewidth=0)
+                ax.plot([e.value for e in ends], ys, color=colour, linestyle=dash, linewidth=1.5)
+                ax.fill_betweenx(ys, *bands(ends), color=colour, alpha=0.12, linewidth=0)
         ys = [self.y[number] for number in known]
         xs = [index.value for index in known.values()]
         fill = "white" if split == "test" else colour
@@ -230,7 +196,7 @@ class _View:
         for y, row in zip(ys, rows, strict=True):
             ax.text(1.0, y, column.on(row.values), fontsize=6.5, va="center", ha="right")
         ax.set_xlim(0.0, 1.0)
-        _bare(ax, _plain("\n".join(heading(column))))
+        _bare(ax, plain("\n".join(heading(column))))
 
 
 def _bare(ax: Axes, name: str) -> None:
@@ -250,13 +216,6 @@ _SIGNS = {
 }
 
 
-def _band(ends: Sequence[IndexRecord]) -> tuple[list[float], list[float]]:
-    return (
-        [end.interval.low for end in ends],
-        [end.interval.high for end in ends],
-    )
-
-
 def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
     """Points of the cubic Bézier curve of four control points."""
     steps = [n / 16 for n in range(17)]
@@ -269,28 +228,14 @@ def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list
 
 
 def _heat(heat: Heat, ax: Axes, key: Axes) -> None:
-    cells = [[float("nan") if v is None else v for v in row] for row in heat.values]
-    low = heat.low
-    ax.imshow(cells, cmap="Greys", vmin=low, vmax=1.0, aspect="auto")
-    ax.set_xticks(range(len(heat.columns)), [_plain(shortened(n, 20)) for n in heat.columns])
+    draw_heat(ax, heat)
+    ax.set_xticks(range(len(heat.columns)), [plain(shortened(n, 20)) for n in heat.columns])
     ax.tick_params(axis="x", rotation=60, labelsize=6)
-    step = max(1, len(heat.rows) // 60)
-    names = [_plain(shortened(name, 16)) for name in heat.rows]
-    ax.set_yticks(range(0, len(names), step), names[::step], fontsize=6)
     ax.set_title(heat.title, fontsize=8)
-    key.imshow([[1 - n / 99 * (1 - low)] for n in range(100)], cmap="Greys", vmin=low, vmax=1.0,
-               aspect="auto", extent=(0, 1, low, 1))  # fmt: skip
-    key.set_xticks([])
-    key.yaxis.tick_right()
-    key.tick_params(labelsize=6)
+    draw_key(key, heat.low)
 
 
 def _name(row: PageRow) -> str:
     """Return a row's caption, further right the deeper it is inside of blocks."""
     caption = row.name if row.is_group else f"{row.name}  {row.node.operator}"
-    return "  " * len(row.groups) + _plain(shortened(caption, 36))
-
-
-def _plain(text: str) -> str:
-    """Return a text that matplotlib does not take for mathematics."""
-    return clean(text).replace("$", r"\$")
+    return "  " * len(row.groups) + plain(shortened(caption, 36))

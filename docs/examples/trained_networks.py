@@ -7,8 +7,10 @@ on train and test, trains the course's classifier at each of them, and writes
     python docs/examples/trained_networks.py digits
     python docs/examples/trained_networks.py mnist --data t10k-images-idx3-ubyte.gz
     python docs/examples/trained_networks.py cifar --data cifar.npz
+    python docs/examples/trained_networks.py resnet18 --data cifar.npz
+    python docs/examples/trained_networks.py vgg16 --data cifar.npz
 
-What was seen stands in docs/trained-networks.md.
+What was seen stands in docs/trained-networks.md. With `--weights` nothing is trained.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from torch import Tensor, nn
 from addnn_spec import load, probe
 from addnn_spec.indices.measures import TrainedRate, classification_rate
 from addnn_spec.report.differences import difference
-from addnn_spec.report.figure import report_svg
+from addnn_spec.report.figures import What, panels, saved
 from addnn_spec.runtime.data import open_data
 from addnn_spec.runtime.other_measures import Rows
 from addnn_spec.runtime.run_record import NodeRecord, RunRecord, Split
@@ -58,13 +60,29 @@ class Case:
     samples: int
     epochs: int
     nodes: tuple[str, ...] = ("image", "*conv*", "*relu*", "*pool*", "fc*")
+    figure: What = "whole"
+    seeds: int = SEEDS
+    lr: float = 2e-3
+    augment: bool = False
+    """Images are mirrored and shifted at random, and the rate of learning falls to 0."""
 
 
+HERE = Path(__file__).parent
 CASES = {
     "digits": Case("Digits", "digits", 0.2, 360, epochs=12),
     "mnist": Case("LeNet5_example", None, 0.5, 2000, epochs=10),
-    "cifar": Case(str(Path(__file__).with_name("small_cifar.net")), None, 0.5, 1000, epochs=40),
-}
+    "cifar": Case(str(HERE / "small_cifar.net"), None, 0.5, 1000, epochs=40),
+    "resnet18": Case(
+        str(HERE / "resnet18_32.net"), None, 0.5, 1000, epochs=60, seeds=1, augment=True,
+        figure="curves",
+        nodes=("image", "relu", "layer?.?.relu_2", "avgpool", "fc"),
+    ),
+    "vgg16": Case(
+        str(HERE / "vgg16_32.net"), None, 0.5, 1000, epochs=50, seeds=1, augment=True,
+        figure="curves", lr=1e-3,
+        nodes=("image", "*relu*", "*pool*", "fc3"),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,20 +114,38 @@ def read(where: str, test_share: float) -> tuple[Data, Data]:
     return first, second
 
 
-def fit(module: nn.Module, data: Data, epochs: int) -> None:
+def fit(module: nn.Module, data: Data, case: Case) -> None:
     """Adam and cross entropy; the order of the samples is drawn by a seed of its own."""
     shuffle = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(module.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(module.parameters(), lr=case.lr)
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, case.epochs)
     module.train()
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, case.epochs + 1):
         total = 0.0
         for batch in torch.split(torch.randperm(len(data.labels), generator=shuffle), 64):
-            loss = F.cross_entropy(module(data.images[batch]), data.labels[batch])
+            images = data.images[batch]
+            if case.augment:
+                images = moved(images, shuffle)
+            loss = F.cross_entropy(module(images), data.labels[batch])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
             total += loss.item() * len(batch)
+        if case.augment:
+            falling.step()
         print(f"epoch {epoch}: loss {total / len(data.labels):.4f}", flush=True)
+
+
+def moved(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images (n, c, h, w), each mirrored or not, and shifted by up to 4 pixels."""
+    n, _, height, width = images.shape
+    mirrored = torch.rand(n, generator=generator) < 0.5
+    images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    wide = F.pad(images, (4, 4, 4, 4))
+    offsets = torch.randint(0, 9, (n, 2), generator=generator).tolist()
+    return torch.stack(
+        [wide[k, :, y : y + height, x : x + width] for k, (y, x) in enumerate(offsets)]
+    )
 
 
 @torch.no_grad()
@@ -184,13 +220,16 @@ def step(run: RunRecord, before: NodeRecord, after: NodeRecord, split: Split) ->
 
 
 # --- the whole ------------------------------------------------------------------------------------
-def evaluate(case: Case, data: str, output: Path, name: str) -> RunRecord:
-    """Train, probe, and write what was found."""
+def evaluate(
+    case: Case, data: str, output: Path, name: str, weights: Path | None = None
+) -> RunRecord:
+    """Train, unless there are weights; probe, and write what was found."""
     train, test = read(data, case.test_share)
     network = load(case.spec)
     torch.manual_seed(0)
-    module = network.build()
-    fit(module, train, case.epochs)
+    module = network.build(weights)
+    if weights is None:
+        fit(module, train, case)
     print(f"accuracy: train {accuracy(module, train):.4f}, test {accuracy(module, test):.4f}")
     save_file(module.state_dict(), output / f"{name}.safetensors")
     run = probe(
@@ -202,14 +241,15 @@ def evaluate(case: Case, data: str, output: Path, name: str) -> RunRecord:
         nodes=case.nodes,
         measures={
             RATE if seed == 0 else f"{RATE}_{seed}": partial(rate, seed=seed)
-            for seed in range(SEEDS)
+            for seed in range(case.seeds)
         },
         device="cpu",
         output=output / f"{name}.json",
     )
     text = f"{table(run.record)}\n\n{told(run.record)}\n"
     (output / f"{name}.md").write_text(text, encoding="utf-8")
-    (output / f"{name}.svg").write_text(report_svg([run.record]), encoding="utf-8")
+    picture = saved(panels([run.record], case.figure, across=True), "svg")
+    (output / f"{name}.svg").write_bytes(picture)
     print(text, end="")
     return run.record
 
@@ -219,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--data", help="an .npz of x and y, IDX or CIFAR files; not for digits")
+    parser.add_argument("--weights", type=Path, help="what the same command has trained before")
     parser.add_argument("-o", "--output", type=Path, default=Path(), help="a folder")
     given = parser.parse_args(arguments)
     case = CASES[given.case]
@@ -227,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{given.case} needs --data")
     given.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    evaluate(case, data, given.output, given.case)
+    evaluate(case, data, given.output, given.case, given.weights)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from addnn_spec.probes.probe_run import ProbeRun
 from addnn_spec.probes.run import probe
 from addnn_spec.ranking.rank import rank
 from addnn_spec.ranking.ranking_record import read_ranking
-from addnn_spec.report.figure import report_svg
+from addnn_spec.report.figure import page_figure
 from addnn_spec.report.page import page
 from addnn_spec.report.verdicts import verdicts
 from addnn_spec.runtime.run_record import RunRecord, read_run
@@ -84,7 +84,7 @@ def shown(path: Path, before: RunRecord) -> str:
         output(made)
     verdicts(found)
     page([found, before])
-    report_svg([found])
+    page_figure(found)
     return "shown"
 
 
@@ -260,7 +260,7 @@ def test_many_blocks_are_shown_in_time(depth: int) -> None:
         made.append(node(f"{path}.n{place}", place, [made[-1].label], block=path[: 2 * place - 1]))
     record = run(*made)
     started = process_time()
-    report_svg([record])
+    page_figure(record)
     verdicts(record)
     assert in_time(process_time() - started, 5)
 
