@@ -21,7 +21,9 @@ from addnn_spec.runtime.settings import PREPARATION, Preparation
 if TYPE_CHECKING:
     from addnn_spec.design.growing import Growing, Grown
 
-Local = Literal["soft-si", "triplet", "sim", "pred", "predsim", "smoothness"]
+Local = Literal[
+    "soft-si", "triplet", "sim", "pred", "predsim", "smoothness", "forward-forward", "k-means"
+]
 
 
 class Depth(click.ParamType[tuple[str, int]]):

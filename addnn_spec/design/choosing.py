@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.design.plan import Plan
-from addnn_spec.design.refit import _value
+from addnn_spec.design.refit import value_at
 from addnn_spec.design.separating import soft_separation
 from addnn_spec.passes.widths import ChannelClass
 
@@ -87,7 +87,7 @@ def channel_values(plan: Plan, one: ChannelClass, module: nn.Module, x: Tensor) 
     assert lane is not None  # it reads the class
     reader = module.get_submodule(item.owner)
     with torch.no_grad():
-        parts = [_value(module.eval(), reader, part, given=True) for part in torch.split(x, 256)]
+        parts = [value_at(module.eval(), reader, part, given=True) for part in torch.split(x, 256)]
     values = torch.cat(parts).movedim(lane.axis, 1)
     begin = 0
     for number, inner in lane.segments:

@@ -22,8 +22,15 @@ from torch import Tensor, nn
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
 from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.data import Parts, check_output, read_parts
+from addnn_spec.design.forward_rules import (
+    forward_forward,
+    labelled,
+    learn_clusters,
+    wrong_labels,
+)
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Size
+from addnn_spec.design.refit import value_at
 from addnn_spec.design.separating import (
     local_triplet,
     similarity,
@@ -40,6 +47,7 @@ from addnn_spec.design.training import (
     loss_of,
     pass_seconds,
     predict,
+    recalibrate,
     silent,
     told_time,
     train,
@@ -52,7 +60,9 @@ from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.settings import Preparation, Task
 
-Local = Literal["soft-si", "triplet", "sim", "pred", "predsim", "smoothness"]
+Local = Literal[
+    "soft-si", "triplet", "sim", "pred", "predsim", "smoothness", "forward-forward", "k-means"
+]
 LOSSES: tuple[Local, ...] = get_args(Local)
 _PATIENCE = 2
 """So many turns in a row may fail to raise the cross-index before a repeat ends."""
@@ -197,6 +207,12 @@ def grow(
     recipe = how.recipe
     parts = read_parts(plan.graph, data, test, seed=recipe.seed, task=task, preparation=preparation)
     check_output(plan.graph, parts)
+    if how.loss == "forward-forward" and (
+        parts.task == "regression" or parts.fit.x[0].numel() < len(parts.classes)
+    ):
+        raise Refusal(
+            "E0620", "forward-forward puts labels into samples: it wants classes, and room"
+        )
     source = plan
     for path, most in how.max_repeat.items():
         turns_of(plan.graph, path)
@@ -302,6 +318,9 @@ class _Job:
         return found
 
     def _train(self, block: Block) -> None:
+        if self.how.loss == "k-means":
+            self._cluster(block)
+            return
         recipe, fit = self.how.recipe, self.parts.fit
         device = torch.device(recipe.device)
         self.module.to(device).eval()
@@ -324,19 +343,42 @@ class _Job:
                     for places in batches(len(fit), recipe.batch, generator):
                         optimizer.zero_grad(set_to_none=True)
                         given = augmented(fit.x[places], recipe.augment, generator)
-                        made = read(given.to(device))
-                        loss(pooled(made), fit.y[places].to(device)).backward()  # type: ignore[no-untyped-call]
+                        y = fit.y[places]
+                        if self.how.loss == "forward-forward":
+                            classes = len(self.parts.classes)
+                            other = wrong_labels(y, classes, generator)
+                            right = read(labelled(given, y, classes).to(device))
+                            wrong = read(labelled(given, other, classes).to(device))
+                            found = forward_forward(right, wrong)
+                        else:
+                            found = loss(pooled(read(given.to(device))), y.to(device))
+                        found.backward()  # type: ignore[no-untyped-call]
                         optimizer.step()
                         falling.step()
                     self.progress((epoch + 1) / recipe.epochs, f"learning {block.name}")
         self.module.eval()
+
+    def _cluster(self, block: Block) -> None:
+        """Let the layers of a block learn by k-means, one after the other, norms in between."""
+        device = self.how.recipe.device
+        generator = torch.Generator().manual_seed(self.how.recipe.seed)
+        x = self.parts.fit.x[:_INDEXED].to(device)
+        self.module.to(device).eval()
+        layers = [m for scope in block.scopes for m in self.module.get_submodule(scope).modules()]
+        for place, layer in enumerate(layers):
+            if list(layer.parameters(recurse=False)):
+                with torch.no_grad():
+                    given = value_at(self.module, layer, x, given=True)
+                if learn_clusters(layer, given, generator):
+                    recalibrate(self.module, self.parts.fit.x[:_INDEXED], device)
+            self.progress((place + 1) / len(layers), f"learning {block.name}")
 
     def _loss(self, block: Block) -> tuple[Callable[[Tensor, Tensor], Tensor], list[Tensor]]:
         """Return the local loss, and the parameters that it has of its own."""
         kind, task = self.how.loss, self.parts.task
         if task == "regression" or kind == "smoothness":
             return soft_smoothness, []
-        if kind in ("soft-si", "triplet"):
+        if kind in ("soft-si", "triplet", "forward-forward"):
             return (soft_separation if kind == "soft-si" else local_triplet), []
         classes = len(self.parts.classes)
 
@@ -393,7 +435,7 @@ class _Job:
             data=parts.names,
             task=parts.task,
             samples={"fit": len(parts.fit), "choose": len(parts.choose), "judge": len(parts.judge)},
-            loss=how.loss if parts.task == "classification" else "smoothness",
+            loss=how.loss if parts.classes or how.loss == "k-means" else "smoothness",
             recipe=asdict(how.recipe),
             turns=self.turns,
             curve=tuple(self.curve),

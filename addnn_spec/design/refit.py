@@ -137,7 +137,8 @@ def _caught(module: nn.Module, found: list[Tensor], *, given: bool) -> Iterator[
         handle.remove()
 
 
-def _value(network: nn.Module, module: nn.Module, x: Tensor, *, given: bool) -> Tensor:
+def value_at(network: nn.Module, module: nn.Module, x: Tensor, *, given: bool) -> Tensor:
+    """Return what flows into a module of a network, or out of it."""
     found: list[Tensor] = []
     with _caught(module, found, given=given), suppress(_Stopped):
         network(x)
@@ -170,8 +171,8 @@ def _fit(
     sums: _Sums | None = None
     count = 0
     for part in torch.split(x, _BATCH):
-        given = _value(narrowed, module, part.to(device), given=True)
-        wanted = _value(original, source, part.to(device), given=False)
+        given = value_at(narrowed, module, part.to(device), given=True)
+        wanted = value_at(original, source, part.to(device), given=False)
         if layer.kept is not None:
             axis = 1 if isinstance(module, nn.Conv1d | nn.Conv2d) else -1
             wanted = wanted.index_select(axis, torch.tensor(layer.kept, device=wanted.device))
@@ -190,6 +191,16 @@ def _fit(
         return None
     norm = None if layer.norm is None else narrowed.get_submodule(layer.norm)
     return _solved(module, norm, layer.path, sums, count, groups)
+
+
+def patches(module: nn.Linear | nn.Conv1d | nn.Conv2d, given: Tensor) -> Tensor:
+    """Return the pieces (rows, columns) that a layer of one group multiplies by its weights."""
+    if isinstance(module, nn.Linear):
+        return given.flatten(0, -2)
+    if isinstance(module, nn.Conv1d):
+        given = given[:, :, None]
+    found = functional.unfold(_padded(module, given), *_window(module))
+    return found.transpose(1, 2).flatten(0, 1)
 
 
 def _rows(module: nn.Module, given: Tensor, made: Tensor, groups: int) -> tuple[Tensor, Tensor]:
@@ -267,4 +278,4 @@ def _solved(
     return Fitted(path, before, error(new))
 
 
-__all__ = ["MOST_COLUMNS", "Fitted", "Layer", "layers_of", "refit"]
+__all__ = ["MOST_COLUMNS", "Fitted", "Layer", "layers_of", "patches", "refit", "value_at"]

@@ -10,8 +10,16 @@ import torch
 
 from addnn_spec import load
 from addnn_spec.cli import run
-from addnn_spec.design.growing import Growing, blocks_of, grow
+from addnn_spec.design.forward_rules import (
+    centres,
+    forward_forward,
+    labelled,
+    learn_clusters,
+    wrong_labels,
+)
+from addnn_spec.design.growing import Growing, Local, blocks_of, grow
 from addnn_spec.design.plan import start
+from addnn_spec.design.refit import patches
 from addnn_spec.design.separating import (
     local_triplet,
     similarity,
@@ -172,3 +180,53 @@ def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path)
     assert "stage: { ConvBn(8) }" in made.plan.text
     assert "head: Linear(10)" in made.plan.text
     assert made.record.accuracy > 0.6
+
+
+@pytest.mark.parametrize(("rule", "least"), [("forward-forward", 0.4), ("k-means", 0.8)])
+def test_rules_with_a_step_of_their_own_learn(spec: Path, rule: Local, least: float) -> None:
+    how = Growing(rule, Recipe(epochs=1, batch=128), control=False)
+    made = grow(start(spec), "digits", how=how)
+    assert made.record.loss == rule
+    assert made.record.accuracy > least
+
+
+def test_a_sample_carries_its_label_and_a_wrong_one_is_never_its_own() -> None:
+    x, y = torch.rand(50, 1, 4, 4) + 1, torch.arange(50) % 3
+    rows = labelled(x, y, 3).flatten(1)
+    assert rows[:, :3].argmax(1).equal(y)
+    assert (rows[:, :3].count_nonzero(1) == 1).all()
+    assert rows[:, 3:].equal(x.flatten(1)[:, 3:])
+    other = wrong_labels(y, 3, torch.Generator().manual_seed(0))
+    assert not (other == y).any()
+    assert set(other.tolist()) == {0, 1, 2}
+
+
+def test_forward_forward_is_small_where_the_right_is_large_and_the_wrong_small() -> None:
+    large, small = torch.full((4, 5), 3.0), torch.zeros(4, 5)
+    assert float(forward_forward(large, small)) == pytest.approx(0.31360, abs=1e-4)
+    assert float(forward_forward(small, large)) > 9
+
+
+def test_centres_are_those_of_clusters_and_layers_get_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.nn.functional.normalize(
+        torch.randn(4, 6, generator=generator, dtype=torch.float64), dim=1
+    )
+    rows = wanted.repeat(30, 1) + 0.02 * torch.randn(
+        120, 6, generator=generator, dtype=torch.float64
+    )
+    found = min(
+        (centres(rows, 4, torch.Generator().manual_seed(seed)) for seed in range(5)),
+        key=lambda c: float((1 - (rows @ c.T).amax(1)).sum()),
+    )
+    assert float((found @ wanted.T).amax(0).min()) > 0.999
+    conv = torch.nn.Conv2d(2, 5, 3, padding=1)
+    x = torch.randn(7, 2, 6, 6, generator=generator)
+    pieces = patches(conv, x)
+    weight = conv.weight.detach().flatten(1)
+    assert conv.bias is not None
+    made = (pieces @ weight.T + conv.bias).view(7, 36, 5).transpose(1, 2).reshape(7, 5, 6, 6)
+    torch.testing.assert_close(made, conv(x))
+    assert learn_clusters(conv, x, generator)
+    torch.testing.assert_close(conv.weight.flatten(1).norm(dim=1), torch.ones(5))
+    assert not learn_clusters(torch.nn.BatchNorm2d(2), x, generator)
