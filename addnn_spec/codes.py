@@ -95,10 +95,15 @@ CODES: dict[str, str] = {
     "E0611": "a package is missing",
     "E0612": "data that do not fit",
     "E0613": "runs that cannot be compared",
-    "E0614": "probing cannot be carried out",
+    "E0614": "no node that can be measured",
     "E0615": "a key map that does not fit the weights",
+    "E0616": "a budget that is too small",
+    "E0617": "a network that does not run",
+    "E0618": "a batch that has other values when it is computed again",
+    "E0619": "a device that is not there, fails, or is full",
     "E0620": "an edit that cannot be made",
     "E0621": "a text that is not what was planned",
+    "E0622": "a worker of several is lost",
     # E07: emission
     "E0701": "something that has no PyTorch source",
     # E09: the compiler itself

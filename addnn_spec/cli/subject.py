@@ -59,12 +59,12 @@ def _imported(path: Path, name: str | None, seed: int) -> nn.Module:
         message = f"{path} is Python, not a spec"
         raise Refusal("E0607", message, notes=notes, help=help)
     shown = str(path)
-    with outside(f"{path} cannot be imported", "E0614", file=shown):
+    with outside(f"{path} cannot be imported", "E0617", file=shown):
         made = getattr(import_source(source, name, shown), name, None)
     if not (isinstance(made, type) and issubclass(made, nn.Module)):
         raise Refusal("E0607", f"{path.name} has no nn.Module {name}")
     torch.manual_seed(seed)
-    with outside(f"{name}() of {path} raised", "E0614", file=shown):
+    with outside(f"{name}() of {path} raised", "E0617", file=shown):
         module = made()
         module.state_dict()  # what lacks the call of super().__init__() has none
     return module

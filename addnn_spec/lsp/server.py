@@ -98,7 +98,7 @@ class Server(LanguageServer):
         for module in wanted:
             self._loaded.add(module)
             try:
-                with outside(f"{module} cannot be imported", "E0614"):
+                with outside(f"{module} cannot be imported", "E0617"):
                     register(module)
             except DiagnosticError as error:
                 self._warn(error.diagnostics[0].message)

@@ -72,7 +72,7 @@ def module_nodes(
 ) -> list[ProbeNode]:
     """Return what the taps, or the hooks, of a live module see, in the order of a trial run.
 
-    Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
+    Raises `DiagnosticError` (E0617) where the module does not run on the inputs.
     """
     trace = _Trace(module, mode)
     given = [

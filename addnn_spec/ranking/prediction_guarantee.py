@@ -283,7 +283,7 @@ def certainty(
         found = guarantee(rows.train, rows.labels, gamma, rows.test)
         return _certainty(run, node, found, rows, None if outputs is None else outputs.test)
     except ValueError as error:
-        raise Refusal("E0614", f"{node.label}: {error}") from error
+        raise Refusal("E0612", f"{node.label}: {error}") from error
 
 
 def _node(run: RunRecord, at: str | None) -> NodeRecord:

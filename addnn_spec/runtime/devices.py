@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.diagnostics import Refusal
+from addnn_spec.diagnostics import DiagnosticCode, Refusal
 from addnn_spec.runtime.foreign_errors import reason
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -35,7 +35,7 @@ class Place:
     def network(self, module: nn.Module) -> nn.Module:
         """Return the module itself, or a copy of it here.
 
-        Raises `DiagnosticError` (E0614) where it cannot be copied, or not to this device.
+        Raises `DiagnosticError` (E0619) where it cannot be copied, or not to this device.
         """
         tensors = [*module.parameters(), *module.buffers()]
         if all(t.device == self.device and self._type(t) == t.dtype for t in tensors):
@@ -70,7 +70,7 @@ def own_device(name: str) -> torch.device:
     """Return the device of a name: `cpu`, `cuda:1`, `auto`, or `cuda`, which is that of this
     process's number on its machine under `torchrun`, else torch's current one.
 
-    Raises `DiagnosticError`: E0607 for another name, E0614 where there is no such device.
+    Raises `DiagnosticError`: E0607 for another name, E0619 where there is no such device.
     """
     device: torch.device | None = None
     name = picked(name)
@@ -83,7 +83,7 @@ def own_device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if (device.index or 0) >= count:
         last = f"the last is cuda:{count - 1}" if count else None
-        raise Refusal("E0614", f"there is no {name} here", help=last)
+        raise Refusal("E0619", f"there is no {name} here", help=last)
     if ":" in name:
         return device
     own = os.environ.get("LOCAL_RANK")
@@ -92,17 +92,17 @@ def own_device(name: str) -> torch.device:
 
 @contextmanager
 def device_errors() -> Iterator[None]:
-    """Turn what a device cannot do into a `Refusal` (E0614)."""
+    """Turn what a device cannot do into a `Refusal` (E0619)."""
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
         raise refusal(error, "the device has failed") from error
 
 
-def refusal(error: Exception, message: str) -> Refusal:
-    """E0614 with a message, or with another where memory did not suffice."""
+def refusal(error: Exception, message: str, code: DiagnosticCode = "E0619") -> Refusal:
+    """Return what to say of an error; of one where memory did not suffice, that."""
     notes = (reason(error),)
     if isinstance(error, torch.OutOfMemoryError):
         help = "a smaller budget or batch, or --device cpu"
-        return Refusal("E0614", "the device's memory is full", notes=notes, help=help)
-    return Refusal("E0614", message, notes=notes)
+        return Refusal("E0619", "the device's memory is full", notes=notes, help=help)
+    return Refusal(code, message, notes=notes)

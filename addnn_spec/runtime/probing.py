@@ -107,7 +107,7 @@ class Prober:
         passes: of all processes together.
 
     Raises:
-        Refusal: E0614, a budget that is too small or a network that does not run; E0607,
+        Refusal: E0614, E0616, E0617: no node, budget, or a network that does not run; E0607,
             options that do not go together.
     """
 
@@ -149,7 +149,7 @@ class Prober:
         try:
             self.scorer = Scorer.of(self.feed, self.settings.order, self.settings.ties)
         except IndicesError as error:
-            raise Refusal("E0614", str(error)) from error
+            raise Refusal("E0612", str(error)) from error
         self._sizes = sizes
         self.scratch = Scratch()
         self.cka: CkaRecord | None = None
@@ -180,7 +180,7 @@ class Prober:
                 for rank in range(self.exchange.size)
             ]
         except IndicesError as error:
-            raise Refusal("E0614", f"the budget is too small: {error}") from error
+            raise Refusal("E0616", f"the budget is too small: {error}") from error
         self.plan = self._plans[self.exchange.rank]
         self.passes = max(len(plan.passes) for plan in self._plans)
         return self.plan
@@ -203,7 +203,7 @@ class Prober:
         """Run the plan; `receive` gets each node's results as soon as they are there.
 
         Raises:
-            Refusal: E0614, another value when a batch is computed again; a lost worker.
+            Refusal: E0618, another value when a batch is computed again; E0622, a lost worker.
         """
         running: dict[int, Running] = {}
         room = Room(self.plan.room, self.place.device)

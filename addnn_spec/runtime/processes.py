@@ -51,7 +51,7 @@ class Alone:
 
 
 class ProcessGroup:
-    """The processes of `torch.distributed`. A lost one is an error: `Refusal`, E0614."""
+    """The processes of `torch.distributed`. A lost one is an error: `Refusal`, E0622."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank = distributed.get_rank()
@@ -93,7 +93,7 @@ class ProcessGroup:
 def join(device: torch.device) -> Exchange:
     """Return the processes that `torchrun` started, or this one alone. Joins the group once.
 
-    Raises `DiagnosticError` (E0614) where the others do not come.
+    Raises `DiagnosticError` (E0622) where the others do not come.
     """
     if not distributed.is_available() or int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone()
@@ -121,4 +121,4 @@ def leave() -> None:
 
 def _lost(error: Exception) -> Refusal:
     first = next(iter(str(error).splitlines()), "")[:200]
-    return Refusal("E0614", "a worker is lost, and the run with it", notes=(first,))
+    return Refusal("E0622", "a worker is lost, and the run with it", notes=(first,))

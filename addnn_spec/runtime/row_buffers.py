@@ -201,7 +201,7 @@ class Running:
     def check_twin(self, number: int, rows: Tensor) -> None:
         """Check that a batch computed again gives the same bits.
 
-        Raises `DiagnosticError` (E0614) where it does not.
+        Raises `DiagnosticError` (E0618) where it does not.
         """
         words = rows.contiguous().view(_BITS[rows.element_size()]).view(-1)
         total = 0
@@ -209,7 +209,7 @@ class Running:
             total += int(part.sum(dtype=torch.int64))
         if self.seen.setdefault(number, total) != total:
             raise Refusal(
-                "E0614",
+                "E0618",
                 "the network gives other values when it sees the same batch again",
                 help="probe it in evaluation mode, or with a budget that holds each node whole",
             )

@@ -272,7 +272,7 @@ def trial(
 ) -> None:
     """One forward pass that leaves no trace.
 
-    Raises `DiagnosticError` (E0614) where the module does not run on the inputs.
+    Raises `DiagnosticError` (E0617) where the module does not run on the inputs.
     """
     device = next((value.device for value in inputs), None)
     with untouched(taps.module, mode, traced=traced, device=device), taps.installed():
@@ -286,7 +286,7 @@ def trial(
 
 def not_run(error: Exception) -> Refusal:
     """Return what to say where a forward pass has failed."""
-    return refusal(error, "the network does not run on these data")
+    return refusal(error, "the network does not run on these data", "E0617")
 
 
 @contextmanager

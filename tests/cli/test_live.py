@@ -48,7 +48,7 @@ def test_modules_that_fail(text: str, addnn: Addnn, tmp_path: Path) -> None:
     outcome = addnn("probe", "net.py:Net", "--data", "iris", "--samples", "20")
     if told:
         assert (outcome.code, outcome.out) == (2, "")
-        assert outcome.err.startswith("error[E0614]: ")
+        assert outcome.err.startswith("error[E0617]: ")
     assert "E0900" not in outcome.err
     assert told in outcome.err
     assert line is None or f"net.py, line {line}" in outcome.err

@@ -300,7 +300,7 @@ def test_a_full_device_is_an_error_that_says_so(runs: int) -> None:
     with pytest.raises(DiagnosticError, match="the device's memory is full") as caught:
         probe(nn.Sequential(Failing(full, runs)), nodes="all", **DIGITS)
     told = caught.value.diagnostics[0]
-    assert told.code == "E0614"
+    assert told.code == "E0619"
     assert "Tried to allocate 2.00 GiB" in told.notes[0]
     assert told.help is not None and "budget" in told.help
 
@@ -319,7 +319,7 @@ def test_a_device_that_fails_outside_the_network_is_an_error_with_a_code() -> No
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("meta", "E0607"), ("mps", "E0607"), ("gpu", "E0607"), ("cuda:2", "E0614")],
+    [("meta", "E0607"), ("mps", "E0607"), ("gpu", "E0607"), ("cuda:2", "E0619")],
 )
 def test_devices_that_are_not_there(name: str, code: str) -> None:
     with elsewhere():

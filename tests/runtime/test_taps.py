@@ -95,5 +95,5 @@ def test_a_network_that_does_not_run_is_refused_and_put_back() -> None:
     module = network()
     with pytest.raises(Refusal, match="does not run") as caught:
         trial(Taps(module, ignore), [torch.rand(2, 7)])
-    assert caught.value.code == "E0614"
+    assert caught.value.code == "E0617"
     assert module.training
