@@ -1,9 +1,13 @@
-"""Long work, shown on stderr: the plan before the start, then a bar with the time left."""
+"""Long work, shown on stderr: the plan before the start, then a bar with the time left.
+
+Where stderr is no terminal a line stands for the bar, every ten seconds.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +43,27 @@ def _told_notes(console: Console) -> Iterator[None]:
         yield
 
 
+_EVERY = 10.0  # seconds between lines
+
+
+class _Lines:
+    """Progress as lines, for a stderr that is a pipe or a file: of short work none."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console, self.clock = console, clock
+        self.start = self.told = clock()
+
+    def __call__(self, share: float, what: str) -> None:
+        """Tell how much is done, and what is being done, if it is time for a line."""
+        now = self.clock()
+        if now - self.told < _EVERY:
+            return
+        self.told = now
+        left = f", {(now - self.start) * (1 - share) / share:,.0f} s left" if share > 0 else ""
+        line = f"{100 * share:.0f} %{left}: {what}"
+        self.console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def shown_progress() -> Iterator[
     tuple[Callable[[Prober, PlanRecord, Sequence[str]], None], Callable[[float, str], None]]
@@ -52,9 +77,11 @@ def shown_progress() -> Iterator[
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
-    quiet = not console.is_terminal or os.environ.get("RANK", "0") != "0"
+    first = os.environ.get("RANK", "0") == "0"
+    quiet = not (console.is_terminal and first)
     with Progress(*columns, console=console, disable=quiet) as bar, _told_notes(bar.console):
         task = bar.add_task("probing", total=1.0)
+        lines = _Lines(console) if first and not console.is_terminal else None
 
         def announce(prober: Prober, plan: PlanRecord, notes: Sequence[str]) -> None:
             widths = [found.size.dimensions for found in prober.found.values()]
@@ -64,6 +91,8 @@ def shown_progress() -> Iterator[
 
         def progress(share: float, what: str) -> None:
             bar.update(task, completed=share, description=what)
+            if lines is not None:
+                lines(share, what)
 
         yield announce, progress
 
@@ -80,8 +109,15 @@ def shown_work(
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
+        lines = None if console.is_terminal else _Lines(console)
+
+        def progress(share: float, now: str) -> None:
+            bar.update(task, completed=share, description=now)
+            if lines is not None:
+                lines(share, now)
+
         with _told_notes(bar.console):
             yield (
                 lambda text: bar.console.print(visible(text), highlight=False, markup=False),
-                lambda share, now: bar.update(task, completed=share, description=now),
+                progress,
             )
