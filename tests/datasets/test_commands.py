@@ -16,7 +16,7 @@ from PIL import Image
 
 from addnn_spec.datasets import clean, show
 from addnn_spec.diagnostics import DiagnosticError
-from tests.cli.conftest import Addnn, addnn
+from tests.cli.conftest import ROOT, Addnn, addnn
 from tests.cli.test_json import valid
 
 __all__ = ["addnn"]
@@ -76,6 +76,14 @@ def test_what_is_said_of_it(addnn: Addnn, file: Path) -> None:
     assert "near-duplicates: 1 of 30 test samples have one in train, 1 of them equal" in ended.out
     assert "test 4, train 100: 0.000 of the usual distance" in ended.out
     assert "hardest classes" in ended.out
+
+
+def test_halves_that_are_not_alike_as_the_page_says(addnn: Addnn) -> None:
+    ended = addnn("data", "show", "digits[:900]", "--test", "digits[900:]")
+    assert "train and test: not alike" in ended.out
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    for figure in (".9855", ".9889", ".9621", ".0268", ".0074"):
+        assert f"0{figure}" in ended.out and figure in page
 
 
 def test_a_division(addnn: Addnn, file: Path) -> None:
