@@ -9,13 +9,11 @@ values, or `<node>_<attribute>`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
 from typing import Any
 
 from addnn_spec.backends.torch_code.factories import call_of
-from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.parameters import (
     CALLED,
     FLAG,
@@ -24,40 +22,32 @@ from addnn_spec.backends.torch_code.parameters import (
     OTHERS,
     SIZE,
     TEXT,
-    Argument,
     Arm,
     Candidate,
     Given,
     Leaves,
     Parameter,
     usual,
-    written_out,
 )
 from addnn_spec.backends.torch_code.python import (
     Unreadable,
-    Values,
-    common_type,
     negated,
-    type_of,
     value_of,
 )
-from addnn_spec.backends.torch_code.readings import Text, argument_name
-from addnn_spec.backends.torch_code.translation import python_name
+from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.scope import Scope, means
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Choice,
     Factory,
-    Listing,
     Made,
     Name,
     Origin,
-    ParameterOf,
     SizeOf,
     Tree,
     Variable,
     is_literal,
     rewrite,
-    same,
     walk,
 )
 from addnn_spec.backends.torch_code.variants import Variants
@@ -93,197 +83,13 @@ class Columns:
     """The block's `let`s that are read: local variables of the constructor."""
 
     def __post_init__(self) -> None:
-        self._names = Namespace()
-        self._candidates: list[Candidate] = []
-        self._known: dict[str, Parameter] = {}
-        self._sizes: dict[str, tuple[str, int]] = {}
-        """Of each size that the class may have a parameter for: how it begins, and its input."""
-        self._lets: dict[str, Vector] = {}
-        self._let_trees: dict[str, Tree | None] = {}
-        self._counts = tuple(use.count for use in self.uses)
+        self.scope = Scope(self.uses, self.text, self.graphs)
         self._network = self.text is not None and isinstance(self.text.node, ast.Network)
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""
-        self._given = [dict(use.arguments) for use in self.uses]
-        self._values = [partial(self.value, use=use) for use in range(len(self.uses))]
-        if self.text is not None or len(self.uses) > 1:
-            self._candidates = [*self._block_parameters(), *self._input_sizes()]
-        for own in map(python_name, self.text.lets if self.text is not None else ()):
-            if self._let(own) is not None:
-                self._names.reserve(own)
-                vector = tuple(self._try(own, use) for use in range(len(self.uses)))
-                if all(map(is_literal, vector)):
-                    self._candidates.append(Candidate(Name(own), vector, own))
-        if len(self.uses) > 1:
-            self._lets = dict(self._named_values())
-        self._candidates = [c for c in self._candidates if not is_constant(c.vector)]
-
-    # --- candidates ------------------------------------------------------------------------------
-    def _block_parameters(self) -> Iterator[Candidate]:
-        for place, (name, _) in enumerate(self.uses[0].arguments):
-            if not all(name in arguments for arguments in self._given):
-                continue
-            vector = tuple(arguments[name] for arguments in self._given)
-            if not all(map(is_literal, vector)):
-                continue
-            own = python_name(name)
-            self._names.reserve(own)
-            column = Parameter(own, vector, (TEXT, place), self._counts, ParameterOf(name))
-            self._known[own] = column
-            yield Candidate(Name(own), vector, own)
-            if all(isinstance(value, tuple) for value in vector):
-                for item in range(min(map(len, vector))):
-                    yield Candidate(
-                        Item(Name(own), (item,)), tuple(value[item] for value in vector), own
-                    )
-
-    def _input_sizes(self) -> Iterator[Candidate]:
-        for slot, (input_name, first) in enumerate(self.uses[0].inputs):
-            types = [use.inputs[slot][1] for use in self.uses]
-            if any(type.rank != first.rank for type in types):
-                continue
-            for dim in sorted(range(first.rank), key=lambda d: (d == 0, d != 1, -d)):
-                vector = tuple(type.shape[dim] for type in types)
-                if not all(isinstance(size, int) for size in vector):
-                    continue
-                own = f"{input_name}.shape[{dim}]"
-                rank, origin = (SIZE, slot * 8 + dim), SizeOf(input_name, dim)
-                self._known[own] = Parameter("", vector, rank, self._counts, origin)
-                prefix = "in" if slot == 0 else identifier(input_name)
-                self._sizes[own] = (f"{prefix}_", slot)
-                if dim > 0:
-                    yield Candidate(Name(own), vector, own)
-
-    def _named_values(self) -> Iterator[tuple[str, Vector]]:
-        """Yield what the block's body has a name for, where it differs between the uses."""
-        lets = [dict(use.lets) for use in self.uses]
-        for name in lets[0]:
-            vector = tuple(use.get(name, ABSENT) for use in lets)
-            if all(map(is_literal, vector)) and not is_constant(vector):
-                yield identifier(name), vector
 
     # --- readings --------------------------------------------------------------------------------
-    def value(self, name: str, use: int) -> Any:
-        """Return the value of one of the class's names in a use; KeyError where it has none."""
-        column = self._known.get(name)
-        if column is not None:
-            return column.vector[use]
-        if name in self._arguments:
-            return self._arguments[name].vector[use]
-        tree = self._let(name)
-        if tree is None:
-            raise KeyError(name)
-        assert self.text is not None
-        return value_of(tree, self._values[use], self.text.functions)
-
-    @cached_property
-    def _arguments(self) -> dict[str, Argument]:
-        """What the blocks are given that are written out here, where all of a kind agree."""
-        found: dict[str, Argument] = {}
-        for use, graph in enumerate(self.graphs):
-            for around in written_out(graph):
-                for name, value in around.arguments.items():
-                    key = argument_name(around.definition, name)
-                    origin = dict(around.written).get(name)
-                    argument = found.setdefault(key, Argument(name, len(self.graphs)))
-                    argument.add(use, value, origin)
-        return {key: argument for key, argument in found.items() if argument.agrees}
-
-    def _argument_tree(self, key: str) -> Tree:
-        """Return what a written-out block is given: a parameter of that name, if none is it yet."""
-        argument = self._arguments[key]
-        own, vector = python_name(argument.name), tuple(argument.vector)
-        known = self._known.get(own)
-        if known is not None and agree(known.vector, vector):
-            return Name(own)
-        for candidate in self._candidates:
-            if isinstance(candidate.tree, Name) and agree(candidate.vector, vector):
-                return candidate.tree
-        full = tuple(some(vector) if value is ABSENT else value for value in vector)
-        column = Parameter(
-            self._names.unique(own),
-            full,
-            (TEXT, OTHERS + len(self._known)),
-            self._counts,
-            origins=tuple(argument.origins),
-        )
-        self._known[column.name] = column
-        self._candidates.append(Candidate(Name(column.name), full, column.name))
-        return Name(column.name)
-
-    def _try(self, name: str, use: int) -> Any:
-        try:
-            return self.value(name, use)
-        except Unreadable:
-            return ABSENT
-
-    def _let(self, name: str) -> Tree | None:
-        """Say what a `let` of the block stands for, if it can be said in every use that has it."""
-        if name not in self._let_trees and self.text is not None:
-            self._let_trees[name] = None
-            known = {python_name(n): (n, expr) for n, expr in self.text.lets.items()}
-            own, expr = known.get(name, ("", None))
-            lets = [dict(use.lets) for use in self.uses]
-            vector = tuple(use.get(own, ABSENT) for use in lets)
-            if expr is not None and ABSENT not in vector:  # it is computed in every use
-                trees = self.text.expression(expr)
-                self._let_trees[name] = next((t for t in trees if self._says(t, vector)), None)
-        return self._let_trees.get(name)
-
-    def _says(self, tree: Tree, vector: Vector) -> bool:
-        """Return True if a translation has the value of every use."""
-        assert self.text is not None
-        functions = self.text.functions
-        there = [(v, w) for v, w in zip(self._values, vector, strict=True) if w is not ABSENT]
-        wanted = [value for _, value in there]
-        if any(isinstance(node, Listing) for node in walk(tree)):
-            return self._lists(tree, there)
-        try:
-            found = [value_of(tree, values, functions) for values, _ in there]
-        except Unreadable:
-            return False
-        return all(map(_means, found, wanted)) and self._typed(tree, wanted)
-
-    def _lists(self, tree: Tree, there: Sequence[tuple[Values, Any]]) -> bool:
-        """Return True if a list has the items of every use; it is long, and computed once where
-        the names that it reads have the same values."""
-        assert self.text is not None
-        names = {n.text for n in walk(tree) if isinstance(n, Name) and n != NONE}
-        computed: dict[str, Any] = {}
-        try:
-            for values, wanted in there:
-                read = repr([values(name) for name in sorted(names)])
-                if read not in computed:
-                    computed[read] = value_of(tree, values, self.text.functions)
-                if not same(computed[read], wanted):
-                    return False
-        except (Unreadable, KeyError):
-            return False
-        return True
-
-    def says(self, tree: Tree, vector: Vector, turn: Mapping[str, Any]) -> bool:
-        """Return True if a translation has the value of every use in one turn of a loop."""
-        wanted = [value for value in vector if value is not ABSENT]
-        try:
-            found = [
-                self.computed(tree, use, turn)
-                for use, value in enumerate(vector)
-                if value is not ABSENT
-            ]
-        except Unreadable:
-            return False
-        return all(map(_means, found, wanted))
-
-    def computed(self, tree: Tree, use: int, turn: Mapping[str, Any] | None = None) -> Any:
-        """Compute the value of a tree in a use, in one turn of a loop; raises `Unreadable`."""
-        variables = turn or {}
-
-        def value(name: str) -> Any:
-            return variables[name] if name in variables else self.value(name, use)
-
-        return value_of(tree, value, self.text.functions if self.text is not None else {})
-
     def taken(self, tree: Tree, word: str, variables: frozenset[str]) -> Tree:
         """Return the tree over a loop's variables and parameters that the class has from now on."""
         # A loop's variable may have the name of a parameter, which `_take` would note as read.
@@ -293,24 +99,6 @@ class Columns:
         )
         taken = self._take(marked, word)
         return rewrite(taken, lambda t: Name(t.text) if isinstance(t, Variable) else None)
-
-    def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
-        """Tell if a type checker would take the expression for the whole number that it is."""
-        assert self.text is not None
-        if not all(type(value) is int for value in wanted):
-            return True
-        return type_of(tree, self._type, self.text.functions) in (int, bool)
-
-    def _type(self, name: str) -> type | None:
-        """Return the type of one of the class's names, None where it is no plain number."""
-        column = self._known.get(name)
-        if column is not None:
-            return common_type(column.vector)
-        if name in self._arguments:
-            return common_type(v for v in self._arguments[name].vector if v is not ABSENT)
-        tree = self._let_trees.get(name)
-        assert self.text is not None
-        return None if tree is None else type_of(tree, self._type, self.text.functions)
 
     def reading(self, leaves: Leaves) -> Tree | None:
         """Return what the block's text says there, over the names that a class can have."""
@@ -324,7 +112,7 @@ class Columns:
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
                 # A number says more than the row and column of a table where all uses have it.
-                if self._says(tree, leaves.vector) and not (constant and _in_table(tree)):
+                if self.scope.gives(tree, leaves.vector) and not (constant and _in_table(tree)):
                     return tree
         return None
 
@@ -337,13 +125,17 @@ class Columns:
             return None
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
-                if self._says(tree, leaves.vector):
+                if self.scope.gives(tree, leaves.vector):
                     raw = tree.text if isinstance(tree, Name) else ""
-                    if raw not in self._sizes or raw in self.text.sizes or self._known[raw].name:
+                    if (
+                        raw not in self.scope.sizes
+                        or raw in self.text.sizes
+                        or self.scope.known[raw].name
+                    ):
                         return None
-                    size = self._known[raw].origin
+                    size = self.scope.known[raw].origin
                     assert isinstance(size, SizeOf)
-                    return self._sizes[raw][1], size.dim
+                    return self.scope.sizes[raw][1], size.dim
         return None
 
     def condition(self, arm: Arm) -> Tree | None:
@@ -363,7 +155,7 @@ class Columns:
         found = [pair for place in places for pair in text.conditions(place)]
         # What is called is not None: no type checker sees that by another condition.
         for tree, holds in sorted(found, key=lambda pair: not _is_given(pair[0])):
-            if self._says(tree, tuple(value is holds for value in vector)):
+            if self.scope.gives(tree, tuple(value is holds for value in vector)):
                 return tree, holds
         return None
 
@@ -396,11 +188,11 @@ class Columns:
         def take(node: Tree) -> Tree | None:
             if not isinstance(node, Name) or node == NONE:
                 return None
-            if node.text in self._arguments:
-                return self._take(self._argument_tree(node.text), word)
-            column = self._known.get(node.text)
+            if node.text in self.scope.arguments:
+                return self._take(self.scope.argument_tree(node.text), word)
+            column = self.scope.known.get(node.text)
             if column is None:
-                made = self._let_trees.get(node.text)
+                made = self.scope.let_trees.get(node.text)
                 if made is not None and node.text not in self.locals:
                     inner = self._take(made, "")
                     if inner != node:  # a size that the parameter is called after
@@ -411,7 +203,7 @@ class Columns:
                 wish = self._size_name(node.text, word)
                 if word.startswith(CALLED) and tree is node:
                     wish = word.removeprefix(CALLED)
-                column.name = called or self._names.unique(wish)
+                column.name = called or self.scope.names.unique(wish)
             if column.name not in self.parameters:
                 self.parameters[column.name] = column
                 self._settle_default(column)
@@ -420,8 +212,8 @@ class Columns:
         return rewrite(tree, take)
 
     def _size_name(self, raw: str, word: str) -> str:
-        prefix, slot = self._sizes[raw]
-        origin = self._known[raw].origin
+        prefix, slot = self.scope.sizes[raw]
+        origin = self.scope.known[raw].origin
         assert isinstance(origin, SizeOf)
         return prefix + _dimension(origin.dim, self.uses[0].inputs[slot][1].rank, word)
 
@@ -445,7 +237,7 @@ class Columns:
             constant = _constant(tree)
             if constant is not NO_DEFAULT:
                 column.default = constant
-            elif any(omitted) and None not in column.vector and self._says(tree, wanted):
+            elif any(omitted) and None not in column.vector and self.scope.gives(tree, wanted):
                 column.default, column.omitted = None, omitted
                 column.resolved = self._take(tree, "")
             else:
@@ -485,8 +277,12 @@ class Columns:
             return None
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
-                known = self._known.get(tree.text) if isinstance(tree, Name) else None
-                if known and not is_constant(known.vector) and self._says(tree, leaves.vector):
+                known = self.scope.known.get(tree.text) if isinstance(tree, Name) else None
+                if (
+                    known
+                    and not is_constant(known.vector)
+                    and self.scope.gives(tree, leaves.vector)
+                ):
                     return self._take(tree, leaves.word)
         return None
 
@@ -509,10 +305,10 @@ class Columns:
         """Return True if an expression over parameters has a value in a use."""
 
         def value(name: str) -> Any:
-            return values[name][use] if name in values else self.value(name, use)
+            return values[name][use] if name in values else self.scope.value(name, use)
 
         try:
-            return _means(value_of(tree, value, self.text.functions if self.text else {}), wanted)
+            return means(value_of(tree, value, self.text.functions if self.text else {}), wanted)
         except Unreadable:
             return False
 
@@ -527,26 +323,26 @@ class Columns:
         return None if found is None else self._take(found, word)
 
     def _found(self, vector: Vector) -> Tree | None:
-        for candidate in self._candidates:
+        for candidate in self.scope.candidates:
             if agree(candidate.vector, vector):
                 return candidate.tree
         if all(value is ABSENT or type(value) is int for value in vector):
-            for candidate in self._candidates:
+            for candidate in self.scope.candidates:
                 related = multiple(candidate.tree, candidate.vector, vector)
                 if related is not None:
                     return related
-            for candidate in self._candidates:
+            for candidate in self.scope.candidates:
                 if is_half(candidate.vector, vector):
                     return Infix("//", candidate.tree, 2)
         return None
 
     def known(self, vector: Vector) -> Tree | None:
         """Return the column over the parameters that the class has, for a remark, or None."""
-        known = {name: c.name for name, c in self._known.items()}
+        known = {name: c.name for name, c in self.scope.known.items()}
         there = {*self.parameters, *self.locals}
         used = [
             c
-            for c in self._candidates
+            for c in self.scope.candidates
             if known.get(c.parameter, c.parameter) in there and not self._is_extent(c)
         ]
         for candidate in used:
@@ -560,7 +356,7 @@ class Columns:
 
     def _is_extent(self, candidate: Candidate) -> bool:
         """Return True for a height or width: in remarks these are H and W."""
-        column = self._known.get(candidate.parameter)
+        column = self.scope.known.get(candidate.parameter)
         return column is not None and column.rank[0] == SIZE and column.rank[1] % 8 > 1
 
     def _items(self, leaves: Leaves) -> Tree | None:
@@ -586,27 +382,29 @@ class Columns:
     def new(self, leaves: Leaves) -> Tree:
         """Make a new parameter: called as the block's body calls its values, or after the hint."""
         vector = leaves.vector
-        lets = (name for name, values in self._lets.items() if agree(values, vector))
-        name = self._names.unique(next(lets, leaves.hint))
+        lets = (name for name, values in self.scope.lets.items() if agree(values, vector))
+        name = self.scope.names.unique(next(lets, leaves.hint))
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         origin = leaves.origins[0] if leaves.origins else None
-        column = Parameter(name, vector, (NEW, len(self.parameters)), self._counts, origin)
+        column = Parameter(name, vector, (NEW, len(self.parameters)), self.scope.counts, origin)
         column.default = usual(column)
-        self._known[name] = column
+        self.scope.known[name] = column
         candidate = Candidate(Name(name), vector, name)
-        self._candidates.append(candidate)
+        self.scope.candidates.append(candidate)
         return self._take(candidate.tree, "")
 
     def flag(self, name: str, vector: Vector) -> Tree:
         """Make a keyword that says which arm of an `if` a use takes."""
-        own = self._names.unique(name)
-        column = Parameter(own, vector, (FLAG, len(self.parameters)), self._counts, default=False)
+        own = self.scope.names.unique(name)
+        column = Parameter(
+            own, vector, (FLAG, len(self.parameters)), self.scope.counts, default=False
+        )
         self.parameters[own] = column
         return Name(own)
 
     def unique(self, wish: str) -> str:
         """Return a name that nothing else of the class has."""
-        return self._names.unique(wish)
+        return self.scope.names.unique(wish)
 
     def reads_module(self, tree: Tree) -> bool:
         """Return True if an expression reads a module: as an attribute it would be a child."""
@@ -623,15 +421,6 @@ class Columns:
         """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
-
-
-def _means(value: Any, wanted: Any) -> bool:
-    """Return True if a computed value is the wanted one; a whole number may stand for a float."""
-    if type(wanted) is float and type(value) is int:
-        return value == wanted
-    if isinstance(wanted, tuple) and isinstance(value, tuple) and len(value) == len(wanted):
-        return all(map(_means, value, wanted))
-    return same(value, wanted)
 
 
 def _is_given(condition: Tree) -> bool:

@@ -100,7 +100,10 @@ class Turns:
         for origin in map(header.inside, first.origins):
             for tree in self._text.inside(variables).trees(origin):
                 pairs = zip(turns, header.turns, strict=True)
-                if all(self._columns.says(tree, leaves.vector, turn) for leaves, turn in pairs):
+                if all(
+                    self._columns.scope.gives_in_turn(tree, leaves.vector, turn)
+                    for leaves, turn in pairs
+                ):
                     return partial(self._columns.taken, tree, first.word, variables)
         # What no text of the loop says may still be the same in all turns: a column like any other.
         if all(leaves.vector == first.vector for leaves in turns):
@@ -152,7 +155,9 @@ class Turns:
     def _value(self, expr: ast.Expr) -> tuple[Tree, Any]:
         """Read an expression of a loop's header, and its value: it must be the same in all uses."""
         for tree in self._text.expression(expr):
-            values = [self._columns.computed(tree, use) for use in range(len(self._columns.uses))]
+            values = [
+                self._columns.scope.computed(tree, use) for use in range(len(self._columns.uses))
+            ]
             if all(value == values[0] for value in values):
                 return tree, values[0]
         raise Unreadable

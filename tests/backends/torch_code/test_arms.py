@@ -1,0 +1,128 @@
+"""Arms of an `if` that not all uses of a block take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from addnn_spec.backends.torch_code import emit
+from tests.backends.torch_code.emitted import (
+    body_of,
+    built,
+    check_style,
+    classes,
+    keys_of,
+    source_of,
+)
+from tests.support import graph_of, in_network
+
+
+def test_an_arm_that_some_uses_lack_is_an_if_as_in_the_text() -> None:
+    text = (
+        "block Unit(n, wide) { main = x -> a: Linear(n)\n"
+        "  skip = x -> if wide { project: Linear(n) }\n  return main + skip -> ReLU }\n"
+        + in_network("output y = x -> u: Unit(8, false) -> v: Unit(16, true) -> w: Unit(4, true)")
+    )
+    source = source_of(text)
+    assert classes(source) == ["Unit", "Test"]
+    assert "def __init__(self, in_features: int, n: int, wide: bool) -> None:" in source
+    assert "self.project = nn.Linear(in_features, n) if wide else None" in source
+    assert body_of(source, "Unit")[1:3] == [
+        "skip = x",
+        "if self.project is not None:\n    skip = self.project(x)",
+    ]
+    assert body_of(source, "Test", "__init__")[1:] == [
+        "self.u = Unit(8, 8, False)",
+        "self.v = Unit(8, 16, True)",
+        "self.w = Unit(16, 4, True)",
+    ]
+    graph = graph_of(text)
+    assert {k: tuple(v.shape) for k, v in built(graph).state_dict().items()} == keys_of(graph)
+
+
+def test_both_arms_with_weights() -> None:
+    text = (
+        "block Unit(n, deep) { y = x -> if deep { a: Linear(n) -> Tanh -> b: Linear(n) }"
+        " else { c: Linear(n) -> Dropout(0.5) }\n  return y * y }\n"
+        + in_network("output y = x -> u: Unit(8, false) -> v: Unit(6, true) -> w: Unit(4, false)")
+    )
+    graph = graph_of(text)
+    source = emit(graph).text
+    assert classes(source) == ["Unit", "Test"]
+    module = built(graph).eval()
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    x = torch.randn(3, 8)
+    u, v, w = (getattr(module, name) for name in "uvw")
+    once = u.c(x) ** 2
+    twice = v.b(torch.tanh(v.a(once))) ** 2
+    assert torch.allclose(module(x), w.c(twice) ** 2)
+
+
+def test_two_ifs_and_their_order() -> None:
+    text = (
+        "block Unit(n, a, b) { y = x -> first: Linear(n) -> if a { g: Linear(n) -> ReLU }"
+        " -> if b { h: Linear(n) -> Tanh }\n  return y }\n"
+        + in_network(
+            "output y = x -> u: Unit(8, true, true) -> v: Unit(9, true, false)"
+            " -> w: Unit(10, false, true) -> z: Unit(11, false, false)"
+        )
+    )
+    graph = graph_of(text)
+    assert classes(emit(graph).text) == ["Unit", "Test"]
+    module = built(graph)
+    x = torch.randn(2, 8)
+    u, v, w, z = (getattr(module, name) for name in "uvwz")
+    expected = torch.tanh(u.h(torch.relu(u.g(u.first(x)))))
+    expected = torch.relu(v.g(v.first(expected)))
+    expected = z.first(torch.tanh(w.h(w.first(expected))))
+    assert torch.allclose(module(x), expected)
+
+
+OPTIONAL_ELEMENTS = (
+    "block Own(n, a) { return x -> "
+    '"0": Linear(n) -> if a { "1": Tanh -> "2": Linear(n) } }\n'
+    "block Inner(n, a, b) { return x -> s: { if a { Linear(n) -> Tanh } -> Linear(n)"
+    " -> if b { Sigmoid } else { ReLU -> Linear(n) } -> repeat 3 { Tanh } } }\n"
+    + in_network(
+        "output y = x -> a: Own(6, true) -> b: Own(5, false) -> c: Own(4, true)\n"
+        "    -> d: Inner(8, true, false) -> e: Inner(7, false, true) -> f: Inner(6, true, true)"
+    )
+)
+
+
+@pytest.mark.slow  # a type checker, twice
+@pytest.mark.parametrize("probes", [False, True])
+def test_elements_that_some_uses_lack_are_appended(probes: bool, tmp_path: Path) -> None:
+    graph = graph_of(OPTIONAL_ELEMENTS)
+    source = emit(graph, probes=probes).text
+    check_style(tmp_path, source, types=True)
+    assert [name for name in classes(source) if name not in ("Probed", "Tapped")] == [
+        "Inner", "Own", "Test",
+    ]  # fmt: skip
+    assert "layers: list[nn.Module] = [nn.Linear(" in source
+    assert "s: list[nn.Module] = []" in source and "s += [" in source
+    module, x = built(graph, probes=probes), torch.randn(2, 8)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == keys_of(graph)
+    linear = {path: part for path, part in module.named_modules() if isinstance(part, nn.Linear)}
+    expected = linear["a.2"](torch.tanh(linear["a.0"](x)))
+    expected = linear["c.2"](torch.tanh(linear["c.0"](linear["b.0"](expected))))
+    expected = linear["d.s.2"](torch.tanh(linear["d.s.0"](expected)))
+    expected = linear["d.s.4"](torch.relu(expected)).tanh().tanh().tanh()
+    expected = torch.sigmoid(linear["e.s.0"](expected)).tanh().tanh().tanh()
+    expected = linear["f.s.2"](torch.tanh(linear["f.s.0"](expected)))
+    expected = torch.sigmoid(expected).tanh().tanh().tanh()
+    assert torch.allclose(module(x), expected)
+
+
+def test_structures_too_different_are_classes_of_their_own() -> None:
+    text = (
+        "block Unit(k) { return x -> if k == 0 { a: Linear(8) } -> if k == 1 { b: Linear(8) }"
+        " -> if k == 2 { c: Linear(8) } -> ReLU }\n"
+        + in_network("output y = x -> Unit(0) -> Unit(1) -> Unit(2) -> Unit(2)")
+    )
+    graph = graph_of(text)
+    assert classes(emit(graph).text) == ["Unit", "Unit2", "Unit3", "Test"]
+    assert keys_of(graph).keys() == built(graph).state_dict().keys()
