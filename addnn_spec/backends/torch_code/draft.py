@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.forms import Form, Forms
+from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.modules import (
     bind,
@@ -175,6 +176,7 @@ class Emission:
     functions: Functions = field(default_factory=Functions)
     layers: GivenLayers = field(default_factory=lambda: GivenLayers((), ()))
     """How blocks are given their layers."""
+    initialisers: Initialisers = field(default_factory=Initialisers)
     captured: dict[tuple[int, int], str] = field(default_factory=dict)
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
 
@@ -345,7 +347,7 @@ class _Drafter:
             )
             return
         if node.module is None:
-            child = operator_child(node.name, applied, node.span)
+            child = self._made_by(node.name, applied, node.span)
             tree = operator_leaves(child.tree, self._graph, applied, node)
             made = self._emission.layers.applied(self._graph, node, tree, place)
             tree = Spanned(made, node.span) if made else tree
@@ -512,13 +514,22 @@ class _Drafter:
             self._hold(module.name, module.op, module.layers, module.span)
             return
         applied = Applied(module.op, module.inputs)
-        child = operator_child(module.name, applied, module.span)
+        child = self._made_by(module.name, applied, module.span)
         first = self._first_use(module)
         if first is not None:
             first = replace(first, written=module.written, within=None)
             tree = operator_leaves(child.tree, self._graph, applied, first)
             child = replace(child, tree=tree)
         self._draft.children.append(child)
+
+    def _made_by(self, path: str, applied: Applied, span: Span) -> ChildDraft:
+        """Return the module of an operator; a function of the file fills it, where there is one."""
+        child = operator_child(path, applied, span)
+        function = self._emission.initialisers.name(applied, span) if child.inits else None
+        if function is None:
+            return child
+        made: Tree = Spanned(Call(function, (Arg(child.tree),)), span)
+        return replace(child, tree=made, inits=())
 
     def _first_use(self, module: ModuleDecl) -> Node | None:
         """Find the node of this graph that first uses a module; other graphs may, through ports."""

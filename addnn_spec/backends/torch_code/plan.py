@@ -19,6 +19,7 @@ from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.forms import Form
+from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name
@@ -80,6 +81,8 @@ class Planner:
     def plan(self) -> list[Any]:
         own = self._network.below()
         graphs = [*own, *self._variants.graphs]
+        self._emission.initialisers = Initialisers(graphs)
+        self._emission.need(*self._emission.initialisers.support)
         self._count_calls(graphs)
         self._reserve(graphs)
         self._name_captured(graphs)

@@ -43,6 +43,7 @@ from addnn_spec.graph import OWN, Graph, Node, Ref, run_name
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Arg, Call, In, Invoke, Own, Seq, Support
+from addnn_spec.source import Span
 
 INITIALIZED = Support(
     "initialized",
@@ -175,14 +176,17 @@ def _module(
         tree = module_in_place(tree)
     tree = operator_leaves(tree, graph, applied, node)
     given = emission.layers.applied(graph, node, tree, placed(graph, node, node.span))
-    return given or initialized(tree, applied, emission)
+    return given or initialized(tree, applied, emission, node.span)
 
 
-def initialized(tree: Tree, applied: Applied, emission: Emission) -> Tree:
+def initialized(tree: Tree, applied: Applied, emission: Emission, span: Span) -> Tree:
     """Return the module's constructor, with the operator's initialisation around it, if any."""
     fills = applied.initialize()
     if not fills:
         return tree
+    function = emission.initialisers.name(applied, span)
+    if function is not None:
+        return Call(function, (Arg(tree),))
     emission.need(INITIALIZED)
 
     def own(code: Tree) -> Tree | None:

@@ -1,0 +1,138 @@
+"""Layers that are filled alike: one function of the file fills them.
+
+`weight_init` and `bias_init` are statements after a layer is made. Where several places of the text
+have the same ones, each layer is handed to a function that the file has once, if that is shorter:
+`init_linear(nn.Linear(width, 10))`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from addnn_spec.backends.torch_code.names import Namespace, snake_case
+from addnn_spec.backends.torch_code.text import INDENT, Line, layout
+from addnn_spec.backends.torch_code.tree import Name, Tree, rewrite, without_defaults
+from addnn_spec.graph import Graph
+from addnn_spec.ops.applied import Applied
+from addnn_spec.ops.base import Operator
+from addnn_spec.ops.code import Code, Own, Support
+from addnn_spec.source import Span
+
+_Place = tuple[int, int, int]
+
+
+_FRAME = 2
+"""The lines of a function beside its statements; of `initialized(…)` around a layer, too."""
+
+
+class _Filled(NamedTuple):
+    """A layer that is filled."""
+
+    applied: Applied
+    span: Span
+    chained: bool
+    """It is an element of a Sequential."""
+
+    @property
+    def statements(self) -> int:
+        return len(self.applied.initialize())
+
+    @property
+    def lines(self) -> int:
+        """As many lines as it takes without a function."""
+        return self.statements + _FRAME * self.chained
+
+
+class Initialisers:
+    """The functions that fill layers, by what they do."""
+
+    def __init__(self, graphs: Sequence[Graph] = ()) -> None:
+        self._names: dict[str, str] = {}
+        """The function's name, by what it does."""
+        self.support: list[Support] = []
+        self._varying: set[_Place] = set()
+        """Places of the text whose layers are filled in several ways."""
+        fills: dict[_Place, dict[str, _Filled]] = defaultdict(dict)
+        for filled in _layers(graphs):
+            fills[_place(filled.span)].setdefault(repr(filled.applied.initialize()), filled)
+        self._varying = {place for place, ways in fills.items() if len(ways) > 1}
+        alike: dict[str, list[_Filled]] = defaultdict(list)
+        for place, ways in fills.items():
+            if place not in self._varying:
+                ((way, filled),) = ways.items()
+                alike[way].append(filled)
+        names = Namespace(_words(graphs))
+        for way, layers in alike.items():
+            if sum(filled.lines for filled in layers) > layers[0].statements + _FRAME:
+                self._add(way, [filled.applied for filled in layers], names)
+
+    def name(self, applied: Applied, span: Span) -> str | None:
+        """Return the function that fills a layer, or None where only this one is filled so."""
+        if _place(span) in self._varying:
+            return None
+        return self._names.get(repr(applied.initialize()))
+
+    def _add(self, way: str, layers: Sequence[Applied], names: Namespace) -> None:
+        made = {call.fn for applied in layers if (call := applied.constructor()) is not None}
+        own = made.pop() if len(made) == 1 else "nn.Module"
+        kind = own.rpartition(".")[2]
+        name = names.unique("init_weights" if made else f"init_{snake_case(kind)}")
+        self._names[way] = name
+        argument = "layer"
+        statements = [
+            line
+            for code in layers[0].initialize()
+            for line in _statement(code, argument, typed=own != "nn.Module")
+        ]
+        rows = [
+            f"def {name}({argument}: {own}) -> {own}:",
+            *(line.text for line in statements),
+            f"{INDENT}return {argument}",
+        ]
+        self.support.append(Support(name, "\n".join(rows)))
+
+
+def _statement(code: Code, argument: str, *, typed: bool) -> list[Line]:
+    """Write a statement that fills a tensor of the function's argument."""
+
+    def own(tree: Tree) -> Tree | None:
+        if not isinstance(tree, Own):
+            return None
+        if not tree.name:
+            return Name(argument)
+        if typed and tree.name.isidentifier() and not _NUMBERED.search(tree.name):
+            return Name(f"{argument}.{tree.name}")
+        return Name(f'{argument}.get_parameter("{tree.name}")')
+
+    return layout(without_defaults(rewrite(code, own)), 1)
+
+
+_NUMBERED = re.compile(r"_l\d")
+"""A tensor that torch's class does not declare: `weight_ih_l0`."""
+
+
+def _layers(graphs: Iterable[Graph]) -> Iterator[_Filled]:
+    """Yield the layers that are filled."""
+    for graph in graphs:
+        for node in graph.nodes():
+            if isinstance(node.op, Operator) and node.module is None and not node.layers:
+                applied = node.applied
+                if applied is not None and applied.initialize():
+                    yield _Filled(applied, node.span, graph.kind == "chain")
+        for module in graph.modules:
+            applied = module.applied
+            if applied is not None and not module.layers and applied.initialize():
+                yield _Filled(applied, module.span, chained=False)
+
+
+def _place(span: Span) -> _Place:
+    return (id(span.source), span.start, span.end)
+
+
+def _words(graphs: Iterable[Graph]) -> set[str]:
+    """Return the words of the specs: a function is called otherwise."""
+    sources = {id(graph.span.source): graph.span.source for graph in graphs}
+    return {word for source in sources.values() for word in re.findall(r"\w+", source.text)}
