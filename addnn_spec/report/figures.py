@@ -316,20 +316,22 @@ def epochs_panel(runs: Sequence[RunRecord], epochs: Sequence[float]) -> Panel:
         for number, label in enumerate(labels):
             row, column = divmod(number, across)
             bottom = 0.4 + (down - 1 - row) * (high + gap)
-            ax = box.axes(0.5 + column * (wide + 0.15), bottom, wide, high)
+            ax = box.axes(0.6 + column * (wide + 0.15), bottom, wide, high)
             for split in SPLITS:
                 _by_epoch(ax, [run.node(label) for run in runs], epochs, split)
             ax.set_ylim(whole.low, whole.high)
             ax.set_title(plain(shortened(label, _LONGEST)), fontsize=7, pad=3)
             ax.grid(color="#e8e8e8", linewidth=0.5)
             ax.tick_params(labelsize=6, length=2, labelleft=column == 0)
+            if column == 0:
+                ax.set_ylabel(axis_title(runs[0]).split(",")[0], fontsize=6.5)
             if row == down - 1 or number + across >= len(labels):
                 ax.set_xlabel("epoch", fontsize=6.5, labelpad=1)
             if number == 0:
                 ax.legend(fontsize=6, loc="lower left", bbox_to_anchor=(0.0, 1.15), ncols=3,
                           frameon=False, borderaxespad=0.1)  # fmt: skip
 
-    return Panel(0.6 + across * (wide + 0.15), 0.4 + down * (high + gap) + 0.25, draw)
+    return Panel(0.7 + across * (wide + 0.15), 0.4 + down * (high + gap) + 0.25, draw)
 
 
 def _has(run: RunRecord, label: str) -> bool:
