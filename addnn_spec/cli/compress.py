@@ -175,11 +175,7 @@ def _aim(given: dict[str, Any]) -> Aim:
         "controls",
         "original_epochs",
     )
-    return Aim(
-        **{n: given[n] for n in names},
-        original_epochs=given["original_epochs"],
-        recipe=recipe,
-    )
+    return Aim(**{n: given[n] for n in names}, recipe=recipe)
 
 
 def _planned(plan: Plan, given: dict[str, Any]) -> str:

@@ -12,10 +12,11 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from addnn_spec.design.compressing import compared, head_recipe, score_of, size_of, train_head
 from addnn_spec.design.cuts import Cut, cut_at
-from addnn_spec.design.data import Parts, check_output, read_parts
+from addnn_spec.design.data import Part, Parts, check_output, read_parts
 from addnn_spec.design.fusion import PARTS, Fusion, fused, places
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Score, Size
@@ -35,6 +36,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.passes.memory import at
 from addnn_spec.runtime.settings import Preparation, Task
 
+_RIDGE = 1e-2
 _INDEXED = 1000
 """The cross-index looks for neighbours among so many fitting samples."""
 
@@ -49,7 +51,7 @@ class Pair(BaseModel):
     error: float
     macs: int
     ties: bool
-    """No difference from the best pair is measured."""
+    """No difference from the best pair is measured, nor from the best linear head of those."""
 
 
 class FusionRecord(BaseModel):
@@ -149,6 +151,9 @@ class _Place:
 
     cut: Cut
     apart: Tensor
+    """Of choosing samples from fitting ones."""
+    products: tuple[Tensor, Tensor]
+    """Of fitting samples with one another, and of choosing samples with them, about the mean."""
     scale: float
     macs: int
 
@@ -236,19 +241,28 @@ class _Job:
             total = float(own[path].double().var(dim=0, correction=0).sum())
             scale = 1 / math.sqrt(total) if total > 0 else 1.0
             apart = (distances(other[path], own[path]) * scale).square()
-            found.append(_Place(cut, apart, scale, _macs(cut, plan)))
+            mean = own[path].mean(dim=0)
+            near, asked = ((x[path] - mean).double() * scale for x in (own, other))
+            products = near @ near.T, asked @ near.T
+            found.append(_Place(cut, apart, products, scale, _macs(cut, plan)))
             self.progress(len(found) / len(cuts), f"distances of {PARTS[side]}")
         return found
 
     def _pairs(self, sides: list[list[_Place]]) -> tuple[list[Pair], tuple[_Place, _Place]]:
-        """Return all pairs by their index, and the cheapest of those that tie with the best."""
+        """Return all pairs by their index, and the cheapest of those that tie with the best: by
+        the index, and among these by what a linear head makes of them."""
         fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
         rows = []
         for a, b in product(*sides):
             found = near_scores(a.apart + b.apart, fit, choose)
             rows.append(((a, b), found, a.macs + b.macs))
-        best = max(rows, key=lambda row: float(row[1].mean()))[1]
-        tied = [not _below(found, best) for _, found, _ in rows]
+        tied = _ties([found for _, found, _ in rows])
+        reads = [
+            self._read(a, b, fit, choose) if ties else None
+            for ((a, b), _, _), ties in zip(rows, tied, strict=True)
+        ]
+        best = iter(_ties([found for found in reads if found is not None]))
+        tied = [ties and next(best) for ties in tied]
         cheapest = min(
             (row for row, ties in zip(rows, tied, strict=True) if ties), key=lambda row: row[2]
         )
@@ -264,6 +278,17 @@ class _Job:
             for ((a, b), found, macs), ties in zip(rows, tied, strict=True)
         ]
         return sorted(pairs, key=lambda pair: -pair.cross), cheapest[0]
+
+    def _read(self, a: _Place, b: _Place, fit: Part, choose: Part) -> Tensor:
+        """Return the choosing samples' scores by a linear head that is fitted in closed form: ridge
+        regression on what both give, of which products alone are needed."""
+        own, other = (x + y for x, y in zip(a.products, b.products, strict=True))
+        regresses = self.parts.task == "regression"
+        y = fit.y.double() if regresses else one_hot(fit.y, len(self.parts.classes)).double()
+        ridge = _RIDGE * own.diagonal().mean().clamp_min(1e-30)
+        eye = torch.eye(len(own), dtype=own.dtype)
+        made = y.mean(dim=0) + other @ torch.linalg.solve(own + ridge * eye, y - y.mean(dim=0))
+        return hits(made, choose.y, self.parts.task)
 
     def _made(self, at: tuple[_Place, _Place], what: str = "") -> tuple[Fusion, nn.Module]:
         """Return two networks fused at two nodes, the head trained."""
@@ -306,7 +331,7 @@ def _error(each: Tensor) -> float:
     return float(each.std(correction=0)) / math.sqrt(len(each))
 
 
-def _below(found: Tensor, best: Tensor) -> bool:
-    """Return True if what was found is less than the best by over two standard errors."""
-    each = best - found
-    return float(each.mean()) > 2 * _error(each)
+def _ties(rows: list[Tensor]) -> list[bool]:
+    """Return for each whether it is less than the best by no more than two standard errors."""
+    best = max(rows, key=lambda row: float(row.mean()))
+    return [float((best - row).mean()) <= 2 * _error(best - row) for row in rows]

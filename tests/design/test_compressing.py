@@ -104,6 +104,24 @@ def test_the_command_writes_four_files_and_never_over_them(
     assert "stands already" in capsys.readouterr().err
 
 
+def test_the_command_does_what_its_options_say(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "compress", str(folder / "net.net"), "--weights", str(folder / "net.safetensors"),
+        "--data", "digits", "--widths", "peak", "--keep-form", "--no-refit", "--controls", "none",
+        "--original-epochs", "3", "--epochs", "1", "--augment", "shift",
+        "-o", str(tmp_path / "s.net"),
+    ]  # fmt: skip
+    assert run(command) == 0, capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "about " in told.err
+    assert "fine-tuned" in told.out
+    assert "stage1: repeat 2 {" in (tmp_path / "s.net").read_text()
+    record = json.loads((tmp_path / "s.design.json").read_text())
+    assert record["recipes"]["fine-tuning"]["augment"] == "shift"
+
+
 def test_a_dry_run_needs_neither_weights_nor_data(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
