@@ -153,9 +153,9 @@ class _Unknown:
                 name, span = found.target.name, found.target.span
             else:
                 continue
-            if name in self.top or name in told or name == "x" or _is_builtin(name):
+            if name in self.top or name in told or name in local or name == "x":
                 continue
-            if name in local:
+            if _is_builtin(name):  # last: it may look for operators in installed packages
                 continue
             told.add(name)
             self.env.bind(name, POISON, None, "file")

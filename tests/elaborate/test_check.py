@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from addnn_spec import ops
 from tests.support import codes, graph_of, in_network
 
 
@@ -22,3 +25,20 @@ def test_an_unknown_name_at_the_top_of_a_file_is_still_told() -> None:
     assert codes("let a = [i for i in 0..b]\n" + in_network("output y = x -> Linear(len(a))")) == [
         "E0101"
     ]
+
+
+def test_installed_packages_are_looked_through_only_for_names_that_nothing_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def look() -> dict[str, object]:
+        asked.append("installed packages")
+        return {}
+
+    monkeypatch.setattr(ops, "_plugins", look)
+    text = "block B(width) { return x -> Linear(width) }\n"
+    assert codes(text + "network N { input x: float[N, 3] output y = x -> B(2) }") == []
+    assert not asked
+    assert "E0101" in codes(text + "network N { input x: float[N, 3] output y = x -> C(2) }")
+    assert asked
