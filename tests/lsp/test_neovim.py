@@ -24,7 +24,7 @@ vim.api.nvim_win_set_cursor(0, { 3, 27 })
 local place = vim.lsp.util.make_position_params()
 local hover = vim.lsp.buf_request_sync(0, "textDocument/hover", place, 60000)
 for _, answer in pairs(hover) do found.hover = answer.result.contents.value end
-vim.api.nvim_win_set_cursor(0, { 3, 20 })
+vim.api.nvim_win_set_cursor(0, { 3, 22 })
 found.start = vim.lsp.omnifunc(1, "")
 local words = vim.lsp.buf_request_sync(0, "textDocument/completion",
   vim.lsp.util.make_position_params(), 60000)
