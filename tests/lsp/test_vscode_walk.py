@@ -16,5 +16,5 @@ from tests.lsp.walk import browser_program, walk
 def test_hints_a_mistake_its_fix_a_renaming_and_previews(tmp_path: Path) -> None:
     walk(tmp_path / "home", tmp_path / "pictures")
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    steps = ("hints", "hover", "fix", "rename", "pytorch", "drawing")
+    steps = ("hints", "uses", "hover", "fix", "rename", "pytorch", "drawing")
     assert names == {f"editor-{step}.png" for step in steps}

