@@ -82,6 +82,31 @@ def test_what_is_long_is_broken_as_the_formatter_does(name: str, tmp_path: Path)
     check_style(tmp_path, source_of(f"network Net {{\ninput x: float[N, 8]\n{LONG[name]}\n}}"))
 
 
+MODES = """
+fn chosen(k) = if k > 3 then "reflect" else "circular"
+block Padded(mode, n = 8) { return x -> Conv2d(n, 3, padding = 1, padding_mode = mode) }
+block Both(mode = "reflect") { return x -> Padded(mode) -> b: Padded(mode, 4) }
+block Chosen(k) {
+  let mode = chosen(k)
+  return x -> Conv2d(8, k, padding = k // 2, padding_mode = mode)
+}
+network Net(mode = "circular", k = 5) {
+  input x: float[N, 8, 16, 16]
+  y = x -> Padded("zeros") -> Padded("reflect") -> Both -> both: Both("zeros")
+  for m in ["zeros", "circular", "reflect"] { y = y -> Padded(m) }
+  y = y -> a: { for m in ["zeros", "circular", "reflect"] { Padded(m) } }
+  y = y -> c: { for i, m in enumerate(["zeros", "circular", "zeros"]) { "m{i}": Padded(m) } }
+  y = y -> Chosen(3) -> e: Chosen(5) -> Chosen(k)
+  output z = y -> last: Padded(mode) -> Pad([1, 1, 1, 1], mode = "reflect")
+}
+"""
+
+
+@pytest.mark.slow
+def test_modes_of_padding_are_typed(tmp_path: Path) -> None:
+    check_style(tmp_path, source_of(MODES), types=True)
+
+
 @pytest.mark.slow
 def test_what_is_long_is_typed(tmp_path: Path) -> None:
     texts = [f"network Net {{\ninput x: float[N, 8]\n{body}\n}}" for body in LONG.values()]

@@ -187,7 +187,7 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     def used(name: str) -> bool:
         return re.search(rf"\b{name}\b", text) is not None
 
-    typing = [name for name in ("NamedTuple",) if used(name)]
+    typing = [name for name in ("Literal", "NamedTuple") if used(name)]
     typing = [*(["Any"] if used(r"tuple\[Any") else []), *typing]
     if used("Tapping"):
         typing.append("TypeVar")

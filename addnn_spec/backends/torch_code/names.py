@@ -16,6 +16,7 @@ _IMPORTED = (
     "Any",
     "Callable",
     "F",
+    "Literal",
     "NamedTuple",
     "OrderedDict",
     "Tensor",

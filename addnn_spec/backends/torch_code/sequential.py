@@ -38,7 +38,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
-from addnn_spec.backends.torch_code.vectors import Vector, is_constant
+from addnn_spec.backends.torch_code.vectors import Vector, is_constant, is_padding_mode
 from addnn_spec.graph import OWN, Graph, Node, Ref, run_name
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
@@ -335,6 +335,8 @@ def _loop(run: Sequence[Element]) -> Loop | None:
         return None
     if len({vectors[place] for place in varying}) > len(run):
         return None
+    if any(is_padding_mode(value) for place in varying for value in vectors[place]):
+        return None  # a loop's variable would be any string to a type checker
     names = _targets([rows[0][place].hint for place in varying], [vectors[p] for p in varying])
     shared: dict[int, str] = dict(zip(varying, names, strict=True))
 

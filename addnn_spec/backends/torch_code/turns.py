@@ -28,6 +28,7 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     walk,
 )
+from addnn_spec.backends.torch_code.vectors import is_padding_mode
 from addnn_spec.ops.code import Arg, Call
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -121,7 +122,10 @@ class Turns:
             else:
                 targets = loop.targets
                 iterable, values = self._iterable(loop.iterable)
-            return _Header(loop.span, targets, iterable, [dict(_bound(targets, v)) for v in values])
+            turns = [dict(_bound(targets, value)) for value in values]
+            if any(is_padding_mode(value) for turn in turns for value in turn.values()):
+                return None  # a loop's variable would be any string to a type checker
+            return _Header(loop.span, targets, iterable, turns)
         except Unreadable:
             return None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from addnn_spec.backends.torch_code.tree import Factory, Tree, same
 from addnn_spec.ops.code import Infix
+from addnn_spec.ops.fields import PaddingMode
 from addnn_spec.sizes import SymbolicSize
 
 Vector = tuple[Any, ...]
@@ -50,6 +51,14 @@ def is_symbolic(value: Any) -> bool:
     return isinstance(value, SymbolicSize)
 
 
+_PADDING_MODES = get_args(PaddingMode)
+
+
+def is_padding_mode(value: Any) -> bool:
+    """Return True for a word that torch's convolutions have a type of their own for."""
+    return isinstance(value, str) and value in _PADDING_MODES
+
+
 _LONG = 60
 
 
@@ -67,6 +76,8 @@ def _annotation(vector: Vector) -> str:
     kinds = list(dict.fromkeys(_kind(value) for value in vector))
     if "float" in kinds and "int" in kinds:
         kinds.remove("int")
+    if "str" in kinds:
+        kinds = [kind for kind in kinds if not kind.startswith("Literal")]
     tuples = [value for value in vector if isinstance(value, tuple)]
     if tuples and common_length(tuple(tuples)) is None:
         inner = _annotation(tuple(item for value in tuples for item in value))
@@ -80,6 +91,9 @@ def _kind(value: Any) -> str:
     if isinstance(value, Factory):
         sizes = ", ".join("int" for _ in value.sizes)
         return "nn.Module" if value.module else f"Callable[[{sizes}], nn.Module]"
+    if is_padding_mode(value):
+        modes = ", ".join(f'"{mode}"' for mode in _PADDING_MODES)
+        return f"Literal[{modes}]"
     return "None" if value is None else type(value).__name__
 
 
