@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -55,6 +55,7 @@ class GivenLayers:
     """How the blocks of a network are given their layers."""
 
     def __init__(self, own: Sequence[Graph], variants: Sequence[Graph]) -> None:
+        self._own = own
         self._factories: dict[Hashable, Factory] = {}
         """What makes a layer, by the layer."""
         self._applied: dict[tuple[int, int], Factory] = {}
@@ -75,8 +76,10 @@ class GivenLayers:
                 self._note(graph, found[id(graph)])
         theirs = {id(graph) for graph in variants}
         for group in uses.values():
-            for name in _varied([graph for graph in group if id(graph) not in theirs]):
-                self._decide(name, group, [found[id(graph)][name] for graph in group])
+            names = _varied([graph for graph in group if id(graph) not in theirs])
+            left = {name: [found[id(graph)][name] for graph in group] for name in names}
+            left = {n: a for n, a in left.items() if not self._decide(n, group, a)}
+            self._give_modules(group, left)
 
     # --- what the backend asks -------------------------------------------------------------------
     def argument(self, graph: Graph, name: str, value: Any) -> Any:
@@ -142,28 +145,67 @@ class GivenLayers:
 
     def _decide(
         self, name: str, group: Sequence[Graph], applications: Sequence[list[Application]]
-    ) -> None:
-        """Say how a block is given one of its layers, if it can be given it."""
+    ) -> bool:
+        """Tell if a block is given one of its layers as what makes it, and record that."""
         values = [dict(graph.arguments)[name] for graph in group]
         made = [self._factory(value) for value in values if value is not None]
         sizes = {None if factory is None else len(factory.sizes) for factory in made}
         there = [(at, _factory_of(at.node)) for places in applications for at in places]
-        if len(sizes) == 1 and None not in sizes and all(factory for _, factory in there):
-            found = {(id(at.graph), at.node.id): factory for at, factory in there if factory}
-            self._applied.update(found)
-            return
-        once = [
-            value is None
-            if not places
-            else len(places) == 1 and places[0].times == 1 and _can_be_given(places[0].node)
-            for value, places in zip(values, applications, strict=True)
-        ]
-        if all(once):
+        if len(sizes) > 1 or None in sizes or not all(factory for _, factory in there):
+            return False
+        found = {(id(at.graph), at.node.id): factory for at, factory in there if factory}
+        self._applied.update(found)
+        return True
+
+    def _give_modules(
+        self, group: Sequence[Graph], named: Mapping[str, Sequence[list[Application]]]
+    ) -> None:
+        """Give a block those of its layers as modules that each use applies once."""
+        once = {
+            name: applications
+            for name, applications in named.items()
+            if all(
+                dict(graph.arguments)[name] is None if not places else _is_once(places)
+                for graph, places in zip(group, applications, strict=True)
+            )
+        }
+        while True:
+            here = {
+                (id(at.graph), at.node.id) for a in once.values() for places in a for at in places
+            }
+            passed = {name for name, a in once.items() if self._is_passed_on(group, a, here)}
+            if not passed:
+                break
+            once = {name: a for name, a in once.items() if name not in passed}
+        for name, applications in once.items():
             for graph, places in zip(group, applications, strict=True):
                 for at in places:
                     module = self._module(at.node)
                     self._applied[id(at.graph), at.node.id] = module
                     self._given[id(graph), name] = module
+
+    def _is_passed_on(
+        self,
+        group: Sequence[Graph],
+        applications: Sequence[list[Application]],
+        here: set[tuple[int, int]],
+    ) -> bool:
+        """Return True if a block that uses this one would be given what this one is given.
+
+        It may use it in a loop, or twice, and a module is one: each layer would have its weights.
+        What is applied `here` is itself given, and made where the outermost is.
+        """
+        given = {
+            id(graph): [at.node.calls or repr(_constructor(at.node)) for at in places]
+            for graph, places in zip(group, applications, strict=True)
+        }
+        found: defaultdict[Hashable, list[list[object]]] = defaultdict(list)
+        for caller in self._own:
+            calls = (n for n in caller.nodes() if (id(caller), n.id) not in here)
+            row: list[object] = [given[id(n.op)] for n in calls if id(n.op) in given]
+            span = caller.span
+            found[caller.kind, id(span.source), span.start, span.end].append(row)
+        return any(row != rows[0] for rows in found.values() for row in rows)
 
     def _module(self, node: Node) -> Factory:
         graph = node.calls
@@ -271,6 +313,11 @@ def _factory_of(node: Node) -> Factory | None:
         return Variable(tree.hint) if isinstance(tree, Leaf) and tree.hint in sizes else None
 
     return Factory(repr(applied.op), bare(rewrite(made, open_sizes)), tuple(sizes))
+
+
+def _is_once(places: Sequence[Application]) -> bool:
+    """Return True for a layer that is applied once, and can be given."""
+    return len(places) == 1 and places[0].times == 1 and _can_be_given(places[0].node)
 
 
 def _can_be_given(node: Node) -> bool:

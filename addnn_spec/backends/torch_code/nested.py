@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from addnn_spec.backends.torch_code.tree import (
+    Each,
     Factory,
+    Lambda,
     Name,
     Tree,
     rewrite,
@@ -35,14 +38,17 @@ def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tre
     classes: dict[str, str] = {}
     """What each variable is: one that is read may become the level around it."""
 
-    def inner(call: Call, *, deep: bool) -> Call:
-        return Call(call.fn, tuple(Arg(given(arg, deep=deep), arg.name) for arg in call.args))
+    def inner(call: Call, *, deep: bool, once: bool = True) -> Call:
+        args = tuple(Arg(given(arg, deep=deep, once=once), arg.name) for arg in call.args)
+        return Call(call.fn, args)
 
-    def given(arg: Arg, *, deep: bool) -> Tree:
+    def given(arg: Arg, *, deep: bool, once: bool) -> Tree:
         value: Tree = arg.value
         if not _is_module(value):
             return value
         call = without_defaults(value.call)
+        if not once:  # each turn of a loop makes its own
+            return inner(call, deep=True, once=False)
         if not (deep or any(_is_module(part) for part in walk(call))):
             return call
         made = inner(call, deep=True)
@@ -56,9 +62,11 @@ def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tre
             levels.append(Level(name, made))
         return Name(name)
 
-    def change(node: Tree) -> Tree | None:
+    def change(node: Tree, *, once: bool = True) -> Tree | None:
+        if isinstance(node, Each | Lambda) and once:
+            return rewrite(node, partial(change, once=False))
         calls = isinstance(node, Call) and any(_is_module(arg.value) for arg in node.args)
-        return inner(node, deep=False) if calls else None
+        return inner(node, deep=False, once=once) if calls else None
 
     return levels, rewrite(tree, change)
 

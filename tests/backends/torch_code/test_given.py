@@ -108,6 +108,33 @@ def test_two_layers_that_a_block_is_given_are_two_variables() -> None:
     check_weights(text)
 
 
+PASSED_ON = (
+    "block Slow(k) { return x -> a: Linear(k) -> b: Linear(8) } "
+    "block Fast { return x -> a: Linear(8) } "
+    "block Outer(layer) { return x + (x -> layer: layer) } "
+    "block Stage(layer, n) { x = x -> s: repeat n { Outer(layer) } "
+    "return x -> t: Outer(layer) -> u: Outer(layer) } "
+    "network Test { input x: float[N, 8] "
+    "output y = x -> a: Stage(Slow(3), 4) -> b: Stage(Fast, 4) -> c: Outer(Slow(5)) }"
+)
+
+DEEP = (
+    "block Leaf(k) { return x -> a: Linear(k) -> b: Linear(4) } "
+    "block Level(below) { return x + (x -> below: below) } "
+    "network Test { input x: float[N, 4] "
+    "output y = x -> s: repeat 4 { Level(Level(Leaf(3))) } -> l: Level(Leaf(2)) }"
+)
+
+
+@pytest.mark.parametrize("text", [PASSED_ON, DEEP], ids=["passed on", "deep"])
+def test_each_layer_has_weights_of_its_own(text: str) -> None:
+    """Not those of one module that several are given."""
+    check_weights(text)
+    module = built(graph_of(text))
+    tensors = [p for _, p in module.named_parameters(remove_duplicate=False)]
+    assert len({id(tensor) for tensor in tensors}) == len(tensors)
+
+
 @pytest.mark.slow
 def test_given_layers_are_typed(tmp_path: Path) -> None:
     check_style(tmp_path, *map(source_of, (NORMS, LEVELS, BLOCKS)), types=True)
