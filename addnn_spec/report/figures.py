@@ -102,6 +102,7 @@ class Curves:
 
     def __init__(self, run: RunRecord, depth: int | None = None) -> None:
         self.run = run
+        self.scale = scale(run, trained=True)
         rows = table(run)
         closed = rows.closed(depth)
         self.rows = [
@@ -156,7 +157,8 @@ class Curves:
         if across:
             ax.set_xticks(range(len(names)), names, rotation=90)
             ax.set_ylabel(title.split(",")[0], fontsize=7)
-            ax.legend(fontsize=6.5, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5,
+            ax.legend(fontsize=6.5, loc="lower left", bbox_to_anchor=(0.0, 1.0),
+                      ncols=max(3, int(_PITCH * len(names))),
                       frameon=False, borderaxespad=0.3)  # fmt: skip
             return
         ax.set_yticks(range(len(names)), names)
@@ -177,7 +179,7 @@ class Curves:
         for split in SPLITS:
             self._curve(ax, split, across=across)
         self._levels(ax, across=across)
-        _axis(ax, scale(self.run), len(self.rows), across=across)
+        _axis(ax, self.scale, len(self.rows), across=across)
 
     def _curve(self, ax: Axes, split: Split, *, across: bool) -> None:
         colour, (mark, dash) = STROKES[split][0], MARKS[split]
@@ -218,7 +220,7 @@ class Curves:
     def _levels(self, ax: Axes, *, across: bool) -> None:
         line = ax.axhline if across else ax.axvline
         chance = self.run.chance.get("train")
-        if chance is not None and scale(self.run).holds(chance):
+        if chance is not None and self.scale.holds(chance):
             line(chance, color="#777777", linestyle=(0, (1, 2)), linewidth=0.8, label="chance")
 
 

@@ -28,9 +28,10 @@ class Scale:
         return self.low <= value <= self.high
 
 
-def scale(run: RunRecord) -> Scale:
-    """Return the range of all that is shown, with the bands; of chance, too,
-    unless the picture would be mostly empty for it."""
+def scale(run: RunRecord, *, trained: bool = False) -> Scale:
+    """Return the range of all that is shown, with the bands; of the classification rate on train,
+    too, where it is shown (`trained`), and of chance, unless the picture would be mostly empty for
+    it."""
     ends: list[float] = []
     for node in run.nodes:
         for split in SPLITS:
@@ -39,6 +40,8 @@ def scale(run: RunRecord) -> Scale:
                 ends += [found.interval.low, found.interval.high]
         if RATE in node.measures:
             ends.append(node.measures[RATE].value)
+            on_train = node.measures[RATE].train
+            ends += [on_train] if trained and on_train is not None else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     if run.data.task == "classification":
         low, high = max(low, 0.0), min(high, 1.0)

@@ -91,6 +91,7 @@ def test_the_rate_of_train_and_of_test() -> None:
     ))  # fmt: skip
     (ax,) = _figure(made, across=True).axes
     assert {0.6, 0.9} <= {y[0] for _, y in _lines(ax) if y[0] == y[1]}
+    assert ax.get_ylim()[1] >= 0.9
     legend = ax.get_legend()
     assert legend is not None
     assert {"rate, test", "rate, train"} <= {text.get_text() for text in legend.get_texts()}
