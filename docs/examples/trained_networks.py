@@ -75,12 +75,12 @@ CASES = {
     "resnet18": Case(
         str(HERE / "resnet18_32.net"), None, 0.5, 1000, epochs=60, seeds=1, augment=True,
         figure="curves",
-        nodes=("image", "relu", "layer?.?.relu_2", "avgpool", "fc"),
+        nodes=("image", "layer?.1.relu_2", "avgpool", "fc"),
     ),
     "vgg16": Case(
         str(HERE / "vgg16_32.net"), None, 0.5, 1000, epochs=50, seeds=1, augment=True,
         figure="curves", lr=1e-3,
-        nodes=("image", "*relu*", "*pool*", "fc3"),
+        nodes=("image", "*pool*", "relu", "relu_2", "fc3"),
     ),
 }  # fmt: skip
 
