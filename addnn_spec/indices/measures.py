@@ -340,12 +340,13 @@ class _Split:
         check_lengths(train, labels, "labels")
         check_lengths(test, truth, "test labels")
         check_widths(train, test)
-        check_finite(train)
+        largest = check_finite(train)
         check_finite(test)
         if len(torch.unique(labels)) < 2:
             raise UndefinedIndexError("a classifier needs two classes in its training data")
         with torch.inference_mode(False):  # copies that autograd may use
-            train, test = train.double().clone(), test.to(train.device).double().clone()
+            unit = 1.0 if 1e-6 <= largest <= 1e6 else safe_scale(largest, 1.0)
+            train, test = train.double() * unit, test.to(train.device).double() * unit
             labels, truth = labels.to(train.device).clone(), truth.to(train.device)
             if scale:
                 mean, deviation = train.mean(dim=0), train.std(dim=0) + 1e-10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -134,6 +135,26 @@ def test_measures_do_not_depend_on_place_or_scale() -> None:
     gram = torch.from_numpy((X + 1e3) @ (X + 1e3).T)
     assert neural_collapse_of(gram, y) == pytest.approx(nc1, rel=1e-6)
     assert neural_collapse_of(gram * 1e160, y) == pytest.approx(nc1, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-39, 1e39, 1e300])
+def test_no_measure_depends_on_an_extreme_scale(scale: float) -> None:
+    rng = np.random.default_rng(1)
+    y = np.arange(60) % 3
+    X = rng.normal(size=(60, 5)) + y[:, None]
+    Z = X @ rng.normal(size=(5, 4))
+    measures: tuple[Callable[[np.ndarray], float], ...] = (
+        lambda x: neural_collapse(x, y),
+        effective_rank,
+        two_nn_dimension,
+        lambda x: linear_cka(x, Z),
+        lambda x: unbiased_cka(x, Z),
+        lambda x: linear_probe(x, y, x, y).test,
+    )
+    for measure in measures:
+        assert measure(X * scale) == pytest.approx(measure(X), rel=1e-6)
+    rates = [classification_rate(X * s, y, X * s, y).test for s in (1.0, scale)]
+    assert min(rates) > 0.6
 
 
 def test_unbiased_cka() -> None:
