@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from addnn_spec.statistics.linked import (
     centred,
+    independent_variance,
     linked_error,
     together,
     touching,
@@ -106,3 +107,10 @@ def test_neighbours_of_one_other_sample_link_positions() -> None:
     across = touching_across(near, groups, groups)
     assert set(across[0]) & set(across[2]) == {2}
     assert not set(touching_across(near)[0]) & set(touching_across(near)[2])
+
+
+def test_groups_are_never_less_uncertain_than_independent_ones() -> None:
+    """Two groups with sums 2 and −2: Σ sums² · 2/(2 − 1) = 16, where the terms' squares are 4."""
+    terms, groups = np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])
+    assert independent_variance(terms) == 4.0
+    assert independent_variance(terms, groups) == 16.0
