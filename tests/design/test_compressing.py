@@ -109,7 +109,7 @@ def test_the_command_does_what_its_options_say(
 ) -> None:
     command = [
         "compress", str(folder / "net.net"), "--weights", str(folder / "net.safetensors"),
-        "--data", "digits", "--widths", "peak", "--keep-form", "--no-refit", "--controls", "none",
+        "--data", "digits", "--widths", "0.75", "--keep-form", "--no-refit", "--controls", "none",
         "--original-epochs", "3", "--epochs", "1", "--augment", "shift",
         "-o", str(tmp_path / "s.net"),
     ]  # fmt: skip
