@@ -85,3 +85,10 @@ def test_scores_count_neighbours_in_a_row(m: int, classes: int, seed: int) -> No
     assert found.per_sample is not None
     assert found.per_sample.tolist() == expected
     assert float(found) == pytest.approx(np.mean(expected))
+
+
+def test_far_samples_have_no_guarantee_either_where_the_index_is_below_1() -> None:
+    """From 10.1 the other class is 10 away; but one sample elsewhere is on the wrong side."""
+    found = guarantee([0.0, 0.1, 0.2, 10.0, 10.1, 10.2], [0, 1, 0, 1, 1, 1], 1.0, [[10.1]])
+    assert found.margin.tolist() == [4.95]
+    assert not found.holds.any()
