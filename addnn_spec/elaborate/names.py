@@ -41,8 +41,8 @@ def forbidden(segment: str) -> str | None:
 
 _EMITTED = frozenset(
     """
-    Any Callable F NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations math nn
-    torch
+    Any Callable F Literal NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations
+    math nn torch
     """.split()  # noqa: SIM905
 )
 

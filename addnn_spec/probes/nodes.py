@@ -192,7 +192,7 @@ class _Walk:
         found: list[ProbeNode | None] = [made]
         for port, name in enumerate(port_names(node)[1:], 1):
             samples = 1 if made.family == "recurrent" and len(node.outputs[port].shape) == 3 else 0
-            if samples and self.steps:
+            if (samples and self.steps) or len(node.outputs[port].shape) <= samples:
                 found.append(None)
                 continue
             shape = [at(size, self.dims) for size in node.outputs[port].shape]

@@ -180,7 +180,9 @@ class Columns:
 
     def _known_as(self, leaves: Leaves) -> Tree | None:
         found = self._read(leaves)
-        return self._found(leaves.vector) if found is None else found
+        if found is None and len(set(leaves.vector) - {ABSENT}) > 1:  # one value is many things
+            found = self._found(leaves.vector)
+        return found
 
     def _take(self, tree: Tree, word: str) -> Tree:
         """Return the tree over parameters that the class has from now on."""

@@ -215,7 +215,7 @@ class GivenLayers:
                 self.modules.append(graph)
             return self._modules[id(graph)]
         call = _constructor(node)
-        return Factory(repr(call), call, module=True)
+        return Factory(repr(call), bare(call), module=True)
 
 
 def call_of(factory: Factory, args: Sequence[Tree]) -> Tree:

@@ -96,6 +96,20 @@ def test_a_module_is_no_attribute_of_two_names() -> None:
     assert {key.split(".")[1] for key in keys} == {"layer", "other", "scale"}
 
 
+def test_a_layer_of_a_size_is_given_as_a_module() -> None:
+    """The block says what it takes from it: `linear_2_in_features`, which no condition hides."""
+    text = (
+        "block First(a = 3, act = Tanh) { "
+        "v = x -> if a > 3 { ReLU } -> { Linear(a) -> act -> Linear(6) } return x + v } "
+        "network Test { input x: float[N, 6] "
+        "output y = x -> First(a = 4) -> First(act = Linear(6)) -> First(a = 5) }"
+    )
+    source = source_of(text)
+    assert "First(6, nn.Linear(3, 6), 6)" in source
+    assert "nn.Linear(linear_2_in_features, 6)" in source
+    check_weights(text)
+
+
 def test_two_layers_that_a_block_is_given_are_two_variables() -> None:
     text = (
         "block Two(left, right) { return (x -> left: left) + (x -> right: right) } "
