@@ -86,7 +86,28 @@ class Safety(BaseModel):
 _SHARES = (0.5, 0.9, 0.99)
 
 
-class Certainty(BaseModel):
+class _AtNode(BaseModel):
+    """What all statements at a node hold: where distances are taken, and what was run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal[1] = Field(default=1, alias="schema")
+    versions: dict[str, str]
+    network: NetworkRecord
+    data: DataRecord
+    options: OptionsRecord
+    node: str
+    dimensions: int
+    gamma: float
+    index: IndexRecord
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Return the JSON."""
+        return self.model_dump_json(indent=1, by_alias=True) + "\n"
+
+
+class Certainty(_AtNode):
     """What can be guaranteed at a node.
 
     Attributes:
@@ -108,18 +129,7 @@ class Certainty(BaseModel):
         notes: what a reader must know, as in a run.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    form: Literal[1] = Field(default=1, alias="schema")
-    versions: dict[str, str]
-    network: NetworkRecord
-    data: DataRecord
-    options: OptionsRecord
-    node: str
-    dimensions: int
-    gamma: float
     confidence: float
-    index: IndexRecord
     holds: tuple[bool, ...]
     margins: tuple[float, ...]
     within: tuple[float, ...]
@@ -132,11 +142,6 @@ class Certainty(BaseModel):
     right: float | None = None
     agreement: float | None = None
     reason: str = ""
-    notes: tuple[str, ...] = ()
-
-    def text(self) -> str:
-        """Return the JSON."""
-        return self.model_dump_json(indent=1, by_alias=True) + "\n"
 
     def __str__(self) -> str:
         m, share = self.index.m, self.confidence
@@ -190,7 +195,7 @@ class Certainty(BaseModel):
         )
 
 
-class ErrorBounds(BaseModel):
+class ErrorBounds(_AtNode):
     """What can be said of the error of a smooth node: of the target of a test sample's nearest
     training sample.
 
@@ -202,32 +207,16 @@ class ErrorBounds(BaseModel):
         errors: how far off the nearest one's target is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Literal[1] = 1
-    versions: dict[str, str]
-    network: NetworkRecord
-    data: DataRecord
-    options: OptionsRecord
-    node: str
-    dimensions: int
-    gamma: float
     smoothness: float
-    index: IndexRecord
     bounds: tuple[float, ...]
     candidates: tuple[int, ...]
     errors: tuple[float, ...]
-    notes: tuple[str, ...] = ()
 
     @property
     def kept(self) -> float:
         """The share of test samples whose error is within its bound."""
         pairs = zip(self.errors, self.bounds, strict=True)
         return sum(error <= bound for error, bound in pairs) / len(self.errors)
-
-    def text(self) -> str:
-        """Return the JSON."""
-        return self.model_dump_json(indent=1) + "\n"
 
     def __str__(self) -> str:
         said = [

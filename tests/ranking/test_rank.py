@@ -305,7 +305,7 @@ def test_confidence_of_targets(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     np.savez(path, x_train=x, y_train=places, x_test=other, y_test=tests)
     arguments = ["confidence", "Digits", "--data", str(path), "--gamma", "0.6"]
     assert command([*arguments, "--json", "--order", "1"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = valid(capsys.readouterr().out, "confidence")
     alpha = [min(abs(a - b) for b in places if b != a) for a in places]
     for test, bound, error in zip(tests, found["bounds"], found["errors"], strict=True):
         nearest = min(places, key=lambda place: abs(place - test))
