@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from addnn_spec.cli.data import setting_options, weights_options
-from addnn_spec.cli.design_outputs import outputs, verdict, write_design
+from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
-from addnn_spec.cli.specs import Spec, load
+from addnn_spec.cli.specs import Spec
 from addnn_spec.design.figures import figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.packages import require
-from addnn_spec.runtime.settings import PREPARATION, Preparation
+from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
     from addnn_spec.design.compressing import Aim, Compressed
@@ -121,16 +121,14 @@ def compress(
         raise click.UsageError("say what shall get smaller: --cut, --widths, --params or --macs")
     if sum(given[name] is not None for name in _SIZES) > 1:
         raise click.UsageError("--widths, --params and --macs say the same: give one of them")
-    network, _ = load(spec, options)
-    folder = network.session.files[0].parent if network.session.files else None
-    plan = Plan(network, folder=folder)
+    plan = plan_of(spec, options)
     if dry:
         put(None, _planned(plan, given))
         return OK
     if data is None or output is None or given["weights"] is None:
         raise click.UsageError("--weights, --data and --output are needed, but with --dry")
     written = outputs(output, force, ("spec", "weights", "record", "page"))
-    refuse_inputs(output, [*network.session.files, data, given["test"], given["weights"]])
+    refuse_inputs(output, [*plan.network.session.files, data, given["test"], given["weights"]])
     require("designing", "torch", "safetensors", extra="torch")
     from addnn_spec.design.compressing import compress as run
 
@@ -143,7 +141,7 @@ def compress(
             aim=_aim(given),
             keys=given["keys"],
             task=given["task"],
-            preparation=Preparation(**{name: given[name] for name in PREPARATION}),
+            preparation=preparation_of(given),
             progress=progress,
             tell=tell,
         )

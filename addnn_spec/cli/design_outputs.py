@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from addnn_spec.cli.options import Options
 from addnn_spec.cli.outputs import put
+from addnn_spec.cli.specs import load
+from addnn_spec.design.plan import Plan
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.runtime.settings import PREPARATION, Preparation
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-    from addnn_spec.design.plan import Plan
     from addnn_spec.design.record import Comparison
 
 _KINDS = {"spec": ".net", "weights": ".safetensors", "record": ".design.json", "page": ".html"}
+
+
+def plan_of(spec: str, options: Options) -> Plan:
+    """Return the plan of a network; what its text imports is found beside it."""
+    network, _ = load(spec, options)
+    folder = network.session.files[0].parent if network.session.files else None
+    return Plan(network, folder=folder)
+
+
+def preparation_of(given: Mapping[str, Any]) -> Preparation:
+    """Return how a command is told to prepare the data."""
+    return Preparation(**{name: given[name] for name in PREPARATION})
 
 
 def outputs(output: Path, force: bool, kinds: Iterable[str]) -> dict[str, Path]:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from addnn_spec.cli.data import setting_options
-from addnn_spec.cli.design_outputs import outputs, verdict, write_design
+from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, place_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
-from addnn_spec.cli.specs import Spec, load
-from addnn_spec.design.plan import Plan
+from addnn_spec.cli.specs import Spec
 from addnn_spec.packages import require
-from addnn_spec.runtime.settings import PREPARATION, Preparation
+from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
     from addnn_spec.design.fusing import Fused, Fusing
@@ -87,7 +86,7 @@ def fuse(
       addnn fuse upper.net lower.net --weights upper.safetensors --weights lower.safetensors \\
           --data digits -o fused.net
     """
-    plans = (_plan(a, options), _plan(b, options))
+    plans = (plan_of(a, options), plan_of(b, options))
     if dry:
         from addnn_spec.design.fusion import fused
 
@@ -112,19 +111,13 @@ def fuse(
             how=_how(given),
             keys=given["keys"],
             task=given["task"],
-            preparation=Preparation(**{name: given[name] for name in PREPARATION}),
+            preparation=preparation_of(given),
             progress=progress,
             tell=tell,
         )
     write_design(written, made.fusion.plan, made.module, made.record)
     say("\n".join(_told(made)))
     return OK
-
-
-def _plan(spec: str, options: Options) -> Plan:
-    network, _ = load(spec, options)
-    folder = network.session.files[0].parent if network.session.files else None
-    return Plan(network, folder=folder)
 
 
 def _how(given: dict[str, Any]) -> Fusing:

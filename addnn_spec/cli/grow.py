@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from addnn_spec.cli.data import setting_options
-from addnn_spec.cli.design_outputs import outputs, write_design
+from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, refuse_inputs
 from addnn_spec.cli.progress import shown_work
-from addnn_spec.cli.specs import Spec, load
-from addnn_spec.design.plan import Plan
+from addnn_spec.cli.specs import Spec
 from addnn_spec.packages import require
-from addnn_spec.runtime.settings import PREPARATION, Preparation
+from addnn_spec.runtime.settings import PREPARATION
 
 if TYPE_CHECKING:
     from addnn_spec.design.growing import Growing, Grown
@@ -89,21 +88,20 @@ def grow(
     \b
       addnn grow net.net --data digits --max-repeat stage2=4 -o grown.net
     """
-    network, _ = load(spec, options)
-    folder = network.session.files[0].parent if network.session.files else None
+    plan = plan_of(spec, options)
     written = outputs(output, force, ("spec", "weights", "record"))
-    refuse_inputs(output, [*network.session.files, data, test])
+    refuse_inputs(output, [*plan.network.session.files, data, test])
     require("designing", "torch", "safetensors", "numpy", extra="torch")
     from addnn_spec.design.growing import grow as run
 
     with shown_work("growing") as (tell, progress):
         made = run(
-            Plan(network, folder=folder),
+            plan,
             data,
             test,
             how=_how(given),
             task=given["task"],
-            preparation=Preparation(**{name: given[name] for name in PREPARATION}),
+            preparation=preparation_of(given),
             progress=progress,
             tell=tell,
         )
