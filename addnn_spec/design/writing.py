@@ -8,12 +8,12 @@ it with what was planned, node by node.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from addnn_spec.design.scopes import Chain, Out, Scope
 from addnn_spec.design.steps import Key, Step, captured, key_of, live_steps
 from addnn_spec.design.texts import (
     RESERVED,
@@ -40,9 +40,6 @@ from addnn_spec.graph import (
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.indexing import GetItem
 from addnn_spec.sizes import SymbolicSize, source, symbols
-
-_LINE = 70
-_LABELLED = re.compile(r'(\w+|"[^"]*"): ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,71 +116,9 @@ def write_part(
 ) -> str:
     """Return a network of one input as a brace, `x` what flows in; `taken` are the names around
     it that mean something else. Raises `Refusal` (E0620) where it cannot be written."""
-    scope = _Scope(graph, "", graph.inputs, {*RESERVED, *taken})
+    scope = Scope(graph, "", graph.inputs, {*RESERVED, *taken})
     scope.values[Key(graph.inputs[0], 0)] = "x"
     return _Writer(changes, block_use).brace(scope)
-
-
-@dataclass(slots=True)
-class _Chain:
-    """A statement to be: `names = head -> element -> element`."""
-
-    head: str
-    elements: list[str] = field(default_factory=list)
-    names: tuple[str, ...] = ()
-    tail: tuple[Key, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The expression, in lines where it is long: they begin with what has a label."""
-        text = " -> ".join([self.head, *self.elements])
-        if len(text) <= _LINE:
-            return text
-        breaks = {True: "\n", False: " "}
-        links = [f"{breaks[_LABELLED.match(one) is not None]}-> {one}" for one in self.elements]
-        return f"{self.head}{''.join(links)}"
-
-
-class _Out(NamedTuple):
-    """An output of the network."""
-
-    name: str
-    keys: tuple[Key, ...]
-    listed: bool
-    training: bool
-
-
-class _Scope:
-    """One graph while it is written."""
-
-    def __init__(
-        self, graph: Graph, prefix: str, flows: Sequence[int], taken: Iterable[str] = RESERVED
-    ) -> None:
-        self.graph = graph
-        self.prefix = prefix
-        self.flows = flows
-        self.taken = set(taken)
-        """Names that mean something here, of the scopes around, too."""
-        self.values: dict[Key, str] = {}
-        """What names each tensor; "x" what flows in."""
-        self.counts: Counter[str] = Counter()
-        self.reads: Counter[Key] = Counter()
-        self.first: list[str] = []
-        """Statements that stand before all others."""
-        self.ports: dict[str, str] = {}
-        self.own_modules: dict[str, str] = {}
-
-    def free(self, wanted: str) -> str:
-        """Return a name near `wanted` that means nothing else here."""
-        name = re.sub(r"\W", "_", wanted.rpartition(".")[2]).strip("_").lower()
-        if not name or name[0].isdigit():
-            name = f"y{name}"
-        number, found = 1, name
-        while found in self.taken:
-            number += 1
-            found = f"{name}{number}"
-        self.taken.add(found)
-        return found
 
 
 class _Writer:
@@ -194,7 +129,7 @@ class _Writer:
     # ------------------------------------------------------------------------------------- network
 
     def network(self, graph: Graph) -> list[str]:
-        scope = _Scope(graph, "", ())
+        scope = Scope(graph, "", ())
         lines = write_inputs(graph)
         for id in graph.inputs:
             node = graph.node(id)
@@ -203,19 +138,19 @@ class _Writer:
         chains, results = self._statements(scope)
         if self.changes.cut:
             name, training = _main(graph), False
-            outputs = [_Out(name, (results[0],), False, training)]
+            outputs = [Out(name, (results[0],), False, training)]
         else:
             outputs = [
-                _Out(o.name, tuple(key_of(graph, ref) for ref in o.refs), o.listed, o.training)
+                Out(o.name, tuple(key_of(graph, ref) for ref in o.refs), o.listed, o.training)
                 for o in graph.outputs
             ]
         return [*lines, *scope.first, *self._with_outputs(scope, chains, outputs)]
 
     def _with_outputs(
         self,
-        scope: _Scope,
-        chains: list[_Chain],
-        outputs: list[_Out],
+        scope: Scope,
+        chains: list[Chain],
+        outputs: list[Out],
     ) -> list[str]:
         lines = []
         head = f" -> {self.changes.head}" if self.changes.head else ""
@@ -239,13 +174,13 @@ class _Writer:
             lines.append(f"output {name} = {text}{self.changes.pick}{head}{when}")
         return lines
 
-    def _bound(self, scope: _Scope, chain: _Chain) -> str:
+    def _bound(self, scope: Scope, chain: Chain) -> str:
         names = chain.names or tuple(scope.values[key] for key in chain.tail)
         return f"{', '.join(names)} = {chain.text}"
 
     # ------------------------------------------------------------------------------------- a graph
 
-    def _statements(self, scope: _Scope) -> tuple[list[_Chain], list[Key]]:
+    def _statements(self, scope: Scope) -> tuple[list[Chain], list[Key]]:
         """Return a graph's nodes as chains, and the tensors that are its outputs."""
         graph = scope.graph
         ends = [key_of(graph, ref) for output in graph.outputs for ref in output.refs]
@@ -257,12 +192,12 @@ class _Writer:
         reads.update(ends)
         scope.reads = reads
         self._modules(scope)
-        chains: list[_Chain] = []
+        chains: list[Chain] = []
         for key, step in live:
             self._step(scope, chains, key, step)
         return chains, ends
 
-    def _steps(self, scope: _Scope) -> tuple[list[tuple[Key, Step]], Key | None]:
+    def _steps(self, scope: Scope) -> tuple[list[tuple[Key, Step]], Key | None]:
         """List the turns of a graph's nodes; where the cut is met, up to it, and what it gives."""
         steps: list[tuple[Key, Step]] = []
         cut = self.changes.cut
@@ -282,7 +217,7 @@ class _Writer:
                     return steps, Key(node.id, 0, turn)
         return steps, None
 
-    def _turns(self, scope: _Scope, count: int) -> tuple[list[tuple[Key, Step]], Key | None]:
+    def _turns(self, scope: Scope, count: int) -> tuple[list[tuple[Key, Step]], Key | None]:
         """List so many turns of a repeat: the first ones, and more like the last."""
         steps: list[tuple[Key, Step]] = []
         for node in scope.graph.nodes():
@@ -297,7 +232,7 @@ class _Writer:
             steps.append((Key(key.node, 0, key.turn + 1), more))
         return steps[:count], steps[count - 1][0]
 
-    def _modules(self, scope: _Scope) -> None:
+    def _modules(self, scope: Scope) -> None:
         uses: dict[str, Node] = {}
         for node in scope.graph.nodes():
             if node.module and not node.module.port and not isinstance(node.op, WeightOf):
@@ -312,13 +247,13 @@ class _Writer:
             label = "" if name == decl.name else f'"{decl.name}": '
             scope.first.append(f"module {name} = {label}{core}")
 
-    def _module_name(self, scope: _Scope, ref: ModuleRef) -> str:
+    def _module_name(self, scope: Scope, ref: ModuleRef) -> str:
         return (scope.ports if ref.port else scope.own_modules)[ref.name]
 
     def _step(
         self,
-        scope: _Scope,
-        chains: list[_Chain],
+        scope: Scope,
+        chains: list[Chain],
         key: Key,
         step: Step,
     ) -> None:
@@ -346,7 +281,7 @@ class _Writer:
             self._name(scope, last)
             sign = self._sign(scope, key, step, self._operator_of(step), text)
         if sign or not goes_on or last is None:
-            last = _Chain(sign) if sign else _Chain(self._head(scope, step, flow), [text])
+            last = Chain(sign) if sign else Chain(self._head(scope, step, flow), [text])
             chains.append(last)
         else:
             last.elements.append(text)
@@ -359,7 +294,7 @@ class _Writer:
         if any(reads[one] != 1 for one in last.tail):
             self._name(scope, last)
 
-    def _head(self, scope: _Scope, step: Step, flow: list[Key]) -> str:
+    def _head(self, scope: Scope, step: Step, flow: list[Key]) -> str:
         names = [self._value(scope, key) for key in flow]
         if not names:
             raise _cannot(step.path, "nothing flows into it")
@@ -367,10 +302,10 @@ class _Writer:
             return names[0]
         return f"({', '.join(names)})" if len(names) > 1 else f"({names[0]},)"
 
-    def _value(self, scope: _Scope, key: Key) -> str:
+    def _value(self, scope: Scope, key: Key) -> str:
         return scope.values[key]
 
-    def _name(self, scope: _Scope, chain: _Chain) -> None:
+    def _name(self, scope: Scope, chain: Chain) -> None:
         """Give names to what a chain makes."""
         if chain.names:
             return
@@ -387,7 +322,7 @@ class _Writer:
             names.append(name)
         chain.names = tuple(names)
 
-    def _declaration(self, scope: _Scope, key: Key, node: Node) -> None:
+    def _declaration(self, scope: Scope, key: Key, node: Node) -> None:
         type = node.outputs[0]
         name = scope.free(node.name)
         scope.values[key] = name
@@ -407,7 +342,7 @@ class _Writer:
         op = step.node.op
         return self.changes.operators.get(step.path, op) if isinstance(op, Operator) else op
 
-    def _element(self, scope: _Scope, key: Key, step: Step) -> tuple[str, str]:
+    def _element(self, scope: Scope, key: Key, step: Step) -> tuple[str, str]:
         """Return a node as an element, and, where it is written by a sign, the expression."""
         if step.path in self.changes.texts:
             return f"{label_text(step.name)}: {self.changes.texts[step.path]}", ""
@@ -443,7 +378,7 @@ class _Writer:
         label = "_" if own else label_text(step.name)
         return f"{label}: {core}", ""
 
-    def _sign(self, scope: _Scope, key: Key, step: Step, op: object, core: str) -> str:
+    def _sign(self, scope: Scope, key: Key, step: Step, op: object, core: str) -> str:
         """Return the expression that a node is, where it is none of a chain's elements."""
         if not isinstance(op, Operator) or step.node.layers:
             return ""
@@ -459,7 +394,7 @@ class _Writer:
             return ""
         return f"{names[0]} {op.sign} {names[1]}"
 
-    def _call(self, scope: _Scope, key: Key, step: Step) -> str:
+    def _call(self, scope: Scope, key: Key, step: Step) -> str:
         """Return a use of a block, or the brace that stands for it."""
         graph = step.node.calls
         assert graph is not None
@@ -485,7 +420,7 @@ class _Writer:
                 return text + f"({use.text})" if "(" not in text else f"{text[:-1]}, {use.text})"
             if len(graph.inputs) != 1 or graph.module_ports:
                 raise _cannot(path, "it has a layer that reads from around itself")
-            inner = _Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
+            inner = Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
             inner.values[Key(graph.inputs[0], 0)] = "x"
             brace = self.brace(inner)
             return f"{text} {brace if brace.startswith('{') else '{ ' + brace + ' }'}"
@@ -493,7 +428,7 @@ class _Writer:
 
     def _core(
         self,
-        scope: _Scope,
+        scope: Scope,
         node: Node | ModuleDecl,
         path: str,
         key: Key | None = None,
@@ -505,7 +440,7 @@ class _Writer:
         graph = node.op
         assert isinstance(graph, Graph)
         flows = [i for i in graph.inputs if not captured(graph, i)]
-        inner = _Scope(graph, f"{path}.", flows)
+        inner = Scope(graph, f"{path}.", flows)
         if step is None or key is None:  # a module
             use = self._use(graph, path)
             if use is not None:
@@ -518,7 +453,7 @@ class _Writer:
         inner.taken |= scope.taken
         return self.brace(inner)
 
-    def _hand_in(self, scope: _Scope, inner: _Scope, key: Key, step: Step) -> None:
+    def _hand_in(self, scope: Scope, inner: Scope, key: Key, step: Step) -> None:
         """Give a brace the names of what it reads: `x` the first that flows in, the others as they
         are called around it."""
         graph = inner.graph
@@ -533,7 +468,7 @@ class _Writer:
         for port, ref in zip(graph.module_ports, step.node.bound_modules, strict=True):
             inner.ports[port] = self._module_name(scope, ref)
 
-    def _outer(self, scope: _Scope, key: Key) -> str:
+    def _outer(self, scope: Scope, key: Key) -> str:
         """Return a name that is the same inside of a brace."""
         name = scope.values[key]
         if name == "x":
@@ -541,7 +476,7 @@ class _Writer:
             scope.first.insert(0, f"{name} = x")
         return name
 
-    def brace(self, scope: _Scope) -> str:
+    def brace(self, scope: Scope) -> str:
         chains, ends = self._statements(scope)
         single = self._as_chain(scope, chains, ends)
         if single is not None:
@@ -558,7 +493,7 @@ class _Writer:
             lines.append(f"return {', '.join(scope.values[key] for key in ends)}")
         return "{\n" + "\n".join(lines) + "\n}"
 
-    def _as_chain(self, scope: _Scope, chains: list[_Chain], ends: list[Key]) -> str | None:
+    def _as_chain(self, scope: Scope, chains: list[Chain], ends: list[Key]) -> str | None:
         """Return a brace that is one chain of elements; None where it is none."""
         graph = scope.graph
         if graph.kind not in ("chain", "repeat") or scope.first or len(scope.flows) != 1:

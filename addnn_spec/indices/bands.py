@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices import keys
-from addnn_spec.indices.geometry import Block, Frame, full_precision
+from addnn_spec.indices.geometry import Block, Frame
 from addnn_spec.indices.neighbours import blocks_of, search_plan
+from addnn_spec.indices.precision import full_precision
 from addnn_spec.indices.products import AUTO, Product
 
 _OPEN = 16  # pairs a row that a product may leave open

@@ -15,14 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addnn_spec.indices.errors import OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import (
-    check_finite,
-    deterministic,
-    full_precision,
-    safe_scale,
-)
+from addnn_spec.indices.geometry import check_finite, safe_scale
 from addnn_spec.indices.inputs import ArrayLike, as_codes, as_samples, check_lengths, check_widths
 from addnn_spec.indices.neighbours import Neighbours
+from addnn_spec.indices.precision import deterministic, full_precision
 from addnn_spec.indices.query import neighbours
 
 _EPSILON = torch.finfo(torch.float64).eps

@@ -27,9 +27,10 @@ from addnn_spec.indices.geometry import (
     Frame,
     Scratch,
     check_finite,
-    full_precision,
     strip_values,
 )
+from addnn_spec.indices.near_pairs import Near, Pairs, in_order
+from addnn_spec.indices.precision import full_precision
 from addnn_spec.indices.products import AUTO, Product
 
 DEFAULT_BUDGET = 110 * 2**20
@@ -184,7 +185,7 @@ class RunningNeighbours:
             high = torch.finfo(torch.float32).max
             self._nearest = torch.full((samples, order), high, device=device)
             self.radius = torch.full((samples,), high, device=device)
-        self._pending: list[_Pairs] = []
+        self._pending: list[Pairs] = []
         self._settled = True
         self._group = _GROUP if order <= _GROUP else 1
         self._ladder = frame.ladder
@@ -235,11 +236,11 @@ class RunningNeighbours:
                 self._merge(*self._settle_overlaps(rows, columns, pairs, measure))
 
     def _settle_overlaps(
-        self, rows: Tensor, columns: Tensor, pairs: _Pairs, measure: Measure
+        self, rows: Tensor, columns: Tensor, pairs: Pairs, measure: Measure
     ) -> tuple[Tensor, Tensor, Tensor]:
-        low, by = torch.sort(_in_order(rows, pairs.lower))
+        low, by = torch.sort(in_order(rows, pairs.lower))
         rows, columns, lower, upper = rows[by], columns[by], pairs.lower[by], pairs.upper[by]
-        reach = torch.cummax(_in_order(rows, upper), dim=0).values
+        reach = torch.cummax(in_order(rows, upper), dim=0).values
         meets = low[1:] <= reach[:-1]  # never past the row's last
         open_pairs = torch.zeros_like(rows, dtype=torch.bool)
         open_pairs[1:] |= meets
@@ -253,7 +254,7 @@ class RunningNeighbours:
     def prune(self) -> None:
         """Drop waiting pairs that the radius has overtaken."""
         if self._pending:
-            pairs = _Pairs.joined(self._pending)
+            pairs = Pairs.joined(self._pending)
             self._pending = [pairs.at(pairs.lower <= self.radius[pairs.rows])]
 
     def result(self) -> Neighbours:
@@ -264,7 +265,7 @@ class RunningNeighbours:
         distances = self.frame.distances(self.squares)
         return Neighbours(self.indices, distances, self.surplus, same, self._settled)
 
-    def _near(self, queries: Block, references: Block, both: bool) -> tuple[list[_Near], Tensor]:
+    def _near(self, queries: Block, references: Block, both: bool) -> tuple[list[Near], Tensor]:
         """Return the groups of bounds within the radius, of one side or of both, and the bounds;
         the radius shrinks.
 
@@ -290,7 +291,7 @@ class RunningNeighbours:
 
     def _near_by(
         self, product: Product, queries: Block, references: Block, both: bool
-    ) -> tuple[list[_Near], Tensor]:
+    ) -> tuple[list[Near], Tensor]:
         lower = self.frame.lower_bounds(queries, references, product)
         self._forbid(lower, queries, references)
         sides = [(queries, references, False)] + ([(references, queries, True)] if both else [])
@@ -298,7 +299,7 @@ class RunningNeighbours:
 
     def _near_of(
         self, lower: Tensor, mine: Block, theirs: Block, transposed: bool, product: Product
-    ) -> _Near:
+    ) -> Near:
         groups = lower.shape[0 if transposed else 1] // self._group
         if transposed:
             least = lower.view(self._group, groups, -1).amin(dim=0).T.contiguous()
@@ -309,7 +310,7 @@ class RunningNeighbours:
         others = self.frame.certificate(theirs, product)
         radius = self._shrink(least, mine, bounds, others, product)
         near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
-        return _Near(mine, theirs, bounds, others, near, groups, transposed)
+        return Near(mine, theirs, bounds, others, near, groups, transposed)
 
     def _forbid(self, lower: Tensor, queries: Block, references: Block) -> None:
         inner = lower[: len(queries), : len(references)]
@@ -325,7 +326,7 @@ class RunningNeighbours:
                 (left != right) if self.among == "same" else (left == right), math.inf
             )
 
-    def _collect(self, near: _Near, lower: Tensor) -> None:
+    def _collect(self, near: Near, lower: Tensor) -> None:
         """Keep the pairs within the radius; where they are many, settle them on the way."""
         if len(near.groups) <= _MANY:
             self._pending.append(near.pairs(lower, near.groups, self.radius, self.frame))
@@ -408,75 +409,6 @@ class RunningNeighbours:
         if self.labels is not None and self.reference_labels is not None:
             same = (self.labels[rows] == self.reference_labels[columns]).long()
             self.surplus_same.index_add_(0, rows, same)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Pairs (p,) that wait: int32 numbers of samples, float32 bounds of squared distances."""
-
-    rows: Tensor
-    columns: Tensor
-    lower: Tensor
-    upper: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @classmethod
-    def joined(cls, parts: list[_Pairs]) -> _Pairs:
-        """All of some."""
-        first = parts[0]
-        if len(parts) == 1:
-            return first
-        return cls(
-            torch.cat([part.rows for part in parts]),
-            torch.cat([part.columns for part in parts]),
-            torch.cat([part.lower for part in parts]),
-            torch.cat([part.upper for part in parts]),
-        )
-
-    def at(self, kept: Tensor) -> _Pairs:
-        """Those where ``kept`` (p,) is true."""
-        (at,) = torch.nonzero(kept, as_tuple=True)
-        return _Pairs(self.rows[at], self.columns[at], self.lower[at], self.upper[at])
-
-
-@dataclass(frozen=True)
-class _Near:
-    """Groups of bounds, one of them within the radius of its row, of two blocks."""
-
-    mine: Block
-    theirs: Block
-    bounds: Certificate
-    others: Certificate
-    groups: Tensor
-    """Row times the groups of a row, plus group."""
-    count: int
-    """Groups of a row."""
-    transposed: bool
-
-    def pairs(self, lower: Tensor, groups: Tensor, radius: Tensor, frame: Frame) -> _Pairs:
-        """Return those pairs of some of the groups that are within the radius."""
-        if self.transposed:
-            members = lower.view(-1, self.count, lower.shape[1]).permute(2, 1, 0)
-        else:
-            members = lower.view(lower.shape[0], -1, self.count).permute(0, 2, 1)
-        hit = groups.div(self.count, rounding_mode="floor")
-        group = groups - hit * self.count
-        bounds = members[hit, group]
-        limit = radius[self.mine.start : self.mine.stop][hit, None]
-        row, member = torch.nonzero(bounds <= limit, as_tuple=True)
-        mine, theirs = hit[row], group[row] + member * self.count
-        kept = bounds[row, member].clamp_min_(0)
-        upper = frame.lift(kept, self.bounds.doubt[mine], self.others.doubt[theirs])
-        rows, columns = mine + self.mine.start, theirs + self.theirs.start
-        return _Pairs(rows.int(), columns.int(), kept, upper)
-
-
-def _in_order(rows: Tensor, values: Tensor) -> Tensor:
-    """Integers (p,) that sort, fast, as pairs of a row and a float32 value of at least 0."""
-    bits = (values + 0.0).view(torch.int32)  # 0.0 has smaller bits than -0.0
-    return (rows << 32) | bits
 
 
 def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:

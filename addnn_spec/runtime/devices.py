@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import DiagnosticCode, Refusal
 from addnn_spec.runtime.foreign_errors import reason
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -106,3 +111,14 @@ def refusal(error: Exception, message: str, code: DiagnosticCode = "E0619") -> R
         help = "a smaller budget or batch, or --device cpu"
         return Refusal("E0619", "the device's memory is full", notes=notes, help=help)
     return Refusal(code, message, notes=notes)
+
+
+def ahead(reader: ThreadPoolExecutor, read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield what is read of each item, the next one being read meanwhile."""
+    waiting: Future[R] | None = None
+    for item in items:
+        before, waiting = waiting, reader.submit(read, item)
+        if before is not None:
+            yield before.result()
+    if waiting is not None:
+        yield waiting.result()

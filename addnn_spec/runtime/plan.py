@@ -292,3 +292,13 @@ class _Packing:
             parts.append(Hold(node, first, last, whole=False))
             first = last
         return parts
+
+
+def owners(nodes: Sequence[int], sizes: Sequence[Size], processes: int) -> dict[int, int]:
+    """Return which process measures each node: the widest first, to the one with least to do."""
+    load = [0] * processes
+    found: dict[int, int] = {}
+    for node in sorted(nodes, key=lambda n: (-sizes[n].row_bytes, n)):
+        found[node] = load.index(min(load))
+        load[found[node]] += sizes[node].row_bytes
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from addnn_spec.indices.geometry import Scratch
 from addnn_spec.indices.query import CHECKED
 from addnn_spec.indices.space import SketchFold, Space, Spread
 from addnn_spec.runtime.cka import Between, gram_of
-from addnn_spec.runtime.devices import Place
+from addnn_spec.runtime.devices import Place, ahead
 from addnn_spec.runtime.node_indices import Scorer, checked, drawn_to_check
 from addnn_spec.runtime.other_measures import (
     Measure,
@@ -29,7 +29,7 @@ from addnn_spec.runtime.other_measures import (
     measures_named,
     wants_gram,
 )
-from addnn_spec.runtime.plan import Hold, Plan, SearchCost, Size, batch_size, make_plan
+from addnn_spec.runtime.plan import Hold, Plan, SearchCost, Size, batch_size, make_plan, owners
 from addnn_spec.runtime.processes import Alone, Exchange
 from addnn_spec.runtime.row_buffers import (
     Gauge,
@@ -43,7 +43,14 @@ from addnn_spec.runtime.row_buffers import (
 from addnn_spec.runtime.run_record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
 from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.steps import Layout, StepsError, at_steps, channel_means
+from addnn_spec.runtime.steps import (
+    Layout,
+    NotRowsError,
+    StepsError,
+    at_positions,
+    at_steps,
+    channel_means,
+)
 from addnn_spec.runtime.taps import Taps, names_taken, not_run, trial, untouched
 
 
@@ -159,7 +166,7 @@ class Prober:
     def plan_for(self, done: Collection[str]) -> Plan:
         """Plan the nodes that are not `done` yet (labels)."""
         left = [n for n, probe in enumerate(self.probes) if probe.label not in done]
-        self._owner = _owners(left, self._sizes, self.exchange.size)
+        self._owner = owners(left, self._sizes, self.exchange.size)
         rows = [batch.rows for batch in self.feed.batches]
         settings, m = self.settings, self.scorer.rows[0]
         takes_grams = settings.cka or wants_gram(self.measures)
@@ -252,12 +259,12 @@ class Prober:
             value = feed.lifted(value).movedim(probe.samples, 0)
             try:
                 rows = self._rows(probe, value, batch, feed, mask)
-            except _NotRowsError as error:
+            except NotRowsError as error:
                 refused[probe.label] = str(error)
                 return
             try:
                 size = self._size(probe.label, rows, feed)
-            except _NotRowsError as error:
+            except NotRowsError as error:
                 refused[probe.label] = str(error)
                 return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
@@ -289,22 +296,22 @@ class Prober:
     def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
         """Return what a node's rows take, where distances are taken as asked for.
 
-        Raises `_NotRowsError` where there is no value, and where whitening has no meaning: with as
+        Raises `NotRowsError` where there is no value, and where whitening has no meaning: with as
         many values as samples all are equally far apart.
         """
         settings, m, d = self.settings, feed.record.train.m, rows.shape[1]
         if not d:
-            raise _NotRowsError("it has no values")
+            raise NotRowsError("it has no values")
         plain = Size(label, d, rows.element_size())
         if settings.metric == "whiten":
             if d >= m - 1:
-                raise _NotRowsError(f"whitening {d:,} values takes more than {d + 1:,} samples")
+                raise NotRowsError(f"whitening {d:,} values takes more than {d + 1:,} samples")
             return replace(plain, copies=3)
         if settings.sketch is None or settings.sketch >= d:
             return plain
         share = settings.budget // 8 // (len(feed.splits) * plain.row_bytes)
         if min(m, share) < 2:
-            raise _NotRowsError(f"a sketch is checked on samples of {d:,} values: a larger budget")
+            raise NotRowsError(f"a sketch is checked on samples of {d:,} values: a larger budget")
         return replace(plain, width=settings.sketch, checked=min(CHECKED, m, share))
 
     def _first(self, number: int) -> int:
@@ -421,29 +428,29 @@ class Prober:
     ) -> Tensor:
         """Return a node's value as rows (n, d).
 
-        Raises `_NotRowsError` where it has not one value for each sample, or position.
+        Raises `NotRowsError` where it has not one value for each sample, or position.
         """
         samples = batch.stop - batch.start
         if value.ndim == 0 or len(value) != samples:
-            raise _NotRowsError("its value does not depend on the sample")
+            raise NotRowsError("its value does not depend on the sample")
         settings, layout = self.settings, self._layout(probe, value)
         if batch.picks is not None:
             if settings.sequence == "each" and layout is not None:
                 value = value.movedim(layout.steps + 1, 1)
             elif settings.sequence == "each" and value.ndim < 3:
-                raise _NotRowsError("it has no steps")
+                raise NotRowsError("it has no steps")
             sizes = feed.splits[batch.split].sizes
-            return _at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
+            return at_positions(value, sizes)[tuple(batch.picks.to(value.device).T)]
         if layout is not None and settings.sequence != "flatten":
             try:
                 value = at_steps(value, layout, settings.sequence, mask)
             except StepsError as error:
-                raise _NotRowsError(str(error)) from None
+                raise NotRowsError(str(error)) from None
         elif layout is not None and layout.channels is not None and settings.reduction == "gap":
             try:
                 value = channel_means(value, layout, mask)
             except StepsError as error:
-                raise _NotRowsError(str(error)) from None
+                raise NotRowsError(str(error)) from None
         elif settings.reduction == "gap" and value.is_floating_point():
             first = 3 if feed.alone else 2  # of the positions, behind the channels
             if value.ndim > first:
@@ -493,7 +500,7 @@ class _Flow:
             yield (place.inputs(feed.load(batch)) for batch in batches)
             return
         with ThreadPoolExecutor(1) as reader:
-            yield map(place.inputs, _ahead(reader, lambda b: place.pinned(feed.load(b)), batches))
+            yield map(place.inputs, ahead(reader, lambda b: place.pinned(feed.load(b)), batches))
 
     def step(self, step: int, values: Sequence[Tensor]) -> None:
         """Run the batch of a step on its inputs."""
@@ -582,44 +589,3 @@ _Held: TypeAlias = Whole | PartRows | Sketched | Gauge | _Broken
 
 def _not_finite(feed: Feed, split: int, row: int) -> str:
     return f"{feed.sample(split, row)} gives NaN or an infinite value"
-
-
-def _ahead(
-    reader: ThreadPoolExecutor, read: Callable[[Batch], Values], batches: Iterable[Batch]
-) -> Iterator[Values]:
-    """Yield what is read of each batch, the next one being read meanwhile."""
-    waiting: Future[Values] | None = None
-    for batch in batches:
-        before, waiting = waiting, reader.submit(read, batch)
-        if before is not None:
-            yield before.result()
-    if waiting is not None:
-        yield waiting.result()
-
-
-class _NotRowsError(ValueError):
-    """A value that has no row for each sample."""
-
-
-def _at_positions(value: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """(N, positions, d) of a value with the labels' sizes behind the samples, or behind N and C."""
-    count = len(sizes)
-    if tuple(value.shape[1 : 1 + count]) == sizes:
-        return (
-            value.flatten(1, count).flatten(2)
-            if value.ndim > 1 + count
-            else value.flatten(1)[..., None]
-        )
-    if tuple(value.shape[2 : 2 + count]) == sizes and value.ndim == 2 + count:
-        return value.flatten(2).transpose(1, 2)
-    raise _NotRowsError("its positions are not those of the labels")
-
-
-def _owners(nodes: Sequence[int], sizes: Sequence[Size], processes: int) -> dict[int, int]:
-    """Which process measures each node: the widest first, always to the one with least to do."""
-    load = [0] * processes
-    owners: dict[int, int] = {}
-    for node in sorted(nodes, key=lambda n: (-sizes[n].row_bytes, n)):
-        owners[node] = load.index(min(load))
-        load[owners[node]] += sizes[node].row_bytes
-    return owners

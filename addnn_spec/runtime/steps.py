@@ -1,4 +1,4 @@
-"""Sequences: where a value has its steps and its channels, and one row of them a sample."""
+"""Sequences: where a value has its steps, positions and channels, and one row of them a sample."""
 
 from __future__ import annotations
 
@@ -68,3 +68,24 @@ def channel_means(value: Tensor, layout: Layout, mask: Tensor | None = None) -> 
     steps = at_steps(value, layout, "mean", mask)  # the channels move up where steps stood before
     place = layout.channels + (1 if layout.channels < layout.steps else 0)
     return steps.movedim(place, 1).flatten(2).mean(dim=2) if steps.ndim > 2 else steps
+
+
+class NotRowsError(ValueError):
+    """A value that has no row for each sample."""
+
+
+def at_positions(value: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Return (N, positions, d) of a value with the labels' sizes behind N, or behind N and C.
+
+    Raises `NotRowsError` for a value with neither.
+    """
+    count = len(sizes)
+    if tuple(value.shape[1 : 1 + count]) == sizes:
+        return (
+            value.flatten(1, count).flatten(2)
+            if value.ndim > 1 + count
+            else value.flatten(1)[..., None]
+        )
+    if tuple(value.shape[2 : 2 + count]) == sizes and value.ndim == 2 + count:
+        return value.flatten(2).transpose(1, 2)
+    raise NotRowsError("its positions are not those of the labels")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.indices.geometry import deterministic, full_precision
+from addnn_spec.indices.precision import deterministic, full_precision
 from addnn_spec.runtime.devices import refusal
 
 Receive = Callable[[str, int, Tensor], None]

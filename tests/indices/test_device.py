@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from addnn_spec import indices
-from addnn_spec.indices.geometry import full_precision
 from addnn_spec.indices.information import hsic, mutual_information
 from addnn_spec.indices.measures import (
     classification_rate,
@@ -28,6 +27,7 @@ from addnn_spec.indices.measures import (
     neural_collapse_of,
     two_nn_dimension,
 )
+from addnn_spec.indices.precision import full_precision
 from addnn_spec.indices.separation import KINDS, TIES
 from tests.elsewhere import GPU, elsewhere
 from tests.support import seldom

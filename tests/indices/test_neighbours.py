@@ -22,8 +22,9 @@ from addnn_spec.indices import (
     neighbours,
     search_plan,
 )
-from addnn_spec.indices.geometry import check_finite, equal_rows, full_precision
+from addnn_spec.indices.geometry import check_finite, equal_rows
 from addnn_spec.indices.neighbours import search
+from addnn_spec.indices.precision import full_precision
 from tests.indices.oracles import ranked, squared
 from tests.support import examples
 

@@ -25,8 +25,8 @@ from addnn_spec.indices import (
     smoothness_error_bound,
 )
 from addnn_spec.indices import keys as keys_of
-from addnn_spec.indices.geometry import full_precision
 from addnn_spec.indices.neighbours import search
+from addnn_spec.indices.precision import full_precision
 from addnn_spec.indices.products import FLOAT64, PRODUCTS, products
 from tests.indices.oracles import ranked, squared
 from tests.support import examples
