@@ -7,6 +7,10 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+# Bytecode is written, whatever the caller's environment says: tests start hundreds of processes, and
+# each would compile torch and pytest's rewritten tests anew. pip leaves it to the first import.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format grammar test test-all slow-rest editors bench demo dist docs notebooks clean vscode
 
