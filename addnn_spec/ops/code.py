@@ -98,7 +98,7 @@ class Item:
     """`value[index, …]`."""
 
     value: Code
-    index: tuple[Code | Slice, ...]
+    index: tuple[Code, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class BackendNode:
 
 
 Code = (
-    Literal | In | FloatType | Call | Method | Infix | Prefix | Item | Seq | Own | Invoke
+    Literal | In | FloatType | Call | Method | Infix | Prefix | Slice | Item | Seq | Own | Invoke
     | BackendNode
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from addnn_spec.backends.torch_code.tree import (
     Leaf,
     Origin,
     Tree,
+    Value,
     rewrite,
     split,
 )
@@ -29,8 +30,8 @@ class Join:
     """A tensor that is one of two, by the arm that was taken."""
 
     value: int
-    then: Tree
-    orelse: Tree
+    then: Value
+    orelse: Value
 
 
 @dataclass

@@ -267,7 +267,8 @@ class Columns:
 
     def made(self, leaves: Leaves, args: tuple[Arg, ...]) -> Tree:
         """Return a layer: its call, or where its uses differ what the use has given makes it."""
-        first: Factory = some(leaves.vector)
+        first = some(leaves.vector)
+        assert isinstance(first, Factory)
         given = self._given_layer(leaves)
         if given is None and is_constant(leaves.vector) and first.call is not None:
             return call_of(first, [arg.value for arg in args])

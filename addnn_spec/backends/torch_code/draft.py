@@ -390,7 +390,7 @@ class _Drafter:
             yield collapsed(items, self._lengths)
         yield from trees[place:]
 
-    def _own(self, node: Node) -> Tree:
+    def _own(self, node: Node) -> Submodule | Name:
         return self._module(node.module) if node.module else Submodule(node.name)
 
     def _called(self, node: Node, args: tuple[Arg, ...]) -> Tree:
@@ -398,7 +398,7 @@ class _Drafter:
             return Child(node.name, args)
         return Call(node.module.name, args) if node.module.port else Child(node.module.name, args)
 
-    def _module(self, ref: ModuleRef, tensor: str = "") -> Tree:
+    def _module(self, ref: ModuleRef, tensor: str = "") -> Submodule | Name:
         if ref.port:
             return Name(f"{ref.name}.{tensor}" if tensor else ref.name)
         return Submodule(ref.name, tensor)
@@ -506,8 +506,8 @@ class _Drafter:
     # --- declarations ----------------------------------------------------------------------------
     def _declare(self, module: ModuleDecl) -> None:
         if isinstance(module.op, Graph):
-            tree = Spanned(self._forms[id(module.op)].constructor, module.span)
-            self._draft.children.append(ChildDraft(module.name, tree, module.span))
+            made = Spanned(self._forms[id(module.op)].constructor, module.span)
+            self._draft.children.append(ChildDraft(module.name, made, module.span))
             return
         self._emission.need(*module.op.support)
         if isinstance(module.op, HigherOperator):

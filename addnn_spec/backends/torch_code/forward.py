@@ -153,7 +153,7 @@ def without_copies(
     made: Iterable[Statement], outputs: Iterable[Tree]
 ) -> tuple[list[Statement], list[Tree]]:
     """Return the statements without those of the form `y = x`, x in place of y in all others."""
-    same: dict[int, Tree] = {}
+    same: dict[int, Value] = {}
 
     def put(tree: Tree) -> Tree:
         return rewrite(tree, lambda t: same.get(t.index) if isinstance(t, Value) else None)
@@ -172,7 +172,11 @@ def without_copies(
             for inner in (*statement.then, *statement.orelse):
                 inner.tree = put(inner.tree)
             statement.joins = [
-                replace(join, then=put(join.then), orelse=put(join.orelse))
+                replace(
+                    join,
+                    then=same.get(join.then.index, join.then),
+                    orelse=same.get(join.orelse.index, join.orelse),
+                )
                 for join in statement.joins
             ]
         kept.append(statement)

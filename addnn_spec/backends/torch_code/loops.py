@@ -141,6 +141,13 @@ def _firsts(items: Sequence[Rolled], call: int, period: int) -> list[int]:
     return sorted(starts, key=lambda start: (disorder(start), call - start))
 
 
+class _Output(NamedTuple):
+    """An output of a step of the body, in each turn."""
+
+    step: int
+    port: int
+
+
 class _Unlike(Exception):
     """Turns do not say the same."""
 
@@ -334,29 +341,30 @@ class _Roller:
     ) -> tuple[list[Collected], list[Rolled], list[Tree]]:
         """Return what is collected, and the items and outputs after the loop over it."""
         turns = len(rows)
-        lists: dict[tuple[int, int], Collected] = {}
+        lists: dict[_Output, Collected] = {}
 
-        def collect(step: int, port: int) -> Value:
-            if (step, port) not in lists:
+        def collect(output: _Output) -> Value:
+            if output not in lists:
+                step, port = output
                 value = max(self._types) + 1
                 self._types[value] = []
                 last = rows[-1][step]
                 name = list_name(self._text, last.names[port], last.span)
-                lists[step, port] = Collected(value, last.outputs[port], name)
-            return Value(lists[step, port].value)
+                lists[output] = Collected(value, last.outputs[port], name)
+            return Value(lists[output].value)
 
         def put(node: Tree) -> Tree | None:
             if isinstance(node, Seq):
                 found = list(self._gathered(node.items, turns))
                 if len(found) < len(node.items):
                     trees = tuple(
-                        collect(*item) if isinstance(item, tuple) else rewrite(item, put)
+                        collect(item) if isinstance(item, _Output) else rewrite(item, put)
                         for item in found
                     )
-                    if len(trees) == 1 and isinstance(found[0], tuple):
+                    if len(trees) == 1 and isinstance(found[0], _Output):
                         return trees[0]
                     starred = (
-                        Star(tree) if isinstance(item, tuple) else tree
+                        Star(tree) if isinstance(item, _Output) else tree
                         for item, tree in zip(found, trees, strict=True)
                     )
                     return Seq(tuple(starred), node.brackets)
@@ -371,8 +379,8 @@ class _Roller:
         outputs = [rewrite(output, put) for output in self._outputs]
         return list(lists.values()), after, outputs
 
-    def _gathered(self, items: Sequence[Tree], turns: int) -> Iterator[Tree | tuple[int, int]]:
-        """Yield the items of a sequence, those that are one output of all turns as its place."""
+    def _gathered(self, items: Sequence[Tree], turns: int) -> Iterator[Tree | _Output]:
+        """Yield the items of a sequence, those that are one output of all turns as that."""
         place = 0
         while place < len(items):
             at = [
@@ -381,7 +389,7 @@ class _Roller:
             ]
             first = at[0]
             if first and at == [(turn, *first[1:]) for turn in range(turns)]:
-                yield first[1:]
+                yield _Output(*first[1:])
                 place += turns
             else:
                 yield items[place]
@@ -407,8 +415,16 @@ def _changed(item: Rolled, change: Change) -> Rolled:
         item.flag,
         [replace(step, tree=change(step.tree)) for step in item.then],
         [replace(step, tree=change(step.tree)) for step in item.orelse],
-        [replace(join, then=change(join.then), orelse=change(join.orelse)) for join in item.joins],
+        [
+            replace(join, then=_value(change(join.then)), orelse=_value(change(join.orelse)))
+            for join in item.joins
+        ],
     )
+
+
+def _value(tree: Tree) -> Value:
+    assert isinstance(tree, Value)
+    return tree
 
 
 def list_name(text: ast.Block | ast.Network | None, item: str, place: Span) -> str:

@@ -262,7 +262,7 @@ class _Merger:
             if step is None:
                 return False
             target.append(step)
-        outputs = []
+        outputs: list[Tree] = []
         for index in range(len(self._body.drafts[0].outputs)):
             trees = {
                 v: self._moved(g[0].draft.outputs[index], v) for v, g in enumerate(self._groups)

@@ -46,7 +46,7 @@ _NUMBERED = re.compile(r"\.\d|_l\d")
 """A tensor that torch's class does not declare: `tail.0.weight`, `weight_ih_l0`."""
 
 
-def bind(code: Tree, operands: list[Tree], own: Tree | None) -> Tree:
+def bind(code: Tree, operands: list[Tree], own: Submodule | Name | None) -> Tree:
     """Put the inputs and its own module into an operator's code."""
 
     def change(tree: Tree) -> Tree | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeGuard
 
 from addnn_spec.backends.torch_code.tree import (
     Each,
@@ -43,10 +44,11 @@ def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tre
         return Call(call.fn, args)
 
     def given(arg: Arg, *, deep: bool, once: bool) -> Tree:
-        value: Tree = arg.value
+        value = arg.value
         if not _is_module(value):
             return value
         call = without_defaults(value.call)
+        assert isinstance(call, Call)
         if not once:  # each turn of a loop makes its own
             return inner(call, deep=True, once=False)
         if not (deep or any(_is_module(part) for part in walk(call))):
@@ -65,11 +67,12 @@ def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tre
     def change(node: Tree, *, once: bool = True) -> Tree | None:
         if isinstance(node, Each | Lambda) and once:
             return rewrite(node, partial(change, once=False))
-        calls = isinstance(node, Call) and any(_is_module(arg.value) for arg in node.args)
-        return inner(node, deep=False, once=once) if calls else None
+        if isinstance(node, Call) and any(_is_module(arg.value) for arg in node.args):
+            return inner(node, deep=False, once=once)
+        return None
 
     return levels, rewrite(tree, change)
 
 
-def _is_module(tree: Tree) -> bool:
+def _is_module(tree: Tree) -> TypeGuard[Factory]:
     return isinstance(tree, Factory) and tree.module

@@ -48,9 +48,16 @@ def _is_ordered(arg: Arg) -> bool:
     return isinstance(arg.value, Call) and arg.value.fn == "OrderedDict"
 
 
+def _call(child: ChildDraft) -> Call:
+    """Return the call that makes the child."""
+    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
+    assert isinstance(made, Call)
+    return made
+
+
 def parts_of(child: ChildDraft) -> list[Part]:
     """Return the elements of a Sequential that was taken apart."""
-    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
+    made = _call(child)
     parts = []
     stop = 0
     for arg in made.args:
@@ -62,6 +69,5 @@ def parts_of(child: ChildDraft) -> list[Part]:
 
 def with_parts(child: ChildDraft, elements: Sequence[Tree]) -> Tree:
     """Return the child's constructor with these elements."""
-    made = child.tree.value if isinstance(child.tree, Spanned) else child.tree
-    call = Call(made.fn, tuple(Arg(element) for element in elements))
+    call = Call(_call(child).fn, tuple(Arg(element) for element in elements))
     return Spanned(call, child.tree.span) if isinstance(child.tree, Spanned) else call

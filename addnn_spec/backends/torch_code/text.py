@@ -6,7 +6,7 @@ Only literals of checked types are written, and only through `repr`.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from addnn_spec.backends.torch_code.tree import (
     LITERALS,
@@ -32,7 +32,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     without_defaults,
 )
-from addnn_spec.ops.code import Arg, Call, Infix, Item, Method, Prefix, Seq, Slice
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Literal, Method, Prefix, Seq, Slice
 from addnn_spec.source import Span
 
 WIDTH = 100
@@ -264,7 +264,7 @@ def layout_statement(
     return [Line(f"{pad}# fmt: off"), *lines, Line(f"{pad}# fmt: on")]
 
 
-def _is_table(tree: Tree) -> bool:
+def _is_table(tree: Tree) -> TypeGuard[tuple[Literal, ...]]:
     """Return True for a tuple too long for one item a line."""
     return type(tree) is tuple and len(tree) > _TABLE
 
@@ -368,6 +368,7 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
         case Choice(then, condition, orelse):
             parts = [("", then, ""), ("if ", condition, ""), ("else ", orelse, "")]
             return f"{prefix}(", parts, f"){suffix}"
+    assert isinstance(tree, tuple)
     return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
 
 

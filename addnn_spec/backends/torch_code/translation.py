@@ -239,7 +239,7 @@ class Translator:
     def _sequence(self, expr: ast.ListExpr | ast.TupleExpr) -> Tree:
         """Return a literal where all items are: so it is written as any other."""
         trees = tuple(self.translate(item) for item in expr.items)
-        return trees if all(map(is_literal, trees)) else Seq(trees)
+        return trees if is_literal(trees) else Seq(trees)
 
     def _comprehension(self, expr: ast.Comprehension) -> Tree:
         """Return a list over what loops go through; a variable of one is not given anew in it."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from operator import is_
-from typing import Any
+from typing import TypeAlias, TypeGuard, cast
 
 from addnn_spec.ops.code import (
     Arg,
     BackendNode,
     Call,
+    Code,
     In,
     Invoke,
     Literal,
@@ -73,7 +74,7 @@ class Choice(BackendNode):
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class Factory:
+class Factory(BackendNode):
     """What makes a layer that a block is given: `nn.SiLU`, `lambda: nn.LeakyReLU(0.2)`."""
 
     key: str
@@ -315,7 +316,7 @@ class Child(BackendNode):
 NONE = Name("None")
 """None as a tree, where None itself means that there is no tree."""
 
-Tree = Any
+Tree: TypeAlias = Code
 """An expression: a literal, or a node of `ops/code.py` or of this module."""
 
 Change = Callable[[Tree], Tree | None]
@@ -323,7 +324,7 @@ Change = Callable[[Tree], Tree | None]
 LITERALS = (bool, int, float, str, type(None), tuple, SymbolicSize, Factory)
 
 _ONE = frozenset({"Tree", "Code", "Code | None"})
-_MANY = frozenset(f"tuple[{one}, ...]" for one in ("Tree", "Code", "Code | Slice", "Arg"))
+_MANY = frozenset(f"tuple[{one}, ...]" for one in ("Tree", "Code", "Arg"))
 """How the parts of a node that are trees are annotated, one or a tuple of them."""
 _ATOMS = frozenset({*LITERALS, Leaf, Value, Column, In, Name, Variable, Key})
 
@@ -347,9 +348,6 @@ def rewrite(tree: Tree, change: Change) -> Tree:
 
     An `Arg` is part of its call, not a node: its value is asked for.
     """
-    if type(tree) is Arg:
-        value = rewrite(tree.value, change)
-        return tree if value is tree.value else Arg(value, tree.name, tree.default)
     replaced = change(tree)
     if replaced is not None:
         return replaced
@@ -357,11 +355,16 @@ def rewrite(tree: Tree, change: Change) -> Tree:
     if kind in _ATOMS:
         return tree
     parts, names = _FIELDS.get(kind) or _fields(kind)
-    made: dict[str, Tree] = {}
+    made: dict[str, Tree | tuple[Tree | Arg, ...]] = {}
     for name, many in parts:
         part = getattr(tree, name)
         if many:
-            new = tuple([rewrite(item, change) for item in part])
+            new = tuple(
+                [
+                    _argument(item, change) if type(item) is Arg else rewrite(item, change)
+                    for item in part
+                ]
+            )
             if not all(map(is_, new, part)):
                 made[name] = new
         elif part is not None:
@@ -370,14 +373,23 @@ def rewrite(tree: Tree, change: Change) -> Tree:
                 made[name] = one
     if not made:
         return tree
-    return kind(*[made[name] if name in made else getattr(tree, name) for name in names])
+    values = [made[name] if name in made else getattr(tree, name) for name in names]
+    return cast("Callable[..., Tree]", kind)(*values)
+
+
+def _argument(arg: Arg, change: Change) -> Arg:
+    value = rewrite(arg.value, change)
+    return arg if value is arg.value else Arg(value, arg.name, arg.default)
 
 
 def walk(tree: Tree) -> Iterator[Tree]:
     """Yield all nodes of the tree, each before its parts, in the order of evaluation."""
-    waiting = [tree]
+    waiting: list[Tree | Arg] = [tree]
     while waiting:
         node = waiting.pop()
+        if isinstance(node, Arg):
+            waiting.append(node.value)
+            continue
         yield node
         kind = type(node)
         if kind in _ATOMS:
@@ -434,11 +446,9 @@ def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = (
 
     def _argument(arg: Arg, place: int) -> Arg:
         name = arg.name or (positional[place] if place < len(positional) else hint)
-        value: Tree = arg.value
-        if type(value) in LITERALS:
-            return Arg(Leaf(value, name), arg.name, arg.default)
-        inner = positional if isinstance(arg.value, Call) else ()
-        return Arg(with_leaves(arg.value, name, inner), arg.name, arg.default)
+        value = arg.value
+        inner = positional if isinstance(value, Call) else ()
+        return Arg(with_leaves(value, name, inner), arg.name, arg.default)
 
     return rewrite(tree, change)
 
@@ -490,17 +500,17 @@ def _is_default(arg: Arg) -> bool:
     return same(None if arg.value == NONE else arg.value, arg.default)
 
 
-def is_literal(value: Any) -> bool:
+def is_literal(value: object) -> TypeGuard[Literal | Factory]:
     """Return True if a value can stand in a constructor: a number, a string, a tuple of such, …"""
     if isinstance(value, tuple):
         return all(map(is_literal, value))
     return value is None or isinstance(value, bool | int | float | str | Factory)
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: object, b: object) -> bool:
     """Return True if two literals mean the same: 1, True and 1.0 do not, nor do 0.0 and -0.0."""
     if type(a) is not type(b):
         return False
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        return isinstance(b, tuple) and len(a) == len(b) and all(map(same, a, b))
     return repr(a) == repr(b) if isinstance(a, float) else bool(a == b)

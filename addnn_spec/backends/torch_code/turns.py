@@ -207,8 +207,9 @@ def _written(targets: ast.Targets, read: set[str]) -> tuple[str, ...]:
 
 def _without_count(iterable: Tree, targets: tuple[str, ...]) -> tuple[Tree, tuple[str, ...]]:
     """Return the header without `enumerate`, where nobody reads the number."""
-    counts = isinstance(iterable, Call) and iterable.fn == "enumerate" and len(targets) == 2
-    if not counts or targets[0] != _UNREAD:
+    if not isinstance(iterable, Call) or iterable.fn != "enumerate":
+        return iterable, targets
+    if len(targets) != 2 or targets[0] != _UNREAD:
         return iterable, targets
     inner = targets[1]
     return iterable.args[0].value, (inner[1:-1] if inner.startswith("(") else inner,)

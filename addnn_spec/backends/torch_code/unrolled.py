@@ -79,14 +79,13 @@ def _bound(target: ast.Target | ast.Targets, value: Tree) -> Iterator[tuple[str,
 
 def in_turn(tree: Tree, variables: Mapping[str, Tree]) -> Tree:
     """Return a tree of a loop's body as it is in a turn with these variables."""
-    replaced = rewrite(
-        tree, lambda t: _value(variables[t.text]) if _is_read(t, variables) else None
-    )
-    return simplified(replaced)
 
+    def put(node: Tree) -> Tree | None:
+        if isinstance(node, Name) and node.text in variables:
+            return _value(variables[node.text])
+        return None
 
-def _is_read(tree: Tree, variables: Mapping[str, Tree]) -> bool:
-    return isinstance(tree, Name) and tree.text in variables
+    return simplified(rewrite(tree, put))
 
 
 def _value(tree: Tree) -> Tree:

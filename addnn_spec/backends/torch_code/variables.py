@@ -144,7 +144,7 @@ class Variables:
                 self._wish_carried(statement)
             elif isinstance(statement, Fork):
                 for join in statement.joins:
-                    self._wish_join(join.value, join.then, join.orelse, counts)
+                    self._wish_join(join, counts)
                 for inner in (*reversed(statement.orelse), *reversed(statement.then)):
                     self._wish_back(inner, counts)
             else:
@@ -187,16 +187,16 @@ class Variables:
             if wish:
                 self._wishes.setdefault(carried.start, wish)
 
-    def _wish_join(self, value: int, then: Tree, orelse: Tree, counts: Counter[int]) -> None:
-        wish = self._wishes.get(value)
+    def _wish_join(self, join: Join, counts: Counter[int]) -> None:
+        wish = self._wishes.get(join.value)
         if wish is None:
-            wish = self._wishes.get(then.index) or self._wishes.get(orelse.index)
+            wish = self._wishes.get(join.then.index) or self._wishes.get(join.orelse.index)
         if wish is None:
             return
-        self._wishes[value] = wish
-        for tree in (then, orelse):
-            if counts[tree.index] == 1:
-                self._wishes.setdefault(tree.index, wish)
+        self._wishes[join.value] = wish
+        for taken in (join.then.index, join.orelse.index):
+            if counts[taken] == 1:
+                self._wishes.setdefault(taken, wish)
 
     # --- naming ----------------------------------------------------------------------------------
     def _name(self, assign: Assign, position: int, chosen: Mapping[int, str] | None = None) -> None:
@@ -344,9 +344,9 @@ class Variables:
             if self._variable[value] == name:
                 self._last[join.value] = max(self._last[join.value], self._last[value])
 
-    def _copy(self, name: str, tree: Tree, copies: list[Copy]) -> None:
-        if self._variable[tree.index] != name:
-            copies.append(Copy(name, self._variable[tree.index]))
+    def _copy(self, name: str, value: Value, copies: list[Copy]) -> None:
+        if self._variable[value.index] != name:
+            copies.append(Copy(name, self._variable[value.index]))
 
     def _name_joins(self, fork: Fork, end: int) -> dict[int, str]:
         """Return a variable for each value that the arms leave behind."""

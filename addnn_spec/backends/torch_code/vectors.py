@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from addnn_spec.backends.torch_code.tree import Factory, Tree, same
-from addnn_spec.ops.code import Infix
+from addnn_spec.ops.code import Infix, Literal
 from addnn_spec.ops.fields import PaddingMode
 from addnn_spec.sizes import SymbolicSize
 
@@ -21,9 +21,10 @@ class _Absent:
 ABSENT: Any = _Absent()
 
 
-def some(vector: Vector) -> Any:
+def some(vector: Vector) -> Literal | Factory:
     """Return the first value that is there."""
-    return next(value for value in vector if value is not ABSENT)
+    found: Literal | Factory = next(value for value in vector if value is not ABSENT)
+    return found
 
 
 def is_constant(vector: Vector) -> bool:
