@@ -7,6 +7,7 @@ out instead.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -47,32 +48,46 @@ class Taken:
             return None
         try:
             texts = _arguments(node, dict(arguments), self)
-            self._take(definition.name, definition)
-        except _Unwritable:
+            self.take(definition.name, definition)
+        except Unwritable:
             return None
         flows = ("x",) if node.inputs is None else tuple(one.name for one in node.inputs)
         text = f"{definition.name}({', '.join(texts)})" if texts else definition.name
         return Uses(text, flows)
 
-    def lines(self) -> list[str]:
-        """Return the items of the file, imports first."""
-        heads = [f'from "{path}" import {", ".join(ns)}' for path, ns in self.imports.items()]
-        return [*heads, *self.copies.values()]
+    def lines(self, without: Collection[str] = ()) -> list[str]:
+        """Return the items of the file, imports first, but for those that are there already."""
+        heads = []
+        for path, names in self.imports.items():
+            kept = [name for name in names if name not in without]
+            if kept:
+                heads.append(f'from "{path}" import {", ".join(kept)}')
+        return [*heads, *(text for name, text in self.copies.items() if name not in without)]
+
+    def names(self) -> list[str]:
+        """Return the names of all that is taken along."""
+        return list(self._by_name)
+
+    def has(self, name: str, identity: object) -> bool:
+        """Return True if a name stands for this item, or for this value."""
+        known = self._by_name[name]
+        return known is identity or known == identity
 
     def layer(self, value: LayerValue) -> str:
         """Return a layer as a value of the text, its definition taken along."""
         target = value.target
         if isinstance(target, Brace):
-            raise _Unwritable
+            raise Unwritable
         if isinstance(target, Definition):
-            self._take(target.name, target)
+            self.take(target.name, target)
         given = ", ".join(f"{name} = {_text(item, self)}" for name, item in value.given)
         return f"{value.name}({given})" if given else value.name
 
     # --------------------------------------------------------------------------------- definitions
 
-    def _take(self, name: str, value: object) -> None:
+    def take(self, name: str, value: object) -> None:
         """Take along what a name stands for."""
+        value = item_of(value)
         identity = value.node if isinstance(value, Definition | Function) else value
         known = self._by_name.get(name)
         if known is not None:
@@ -93,17 +108,17 @@ class Taken:
         if not isinstance(known, ast.Block | ast.Fn) or not isinstance(
             value, Definition | Function
         ):
-            raise _Unwritable
+            raise Unwritable
         if _with_comment(known) != _with_comment(value.node):
-            raise _Unwritable
+            raise Unwritable
         self._take_reads(value)
 
     def _take_item(self, name: str, value: Definition | Function) -> None:
         item = value.node
         if item.name != name:  # imported under another name
-            raise _Unwritable
+            raise Unwritable
         self._by_name[name] = item
-        packaged = _packaged(item.span.source)
+        packaged = packaged_path(item.span.source)
         if packaged is not None:
             self.imports.setdefault(packaged, {})[name] = None
             return
@@ -114,10 +129,17 @@ class Taken:
         for read in sorted(names_read(value.node)):
             bound = _of_file(value.env, read)
             if bound is not None and not isinstance(bound, type):
-                self._take(read, bound)
+                self.take(read, bound)
 
 
-class _Unwritable(Exception):
+def item_of(value: object) -> object:
+    """Return the definition that a name of a file stands for, if it is one with nothing given."""
+    if isinstance(value, LayerValue) and not value.given and isinstance(value.target, Definition):
+        return value.target
+    return value
+
+
+class Unwritable(Exception):
     """A value that no text stands for here."""
 
 
@@ -155,10 +177,10 @@ def _text(value: Any, taken: Taken) -> str:
     try:
         return value_text(value)
     except Refusal:
-        raise _Unwritable from None
+        raise Unwritable from None
 
 
-def _packaged(source: Source) -> str | None:
+def packaged_path(source: Source) -> str | None:
     """Return the path by which a file of the standard library is imported."""
     name = Path(source.name).name
     path = find_spec(name)
@@ -178,4 +200,4 @@ def _with_comment(item: ast.Block | ast.Fn | ast.Network) -> str:
     return "\n".join([*rows, source.text[span.start : span.end]])
 
 
-__all__ = ["Taken"]
+__all__ = ["Taken", "Unwritable", "item_of", "packaged_path"]

@@ -6,6 +6,7 @@ new text has been elaborated, and is what was planned. Nothing here imports torc
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from addnn_spec.compiler import Session
-from addnn_spec.design.blocks import Taken
+from addnn_spec.design.blocks import Taken, Unwritable
 from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
+from addnn_spec.design.patching import Unpatched, patched_text
 from addnn_spec.design.replacing import insert_edit, replace_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
-from addnn_spec.design.writing import write_body
+from addnn_spec.design.writing import write_body, write_inputs
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.network import Network, load
@@ -119,23 +121,45 @@ class Plan:
         return self._edited(insert_edit(self.graph, self.widths, path, text))
 
     def _edited(self, edit: Edit) -> Plan:
-        """Return the plan of the text that says the edit, once it has been checked."""
-        graph, unfolded, taken = self.graph, self.widths.unfolded, Taken()
-        uses = UsesOf(unfolded, taken, edit.changes, edit.narrowed)
+        """Return the plan of the text that says the edit, once it has been checked: the user's own
+        text where it can say so, else one that is written from the graph."""
+        network = self._patched(edit) or self._written(edit)
+        slices = edit.slices if edit.narrowed else _fitting(edit.slices, self.graph, network.graph)
+        return replace(self, network=network, slices=(*self.slices, slices))
+
+    def _patched(self, edit: Edit) -> Network | None:
+        """Return the network of the text as it is with the edit in it; None where that is not what
+        was planned."""
+        taken = Taken()
+        uses = UsesOf(self.widths.unfolded, taken, edit.changes, edit.narrowed)
+        file = self.network.session.file
+        try:
+            text = patched_text(self.graph, self.widths, file, edit, uses, taken)
+            network = self._read(format_source(Source(file.source.name, text)))
+            edit.check(network.graph, unfold(network.graph))
+        except (DiagnosticError, Unpatched, Unwritable):
+            return None
+        return network if _reads_alike(self.graph, network.graph, edit) else None
+
+    def _written(self, edit: Edit) -> Network:
+        graph, taken = self.graph, Taken()
+        uses = UsesOf(self.widths.unfolded, taken, edit.changes, edit.narrowed)
         try:
             body = "\n".join(write_body(graph, edit.changes, uses))
             text = "\n".join([*taken.lines(), "", f"network {graph.name} {{\n{body}\n}}", ""])
             name = self.network.session.source.name
-            text = _head_comment(self) + format_source(Source(name, text))
-            network = Network(Session(Source(name, text), folder=self.folder), graph.name)
+            network = self._read(_head_comment(self) + format_source(Source(name, text)))
         except DiagnosticError as error:
             if error.diagnostics[0].code == "E0620":
                 raise
             said = error.diagnostics[0].message
             raise Refusal("E0621", f"the text that was written has an error: {said}") from error
         edit.check(network.graph, unfold(network.graph))
-        slices = edit.slices if edit.narrowed else _fitting(edit.slices, graph, network.graph)
-        return replace(self, network=network, slices=(*self.slices, slices))
+        return network
+
+    def _read(self, text: str) -> Network:
+        source = Source(self.network.session.source.name, text)
+        return Network(Session(source, folder=self.folder), self.graph.name)
 
     # ------------------------------------------------------------------------------------- weights
 
@@ -159,6 +183,19 @@ def start(network: Network | str | Path) -> Plan:
     if not isinstance(network, Network):
         network = load(network)
     return Plan(network)
+
+
+def _reads_alike(old: Graph, new: Graph, edit: Edit) -> bool:
+    """Return True if a network has the inputs that it had, and no weights beside those that stay
+    but what the edit says."""
+    count = len(old.inputs)
+    if write_inputs(old)[:count] != write_inputs(new)[:count]:
+        return False
+    if not edit.changes.cut:
+        return True
+    labels = {match[1] for match in re.finditer(r"(\w+): ", edit.changes.head)}
+    added = (key for key in weights_of(new) if key not in edit.slices)
+    return all(key.partition(".")[0] in labels for key in added)
 
 
 def _fitting(slices: Slices, old: Graph, new: Graph) -> Slices:

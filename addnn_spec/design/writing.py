@@ -121,6 +121,18 @@ def write_part(
     return _Writer(changes, block_use).brace(scope)
 
 
+def write_element(graph: Graph, node: Node, changes: Changes, block_use: BlockUse | None) -> str:
+    """Return one element of a network that reads one tensor, as text, with its label where it needs
+    one. Raises `Refusal` (E0620) where it cannot be written."""
+    scope = Scope(graph, "", ())
+    scope.taken |= names_around(graph)
+    key, step = Key(node.id, 0), Step(graph, node, node.name, node.name)
+    if len(step.inputs(key)) != 1:
+        raise _cannot(node.name, "it reads several tensors")
+    scope.values.update((one, "x") for one in step.inputs(key))
+    return _Writer(changes, block_use).element(scope, key, step)[0]
+
+
 class _Writer:
     def __init__(self, changes: Changes, block_use: BlockUse | None) -> None:
         self.changes = changes
@@ -276,7 +288,7 @@ class _Writer:
         )
         if not goes_on and last is not None:
             self._name(scope, last)
-        text, sign = self._element(scope, key, step)
+        text, sign = self.element(scope, key, step)
         if goes_on and sign and last is not None:  # its operands stand in it by name
             self._name(scope, last)
             sign = self._sign(scope, key, step, self._operator_of(step), text)
@@ -342,7 +354,7 @@ class _Writer:
         op = step.node.op
         return self.changes.operators.get(step.path, op) if isinstance(op, Operator) else op
 
-    def _element(self, scope: Scope, key: Key, step: Step) -> tuple[str, str]:
+    def element(self, scope: Scope, key: Key, step: Step) -> tuple[str, str]:
         """Return a node as an element, and, where it is written by a sign, the expression."""
         if step.path in self.changes.texts:
             return f"{label_text(step.name)}: {self.changes.texts[step.path]}", ""
@@ -538,6 +550,7 @@ __all__ = [
     "Uses",
     "names_around",
     "write_body",
+    "write_element",
     "write_inputs",
     "write_part",
 ]

@@ -1,8 +1,8 @@
 """Widths that the text ties: classes of channels whose numbers stand at one place.
 
 A literal that a `repeat` reads for all its turns, an argument of a block's use that several layers
-read, also through `let` and in `4 * width`, and a parameter of the network are each one place: who
-changes it changes all of them.
+read, also through `let` and in `4 * width`, a `let` of the file, and a parameter of the network are
+each one place: who changes it changes all of them.
 """
 
 from __future__ import annotations
@@ -94,6 +94,10 @@ def _places_of(name: str, stands: list[_Stand]) -> Iterator[_Place]:
                 yield "parameter", name
             else:
                 yield from _places_of_use(stands[:depth], name)
+        else:
+            bound = definition.env.find(name)
+            if bound is not None and isinstance(bound.value, int):  # a `let` of the file
+                yield "file", definition.node.span.source, name
         return
 
 

@@ -51,7 +51,7 @@ def test_half_of_all_widths_keeps_the_form_of_the_text(net: Plan) -> None:
     half = {c.number: range(c.size // 2) for c in net.widths.classes if not c.frozen}
     small = net.narrow(half)
     assert "stage1: repeat 2 { ConvBn(4) }" in small.text
-    assert "stage2: repeat 2 { ConvBn(6) }" in small.text
+    assert "stage2: { ConvBn(6) -> ConvBn(6) }" in small.text
     assert "fc1: Linear(10)" in small.text
     assert "let kernel = 3" in small.text
     assert "# A convolution with its norm.\nblock ConvBn(width" in small.text

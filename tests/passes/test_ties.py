@@ -10,7 +10,8 @@ from addnn_spec import load
 from addnn_spec.passes.ties import text_ties
 from addnn_spec.passes.widths import channel_classes
 
-BLOCKS = """block Conv(width) { return x -> conv: Conv2d(width, 3) -> ReLU }
+BLOCKS = """let base = 8
+block Conv(width) { return x -> conv: Conv2d(width, 3) -> ReLU }
 block Wide(width, other = 3) {
   let out = 4 * width
   return x -> a: Conv2d(width, 1) -> b: Conv2d(out, 1) -> c: Conv2d(other, 1)
@@ -50,6 +51,11 @@ def ties(folder: Path, body: str, head: str = "") -> list[set[str]]:
         (
             "output y = image -> a: Conv2d(width, 1) -> w: Wide(2, 2 * width) -> Conv2d(2, 1)",
             "(width = 8)",
+            [{"a", "w.c"}, {"w.a", "w.b"}],
+        ),
+        (
+            "output y = image -> a: Conv2d(base, 1) -> w: Wide(3, 2 * base) -> Conv2d(2, 1)",
+            "",
             [{"a", "w.c"}, {"w.a", "w.b"}],
         ),
         (

@@ -1,0 +1,218 @@
+"""An edit is a small change of the user's own text: comments and layout stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from addnn_spec.design.plan import Plan, start
+from addnn_spec.source import Source
+from addnn_spec.syntax.printer import format_source
+
+NET = """# A small network.
+
+let kernel = 3  # of all convolutions
+let base = 8
+
+# A convolution with its norm.
+block ConvBn(width, stride = 1) {
+  # biases are the norm's
+  return x -> conv: Conv2d(width, kernel, stride, padding = 1, bias = false) -> bn: BatchNorm2d
+    -> ReLU
+}
+
+block Expanded(width, expansion = 2) {
+  h = x -> ConvBn(width * expansion)  # wide inside
+  return h -> out: Conv2d(width, 1)
+}
+
+block Unused(width) {
+  return x -> Linear(width)
+}
+
+network Net(classes = 10, width = 20) {
+  input image: float[N, 1, 8, 8]
+
+  # the stem
+  x = image -> stage1: repeat 2 { ConvBn(base) } -> MaxPool2d(2)  # 4 × 4
+  # two stages, each wider
+  for w, name in zip([12, 16], ["a", "b"]) {
+    x = x -> "{name}": Expanded(w)  # expanded
+  }
+  # what reads it
+  output logits = x -> Flatten -> fc1: Linear(width) -> ReLU
+    -> fc2: Linear(classes)  # no softmax
+}
+"""
+UNUSED = """block Unused(width) {
+  return x -> Linear(width)
+}
+
+"""
+
+
+def planned(tmp_path: Path, text: str = NET) -> Plan:
+    path = tmp_path / "net.net"
+    path.write_text(text)
+    return start(path)
+
+
+def formatted(text: str) -> str:
+    return format_source(Source("net.net", text))
+
+
+def changed(*pairs: tuple[str, str], text: str = NET.replace(UNUSED, "")) -> str:
+    """Return the text with each piece of it, which stands in it once, in another's place."""
+    for old, new in pairs:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return formatted(text)
+
+
+def numbers(plan: Plan, size: int, *names: str) -> dict[int, range]:
+    found = {c.number: range(size) for c in plan.widths.classes if c.name in names}
+    assert len(found) == len(names)
+    return found
+
+
+def test_half_of_all_widths_changes_the_numbers_alone(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    small = plan.narrow({c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen})
+    assert small.text == changed(
+        ("base = 8", "base = 4"), ("[12, 16]", "[6, 8]"), ("width = 20", "width = 10")
+    )
+    assert small.narrow(numbers(small, 3, "fc1")).text == changed(
+        ("base = 8", "base = 4"), ("[12, 16]", "[6, 8]"), ("width = 20", "width = 3")
+    )
+
+
+def test_what_the_text_ties_is_written_out_and_nothing_else(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    small = plan.narrow(numbers(plan, 3, "stage1.0.conv"))
+    assert small.text == changed(
+        ("stage1: repeat 2 { ConvBn(base) }", "stage1: { ConvBn(3) -> ConvBn(8) }"),
+        ("let base = 8\n", ""),
+    )
+
+
+def test_a_cut_takes_out_what_follows_with_its_comments(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    text = plan.cut("stage1").text
+    end = NET.index("  x = image")
+    start = NET.index("block Expanded")
+    kept = NET[:start] + NET[NET.index("network Net") : end]
+    assert text == formatted(
+        kept + "  output logits = image -> stage1: repeat 2 { ConvBn(base) } -> Flatten"
+        " -> head: Linear(10)\n}\n"
+    )
+
+
+def test_what_leads_nowhere_after_a_cut_is_taken_out(tmp_path: Path) -> None:
+    text = """network Net {
+  input image: float[N, 1, 8, 8]
+  # an early branch
+  early = image -> side: Conv2d(4, 1)
+  x = image -> conv: Conv2d(4, 3)  # the trunk
+  y = x -> late: Conv2d(6, 3)
+  output made = y -> Flatten -> fc: Linear(3)
+  output aside = early when training
+}
+"""
+    assert planned(tmp_path, text).cut("conv").text == formatted("""network Net {
+  input image: float[N, 1, 8, 8]
+  output made = image -> conv: Conv2d(4, 3) -> Flatten -> head: Linear(3)
+}
+""")
+
+
+def test_turns_elements_and_new_ones_stand_in_their_places(tmp_path: Path) -> None:
+    plan = planned(tmp_path).repeated("stage1", 3).replaced("fc1", "Linear(30, bias = false)")
+    plan = plan.inserted("maxpool2d", "extra: Conv2d(8, 1)")
+    assert plan.text == changed(
+        ("repeat 2", "repeat 3"),
+        ("fc1: Linear(width)", "fc1: Linear(30, bias = false)"),
+        ("MaxPool2d(2)", "MaxPool2d(2) -> extra: Conv2d(8, 1)"),
+    )
+
+
+def test_a_label_that_a_width_makes_is_not_trusted(tmp_path: Path) -> None:
+    """Changing the number would change the label, and with it the keys: it is written out."""
+    text = NET.replace('"{name}"', '"{name}{w}"')
+    plan = planned(tmp_path, text)
+    small = plan.narrow({c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen})
+    assert "a12: Expanded(6)" in small.text
+    assert set(small.keys) == set(plan.keys)
+
+
+def test_what_a_user_gave_becomes_the_default(tmp_path: Path) -> None:
+    from addnn_spec import load
+
+    path = tmp_path / "net.net"
+    path.write_text(NET)
+    plan = start(load(path, width=40))
+    small = plan.narrow(numbers(plan, 4, "stage1.0.conv", "stage1.1.conv"))
+    assert small.text == changed(("base = 8", "base = 4"), ("width = 20", "width = 40"))
+
+
+def test_blocks_of_other_files_are_copied_and_figures_left_out(tmp_path: Path) -> None:
+    (tmp_path / "blocks.net").write_text(NET[NET.index("let") : NET.index("network Net")])
+    text = '# Net: 1,000 parameters, 5 MACs\n#\n\nfrom "blocks.net" import Expanded, Unused\n\n'
+    text += """network Net {
+  input image: float[N, 1, 8, 8]
+  # one
+  output y = image -> e: Expanded(4) -> Flatten -> fc: Linear(3)
+}
+"""
+    path = tmp_path / "net.net"
+    path.write_text(text)
+    plan = Plan(start(path).network, folder=tmp_path)
+    inserted = plan.inserted("e", "more: ReLU")
+    blocks = formatted(NET[NET.index("let") : NET.index("network Net")].replace(UNUSED, ""))
+    for line in ("  # biases are the norm's", "# A convolution with its norm.", "let kernel = 3"):
+        assert line in inserted.text
+        assert line in blocks
+    assert "parameters," not in inserted.text
+    assert "Unused" not in inserted.text
+    assert "from " not in inserted.text
+    assert "  # one\n  output y = image -> e: Expanded(4) -> more: ReLU -> Flatten" in inserted.text
+
+
+def test_stated_shapes_follow(tmp_path: Path) -> None:
+    text = """network Net {
+  input image: float[N, 1, 8, 8]
+  x: [N, 4, 6, 6] = image -> conv: Conv2d(4, 3)  # stated
+  flat: [N, 144] = x -> Flatten
+  output made: [N, 3] = flat -> fc: Linear(3)
+}
+"""
+    plan = planned(tmp_path, text)
+    small = plan.narrow(numbers(plan, 3, "conv"))
+    assert small.text == changed(
+        ("[N, 4, 6, 6]", "[N, 3, 6, 6]"),
+        ("144", "108"),
+        ("Conv2d(4, 3)", "Conv2d(3, 3)"),
+        text=text,
+    )
+
+
+def test_packaged_texts_are_patched_and_their_blocks_imported() -> None:
+    def halved(name: str) -> str:
+        plan = start(name)
+        half = {c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen}
+        return plan.narrow(half).text
+
+    assert halved("LeNet5").endswith("""network LeNet5(classes = 10, channels = 3) {
+  input image: float[N, channels, 32, 32]
+  x: [N, 200] = image
+    -> conv1: Conv2d(4, 5) -> ReLU -> MaxPool2d(2)
+    -> conv2: Conv2d(8, 5) -> ReLU -> MaxPool2d(2)
+    -> Flatten
+  output logits = x
+    -> fc3: Linear(60) -> ReLU
+    -> fc4: Linear(42) -> ReLU
+    -> fc5: Linear(classes)
+}
+""")
+    digits = halved("Digits")
+    assert 'from "digits.net" import ConvBn\n\nnetwork Digits(classes = 10' in digits
+    assert "-> stage1: repeat 2 { ConvBn(8) } -> MaxPool2d(2)\n" in digits
+    assert " parameters, " not in digits
