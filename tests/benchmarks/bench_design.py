@@ -1,25 +1,47 @@
-"""What compression and fusion do to a small VGG on MNIST, over seeds.
+"""What compression, fusion and growth do to a small VGG on MNIST, over seeds.
 
-Run ``python -m tests.benchmarks.bench_design`` (``--seeds 5``, ``--epochs 8``). The images are the
-folder or file in ``ADDNN_MNIST``; without it scikit-learn's digits stand in, doubled to 28 × 28.
-Each seed parts the data, trains the network, and compresses it; what is told is the mean paired
-loss on the judging samples with two standard errors over the seeds, and the control's beside it.
-``plan`` tells what planning ResNet152 costs, without torch.
+Run ``python -m tests.benchmarks.bench_design`` (``--seeds 5``, ``--parts compress,fuse``). The
+images are the folder or file in ``ADDNN_MNIST``; without it scikit-learn's digits stand in, doubled
+to 28 × 28. Each seed parts the data, trains the network, and works on it; what is told is the mean
+paired loss on the judging samples with its 95 % interval over the seeds, and the control's beside
+it. With ``--results FILE`` each row is kept as a line of JSON as soon as it is there, and what is
+kept is not run again: a run can be stopped and gone on with. The first line tells what planning
+ResNet152 costs, without torch.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 SPEC = Path(__file__).parent / "specs" / "mini.net"
+EPOCHS = 8
+
+
+class Row(NamedTuple):
+    """One way of one seed. Losses are in accuracy; less than nothing is a gain."""
+
+    part: str
+    seed: int
+    what: str
+    loss: float
+    control: float | None
+    """The loss of what the control is."""
+    accuracy: float
+    """Of what the loss is against."""
+    params: int
+    macs: int
 
 
 def data() -> Any:
@@ -40,33 +62,59 @@ def data() -> Any:
 def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
     planning()
-    losses: dict[str, list[tuple[float, float, float]]] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    for seed in range(asked.seeds):
-        for name, loss, control, accuracy, size in one_seed(seed, asked.epochs):
-            losses.setdefault(name, []).append((loss, control, accuracy))
-            sizes[name] = size
-        name, loss, control, accuracy, size = fusion(seed, asked.epochs)
-        losses.setdefault(name, []).append((loss, control, accuracy))
-        sizes[name] = size
-        print(f"seed {seed} of {asked.seeds}", flush=True)
-    print(f"{'what':34} {'params':>8} {'MACs':>10}  loss, mean ± 2 SE over seeds   control")
-    for name, rows in losses.items():
-        found = [row[0] for row in rows]
-        error = 2 * stdev(found) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-        controls = [row[1] for row in rows if not math.isnan(row[1])]
+    rows = _kept(asked.results)
+    done = {(row.part, row.seed) for row in rows}
+    for part in asked.parts.split(","):
+        for seed in range(asked.seeds):
+            if (part, seed) in done:
+                continue
+            start = time.process_time()
+            new = list(PARTS[part](seed))
+            rows += new
+            print(f"{part}, seed {seed}: {time.process_time() - start:.0f} s of CPU", flush=True)
+            if asked.results is not None:
+                with asked.results.open("a") as file:
+                    file.writelines(json.dumps(row) + "\n" for row in new)
+    print("\n".join(table(rows)))
+
+
+def _kept(results: Path | None) -> list[Row]:
+    if results is None or not results.exists():
+        return []
+    return [Row(*json.loads(line)) for line in results.read_text().splitlines()]
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """Yield the lines of the table: a way's mean loss with its 95 % interval, by Student's t."""
+    from scipy.stats import t
+
+    yield f"{'what':36} {'params':>8} {'MACs':>10}  loss (95 % interval), seeds; control"
+    ways: dict[str, list[Row]] = {}
+    for row in rows:
+        ways.setdefault(row.what, []).append(row)
+    for what, found in ways.items():
+        losses, count = [row.loss for row in found], len(found)
+        reach = math.nan
+        if count > 1:
+            reach = float(t.ppf(0.975, count - 1)) * stdev(losses) / math.sqrt(count)
+        controls = [row.control for row in found if row.control is not None]
         beside = f"{mean(controls):+.4f}" if controls else "–"
-        params, macs = sizes[name]
-        each = " ".join(f"{one:+.4f}" for one in found)
-        told = f"{mean(found):+.4f} ± {error:.4f}  {beside}  [{each}]"
-        print(f"{name:34} {params:8,} {macs:10,}  {told}")
+        each = " ".join(f"{one:+.4f}" for one in losses)
+        params, macs = (round(mean(getattr(row, name) for row in found)) for name in _SIZES)
+        told = f"{mean(losses):+.4f} ± {reach:.4f}, {count}; {beside}  [{each}]"
+        against = mean(row.accuracy for row in found)
+        yield f"{what:36} {params:8,} {macs:10,}  {told}, against {against:.4f}"
 
 
-def one_seed(seed: int, epochs: int) -> list[tuple[str, float, float, float, tuple[int, int]]]:
-    """Return for each way its loss, the control's, the original's accuracy, and its size."""
+_SIZES = ("params", "macs")
+
+
+def compression(seed: int) -> Iterator[Row]:
+    """Train the network, and compress it in each way; the control has random channels."""
     import torch
 
     from addnn_spec.design.compressing import Aim, compress
@@ -79,7 +127,7 @@ def one_seed(seed: int, epochs: int) -> list[tuple[str, float, float, float, tup
     parts = read_parts(plan.graph, given, seed=seed)
     torch.manual_seed(seed)
     module = plan.network.build()
-    train(module, parts.fit.x, parts.fit.y, parts.task, Recipe(epochs=epochs, seed=seed))
+    train(module, parts.fit.x, parts.fit.y, parts.task, Recipe(epochs=EPOCHS, seed=seed))
     recipe = Recipe(epochs=0, seed=seed)
     ways = {
         "cut at stage4.0.relu": Aim(cut="stage4.0.relu", controls="none", recipe=recipe),
@@ -87,20 +135,25 @@ def one_seed(seed: int, epochs: int) -> list[tuple[str, float, float, float, tup
         "widths × 1/2, refit": Aim(widths=0.5, controls="random", recipe=recipe),
         "widths × 3/4, refit": Aim(widths=0.75, controls="random", recipe=recipe),
     }
-    found = []
     for name, aim in ways.items():
         record = compress(plan, module.state_dict(), given, aim=aim).record
         first, *others = record.comparisons
-        control = -others[0].difference if others else math.nan
-        size = (record.after.params, record.after.macs)
         print(f"  {name}: {record.cut or ''} {first.difference:+.4f}", flush=True)
-        found.append((name, -first.difference, control, record.scores[0].value, size))
-    return found
+        yield Row(
+            "compress",
+            seed,
+            name,
+            -first.difference,
+            -others[0].difference if others else None,
+            record.scores[0].value,
+            record.after.params,
+            record.after.macs,
+        )
 
 
-def fusion(seed: int, epochs: int) -> tuple[str, float, float, float, tuple[int, int]]:
-    """Return how much two networks of half an image each, fused, lose against the mean of their
-    probabilities (less than nothing: they gain), and what a random pair of nodes does.
+def fusion(seed: int) -> Iterator[Row]:
+    """Fuse two networks of half an image each, and compare them with the mean of their
+    probabilities; the control is a random pair of nodes.
 
     Each half is trained on half of the fitting samples.
     """
@@ -111,6 +164,7 @@ def fusion(seed: int, epochs: int) -> tuple[str, float, float, float, tuple[int,
     from addnn_spec.design.plan import Plan, start
     from addnn_spec.design.training import Recipe, train
 
+    torch.set_num_threads(1)
     text, given, plans, weights = SPEC.read_text(), data(), [], []
     with TemporaryDirectory() as folder:
         for name, seen in (("Upper", ":14"), ("Lower", "14:")):
@@ -122,19 +176,95 @@ def fusion(seed: int, epochs: int) -> tuple[str, float, float, float, tuple[int,
     for place, plan in enumerate(plans):
         torch.manual_seed(seed + place)
         module, rows = plan.network.build(), slice(place * half, (place + 1) * half)
-        part, recipe = Part(fit.x[rows], fit.y[rows]), Recipe(epochs=epochs, seed=seed)
+        part, recipe = Part(fit.x[rows], fit.y[rows]), Recipe(epochs=EPOCHS, seed=seed)
         train(module, part.x, part.y, "classification", recipe)
         weights.append(module.state_dict())
     pair: tuple[Plan, Plan] = (plans[0], plans[1])
     record = fuse(
         pair, (weights[0], weights[1]), given, how=Fusing(recipe=Recipe(seed=seed))
     ).record
-    scores = ", ".join(f"{one.name} {one.value:.4f}" for one in record.scores)
-    print(f"  fusion: {' + '.join(record.nodes)}: {scores}", flush=True)
+    scores = {one.name: one.value for one in record.scores}
+    told = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    print(f"  fusion: {' + '.join(record.nodes)}: {told}", flush=True)
     first, *others = record.comparisons
-    control = -others[0].difference if others else math.nan
-    size = (record.after.params, record.after.macs)
-    return "fusion, against the ensemble", -first.difference, control, record.scores[-1].value, size
+    yield Row(
+        "fuse",
+        seed,
+        "fusion, against the ensemble",
+        -first.difference,
+        -others[0].difference if others else None,
+        scores["mean of probabilities"],
+        record.after.params,
+        record.after.macs,
+    )
+
+
+def forward_learning(seed: int) -> Iterator[Row]:
+    """Train forward by the soft index, and compare that with backpropagation at equal epochs."""
+    import torch
+
+    from addnn_spec.design.growing import Growing, grow
+    from addnn_spec.design.plan import start
+    from addnn_spec.design.training import Recipe
+
+    torch.set_num_threads(1)
+    ways: dict[str, tuple[str | Path, Any, int]] = {
+        "forward, soft-si, digits, 20 epochs": ("Digits", "digits", 20),
+        "forward, soft-si, MNIST, 4 epochs": (SPEC, data(), 4),
+    }
+    for name, (spec, given, epochs) in ways.items():
+        how = Growing(recipe=Recipe(epochs=epochs, batch=128, seed=seed))
+        record = grow(start(spec), given, how=how).record
+        assert record.comparison is not None
+        assert record.backprop is not None
+        print(f"  {name}: {record.accuracy:.4f}, {record.backprop:.4f}", flush=True)
+        loss, size = -record.comparison.difference, record.size
+        yield Row("forward", seed, name, loss, None, record.backprop, size.params, size.macs)
+
+
+def growing(seed: int) -> Iterator[Row]:
+    """Let `stage4` grow to six turns at most, and compare a linear head at the depth that the
+    cross-index found with one at the best depth of all; the control is the last depth."""
+    import torch
+
+    from addnn_spec.design.compressing import head_recipe, train_head
+    from addnn_spec.design.data import read_parts
+    from addnn_spec.design.growing import Growing, grow
+    from addnn_spec.design.plan import start
+    from addnn_spec.design.training import Recipe, hits, predict
+
+    torch.set_num_threads(1)
+    given, plan, recipe = data(), start(SPEC), Recipe(epochs=4, batch=128, seed=seed)
+    found = grow(plan, given, how=Growing(recipe=recipe, max_repeat={"stage4": 6}, control=False))
+    depth = found.record.turns["stage4"]
+    deep = plan.repeated("stage4", 6)
+    whole = grow(deep, given, how=Growing(recipe=recipe, control=False)).module.state_dict()
+    parts = read_parts(plan.graph, given, seed=seed)
+    rates = []
+    for turn in range(6):
+        ended = deep.cut(f"stage4.{turn}")
+        torch.manual_seed(seed)
+        module = ended.network.build()
+        kept = replace(ended, slices=ended.slices[-1:]).apply(whole)
+        module.load_state_dict(kept, strict=False)
+        train_head(module, set(kept), parts, head_recipe(parts, recipe), lambda *_: None)
+        made = predict(module, parts.judge.x)
+        rates.append(float(hits(made, parts.judge.y, parts.task).mean()))
+    best = max(rates)
+    told = " ".join(f"{rate:.4f}" for rate in rates)
+    print(f"  growing: {depth} turns, by depth {told}", flush=True)
+    size = found.record.size
+    loss, control = best - rates[depth - 1], best - rates[-1]
+    what = "growing, against the best depth"
+    yield Row("grow", seed, what, loss, control, best, size.params, size.macs)
+
+
+PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
+    "compress": compression,
+    "forward": forward_learning,
+    "fuse": fusion,
+    "grow": growing,
+}
 
 
 def planning() -> None:
