@@ -65,37 +65,44 @@ class Literals:
                 yield from self._leaves(node.left, stands)
                 yield from self._leaves(node.right, stands)
             case ast.Name():
-                yield from self._named(node.name, stands)
+                yield from self._leaves(*self._named(node.name, stands))
+            case ast.Subscript(value=ast.Name() as name, items=(ast.Number() as place,)):
+                found, around = self._named(name.name, stands)
+                if not isinstance(found, ast.ListExpr | ast.TupleExpr):
+                    raise Untraced
+                if not isinstance(place.value, int) or place.value >= len(found.items):
+                    raise Untraced
+                yield from self._leaves(found.items[place.value], around)
             case _:
                 raise Untraced
 
-    def _named(self, name: str, stands: list[Stand]) -> Iterator[ast.Number]:
-        """Yield the literals behind a name that is read where the innermost node stands."""
+    def _named(self, name: str, stands: list[Stand]) -> tuple[ast.Expr, list[Stand]]:
+        """Return what a name stands for that is read where the innermost node stands, and where
+        that is read."""
         for depth in range(len(stands) - 1, -1, -1):
             node, graph = stands[depth]
-            turn = self._turn(node, name, stands[: depth + 1])
+            here = stands[: depth + 1]
+            turn = self._turn(node, name, here)
             if turn is not None:
-                yield from self._leaves(turn, stands[: depth + 1])
-                return
+                return turn, here
             if graph.definition is None:
                 continue
             block = graph.definition.node
             value = _let(block.body.items, name)
             if value is not None:
-                yield from self._leaves(value, stands[: depth + 1])
-            elif any(param.name == name for param in block.params):
-                yield from self._given(stands[:depth], block, name)
-            else:
-                value = _let(self.file.items, name)
-                if value is None or block.span.source is not self.file.span.source:
-                    raise Untraced
-                yield from self._leaves(value, stands[: depth + 1])
-            return
+                return value, here
+            if any(param.name == name for param in block.params):
+                return self._given(stands[:depth], block, name)
+            value = _let(self.file.items, name)
+            if value is None or block.span.source is not self.file.span.source:
+                raise Untraced
+            return value, here
+        raise Untraced
 
     def _given(
         self, stands: list[Stand], block: ast.Block | ast.Network, name: str
-    ) -> Iterator[ast.Number]:
-        """Yield the literals of what a use gives for a parameter, or of its default."""
+    ) -> tuple[ast.Expr, list[Stand]]:
+        """Return what a use gives for a parameter, or its default."""
         names = [param.name for param in block.params]
         if stands:
             layer = self._at(_around(stands), stands[-1].node.span)
@@ -105,12 +112,11 @@ class Literals:
                 raise Untraced
             for place, argument in enumerate(layer.args or ()):
                 if name in (argument.name, None if argument.name else names[place]):
-                    yield from self._leaves(argument.value, stands)
-                    return
+                    return argument.value, stands
         default = block.params[names.index(name)].default
         if default is None or (not stands and name in self.graph.given):
             raise Untraced
-        yield from self._leaves(default, stands)
+        return default, stands
 
     def _turn(self, node: Node, name: str, stands: list[Stand]) -> ast.Expr | None:
         """Return what a loop gives a name in the turn that a node stands in; None where none does.

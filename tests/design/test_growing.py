@@ -105,7 +105,7 @@ def test_turns_are_added_and_left_out(spec: Path) -> None:
     plan = start(spec)
     assert turns_of(plan.graph, "stage") == (2, True)
     assert "stage: repeat 5 { ConvBn(8) }" in plan.repeated("stage", 5).text
-    assert "stage: { ConvBn(8) }" in plan.repeated("stage", 1).text
+    assert "stage: repeat 1 { ConvBn(8) }" in plan.repeated("stage", 1).text
     with pytest.raises(DiagnosticError, match="cannot have 0 turns"):
         plan.repeated("stage", 0)
     with pytest.raises(DiagnosticError, match="no node layer9"):
@@ -139,9 +139,7 @@ def test_a_network_grows_as_deep_as_the_index_asks_for(
     record = json.loads((tmp_path / "grown.design.json").read_text())
     turns = record["turns"]["stage"]
     assert 1 <= turns <= 4
-    assert f"stage: {'repeat ' + str(turns) + ' ' if turns > 1 else ''}{{ ConvBn(8) }}" in (
-        out.read_text()
-    )
+    assert f"stage: repeat {turns} {{ ConvBn(8) }}" in out.read_text()
     load(out).build(tmp_path / "grown.safetensors")
     assert record["accuracy"] > 0.85
     assert [one["block"] for one in record["curve"]][:2] == ["stem", "stage.0"]
