@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("fmt:fmt", "Lay specs out in the canonical form."),
     "diff": ("diff:diff", "Compare two networks."),
     "widths": ("widths:widths", "Show which widths are one, and may change."),
+    "edit": ("edit:edit", "Cut, narrow, widen or replace, from text to text."),
     "compress": ("compress:compress", "Make a trained network smaller, and measure that."),
     "grow": ("grow:grow", "Train a network block after block, as deep as it pays."),
     "fuse": ("fuse:fuse", "Make one network of two trained ones, with one head."),

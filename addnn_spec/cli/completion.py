@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[\w.+-]*")
 """What a shell takes as it stands."""
+_MOST_NODES = 10_000
 _Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -62,6 +64,30 @@ def _sizes(session: Session, network: str | None) -> Iterator[str]:
             yield f"{name}={symbol.default}"
 
 
+def _nodes(session: Session, network: str | None) -> Iterator[str]:
+    from addnn_spec.catalogue import choose
+    from addnn_spec.graph import Graph, Placeholder
+
+    def inside(graph: Graph, prefix: str) -> Iterator[str]:
+        for node in graph.nodes():
+            if not isinstance(node.op, Placeholder):
+                for name in node.names():
+                    yield f"{prefix}{name}"
+                    if node.calls is not None:
+                        yield from inside(node.calls, f"{prefix}{name}.")
+
+    graph = session.graph(choose(session, network))
+    if graph is not None:
+        yield from islice(inside(graph, ""), _MOST_NODES)
+
+
+def _node_values(session: Session, network: str | None) -> Iterator[str]:
+    for name in _nodes(session, network):
+        yield f"{name}="
+
+
 complete_network = _of_spec(_networks)
 complete_parameter = _of_spec(_parameters)
 complete_size = _of_spec(_sizes)
+complete_node = _of_spec(_nodes)
+complete_node_value = _of_spec(_node_values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
+from addnn_spec.cli.completion import complete_node
 from addnn_spec.cli.data import setting_options, weights_options
 from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
@@ -56,6 +57,7 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     default="none",
     show_default=True,
     metavar="auto|NODE|none",
+    shell_complete=complete_node,
     help="Cut behind a node, or where the index of the training samples settles.",
 )
 @click.option("--head", default="linear", show_default=True, help="linear, or mlp:128.")

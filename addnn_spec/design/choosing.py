@@ -31,17 +31,29 @@ def choose(
 ) -> dict[int, list[int]]:
     """Return the channels that stay, so many of each class; ties by the lower number."""
     generator = np.random.default_rng(seed)
-    found = {}
+    found: dict[int, list[int]] = {}
     for number, count in counts.items():
         one = plan.widths.classes[number]
         if by == "random":
             order = generator.permutation(one.size).tolist()
         elif by in ("bn", "l1"):
-            order = _largest(weights_score(plan, one, module.state_dict(), norms=by == "bn"))
+            found |= largest_channels(plan, {number: count}, module.state_dict(), norms=by == "bn")
+            continue
         else:
             values = channel_values(plan, one, module, x[:_SAMPLES])
             order = greedy_channels(values, y[:_SAMPLES], count, soft=by == "soft-si")[0]
         found[number] = sorted(order[:count])
+    return found
+
+
+def largest_channels(
+    plan: Plan, counts: Mapping[int, int], state: Mapping[str, Tensor], *, norms: bool = True
+) -> dict[int, list[int]]:
+    """Return the channels of the largest weights, so many of each class, or of the norms'."""
+    found = {}
+    for number, count in counts.items():
+        score = weights_score(plan, plan.widths.classes[number], state, norms=norms)
+        found[number] = sorted(_largest(score)[:count])
     return found
 
 

@@ -153,7 +153,9 @@ class Plan:
             if error.diagnostics[0].code == "E0620":
                 raise
             said = error.diagnostics[0].message
-            raise Refusal("E0621", f"the text that was written has an error: {said}") from error
+            given = edit.changes.texts or edit.changes.inserted
+            what = "what was given" if given else "the text that was written"
+            raise Refusal("E0621", f"{what} has an error: {said}") from error
         edit.check(network.graph, unfold(network.graph))
         return network
 
