@@ -66,3 +66,17 @@ def test_every_schema_is_held() -> None:
     elsewhere = {"data-show", "data-clean"}  # tests/datasets/test_commands.py
     elsewhere |= {"rank", "confidence"}  # tests/ranking/test_rank.py
     assert names == {"diagnostics", "summary", "diff", "list", "widths"} | elsewhere
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*")), ids=lambda path: path.name)
+def test_no_schema_allows_fields_that_it_does_not_name(path: Path) -> None:
+    def check(schema: Any) -> None:
+        if isinstance(schema, dict):
+            if schema.get("type") == "object":
+                assert "additionalProperties" in schema, schema
+                assert schema["additionalProperties"] not in (True, {}), schema
+        for each in schema.values() if isinstance(schema, dict) else schema:
+            if isinstance(each, dict | list):
+                check(each)
+
+    check(json.loads(path.read_text(encoding="utf-8")))
