@@ -69,14 +69,14 @@ MUTANTS: tuple[Mutant, ...] = (
     (LINKED, "np.sqrt(size / np.maximum(size - 1, 1))", "1.0", "statistics/test_linked.py"),
     (
         LINKED,
-        "room = 2 * (1 - min(linked / (m * m), 0.8))",
-        "room = 2.0",
+        "room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)",
+        "room = 1 - min(pairs.sum() / (m * m), 0.8)",
         "statistics/test_linked.py",
     ),
     (
         LINKED,
-        "max(total / room, independent_variance(terms, groups))",
-        "independent_variance(terms, groups)",
+        "max(float((total / room).sum()), independent_variance(one, groups))",
+        "independent_variance(one, groups)",
         "statistics/test_linked.py",
     ),
     (

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from addnn_spec.statistics.linked import Floats, Ids, centred, linked_errors, units
+from addnn_spec.statistics.linked import Floats, Ids, centred, linked_errors, strata, units
 
 RARE = 10
 """With fewer misses, or hits, an interval has one side."""
@@ -119,8 +119,9 @@ def stated_all(
         each, touches = [values[known] for values in each], touches[known]
         classes = None if classes is None else classes[known]
         groups = None if groups is None else groups[known]
-    terms = [centred(values, classes) for values in each]
-    errors = linked_errors(terms, touches, groups)
+    drawn = None if classes is None else strata(classes)
+    terms = [centred(values, drawn) for values in each]
+    errors = linked_errors(terms, touches, drawn, groups)
     found = []
     for values, own, error in zip(each, terms, errors, strict=True):
         m, value = len(values), float(values.mean())

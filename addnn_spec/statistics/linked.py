@@ -16,26 +16,31 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 _PAIRS = 2**22
-_SMALL = 50
+_SMALL = 20
 """A class of fewer samples has no mean of its own."""
 
 
-def centred(values: Floats, classes: Ids | None = None) -> Floats:
-    """Return the terms e (m,) of a mean of `values`: each minus the mean of its class, for samples
-    are drawn class by class; without classes minus the mean of all.
+def strata(classes: Ids) -> Ids:
+    """Return what samples are drawn from, one number for each (m,): their class, and one for all of
+    classes of fewer than 20 samples. No number is left out."""
+    counts = np.bincount(classes)
+    each = np.where(counts[classes] < _SMALL, len(counts), classes)
+    return np.unique(each, return_inverse=True)[1].reshape(len(classes))
 
-    Each is larger by √(k/(k − 1)) for a class of k samples, so that Σe²/m² is the independent
-    variance without bias. Classes of fewer than 50 samples are taken together.
+
+def centred(values: Floats, drawn: Ids | None = None) -> Floats:
+    """Return the terms e (m,) of a mean of `values`: each minus the mean of its stratum, for
+    samples are drawn class by class; without strata minus the mean of all.
+
+    Each is larger by √(k/(k − 1)) for a stratum of k samples, so that Σe²/m² is the independent
+    variance without bias.
     """
-    m = len(values)
-    groups = np.zeros(m, dtype=np.int64) if classes is None else classes
-    counts = np.bincount(groups)
-    if bool((counts[groups] < _SMALL).any()):
-        groups = np.where(counts[groups] < _SMALL, len(counts), groups)
-        counts = np.bincount(groups)
-    means = np.bincount(groups, values) / np.maximum(counts, 1)
-    size = counts[groups]
-    terms: Floats = (values - means[groups]) * np.sqrt(size / np.maximum(size - 1, 1))
+    if drawn is None:
+        drawn = np.zeros(len(values), dtype=np.int64)
+    counts = np.bincount(drawn)
+    means = np.bincount(drawn, values) / counts
+    size = counts[drawn]
+    terms: Floats = (values - means[drawn]) * np.sqrt(size / np.maximum(size - 1, 1))
     return terms
 
 
@@ -71,38 +76,48 @@ def together(*touches: Ids) -> Ids:
     return np.concatenate(parts, axis=1)
 
 
-def linked_error(terms: Floats, touches: Ids, groups: Ids | None = None) -> float:
-    """Return the standard error √(Σ w_ij e_i e_j / (1 − f))/m of the mean with these terms (m,).
+def linked_error(
+    terms: Floats, touches: Ids, drawn: Ids | None = None, groups: Ids | None = None
+) -> float:
+    """Return the standard error √(Σ w_ij e_i e_j / (1 − f_ab))/m of the mean with these terms (m,).
 
     The sum is over all ordered pairs of linked samples, i = j among them: with c_i the number of
-    what i touches, w_ij = (1 + k/√(c_i c_j))/2 where i and j touch k same ones. f is the share of
-    linked pairs, at most 0.8: so much of the variance the terms have lost with their mean. It is
-    never less than it would be if samples, or groups of them, were independent.
+    what i touches, w_ij = (1 + k/√(c_i c_j))/2 where i and j touch k same ones. f_ab, at most 0.8,
+    is the share of linked pairs among all pairs of i's stratum and j's: so much of what they have
+    in common the terms have lost with the means of their strata. It is never less than it would be
+    if samples, or groups of them, were independent.
     """
-    return linked_errors([terms], touches, groups)[0]
+    return linked_errors([terms], touches, drawn, groups)[0]
 
 
-def linked_errors(each: Sequence[Floats], touches: Ids, groups: Ids | None = None) -> list[float]:
+def linked_errors(
+    each: Sequence[Floats],
+    touches: Ids,
+    drawn: Ids | None = None,
+    groups: Ids | None = None,
+) -> list[float]:
     """Return the same of several means whose samples are linked alike."""
-    m, width = len(touches), touches.shape[1]
-    ids = np.sort(np.unique(touches, return_inverse=True)[1].reshape(m, width), axis=1)
-    again = np.zeros((m, width), dtype=bool)
-    again[:, 1:] = ids[:, 1:] == ids[:, :-1]
-    roots = np.sqrt(width - again.sum(axis=1))
-    totals = []
-    for terms in each:
-        share = np.where(again, 0.0, (terms / roots)[:, None])
-        sums = np.bincount(ids.ravel(), share.ravel())
-        totals.append(float(sums @ sums))
-    linked = 0
-    for rows, columns in _linked(ids):
-        for number, terms in enumerate(each):
-            totals[number] += float(terms[rows] @ terms[columns])
-        linked += len(rows)
-    room = 2 * (1 - min(linked / (m * m), 0.8))
+    m = len(touches)
+    if drawn is None:
+        drawn = np.zeros(m, dtype=np.int64)
+    order = np.argsort(drawn, kind="stable")  # a piece's samples are of few strata, then
+    strata, sizes = drawn[order], np.bincount(drawn)
+    count = len(sizes)
+    terms = [one[order] for one in each]
+    sums = np.zeros((len(each), count * count))
+    pairs = np.zeros(count * count, dtype=np.int64)
+    for rows, columns, weights in _linked(touches[order]):
+        least = int(strata[rows[0]]) * count
+        blocks = strata[rows] * count + strata[columns] - least
+        found = np.bincount(blocks)
+        here = slice(least, least + len(found))
+        pairs[here] += found
+        for one, total in zip(terms, sums, strict=True):
+            total[here] += np.bincount(blocks, weights * one[rows] * one[columns])
+    room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)
     return [
-        math.sqrt(max(total / room, independent_variance(terms, groups))) / m
-        for total, terms in zip(totals, each, strict=True)
+        math.sqrt(max(float((total / room).sum()), independent_variance(one, groups))) / m
+        for total, one in zip(sums, each, strict=True)
     ]
 
 
@@ -125,32 +140,38 @@ def units(terms: Floats, error: float, groups: Ids | None = None) -> float:
     return m if error == 0 else independent_variance(terms) / (m * error) ** 2 * m
 
 
-def _linked(ids: Ids) -> Iterator[tuple[Ids, Ids]]:
-    """Yield the ordered pairs of samples that touch a same one of `ids` (m, c), each once, in
-    pieces."""
-    m, width = ids.shape
-    ids = ids.ravel()
+def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
+    """Yield the ordered pairs of samples that touch a same one, each once, and their weights w, in
+    pieces of ascending rows."""
+    m, width = touches.shape
+    ids = np.sort(np.unique(touches, return_inverse=True)[1].reshape(m, width), axis=1)
+    again = np.zeros((m, width), dtype=bool)
+    again[:, 1:] = ids[:, 1:] == ids[:, :-1]
+    widths = width - again.sum(axis=1)
+    roots = np.sqrt(widths)
+    ids = ids[~again]
     counts = np.bincount(ids)
-    members = np.argsort(ids, kind="stable") // width
+    members = np.repeat(np.arange(m), widths)[np.argsort(ids, kind="stable")]
     starts = np.cumsum(counts) - counts
-    ahead = np.concatenate(([0], np.cumsum(counts[ids])))
+    begins = np.concatenate(([0], np.cumsum(widths)))
+    ahead = np.concatenate(([0], np.cumsum(counts[ids])))[begins]
     first = 0
     while first < m:
-        reach = int(np.searchsorted(ahead, ahead[first * width] + _PAIRS, side="right") - 1)
-        last = min(max(reach // width, first + 1), first + max(_PAIRS // m, 1), m)
-        mine = ids[first * width : last * width]
+        reach = int(np.searchsorted(ahead, ahead[first] + _PAIRS, side="right") - 1)
+        last = min(max(reach, first + 1), first + max(_PAIRS // m, 1), m)
+        mine = ids[begins[first] : begins[last]]
         lengths = counts[mine]
         offsets = np.cumsum(lengths) - lengths
         places = np.arange(int(lengths.sum())) + np.repeat(starts[mine] - offsets, lengths)
-        rows = np.repeat(np.arange(len(mine)) // width, lengths)
-        pairs = rows * m + members[places]
-        if len(pairs) < (last - first) * m // 64:
-            pairs.sort()
-            pairs = pairs[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
-        else:  # where most meet, marks are cheaper than sorting
-            met = np.zeros((last - first) * m, dtype=bool)
-            met[pairs] = True
-            pairs = np.flatnonzero(met)
+        owners = np.repeat(np.arange(last - first), widths[first:last])
+        met = np.repeat(owners, lengths) * m + members[places]
+        if len(met) < (last - first) * m // 64:
+            pairs, common = np.unique(met, return_counts=True)
+        else:  # where most meet, counting is cheaper than sorting
+            all_common = np.bincount(met)
+            pairs = np.flatnonzero(all_common)
+            common = all_common[pairs]
         rows, columns = np.divmod(pairs, m)
-        yield rows + first, columns
+        rows += first
+        yield rows, columns, (1 + common / (roots[rows] * roots[columns])) / 2
         first = last

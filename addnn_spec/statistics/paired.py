@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from addnn_spec.statistics.intervals import beyond
-from addnn_spec.statistics.linked import Floats, Ids, centred, linked_error, units
+from addnn_spec.statistics.linked import Floats, Ids, centred, linked_error, strata, units
 
 _ENUMERATED = 12
 """Up to so many signs are all tried."""
@@ -55,8 +55,9 @@ def paired_difference(
     if m == 0:
         return PairedDifference(0.0, math.inf, 0)
     value = float(each.mean())
-    terms = centred(each, classes)
-    error = linked_error(terms, touches, groups)
+    drawn = None if classes is None else strata(classes)
+    terms = centred(each, drawn)
+    error = linked_error(terms, touches, drawn, groups)
     if not bool(each.any()):
         return PairedDifference(value, error, m)
     is_hits = bool(np.isin(each, (-1.0, 0.0, 1.0)).all())

@@ -333,8 +333,9 @@ def test_every_index_knows_its_standard_error() -> None:
     centre = center_separation_index(X, y)
     assert centre.per_sample is not None
     terms = centred(centre.per_sample.numpy(), y)
+    # each touches itself: 60 linked pairs of the 60² of a class
     assert centre.standard_error == pytest.approx(
-        float(np.sqrt(terms @ terms / (1 - 1 / 120))) / 120
+        float(np.sqrt(terms @ terms / (1 - 1 / 60))) / 120
     )
     cross = cross_separation_index(X[:60], y[:60], X[60:], y[60:])
     across = neighbours(X[60:], 1, references=X[:60]).indices.numpy()

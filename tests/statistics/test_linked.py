@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from addnn_spec.statistics.linked import (
     centred,
     independent_variance,
     linked_error,
+    strata,
     together,
     touching,
     touching_across,
@@ -21,19 +24,27 @@ from addnn_spec.statistics.linked import (
 Array = NDArray[np.int64]
 
 
-def by_loops(terms: NDArray[np.float64], touches: Array) -> float:
+def by_loops(
+    terms: NDArray[np.float64], touches: Array, drawn: Sequence[int] | None = None
+) -> float:
     """The formula of docs/indices.md, pair by pair."""
     m = len(touches)
-    total, linked = 0.0, 0
+    drawn = [0] * m if drawn is None else list(drawn)
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    linked: dict[tuple[int, int], int] = defaultdict(int)
     for i in range(m):
         for j in range(m):
             mine, others = set(touches[i].tolist()), set(touches[j].tolist())
             common = len(mine & others)
             if common:
-                total += (1 + common / math.sqrt(len(mine) * len(others))) / 2 * terms[i] * terms[j]
-                linked += 1
-    variance = total / (1 - min(linked / m**2, 0.8))
-    return math.sqrt(max(float(variance), float(terms @ terms))) / m
+                weight = (1 + common / math.sqrt(len(mine) * len(others))) / 2
+                total[drawn[i], drawn[j]] += float(weight * terms[i] * terms[j])
+                linked[drawn[i], drawn[j]] += 1
+    variance = 0.0
+    for (a, b), part in total.items():
+        share = linked[a, b] / (drawn.count(a) * drawn.count(b))
+        variance += part / (1 - min(share, 0.8))
+    return math.sqrt(max(variance, float(terms @ terms))) / m
 
 
 @pytest.mark.parametrize(("m", "order", "seed"), [(7, 1, 0), (40, 1, 1), (60, 3, 2), (25, 8, 3)])
@@ -45,6 +56,19 @@ def test_the_sum_over_linked_pairs(m: int, order: int, seed: int) -> None:
         assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
     touches = touching(near, np.arange(m) // 3)  # several neighbours in one group
     assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
+
+
+@pytest.mark.parametrize(("order", "seed"), [(1, 0), (5, 1)])
+def test_each_pair_of_strata_has_its_own_share_of_linked_pairs(order: int, seed: int) -> None:
+    """Strata of 20, 30 and 40, in disorder; neighbours are mostly of the same stratum."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.permutation(np.repeat([0, 1, 2], [20, 30, 40]))
+    places = 2 * drawn + rng.random(90)
+    near = np.abs(places[:, None] - places).argsort(axis=1)[:, 1 : order + 1]
+    terms = centred(places + rng.random(90), drawn)
+    expected = by_loops(terms, touching(near), drawn.tolist())
+    assert linked_error(terms, touching(near), drawn) == pytest.approx(expected, rel=1e-12)
+    assert expected != pytest.approx(by_loops(terms, touching(near)), rel=1e-2)
 
 
 def test_pieces_are_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,12 +103,15 @@ def test_mutual_neighbours_are_one_event() -> None:
 
 
 def test_terms_are_taken_from_their_class() -> None:
-    """Two classes of 50 that hit always and never: nothing is left; of 10, they are one."""
-    values = np.repeat([1.0, 0.0], 50)
-    classes = np.repeat([0, 1], 50)
-    assert not centred(values, classes).any()
-    few = centred(values[40:60], classes[40:60])
-    assert few == pytest.approx((values[40:60] - 0.5) * math.sqrt(20 / 19))
+    """Two classes of 20 that hit always and never: nothing is left; of 10, they are one."""
+    values = np.repeat([1.0, 0.0], 20)
+    classes = np.repeat([3, 5], 20)
+    assert strata(classes).tolist() == [0] * 20 + [1] * 20
+    assert not centred(values, strata(classes)).any()
+    few = strata(classes[10:30])
+    assert few.tolist() == [0] * 20
+    assert centred(values[10:30], few) == pytest.approx((values[10:30] - 0.5) * math.sqrt(20 / 19))
+    assert strata(np.repeat([0, 1, 2], [25, 19, 3])).tolist() == [0] * 25 + [1] * 22
 
 
 def test_positions_of_one_sample_are_one() -> None:
@@ -95,7 +122,7 @@ def test_positions_of_one_sample_are_one() -> None:
     touches = touching(np.arange(100)[:, None], groups)
     sums = terms.reshape(10, 10).sum(axis=1)
     least = math.sqrt(float(sums @ sums) * 10 / 9) / 100
-    assert linked_error(terms, touches, groups) >= least * (1 - 1e-12)
+    assert linked_error(terms, touches, groups=groups) >= least * (1 - 1e-12)
     assert units(terms, least, groups) == 10
 
 
