@@ -395,6 +395,11 @@ class Operator(BaseModel):
 Operator.__annotations__ = dict.fromkeys(Operator.__annotations__, ClassVar)
 
 
+# pydantic evaluates the annotations of a model's bases anew for each subclass. Those of class
+# variables tell it nothing, and there are thirty of them, of 250 operators.
+Operator.__annotations__ = {}
+
+
 class HigherOperator(Operator):
     """An operator with a layer for an argument: the first of `layers`.
 

@@ -1,9 +1,12 @@
-"""Checks of inputs that several operators share. Each raises a `Refusal` in its words."""
+"""Checks of inputs that several operators share. Each raises a `Refusal` in its words, or yields
+what is needed of a size."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import DType, Operator, TensorType
+from addnn_spec.ops.base import DType, Need, Operator, TensorType
 from addnn_spec.sizes import Facts, Size, source
 
 SPATIAL = ("L", "H, W", "D, H, W")
@@ -135,3 +138,33 @@ __all__ = [
     "window_size",
     "wrap_dim",
 ]
+
+
+def side_needs(
+    operator: Operator,
+    x: TensorType,
+    dim: int,
+    sides: tuple[Size, Size],
+    mode: str,
+    argument: str,
+) -> Iterator[Need]:
+    """Yield what a mode asks of a dimension's size: to reflect 3 elements takes 4, to wrap them 3.
+
+    A negative amount crops first: what is cropped cannot be wrapped to the other side. No mode
+    but "replicate" crops more than there is and then pads.
+    """
+    size, name = x.shape[dim], name_of(operator)
+    cropped = sum(-amount for amount in sides if isinstance(amount, int) and amount < 0)
+    for amount in sides:
+        if isinstance(amount, int) and amount < 0:
+            if mode in ("constant", "zeros"):
+                cut = f"{name} crops {-amount} elements of dimension {dim}, which has {size}"
+                yield Need((size + amount,), 0, cut, argument)
+        elif mode == "reflect" and amount != 0:
+            more = f"more than {amount} elements in dimension {dim}, which has {size}"
+            said = f"{name}'s reflection of {amount} needs {more}"
+            yield Need((size - amount,), 1, said, argument)
+        elif mode == "circular" and amount != 0:
+            most = f"{amount + cropped} elements or more in dimension {dim}, which has {size}"
+            said = f"{name}'s circular padding of {amount} needs {most}"
+            yield Need((size - amount - cropped,), 0, said, argument)

@@ -15,12 +15,12 @@ from addnn_spec.ops.checks import (
     check_dtype,
     check_rank,
     name_of,
+    side_needs,
     window_size,
 )
 from addnn_spec.ops.code import Support
 from addnn_spec.ops.fields import NonNegativeInt, PaddingMode, PositiveInt
 from addnn_spec.ops.init import Init
-from addnn_spec.ops.padding import side_needs
 from addnn_spec.ops.pooling import windows
 from addnn_spec.ops.reach import Reach, Reaches, transposed
 from addnn_spec.ops.weighted import Weighted

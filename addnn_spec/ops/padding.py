@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Need, Operator, TensorType
 from addnn_spec.ops.channels import Channels
-from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of
+from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of, side_needs
 from addnn_spec.ops.code import Arg, Call, Code, In
 from addnn_spec.ops.fields import Finite
 from addnn_spec.ops.reach import Reach, Reaches
@@ -49,36 +49,6 @@ def _by_dimension(x: TensorType, sides: tuple[Amount, ...]) -> Iterator[tuple[in
     """Each padded dimension, the last first, with what is added before and after."""
     for number, (before, after) in enumerate(zip(sides[::2], sides[1::2], strict=True)):
         yield x.rank - 1 - number, before, after
-
-
-def side_needs(
-    operator: Operator,
-    x: TensorType,
-    dim: int,
-    sides: tuple[Amount, Amount],
-    mode: str,
-    argument: str,
-) -> Iterator[Need]:
-    """Yield what a mode asks of a dimension's size: to reflect 3 elements takes 4, to wrap them 3.
-
-    A negative amount crops first: what is cropped cannot be wrapped to the other side. No mode
-    but "replicate" crops more than there is and then pads.
-    """
-    size, name = x.shape[dim], name_of(operator)
-    cropped = sum(-amount for amount in sides if isinstance(amount, int) and amount < 0)
-    for amount in sides:
-        if isinstance(amount, int) and amount < 0:
-            if mode in ("constant", "zeros"):
-                cut = f"{name} crops {-amount} elements of dimension {dim}, which has {size}"
-                yield Need((size + amount,), 0, cut, argument)
-        elif mode == "reflect" and amount != 0:
-            more = f"more than {amount} elements in dimension {dim}, which has {size}"
-            said = f"{name}'s reflection of {amount} needs {more}"
-            yield Need((size - amount,), 1, said, argument)
-        elif mode == "circular" and amount != 0:
-            most = f"{amount + cropped} elements or more in dimension {dim}, which has {size}"
-            said = f"{name}'s circular padding of {amount} needs {most}"
-            yield Need((size - amount - cropped,), 0, said, argument)
 
 
 def _check_constant(operator: Operator, x: TensorType, value: float) -> None:
