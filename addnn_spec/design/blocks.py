@@ -1,37 +1,42 @@
 """What a written network takes along of the files that its blocks stand in.
 
 A packaged file stays an import; what stands in a file of the user's is copied, with all that it
-reads, since one file comes out. Where two things of one name would be needed, the block is written
-out instead.
+reads, since one file comes out. Where two things of one name are needed, the second has another
+name in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from addnn_spec.design.texts import value_text
 from addnn_spec.design.writing import Uses
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.elaborate.names import auto_base
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.resources import find_spec
-from addnn_spec.source import Source
+from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import names_read
+from addnn_spec.syntax.walk import names_read, walk
 from addnn_spec.values import Brace, Definition, Function, LayerValue
 
 
 class Taken:
-    """Imports and copies for one text."""
+    """Imports and copies for one text, in which each thing has a name of its own."""
 
-    def __init__(self) -> None:
-        self.imports: dict[str, dict[str, None]] = {}
-        """By the path of a packaged file, the names that are imported."""
+    def __init__(self, own: Mapping[str, object] | None = None) -> None:
+        """Begin with what the names of the text's file stand for, which is not taken again."""
+        self.imports: dict[str, dict[str, str]] = {}
+        """By the path of a packaged file, the names that are imported, and what each is called."""
         self.copies: dict[str, str] = {}
         """By name, the text of an item; what an item reads stands before it."""
+        self.used: set[str] = set()
+        """The file's own names that are read."""
+        self._own = {name: identity_of(value) for name, value in (own or {}).items()}
         self._by_name: dict[str, object] = {}
 
     def use(self, graph: Graph, path: str) -> Uses | None:
@@ -48,88 +53,84 @@ class Taken:
             return None
         try:
             texts = _arguments(node, dict(arguments), self)
-            self.take(definition.name, definition)
+            name = self.take(definition.name, definition)
         except Unwritable:
             return None
         flows = ("x",) if node.inputs is None else tuple(one.name for one in node.inputs)
-        text = f"{definition.name}({', '.join(texts)})" if texts else definition.name
-        return Uses(text, flows)
+        return Uses(f"{name}({', '.join(texts)})" if texts else name, flows)
 
-    def lines(self, without: Collection[str] = ()) -> list[str]:
-        """Return the items of the file, imports first, but for those that are there already."""
+    def lines(self) -> list[str]:
+        """Return the items of the file, imports first."""
         heads = []
         for path, names in self.imports.items():
-            kept = [name for name in names if name not in without]
-            if kept:
-                heads.append(f'from "{path}" import {", ".join(kept)}')
-        return [*heads, *(text for name, text in self.copies.items() if name not in without)]
-
-    def names(self) -> list[str]:
-        """Return the names of all that is taken along."""
-        return list(self._by_name)
-
-    def has(self, name: str, identity: object) -> bool:
-        """Return True if a name stands for this item, or for this value."""
-        known = self._by_name[name]
-        return known is identity or known == identity
+            said = [old if old == new else f"{old} as {new}" for old, new in names.items()]
+            heads.append(f'from "{path}" import {", ".join(said)}')
+        return [*heads, *self.copies.values()]
 
     def layer(self, value: LayerValue) -> str:
         """Return a layer as a value of the text, its definition taken along."""
         target = value.target
         if isinstance(target, Brace):
             raise Unwritable
-        if isinstance(target, Definition):
-            self.take(target.name, target)
+        name = self.take(target.name, target) if isinstance(target, Definition) else value.name
         given = ", ".join(f"{name} = {_text(item, self)}" for name, item in value.given)
-        return f"{value.name}({given})" if given else value.name
+        return f"{name}({given})" if given else name
 
     # --------------------------------------------------------------------------------- definitions
 
-    def take(self, name: str, value: object) -> None:
-        """Take along what a name stands for."""
+    def take(self, name: str, value: object) -> str:
+        """Take along what a name stands for; return what it is called in this text."""
         value = item_of(value)
-        identity = value.node if isinstance(value, Definition | Function) else value
-        known = self._by_name.get(name)
-        if known is not None:
-            if known is not identity and known != identity:
-                self._take_again(known, value)
-            return
+        identity = identity_of(value)
+        for known, one in self._own.items():
+            if one is identity or (known == name and one == identity):
+                self.used.add(known)
+                return known
+        return self.copy(name, value)
+
+    def copy(self, name: str, value: object) -> str:
+        """Take along what a name stands for, also where the file has it by an import."""
+        value = item_of(value)
+        if isinstance(value, type) and issubclass(value, Operator):
+            return name
         if isinstance(value, Definition | Function):
-            self._take_item(name, value)
-        elif isinstance(value, type) and issubclass(value, Operator):
-            return
-        else:
-            self._by_name[name] = identity
-            self.copies[name] = f"let {name} = {_text(value, self)}"
+            return self._copied_item(name, value)
+        if self._by_name.get(name) == value and name in self._by_name:
+            return name
+        called = self._free(name)
+        self._by_name[called] = value
+        self.copies[called] = f"let {called} = {_text(value, self)}"
+        return called
 
-    def _take_again(self, known: object, value: object) -> None:
-        """Let one item stand for two of different files whose texts, and what they read, are the
-        same."""
-        if not isinstance(known, ast.Block | ast.Fn) or not isinstance(
-            value, Definition | Function
-        ):
-            raise Unwritable
-        if _with_comment(known) != _with_comment(value.node):
-            raise Unwritable
-        self._take_reads(value)
-
-    def _take_item(self, name: str, value: Definition | Function) -> None:
+    def _copied_item(self, name: str, value: Definition | Function) -> str:
         item = value.node
-        if item.name != name:  # imported under another name
-            raise Unwritable
-        self._by_name[name] = item
+        for known, one in self._by_name.items():
+            if one is item:
+                return known
         packaged = packaged_path(item.span.source)
         if packaged is not None:
-            self.imports.setdefault(packaged, {})[name] = None
-            return
-        self._take_reads(value)
-        self.copies[name] = _with_comment(item)
+            called = self._free(name)
+            self.imports.setdefault(packaged, {})[item.name] = called
+        else:
+            renamed = {}
+            for read in sorted(names_read(item)):
+                bound = _of_file(value.env, read)
+                if bound is not None and not isinstance(bound, type):
+                    renamed[read] = self.take(read, bound)
+            if self.copies.get(name) == _text_of(item, name, renamed):
+                return name  # the same text in two files, of the same things
+            called = self._free(name)
+            self.copies[called] = _text_of(item, called, renamed)
+        self._by_name[called] = item
+        return called
 
-    def _take_reads(self, value: Definition | Function) -> None:
-        for read in sorted(names_read(value.node)):
-            bound = _of_file(value.env, read)
-            if bound is not None and not isinstance(bound, type):
-                self.take(read, bound)
+    def _free(self, name: str) -> str:
+        """Return a name near this one that nothing else has."""
+        found, number = name, 1
+        while found in self._by_name or (found in self._own and found != name):
+            number += 1
+            found = f"{name}{number}"
+        return found
 
 
 def item_of(value: object) -> object:
@@ -137,6 +138,12 @@ def item_of(value: object) -> object:
     if isinstance(value, LayerValue) and not value.given and isinstance(value.target, Definition):
         return value.target
     return value
+
+
+def identity_of(value: object) -> object:
+    """Return what makes a name's value the one that it is: of a definition its text."""
+    value = item_of(value)
+    return value.node if isinstance(value, Definition | Function) else value
 
 
 class Unwritable(Exception):
@@ -189,15 +196,59 @@ def packaged_path(source: Source) -> str | None:
     return None
 
 
-def _with_comment(item: ast.Block | ast.Fn | ast.Network) -> str:
-    """Return an item's text, the comment right before it included."""
+def _text_of(item: ast.Block | ast.Fn | ast.Network, name: str, renamed: Mapping[str, str]) -> str:
+    """Return an item's text, the comment right before it included, with other names in it.
+
+    Raises `Unwritable` where a name that is another now is given again inside.
+    """
     source, span = item.span.source, item.span
+    changed = {old: new for old, new in renamed.items() if old != new}
+    if changed and changed.keys() & {
+        one.name for one in walk(item) if isinstance(one, ast.Param | ast.Target)
+    }:
+        raise Unwritable
+    places = [(item.name_span, name)]
+    labels = _labels(item, changed)
+    for one in walk(item):
+        if isinstance(one, ast.Name | ast.Layer) and one.name in changed:
+            place = one.name_span if isinstance(one, ast.Layer) else one.span
+            places.append((place, labels.get(place, "") + changed[one.name]))
+    parts, at = [], span.start
+    for place, new in sorted(places, key=lambda pair: pair[0].start):
+        parts += [source.text[at : place.start], new]
+        at = place.end
     number, _ = span.position
     rows: list[str] = []
     while number > 1 and (row := source.line(number - 1)).startswith("#"):
         number -= 1
         rows.insert(0, row)
-    return "\n".join([*rows, source.text[span.start : span.end]])
+    return "\n".join([*rows, "".join([*parts, source.text[at : span.end]])])
 
 
-__all__ = ["Taken", "Unwritable", "item_of", "packaged_path"]
+def _labels(item: ast.Block | ast.Fn | ast.Network, changed: Collection[str]) -> dict[Span, str]:
+    """Return the labels that uses need whose name was made of the block's: by their places.
+
+    Raises `Unwritable` where that depends on more than the use.
+    """
+    found: dict[Span, str] = {}
+    if not changed or isinstance(item, ast.Fn):
+        return found
+    unlabelled = [
+        one.core
+        for one in walk(item)
+        if isinstance(one, ast.Element) and one.label is None and isinstance(one.core, ast.Layer)
+    ]
+    for core in unlabelled:
+        if core.name in changed:
+            label = f"{auto_base(core.name)}: "
+            if label in found.values():
+                raise Unwritable  # they are counted
+            found[core.name_span] = label
+    braces = (one for one in walk(item.body) if isinstance(one, ast.Body) and one is not item.body)
+    nested = {one.name_span for body in braces for one in walk(body) if isinstance(one, ast.Layer)}
+    if nested & found.keys():
+        raise Unwritable  # they are numbered, or counted
+    return found
+
+
+__all__ = ["Taken", "Unwritable", "identity_of", "item_of", "packaged_path"]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from addnn_spec.design.blocks import Taken, item_of, packaged_path
+from addnn_spec.design.blocks import Taken, packaged_path
 from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.edits import Edit
 from addnn_spec.design.literals import Literals, Untraced
@@ -30,7 +30,7 @@ from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.walk import names_read, walk
-from addnn_spec.values import Definition, Function
+from addnn_spec.values import Definition
 
 _FIGURES = " parameters, "
 
@@ -350,7 +350,7 @@ class _File:
             else:
                 patches.append(_whole_lines(item.span))
         body = _applied(text, patches)
-        lines = self.taken.lines(without=self._own(reached))
+        lines = self.taken.lines()
         if imported:
             lines.insert(0, f'from "{self.packaged}" import {", ".join(imported)}')
         return _below_head("\n".join([*lines, ""]) if lines else "", body)
@@ -369,54 +369,42 @@ class _File:
         found: set[str] = set()
         waiting = set(names_read(network))
         by_name = {name: item for item in self.file.tree.items for name in _names_of(item)}
+        copied = self._copied()
         while waiting:
             name = waiting.pop()
             if name in by_name and name not in found:
                 found.add(name)
                 waiting |= names_read(by_name[name])
+                if name in copied:
+                    bound = self.definition.env.find(name)
+                    if bound is None or self.taken.copy(name, bound.value) != name:
+                        raise Unpatched
+                    waiting |= self.taken.used
         return found
+
+    def _copied(self) -> set[str]:
+        """Return the names that are imported of files of the user's: what they stand for is
+        copied."""
+        imports = [item for item in self.file.tree.items if isinstance(item, ast.Import)]
+        return {
+            name
+            for item, file in zip(imports, self.file.imports, strict=True)
+            if file is not None and packaged_path(file.source) is None
+            for name in _names_of(item)
+        }
 
     def _import(
         self, item: ast.Import, file: ParsedFile | None, reached: set[str]
     ) -> Iterator[_Patch]:
-        """Keep of an import what is reached; what is a user's is copied."""
+        """Keep of an import what is reached; of a user's file nothing."""
         kept = [one for one in item.names if (one.alias or one.name) in reached]
-        if file is not None and packaged_path(file.source) is None:
-            for one in kept:
-                found = self.definition.env.find(one.alias or one.name)
-                if found is None:
-                    raise Unpatched
-                self.taken.take(one.alias or one.name, found.value)
-            yield _whole_lines(item.span)
-        elif not kept:
+        users = file is not None and packaged_path(file.source) is None
+        if users or not kept:
             yield _whole_lines(item.span)
         elif len(kept) < len(item.names):
             names = ", ".join(one.span.text for one in kept)
             start, end = item.names[0].span.start, item.names[-1].span.end
             yield _Patch(start, end, names)
-
-    def _own(self, reached: set[str]) -> set[str]:
-        """Return the names of what was taken along that the file has anyway."""
-        copied = {
-            one.alias or one.name
-            for item, file in zip(self._imports(), self.file.imports, strict=True)
-            if file is not None and packaged_path(file.source) is None
-            for one in item.names
-        }
-        found = set()
-        for name in self.taken.names():
-            bound = self.definition.env.find(name)
-            if bound is None or name in copied:
-                continue
-            value = item_of(bound.value)
-            node = value.node if isinstance(value, Definition | Function) else value
-            if name not in reached or not self.taken.has(name, node):
-                raise Unpatched
-            found.add(name)
-        return found
-
-    def _imports(self) -> list[ast.Import]:
-        return [item for item in self.file.tree.items if isinstance(item, ast.Import)]
 
 
 def _names_of(item: ast.Item) -> set[str]:

@@ -130,9 +130,10 @@ class Plan:
     def _patched(self, edit: Edit) -> Network | None:
         """Return the network of the text as it is with the edit in it; None where that is not what
         was planned."""
-        taken = Taken()
+        file, definition = self.network.session.file, self.graph.definition
+        own = {} if definition is None else definition.env.names
+        taken = Taken({name: bound.value for name, bound in own.items()})
         uses = UsesOf(self.widths.unfolded, taken, edit.changes, edit.narrowed)
-        file = self.network.session.file
         try:
             text = patched_text(self.graph, self.widths, file, edit, uses, taken)
             network = self._read(format_source(Source(file.source.name, text)))

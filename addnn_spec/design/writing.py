@@ -8,6 +8,7 @@ it with what was planned, node by node.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -367,8 +368,9 @@ class _Writer:
             base = core
             core += f"({', '.join(named)})" if named else ""
         elif isinstance(op, Graph):
-            base = auto_base(op.name) if op.definition is not None else ""
             core = self._call(scope, key, step)
+            called = _CALLED.match(core) if op.definition is not None else None
+            base = auto_base(called[0] if called else op.name) if op.definition else ""
         else:
             assert isinstance(op, Operator)
             op = self.changes.operators.get(step.path, op)
@@ -519,6 +521,9 @@ class _Writer:
             label, _, core = element.partition(": ")
             bare.append((label, core) if label == f'"{place}"' else ("", element))
         return as_elements(bare)
+
+
+_CALLED = re.compile(r"(?!repeat )[A-Za-z_]\w*")
 
 
 def _input(node: Node, declared: set[str]) -> str:

@@ -216,3 +216,70 @@ def test_packaged_texts_are_patched_and_their_blocks_imported() -> None:
     assert 'from "digits.net" import ConvBn\n\nnetwork Digits(classes = 10' in digits
     assert "-> stage1: repeat 2 { ConvBn(8) } -> MaxPool2d(2)\n" in digits
     assert " parameters, " not in digits
+
+
+def test_two_blocks_of_one_name_are_two(tmp_path: Path) -> None:
+    """Of two files, with what each reads: the second has another name in the one file."""
+    (tmp_path / "a.net").write_text("""let size = 3
+
+block Unit(width) {
+  return x -> conv: Conv2d(width, size, padding = 1) -> ReLU
+}
+
+# of a
+block A(width) {
+  return x -> Unit(width)
+}
+""")
+    (tmp_path / "b.net").write_text("""let size = 1
+
+block Unit(width) {
+  return x -> conv: Conv2d(width, size) -> GELU
+}
+
+# of b, given Unit
+block B(width) {
+  return x -> Unit(width) -> other: Unit(2 * width)
+}
+""")
+    path = tmp_path / "net.net"
+    path.write_text("""from "a.net" import A
+from "b.net" import B as Other
+
+network Net {
+  input image: float[N, 1, 8, 8]
+  # both
+  output y = image -> a: A(4) -> b: Other(4) -> Flatten -> fc: Linear(3)
+}
+""")
+    plan = Plan(start(path).network, folder=tmp_path)
+    small = plan.narrow(numbers(plan, 2, "a.unit.conv"))
+    assert small.text == """let size = 3
+
+block Unit(width) {
+  return x -> conv: Conv2d(width, size, padding = 1) -> ReLU
+}
+
+# of a
+block A(width) {
+  return x -> Unit(width)
+}
+
+let size2 = 1
+
+block Unit2(width) {
+  return x -> conv: Conv2d(width, size2) -> GELU
+}
+
+# of b, given Unit
+block Other(width) {
+  return x -> unit: Unit2(width) -> other: Unit2(2 * width)
+}
+
+network Net {
+  input image: float[N, 1, 8, 8]
+  # both
+  output y = image -> a: A(2) -> b: Other(4) -> Flatten -> fc: Linear(3)
+}
+"""
+    assert set(small.keys) == set(plan.keys)
