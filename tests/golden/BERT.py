@@ -81,18 +81,17 @@ class Output(nn.Module):
 class SelfAttention(nn.Module):
     def __init__(self, in_features: int, heads: int, dropout: float) -> None:
         super().__init__()
-        d = in_features // heads
         self.heads = heads
-        self.d = d
         self.query = nn.Linear(in_features, in_features)
         self.key = nn.Linear(in_features, in_features)
         self.value = nn.Linear(in_features, in_features)
         self.attention = ScaledDotProductAttention(dropout_p=dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q = torch.unflatten(self.query(x), -1, (self.heads, self.d)).transpose(1, 2)
-        k = torch.unflatten(self.key(x), -1, (self.heads, self.d)).transpose(1, 2)  # [N, 12, T, 64]
-        v = torch.unflatten(self.value(x), -1, (self.heads, self.d)).transpose(1, 2)
+        d = x.shape[2] // self.heads
+        q = torch.unflatten(self.query(x), -1, (self.heads, d)).transpose(1, 2)  # [N, 12, T, 64]
+        k = torch.unflatten(self.key(x), -1, (self.heads, d)).transpose(1, 2)  # [N, 12, T, 64]
+        v = torch.unflatten(self.value(x), -1, (self.heads, d)).transpose(1, 2)  # [N, 12, T, 64]
         y: Tensor = self.attention(q, k, v, mask).transpose(1, 2).flatten(2)  # [N, T, 768]
         return y
 

@@ -129,31 +129,29 @@ class Normal(nn.Module):
 class Same(nn.Module):
     """TensorFlow's padding for a window that steps: what is odd of it goes to the end."""
 
-    def __init__(self, in_height: int, kernel: int, stride: int) -> None:
+    def __init__(self, kernel: int, stride: int) -> None:
         super().__init__()
-        total = max((math.ceil(in_height / stride) - 1) * stride + kernel - in_height, 0)
-        before = total // 2
-        after = total - total // 2
-        self.before = before
-        self.after = after
+        self.stride = stride
+        self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, (self.before, self.after, self.before, self.after))  # [N, C, H', H']
+        height = x.shape[2]
+        total = max((math.ceil(height / self.stride) - 1) * self.stride + self.kernel - height, 0)
+        before = total // 2
+        after = total - total // 2
+        return F.pad(x, (before, after, before, after))  # [N, C, H', H']
 
 
 class MaxPool(nn.Module):
-    def __init__(self, in_height: int, stride: int = 1) -> None:
+    def __init__(self, stride: int = 1) -> None:
         super().__init__()
-        padding = 1 if stride == 1 else in_height % 2
         ceil_mode = stride > 1
         self.stride = stride
-        self.padding = padding
         self.ceil_mode = ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(
-            x, 3, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
-        )
+        padding = 1 if self.stride == 1 else x.shape[2] % 2
+        return F.max_pool2d(x, 3, stride=self.stride, padding=padding, ceil_mode=self.ceil_mode)
 
 
 class Reduction(nn.Module):
@@ -166,8 +164,8 @@ class Reduction(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        self.current_height = current_height
         self.in_height = in_height
+        self.current_height = current_height
         self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
         if in_height != current_height:
             self.path_1 = nn.Sequential(
@@ -191,12 +189,12 @@ class Reduction(nn.Module):
         self.conv_1x1 = ActConvBn(current_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
         self.comb_iter_0_right = Separables(width, width, 7, stride=2)
-        self.maxpool = MaxPool(current_height, stride=2)
+        self.maxpool = MaxPool(stride=2)
         self.comb_iter_1_right = Separables(width, width, 7, stride=2)
-        self.same = Same(current_height, 3, 2)
+        self.same = Same(3, 2)
         self.comb_iter_2_right = Separables(width, width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
-        self.maxpool_2 = MaxPool(current_height, stride=2)
+        self.maxpool_2 = MaxPool(stride=2)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
         if self.in_height != self.current_height:
@@ -219,18 +217,18 @@ class Reduction(nn.Module):
 class Stem(nn.Module):
     """The first cell: there is nothing before what it sees."""
 
-    def __init__(self, in_channels: int, in_height: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
         self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
         self.conv_1x1 = ActConvBn(in_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
         self.comb_iter_0_right = Separables(in_channels, width, 7, stride=2)
-        self.maxpool = MaxPool(in_height, stride=2)
+        self.maxpool = MaxPool(stride=2)
         self.comb_iter_1_right = Separables(in_channels, width, 7, stride=2)
-        self.same = Same(in_height, 3, 2)
+        self.same = Same(3, 2)
         self.comb_iter_2_right = Separables(in_channels, width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
-        self.maxpool_2 = MaxPool(in_height, stride=2)
+        self.maxpool_2 = MaxPool(stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_1x1(x)  # [N, 11, 111, 111]
@@ -252,7 +250,7 @@ class NASNetAMobile(nn.Module):
                 bn=nn.BatchNorm2d(32, eps=0.001),
             ),
         )
-        self.cell_stem_0 = Stem(32, 111, 11)
+        self.cell_stem_0 = Stem(32, 11)
         self.cell_stem_1 = Reduction(32, 111, 44, 56, 22)
         self.cell_0 = Normal(44, 56, 88, 28, 44)
         self.cell_1 = Normal(88, 28, 264, 28, 44)

@@ -16,6 +16,7 @@ from addnn_spec.backends.torch_code.forward import (
     use_counts,
     without_copies,
 )
+from addnn_spec.backends.torch_code.heads import sizes_at_head, written
 from addnn_spec.backends.torch_code.inplace import steps_in_place
 from addnn_spec.backends.torch_code.loops import COUNTER, Loop, Rolled, module_lists, rolled
 from addnn_spec.backends.torch_code.names import identifier, is_plain
@@ -36,6 +37,7 @@ from addnn_spec.backends.torch_code.tree import (
     Name,
     Tree,
     Value,
+    When,
     bare,
     rewrite,
     walk,
@@ -47,7 +49,7 @@ from addnn_spec.backends.torch_code.vectors import ABSENT, common_length, is_sym
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import TensorType
-from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Method, Seq, Slice
 from addnn_spec.source import Span
 
 _NEAR = 40
@@ -80,6 +82,8 @@ class ClassCode:
     ports: dict[str, str] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     outputs: list[Tree] = field(default_factory=list)
+    read: list[tuple[str, Tree]] = field(default_factory=list)
+    """What `forward` computes first: sizes of its inputs, and what is made of them."""
     remarks: Remarks | None = None
 
 
@@ -107,11 +111,21 @@ class _Resolver:
         code, body = self._code, self._body
         self._columns.arms = [arm for flag in body.flags for arm in flag.arms]
         code.children = [(self._child(child), guard) for child, guard in body.children]
-        for number, flag in enumerate(body.flags):
-            code.flags.append(self._test(number, flag))
+        making = _making_flags(code.children)
+        tests = {n: self._test(n, flag) for n, flag in enumerate(body.flags) if n in making}
         code.children = _without_twins(code.children)
         code.paths = Paths((child for child, _ in code.children), self._module_lists())
+        self._columns.in_forward()
+        tests |= {n: self._test(n, flag) for n, flag in enumerate(body.flags) if n not in making}
+        code.flags = [tests[number] for number in range(len(body.flags))]
         self._steps()
+        asked = {item.flag for item in body.items if isinstance(item, Branch)}
+        flags = {flag: self._condition(flag, code.flags[flag]) for flag in sorted(asked)}
+        derived = {name: self._store(tree) for name, tree in self._columns.derived.items()}
+        first = body.drafts[0].inputs
+        skipped = self._inputs_of_training()
+        read = sizes_at_head(body, flags, derived, skipped, self._columns)
+        flags = {flag: self._columns.with_variables(test) for flag, test in flags.items()}
         if not self._probes:
             steps_in_place(body.items, use_counts(body.items, body.outputs))
         code.ports = body.drafts[0].ports
@@ -122,25 +136,27 @@ class _Resolver:
                 items, results, lists, body.types, None if text is None else text.node
             )
         loops = [item for item in items if isinstance(item, Loop)]
-        asked = {item.flag for item in body.items if isinstance(item, Branch)}
-        flags = {flag: self._condition(flag, code.flags[flag]) for flag in sorted(asked)}
         found, outputs = without_copies(
             statements(items, results, flags, code.paths.written, self._probes),
             map(code.paths.written, results),
         )
-        first = body.drafts[0].inputs
         code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
         code.statements = sorted(found, key=lambda statement: statement.training)
         variables = Variables(
             [name for name, _ in first],
             code.statements,
             outputs,
-            [*code.ports, *_loop_variables(body, loops)],
+            [*code.ports, *derived, *self._columns.sizes.values(), *_loop_variables(body, loops)],
             [output.name for output in code.graph.outputs] if code.network else (),
             code.lists,
         )
         code.inputs = variables.inputs
         code.outputs = variables.assign()
+        code.read = [(names, written(tree, variables.inputs)) for names, tree in read]
+        code.read += [
+            (name, written(self._columns.with_variables(tree), variables.inputs))
+            for name, tree in derived.items()
+        ]
         signature = self._columns.signature()
         code.parameters = [_parameter(column) for column in signature]
         code.unsaid = self._columns.unsaid
@@ -231,6 +247,13 @@ class _Resolver:
         return self._stored[parameter]
 
     # --- forward ---------------------------------------------------------------------------------
+    def _inputs_of_training(self) -> frozenset[int]:
+        """Return the inputs that a network is not given in evaluation."""
+        graph = self._plan.graph
+        if not (self._code.network and any(output.training for output in graph.outputs)):
+            return frozenset()
+        return frozenset(n for n, id in enumerate(graph.inputs) if graph.node(id).training)
+
     def _steps(self) -> None:
         scope: list[int] = list(range(len(self._body.drafts[0].inputs)))
         for place, item in enumerate(self._body.items):
@@ -272,17 +295,29 @@ class _Resolver:
             leaves = self._body.columns[node.index]
             return _literal(self._computed(leaves, operands, scope, step.span))
 
-        tree = without_defaults(rewrite(step.tree, put))
+        tree = without_defaults(rewrite(self._left_to_torch(step.tree), put))
         return replace(step, tree=tree)
+
+    def _left_to_torch(self, tree: Tree) -> Tree:
+        """Return a reshape with -1 for the size that is -1 in some uses, and known in others."""
+
+        def left(node: Tree) -> Tree | None:
+            if not isinstance(node, Method) or node.name != "reshape":
+                return None
+            columns = [arg.value for arg in node.args if isinstance(arg.value, Column)]
+            open_ = [c for c in columns if -1 in self._body.columns[c.index].vector]
+            if len(open_) != 1:
+                return None
+            args = tuple(Arg(-1) if arg.value == open_[0] else arg for arg in node.args)
+            return Method(rewrite(node.value, left), node.name, args)
+
+        return rewrite(tree, left)
 
     def _computed(self, leaves: Leaves, operands: list[int], scope: list[int], span: Span) -> Tree:
         """Put a column in `forward`: a literal, a size in scope, or what the constructor stored."""
         vector = leaves.vector
         symbolic = any(is_symbolic(value) for value in vector)
         if not symbolic:
-            read = self._columns.input_size(leaves)
-            if read is not None and read[0] in operands:
-                return Dimension(Value(read[0]), read[1])
             return self._store(self._columns.resolve(leaves))
         length = common_length(vector)
         if length is not None and symbolic:
@@ -397,6 +432,13 @@ def _is_whole(part: Any, value: Value, dim: int) -> bool:
         case Slice(None | 0, stop, None):
             return stop is None or stop == Dimension(value, dim)
     return False
+
+
+def _making_flags(children: Sequence[tuple[ChildDraft, Guard | None]]) -> set[int]:
+    """Return the flags that tell what the constructor makes."""
+    guards = {guard.flag for _, guard in children if guard is not None}
+    parts = (node for child, _ in children for node in walk(child.tree))
+    return guards | {node.flag for node in parts if isinstance(node, When)}
 
 
 def _literal(tree: Tree) -> Tree:

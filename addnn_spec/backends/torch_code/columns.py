@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from addnn_spec.backends.torch_code.factories import call_of
+from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.parameters import (
     CALLED,
     FLAG,
@@ -39,12 +40,14 @@ from addnn_spec.backends.torch_code.scope import Scope, means
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Choice,
+    Dimension,
     Factory,
     Made,
     Name,
     Origin,
     SizeOf,
     Tree,
+    Value,
     Variable,
     is_literal,
     rewrite,
@@ -81,6 +84,12 @@ class Columns:
     """The arms of the `if`s that not all uses take."""
     locals: dict[str, Tree] = field(default_factory=dict)
     """The block's `let`s that are read: local variables of the constructor."""
+    tensors: Sequence[int] = ()
+    """The value that each input is, those that are lists left out."""
+    derived: dict[str, Tree] = field(default_factory=dict)
+    """The block's `let`s that only `forward` reads, over sizes: local variables of it."""
+    sizes: dict[Dimension, str] = field(default_factory=dict)
+    """The sizes that `forward` has a variable for."""
 
     def __post_init__(self) -> None:
         self.scope = Scope(self.uses, self.text, self.graphs)
@@ -88,6 +97,12 @@ class Columns:
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""
+        self._forward = False
+        """Whether what is resolved stands in `forward`, where sizes are read off tensors."""
+
+    def in_forward(self) -> None:
+        """Read sizes off tensors from now on: the constructor has all that it needs."""
+        self._forward = True
 
     # --- readings --------------------------------------------------------------------------------
     def taken(self, tree: Tree, word: str, variables: frozenset[str]) -> Tree:
@@ -116,35 +131,13 @@ class Columns:
                     return tree
         return None
 
-    def input_size(self, leaves: Leaves) -> tuple[int, int] | None:
-        """Return the input and the dimension whose size the text reads there, `x.shape[1]`.
-
-        None where the constructor needs that size, too, or the text has a name for it.
-        """
-        if self.text is None or self._network:
-            return None
-        for origin in leaves.origins:
-            for tree in self.text.trees(origin):
-                if self.scope.gives(tree, leaves.vector):
-                    raw = tree.text if isinstance(tree, Name) else ""
-                    if (
-                        raw not in self.scope.sizes
-                        or raw in self.text.sizes
-                        or self.scope.known[raw].name
-                    ):
-                        return None
-                    size = self.scope.known[raw].origin
-                    assert isinstance(size, SizeOf)
-                    return self.scope.sizes[raw][1], size.dim
-        return None
-
     def condition(self, arm: Arm) -> Tree | None:
         """Return the condition of the text under which a use takes an arm."""
         found = self._condition(arm)
         if found is None:
             return None
         tree, holds = found
-        taken = self._take(tree, "")
+        taken = self._take(tree, "", deciding=True)
         return taken if holds else negated(taken)
 
     def _condition(self, arm: Arm) -> tuple[Tree, bool] | None:
@@ -184,8 +177,11 @@ class Columns:
             found = self._found(leaves.vector)
         return found
 
-    def _take(self, tree: Tree, word: str) -> Tree:
-        """Return the tree over parameters that the class has from now on."""
+    def _take(self, tree: Tree, word: str, *, deciding: bool = False) -> Tree:
+        """Return the tree over parameters that the class has from now on.
+
+        A condition of `forward` asks the constructor for sizes that are known there.
+        """
 
         def take(node: Tree) -> Tree | None:
             if not isinstance(node, Name) or node == NONE:
@@ -194,12 +190,10 @@ class Columns:
                 return self._take(self.scope.argument_tree(node.text), word)
             column = self.scope.known.get(node.text)
             if column is None:
-                made = self.scope.let_trees.get(node.text)
-                if made is not None and node.text not in self.locals:
-                    inner = self._take(made, "")
-                    if inner != node:  # a size that the parameter is called after
-                        self.locals[node.text] = inner
-                return node
+                return self._take_let(node)
+            if self._forward and node.text in self.scope.sizes:
+                if not (deciding and column.name in self.parameters):
+                    return self._dimension(node.text)
             if not column.name:
                 called = self.text.sizes.get(node.text) if self.text is not None else None
                 wish = self._size_name(node.text, word)
@@ -212,6 +206,44 @@ class Columns:
             return Name(column.name)
 
         return rewrite(tree, take)
+
+    def _take_let(self, node: Name) -> Tree:
+        """Return a `let` of the block as a variable; one that is a size is that size."""
+        name = node.text
+        made = self.scope.let_trees.get(name)
+        if name in self.derived:
+            return Variable(name)
+        if made is None or name in self.locals:
+            return node
+        inner = self._take(made, "")
+        if isinstance(inner, Dimension):
+            return inner
+        if any(isinstance(part, Dimension | Variable) for part in walk(inner)):
+            self.derived[name] = inner
+            return Variable(name)
+        if inner != node:  # a size that the parameter is called after
+            self.locals[name] = inner
+        return node
+
+    def _dimension(self, raw: str) -> Dimension:
+        """Return an input's size as `forward` reads it."""
+        size = self.scope.known[raw].origin
+        assert isinstance(size, SizeOf)
+        return Dimension(Value(self.tensors[self.scope.sizes[raw][1]]), size.dim)
+
+    def size_variable(self, size: Dimension, name: str, rank: int, *, symbolic: bool) -> str:
+        """Return a new variable of `forward` for an input's size: the text's own name for it."""
+        raw = f"{name}.shape[{size.dim}]"
+        called = self.text.sizes.get(raw) if self.text is not None else None
+        known = self.scope.known.get(raw)
+        own = called or (known.name if known is not None else "")
+        wish = _dimension(size.dim, rank, "") if size.dim else "batch"
+        if symbolic and size.dim and rank <= 3:
+            wish = "length"
+        if size.value != Value(0):
+            wish = f"{identifier(name)}_{wish}"
+        self.sizes[size] = own or self.scope.names.unique(wish)
+        return self.sizes[size]
 
     def _size_name(self, raw: str, word: str) -> str:
         prefix, slot = self.scope.sizes[raw]
@@ -241,7 +273,9 @@ class Columns:
                 column.default = constant
             elif any(omitted) and None not in column.vector and self.scope.gives(tree, wanted):
                 column.default, column.omitted = None, omitted
+                forward, self._forward = self._forward, False
                 column.resolved = self._take(tree, "")
+                self._forward = forward
             else:
                 continue
             return
@@ -310,6 +344,14 @@ class Columns:
         def value(name: str) -> Any:
             return values[name][use] if name in values else self.scope.value(name, use)
 
+        raw = {self._dimension(name): Name(name) for name in self.scope.sizes}
+
+        def named(node: Tree) -> Tree | None:
+            if isinstance(node, Variable):
+                return Name(node.text)
+            return raw.get(node) if isinstance(node, Dimension) else None
+
+        tree = rewrite(tree, named)
         try:
             return means(value_of(tree, value, self.text.functions if self.text else {}), wanted)
         except Unreadable:
@@ -341,21 +383,40 @@ class Columns:
 
     def known(self, vector: Vector) -> Tree | None:
         """Return the column over the parameters that the class has, for a remark, or None."""
-        known = {name: c.name for name, c in self.scope.known.items()}
-        there = {*self.parameters, *self.locals}
+        names = {name: self._variable(name, column) for name, column in self.scope.known.items()}
+        there = {*self.parameters, *self.locals, *self.derived, *self.sizes.values()}
         used = [
             c
             for c in self.scope.candidates
-            if known.get(c.parameter, c.parameter) in there and not self._is_extent(c)
+            if names.get(c.parameter, c.parameter) in there and not self._is_extent(c)
         ]
+
+        def change(node: Tree) -> Tree | None:
+            return Name(names[node.text]) if isinstance(node, Name) and node.text in names else None
+
         for candidate in used:
             if agree(candidate.vector, vector):
-                return self._take(candidate.tree, "")
+                return rewrite(candidate.tree, change)
         if not all(value is ABSENT or type(value) is int for value in vector):
             return None
         related = (multiple(c.tree, c.vector, vector) for c in used)
         found = next((tree for tree in related if tree is not None), None)
-        return None if found is None else self._take(found, "")
+        return None if found is None else rewrite(found, change)
+
+    def _variable(self, raw: str, column: Parameter) -> str:
+        """Return what a parameter or an input's size is called; nothing for one without a name."""
+        if column.name in self.parameters or raw not in self.scope.sizes:
+            return column.name
+        return self.sizes.get(self._dimension(raw), "")
+
+    def with_variables(self, tree: Tree) -> Tree:
+        """Return a tree of `forward` over the variables that it has for sizes."""
+
+        def change(node: Tree) -> Tree | None:
+            name = self.sizes.get(node) if isinstance(node, Dimension) else None
+            return None if name is None else Variable(name)
+
+        return rewrite(tree, change)
 
     def _is_extent(self, candidate: Candidate) -> bool:
         """Return True for a height or width: in remarks these are H and W."""

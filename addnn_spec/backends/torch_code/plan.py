@@ -227,7 +227,7 @@ class Planner:
             name=self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given, text, self._variants, uses),
+            columns=Columns(given, text, self._variants, uses, tensors=_places(body.drafts[0])),
             uses=uses,
             text=text,
         )
@@ -302,6 +302,11 @@ def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
 
 def _tensors(draft: Draft) -> tuple[tuple[str, TensorType], ...]:
     return tuple((name, type) for name, type in draft.inputs if type is not None)
+
+
+def _places(draft: Draft) -> list[int]:
+    """Return which values the tensors are that a class is given."""
+    return [value for value, (_, type) in enumerate(draft.inputs) if type is not None]
 
 
 def _sequential_draft(graph: Graph, tree: Tree) -> Draft:

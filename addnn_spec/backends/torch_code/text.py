@@ -223,7 +223,7 @@ def _simple(tree: Tree) -> bool:
     """Return True for what a formatter writes without spaces around `**`."""
     if isinstance(tree, Prefix):
         return tree.op == "-" and _simple(tree.value)
-    return isinstance(tree, Name | int | float) and not {"[", "/"} & set(flat(tree))
+    return isinstance(tree, Name | Variable | int | float) and not {"[", "/"} & set(flat(tree))
 
 
 def _index(part: Tree) -> str:

@@ -310,6 +310,8 @@ class ClassWriter:
         if code.network:
             lines += self._stated()
             lines += self._tapped_inputs() if self._probes else []
+        for targets, tree in code.read:
+            lines += layout(tree, 2, f"{targets} = ")
         lines += self._returns.prepare(main)
         for statement in main:
             lines += self._statement(statement, 2)

@@ -148,8 +148,10 @@ def test_sizes_are_read_off_tensors() -> None:
     )
     source = source_of(text)
     assert classes(source) == ["Merge", "Test"]
-    assert "x.reshape(x.shape[0], x.shape[1], x.shape[2] * x.shape[3])" in source
-    assert "x.reshape(x.shape[0], 4, x.shape[2] // 2, 2 * x.shape[3])" in source
+    assert "batch, channels, height, width = x.shape" in source
+    assert "x.reshape(batch, channels, height * width)" in source
+    assert "batch, _, height, width = x.shape" in source
+    assert "x.reshape(batch, 4, height // 2, 2 * width)" in source
     assert "raise ValueError" in source
     module = built(graph_of(text))
     shapes = [tuple(t.shape) for t in tensors(module(torch.zeros(5, 4, 10, 7)))]

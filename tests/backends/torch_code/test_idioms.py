@@ -104,7 +104,7 @@ def test_a_quotient_is_bracketed_where_a_sign_binds_closer() -> None:
 
 @pytest.mark.parametrize(
     ("size", "written"),
-    [("x.height, x.width", "x.shape[2:]"), ("x.width, x.height", "(x.shape[3], x.shape[2])")],
+    [("x.height, x.width", "x.shape[2:]"), ("x.width, x.height", "(width, height)")],
 )
 def test_the_last_sizes_of_a_tensor_are_a_slice_of_its_shape(size: str, written: str) -> None:
     text = (
@@ -189,7 +189,7 @@ def test_a_first_state_and_a_default_input_are_called_as_the_block_calls_them() 
         )
     )
     forward = body_of(source_of(text), "Test", "forward")
-    assert [line.split(" = ")[0] for line in forward[:2]] == ["h", "c"]
+    assert [line.split(" = ")[0] for line in forward[:3]] == ["batch", "h", "c"]
     assert body_of(source_of(text), "Scaled", "forward")[0].startswith("by = torch.full(")
 
 

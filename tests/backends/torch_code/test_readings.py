@@ -240,8 +240,9 @@ def test_sizes_have_the_names_that_the_text_gives_them() -> None:
     source = source_of(text)
     assert "def __init__(self, h: int, w: int, c: int, k: int) -> None:" in source
     assert "self.mix = nn.Conv1d(h * w, h * w, 1)" in source
-    assert "x.reshape(-1, self.h // self.k, self.k, self.w, self.c)" in source
-    assert ".reshape(-1, self.h, self.w, 2 * self.c)" in source
+    assert "h, w, c = x.shape[1:]" in source
+    assert "x.reshape(-1, h // self.k, self.k, w, c)" in source
+    assert ".reshape(-1, h, w, 2 * c)" in source
     check_weights(text)
 
 
