@@ -109,8 +109,10 @@ class Taken:
                 return known
         packaged = packaged_path(item.span.source)
         if packaged is not None:
-            called = self._free(name)
-            self.imports.setdefault(packaged, {})[item.name] = called
+            names = self.imports.setdefault(packaged, {})
+            if item.name in names:  # of a network that was read apart
+                return names[item.name]
+            called = names[item.name] = self._free(name)
         else:
             renamed = {}
             for read in sorted(names_read(item)):

@@ -368,18 +368,16 @@ class _File:
         )
         found: set[str] = set()
         waiting = set(names_read(network))
-        by_name = {name: item for item in self.file.tree.items for name in _names_of(item)}
+        by_name = {name: item for item in self.file.tree.items for name in sorted(_names_of(item))}
         copied = self._copied()
-        while waiting:
-            name = waiting.pop()
-            if name in by_name and name not in found:
-                found.add(name)
-                waiting |= names_read(by_name[name])
-                if name in copied:
-                    bound = self.definition.env.find(name)
-                    if bound is None or self.taken.copy(name, bound.value) != name:
-                        raise Unpatched
-                    waiting |= self.taken.used
+        while left := [name for name in by_name if name in waiting - found]:
+            found.add(left[0])
+            waiting |= names_read(by_name[left[0]])
+            if left[0] in copied:
+                bound = self.definition.env.find(left[0])
+                if bound is None or self.taken.copy(left[0], bound.value) != left[0]:
+                    raise Unpatched
+                waiting |= self.taken.used
         return found
 
     def _copied(self) -> set[str]:
