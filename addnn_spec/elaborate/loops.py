@@ -234,6 +234,7 @@ def _hoist(built: Built, flow: Value, frame: Frame) -> Value:
         module=None if node.module is None else module(node.module),
         bound_modules=tuple(module(ref) for ref in node.bound_modules),
         layers=node.layers,
+        written=node.written,
     )
     outputs = tuple(
         made[output.refs[0].port] if output.refs[0].node == node.id else outer[output.refs[0].node]

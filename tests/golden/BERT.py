@@ -123,9 +123,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, in_features: int) -> None:
+    def __init__(self, in_features: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer(in_features, 12, 0.1) for _ in range(12))
+        self.layer = nn.ModuleList(Layer(in_features, heads, dropout) for _ in range(depth))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         for layer in self.layer:
@@ -159,10 +159,10 @@ class BERTOutput(NamedTuple):
 
 
 class BERT(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 12) -> None:
         super().__init__()
         self.embeddings = Embeddings()
-        self.encoder = Encoder(768)
+        self.encoder = Encoder(768, depth, 12, 0.1)
         self.pooler = Pooler(768)
 
     def forward(self, tokens: Tensor, segments: Tensor, attention_mask: Tensor) -> BERTOutput:

@@ -76,9 +76,11 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, in_features: int) -> None:
+    def __init__(self, in_features: int, depth: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(in_features, 2048, 0.1) for _ in range(6))
+        self.layers = nn.ModuleList(
+            DecoderLayer(in_features, hidden, dropout) for _ in range(depth)
+        )
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         for layer in self.layers:
@@ -108,9 +110,11 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, in_features: int) -> None:
+    def __init__(self, in_features: int, depth: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(EncoderLayer(in_features, 2048, 0.1) for _ in range(6)))
+        self.layers = nn.Sequential(
+            *(EncoderLayer(in_features, hidden, dropout) for _ in range(depth)),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layers(x)  # [N, S, 512]
@@ -118,10 +122,12 @@ class Encoder(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    def __init__(self, in_features: int, target_features: int) -> None:
+    def __init__(
+        self, in_features: int, target_features: int, depth: int, hidden: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(in_features)
-        self.decoder = Decoder(target_features)
+        self.encoder = Encoder(in_features, depth, hidden, dropout)
+        self.decoder = Decoder(target_features, depth, hidden, dropout)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         memory = self.encoder(source)  # [N, S, 512]
@@ -136,7 +142,7 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=512**-0.5)
         self.position = PositionalEncoding()
         self.drop = nn.Dropout(p=0.1)
-        self.transformer = EncoderDecoder(512, 512)
+        self.transformer = EncoderDecoder(512, 512, 6, 2048, 0.1)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         read = self.drop(self.position(self.embedding(source) * 512**0.5))  # [N, S, 512]

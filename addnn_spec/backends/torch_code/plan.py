@@ -32,6 +32,7 @@ from addnn_spec.backends.torch_code.sequential import (
     module_list,
     sequential,
     sequential_elements,
+    turns_of,
 )
 from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, split
 from addnn_spec.backends.torch_code.variants import Variants
@@ -151,14 +152,15 @@ class Planner:
             turns = None if elements else list_elements(graph, self._forms)
             if turns is not None:
                 ports = dict.fromkeys(graph.module_ports, "nn.Module")
-                self._forms[id(graph)] = Form(module_list(turns), ports, listed=True)
+                made = module_list(turns, turns_of(graph))
+                self._forms[id(graph)] = Form(made, ports, listed=True)
             elif elements is None:
                 drafted.append(graph)
             elif graph.kind == "block":
                 subclass.append((graph, sequential(elements, "super().__init__")))
             else:
                 function = "Tapped" if self._emission.probes else "nn.Sequential"
-                self._forms[id(graph)] = Form(sequential(elements, function))
+                self._forms[id(graph)] = Form(sequential(elements, function, turns_of(graph)))
         self._lists.update(list_inputs([g for g in drafted if g.kind == "block"]))
         drafts = [
             draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))

@@ -100,6 +100,19 @@ class Text:
         return found
 
     @cached_property
+    def _turns_of(self) -> dict[tuple[int, int], ast.Expr]:
+        """For each loop that counts, how often it runs."""
+        found: dict[tuple[int, int], ast.Expr] = {}
+        for node in walk(self.node):
+            if isinstance(node, ast.Repeat):
+                found[_key(node.span)] = node.count
+            elif isinstance(node, ast.For) and isinstance(node.iterable, ast.Range):
+                start = node.iterable.start
+                if isinstance(start, ast.Number) and start.value == 0:
+                    found[_key(node.span)] = node.iterable.stop
+        return found
+
+    @cached_property
     def _gathered(self) -> dict[tuple[int, int], tuple[ast.Expr, ...]]:
         """For each positional argument, it and those after it: what `Reshape(n, c, h)` collects."""
         found: dict[tuple[int, int], tuple[ast.Expr, ...]] = {}
@@ -244,7 +257,7 @@ class Text:
         elif isinstance(origin, Combined):
             yield from self._combined(origin, depth)
         elif isinstance(origin, Span) and origin.source is self.node.span.source:
-            found = self._at(origin)
+            found = self._turns_of.get(_key(origin)) or self._at(origin)
             if found is not None:
                 yield from self.expression(found)
             several = self._gathered.get(_key(origin), ())

@@ -23,10 +23,12 @@ from addnn_spec.backends.torch_code.tree import (
     Column,
     Display,
     Each,
+    InTurn,
     Key,
     Lambda,
     Leaf,
     Name,
+    Origin,
     Spanned,
     Star,
     Template,
@@ -144,9 +146,14 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
     return elements if counted and graph.outputs[0].refs == (current,) else None
 
 
-def module_list(elements: Sequence[Element]) -> Tree:
-    """Return `nn.ModuleList(Layer(512) for _ in range(6))`."""
-    items = tuple(_positional([child for element in elements for child in _turns(element)]))
+def turns_of(graph: Graph) -> Span | None:
+    """Return the loop that a graph is, which stands for the number of its turns."""
+    return graph.span if graph.kind == "repeat" else None
+
+
+def module_list(elements: Sequence[Element], loop: Span | None = None) -> Tree:
+    """Return `nn.ModuleList(Layer(512) for _ in range(6))`, of the turns of a loop of the text."""
+    items = tuple(_positional([child for element in elements for child in _turns(element)], loop))
     only = items[0] if len(items) == 1 else None
     if isinstance(only, Star) and isinstance(only.value, Each):
         return Call("nn.ModuleList", (Arg(only.value),))
@@ -198,11 +205,14 @@ def initialized(tree: Tree, applied: Applied, emission: Emission, span: Span) ->
     return Call("initialized", (Arg(tree), *(Arg(fill) for fill in made)))
 
 
-def sequential(elements: Sequence[Element], function: str) -> Tree:
-    """Return the constructor call of a Sequential: positional children if all names are counted."""
+def sequential(elements: Sequence[Element], function: str, loop: Span | None = None) -> Tree:
+    """Return the constructor call of a Sequential: positional children if all names are counted.
+
+    `loop` is the loop of the text whose turns they are.
+    """
     children = [child for element in elements for child in _turns(element)]
     if [child.name for child in children] == [str(place) for place in range(len(children))]:
-        return Call(function, tuple(Arg(item) for item in _positional(children)))
+        return Call(function, tuple(Arg(item) for item in _positional(children, loop)))
     return Call(function, (Arg(_ordered(children)),))
 
 
@@ -217,13 +227,14 @@ def _turns(element: Element) -> Iterator[Element]:
         yield Element(f"{head}{number}", element.tree)
 
 
-def _positional(children: Sequence[Element]) -> Iterator[Tree]:
+def _positional(children: Sequence[Element], loop: Span | None) -> Iterator[Tree]:
     for run in _runs(children):
-        loop = _loop(run)
-        if loop is None:
+        whole = loop is not None and len(run) == len(children)
+        found = _loop(run, (loop,) if loop is not None and whole else ())
+        if found is None:
             yield from (child.tree for child in run)
         else:
-            yield Star(Each(loop.iterable, loop.element, loop.targets))
+            yield Star(Each(found.iterable, found.element, found.targets))
 
 
 def _ordered(children: Sequence[Element]) -> Tree:
@@ -319,9 +330,12 @@ def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:
             yield from ([child] for child in group)
 
 
-def _loop(run: Sequence[Element]) -> Loop | None:
-    """Return the run as a loop, or None if it is better written out."""
-    if len(run) < 2:
+def _loop(run: Sequence[Element], count: tuple[Origin, ...] = ()) -> Loop | None:
+    """Return the run as a loop, or None if it is better written out.
+
+    `count` is where the text says how many turns there are: a single turn is a loop, too.
+    """
+    if len(run) < 2 and not count:
         return None
     rows: list[list[Leaf]] = []
     skeleton: Tree = None
@@ -347,7 +361,7 @@ def _loop(run: Sequence[Element]) -> Loop | None:
 
     element = rewrite(skeleton, put)
     if not varying:
-        counter = Call("range", (Arg(Leaf(len(run), "depth")),))
+        counter = Call("range", (Arg(Leaf(len(run), "depth", count)),))
         return Loop(element, (f"{LOOP}_",), counter, len(run))
     targets = tuple(dict.fromkeys(names))
     columns = [vectors[varying[names.index(target)]] for target in targets]
@@ -359,8 +373,16 @@ def _common(rows: Sequence[Sequence[Leaf]], place: int) -> Leaf:
     first, *others = (row[place] for row in rows)
     if not others:
         return first
-    said = set(first.origins).intersection(*(leaf.origins for leaf in others))
-    return Leaf(first.value, first.hint, tuple(o for o in first.origins if o in said))
+    said = set.intersection(*({_in_any_turn(o) for o in leaf.origins} for leaf in others))
+    found = tuple(origin for origin in first.origins if _in_any_turn(origin) in said)
+    return Leaf(first.value, first.hint, found)
+
+
+def _in_any_turn(origin: Origin) -> Origin:
+    """Return an origin without the turn that it is said in: in all of them the value is one."""
+    if isinstance(origin, InTurn):
+        return InTurn(_in_any_turn(origin.origin), origin.loop, 0)
+    return origin
 
 
 def _targets(hints: list[str], vectors: list[Vector]) -> list[str]:

@@ -206,6 +206,25 @@ def test_only_the_loop_around_says_how_often() -> None:
     assert "for _ in range(k)" in source
 
 
+@pytest.mark.parametrize(
+    "uses", ["u: Unit(4, 1)", "u: Unit(4, 3)", "u: Unit(4, 1) -> v: Unit(4, 4)"]
+)
+@pytest.mark.parametrize(
+    ("header", "count"),
+    [("repeat k", "k"), ("repeat k + 2 as i", "k + 2"), ("for i in 0..2 * k", "2 * k")],
+)
+def test_how_often_a_loop_runs_is_what_its_header_says(uses: str, header: str, count: str) -> None:
+    source = emitted(f"return x -> a: {header} {{ Linear(8) }}", uses)
+    assert f"for _ in range({count})" in source
+
+
+def test_a_turn_that_is_one_layer_says_what_the_text_gives_it() -> None:
+    source = emitted(
+        "return x -> a: repeat n { Linear(8, bias = k > 2) }", "u: Unit(4) -> v: Unit(3)"
+    )
+    assert "nn.Linear(in_features, 8, bias=k > 2)" in source
+
+
 @pytest.mark.parametrize("expr", ["n * 1000000", "n ** 20"])
 def test_large_numbers_are_no_reading(expr: str) -> None:
     """What Python could not compute in time is not computed."""
