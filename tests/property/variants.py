@@ -22,6 +22,14 @@ HEAD = "(a = 3, n = 1, p = false, q = false, act = Tanh, opt = none, widths = [4
 class BlockMaker:
     """Makes the body of one block, statement after statement."""
 
+    loops: tuple[str, ...] = (
+        "repeat n {{ {} }}",
+        "repeat n as j {{ if j > 0 {{ Tanh }} -> {} }}",
+        "repeat n + 2 {{ {} }}",
+        "for w in widths {{ Linear(w) -> {} -> Linear(6) }}",
+        "repeat n + 2 {{ y = x -> {} return x + y }}",
+    )
+
     def __init__(self, rng: Random, name: str, others: tuple[str, ...]) -> None:
         self.rng = rng
         self.name = name
@@ -32,15 +40,18 @@ class BlockMaker:
 
     def text(self) -> str:
         """The block's definition."""
-        makers = [self._chain, self._arithmetic, self._if, self._if, self._choice, self._sequence,
-                  self._sequence, self._repeat, self._for, self._capture, self._swap, self._list,
-                  self._other]  # fmt: skip
         for _ in range(self.rng.randint(1, 6)):
-            self.rng.choice(makers)()
+            self.rng.choice(self.makers())()
         last = " + ".join(self.rng.sample(self.locals, min(2, len(self.locals))))
         end = self.rng.choice(["", " -> opt", " -> ReLU", " -> if p { Tanh }", " -> act"])
         body = "".join(f"  {line}\n" for line in [*self.lines, f"return {last}{end}"])
         return f"block {self.name}{HEAD} {{\n{body}}}"
+
+    def makers(self) -> list[Callable[[], None]]:
+        """What adds a statement, each as often as it is likely."""
+        return [self._chain, self._arithmetic, self._if, self._if, self._choice, self._sequence,
+                self._sequence, self._repeat, self._for, self._capture, self._swap, self._list,
+                self._other]  # fmt: skip
 
     # --- parts ----------------------------------------------------------------------------------
     def fresh(self, stem: str) -> str:
@@ -120,11 +131,7 @@ class BlockMaker:
 
     def _repeat(self) -> None:
         inner = self.chain(2, labels=False)
-        form = self.rng.choice(
-            ["repeat n {{ {} }}", "repeat n as j {{ if j > 0 {{ Tanh }} -> {} }}",
-             "repeat n + 2 {{ {} }}", "for w in widths {{ Linear(w) -> {} -> Linear(6) }}",
-             "repeat n + 2 {{ y = x -> {} return x + y }}"]
-        )  # fmt: skip
+        form = self.rng.choice(self.loops)
         label = f"{self.fresh('turns')}: " if self.rng.random() < 0.7 else ""
         if form.startswith("for"):
             inner = "act"
