@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from addnn_spec.graph import Graph, Node, Turn
+from addnn_spec.ops.base import Operator
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import walk
@@ -37,10 +38,26 @@ class Literals:
         Raises `Untraced` where it is made of anything else.
         """
         stands = list(_stands(self.graph, path, ""))
-        span = dict(stands[-1].node.written).get(field)
-        if span is None:
-            return []
-        return list(self._leaves(self._at(_around(stands), span), stands))
+        value = self._argument(stands, field)
+        return [] if value is None else list(self._leaves(value, stands))
+
+    def _argument(self, stands: list[Stand], field: str) -> object | None:
+        """Return what the text gives for a layer's attribute; None where it gives nothing."""
+        node = stands[-1].node
+        span = dict(node.written).get(field)
+        if span is not None:
+            return self._at(_around(stands), span)
+        layer = self._at(_around(stands), node.span)  # a turn's arguments are not noted
+        if isinstance(layer, ast.Element):
+            layer = layer.core
+        if not isinstance(layer, ast.Layer) or not isinstance(node.op, Operator):
+            return None
+        names = [name for name in node.op.positional_fields() if name not in node.op.layers]
+        for place, argument in enumerate(layer.args or ()):
+            by_place = names[place] if place < len(names) and not argument.name else None
+            if field in (argument.name, by_place):
+                return argument.value
+        return None
 
     def _at(self, definition: Definition, span: Span) -> object:
         """Return what stands at a place of a block or network."""

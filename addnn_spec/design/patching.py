@@ -266,16 +266,31 @@ class _Patches:
             self.rewritten[node.name] = node
         self._drop_dead(statements[:place], node)
         name = next(o.name for o in self.graph.outputs if not o.training)
+        head = self._head(end)
         opening = f"output {name} = "
-        closing = f"{text} -> {changes.head}\n"
+        closing = f"{text} -> {head}\n"
         if changes.pick:
             value = _bound_name(statement) or "features"
             if value == name:
                 value = "features"
             opening = f"{value} = "
-            closing = f"{text}\noutput {name} = {value}{changes.pick} -> {changes.head}\n"
+            closing = f"{text}\noutput {name} = {value}{changes.pick} -> {head}\n"
         self.found.append(_Patch(statement.span.start, start, opening + ("(" if text else "")))
         self.found.append(_Patch(end, body.span.end - 1, closing))
+
+    def _head(self, end: int) -> str:
+        """Return the new head; a parameter that was read behind the cut alone, and has its number
+        of classes, is read by it."""
+        head = self.edit.changes.head
+        before = {
+            one.name
+            for one in walk(self.root.body)
+            if isinstance(one, ast.Name) and one.span.end <= end
+        }
+        for name, value in self.graph.arguments:
+            if name not in before and type(value) is int and head.endswith(f"Linear({value})"):
+                return head.removesuffix(f"{value})") + f"{name})"
+        return head
 
     def _value(self, statement: ast.Statement, span: Span) -> tuple[int, int, str]:
         """Return where the expression begins and ends that gives a node's value, and what closes
@@ -331,8 +346,9 @@ class _File:
 
     def text(self) -> str:
         tree, text = self.file.tree, self.file.source.text
-        reached = self._reached()
-        patches = [*self.patches, *_head_figures(text)]
+        network = self._network()
+        reached = self._reached(network)
+        patches = [*self.patches, *_head_figures(text), *self._parameters(network)]
         imported: list[str] = []
         files = iter(self.file.imports)
         for item in tree.items:
@@ -355,17 +371,34 @@ class _File:
             lines.insert(0, f'from "{self.packaged}" import {", ".join(imported)}')
         return _below_head("\n".join([*lines, ""]) if lines else "", body)
 
-    def _reached(self) -> set[str]:
-        """Return the names of the file that the network reads, itself or by others."""
+    def _network(self) -> ast.Network:
+        """Return the network as it is with its patches."""
         node = self.definition.node
         inside = [patch for patch in self.patches if _holds(node.span, patch)]
         collector = Collector()
         text = _applied(self.file.source.text, inside)
         new = parse(Source(self.file.source.name, text), collector)
         collector.raise_errors()
-        network = next(
+        return next(
             one for one in new.items if isinstance(one, ast.Network) and one.name == node.name
         )
+
+    def _parameters(self, network: ast.Network) -> Iterator[_Patch]:
+        """Leave out the parameters that nothing reads any more."""
+        node, now = self.definition.node, names_read(network)
+        params, before = node.params, names_read(node)
+        kept = [one for one in params if one.name in now or one.name not in before]
+        if not kept and params:
+            end = node.span.source.text.index(")", params[-1].span.end) + 1
+            yield _Patch(node.name_span.end, end, "")
+        elif len(kept) < len(params):
+            if any(_holds(one.span, patch) for one in params for patch in self.patches):
+                return  # they have new defaults
+            text = ", ".join(one.span.text for one in kept)
+            yield _Patch(params[0].span.start, params[-1].span.end, text)
+
+    def _reached(self, network: ast.Network) -> set[str]:
+        """Return the names of the file that the network reads, itself or by others."""
         found: set[str] = set()
         waiting = set(names_read(network))
         by_name = {name: item for item in self.file.tree.items for name in sorted(_names_of(item))}

