@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -58,9 +59,20 @@ def _wilson(p: float, count: float, z: float) -> tuple[float, float]:
 
 @cache
 def student(share: float, freedom: int) -> float:
-    """Return the quantile of Student's t: `share` of it, above one half, lies below."""
-    if freedom > _NORMAL:
-        freedom = _NORMAL
+    """Return the quantile of Student's t: `share` of it, above one half, lies below.
+
+    From 100 degrees of freedom on by Fisher and Cornish's series about the normal quantile, where
+    it is right to eight digits.
+    """
+    if freedom >= _MANY:
+        z = NormalDist().inv_cdf(share)
+        square = z * z
+        return z * (
+            1
+            + (square + 1) / (4 * freedom)
+            + ((5 * square + 16) * square + 3) / (96 * freedom**2)
+            + (((3 * square + 19) * square + 17) * square - 15) / (384 * freedom**3)
+        )
     low, high = 0.0, 1e4
     while high - low > 1e-10 * (1 + low):
         middle = (low + high) / 2
@@ -68,7 +80,7 @@ def student(share: float, freedom: int) -> float:
     return (low + high) / 2
 
 
-_NORMAL = 2_000
+_MANY = 100
 
 
 def below(t: float, freedom: int) -> float:
