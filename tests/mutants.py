@@ -1,5 +1,5 @@
-"""Formulas and statements, each made wrong on purpose: ``python -m tests.mutants`` names those
-that no test sees.
+"""Formulas and statements, each made wrong on purpose: ``python -m tests.mutants [FILE ...]`` names
+those that no test sees, of all files, or of those that begin so (``indices/measures``).
 
 A mutant is a copy of the package with one formula changed. Each runs in a process of its own, a
 fork of one that has the heavy libraries already.
@@ -13,116 +13,133 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "scipy.special", "sklearn.datasets", "sklearn.feature_selection")
-Mutant = tuple[str, str, str, str]
-"""What is mutated, as it is, as it is wrong, and the tests that see it."""
 
-SEPARATION = "indices/separation.py"
-INFORMATION = "indices/information.py"
-LINKED, INTERVALS, PAIRED = (f"statistics/{n}.py" for n in ("linked", "intervals", "paired"))
-VERDICTS, SETTLING = "report/verdicts.py", "report/settling.py"
-MUTANTS: tuple[Mutant, ...] = (
+
+class Mutant(NamedTuple):
+    """What is mutated, as it is, as it is wrong, and the tests that see it."""
+
+    file: str
+    right: str
+    wrong: str
+    tests: str
+
+
+GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
-        SEPARATION,
-        'order if kind == "hard" else 0',
-        'order if kind == "hard" else 1',
+        "indices/separation.py",
         "indices/test_separation.py indices/test_golden.py",
+        (
+            ('order if kind == "hard" else 0', 'order if kind == "hard" else 1'),
+            ("same[:, :order].sum(dim=1)", "same[:, 1:order].sum(dim=1)"),
+            ("hits.double() / torch.full_like(hits, order)", "hits.double()"),
+            ("(hits / counts).tolist()", "(hits / counts.sum()).tolist()"),
+            ("own = found.indices[:, 0] == codes", "own = found.indices[:, 1] == codes"),
+        ),
     ),
     (
-        SEPARATION,
-        "same[:, :order].sum(dim=1)",
-        "same[:, 1:order].sum(dim=1)",
-        "indices/test_separation.py indices/test_golden.py",
+        "indices/smoothness.py",
+        "indices/test_smoothness.py indices/test_golden.py",
+        (
+            ("(largest - error) / (largest - nearest)", "(largest - error) / largest"),
+            ("torch.exp(-gain * (error - nearest) / mean)", "torch.exp(-gain * error / mean)"),
+            ("distances.mean(dim=1)", "distances.sum(dim=1) / (len(other) - 1)"),
+            ("+ 2 * gamma)", "+ gamma)"),
+        ),
     ),
     (
-        SEPARATION,
-        "hits.double() / torch.full_like(hits, order)",
-        "hits.double()",
-        "indices/test_separation.py indices/test_golden.py",
+        "indices/measures.py",
+        "indices/test_measures.py",
+        (
+            ("between = singular[kept].square() / count", "between = singular[kept].square()"),
+            ("/ between).sum() / count)", "/ between).sum())"),
+            ("(values[kept] / count)).sum() / count)", "(values[kept] / count)).sum())"),
+            ("(second / first)", "(first / second)"),
+            ("int(len(ratios) * (1 - discard))", "len(ratios)"),
+            ("model(train[part]).softmax(dim=1)", "model(train[part])"),
+            ("nn.BatchNorm1d(hidden), nn.ReLU()", "nn.ReLU()"),
+            ("data.rate(model(train), model(test),", "data.rate(model(test), model(train),"),
+            ("penalty / 2 * weight", "penalty * weight"),
+            ("(left.T @ left).norm() * (right.T", "(left.T @ left).norm() ** 2 * (right.T"),
+            ("first.norm() * second.norm()", "first.norm() ** 2"),
+            ("- 2 * along / (m - 2)", "- along / (m - 2)"),
+            ("whole / ((m - 1) * (m - 2))", "whole / (m * m)"),
+            ("total / (m * (m - 3))", "total / (m * m)"),
+            ("share = singular / total", "share = singular.square() / singular.square().sum()"),
+        ),
     ),
     (
-        SEPARATION,
-        "(hits / counts).tolist()",
-        "(hits / counts.sum()).tolist()",
-        "indices/test_separation.py indices/test_golden.py",
-    ),
-    (
-        "indices/certainty.py",
-        "margin = (between - within) / 2",
-        "margin = between - within",
-        "indices/test_certainty.py",
-    ),
-    (
-        "indices/certainty.py",
-        "torch.where(first, counts, -counts)",
-        "counts",
-        "indices/test_certainty.py",
-    ),
-    (
-        INFORMATION,
-        "- _digamma(_within(squares, radius)), 0.0,",
-        ", 0.0,",
+        "indices/information.py",
         "indices/test_information.py",
+        (("- _digamma(_within(squares, radius)), 0.0,", ", 0.0,"),),
     ),
-    (LINKED, "np.sqrt(size / np.maximum(size - 1, 1))", "1.0", "statistics/test_linked.py"),
     (
-        LINKED,
-        "room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)",
-        "room = 1 - min(pairs.sum() / (m * m), 0.8)",
+        "indices/certainty.py",
+        "indices/test_certainty.py",
+        (
+            ("margin = (between - within) / 2", "margin = between - within"),
+            ("torch.where(first, counts, -counts)", "counts"),
+            ("& (index.value == 1.0)", ""),
+        ),
+    ),
+    (
+        "statistics/linked.py",
         "statistics/test_linked.py",
+        (
+            ("np.sqrt(size / np.maximum(size - 1, 1))", "1.0"),
+            (
+                "room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)",
+                "room = 1 - min(pairs.sum() / (m * m), 0.8)",
+            ),
+            (
+                "max(float((total / room).sum()), independent_variance(one, groups))",
+                "independent_variance(one, groups)",
+            ),
+            ("least = max(least, float(sums @ sums) * count / max(count - 1, 1))", "pass"),
+        ),
     ),
     (
-        LINKED,
-        "max(float((total / room).sum()), independent_variance(one, groups))",
-        "independent_variance(one, groups)",
-        "statistics/test_linked.py",
-    ),
-    (
-        LINKED,
-        "least = max(least, float(sums @ sums) * count / max(count - 1, 1))",
-        "least = max(least, 0.0)",
-        "statistics/test_linked.py",
-    ),
-    (
-        INTERVALS,
-        "value * (1 - value) / error**2",
-        "value / error**2",
+        "statistics/intervals.py",
         "statistics/test_intervals.py",
-    ),
-    (INTERVALS, "if m * rare < RARE", "if False", "statistics/test_intervals.py"),
-    (
-        INTERVALS,
-        "middle = (p + square / 2) / (1 + square)",
-        "middle = p",
-        "statistics/test_intervals.py",
+        (
+            ("value * (1 - value) / error**2", "value / error**2"),
+            ("if m * rare < RARE", "if False"),
+            ("middle = (p + square / 2) / (1 + square)", "middle = p"),
+        ),
     ),
     (
-        PAIRED,
-        "PairedDifference(value, error, m, max(first, second))",
-        "PairedDifference(value, error, m, first)",
+        "statistics/paired.py",
         "statistics/test_paired.py",
-    ),
-    (PAIRED, "return min(2 * tail, 1.0)", "return min(tail, 1.0)", "statistics/test_paired.py"),
-    (PAIRED, "share / (len(ps) - rank)", "share", "statistics/test_paired.py"),
-    (VERDICTS, "if self.found.value > 0:", "if self.found.value >= -1:", "report/test_verdicts.py"),
-    (VERDICTS, "more = train.value - found.value", "more = train.value", "report/test_verdicts.py"),
-    (VERDICTS, "if node.dense and len(known) > 1", "if len(known) > 1", "report/test_verdicts.py"),
-    (
-        VERDICTS,
-        "ps = [train.p if train.value > 0 else 1.0]",
-        "ps = [0.0]",
-        "report/test_verdicts.py",
+        (
+            ("m, max(first, second))", "m, first)"),
+            ("return min(2 * tail, 1.0)", "return min(tail, 1.0)"),
+            ("share / (len(ps) - rank)", "share"),
+        ),
     ),
     (
-        SETTLING,
-        "found.value > 0 and found.p <= limit",
-        "found.value > 0",
+        "report/verdicts.py",
         "report/test_verdicts.py",
+        (
+            ("if self.found.value > 0:", "if self.found.value >= -1:"),
+            ("more = train.value - found.value", "more = train.value"),
+            ("if node.dense and len(known) > 1", "if len(known) > 1"),
+            ("ps = [train.p if train.value > 0 else 1.0]", "ps = [0.0]"),
+        ),
     ),
-    (SETTLING, "peak = max(ways", "peak = min(ways", "report/test_verdicts.py"),
-    ("indices/certainty.py", "& (index.value == 1.0)", "", "indices/test_certainty.py"),
+    (
+        "report/settling.py",
+        "report/test_verdicts.py",
+        (
+            ("found.value > 0 and found.p <= limit", "found.value > 0"),
+            ("peak = max(ways", "peak = min(ways"),
+        ),
+    ),
+)
+MUTANTS = tuple(
+    Mutant(file, right, wrong, tests) for file, tests, each in GROUPS for right, wrong in each
 )
 
 
@@ -138,12 +155,11 @@ def survivors(mutants: Sequence[Mutant] = MUTANTS) -> Iterator[Mutant]:
             shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
         shutil.copy(ROOT / "pyproject.toml", copy)
         for mutant in mutants:
-            file, right, wrong, tests = mutant
-            path = copy / "addnn_spec" / file
+            path = copy / "addnn_spec" / mutant.file
             text = path.read_text(encoding="utf-8")
-            assert text.count(right) == 1, mutant
-            path.write_text(text.replace(right, wrong), encoding="utf-8")
-            if not _fails(copy, tests.split()):
+            assert text.count(mutant.right) == 1, mutant
+            path.write_text(text.replace(mutant.right, mutant.wrong), encoding="utf-8")
+            if not _fails(copy, mutant.tests.split()):
                 yield mutant
             path.write_text(text, encoding="utf-8")
 
@@ -175,5 +191,6 @@ def _run(copy: Path, tests: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    for survivor in survivors():
-        print(f"{survivor[0]}: {survivor[1]} -> {survivor[2]}", flush=True)
+    chosen = sys.argv[1:] or [""]
+    for one in survivors([mutant for mutant in MUTANTS if mutant.file.startswith(tuple(chosen))]):
+        print(f"{one.file}: {one.right} -> {one.wrong}", flush=True)

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from addnn_spec.indices import OptionError, ShapeError, UndefinedIndexError, neighbours
 from addnn_spec.indices.measures import (
@@ -58,6 +59,18 @@ def test_two_nn_finds_the_dimension_of_a_uniform_cube(dimension: int) -> None:
     found = two_nn_dimension(X)
     assert found == pytest.approx(dimension, rel=0.12)
     assert two_nn_dimension(neighbours(X, 3)) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("discard", [0.1, 0.5])
+def test_two_nn_by_its_formula(discard: float) -> None:
+    """A line through the origin and the ratios that are left, fitted by numpy."""
+    X = np.random.default_rng(1).normal(size=(100, 3))
+    near = np.sort(np.linalg.norm(X[:, None] - X, axis=2), axis=1)
+    kept = int(100 * (1 - discard))
+    ratios = np.sort(near[:, 2] / near[:, 1])[:kept]
+    heights = -np.log(1 - np.arange(1, kept + 1) / 100)
+    slope = np.linalg.lstsq(np.log(ratios)[:, None], heights, rcond=None)[0]
+    assert two_nn_dimension(X, discard) == pytest.approx(slope.item())
 
 
 def test_two_nn_leaves_duplicates_out() -> None:
@@ -173,3 +186,51 @@ def test_unbiased_cka() -> None:
     assert found == pytest.approx(total / (6 * 5 * 4 * 3))
     with pytest.raises(UndefinedIndexError):
         unbiased_cka(X[:3], Y[:3])
+
+
+def test_the_rate_by_a_plain_loop() -> None:
+    """The course's recipe written out, from the same draws: its accuracies, and no others'."""
+    generator = torch.Generator().manual_seed(3)
+    X, y = torch.randn(64, 5, generator=generator), torch.arange(64) % 3
+    far, theirs = torch.randn(300, 5, generator=generator), torch.arange(300) % 3
+    X, far = X + y[:, None] * 0.7, far + theirs[:, None] * 0.7
+
+    def rate(*middle: nn.Module, soft: bool = True) -> tuple[float, float]:
+        draws = torch.Generator().manual_seed(0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=draws)))
+            first, last = nn.Linear(5, 16), nn.Linear(16, 3)
+        model = nn.Sequential(first, *middle, last)
+        solver = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for _ in range(100):
+            for part in torch.split(torch.randperm(64, generator=draws), 16):
+                solver.zero_grad()
+                scores = model(X[part])
+                goals = nn.functional.one_hot(y[part], 3).float()
+                error = nn.functional.mse_loss(scores.softmax(1) if soft else scores, goals)
+                error.backward()  # type: ignore[no-untyped-call]
+                solver.step()
+        model.eval()
+        shares = [(model(a).argmax(1) == b).double().mean() for a, b in ((X, y), (far, theirs))]
+        return float(shares[0]), float(shares[1])
+
+    found = classification_rate(X, y, far, theirs, hidden=16, batch=16)
+    assert (found.train, found.test) == rate(nn.BatchNorm1d(16), nn.ReLU())
+    assert (found.train, found.test) != rate(nn.ReLU())
+    assert (found.train, found.test) != rate(nn.BatchNorm1d(16), nn.ReLU(), soft=False)
+
+
+def test_the_penalty_of_the_linear_probe() -> None:
+    """Of strong ones scikit-learn's accuracies, each another."""
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 3
+    X = rng.normal(size=(400, 4)) + 0.8 * np.eye(4)[y] * np.sqrt(1 + y)[:, None]
+    train, test = slice(0, 100), slice(100, 400)
+    scaled = (X - X[train].mean(axis=0)) / X[train].std(axis=0, ddof=1)
+    rates = []
+    for penalty in (100.0, 200.0, 400.0):
+        model = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000)
+        rates.append(model.fit(scaled[train], y[train]).score(scaled[test], y[test]))
+        found = linear_probe(X[train], y[train], X[test], y[test], penalty=penalty)
+        assert found.test == pytest.approx(rates[-1], abs=1e-9)
+    assert len(set(rates)) > 1
