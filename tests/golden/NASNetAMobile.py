@@ -126,32 +126,19 @@ class Normal(nn.Module):
         return torch.cat((p, a, b, c, d, e), dim=1)  # [N, 6 * width, H', H']
 
 
-class Same(nn.Module):
+def same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """TensorFlow's padding for a window that steps: what is odd of it goes to the end."""
-
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.kernel = kernel
-
-    def forward(self, x: Tensor) -> Tensor:
-        height = x.shape[2]
-        total = max((math.ceil(height / self.stride) - 1) * self.stride + self.kernel - height, 0)
-        before = total // 2
-        after = total - total // 2
-        return F.pad(x, (before, after, before, after))  # [N, C, H', H']
+    height = x.shape[2]
+    total = max((math.ceil(height / stride) - 1) * stride + kernel - height, 0)
+    before = total // 2
+    after = total - total // 2
+    return F.pad(x, (before, after, before, after))  # [N, C, H', H']
 
 
-class MaxPool(nn.Module):
-    def __init__(self, stride: int = 1) -> None:
-        super().__init__()
-        ceil_mode = stride > 1
-        self.stride = stride
-        self.ceil_mode = ceil_mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        padding = 1 if self.stride == 1 else x.shape[2] % 2
-        return F.max_pool2d(x, 3, stride=self.stride, padding=padding, ceil_mode=self.ceil_mode)
+def max_pool(x: Tensor, stride: int = 1) -> Tensor:
+    padding = 1 if stride == 1 else x.shape[2] % 2
+    ceil_mode = stride > 1
+    return F.max_pool2d(x, 3, stride=stride, padding=padding, ceil_mode=ceil_mode)  # [N, C, H', H']
 
 
 class Reduction(nn.Module):
@@ -189,12 +176,9 @@ class Reduction(nn.Module):
         self.conv_1x1 = ActConvBn(current_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
         self.comb_iter_0_right = Separables(width, width, 7, stride=2)
-        self.maxpool = MaxPool(stride=2)
         self.comb_iter_1_right = Separables(width, width, 7, stride=2)
-        self.same = Same(3, 2)
         self.comb_iter_2_right = Separables(width, width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
-        self.maxpool_2 = MaxPool(stride=2)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
         if self.in_height != self.current_height:
@@ -206,11 +190,10 @@ class Reduction(nn.Module):
             p = self.conv_prev_1x1(previous)  # [N, width, H, H]
         h = self.conv_1x1(current)  # [N, width, H', H']
         a = self.comb_iter_0_left(h) + self.comb_iter_0_right(p)  # [N, width, H'', H'']
-        b = self.maxpool(h) + self.comb_iter_1_right(p)  # [N, width, H'', H'']
-        c = self.same(h)  # [N, width, H''', H''']
-        c = F.avg_pool2d(c, 3, stride=2) + self.comb_iter_2_right(p)  # [N, width, H'', H'']
+        b = max_pool(h, stride=2) + self.comb_iter_1_right(p)  # [N, width, H'', H'']
+        c = F.avg_pool2d(same(h, 3, 2), 3, stride=2) + self.comb_iter_2_right(p)
         d = self.pool(a) + b  # [N, width, H'', H'']
-        e = self.comb_iter_4_left(a) + self.maxpool_2(h)  # [N, width, H'', H'']
+        e = self.comb_iter_4_left(a) + max_pool(h, stride=2)  # [N, width, H'', H'']
         return torch.cat((b, c, d, e), dim=1)  # [N, 4 * width, H'', H'']
 
 
@@ -223,21 +206,17 @@ class Stem(nn.Module):
         self.conv_1x1 = ActConvBn(in_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
         self.comb_iter_0_right = Separables(in_channels, width, 7, stride=2)
-        self.maxpool = MaxPool(stride=2)
         self.comb_iter_1_right = Separables(in_channels, width, 7, stride=2)
-        self.same = Same(3, 2)
         self.comb_iter_2_right = Separables(in_channels, width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
-        self.maxpool_2 = MaxPool(stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_1x1(x)  # [N, 11, 111, 111]
         a = self.comb_iter_0_left(h) + self.comb_iter_0_right(x)  # [N, 11, 56, 56]
-        b = self.maxpool(h) + self.comb_iter_1_right(x)  # [N, 11, 56, 56]
-        c = self.same(h)  # [N, 11, 113, 113]
-        c = F.avg_pool2d(c, 3, stride=2) + self.comb_iter_2_right(x)  # [N, 11, 56, 56]
+        b = max_pool(h, stride=2) + self.comb_iter_1_right(x)  # [N, 11, 56, 56]
+        c = F.avg_pool2d(same(h, 3, 2), 3, stride=2) + self.comb_iter_2_right(x)  # [N, 11, 56, 56]
         d = self.pool(a) + b  # [N, 11, 56, 56]
-        e = self.comb_iter_4_left(a) + self.maxpool_2(h)  # [N, 11, 56, 56]
+        e = self.comb_iter_4_left(a) + max_pool(h, stride=2)  # [N, 11, 56, 56]
         return torch.cat((b, c, d, e), dim=1)  # [N, 44, 56, 56]
 
 

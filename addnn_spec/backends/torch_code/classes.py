@@ -64,6 +64,8 @@ class ClassCode:
     base: str
     graph: Graph
     network: bool
+    function: bool = False
+    """It is a function: its parameters come behind its tensors."""
     parameters: list[str] = field(default_factory=list)
     """`in_channels: int`, `stride: int = 1`."""
     stored: dict[str, str] = field(default_factory=dict)
@@ -86,6 +88,11 @@ class ClassCode:
     """What `forward` computes first: sizes of its inputs, and what is made of them."""
     remarks: Remarks | None = None
 
+    @property
+    def indent(self) -> int:
+        """How deep the statements of `forward` stand, or those of the function."""
+        return 1 if self.function else 2
+
 
 def resolve(plan: ClassPlan, network: bool, emission: Emission) -> ClassCode:
     """Return the class with each column as a literal, a parameter or a size in scope."""
@@ -102,7 +109,8 @@ class _Resolver:
         self._stored: dict[str, str] = {}
         self._told: dict[str, str] = {}
         """Conditions over modules that `forward` asks, with the attribute that holds each."""
-        self._code = ClassCode(plan.name, plan.base, plan.graph, network)
+        self._code = ClassCode(plan.name, plan.base, plan.graph, network, plan.function)
+        self._functions = emission.blocks
         self._own = own_attributes(plan.graph)
         text = plan.text
         self._turns = None if text is None else Turns(text, plan.columns)
@@ -142,11 +150,19 @@ class _Resolver:
         )
         code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
         code.statements = sorted(found, key=lambda statement: statement.training)
+        own = self._columns.parameters if code.function else ()
         variables = Variables(
             [name for name, _ in first],
             code.statements,
             outputs,
-            [*code.ports, *derived, *self._columns.sizes.values(), *_loop_variables(body, loops)],
+            [
+                *code.ports,
+                *own,
+                *derived,
+                *self._columns.sizes.values(),
+                *_loop_variables(body, loops),
+                *self._functions,
+            ],
             [output.name for output in code.graph.outputs] if code.network else (),
             code.lists,
         )
@@ -343,7 +359,7 @@ class _Resolver:
 
     def _store(self, tree: Tree) -> Tree:
         def own(node: Tree) -> Tree | None:
-            if isinstance(node, Name) and node != NONE:
+            if isinstance(node, Name) and node != NONE and not self._code.function:
                 return Name(f"self.{self._attribute(node.text)}")
             return None
 

@@ -86,6 +86,8 @@ class Columns:
     """The block's `let`s that are read: local variables of the constructor."""
     tensors: Sequence[int] = ()
     """The value that each input is, those that are lists left out."""
+    function: bool = False
+    """It is a function, without a constructor."""
     derived: dict[str, Tree] = field(default_factory=dict)
     """The block's `let`s that only `forward` reads, over sizes: local variables of it."""
     sizes: dict[Dimension, str] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Columns:
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""
-        self._forward = False
+        self._forward = self.function
         """Whether what is resolved stands in `forward`, where sizes are read off tensors."""
 
     def in_forward(self) -> None:
@@ -218,7 +220,7 @@ class Columns:
         inner = self._take(made, "")
         if isinstance(inner, Dimension):
             return inner
-        if any(isinstance(part, Dimension | Variable) for part in walk(inner)):
+        if self.function or any(isinstance(n, Dimension | Variable) for n in walk(inner)):
             self.derived[name] = inner
             return Variable(name)
         if inner != node:  # a size that the parameter is called after
@@ -271,7 +273,12 @@ class Columns:
             constant = _constant(tree)
             if constant is not NO_DEFAULT:
                 column.default = constant
-            elif any(omitted) and None not in column.vector and self.scope.gives(tree, wanted):
+            elif (
+                not self.function
+                and any(omitted)
+                and None not in column.vector
+                and self.scope.gives(tree, wanted)
+            ):
                 column.default, column.omitted = None, omitted
                 forward, self._forward = self._forward, False
                 column.resolved = self._take(tree, "")

@@ -177,6 +177,8 @@ class Emission:
     layers: GivenLayers = field(default_factory=lambda: GivenLayers((), ()))
     """How blocks are given their layers."""
     initialisers: Initialisers = field(default_factory=Initialisers)
+    blocks: set[str] = field(default_factory=set)
+    """The blocks that are functions of the file, by name."""
     captured: dict[tuple[int, int], str] = field(default_factory=dict)
     """What is captured, by `id` of the graph and the input's place: its name around the graph."""
 
@@ -301,6 +303,12 @@ class _Drafter:
 
     def _add_call(self, node: Node, graph: Graph) -> None:
         form = self._forms[id(graph)]
+        if form.function:
+            made = called_leaves(form.constructor, self._graph, node)
+            assert isinstance(made, Call)
+            tensors = tuple(Arg(tensor) for tensor in self._grouped(node, form))
+            self._step(node, Call(made.fn, (*tensors, *made.args)), None)
+            return
         if node.module is None:
             made = called_leaves(form.constructor, self._graph, node)
             place = placed(self._graph, node, node.span)

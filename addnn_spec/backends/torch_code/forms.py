@@ -17,6 +17,8 @@ class Form:
     ports: Mapping[str, str] = field(default_factory=dict)
     lists: tuple[ListInput, ...] = ()
     """Its inputs that are lists."""
+    function: bool = False
+    """It is a function of the file: it is given its tensors, and then these arguments."""
     listed: bool = False
     """It is an `nn.ModuleList`: what uses it goes through it in a loop."""
 

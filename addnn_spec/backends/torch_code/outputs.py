@@ -92,7 +92,7 @@ class Returns:
             self._declared.add(output.text)
             return []
         self._declared.add(output.text)
-        return [Line(f"{INDENT * 2}{output.text}: Tensor")]
+        return [Line(f"{INDENT * self._code.indent}{output.text}: Tensor")]
 
     def evaluation(self) -> list[Line]:
         """Write `if not self.training: return …`, and what training needs."""
@@ -111,15 +111,15 @@ class Returns:
         """Write the return statement."""
         if self.named_tuple:
             return layout(self._named([tree for _, tree in self._grouped()]), 2, "return ")
-        outputs = self._code.outputs
+        outputs, indent = self._code.outputs, self._code.indent
         if len(outputs) == 1 and not (self._code.network and self._outputs[0].listed):
             if self._code.statements and self.inlined(self._code.statements[-1]):
                 return []
-            return layout(outputs[0], 2, "return ")
+            return layout(outputs[0], indent, "return ")
         if len(outputs) == 1:
-            return layout(Seq((outputs[0],)), 2, "return ")
-        text = f"{INDENT * 2}return {', '.join(flat(output) for output in outputs)}"
-        return [Line(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), 2, "return ")
+            return layout(Seq((outputs[0],)), indent, "return ")
+        text = f"{INDENT * indent}return {', '.join(flat(output) for output in outputs)}"
+        return [Line(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), indent, "return ")
 
     def inlined(self, assign: Statement) -> bool:
         """Return True if the last statement is the return statement itself."""

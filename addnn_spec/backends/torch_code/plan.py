@@ -22,7 +22,7 @@ from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
 from addnn_spec.backends.torch_code.merge import body_of
-from addnn_spec.backends.torch_code.names import Namespace, class_name
+from addnn_spec.backends.torch_code.names import Namespace, class_name, snake_case
 from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Parameter
 from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.sequential import (
@@ -34,6 +34,7 @@ from addnn_spec.backends.torch_code.sequential import (
     sequential_elements,
     turns_of,
 )
+from addnn_spec.backends.torch_code.stateless import stateless
 from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, split
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
@@ -53,6 +54,8 @@ class ClassPlan:
     body: Body
     columns: Columns
     uses: list[Graph]
+    function: bool
+    """It is a function."""
     text: Text | None = None
     """The text that the class comes from."""
 
@@ -77,6 +80,9 @@ class Planner:
         self._lists: dict[int, tuple[ListInput, ...]] = {}
         self._labels: dict[int, str] = {}
         self._calls: Counter[int] = Counter()
+        self._functions: set[int] = set()
+        self._words: set[str] = set()
+        """What the text gives a name: no function is called so."""
         self.classes: list[Any] = []
 
     def plan(self) -> list[Any]:
@@ -89,6 +95,8 @@ class Planner:
         self._name_captured(graphs)
         if not self._emission.probes:
             self._emission.layers = GivenLayers(own, self._variants.graphs)
+            self._functions = stateless(graphs, self._emission.layers)
+            self._words = _words(graphs) if self._functions else set()
         for module in self._emission.layers.modules:
             self._forms[id(module)] = Form(NONE)  # used before it is planned, where levels nest
         for group in _groups([*self._variants.graphs, *own], self._emission.layers):
@@ -214,6 +222,7 @@ class Planner:
         uses = [draft.graph for draft in body.drafts]
         graph = uses[0]
         fixed = self._fixed(uses)
+        function = id(graph) in self._functions and not any(d.children for d in body.drafts)
         given = [
             Given(
                 tuple(self._arguments(draft.graph, fixed)),
@@ -225,19 +234,23 @@ class Planner:
             for draft in body.drafts
         ]
         text = self._text(graph, fixed)
+        columns = Columns(
+            given, text, self._variants, uses, tensors=_places(body.drafts[0]), function=function
+        )
         plan = ClassPlan(
-            name=self._class_name(graph),
+            name=self._function_name(graph) if function else self._class_name(graph),
             base=base,
             body=body,
-            columns=Columns(given, text, self._variants, uses, tensors=_places(body.drafts[0])),
+            columns=columns,
             uses=uses,
+            function=function,
             text=text,
         )
         self.classes.append(self._resolve(plan, self._is_network(graph)))
         for use, graph in enumerate(plan.uses):
             call = _constructor(plan.name, plan.columns.signature(), use)
             ports = dict(body.drafts[use].ports)
-            self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()))
+            self._forms[id(graph)] = Form(call, ports, self._lists.get(id(graph), ()), function)
             self._emission.layers.made(graph, call)
 
     def _arguments(self, graph: Graph, fixed: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -270,6 +283,14 @@ class Planner:
         inputs = zip(graph.input_names, graph.inputs, strict=True)
         ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
         return Text(graph.definition, ranks, self._emission.functions, fixed)
+
+    def _function_name(self, graph: Graph) -> str:
+        """Return the name of a block that is a function, which no variable has."""
+        wish, name = snake_case(graph.name), self._names.unique(snake_case(graph.name))
+        while name in self._words:
+            name = self._names.unique(wish)
+        self._emission.blocks.add(name)
+        return name
 
     def _class_name(self, graph: Graph) -> str:
         if self._is_network(graph):
@@ -304,6 +325,18 @@ def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
 
 def _tensors(draft: Draft) -> tuple[tuple[str, TensorType], ...]:
     return tuple((name, type) for name, type in draft.inputs if type is not None)
+
+
+def _words(graphs: Sequence[Graph]) -> set[str]:
+    """Return the names of parameters, values, inputs and functions in the text of graphs."""
+    words: set[str] = set()
+    for graph in graphs:
+        words |= {name for name, _ in (*graph.arguments, *graph.lets)} | {*graph.input_names}
+        words |= {name for node in graph.nodes() for name in node.value_names}
+        if graph.definition is not None:
+            env, own = graph.definition.env, snake_case(graph.name)
+            words |= {own} if env.find(own) is not None else set()
+    return words
 
 
 def _places(draft: Draft) -> list[int]:

@@ -101,6 +101,8 @@ class ClassWriter:
         lines: list[Line] = []
         if self._returns.named_tuple:
             lines += [*self._returns.definition(), Line(""), Line("")]
+        if self._code.function:
+            return [*lines, *self._forward()]
         lines.append(Line(f"class {self._code.name}({self._base()}):", (self._code.graph.span,)))
         head = docstring(self._code.graph.doc, 1)
         buffers = self._buffers()
@@ -299,10 +301,16 @@ class ClassWriter:
         code = self._code
         if code.base:
             return []
-        params = ["self", *self._returns.parameters()]
+        own = [] if code.function else ["self"]
+        params = [*own, *self._returns.parameters()]
         params += [f"{port}: {cls}" for port, cls in code.ports.items()]
         spans = (code.graph.span,)
-        lines = _signature("forward", params, self._returns.annotation, spans)
+        if code.function:
+            params += code.parameters
+            lines = _signature(code.name, params, self._returns.annotation, spans, indent=0)
+            lines += docstring(code.graph.doc, 1)
+        else:
+            lines = _signature("forward", params, self._returns.annotation, spans)
         if code.paths.own is not None and not self._overrides():
             lines[0] = Line(f"{lines[0].text}  # type: ignore[override]", spans)
         main = [s for s in code.statements if not s.training]
@@ -311,10 +319,10 @@ class ClassWriter:
             lines += self._stated()
             lines += self._tapped_inputs() if self._probes else []
         for targets, tree in code.read:
-            lines += layout(tree, 2, f"{targets} = ")
+            lines += layout(tree, code.indent, f"{targets} = ")
         lines += self._returns.prepare(main)
         for statement in main:
-            lines += self._statement(statement, 2)
+            lines += self._statement(statement, code.indent)
         if self._returns.training:
             lines += self._returns.evaluation()
             lines += self._returns.prepare(training)
@@ -475,18 +483,16 @@ def _copied(copy: Copy, indent: int) -> Line:
 
 
 def _signature(
-    name: str, params: Sequence[str], returns: str, spans: tuple[Span, ...]
+    name: str, params: Sequence[str], returns: str, spans: tuple[Span, ...], indent: int = 1
 ) -> list[Line]:
-    one = f"{INDENT}def {name}({', '.join(params)}) -> {returns}:"
+    pad, deep = INDENT * indent, INDENT * (indent + 1)
+    one = f"{pad}def {name}({', '.join(params)}) -> {returns}:"
     if len(one) <= WIDTH:
         return [Line(one, spans)]
-    inner = f"{INDENT * 2}{', '.join(params)}"
-    if len(inner) <= WIDTH:
-        rows = [inner]
-    else:
-        rows = [f"{INDENT * 2}{param}," for param in params]
+    inner = f"{deep}{', '.join(params)}"
+    rows = [inner] if len(inner) <= WIDTH else [f"{deep}{param}," for param in params]
     return [
-        Line(f"{INDENT}def {name}(", spans),
+        Line(f"{pad}def {name}(", spans),
         *(Line(row, spans) for row in rows),
-        Line(f"{INDENT}) -> {returns}:", spans),
+        Line(f"{pad}) -> {returns}:", spans),
     ]

@@ -98,6 +98,7 @@ def test_a_tensor_keeps_the_name_that_the_text_gives_it() -> None:
     assert built(graph_of(text))(torch.zeros(3, 8)).shape == (3, 4)
 
 
+@pytest.mark.slow  # a type checker
 def test_they_are_typed_and_formatted(tmp_path: Path) -> None:
     body = "let h = x.height let t = h ** k return (x -> Reshape(x.shape[0], 4 * h, 8)) * (t - h)"
     text = _text(f"x = x -> conv: Conv2d(4, 1) {body}")

@@ -188,9 +188,10 @@ def test_a_first_state_and_a_default_input_are_called_as_the_block_calls_them() 
             "y, _, _ = x -> rnn: Scan(Cell(4))\n  output z = y -> Scaled", "float[N, T, 8]"
         )
     )
-    forward = body_of(source_of(text), "Test", "forward")
+    source = source_of(text)
+    forward = body_of(source, "Test", "forward")
     assert [line.split(" = ")[0] for line in forward[:3]] == ["batch", "h", "c"]
-    assert body_of(source_of(text), "Scaled", "forward")[0].startswith("by = torch.full(")
+    assert "def scaled(x: Tensor) -> Tensor:\n    by = torch.full(" in source
 
 
 def test_an_activation_overwrites_only_what_nobody_else_reads() -> None:
