@@ -7,6 +7,7 @@ A leaf has several origins where several are likely: which of them is one is fou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from addnn_spec import graph as graphs
@@ -163,6 +164,7 @@ def _mapped(combined: Combined, change: Callable[[Origin], Iterable[Origin]]) ->
         yield Combined(combined.op, parts)
 
 
+@lru_cache(maxsize=4096)  # each block of a chain asks those before it, more than once
 def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Origin, ...]:
     """Find where the size of a tensor may come from, what is nearest first.
 

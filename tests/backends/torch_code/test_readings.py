@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from addnn_spec.backends.torch_code.origins import size_origins
 from addnn_spec.compiler import Session
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.build import import_source
@@ -394,3 +395,15 @@ def test_a_given_layer_is_what_the_text_applies() -> None:
         y = module.c.pre[0](module.c.c(functional.silu(y)))
         y = functional.leaky_relu(module.d[0](y), 0.2)
         assert torch.equal(module(x), y)
+
+
+def test_sizes_through_a_long_chain_of_pairs_are_asked_once() -> None:
+    text = (
+        "block Two()(a, b) { h = b -> Linear(8) return h, a + b }\n"
+        "network Test {\n  input x: float[N, 8]\n  u, v = (x, x)"
+        + " -> Two" * 60
+        + "\n  output y = u + v\n}"
+    )
+    size_origins.cache_clear()
+    source_of(text)
+    assert size_origins.cache_info().misses < 60 * 20  # it was 2^60
