@@ -22,6 +22,9 @@ from addnn_spec.packages import require
 from addnn_spec.passes.widths import ChannelClass
 from addnn_spec.patterns import matches, suggestion
 
+_LONG = 18
+"""As many digits are read of a number of turns."""
+
 
 class Given(click.ParamType[tuple[str, str]]):
     """`NODE=VALUE`: what stands behind the first sign is the value."""
@@ -122,7 +125,7 @@ def _edited(plan: Plan, given: dict[str, Any], state: dict[str, Any] | None) -> 
     if given["cut"]:
         plan = plan.cut(given["cut"], given["head"])
     for path, turns in given["turns"]:
-        if not turns.isdecimal():
+        if not turns.isdecimal() or len(turns) > _LONG:
             raise click.UsageError(f"--turns: {turns} is no number of turns")
         plan = plan.repeated(path, int(turns))
     if given["narrow"]:
@@ -143,7 +146,7 @@ def _sizes(plan: Plan, asked: tuple[tuple[str, str], ...], option: str) -> dict[
         for one in _classes(plan, pattern):
             try:
                 size = round(one.size * float(text)) if "." in text else int(text)
-            except ValueError:
+            except (ValueError, OverflowError):
                 raise click.UsageError(f"{option}: {text} is no size, and no share") from None
             found[one.number] = max(size, 1) if "." in text else size
     return found

@@ -94,6 +94,10 @@ class Plan:
             found = free_class(self.widths, number)
             if size < found.size:
                 raise Refusal("E0620", f"{found.name} has {found.size} channels, {size} are fewer")
+            if size > (most := self.network.session.limits.elements):
+                raise Refusal(
+                    "E0620", f"{found.name} cannot have {size:,} channels: {most:,} at most"
+                )
             rows[number] = tuple(channel % found.size for channel in range(size))
         return self._edited(narrow_edit(self.graph, self.widths, rows))
 
@@ -103,6 +107,8 @@ class Plan:
         Turns that are added are like the last one, which must give what it takes; their weights are
         new. Raises `Refusal` (E0620).
         """
+        if turns > (most := self.network.session.limits.nodes):
+            raise Refusal("E0620", f"{path} cannot have {turns:,} turns: {most:,} at most")
         return self._edited(turns_edit(self.graph, self.widths, path, turns))
 
     def replaced(self, path: str, text: str) -> Plan:

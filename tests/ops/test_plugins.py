@@ -56,11 +56,11 @@ def test_a_class_of_operations_that_there_is_not_is_told(
 def test_an_operator_with_a_layer_emits_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "twice_ops.py").write_text(HIGHER)
+    (tmp_path / "layered_ops.py").write_text(HIGHER)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("addnn_spec.ops._registered", {})
-    register("twice_ops")
-    sys.modules.pop("twice_ops")
+    register("layered_ops")
+    sys.modules.pop("layered_ops")
     text = emit(graph_of(in_network("output y = x -> t: Twice(Linear(8), scale = 3)"))).text
     assert re.search(r"self\.t = Twice\(.*nn\.Linear\(8, 8\).*, scale=3\)", text)
     assert "class Twice(nn.Module):" in text

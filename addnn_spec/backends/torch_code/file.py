@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from addnn_spec.backends.torch_code.classes import ClassCode, resolve
 from addnn_spec.backends.torch_code.draft import Emission
 from addnn_spec.backends.torch_code.functions import written
+from addnn_spec.backends.torch_code.origins import size_origins
 from addnn_spec.backends.torch_code.paths import SCOPE
 from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
 from addnn_spec.backends.torch_code.text import WIDTH, Line
@@ -89,7 +90,10 @@ def emit(
     Raises:
         Refusal: a weight's size, or a size that no tensor in scope has, would be needed.
     """
-    emission, classes = _classes(graph, variants, probes)
+    try:
+        emission, classes = _classes(graph, variants, probes)
+    finally:
+        size_origins.cache_clear()  # it holds the graphs
     body: list[Line] = []
     for code in classes:
         body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
