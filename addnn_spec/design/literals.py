@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from addnn_spec.graph import Graph, Node, Turn
 from addnn_spec.ops.base import Operator
+from addnn_spec.passes.ties import Stand, stands_of
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition
-
-
-class Stand(NamedTuple):
-    """A node, and the graph that it stands in."""
-
-    node: Node
-    graph: Graph
 
 
 class Untraced(Exception):
@@ -37,7 +30,7 @@ class Literals:
 
         Raises `Untraced` where it is made of anything else.
         """
-        stands = list(_stands(self.graph, path, ""))
+        stands = list(stands_of(self.graph, path))
         value = self._argument(stands, field)
         return [] if value is None else list(self._leaves(value, stands))
 
@@ -202,18 +195,6 @@ def _let(items: tuple[object, ...], name: str) -> ast.Expr | None:
 def _around(stands: list[Stand]) -> Definition:
     """Return the block or network whose text the innermost node is of."""
     return next(s.graph.definition for s in reversed(stands) if s.graph.definition is not None)
-
-
-def _stands(graph: Graph, path: str, prefix: str) -> Iterator[Stand]:
-    """Yield the nodes on the way to a path, the outermost first."""
-    for node in graph.nodes():
-        for name in node.names():
-            here = f"{prefix}{name}"
-            if here == path or (node.calls is not None and path.startswith(f"{here}.")):
-                yield Stand(node, graph)
-                if node.calls is not None and here != path:
-                    yield from _stands(node.calls, path, f"{here}.")
-                return
 
 
 __all__ = ["Literals", "Untraced"]

@@ -41,7 +41,7 @@ def text_ties(graph: Graph, widths: Widths) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted(tuple(sorted(group)) for group in groups if len(group) > 1))
 
 
-class _Stand(NamedTuple):
+class Stand(NamedTuple):
     """A node, and the graph that it stands in."""
 
     node: Node
@@ -50,7 +50,7 @@ class _Stand(NamedTuple):
 
 def _places(graph: Graph, path: str, field: str) -> Iterator[_Place]:
     """Yield the places of the text that a layer's number of channels comes from."""
-    stands = list(_stands(graph, path, ""))
+    stands = list(stands_of(graph, path))
     node = stands[-1].node
     span = dict(node.written).get(field)
     if span is None:
@@ -62,19 +62,19 @@ def _places(graph: Graph, path: str, field: str) -> Iterator[_Place]:
         yield from _places_of(name, stands)
 
 
-def _stands(graph: Graph, path: str, prefix: str) -> Iterator[_Stand]:
+def stands_of(graph: Graph, path: str, prefix: str = "") -> Iterator[Stand]:
     """Yield the nodes on the way to a path, the outermost first."""
     for node in graph.nodes():
         for name in node.names():
             here = f"{prefix}{name}"
             if here == path or (node.calls is not None and path.startswith(f"{here}.")):
-                yield _Stand(node, graph)
+                yield Stand(node, graph)
                 if node.calls is not None and here != path:
-                    yield from _stands(node.calls, path, f"{here}.")
+                    yield from stands_of(node.calls, path, f"{here}.")
                 return
 
 
-def _places_of(name: str, stands: list[_Stand]) -> Iterator[_Place]:
+def _places_of(name: str, stands: list[Stand]) -> Iterator[_Place]:
     """Yield what a name comes from that is read where the innermost node stands."""
     for depth in range(len(stands) - 1, -1, -1):
         node, graph = stands[depth]
@@ -115,7 +115,7 @@ def _turns(node: Node, name: str) -> _Place:
     return tuple(found)
 
 
-def _places_of_use(stands: list[_Stand], name: str) -> Iterator[_Place]:
+def _places_of_use(stands: list[Stand], name: str) -> Iterator[_Place]:
     """Yield the places of what a use of a block is given for a parameter."""
     node = stands[-1].node
     used = None if node.calls is None else node.calls.definition
@@ -127,7 +127,7 @@ def _places_of_use(stands: list[_Stand], name: str) -> Iterator[_Place]:
         yield from _places_of(read, stands)
 
 
-def _argument(node: Node, stands: list[_Stand], name: str, used: Definition) -> ast.Expr | None:
+def _argument(node: Node, stands: list[Stand], name: str, used: Definition) -> ast.Expr | None:
     """Return the expression that a use of a block gives for a parameter; None for its default."""
     around = next((s.graph.definition for s in reversed(stands) if s.graph.definition), None)
     if around is None:

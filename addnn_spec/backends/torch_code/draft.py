@@ -23,6 +23,7 @@ from addnn_spec.backends.torch_code.modules import (
     operator_module,
     with_unused,
 )
+from addnn_spec.backends.torch_code.names import turn_name
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.tensors import constant, filled, made
@@ -320,7 +321,9 @@ class _Drafter:
             if ref.port and cls != "nn.Module":
                 self._draft.ports[ref.name] = cls
         call = self._called(node, tuple(Arg(arg) for arg in args))
-        self._step(node, call, None, composite=True, loop=_element(node) if form.listed else "")
+        self._step(
+            node, call, None, composite=True, loop=turn_name(node.name) if form.listed else ""
+        )
 
     def _add_operator(self, node: Node, op: Operator) -> None:
         applied = Applied(op, node.types)
@@ -584,13 +587,6 @@ class _Drafter:
                 kind,
             )
         )
-
-
-def _element(node: Node) -> str:
-    """Name an element of a list of modules: `layers` → `layer`."""
-    label = node.name.rpartition(".")[2]
-    word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
-    return word if len(word) > 2 and word.isidentifier() else "layer"
 
 
 def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:

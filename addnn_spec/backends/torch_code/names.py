@@ -79,3 +79,10 @@ def snake_case(name: str) -> str:
 def is_plain(name: str) -> bool:
     """Return True if `self.<name>` can be written."""
     return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def turn_name(path: str) -> str:
+    """Name an element of a list of modules: `layers` → `layer`."""
+    label = path.rpartition(".")[2]
+    word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
+    return word if len(word) > 2 and word.isidentifier() else "layer"
