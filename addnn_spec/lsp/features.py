@@ -60,9 +60,10 @@ def _session(server: Server) -> None:
         server.start(params)
 
     @server.feature(types.INITIALIZED)
-    def initialized(_: types.InitializedParams) -> None:
+    async def initialized(_: types.InitializedParams) -> None:
         specs.encoding = str(server.workspace.position_encoding or specs.encoding)
         server.read_options()
+        await specs.load_operators()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: types.DidChangeConfigurationParams) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from pygls.uris import from_fs_path, to_fs_path
 from addnn_spec.lsp.analysis import Analysis, Stale, analyse
 from addnn_spec.lsp.options import Options
 from addnn_spec.lsp.positions import Positions
+from addnn_spec.ops import index
 from addnn_spec.source import Source
 
 _T = TypeVar("_T")
@@ -100,6 +102,11 @@ class Workspace:
         """Return what a function gives that reads specs, in the thread that does."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, function, *arguments)
+
+    async def load_operators(self) -> None:
+        """Import all families of operators, each between two answers: none has to wait for them."""
+        for family in sorted(set(index().values())):
+            await self.run(import_module, family)
 
     def _analyse(self, document: Document) -> None:
         if self._is_fresh(document):

@@ -6,15 +6,14 @@ shape. Costs are one operation an element of the first input.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
-from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import Example, TensorType
+from addnn_spec.ops.base import Example, Need, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_min_rank, check_rank
 from addnn_spec.ops.code import Arg, Call, Code, In, Invoke, Method, Support
 from addnn_spec.ops.criterion import Criterion, PairwiseCriterion, Reduction, check_shape
-from addnn_spec.ops.fields import Finite, NonNegativeFloat, PositiveFloat
-from addnn_spec.sizes import Size
+from addnn_spec.ops.fields import Finite, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 _MATRIX = TensorType("float", (4, 5))
 _COLUMN = TensorType("float", (4,))
@@ -321,7 +320,7 @@ class CTCLoss(Criterion):
 
     family = "loss"
     function = "ctc_loss"
-    blank: int = 0
+    blank: NonNegativeInt = 0
     reduction: Reduction = "mean"
     zero_infinity: bool = False
 
@@ -334,7 +333,6 @@ class CTCLoss(Criterion):
     ) -> TensorType | tuple[TensorType, ...]:
         check_rank(self, log_probs, "N, T, C")
         check_dtype(self, log_probs, "float")
-        self._check_blank(log_probs.shape[2])
         check_rank(self, targets, "N, S", input=1)
         check_equal(self, "targets' batch", targets.shape[0], log_probs.shape[0], input=1)
         for number, length in enumerate((input_lengths, target_lengths), 2):
@@ -343,13 +341,10 @@ class CTCLoss(Criterion):
             check_dtype(self, labels, "int", input=number)
         return self.reduced(log_probs.shape[0])
 
-    def _check_blank(self, classes: Size) -> None:
-        if self.blank < 0 or (isinstance(classes, int) and self.blank >= classes):
-            raise Refusal(
-                "E0201",
-                f"CTCLoss has no class {self.blank} for blanks among {classes}",
-                about="blank",
-            )
+    def needs(self, log_probs: TensorType, *_: TensorType) -> Iterator[Need]:
+        classes = log_probs.shape[2]
+        said = f"CTCLoss has no class {self.blank} for blanks among {classes}"
+        yield Need((classes,), self.blank + 1, said, "blank", "E0201")
 
     def _tensors(self) -> tuple[Arg, ...]:
         time_first = Method(In(0), "transpose", (Arg(0), Arg(1)))
