@@ -152,15 +152,15 @@ def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> Non
     values = {symbol.name: symbol.default for symbol in ctx.sizes}
     if condition.holds(values):
         return
-    own = {symbol.name: symbol for symbol in ctx.sizes}
-    for fact in reversed(condition.alternatives):
-        (symbol, *others) = [own[symbol.name] for symbol in fact.symbols if symbol.name in own]
-        if not others and symbol.name in free and isinstance(fact.right, int):
-            before = symbol.default
-            symbol.default = _least_stated(symbol, fact.right, ctx)
-            if condition.holds(values | {symbol.name: symbol.default}):
-                return
-            symbol.default = before
+    for symbol in reversed(ctx.sizes):
+        if symbol.name in free and symbol in condition.symbols:
+            start = symbol.default
+            for value in range(start, start + _TRIED):
+                if condition.holds(values | {symbol.name: value}) and _is_stated(
+                    symbol, value, ctx
+                ):
+                    symbol.default = value
+                    return
     given = ", ".join(f"{symbol.name} = {values[symbol.name]}" for symbol in condition.symbols)
     span = next(span for symbol, span in ctx.sizes.items() if symbol in condition.symbols)
     ctx.report("E0304", f"{given} is too small: {condition} must hold", span)
@@ -169,11 +169,14 @@ def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> Non
 def _least_stated(symbol: Symbol, minimum: int, ctx: Context) -> int:
     """Return the least value from `minimum` on that agrees with what is asserted of this size
     alone."""
+    values = range(minimum, minimum + _TRIED)
+    return next((value for value in values if _is_stated(symbol, value, ctx)), minimum)
+
+
+def _is_stated(symbol: Symbol, value: int, ctx: Context) -> bool:
+    """Return True if a value agrees with what is asserted of a size alone."""
     stated = [each.fact for each in ctx.assertions if each.fact.symbols == {symbol}]
-    for value in range(minimum, minimum + _TRIED):
-        if all(fact.holds({symbol.name: value}) for fact in stated):
-            return value
-    return minimum
+    return all(fact.holds({symbol.name: value}) for fact in stated)
 
 
 def _check_defaults(ctx: Context) -> None:

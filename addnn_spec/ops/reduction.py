@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import prod
 from typing import ClassVar, Literal
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import DType, Example, FlopClass, Operator, TensorType
+from addnn_spec.ops.base import DType, Example, FlopClass, Need, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, name_of, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, Finite, NonNegativeInt, PositiveInt
@@ -154,6 +155,13 @@ class _Spread(_Reduction):
     dtypes = ("float",)
 
     correction: NonNegativeInt = 1
+
+    def needs(self, input: TensorType) -> Iterator[Need]:
+        reduced = wrap_dims(self, self.dim, input.rank)
+        values = prod(input.shape[dim] for dim in reduced)
+        least = f"more than {self.correction} value{'s' if self.correction > 1 else ''}"
+        said = f"{name_of(self)} needs {least} to divide by n - {self.correction}; it has {values}"
+        yield Need((values,), self.correction + 1, said, "correction")
 
     def _dim(self) -> tuple[Arg, ...]:
         return () if self.dim is None else (Arg(self.dim),)

@@ -30,6 +30,7 @@ from addnn_spec.ops.distance import CosineSimilarity, PairwiseDistance
 from addnn_spec.ops.dropout import Dropout2d, StochasticDepth
 from addnn_spec.ops.fold import Fold, Unfold
 from addnn_spec.ops.padding import CircularPad1d, Pad, ReflectionPad1d, ZeroPad2d
+from addnn_spec.ops.reduction import Std, Var
 from addnn_spec.ops.upsampling import (
     ChannelShuffle,
     Interpolate,
@@ -214,3 +215,12 @@ def test_distances_broadcast_or_refuse() -> None:
     assert code_of(PairwiseDistance(), VECTOR, TensorType("float", (S, 7))) == "E0303"
     assert code_of(CosineSimilarity(dim=2), VECTOR, VECTOR) == "E0306"
     assert code_of(CosineSimilarity(), VECTOR, INTS) == "E0307"
+
+
+# --- reductions -----------------------------------------------------------------------------------
+
+
+def test_a_spread_that_would_be_nan_is_refused() -> None:
+    assert code_of(Var(dim=1), TensorType("float", (4, 1))) == "E0304"
+    assert code_of(Std(correction=120), TensorType("float", (2, 3, 4, 5))) == "E0304"
+    assert outputs_of(Var(dim=1, correction=0), (TensorType("float", (4, 1)),))

@@ -96,8 +96,8 @@ def _shapes(example: Example, *, training: bool) -> list[tuple[int, ...]] | None
         if module is not None:
             module.train(training)
         outputs = run(operator, inputs, list(_tensors(example)), module)
-    except (RuntimeError, ValueError, IndexError, AssertionError):
-        return None
+    except (RuntimeError, ValueError, IndexError, AssertionError, UserWarning):
+        return None  # a warning is of NaN
     return [tuple(x.shape) for x in outputs] if all(x.numel() for x in outputs) else None
 
 

@@ -197,3 +197,12 @@ def test_what_training_never_does() -> None:
     graph = graph_of(in_network("output y = x -> BatchNorm2d", "float[1, 4, 1, 1]"))
     evaluation, training = smallest_sizes(graph)
     assert (evaluation.never, training.never != "") == ("", True)
+
+
+def test_a_product_of_sizes_holds_at_the_defaults() -> None:
+    graph = graph_of(in_network("output y = x -> Var(dim = [2, 3])", "float[N, 4, H, W]"))
+    found = {symbol.name: symbol.default for symbol in symbolic_sizes(graph).values()}
+    assert found == {"N": 1, "H": 1, "W": 2}  # torch divides by H*W - 1
+    check_dims(graph, {"H": 2, "W": 1})
+    with pytest.raises(DiagnosticError):
+        check_dims(graph, {"W": 1})
