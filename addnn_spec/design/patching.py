@@ -9,42 +9,26 @@ graph instead.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from addnn_spec.design.blocks import Taken, packaged_path
+from addnn_spec.design.blocks import Taken
 from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.edits import Edit
 from addnn_spec.design.literals import Literals, Untraced
+from addnn_spec.design.patched_file import PatchedFile
+from addnn_spec.design.patches import Patch, Unpatched, outermost, whole_lines, within
 from addnn_spec.design.texts import label_text, value_text
 from addnn_spec.design.writing import BlockUse, write_element
-from addnn_spec.diagnostics import Collector
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.loading import ParsedFile
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.unfold import FlatNode, FlatTensor
 from addnn_spec.passes.widths import Widths
-from addnn_spec.source import Source, Span
+from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.parser import parse
-from addnn_spec.syntax.walk import names_read, walk
+from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition
-
-_FIGURES = " parameters, "
-
-
-class Unpatched(Exception):
-    """An edit that cannot be said by changing the text here and there."""
-
-
-class _Patch(NamedTuple):
-    """Other text in the place of some."""
-
-    start: int
-    end: int
-    text: str
 
 
 def patched_text(
@@ -62,7 +46,7 @@ def patched_text(
     ):
         raise Unpatched
     patches = _Patches(graph, definition, widths, file.tree, edit, uses).all()
-    return _File(file, definition, patches, taken).text()
+    return PatchedFile(file, definition, patches, taken).text()
 
 
 class _Patches:
@@ -83,7 +67,7 @@ class _Patches:
         self.tree = tree
         self.edit = edit
         self.uses = uses
-        self.found: list[_Patch] = []
+        self.found: list[Patch] = []
         self.rewritten: dict[str, Node] = {}
         """The elements that are written anew, by the name of their node in the network."""
         self.elements = {
@@ -92,7 +76,7 @@ class _Patches:
             if isinstance(one, ast.Element)
         }
 
-    def all(self) -> list[_Patch]:
+    def all(self) -> list[Patch]:
         changes = self.edit.changes
         self._parameters()
         self._numbers()
@@ -107,7 +91,7 @@ class _Patches:
             self._cut(changes.cut)
         for name, node in self.rewritten.items():
             self._rewrite(name, node)
-        return _outermost(self.found)
+        return outermost(self.found)
 
     # --------------------------------------------------------------------------------- parameters
 
@@ -120,7 +104,7 @@ class _Patches:
                 if value is not None and not isinstance(value, int | float | str):
                     raise Unpatched
                 text = f"{param.name} = {value_text(value)}"
-                self.found.append(_Patch(param.span.start, param.span.end, text))
+                self.found.append(Patch(param.span.start, param.span.end, text))
 
     # ------------------------------------------------------------------------------------ numbers
 
@@ -145,7 +129,7 @@ class _Patches:
             if len(values) == 1 and span.source is self.tree.span.source:
                 (value,) = values
                 if span.text != str(value):
-                    self.found.append(_Patch(span.start, span.end, str(value)))
+                    self.found.append(Patch(span.start, span.end, str(value)))
             else:
                 for path in (one for paths in values.values() for one in paths):
                     if path in operators:
@@ -185,7 +169,7 @@ class _Patches:
             for dim, was, now in zip(item.shape.dims, old.shape, new.shape, strict=True):
                 if was != now and isinstance(dim.value, ast.Number):
                     span = dim.value.span
-                    self.found.append(_Patch(span.start, span.end, str(now)))
+                    self.found.append(Patch(span.start, span.end, str(now)))
 
     def _write_out(self, path: str) -> None:
         for node in self.graph.nodes():
@@ -204,7 +188,7 @@ class _Patches:
             text = core
         elif core == text:
             text = f"{label_text(name)}: {core}"
-        self.found.append(_Patch(element.span.start, element.span.end, text))
+        self.found.append(Patch(element.span.start, element.span.end, text))
 
     def _used(self, span: Span) -> int:
         """Return how many nodes of the network have a piece of the text as theirs."""
@@ -228,7 +212,7 @@ class _Patches:
             core = found[1].core
             if isinstance(core, ast.Repeat) and isinstance(core.count, ast.Number):
                 span = core.count.span
-                self.found.append(_Patch(span.start, span.end, str(turns)))
+                self.found.append(Patch(span.start, span.end, str(turns)))
                 return
         self._write_out(path)
 
@@ -241,7 +225,7 @@ class _Patches:
         node, element = found
         label = label_text(node.name) if element.label is None else element.label.span.text
         text = said(label, element.span.text)
-        self.found.append(_Patch(element.span.start, element.span.end, text))
+        self.found.append(Patch(element.span.start, element.span.end, text))
 
     # ---------------------------------------------------------------------------------------- cut
 
@@ -255,7 +239,7 @@ class _Patches:
             raise Unpatched
         span = node.span
         statements = [one for one in body.items if not isinstance(one, ast.Element)]
-        place = next((n for n, item in enumerate(statements) if _within(span, item.span)), None)
+        place = next((n for n, item in enumerate(statements) if within(span, item.span)), None)
         if place is None:
             raise Unpatched
         statement = statements[place]
@@ -275,8 +259,8 @@ class _Patches:
                 value = "features"
             opening = f"{value} = "
             closing = f"{text}\noutput {name} = {value}{changes.pick} -> {head}\n"
-        self.found.append(_Patch(statement.span.start, start, opening + ("(" if text else "")))
-        self.found.append(_Patch(end, body.span.end - 1, closing))
+        self.found.append(Patch(statement.span.start, start, opening + ("(" if text else "")))
+        self.found.append(Patch(end, body.span.end - 1, closing))
 
     def _head(self, end: int) -> str:
         """Return the new head; a parameter that was read behind the cut alone, and has its number
@@ -315,7 +299,7 @@ class _Patches:
             inside = {
                 node.id
                 for node in self.graph.nodes()
-                if not isinstance(node.op, Placeholder) and _within(node.span, statement.span)
+                if not isinstance(node.op, Placeholder) and within(node.span, statement.span)
             }
             if isinstance(statement, ast.Module):
                 name = statement.target.name
@@ -326,156 +310,7 @@ class _Patches:
                 if inside - live and not dead:
                     raise Unpatched
             if dead:
-                self.found.append(_whole_lines(statement.span))
-
-
-# --------------------------------------------------------------------------------------- the file
-
-
-class _File:
-    """The file that comes out: the network with its patches, and the items that it reaches."""
-
-    def __init__(
-        self, file: ParsedFile, definition: Definition, patches: list[_Patch], taken: Taken
-    ) -> None:
-        self.file = file
-        self.definition = definition
-        self.patches = patches
-        self.taken = taken
-        self.packaged = packaged_path(file.source)
-
-    def text(self) -> str:
-        tree, text = self.file.tree, self.file.source.text
-        network = self._network()
-        reached = self._reached(network)
-        patches = [*self.patches, *_head_figures(text), *self._parameters(network)]
-        imported: list[str] = []
-        files = iter(self.file.imports)
-        for item in tree.items:
-            if isinstance(item, ast.Import):
-                patches += self._import(item, next(files), reached)
-            elif item is self.definition.node or _names_of(item) & reached:
-                if self.packaged is None or isinstance(item, ast.Let | ast.Network | ast.Alias):
-                    continue
-                if any(_holds(item.span, patch) for patch in self.patches):
-                    said = f"# From {self.packaged} of addnn-spec, edited.\n"
-                    patches.append(_Patch(item.span.start, item.span.start, said))
-                else:
-                    imported += sorted(_names_of(item))
-                    patches.append(_whole_lines(item.span))
-            else:
-                patches.append(_whole_lines(item.span))
-        body = _applied(text, patches)
-        lines = self.taken.lines()
-        if imported:
-            lines.insert(0, f'from "{self.packaged}" import {", ".join(imported)}')
-        return _below_head("\n".join([*lines, ""]) if lines else "", body)
-
-    def _network(self) -> ast.Network:
-        """Return the network as it is with its patches."""
-        node = self.definition.node
-        inside = [patch for patch in self.patches if _holds(node.span, patch)]
-        collector = Collector()
-        text = _applied(self.file.source.text, inside)
-        new = parse(Source(self.file.source.name, text), collector)
-        collector.raise_errors()
-        return next(
-            one for one in new.items if isinstance(one, ast.Network) and one.name == node.name
-        )
-
-    def _parameters(self, network: ast.Network) -> Iterator[_Patch]:
-        """Leave out the parameters that nothing reads any more."""
-        node, now = self.definition.node, names_read(network)
-        params, before = node.params, names_read(node)
-        kept = [one for one in params if one.name in now or one.name not in before]
-        if not kept and params:
-            end = node.span.source.text.index(")", params[-1].span.end) + 1
-            yield _Patch(node.name_span.end, end, "")
-        elif len(kept) < len(params):
-            if any(_holds(one.span, patch) for one in params for patch in self.patches):
-                return  # they have new defaults
-            text = ", ".join(one.span.text for one in kept)
-            yield _Patch(params[0].span.start, params[-1].span.end, text)
-
-    def _reached(self, network: ast.Network) -> set[str]:
-        """Return the names of the file that the network reads, itself or by others."""
-        found: set[str] = set()
-        waiting = set(names_read(network))
-        by_name = {name: item for item in self.file.tree.items for name in sorted(_names_of(item))}
-        copied = self._copied()
-        while left := [name for name in by_name if name in waiting - found]:
-            found.add(left[0])
-            waiting |= names_read(by_name[left[0]])
-            if left[0] in copied:
-                bound = self.definition.env.find(left[0])
-                if bound is None or self.taken.copy(left[0], bound.value) != left[0]:
-                    raise Unpatched
-                waiting |= self.taken.used
-        return found
-
-    def _copied(self) -> set[str]:
-        """Return the names that are imported of files of the user's: what they stand for is
-        copied."""
-        imports = [item for item in self.file.tree.items if isinstance(item, ast.Import)]
-        return {
-            name
-            for item, file in zip(imports, self.file.imports, strict=True)
-            if file is not None and packaged_path(file.source) is None
-            for name in _names_of(item)
-        }
-
-    def _import(
-        self, item: ast.Import, file: ParsedFile | None, reached: set[str]
-    ) -> Iterator[_Patch]:
-        """Keep of an import what is reached; of a user's file nothing."""
-        kept = [one for one in item.names if (one.alias or one.name) in reached]
-        users = file is not None and packaged_path(file.source) is None
-        if users or not kept:
-            yield _whole_lines(item.span)
-        elif len(kept) < len(item.names):
-            names = ", ".join(one.span.text for one in kept)
-            start, end = item.names[0].span.start, item.names[-1].span.end
-            yield _Patch(start, end, names)
-
-
-def _names_of(item: ast.Item) -> set[str]:
-    """Return the names that an item of a file gives."""
-    if isinstance(item, ast.Import):
-        return {one.alias or one.name for one in item.names}
-    if isinstance(item, ast.Let):
-        return {one.name for one in walk(item.targets) if isinstance(one, ast.Target)}
-    return {item.name}
-
-
-def _head_figures(text: str) -> Iterator[_Patch]:
-    """Take the figures out of the comment at the head of the file: they hold no longer."""
-    start = 0
-    rows = []
-    for row in text.splitlines(keepends=True):
-        if not row.startswith("#"):
-            break
-        rows.append((start, row))
-        start += len(row)
-    gone = {n for n, (_, row) in enumerate(rows) if _FIGURES in row}
-    for number in reversed(range(len(rows))):
-        if gone and number not in gone and rows[number][1].strip() != "#":
-            break
-        if gone:
-            gone.add(number)
-    for number in gone:
-        begin, row = rows[number]
-        yield _Patch(begin, begin + len(row), "")
-
-
-def _below_head(lines: str, body: str) -> str:
-    """Return a file with items put behind the comment at its head, or at its beginning."""
-    head = re.match(r"(?:#[^\n]*\n)*\n+", body)
-    if not lines or head is None:
-        return lines + body
-    return f"{head[0]}{lines}\n{body[head.end() :]}"
-
-
-# ---------------------------------------------------------------------------------------- patches
+                self.found.append(whole_lines(statement.span))
 
 
 def _solved(leaves: list[ast.Number], old: int, new: int) -> tuple[Span, int]:
@@ -489,48 +324,6 @@ def _solved(leaves: list[ast.Number], old: int, new: int) -> tuple[Span, int]:
         if value % old == 0:
             return leaf.span, new * (value // old)
     raise Untraced
-
-
-def _outermost(patches: list[_Patch]) -> list[_Patch]:
-    """Return the patches without those that lie in others; an insertion is in none."""
-    found: list[_Patch] = []
-    for one in sorted(set(patches), key=lambda patch: (patch.start, -patch.end)):
-        if found and one.start < found[-1].end:
-            if one.end > found[-1].end:
-                raise Unpatched
-            continue
-        found.append(one)
-    return found
-
-
-def _applied(text: str, patches: list[_Patch]) -> str:
-    parts, place = [], 0
-    for one in _outermost(patches):
-        parts += [text[place : one.start], one.text]
-        place = one.end
-    return "".join([*parts, text[place:]])
-
-
-def _whole_lines(span: Span) -> _Patch:
-    """Return the patch that takes a statement or an item out, with the comment right before it and
-    the one behind it."""
-    source = span.source
-    number, column = span.position
-    if source.line(number)[: column - 1].strip():
-        return _Patch(span.start, span.end, "")
-    while number > 1 and source.line(number - 1).lstrip().startswith("#"):
-        number -= 1
-    start = source.line_starts[number - 1]
-    rest = re.compile(r"[ \t]*(#[^\n]*)?\n?").match(source.text, span.end)
-    return _Patch(start, span.end if rest is None else rest.end(), "")
-
-
-def _within(inner: Span, outer: Span) -> bool:
-    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
-
-
-def _holds(span: Span, patch: _Patch) -> bool:
-    return span.start <= patch.start and patch.end <= span.end
 
 
 def _bound_name(statement: ast.Statement) -> str:
@@ -564,4 +357,4 @@ def _leading_to(graph: Graph, last: Node) -> set[int]:
     return found
 
 
-__all__ = ["Unpatched", "patched_text"]
+__all__ = ["patched_text"]

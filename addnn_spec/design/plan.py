@@ -19,7 +19,8 @@ from addnn_spec.design.blocks import Taken, Unwritable
 from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
-from addnn_spec.design.patching import Unpatched, patched_text
+from addnn_spec.design.patches import Unpatched
+from addnn_spec.design.patching import patched_text
 from addnn_spec.design.replacing import insert_edit, replace_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
