@@ -106,6 +106,7 @@ def edit(
         for what, a, b in zip(("parameters", "MACs"), figures(first), figures(plan), strict=True)
         if a
     ]
+    rows += [f"note: {note}" for note in plan.notes]
     if not written:
         put(None, "\n".join([*(f"# {row}" for row in rows), "", plan.text]))
         return OK

@@ -11,11 +11,11 @@ from addnn_spec.design.texts import index_text, operator_text
 from addnn_spec.design.validation import Planned, PlannedGraph, check, planned
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.graph import Graph, Node, Placeholder
+from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.indexing import GetItem
 from addnn_spec.ops.reduction import Mean
-from addnn_spec.passes.unfold import FlatNode, FlatTensor
+from addnn_spec.passes.unfold import FlatNode, FlatTensor, giver_of
 from addnn_spec.passes.widths import Widths
 from addnn_spec.sizes import Size
 
@@ -136,20 +136,8 @@ def _givers(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
         for name in node.names():
             path = f"{prefix}{name}"
             if len(node.outputs) == 1:
-                yield path, _giver(node.calls, f"{path}.")
+                yield path, giver_of(node, prefix, name)
             yield from _givers(node.calls, f"{path}.")
-
-
-def _giver(graph: Graph, prefix: str) -> str:
-    node = graph.node(graph.outputs[0].refs[0].node)
-    path = f"{prefix}{list(node.names())[-1]}"
-    return path if node.calls is None else _giver(node.calls, f"{path}.")
-
-
-def giver_of(node: Node, prefix: str = "", name: str = "") -> str:
-    """Return the path of the node whose value is that of `node`, of its last turn."""
-    path = f"{prefix}{name or list(node.names())[-1]}"
-    return path if node.calls is None else _giver(node.calls, f"{path}.")
 
 
 def head_text(head: str, classes: int, taken: Iterable[str]) -> str:

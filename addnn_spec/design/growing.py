@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
-from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.data import Parts, check_output, read_parts
 from addnn_spec.design.forward_rules import (
     forward_forward,
@@ -58,6 +57,7 @@ from addnn_spec.design.values import Reader, distances, near_scores, pooled
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.state_dict import weights_of
+from addnn_spec.passes.unfold import giver_of
 from addnn_spec.runtime.settings import Preparation, Task
 
 Local = Literal[

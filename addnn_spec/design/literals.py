@@ -34,6 +34,16 @@ class Literals:
         value = self._argument(stands, field)
         return [] if value is None else list(self._leaves(value, stands))
 
+    def of_body(self, value: ast.Expr) -> list[ast.Number]:
+        """Return the literals that an expression of the network's own body is made of."""
+        first = next(node for node in self.graph.nodes() if node.within is None)
+        return self.of(value, [Stand(first, self.graph)])
+
+    def of(self, value: ast.Expr, stands: list[Stand]) -> list[ast.Number]:
+        """Return the literals that an expression is made of that is read where the innermost node
+        stands. Raises `Untraced` where it is made of anything else."""
+        return list(self._leaves(value, stands))
+
     def _argument(self, stands: list[Stand], field: str) -> object | None:
         """Return what the text gives for a layer's attribute; None where it gives nothing."""
         node = stands[-1].node

@@ -10,23 +10,34 @@ graph instead.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
 
 from addnn_spec.design.blocks import Taken
-from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.edits import Edit
 from addnn_spec.design.literals import Literals, Untraced
 from addnn_spec.design.patched_file import PatchedFile
-from addnn_spec.design.patches import Patch, Unpatched, outermost, whole_lines, within
+from addnn_spec.design.patches import (
+    Patch,
+    Unpatched,
+    applied,
+    outermost,
+    whole_lines,
+    within,
+)
 from addnn_spec.design.texts import label_text, value_text
 from addnn_spec.design.writing import BlockUse, write_element
+from addnn_spec.diagnostics import Collector, Diagnostic
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.loading import ParsedFile
 from addnn_spec.ops.base import Operator
+from addnn_spec.passes.ties import stated_shapes
 from addnn_spec.passes.unfold import FlatNode, FlatTensor
 from addnn_spec.passes.widths import Widths
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition
 
@@ -49,6 +60,22 @@ def patched_text(
     return PatchedFile(file, definition, patches, taken).text()
 
 
+def without_asserts(findings: Sequence[Diagnostic]) -> tuple[str, list[str]]:
+    """Return a text without the asserts of it that do not hold, by what is wrong, and these.
+
+    Raises `Unpatched` where anything else is wrong.
+    """
+    labels = [one.primary for one in findings if one.code == "E0212"]
+    if not labels or any(one.code != "E0212" and one.severity == "error" for one in findings):
+        raise Unpatched
+    spans = [label.span for label in labels if label is not None]
+    source = spans[0].source
+    asserts = [one.span for one in walk(parse(source, Collector())) if isinstance(one, ast.Assert)]
+    gone = [place for place in asserts if any(within(span, place) for span in spans)]
+    said = [" ".join(span.text.split()) for span in gone]
+    return applied(source.text, [whole_lines(span) for span in gone]), said
+
+
 class _Patches:
     """The patches of one edit."""
 
@@ -67,6 +94,7 @@ class _Patches:
         self.tree = tree
         self.edit = edit
         self.uses = uses
+        self.literals = Literals(graph, tree)
         self.found: list[Patch] = []
         self.rewritten: dict[str, Node] = {}
         """The elements that are written anew, by the name of their node in the network."""
@@ -80,7 +108,6 @@ class _Patches:
         changes = self.edit.changes
         self._parameters()
         self._numbers()
-        self._shapes()
         for path, turns in changes.turns.items():
             self._turn(path, turns)
         for path, text in changes.texts.items():
@@ -109,33 +136,37 @@ class _Patches:
     # ------------------------------------------------------------------------------------ numbers
 
     def _numbers(self) -> None:
-        """Change the literals that new widths come from; what disagrees is written out."""
+        """Change the literals that new widths come from, in stated shapes and asserts, too; what
+        disagrees is written out."""
         operators = self.edit.changes.operators
         if not operators:
             return
-        literals = Literals(self.graph, self.tree)
-        asked: dict[Span, dict[int, list[str]]] = {}
-        for item in self.widths.unfolded.nodes:
-            if not isinstance(item.node.op, Operator):
-                continue
-            changed = item.path in operators
-            try:
-                for span, value in self._asked(item, literals):
-                    asked.setdefault(span, {}).setdefault(value, []).append(item.path)
-            except Untraced:
-                if changed:
-                    self._write_out(item.path)
+        asked: dict[Span, dict[int, set[str]]] = {}
+        for path, span, value in [*self._made(), *self._stated()]:
+            asked.setdefault(span, {}).setdefault(value, set()).add(path)
+        changed: dict[Span, int] = {}
         for span, values in asked.items():
             if len(values) == 1 and span.source is self.tree.span.source:
-                (value,) = values
-                if span.text != str(value):
-                    self.found.append(Patch(span.start, span.end, str(value)))
+                (changed[span],) = values
             else:
-                for path in (one for paths in values.values() for one in paths):
-                    if path in operators:
-                        self._write_out(path)
+                for path in sorted(set().union(*values.values()) & operators.keys()):
+                    self._write_out(path)
+        for span, value in (changed | self._asserted(changed)).items():
+            if span.text != str(value):
+                self.found.append(Patch(span.start, span.end, str(value)))
 
-    def _asked(self, item: FlatNode, literals: Literals) -> Iterator[tuple[Span, int]]:
+    def _made(self) -> Iterator[tuple[str, Span, int]]:
+        """Yield the literals that the layers' widths come from, with whose it is, and what each
+        must be; a layer whose new width comes from none is written out."""
+        for item in self.widths.unfolded.nodes:
+            if isinstance(item.node.op, Operator):
+                try:
+                    yield from [(item.path, *one) for one in self._asked(item)]
+                except Untraced:
+                    if item.path in self.edit.changes.operators:
+                        self._write_out(item.path)
+
+    def _asked(self, item: FlatNode) -> Iterator[tuple[Span, int]]:
         """Yield the literals that a layer's widths come from, with what each must be."""
         rule, old = self.widths.rules.get(item.index), item.node.op
         new = self.edit.changes.operators.get(item.path, old)
@@ -143,33 +174,52 @@ class _Patches:
         if new != old and not fields:
             raise Untraced
         for field in fields:
-            found = literals.of_field(item.path, field)
+            found = self.literals.of_field(item.path, field)
             if found:
                 yield _solved(found, getattr(old, field), getattr(new, field))
 
-    def _shapes(self) -> None:
-        """Change the sizes that the network's text states of its values."""
+    def _stated(self) -> Iterator[tuple[str, Span, int]]:
+        """Yield the literals that the sizes come from that the text states of its values, with
+        whose value it is, and what each must be."""
         narrowed = self.edit.narrowed
         if narrowed is None:
             return
         by_path = {item.path: item for item in self.widths.unfolded.nodes}
-        by_span = {node.span: node for node in self.graph.nodes()}
-        for item in self.root.body.items:
-            if not isinstance(item, ast.Typed | ast.Output) or not item.shape or not item.value:
+        for path, stands, shape in stated_shapes(self.graph):
+            if path not in by_path:  # what flows in is given back
                 continue
-            value = item.value
-            node = by_span.get(
-                value.elements[-1].core.span if isinstance(value, ast.Chain) else value.span
-            )
-            if node is None or isinstance(node.op, Placeholder):
-                continue
-            giver = by_path[giver_of(node)]
+            giver = by_path[path]
             old = giver.node.outputs[0]
             new = narrowed.type(FlatTensor(giver.index, 0), old)
-            for dim, was, now in zip(item.shape.dims, old.shape, new.shape, strict=True):
-                if was != now and isinstance(dim.value, ast.Number):
-                    span = dim.value.span
-                    self.found.append(Patch(span.start, span.end, str(now)))
+            for dim, was, now in zip(shape.dims, old.shape, new.shape, strict=True):
+                if isinstance(was, int) and isinstance(now, int):
+                    with suppress(Untraced):
+                        yield path, *_solved(self.literals.of(dim.value, stands), was, now)
+
+    def _asserted(self, changed: Mapping[Span, int]) -> dict[Span, int]:
+        """Return what the literals must be that the network asserts its changed numbers equal."""
+        found: dict[Span, int] = {}
+        for item in walk(self.root):
+            if not isinstance(item, ast.Assert):
+                continue
+            for one in walk(item.condition):
+                if isinstance(one, ast.Binary) and one.op == "==":
+                    for number, other in ((one.left, one.right), (one.right, one.left)):
+                        if isinstance(number, ast.Number) and isinstance(number.value, int):
+                            found[number.span] = self._followed(number.value, other, changed)
+        return found
+
+    def _followed(self, value: int, other: ast.Expr, changed: Mapping[Span, int]) -> int:
+        """Return what a number becomes that equals an expression whose factors have changed."""
+        try:
+            leaves = self.literals.of_body(other)
+        except Untraced:
+            return value
+        size = Fraction(value)
+        for leaf in leaves:
+            if leaf.span in changed and leaf.value:
+                size = size * changed[leaf.span] / int(leaf.value)
+        return int(size) if size.denominator == 1 else value
 
     def _write_out(self, path: str) -> None:
         for node in self.graph.nodes():

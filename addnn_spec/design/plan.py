@@ -20,7 +20,7 @@ from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
 from addnn_spec.design.patches import Unpatched
-from addnn_spec.design.patching import patched_text
+from addnn_spec.design.patching import patched_text, without_asserts
 from addnn_spec.design.replacing import insert_edit, replace_edit
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
@@ -43,6 +43,7 @@ class Plan:
     slices: tuple[Slices, ...] = ()
     """For each edit, in order: what becomes of the tensors of the network before it."""
     notes: tuple[str, ...] = ()
+    """What an edit has cost of what the text said."""
     folder: Path | None = field(default=None, repr=False)
     """Where the imports of a user's file are looked up."""
 
@@ -130,24 +131,35 @@ class Plan:
     def _edited(self, edit: Edit) -> Plan:
         """Return the plan of the text that says the edit, once it has been checked: the user's own
         text where it can say so, else one that is written from the graph."""
-        network = self._patched(edit) or self._written(edit)
+        notes: list[str] = []
+        network = self._patched(edit, notes) or self._written(edit)
         slices = edit.slices if edit.narrowed else _fitting(edit.slices, self.graph, network.graph)
-        return replace(self, network=network, slices=(*self.slices, slices))
+        return replace(
+            self, network=network, slices=(*self.slices, slices), notes=(*self.notes, *notes)
+        )
 
-    def _patched(self, edit: Edit) -> Network | None:
+    def _patched(self, edit: Edit, notes: list[str]) -> Network | None:
         """Return the network of the text as it is with the edit in it; None where that is not what
-        was planned."""
+        was planned. What it asserts and is no longer so is left out, and noted."""
         file, definition = self.network.session.file, self.graph.definition
         own = {} if definition is None else definition.env.names
         taken = Taken({name: bound.value for name, bound in own.items()})
         uses = UsesOf(self.widths.unfolded, taken, edit.changes, edit.narrowed)
         try:
             text = patched_text(self.graph, self.widths, file, edit, uses, taken)
-            network = self._read(format_source(Source(file.source.name, text)))
+            try:
+                network = self._read(format_source(Source(file.source.name, text)))
+            except DiagnosticError as error:
+                text, gone = without_asserts(error.diagnostics)
+                network = self._read(format_source(Source(file.source.name, text)))
+                notes += [f"{one} no longer holds, and is left out" for one in gone]
             edit.check(network.graph, unfold(network.graph))
+            if _reads_alike(self.graph, network.graph, edit):
+                return network
         except (DiagnosticError, Unpatched, Unwritable):
-            return None
-        return network if _reads_alike(self.graph, network.graph, edit) else None
+            pass
+        notes.clear()
+        return None
 
     def _written(self, edit: Edit) -> Network:
         graph, taken = self.graph, Taken()

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from addnn_spec.design.cuts import giver_of
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node
 from addnn_spec.design.validation import Origin, Planned, not_planned, planned
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import OWN, Graph, Node, Placeholder
-from addnn_spec.passes.unfold import Unfolded
+from addnn_spec.passes.unfold import Unfolded, giver_of
 from addnn_spec.passes.widths import Widths
 
 _LABELLED = re.compile(r'\s*(?:(\w+)|"([^"]*)")\s*:\s')

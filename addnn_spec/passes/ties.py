@@ -2,16 +2,18 @@
 
 A literal that a `repeat` reads for all its turns, an argument of a block's use that several layers
 read, also through `let` and in `4 * width`, a `let` of the file, and a parameter of the network are
-each one place: who changes it changes all of them.
+each one place: who changes it changes all of them. Places that an `assert` says are equal are one,
+and a size that the text states of values is one for all of these.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from addnn_spec.graph import Graph, Node, Turn
+from addnn_spec.graph import Graph, Node, Placeholder, Turn
+from addnn_spec.passes.unfold import FlatTensor, giver_of
 from addnn_spec.passes.widths import Widths
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
@@ -28,17 +30,35 @@ def text_ties(graph: Graph, widths: Widths) -> tuple[tuple[int, ...], ...]:
         for item in widths.unfolded.nodes
         if item.index in widths.rules and widths.rules[item.index].does == "makes"
     }
+    numbers = {item.path: item.index for item in widths.unfolded.nodes}
     by_place: dict[_Place, set[int]] = {}
     for one in widths.classes:
         for path in one.makers:
             if path in makes:
                 for place in _places(graph, path, makes[path]):
                     by_place.setdefault(place, set()).add(one.number)
+    for path, stands, shape in stated_shapes(graph):
+        lane = widths.lanes.get(FlatTensor(numbers.get(path, -1), 0))
+        if lane is not None and len(lane.segments) == 1:
+            for place in _places_in(shape.dims[lane.axis].value, stands):
+                by_place.setdefault(place, set()).add(lane.segments[0][0])
+    equal = [
+        set().union(*(by_place.get(place, ()) for place in places)) for places in _asserted(graph)
+    ]
     groups: list[set[int]] = []
-    for tied in by_place.values():
+    for tied in [*by_place.values(), *equal]:
         apart = [group for group in groups if not group & tied]
         groups = [*apart, tied.union(*(group for group in groups if group & tied))]
     return tuple(sorted(tuple(sorted(group)) for group in groups if len(group) > 1))
+
+
+def _places_in(value: ast.Expr, stands: list[Stand]) -> Iterator[_Place]:
+    """Yield the places of the text that an expression's value comes from."""
+    names = names_read(value)
+    if not names:
+        yield "literal", value.span
+    for name in names:
+        yield from _places_of(name, stands)
 
 
 class Stand(NamedTuple):
@@ -46,6 +66,41 @@ class Stand(NamedTuple):
 
     node: Node
     graph: Graph
+
+
+def stated_shapes(graph: Graph) -> Iterator[tuple[str, list[Stand], ast.Shape]]:
+    """Yield the shapes that the text states of values: the path of the node whose value it is, the
+    nodes on the way to where it is stated, and the shape."""
+    shapes: dict[Span, ast.Shape] = {}
+    read: set[int] = set()
+    for stands, path in _stands(graph):
+        definition = stands[-1].graph.definition
+        if definition is not None and id(definition.node) not in read:
+            read.add(id(definition.node))
+            for item in walk(definition.node):
+                if isinstance(item, ast.Typed | ast.Output) and item.shape and item.value:
+                    value = item.value
+                    last = value.elements[-1].core if isinstance(value, ast.Chain) else value
+                    shapes[last.span] = item.shape
+        node = stands[-1].node
+        shape = shapes.get(node.span)
+        if shape is not None and len(node.outputs) == 1:
+            prefix, dot, name = path.rpartition(".")
+            yield giver_of(node, prefix + dot, name), stands, shape
+
+
+def _stands(
+    graph: Graph, around: tuple[Stand, ...] = (), prefix: str = ""
+) -> Iterator[tuple[list[Stand], str]]:
+    """Yield every node with those around it, and its path; each turn of a run."""
+    for node in graph.nodes():
+        if isinstance(node.op, Placeholder):
+            continue
+        for name in node.names():
+            stands = (*around, Stand(node, graph))
+            yield list(stands), f"{prefix}{name}"
+            for between, inner in node.called:
+                yield from _stands(inner, stands, f"{prefix}{name}.{between}")
 
 
 def _places(graph: Graph, path: str, field: str) -> Iterator[_Place]:
@@ -60,6 +115,24 @@ def _places(graph: Graph, path: str, field: str) -> Iterator[_Place]:
         yield "literal", span
     for name in names:
         yield from _places_of(name, stands)
+
+
+def _asserted(graph: Graph, around: Sequence[Stand] = ()) -> Iterator[set[_Place]]:
+    """Yield the places of the text whose numbers an `assert` says are equal."""
+    inside = next((node for node in graph.nodes() if node.within is None), None)
+    if inside is None:
+        return
+    if graph.definition is not None:
+        stands = [*around, Stand(inside, graph)]
+        for item in walk(graph.definition.node):
+            if isinstance(item, ast.Assert):
+                for one in walk(item.condition):
+                    if isinstance(one, ast.Binary) and one.op == "==":
+                        names = sorted(names_read(one))
+                        yield {place for name in names for place in _places_of(name, stands)}
+    for node in graph.nodes():
+        if node.calls is not None:
+            yield from _asserted(node.calls, [*around, Stand(node, graph)])
 
 
 def stands_of(graph: Graph, path: str, prefix: str = "") -> Iterator[Stand]:
@@ -165,4 +238,4 @@ def _lets(block: ast.Block | ast.Network) -> Mapping[str, frozenset[str]]:
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-__all__ = ["text_ties"]
+__all__ = ["Stand", "stands_of", "stated_shapes", "text_ties"]

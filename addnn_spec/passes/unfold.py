@@ -265,3 +265,15 @@ def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES
         (unfolded.nodes[value.source].path, value.port) for value in unfolded.outputs
     )
     return flat
+
+
+def giver_of(node: Node, prefix: str = "", name: str = "") -> str:
+    """Return the path of the node whose value is that of `node`, of its last turn."""
+    path = f"{prefix}{name or list(node.names())[-1]}"
+    return path if node.calls is None else _giver(node.calls, f"{path}.")
+
+
+def _giver(graph: Graph, prefix: str) -> str:
+    node = graph.node(graph.outputs[0].refs[0].node)
+    path = f"{prefix}{list(node.names())[-1]}"
+    return path if node.calls is None else _giver(node.calls, f"{path}.")

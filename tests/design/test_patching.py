@@ -292,3 +292,50 @@ network Net {
 """
     )
     assert set(small.keys) == set(plan.keys)
+
+
+UNIT = """block Unit(width, kernel) {
+  y: [x.shape[0], 2 * width, 8, 8] = x -> inner: Conv2d(2 * width, 1)  # stated by the width
+  z: [x.shape[0], 16, 8, 8] = y -> outer: Conv2d(16, kernel, padding = kernel // 2)  # and as such
+  return z -> ReLU
+}
+
+network Net(width = 4, deep = 8) {
+  input image: float[N, 1, 8, 8]
+  # what must hold
+  assert 2 * width == deep, "twice as deep"  # of the paper
+  assert deep == 8
+  x = image -> a: Unit(width, 1) -> b: Unit(6, 3)
+  # the head
+  output y = x -> conv: Conv2d(deep, 1) -> Flatten -> fc: Linear(3)
+}
+"""
+
+
+def test_shapes_in_blocks_and_asserts_follow(tmp_path: Path) -> None:
+    plan = planned(tmp_path, UNIT)
+    small = plan.narrow({c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen})
+    assert small.text == changed(
+        ("width = 4", "width = 2"),
+        ("deep = 8", "deep = 4"),
+        ("deep == 8", "deep == 4"),
+        ("x.shape[0], 16, 8", "x.shape[0], 8, 8"),
+        ("Conv2d(16", "Conv2d(8"),
+        ("Unit(6", "Unit(3"),
+        text=UNIT,
+    )
+    assert not small.notes
+
+
+def test_an_assert_that_no_longer_holds_is_left_out_and_told(tmp_path: Path) -> None:
+    plan = planned(tmp_path, UNIT)
+    small = plan.narrow(numbers(plan, 6, "conv"))
+    assert small.text == changed(
+        ("  # what must hold\n", ""),
+        ('  assert 2 * width == deep, "twice as deep"  # of the paper\n', ""),
+        ("deep = 8", "deep = 6"),
+        ("deep == 8", "deep == 6"),
+        text=UNIT,
+    )
+    said = 'assert 2 * width == deep, "twice as deep"'
+    assert small.notes == (f"{said} no longer holds, and is left out",)

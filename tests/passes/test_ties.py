@@ -12,6 +12,7 @@ from addnn_spec.passes.widths import channel_classes
 
 BLOCKS = """let base = 8
 block Conv(width) { return x -> conv: Conv2d(width, 3) -> ReLU }
+block Stated(width) { y: [x.shape[0], 8, 64, 64] = x -> conv: Conv2d(width, 1) return y -> ReLU }
 block Wide(width, other = 3) {
   let out = 4 * width
   return x -> a: Conv2d(width, 1) -> b: Conv2d(out, 1) -> c: Conv2d(other, 1)
@@ -22,6 +23,14 @@ block Wide(width, other = 3) {
 LOOPS = """x = image
 for j, width in enumerate([8, 8]) { for i in 0..2 { x = x -> "c{j}{i}": Conv(width) } }
 output y = x -> Conv2d(2, 1)"""
+
+ASSERTS = """let other = 8
+assert 2 * width == deep and deep > other
+output y = image -> a: Conv2d(width, 1) -> b: Conv2d(deep, 1) -> Conv2d(other, 1) -> Conv2d(2, 1)"""
+
+SHAPES = """z: [N, base, 64, 64] = image -> d: Conv2d(8, 1)
+output y = image -> a: Stated(8) -> b: Stated(2 * 4) -> c: Conv2d(base, 1) -> Conv2d(2, 1)
+output more = z -> Conv2d(2, 1)"""
 
 
 def ties(folder: Path, body: str, head: str = "") -> list[set[str]]:
@@ -43,6 +52,8 @@ def ties(folder: Path, body: str, head: str = "") -> list[set[str]]:
             "",
             [{"s.0.conv", "s.1.conv"}],
         ),
+        (ASSERTS, "(width = 8, deep = 16)", [{"a", "b"}]),
+        (SHAPES, "", [{"c", "d"}, {"a.conv", "b.conv"}]),
         (
             "output y = image -> w: Wide(8) -> v: Wide(8) -> Conv2d(2, 1)",
             "",
