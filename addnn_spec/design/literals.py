@@ -160,12 +160,12 @@ class Literals:
                     None,
                 )
                 if place is not None:
-                    return _item(loop, place, around.number)
+                    return item_of_turn(loop, place, around.number)
             around = around.outer
         return None
 
 
-def _item(loop: ast.For, place: int, turn: int) -> ast.Expr:
+def item_of_turn(loop: ast.For, place: int, turn: int) -> ast.Expr:
     """Return what the target at a place is in a turn."""
     given: ast.Expr = loop.iterable
     several = len(loop.targets.items) > 1
@@ -207,4 +207,4 @@ def _around(stands: list[Stand]) -> Definition:
     return next(s.graph.definition for s in reversed(stands) if s.graph.definition is not None)
 
 
-__all__ = ["Literals", "Untraced"]
+__all__ = ["Literals", "Untraced", "item_of_turn"]

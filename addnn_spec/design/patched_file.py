@@ -32,7 +32,7 @@ class PatchedFile:
 
     def text(self) -> str:
         tree, text = self.file.tree, self.file.source.text
-        network = self._network()
+        network = self._without_unread()
         reached = self._reached(network)
         patches = [*self.patches, *_head_figures(text), *self._parameters(network)]
         imported: list[str] = []
@@ -56,6 +56,23 @@ class PatchedFile:
         if imported:
             lines.insert(0, f'from "{self.packaged}" import {", ".join(imported)}')
         return _below_head("\n".join([*lines, ""]) if lines else "", body)
+
+    def _without_unread(self) -> ast.Network:
+        """Take out each `let` that nothing reads any more; return the network as it is then."""
+        before = names_read(self.definition.node)
+        while True:
+            network = self._network()
+            now = names_read(network)
+            gone = [
+                whole_lines(item.span)
+                for item in self.definition.node.body.items
+                if isinstance(item, ast.Let)
+                and _names_of(item) & before
+                and not _names_of(item) & now
+            ]
+            if not set(gone) - set(self.patches):
+                return network
+            self.patches = [*self.patches, *gone]
 
     def _network(self) -> ast.Network:
         """Return the network as it is with its patches."""

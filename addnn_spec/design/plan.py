@@ -22,6 +22,7 @@ from addnn_spec.design.narrowing import free_class, narrow_edit
 from addnn_spec.design.patches import Unpatched
 from addnn_spec.design.patching import patched_text, without_asserts
 from addnn_spec.design.replacing import insert_edit, replace_edit
+from addnn_spec.design.rewording import reworded
 from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.writing import write_body, write_inputs
@@ -141,25 +142,31 @@ class Plan:
     def _patched(self, edit: Edit, notes: list[str]) -> Network | None:
         """Return the network of the text as it is with the edit in it; None where that is not what
         was planned. What it asserts and is no longer so is left out, and noted."""
-        file, definition = self.network.session.file, self.graph.definition
-        own = {} if definition is None else definition.env.names
-        taken = Taken({name: bound.value for name, bound in own.items()})
-        uses = UsesOf(self.widths.unfolded, taken, edit.changes, edit.narrowed)
-        try:
-            text = patched_text(self.graph, self.widths, file, edit, uses, taken)
+        for network in reworded(self.network, self.folder):
             try:
-                network = self._read(format_source(Source(file.source.name, text)))
-            except DiagnosticError as error:
-                text, gone = without_asserts(error.diagnostics)
-                network = self._read(format_source(Source(file.source.name, text)))
+                found, gone = self._patched_network(network, edit)
+            except (DiagnosticError, Unpatched, Unwritable):
+                continue
+            if _reads_alike(self.graph, found.graph, edit):
                 notes += [f"{one} no longer holds, and is left out" for one in gone]
-            edit.check(network.graph, unfold(network.graph))
-            if _reads_alike(self.graph, network.graph, edit):
-                return network
-        except (DiagnosticError, Unpatched, Unwritable):
-            pass
-        notes.clear()
+                return found
         return None
+
+    def _patched_network(self, network: Network, edit: Edit) -> tuple[Network, list[str]]:
+        """Return the edited network, and the asserts that are left out."""
+        graph, file = network.graph, network.session.file
+        widths = self.widths  # by path the same, however the network is said
+        own = {} if graph.definition is None else graph.definition.env.names
+        taken = Taken({name: bound.value for name, bound in own.items()})
+        uses = UsesOf(widths.unfolded, taken, edit.changes, edit.narrowed)
+        text, gone = patched_text(graph, widths, file, edit, uses, taken), list[str]()
+        try:
+            found = self._read(format_source(Source(file.source.name, text)))
+        except DiagnosticError as error:
+            text, gone = without_asserts(error.diagnostics)
+            found = self._read(format_source(Source(file.source.name, text)))
+        edit.check(found.graph, unfold(found.graph))
+        return found, gone
 
     def _written(self, edit: Edit) -> Network:
         graph, taken = self.graph, Taken()

@@ -140,12 +140,23 @@ def test_turns_elements_and_new_ones_stand_in_their_places(tmp_path: Path) -> No
     )
 
 
-def test_a_label_that_a_width_makes_is_not_trusted(tmp_path: Path) -> None:
-    """Changing the number would change the label, and with it the keys: it is written out."""
+def test_a_loop_whose_labels_are_made_of_a_width_is_its_turns(tmp_path: Path) -> None:
+    """Changing the number would change the label, and with it the keys."""
     text = NET.replace('"{name}"', '"{name}{w}"')
     plan = planned(tmp_path, text)
     small = plan.narrow({c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen})
-    assert "a12: Expanded(6)" in small.text
+    loop = text[text.index("  for w") : text.index("  # what reads it")]
+    turns = """  x = x -> a12: Expanded(6)  # expanded
+
+  x = x -> b16: Expanded(8)  # expanded
+
+"""
+    assert small.text == changed(
+        ("base = 8", "base = 4"),
+        ("width = 20", "width = 10"),
+        (loop, turns),
+        text=text.replace(UNUSED, ""),
+    )
     assert set(small.keys) == set(plan.keys)
 
 
@@ -339,3 +350,21 @@ def test_an_assert_that_no_longer_holds_is_left_out_and_told(tmp_path: Path) -> 
     )
     said = 'assert 2 * width == deep, "twice as deep"'
     assert small.notes == (f"{said} no longer holds, and is left out",)
+
+
+def test_an_alias_is_the_network_that_it_stands_for(tmp_path: Path) -> None:
+    """With its comments; its arguments are the defaults."""
+    from addnn_spec import load
+
+    path = tmp_path / "net.net"
+    path.write_text(f"{NET}\n# A wide one.\nnetwork Wide = Net(width = 40)\n")
+    plan = start(load(path, network="Wide", classes=7))
+    small = plan.narrow(numbers(plan, 10, "fc1"))
+    body = NET[NET.index("network Net") :].replace(UNUSED, "")
+    before = NET[: NET.index("network Net")].replace(UNUSED, "")
+    assert small.text == formatted(
+        f"{before}# A wide one.\n"
+        + body.replace(
+            "network Net(classes = 10, width = 20)", "network Wide(classes = 7, width = 10)"
+        )
+    )

@@ -191,8 +191,8 @@ def test_edits_are_chained_and_their_weights_with_them(net: Plan) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "said"),
     [
-        ("ViT_B_16", "encoder.layers.encoder_layer_7", "[:, 0] -> head: Linear(1000)"),
-        ("SwinT", "features.4", "-> Mean(dim = [1, 2]) -> head: Linear(1000)"),
+        ("ViT_B_16", "encoder.layers.encoder_layer_7", "x[:, 0] -> head: Linear(classes)"),
+        ("SwinT", "features.4", "-> Mean(dim = [1, 2]) -> head: Linear(classes)"),
         ("ResNet18", "layer2", "-> AdaptiveAvgPool2d(1) -> Flatten -> head: Linear(1000)"),
     ],
 )
