@@ -68,6 +68,7 @@ bench: $(READY) ## measure, and print the figures
 	$(BIN)/python -m tests.benchmarks.bench_emission
 	$(BIN)/python -m tests.benchmarks.bench_gpu
 	$(BIN)/python -m tests.benchmarks.bench_indices
+	$(BIN)/python -m tests.benchmarks.bench_peers
 	$(BIN)/python -m tests.benchmarks.bench_probes
 	$(BIN)/python -m tests.benchmarks.bench_sequences
 

@@ -7,17 +7,21 @@ from pathlib import Path
 import pytest
 
 from tests.trust.amounts import Huge, families, file_of, huge, huge_statements
-from tests.trust.confined import MEMORY, Confined
+from tests.trust.confined import MEMORY, Confined, Outcome
 
 FAMILIES = families()
 
 
-def held(confined: Confined, words: list[str], text: str = "") -> int:
+LISTED = {"E0507"}
+"""More nodes than are listed, which the option that it names allows."""
+
+
+def held(confined: Confined, words: list[str], text: str = "") -> Outcome:
     outcome = confined.run(*words, text=text)
     assert outcome.code in (0, 1, 2), (words, outcome.code, outcome.err[-500:])
     assert "Traceback" not in outcome.err and "E0900" not in outcome.codes
     assert outcome.growth < MEMORY / 2, words
-    return outcome.code
+    return outcome
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -54,7 +58,8 @@ def test_every_command_holds_those_of_the_language(confined: Confined, tmp_path:
 def every_command(confined: Confined, case: Huge, folder: Path) -> None:
     """`check` all amounts, and what is taken of them goes through the other commands."""
     for text in case.networks:
-        if held(confined, ["check", "-"], text) == 0:
+        if held(confined, ["check", "-"], text).code == 0:
             for words in (["summary", "-"], ["summary", "-", "--json"], ["compile", "-"],
                           ["draw", "-", "-o", str(folder / "net.dot")], ["fmt", "-"]):  # fmt: skip
-                assert held(confined, words, text) == 0, (case.place, words)
+                outcome = held(confined, words, text)
+                assert outcome.code == 0 or outcome.codes == LISTED, (case.place, words)
