@@ -63,6 +63,12 @@ def _several(name: str, form: str, help: str) -> Callable[[Callable[..., int]], 
     help="End behind a node, with a new head.",
 )
 @click.option("--head", default="linear", show_default=True, help="Of --cut: linear, or mlp:128.")
+@click.option(
+    "--classes",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="Of --cut: how many the new head tells apart, if not as many as now.",
+)
 @_several("--turns", "REPEAT=N", "Give a labelled repeat so many turns.")
 @_several("--narrow", "CLASS=SIZE", "Keep so many channels of a class, or a share: 0.5.")
 @_several("--widen", "CLASS=SIZE", "Copy a class's channels up to so many, or times: 1.5.")
@@ -124,7 +130,7 @@ def _kinds(weights: Path | None) -> tuple[str, ...]:
 def _edited(plan: Plan, given: dict[str, Any], state: dict[str, Any] | None) -> Plan:
     """Return the plan with all that was asked for, one edit after the other."""
     if given["cut"]:
-        plan = plan.cut(given["cut"], given["head"])
+        plan = plan.cut(given["cut"], given["head"], given["classes"])
     for path, turns in given["turns"]:
         if not turns.isdecimal() or len(turns) > _LONG:
             raise click.UsageError(f"--turns: {turns} is no number of turns")

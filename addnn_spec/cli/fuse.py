@@ -69,7 +69,11 @@ class Nodes(click.ParamType[tuple[str, str]]):
 )
 @click.option("--control/--no-control", default=True, help="Fuse at a random pair of nodes, too.")
 @place_options
-@click.option("--dry", is_flag=True, help="Print the text for --nodes A,B; run and write nothing.")
+@click.option(
+    "--dry",
+    is_flag=True,
+    help="Print the figures and the text for --nodes A,B; run and write nothing.",
+)
 @click.option("-o", "--output", type=OutputFile(), help="The spec to write: fused.net.")
 @force_option
 @network_options
@@ -88,11 +92,18 @@ def fuse(
     """
     plans = (plan_of(a, options), plan_of(b, options))
     if dry:
+        from addnn_spec.design.figures import figures
         from addnn_spec.design.fusion import fused
 
         if given["nodes"] is None:
             raise click.UsageError("--dry takes --nodes A,B: auto looks at the data")
-        put(None, fused(*plans, given["nodes"], head=given["head"]).text)
+        fusion = fused(*plans, given["nodes"], head=given["head"])
+        sizes = zip(*(figures(plan) for plan in (*plans, fusion.plan)), strict=True)
+        rows = [
+            f"# {what}: {one:,} and {other:,} → {both:,}"
+            for what, (one, other, both) in zip(("parameters", "MACs"), sizes, strict=True)
+        ]
+        put(None, "\n".join([*rows, "", fusion.text]))
         return OK
     if data is None or output is None or len(weights) != 2:
         raise click.UsageError("--weights twice, --data and --output are needed, but with --dry")

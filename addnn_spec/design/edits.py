@@ -50,9 +50,12 @@ def keys_of(graph: Graph) -> list[str]:
 
 
 def no_node(path: str, known: Iterable[str]) -> Refusal:
-    close = near(path, list(known))
+    """Return the refusal of a path, with one that is near it, or ends alike."""
+    paths = list(known)
+    close = near(path, paths) or near(path, {one.rpartition(".")[2]: one for one in paths})
+    ends = [one for one in paths if close and (one == close[0] or one.endswith(f".{close[0]}"))]
     return Refusal(
-        "E0620", f"there is no node {path}", help=f"did you mean {close[0]}?" if close else None
+        "E0620", f"there is no node {path}", help=f"did you mean {ends[0]}?" if ends else None
     )
 
 

@@ -132,3 +132,24 @@ def test_shells_complete_nodes(spec: str) -> None:
     assert found == ["stage", "stage.0", "stage.1"]
     found = [one.value for one in shell.get_completions(["edit", spec, "--narrow"], "co")]
     assert found == ["conv="]
+
+
+def test_a_cut_takes_another_number_of_classes(
+    spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the network's own output is no row of classes."""
+    assert run(["edit", spec, "--cut", "stage", "--classes", "3", "--dry"]) == 0
+    assert "-> head: Linear(3)\n" in capsys.readouterr().out
+    assert run(["edit", "UNet", "--cut", "up1", "--dry"]) == 2
+    assert "the number of classes" in capsys.readouterr().err
+    assert run(["edit", "UNet", "--cut", "up1", "--classes", "3", "--dry"]) == 0
+    assert "-> head: Linear(3)\n" in capsys.readouterr().out
+
+
+def test_a_node_is_found_by_the_end_of_its_path(
+    spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["edit", "BERT", "--turns", "layers=6", "--dry"]) == 2
+    assert (
+        "there is no node layers\n  = help: did you mean encoder.layer?" in capsys.readouterr().err
+    )

@@ -199,6 +199,11 @@ def test_the_command_writes_three_files(
 def test_a_dry_run_prints_the_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["fuse", str(folder / "upper.net"), str(folder / "lower.net"), "--dry"]
     assert run([*command, "--nodes", "stage1,stage2"]) == 0
-    assert "network Upper_Lower" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "network Upper_Lower" in told
+    one, other = (
+        load(folder / name).costs.main.total.params for name in ("upper.net", "lower.net")
+    )
+    assert told.startswith(f"# parameters: {one:,} and {other:,} → ")
     assert run(command) == 2
     assert "--dry takes --nodes" in capsys.readouterr().err
