@@ -230,7 +230,7 @@ class _Patches:
 
     def _rewrite(self, name: str, node: Node) -> None:
         element = self.elements.get((node.span.start, node.span.end))
-        if element is None or node.times > 1 or self._used(node.span) > 1:
+        if element is None or node.times > 1 or node.module or self._used(node.span) > 1:
             raise Unpatched
         text = write_element(self.graph, node, self.edit.changes, self.uses)
         core = text.removeprefix(f"{label_text(name)}: ")

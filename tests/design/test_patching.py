@@ -368,3 +368,19 @@ def test_an_alias_is_the_network_that_it_stands_for(tmp_path: Path) -> None:
             "network Net(classes = 10, width = 20)", "network Wide(classes = 7, width = 10)"
         )
     )
+
+
+def test_a_shared_module_is_no_element_of_one_use(tmp_path: Path) -> None:
+    text = """network Net {
+  input a: float[N, 1, 8, 8]
+  input b: float[N, 1, 8, 8]
+  let width = 2 ** 3
+  module embed = { Conv2d(width, 3) -> Flatten -> Linear(6) }
+  output left = a -> embed  # one
+  output right = b -> embed
+}
+"""
+    plan = planned(tmp_path, text)
+    small = plan.narrow({c.number: range(4) for c in plan.widths.classes if not c.frozen})
+    assert "Conv2d(4, 3)" in small.text
+    assert small.keys == plan.keys
