@@ -194,15 +194,27 @@ class Planner:
             by_place = structures([item.draft for item in groups[0]], probes, places=True)
             whole = body_of(by_place, probes) if len(by_place) > 1 else None
         whole = whole or body_of(groups, probes)
-        if whole is not None:
-            self._add_class(whole, base)
-            return
-        for group in sorted(
-            groups, key=lambda g: -sum(self._calls[id(item.draft.graph)] for item in g)
-        ):
-            body = body_of([group], self._emission.probes)
-            assert body is not None
+        bodies = [whole] if whole is not None else self._merged(groups)
+        for body in bodies:
             self._add_class(body, base)
+
+    def _merged(self, groups: Sequence[list[Apart]]) -> list[Body]:
+        """Lay structures over one another one by one: each is in the first class that it fits.
+
+        So a use that fits nowhere leaves the classes of those before it as they are.
+        """
+        bodies: list[tuple[list[list[Apart]], Body]] = []
+        for group in groups:
+            for place, (held, _) in enumerate(bodies):
+                body = body_of([*held, group], self._emission.probes)
+                if body is not None:
+                    bodies[place] = ([*held, group], body)
+                    break
+            else:
+                alone = body_of([group], self._emission.probes)
+                assert alone is not None
+                bodies.append(([group], alone))
+        return [body for _, body in bodies]
 
     def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
         """Return the network's own structures: what only its variants have is not said."""

@@ -124,5 +124,17 @@ def test_structures_too_different_are_classes_of_their_own() -> None:
         + in_network("output y = x -> Unit(0) -> Unit(1) -> Unit(2) -> Unit(2)")
     )
     graph = graph_of(text)
-    assert classes(emit(graph).text) == ["Unit", "Unit2", "Unit3", "Test"]
+    assert classes(emit(graph).text) == ["Unit", "Unit2", "Test"]
     assert keys_of(graph).keys() == built(graph).state_dict().keys()
+
+
+def test_a_use_that_fits_no_class_leaves_those_before_it_as_they_are() -> None:
+    text = (
+        "block Unit(k) { return x -> if k == 0 { a: Linear(8) } -> if k == 1 { b: Linear(8) }"
+        " -> if k == 2 { c: Linear(8) } -> ReLU }\n"
+    )
+    two = source_of(text + in_network("output y = x -> Unit(0) -> Unit(1)"))
+    three = source_of(text + in_network("output y = x -> Unit(0) -> Unit(1) -> Unit(2) -> Unit(2)"))
+    assert body_of(two, "Unit", "__init__") == body_of(three, "Unit", "__init__")
+    assert body_of(two, "Unit") == body_of(three, "Unit")
+    assert "Unit2(8)" in three
