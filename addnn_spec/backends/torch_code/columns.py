@@ -142,6 +142,11 @@ class Columns:
         taken = self._take(tree, "", deciding=True)
         return taken if holds else negated(taken)
 
+    def reason(self, arm: Arm) -> Tree | None:
+        """Return the condition of the text that an arm hangs on, as the text has it."""
+        found = self._condition(arm)
+        return None if found is None else found[0]
+
     def _condition(self, arm: Arm) -> tuple[Tree, bool] | None:
         places, vector = arm
         if self.text is None:

@@ -6,7 +6,7 @@ reads this in one use and that in another, the branch ends in a `Join` of the tw
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
@@ -19,11 +19,11 @@ from addnn_spec.backends.torch_code.body import (
     Guard,
     Join,
     add_columns,
-    body_of_equals,
     moved,
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.names import snake_case
+from addnn_spec.backends.torch_code.parameters import Arm
 from addnn_spec.backends.torch_code.sequences import function_of, parts_of, with_parts
 from addnn_spec.backends.torch_code.tree import (
     Leaf,
@@ -42,9 +42,13 @@ MOST_FLAGS = 2
 """Structures that differ in more `if`s than this are separate classes."""
 
 
-def body_of(groups: Sequence[Sequence[Apart]], probes: bool) -> Body | None:
-    """Make one body for drafts of one or several structures; None if they do not go together."""
-    return body_of_equals(groups[0]) if len(groups) == 1 else _Merger(groups, probes).build()
+Reason = Callable[[Arm], Tree | None]
+"""Says on which condition of the text an arm hangs, whether it is taken where that holds or not."""
+
+
+def body_of(groups: Sequence[Sequence[Apart]], probes: bool, reason: Reason) -> Body | None:
+    """Make one body for drafts of several structures; None if they do not go together."""
+    return _Merger(groups, probes, reason).build()
 
 
 Variants = frozenset[int]
@@ -56,13 +60,18 @@ class _Slot:
 
     key: Hashable
     of: dict[int, Any]
+    place: Origin | None = None
+    """Where the text has it."""
     elements: list[_Slot] = field(default_factory=list)
     """Of Sequentials that differ in what some lack: their elements."""
+    reason: Tree | None = None
+    """The condition of the text that tells if a structure has it."""
 
 
 class _Merger:
-    def __init__(self, groups: Sequence[Sequence[Apart]], probes: bool) -> None:
+    def __init__(self, groups: Sequence[Sequence[Apart]], probes: bool, reason: Reason) -> None:
         self._probes = probes
+        self._reason = reason
         self._groups = groups
         self._all: Variants = frozenset(range(len(groups)))
         self._uses = [(v, flat) for v, group in enumerate(self._groups) for flat in group]
@@ -70,6 +79,8 @@ class _Merger:
         self._values: list[dict[int, int]] = [{} for _ in groups]
         self._count = 0
         self._flag_sets: list[Variants] = []
+        self._reasons: list[Tree | None] = []
+        """Of each flag, the condition of the text that it stands for."""
         self._joins: dict[tuple[int, Tree, Tree], int] = {}
         self._where: dict[int, tuple[int, Variants]] = {}
         """Of each new value: the item it is made in, and the structures that have it."""
@@ -78,9 +89,11 @@ class _Merger:
         if not self._same_frame():
             return None
         self._inputs()
-        steps = self._aligned([[s for s, _ in g[0].steps] for g in self._groups], self._step_key)
+        steps = self._aligned(
+            [[s for s, _ in g[0].steps] for g in self._groups], self._step_key, _place
+        )
         children = self._aligned(
-            [[c for c, _ in g[0].children] for g in self._groups], self._child_key
+            [[c for c, _ in g[0].children] for g in self._groups], self._child_key, _place
         )
         children = self._with_sequences(children)
         if not self._find_flags(steps, children) or not self._one_at_a_path(children):
@@ -120,9 +133,9 @@ class _Merger:
     def _child_key(self, child: ChildDraft) -> Hashable:
         return (child.path, child.tree, child.inits, child.tensor, child.run)
 
-    def _aligned(self, rows: list[list[Any]], key_of: Any) -> list[_Slot]:
+    def _aligned(self, rows: list[list[Any]], key_of: Any, place_of: Any) -> list[_Slot]:
         """Lay the rows over one another in one order, equal keys in one slot."""
-        slots = [_Slot(key_of(part), {0: i}) for i, part in enumerate(rows[0])]
+        slots = [_Slot(key_of(part), {0: i}, place_of(part)) for i, part in enumerate(rows[0])]
         for variant, row in enumerate(rows[1:], 1):
             keys = [key_of(part) for part in row]
             numbers = _numbered([slot.key for slot in slots], keys)
@@ -136,7 +149,7 @@ class _Merger:
                         merged.append(slot)
                     continue
                 merged += slots[a:b]
-                merged += [_Slot(keys[i], {variant: i}) for i in range(c, d)]
+                merged += [_Slot(keys[i], {variant: i}, place_of(row[i])) for i in range(c, d)]
             slots = merged
         return slots
 
@@ -153,10 +166,14 @@ class _Merger:
         functions = {function_of(child) for child in made}
         if len(same) < 2 or frozenset(of) != self._all or len(functions) > 1 or None in functions:
             return same
-        elements = self._aligned([parts_of(child) for child in made], lambda part: part.key)
+        elements = self._aligned(
+            [parts_of(child) for child in made],
+            lambda part: part.key,
+            lambda part: _spanned(part.tree),
+        )
         if all(len(element.of) < len(self._all) for element in elements):
             return same
-        return [_Slot(("sequence", made[0].path), of, elements)]
+        return [_Slot(("sequence", made[0].path), of, _place(made[0]), elements)]
 
     def _child(self, slot: _Slot) -> ChildDraft:
         variant, index = next(iter(slot.of.items()))
@@ -165,17 +182,38 @@ class _Merger:
 
     def _find_flags(self, steps: Sequence[_Slot], children: Sequence[_Slot]) -> bool:
         """Tell if few flags tell the structures apart; those of elements are not in `forward`."""
-        self._add_flags([*steps, *children])
-        asked = len(self._flag_sets)
-        self._add_flags([element for slot in children for element in slot.elements])
-        few = asked <= MOST_FLAGS and len(self._flag_sets) - asked <= MOST_FLAGS
+        asked = self._add_flags([*steps, *children])
+        inside = self._add_flags([element for slot in children for element in slot.elements])
+        few = len(asked) <= MOST_FLAGS and len(inside - asked) <= MOST_FLAGS
         return few and not self._turns_differ(steps)
 
-    def _add_flags(self, slots: Sequence[_Slot]) -> None:
-        for slot in slots:
-            present = frozenset(slot.of)
-            if present != self._all and self._flag(present) is None:
-                self._flag_sets.append(present)
+    def _add_flags(self, slots: Sequence[_Slot]) -> set[frozenset[Variants]]:
+        """Add a flag for each condition of the text; return how they divide the structures.
+
+        What stands in no `if` itself is not there since an `if` made it superfluous: it has the
+        flag of another that is there as often.
+        """
+        divided = [slot for slot in slots if frozenset(slot.of) != self._all]
+        for slot in divided:
+            slot.reason = self._why(slot)
+        told = [*zip(map(self._ways, self._flag_sets), self._reasons, strict=True)]
+        told += [(self._ways(slot.of), slot.reason) for slot in divided]
+        for slot in divided:
+            alike = (reason for ways, reason in told if ways == self._ways(slot.of) and reason)
+            slot.reason = slot.reason or next(alike, None)
+            if self._flag(slot) is None:
+                self._flag_sets.append(frozenset(slot.of))
+                self._reasons.append(slot.reason)
+        return {self._ways(slot.of) for slot in divided}
+
+    def _ways(self, structures: Iterable[int]) -> frozenset[Variants]:
+        """Return the structures that have something, and those that lack it."""
+        present = frozenset(structures)
+        return frozenset((present, self._all - present))
+
+    def _why(self, slot: _Slot) -> Tree | None:
+        values = tuple(v in slot.of for v, _ in self._uses)
+        return None if slot.place is None else self._reason(Arm((slot.place,), values))
 
     def _turns_differ(self, steps: Sequence[_Slot]) -> bool:
         """Tell if a step that some lack is a turn of a loop that all have: no arm of an `if`."""
@@ -207,9 +245,11 @@ class _Merger:
     def _complete(self, slots: Sequence[_Slot]) -> bool:
         return frozenset(variant for slot in slots for variant in slot.of) == self._all
 
-    def _flag(self, present: Variants) -> Guard | None:
-        for flag, set_ in enumerate(self._flag_sets):
-            if present in (set_, self._all - set_):
+    def _flag(self, slot: _Slot) -> Guard | None:
+        """Return the flag that says which structures have it; None if there is none."""
+        present = frozenset(slot.of)
+        for flag, (set_, reason) in enumerate(zip(self._flag_sets, self._reasons, strict=True)):
+            if slot.reason == reason and present in (set_, self._all - set_):
                 return Guard(flag, present == set_)
         return None
 
@@ -231,9 +271,7 @@ class _Merger:
             base = self._columns("child", slot, child.path)
             inits = tuple(moved(code, base) for code in child.inits)
             child = replace(child, tree=moved(child.tree, base), inits=inits)
-            present = frozenset(slot.of)
-            guard = None if present == self._all else self._flag(present)
-            self._body.children.append((child, guard))
+            self._body.children.append((child, self._flag(slot)))
 
     def _element(self, slot: _Slot, element: _Slot) -> Tree:
         """Return an element of Sequentials laid over one another, with its columns."""
@@ -249,16 +287,13 @@ class _Merger:
         trees = [part.tree for part in parts.values()]
         alike = all(tree == trees[0] for tree in trees)
         tree = moved(trees[0] if alike else next(iter(parts.values())).key, base)
-        present = frozenset(element.of)
-        guard = None if present == self._all else self._flag(present)
+        guard = self._flag(element)
         return tree if guard is None else When(guard.flag, guard.present, tree)
 
     def _add_steps(self, slots: Sequence[_Slot]) -> bool:
         for slot in slots:
-            present = frozenset(slot.of)
-            guard = None if present == self._all else self._flag(present)
-            target = self._target(guard)
-            step = self._step(slot, present)
+            target = self._target(self._flag(slot))
+            step = self._step(slot, frozenset(slot.of))
             if step is None:
                 return False
             target.append(step)
@@ -335,7 +370,7 @@ class _Merger:
         values = list(wanted.values())
         if all(value == values[0] for value in values):
             return self._latest(values[0], frozenset(wanted)) if latest else values[0]
-        for flag in reversed(range(len(self._flag_sets))):
+        for flag in self._deciding(values):
             inside = {v: t for v, t in wanted.items() if v in self._flag_sets[flag]}
             outside = {v: t for v, t in wanted.items() if v not in self._flag_sets[flag]}
             if inside and outside:
@@ -346,6 +381,17 @@ class _Merger:
                     if joined:
                         return joined
         return None
+
+    def _deciding(self, values: Sequence[Tree]) -> list[int]:
+        """Return the flags, first those of the branches that make one of the values."""
+        making = {
+            item.flag
+            for value in values
+            if isinstance(value, Value)
+            for item in self._body.items[self._where[value.index][0] :][:1]
+            if isinstance(item, Branch)
+        }
+        return sorted(range(len(self._flag_sets)), key=lambda flag: (flag not in making, -flag))
 
     def _latest(self, value: Tree, structures: Variants) -> Tree:
         """Return the join that the value is in all of these structures, if there is one.
@@ -432,19 +478,27 @@ class _Merger:
 
     def _places(self, guard: Guard) -> tuple[Origin, ...]:
         """Return where the text has what only stands under a guard."""
-        found: list[Origin] = [
-            child.place or child.span for child, own in self._body.children if own == guard
-        ]
+        found: list[Origin] = [_place(child) for child, own in self._body.children if own == guard]
         for item in self._body.items:
             if isinstance(item, Branch) and item.flag == guard.flag:
                 steps = item.then if guard.present else item.orelse
-                found += [step.place or step.span for step in steps]
+                found += map(_place, steps)
         for child, _ in self._body.children:
             for node in walk(child.tree):
                 if isinstance(node, When) and Guard(node.flag, node.present) == guard:
-                    spanned = (n for n in walk(node.value) if isinstance(n, Spanned))
-                    found += [n.place or n.span for n in spanned][:1]
+                    place = _spanned(node.value)
+                    found += [] if place is None else [place]
         return tuple(dict.fromkeys(found))
+
+
+def _place(part: Step | ChildDraft) -> Origin:
+    return part.place or part.span
+
+
+def _spanned(tree: Tree) -> Origin | None:
+    """Return where the text has an element."""
+    spanned = (node for node in walk(tree) if isinstance(node, Spanned))
+    return next((node.place or node.span for node in spanned), None)
 
 
 def _values(tree: Tree) -> Iterator[Value]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx as nx
 
-from addnn_spec.backends.torch_code.body import Apart, Body, structures
+from addnn_spec.backends.torch_code.body import Apart, Body, body_of_equals, structures
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import GivenLayers
@@ -192,8 +192,8 @@ class Planner:
         whole = None
         if len(groups) == 1:
             by_place = structures([item.draft for item in groups[0]], probes, places=True)
-            whole = body_of(by_place, probes) if len(by_place) > 1 else None
-        whole = whole or body_of(groups, probes)
+            whole = self._body(by_place)
+        whole = whole or self._body(groups)
         bodies = [whole] if whole is not None else self._merged(groups)
         for body in bodies:
             self._add_class(body, base)
@@ -206,15 +206,20 @@ class Planner:
         bodies: list[tuple[list[list[Apart]], Body]] = []
         for group in groups:
             for place, (held, _) in enumerate(bodies):
-                body = body_of([*held, group], self._emission.probes)
+                body = self._body([*held, group])
                 if body is not None:
                     bodies[place] = ([*held, group], body)
                     break
             else:
-                alone = body_of([group], self._emission.probes)
-                assert alone is not None
-                bodies.append(([group], alone))
+                bodies.append(([group], body_of_equals(group)))
         return [body for _, body in bodies]
+
+    def _body(self, groups: Sequence[list[Apart]]) -> Body | None:
+        """Make one body for drafts of one or several structures, if they go together."""
+        if len(groups) == 1:
+            return body_of_equals(groups[0])
+        columns = self._columns([item.draft for group in groups for item in group])
+        return body_of(groups, self._emission.probes, columns.reason)
 
     def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
         """Return the network's own structures: what only its variants have is not said."""
@@ -230,11 +235,10 @@ class Planner:
     def _is_network(self, graph: Graph) -> bool:
         return graph.kind == "network"
 
-    def _add_class(self, body: Body, base: str) -> None:
-        uses = [draft.graph for draft in body.drafts]
-        graph = uses[0]
+    def _columns(self, drafts: Sequence[Draft]) -> Columns:
+        """Return the names that a class of these uses has, and what each use gives for them."""
+        uses = [draft.graph for draft in drafts]
         fixed = self._fixed(uses)
-        function = id(graph) in self._functions and not any(d.children for d in body.drafts)
         given = [
             Given(
                 tuple(self._arguments(draft.graph, fixed)),
@@ -243,12 +247,21 @@ class Planner:
                 draft.graph.lets,
                 draft.graph.given,
             )
-            for draft in body.drafts
+            for draft in drafts
         ]
-        text = self._text(graph, fixed)
-        columns = Columns(
-            given, text, self._variants, uses, tensors=_places(body.drafts[0]), function=function
+        return Columns(
+            given,
+            self._text(uses[0], fixed),
+            self._variants,
+            uses,
+            tensors=_places(drafts[0]),
+            function=id(uses[0]) in self._functions and not any(d.children for d in drafts),
         )
+
+    def _add_class(self, body: Body, base: str) -> None:
+        columns = self._columns(body.drafts)
+        uses, function = [draft.graph for draft in body.drafts], columns.function
+        graph = uses[0]
         plan = ClassPlan(
             name=self._function_name(graph) if function else self._class_name(graph),
             base=base,
@@ -256,7 +269,7 @@ class Planner:
             columns=columns,
             uses=uses,
             function=function,
-            text=text,
+            text=columns.text,
         )
         self.classes.append(self._resolve(plan, self._is_network(graph)))
         for use, graph in enumerate(plan.uses):

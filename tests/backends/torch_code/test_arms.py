@@ -138,3 +138,21 @@ def test_a_use_that_fits_no_class_leaves_those_before_it_as_they_are() -> None:
     assert body_of(two, "Unit", "__init__") == body_of(three, "Unit", "__init__")
     assert body_of(two, "Unit") == body_of(three, "Unit")
     assert "Unit2(8)" in three
+
+
+def test_arms_that_the_same_uses_take_hang_on_their_own_conditions() -> None:
+    text = (
+        "block Unit(n = 1, opt = none, p = false) { if n == 2 { x = x * 2 }\n"
+        "  return x -> Linear(8) -> opt -> s: { if p { Tanh } else { ReLU } -> Sigmoid } }\n"
+        + in_network("output y = x -> Unit(2) -> Unit(opt = Linear(8), p = true)")
+    )
+    source = source_of(text)
+    assert classes(source) == ["Unit", "Test"]
+    made = body_of(source, "Unit", "__init__")
+    assert "self.opt = opt(8) if opt is not None else None" in made
+    assert "if not p:\n    s.append(nn.ReLU())\nelse:\n    s.append(nn.Tanh())" in made
+    assert body_of(source, "Unit")[:3] == [
+        "if self.n == 2:\n    x = x * 2",
+        "x = self.linear(x)",
+        "if self.opt is not None:\n    x = self.opt(x)",
+    ]
