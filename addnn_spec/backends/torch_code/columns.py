@@ -37,12 +37,14 @@ from addnn_spec.backends.torch_code.python import (
 )
 from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.scope import Scope, means
+from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Choice,
     Dimension,
     Factory,
     Made,
+    MadeBy,
     Name,
     Origin,
     SizeOf,
@@ -308,6 +310,10 @@ class Columns:
             return self._without_variants(leaves)
         if is_constant(vector):
             return some(vector)
+        made = next((o for o in leaves.origins if isinstance(o, MadeBy)), None)
+        if made is not None:  # whatever else is as large as what the layer gives is so by chance
+            hint = f"{python_name(made.name)}_{leaves.word.removeprefix('in_')}"
+            return self._by_arm(leaves) or self.new(leaves._replace(hint=hint))
         found = self.find(vector, leaves.word) or self._by_arm(leaves)
         return found or self._items(leaves) or self.new(leaves)
 

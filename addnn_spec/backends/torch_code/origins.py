@@ -16,6 +16,7 @@ from addnn_spec.backends.torch_code.tree import (
     Combined,
     ItemOf,
     Leaf,
+    MadeBy,
     Origin,
     ParameterOf,
     SizeOf,
@@ -194,6 +195,10 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
 
 def _giving(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[Origin]:
     """Yield the arguments of a layer that have the value, or whose item for the dimension has."""
+    given = node.span.source.text[node.span.start : node.span.end]
+    if given in dict(graph.arguments):
+        yield MadeBy(given)
+        return
     values = dict(node.calls.arguments) if node.calls is not None else {}
     for name, place in node.written:
         value = values.get(name) if node.calls is not None else getattr(node.op, name, None)

@@ -111,6 +111,13 @@ class ParameterOf:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """The size that a layer gives which the block is given, by its parameter."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Use:
     """A use of a block in the text: what its own text says can be said there, too."""
@@ -182,7 +189,7 @@ class Combined:
     parts: tuple[tuple[Origin, ...] | int, ...]
 
 
-Origin = Span | SizeOf | ParameterOf | Within | InTurn | ItemOf | Combined
+Origin = Span | SizeOf | MadeBy | ParameterOf | Within | InTurn | ItemOf | Combined
 """Where a value comes from: an expression of the text, an input's size, what a called block is
 given; in a use of a block, in a turn of a loop; an item of it; or what is made of several sizes."""
 

@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from addnn_spec.runtime.build import import_source
-from tests.backends.torch_code.emitted import body_of, built, check_style, classes, source_of
+from tests.backends.torch_code.emitted import (
+    body_of,
+    built,
+    check_style,
+    classes,
+    keys_of,
+    source_of,
+)
 from tests.backends.torch_code.test_readings import check_weights
-from tests.support import graph_of
+from tests.support import graph_of, in_network
 
 NORMS = (
     "block Unit(width, norm = BatchNorm2d, act = ReLU) { "
@@ -97,7 +104,7 @@ def test_a_module_is_no_attribute_of_two_names() -> None:
 
 
 def test_a_layer_of_a_size_is_given_as_a_module() -> None:
-    """The block says what it takes from it: `linear_2_in_features`, which no condition hides."""
+    """The block says what it takes from it: `act_features`, which no condition hides."""
     text = (
         "block First(a = 3, act = Tanh) { "
         "v = x -> if a > 3 { ReLU } -> { Linear(a) -> act -> Linear(6) } return x + v } "
@@ -106,7 +113,7 @@ def test_a_layer_of_a_size_is_given_as_a_module() -> None:
     )
     source = source_of(text)
     assert "First(6, nn.Linear(3, 6), 6)" in source
-    assert "nn.Linear(linear_2_in_features, 6)" in source
+    assert "nn.Linear(act_features, 6)" in source
     check_weights(text)
 
 
@@ -152,3 +159,16 @@ def test_each_layer_has_weights_of_its_own(text: str) -> None:
 @pytest.mark.slow
 def test_given_layers_are_typed(tmp_path: Path) -> None:
     check_style(tmp_path, *map(source_of, (NORMS, LEVELS, BLOCKS)), types=True)
+
+
+def test_the_size_that_a_given_layer_makes_is_no_multiple_of_what_is_there() -> None:
+    text = (
+        "block Unit(n = 1, act = none) { return x -> Linear(3) -> act -> Linear(8) }\n"
+        + in_network("output y = x -> Unit(2, Linear(6)) -> Unit(act = Tanh)")
+    )
+    source = source_of(text)
+    assert "self.linear_2 = nn.Linear(act_features, 8)" in source
+    assert "Unit(8, 6, act=nn.Linear(3, 6))" in source
+    assert "Unit(8, 3, act=nn.Tanh())" in source
+    graph = graph_of(text)
+    assert {k: tuple(v.shape) for k, v in built(graph).state_dict().items()} == keys_of(graph)
