@@ -152,9 +152,8 @@ def test_a_change_stays_where_it_is(name: str) -> None:
 def test_seeded_changes(name: str) -> None:
     """All seeds are tried; of those that fail, which are told, there are few.
 
-    One in a hundred fails. Where three groups of uses cannot be laid over one another, each is a
-    class of its own, those too that shared one without the third. And where what an arm makes is
-    read in no later arm, a condition is told by another one as long as no use tells them apart.
+    Two of five hundred fail: where what tells two uses apart is in no arm that one of them takes, a
+    condition is told by another one as long as no use tells them apart.
     """
     failures = {}
     for seed in range(FIRST, FIRST + COUNT):
@@ -162,4 +161,4 @@ def test_seeded_changes(name: str) -> None:
             CHECKS[name](seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
             failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert len(failures) <= COUNT // 50, failures
+    assert len(failures) <= COUNT // 100, failures
