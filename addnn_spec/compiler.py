@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.definitions import define
-from addnn_spec.elaborate.frame import Poison
+from addnn_spec.elaborate.frame import Poison, Value
 from addnn_spec.elaborate.network import elaborate_network
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.settings import setting
@@ -91,7 +91,7 @@ class Session:
         self.watches[name] = watch = self._watch()
         return watch
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> Value:
         """Return what a name at the top of the file stands for; None if that is not known."""
         found = self._env.names.get(name)
         return None if found is None or isinstance(found.value, Poison) else found.value
@@ -117,14 +117,14 @@ class Session:
         """Return the parameters that must be given before a network can be elaborated."""
         return tuple(p.name for p in self.parameters(network) if p.default is None)
 
-    def setting(self, name: str, text: str) -> Any:
+    def setting(self, name: str, text: str) -> Value:
         """Return the value that `--set name=text` gives; names of the file may stand in the text.
 
         Raises `DiagnosticError` where it has none.
         """
         return setting(name, text, self._env, self.limits)
 
-    def graph(self, network: str, settings: Mapping[str, Any] | None = None) -> Graph | None:
+    def graph(self, network: str, settings: Mapping[str, Value] | None = None) -> Graph | None:
         """Return the graph of a network, with values for parameters that are still open."""
         layer = self.layer(network)
         if layer is None:
@@ -178,7 +178,7 @@ class Session:
         return found
 
     def _set(
-        self, layer: LayerValue, network: str, settings: Mapping[str, Any]
+        self, layer: LayerValue, network: str, settings: Mapping[str, Value]
     ) -> LayerValue | None:
         given = dict(layer.given)
         assert isinstance(layer.target, Definition)
@@ -232,7 +232,7 @@ class Session:
     def _setting(self, message: str, help: str) -> None:
         self.collector.add(Diagnostic("E0218", message, None, help=help))
 
-    def check(self, settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Diagnostic]:
+    def check(self, settings: Mapping[str, Mapping[str, Value]] | None = None) -> list[Diagnostic]:
         """Elaborate every network of the file that can be, and give all that was found.
 
         `settings` are the values of open parameters, by the name of the network. There may be one
@@ -261,7 +261,7 @@ def _shaping(body: ast.Body) -> frozenset[str]:
     return frozenset[str]().union(*found)
 
 
-def _other_numbers(value: Any) -> tuple[Any, ...]:
+def _other_numbers(value: Value) -> tuple[Value, ...]:
     """Return numbers that an argument may have instead, the likeliest first; none for others."""
     if type(value) is int and value > 0:
         return (value + 1, 2 * value)

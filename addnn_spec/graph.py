@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
@@ -27,6 +27,8 @@ from addnn_spec.values import Definition
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
+
+    from addnn_spec.elaborate.frame import Value
 
 
 Written = tuple[tuple[str, Span], ...]
@@ -42,7 +44,7 @@ class WrittenOut:
     span: Span
     outer: Around
     """What this use is written out in."""
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Value] = field(default_factory=dict)
     """The block's parameters with their values."""
     inputs: dict[str, Ref] = field(default_factory=dict)
     """The block's inputs in the graph around it, those that are one tensor; filled at its end."""
@@ -83,11 +85,15 @@ class Parameter:
     init: Init | None
 
 
+Numbers: TypeAlias = "bool | int | float | tuple[Numbers, ...]"
+"""The values of a fixed tensor: nested tuples of numbers, or one number for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A fixed tensor declared by `buffer`. `values` are nested tuples of numbers, or one number."""
+    """A fixed tensor declared by `buffer`."""
 
-    values: Any
+    values: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +260,11 @@ class Graph:
     name: str
     """The block's or network's name; for a brace, empty."""
     span: Span
-    arguments: tuple[tuple[str, Any], ...] = ()
+    arguments: tuple[tuple[str, Value], ...] = ()
     """The block's parameters with their values (of `addnn_spec/values.py`), in order."""
     definition: Definition | None = None
     """The block or network; None for a brace."""
-    lets: tuple[tuple[str, Any], ...] = ()
+    lets: tuple[tuple[str, Value], ...] = ()
     """What the block's body calls its values: names for what a backend makes a parameter of."""
     given: frozenset[str] = frozenset()
     """The parameters that the first use gave, or a network's alias and user; the others have their

@@ -246,7 +246,7 @@ class Network:
         inputs = [ExampleInput(*given) for given in found]
         export_network(self.build(weights, keys=keys), inputs, Path(path))
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Return what a notebook shows: table, drawing and code in tabs."""
         from addnn_spec.backends.notebook import mime_bundle
 
@@ -258,8 +258,8 @@ def load(
     network: str | None = None,
     *,
     ops: Iterable[str | ModuleType] = (),
-    settings: Mapping[str, Any] | None = None,
-    **given: Any,
+    settings: Mapping[str, object] | None = None,
+    **given: object,
 ) -> Network:
     """Return the network of a `.net` file, or a packaged one by its name (`load("ResNet50")`).
 
@@ -282,8 +282,8 @@ def loads(
     network: str | None = None,
     *,
     ops: Iterable[str | ModuleType] = (),
-    settings: Mapping[str, Any] | None = None,
-    **given: Any,
+    settings: Mapping[str, object] | None = None,
+    **given: object,
 ) -> Network:
     """Return the network of a text, as `load` does that of a file.
 

@@ -76,7 +76,7 @@ class Builtin:
     name: str
 
 
-def key(value: Any) -> Hashable:
+def key(value: Value) -> Hashable:
     """Return a hashable key, equal only for values that mean the same in every way.
 
     Python holds `1`, `True` and `1.0` to be equal, and `0.0` and `-0.0`; a block may not.
@@ -86,7 +86,7 @@ def key(value: Any) -> Hashable:
         return (kind.__name__, value)
     if kind is float:
         return ("float", struct.pack("<d", value))
-    if kind is tuple:
+    if isinstance(value, tuple):
         return ("list", *(key(item) for item in value))
     if isinstance(value, LayerValue):
         target = value.target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator, TensorType
@@ -70,7 +69,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _value(value: Any, dims: Mapping[str, int]) -> str:
+def _value(value: object, dims: Mapping[str, int]) -> str:
     if isinstance(value, SymbolicSize):
         return _size(value, dims)
     if isinstance(value, tuple):

@@ -10,7 +10,7 @@ import atexit
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from addnn_spec.backends.dot import dot_text
 from addnn_spec.backends.picture import DrawOptions
@@ -78,7 +78,7 @@ class Drawing:
         """Write `.svg`, or `.dot`. Raises `DiagnosticError` as `draw` does."""
         draw(self._graph, Path(path), self._options)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"image/svg+xml": self.svg, "text/plain": repr(self)}
 
     def __repr__(self) -> str:

@@ -28,7 +28,7 @@ def flat_graph(graph: Graph) -> Any:
     """
     fields = receptive_fields(graph)
 
-    def figures(item: FlatNode) -> dict[str, Any]:
+    def figures(item: FlatNode) -> dict[str, object]:
         cost = flat_cost(item)
         return {
             "params": cost.params,

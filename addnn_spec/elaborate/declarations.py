@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate import numbers
@@ -15,7 +14,7 @@ from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.frame import Frame, Value
 from addnn_spec.elaborate.names import forbidden, free_field
 from addnn_spec.elaborate.terms import evaluate, for_all, lookup
-from addnn_spec.graph import OWN, Buffer, Parameter
+from addnn_spec.graph import OWN, Buffer, Numbers, Parameter
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.init import Init, check_fits, is_finite, make_init
 from addnn_spec.sizes import Size, SymbolicSize
@@ -177,7 +176,7 @@ def declare_buffer(statement: ast.Buffer, frame: Frame) -> None:
     _declare_weight(name, Buffer(values), type, statement, frame)
 
 
-def _buffer_values(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) -> Any:
+def _buffer_values(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) -> Numbers:
     value = evaluate(statement.value, frame)
     if isinstance(value, int | float):  # one number for all
         return _buffer_element(frame.ctx, value, statement)
@@ -198,7 +197,7 @@ def _buffer_key(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) ->
 
 def _buffer_elements(
     ctx: Context, value: Value, shape: tuple[Size, ...], statement: ast.Buffer
-) -> Any:
+) -> Numbers:
     """Return the nested values of a buffer, as many as its shape says."""
     if not shape:
         return _buffer_element(ctx, value, statement)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from addnn_spec.values import LayerValue
+
+if TYPE_CHECKING:
+    from addnn_spec.elaborate.frame import Value
 
 
 class Extent(NamedTuple):
@@ -25,12 +29,12 @@ class Extents:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, Extent]] = {}  # with the value: an id lives as long
+        self._known: dict[int, tuple[Value, Extent]] = {}  # with the value: an id lives as long
 
-    def of(self, value: Any) -> Extent:
+    def of(self, value: Value) -> Extent:
         """Return the extent of a value; an atom has one element and no depth."""
         if type(value) is tuple:
-            parts: Any = value
+            parts: Sequence[Value] = value
         elif type(value) is LayerValue:
             parts = [part for _, part in value.given]
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from addnn_spec.elaborate.builder import Tensor
 from addnn_spec.elaborate.frame import Value
@@ -29,8 +28,8 @@ def readings(body: ast.Body) -> tuple[Reading, ...]:
     return tuple(sorted(found, key=lambda reading: reading.place.span.start))
 
 
-def _readings(node: Any) -> Iterator[Reading]:
-    waiting = [node]
+def _readings(node: object) -> Iterator[Reading]:
+    waiting: list[object] = [node]
     while waiting:
         found = waiting.pop()
         reading = _reading(found)
@@ -40,14 +39,14 @@ def _readings(node: Any) -> Iterator[Reading]:
             waiting.extend(children(found))
 
 
-def _gives_x(node: Any) -> bool:
+def _gives_x(node: object) -> bool:
     """Return True if it is a comprehension with an `x` of its own."""
     return isinstance(node, ast.Comprehension) and any(
         target.name == "x" for clause in node.clauses for target in targets_of(clause.targets)
     )
 
 
-def _reading(node: Any) -> Reading | None:
+def _reading(node: object) -> Reading | None:
     """Return the reading that a node is: `x`, or a known part of it."""
     if isinstance(node, ast.Name | ast.Layer):
         plain = isinstance(node, ast.Name) or (node.args is None and node.body is None)

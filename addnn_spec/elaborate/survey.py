@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 from addnn_spec.syntax.walk import walk
 
 
@@ -18,12 +18,12 @@ class Survey:
         self.item = item
 
     @cached_property
-    def nodes(self) -> tuple[Any, ...]:
+    def nodes(self) -> tuple[Node, ...]:
         return tuple(walk(self.item))
 
     @cached_property
     def read(self) -> frozenset[str]:
-        return frozenset(node.name for node in self.nodes if type(node) in (ast.Name, ast.Layer))
+        return frozenset(node.name for node in self.nodes if isinstance(node, ast.Name | ast.Layer))
 
     @cached_property
     def given(self) -> tuple[tuple[str, Span, str], ...]:
@@ -71,7 +71,7 @@ def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
     return "".join(part for part in statement.label.parts if isinstance(part, str))
 
 
-def _given(item: ast.Item, nodes: Iterable[Any]) -> Iterator[tuple[str, Span, str]]:
+def _given(item: ast.Item, nodes: Iterable[Node]) -> Iterator[tuple[str, Span, str]]:
     """Yield the names that a definition gives anywhere, with their place and kind."""
     if isinstance(item, ast.Fn | ast.Block | ast.Network):
         yield from ((param.name, param.span, "parameter") for param in item.params)

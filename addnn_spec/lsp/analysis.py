@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from addnn_spec.compiler import Session
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError
@@ -188,7 +187,7 @@ class Analysis:
         watch = None if view is None else view.watches.get("")
         return [] if watch is None else watch.top.values.get(span, [])
 
-    def value_of(self, name: str) -> Any:
+    def value_of(self, name: str) -> Value:
         """Return what a name at the top of the file stands for, None for what is unknown."""
         return None if self.view is None else self.view.value(name)
 
@@ -300,10 +299,10 @@ def _foreign(source: Source) -> Span | None:
 
 def _settings(
     session: Session, options: Options
-) -> tuple[dict[str, dict[str, Any]], list[Diagnostic]]:
+) -> tuple[dict[str, dict[str, Value]], list[Diagnostic]]:
     """Return the values that the options give each network, and what is wrong with them."""
     wrong: list[Diagnostic] = []
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     for name, text in options.set.items():
         try:
             values[name] = session.setting(name, text)

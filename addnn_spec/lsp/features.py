@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from difflib import SequenceMatcher
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lsprotocol import types
 
 from addnn_spec.diagnostics import DiagnosticError
-from addnn_spec.lsp.analysis import ALL_USES
+from addnn_spec.lsp.analysis import ALL_USES, Analysis
 from addnn_spec.lsp.hints import hints
 from addnn_spec.lsp.lenses import Lens, lenses
 from addnn_spec.lsp.navigation import add_navigation
@@ -242,7 +242,9 @@ def _commands(server: Server) -> None:
         _show(server, f"{name}.py", await _preview(server, uri, name, pytorch))
 
 
-async def _preview(server: Server, uri: str, name: str, make: Any) -> dict[str, str]:
+async def _preview(
+    server: Server, uri: str, name: str, make: Callable[[Analysis, str], str]
+) -> dict[str, str]:
     """Return the text of a preview, or the `error` that there is none."""
     analysis = await server.specs.analysed(uri)
     if analysis is None:

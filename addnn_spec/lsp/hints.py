@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.graph import Graph
@@ -17,6 +16,7 @@ from addnn_spec.passes.costs import Cost, Costs, count_costs
 from addnn_spec.passes.memory import at
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 from addnn_spec.syntax.walk import walk
 
 _HINTED = frozenset([
@@ -74,7 +74,7 @@ def _tip(looked: Looked, span: Span, shape: str, sizes: Sizes) -> str:
     return "\n".join(lines + ([f"and {more} more"] if more > 0 else []))
 
 
-def _line_ends(nodes: Iterable[Any], positions: Positions) -> Iterator[Span]:
+def _line_ends(nodes: Iterable[Node], positions: Positions) -> Iterator[Span]:
     """Yield the parts of chains that end a line, of each line the one that ends last; of two that
     end together, the one that holds the other."""
     last: dict[int, Span] = {}
@@ -89,7 +89,7 @@ def _line_ends(nodes: Iterable[Any], positions: Positions) -> Iterator[Span]:
             yield span
 
 
-def _parts(nodes: Iterable[Any]) -> Iterator[Span]:
+def _parts(nodes: Iterable[Node]) -> Iterator[Span]:
     for node in nodes:
         if isinstance(node, ast.Element):
             yield node.span
@@ -101,7 +101,7 @@ def _parts(nodes: Iterable[Any]) -> Iterator[Span]:
             yield node.value.span
 
 
-def _turns(nodes: Iterable[Any], use: Looked) -> Iterator[Hint]:
+def _turns(nodes: Iterable[Node], use: Looked) -> Iterator[Hint]:
     """Yield `×n` behind the header of each loop whose number of turns is not written there."""
     for node in nodes:
         if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):
@@ -117,7 +117,7 @@ def _turns(nodes: Iterable[Any], use: Looked) -> Iterator[Hint]:
             yield Hint(place, f"×{counts.pop():,}" if len(counts) == 1 else "×…", f"in {use.name}")
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

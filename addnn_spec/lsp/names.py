@@ -7,13 +7,14 @@ of a chain another one inside of it, and `if` and `for` statements open none.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.node import Node
 from addnn_spec.syntax.walk import children
 
 Kind = Literal[
@@ -220,7 +221,7 @@ class NameTable:
         for item in body.items:
             if isinstance(item, ast.Element):
                 self._element(item, scope)
-            elif body.kind == "lone":
+            elif body.kind == "lone" and isinstance(item, ast.If | ast.For):
                 self._core(item, scope)
             else:
                 self._statement(item, scope)
@@ -312,7 +313,7 @@ class NameTable:
             self._label(element.label, module or element, scope)
         self._core(element.core, scope)
 
-    def _core(self, core: Any, scope: _Scope) -> None:
+    def _core(self, core: ast.Core, scope: _Scope) -> None:
         match core:
             case ast.Layer():
                 self._read(core.name, core.name_span, scope)
@@ -335,7 +336,9 @@ class NameTable:
                 self._targets(core.targets, "loop", inner)
                 self._brace(core.body, inner)
 
-    def _if(self, statement: ast.If, scope: _Scope, arm: Any) -> None:
+    def _if(
+        self, statement: ast.If, scope: _Scope, arm: Callable[[ast.Body, _Scope], None]
+    ) -> None:
         chosen: ast.If | ast.Body | None = statement
         while isinstance(chosen, ast.If):
             self._expr(chosen.condition, scope)
@@ -352,7 +355,7 @@ class NameTable:
             self._expr(arg.value, scope)
 
     # --- expressions ----------------------------------------------------------------------------
-    def _expr(self, expr: ast.Expr, scope: _Scope) -> None:
+    def _expr(self, expr: Node, scope: _Scope) -> None:
         match expr:
             case ast.Name():
                 self._read(expr.name, expr.span, scope)
@@ -378,10 +381,10 @@ class NameTable:
             case _:
                 self._nodes(expr, scope)
 
-    def _nodes(self, node: Any, scope: _Scope) -> None:
+    def _nodes(self, node: object, scope: _Scope) -> None:
         """Go through what stands below a node that gives no names of its own."""
         for child in reversed(children(node)):
             if isinstance(child, tuple | ast.Slice | ast.Dim):
                 self._nodes(child, scope)
-            elif not isinstance(child, str | int | float) and child is not None:
+            elif isinstance(child, Node):
                 self._expr(child, scope)

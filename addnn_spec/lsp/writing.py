@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lsprotocol import types
 
 from addnn_spec.backends.reference import entry
@@ -110,7 +108,7 @@ def _fixes(
 def _item(
     proposal: Proposal, number: int, server: Server, analysis: Analysis
 ) -> types.CompletionItem:
-    edits: list[Any] | None = None
+    edits: list[types.TextEdit] | None = None
     if proposal.imported and analysis.tree is not None:
         fix = import_edit(analysis.tree, proposal.label, proposal.imported)
         place = server.specs.positions(analysis).between(fix.start, fix.end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -230,7 +230,12 @@ def unfold(
     return Unfolded(tuple(unfolder.flat), tuple(outputs))
 
 
-def flatten(graph: Graph, attributes: Any = None, *, limit: int = MAX_FLAT_NODES) -> Any:
+def flatten(
+    graph: Graph,
+    attributes: Callable[[FlatNode], Mapping[str, object]] | None = None,
+    *,
+    limit: int = MAX_FLAT_NODES,
+) -> Any:
     """One plain `networkx.MultiDiGraph` of a network, its vertices named by path; also of what runs
     over steps.
 

@@ -252,7 +252,7 @@ class Element(Node):
     """A core with an optional label (`conv1:`, `"layer{i}":`, `_:`)."""
 
     label: Text | None
-    core: Layer | Repeat | If | For | Body
+    core: Core
     span: Span
     quoted: bool  # the label was written with quotes
 
@@ -267,6 +267,9 @@ class Body(Node):
     kind: Literal["empty", "chain", "statements", "lone"]
     items: tuple[Element, ...] | tuple[Statement, ...]
     span: Span
+
+
+Core = Layer | Repeat | If | For | Body
 
 
 # --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
@@ -22,10 +22,10 @@ _CONTAINERS = (
 class _Parts(NamedTuple):
     """A node's nodes, or a container's parts, in the order of the text."""
 
-    nodes: tuple[Any, ...]
+    nodes: tuple[Node, ...]
     starts: list[int]
 
-    def around(self, offset: int) -> tuple[Any, Any]:
+    def around(self, offset: int) -> tuple[Node | None, Node | None]:
         """Return the last node that starts at or before an offset, and the first that starts after
         it."""
         index = bisect_right(self.starts, offset)
@@ -66,11 +66,11 @@ class Comments:
         else:
             self.leading[id(unit if after is None else after)].append(comment)
 
-    def _enclosing(self, file: ast.File, comment: ast.Comment) -> tuple[Any, Any]:
+    def _enclosing(self, file: ast.File, comment: ast.Comment) -> tuple[Node, Node]:
         """Return the innermost node around a comment, and the innermost part of a container around
         it."""
-        node: Any = file
-        unit: Any = file
+        node: Node = file
+        unit: Node = file
         while True:
             inner, _ = self._of(node, inner=True).around(comment.span.start)
             if inner is None or inner.span.end < comment.span.end:
@@ -80,7 +80,7 @@ class Comments:
                 unit = inner
             node = inner
 
-    def _of(self, node: Any, inner: bool) -> _Parts:
+    def _of(self, node: Node, inner: bool) -> _Parts:
         """All nodes directly below a node, or only those that are its parts as a container."""
         found = self._parts.get((id(node), inner))
         if found is None:
@@ -89,14 +89,14 @@ class Comments:
             self._parts[id(node), inner] = found
         return found
 
-    def _closes(self, node: Any, before: Any) -> bool:
+    def _closes(self, node: Node, before: Node | None) -> bool:
         """Return True if a comment after the last part of `node` stands before its closing
         bracket."""
         if isinstance(node, ast.Call | ast.Layer):
             return before is not None and node.body is None
         return isinstance(node, _CONTAINERS) and not isinstance(node, ast.Chain)
 
-    def _trails(self, part: Any, comment: ast.Comment) -> bool:
+    def _trails(self, part: Node, comment: ast.Comment) -> bool:
         between = self._text[part.span.end : comment.span.start]
         return _TRAILS.fullmatch(between) is not None
 
@@ -105,16 +105,16 @@ class Comments:
         return not self._text[start : comment.span.start].strip()
 
 
-def _nodes(node: Any) -> Iterator[Any]:
+def _nodes(node: Node) -> Iterator[Node]:
     """Yield the nodes directly below a node; strings' holes hold no comments."""
-    for field in node.fields:
+    for field in type(node).fields:
         value = getattr(node, field)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Node) and not isinstance(item, ast.Comment):
                 yield item
 
 
-def _units(node: Any) -> tuple[Any, ...]:
+def _units(node: Node) -> tuple[Node, ...]:
     """Return the parts of a container, in order; () if it is none."""
     match node:
         case ast.File() | ast.Body() | ast.ListExpr() | ast.TupleExpr():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, dataclass_transform
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, dataclass_transform
+
+if TYPE_CHECKING:
+    from addnn_spec.source import Span
 
 
 @dataclass_transform(frozen_default=True)
@@ -15,11 +19,12 @@ class _Kind(type):
 
     fields: tuple[str, ...]
     compared: tuple[str, ...]
-    setters: tuple[Any, ...]
+    setters: tuple[Callable[[Node, object], None], ...]
 
-    def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _Kind:
-        fields = tuple(space.get("__annotations__", ())) if bases else ()
-        slots = {"__slots__": fields, "__match_args__": fields}
+    def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, object]) -> _Kind:
+        named = space.get("__annotations__")
+        fields = tuple(named) if bases and isinstance(named, dict) else ()
+        slots: dict[str, object] = {"__slots__": fields, "__match_args__": fields}
         kind = super().__new__(cls, name, bases, space | slots)
         kind.fields = fields
         kind.setters = tuple(getattr(kind, field).__set__ for field in fields)
@@ -35,7 +40,13 @@ def _is_layout(field: str) -> bool:
 class Node(metaclass=_Kind):
     """A node. Its layout (spans, quotes, comments) takes no part in equality."""
 
-    def __init__(self, *values: Any) -> None:
+    if TYPE_CHECKING:
+
+        @property
+        def span(self) -> Span:
+            """Return where it stands: each class of nodes has this field."""
+
+    def __init__(self, *values: object) -> None:
         for put, value in zip(type(self).setters, values, strict=True):
             put(self, value)
 
@@ -52,5 +63,5 @@ class Node(metaclass=_Kind):
         values = (f"{name}={getattr(self, name)!r}" for name in type(self).compared)
         return f"{type(self).__name__}({', '.join(values)})"
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return tuple([getattr(self, name) for name in type(self).compared])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
@@ -21,27 +20,26 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     return _FIELDS[kind]
 
 
-def children(node: Any) -> list[Any]:
+def children(node: object) -> list[object]:
     """Return what a node's fields hold, last first; nothing for what is no node."""
     if isinstance(node, tuple):
         return list(reversed(node))
     return [getattr(node, name) for name in _fields(type(node)) or ()]
 
 
-def walk(node: Any) -> Iterator[Any]:
+def walk(node: object) -> Iterator[Node]:
     """Every node of a tree, in the order of the text, the root first. Without recursion."""
-    waiting = [node]
+    waiting: list[object] = [node]
     while waiting:
         found = waiting.pop()
         if isinstance(found, tuple):
             waiting.extend(reversed(found))
             continue
-        names = _fields(type(found))
-        if names is not None:
+        if isinstance(found, Node):
             yield found
-            waiting.extend([getattr(found, name) for name in names])
+            waiting.extend(children(found))
 
 
-def names_read(node: Any) -> frozenset[str]:
+def names_read(node: object) -> frozenset[str]:
     """Return the names that a tree reads: in expressions, as layers, in the holes of strings."""
     return frozenset(found.name for found in walk(node) if isinstance(found, ast.Name | ast.Layer))

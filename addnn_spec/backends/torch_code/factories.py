@@ -148,7 +148,7 @@ class GivenLayers:
     ) -> bool:
         """Tell if a block is given one of its layers as what makes it, and record that."""
         values = [dict(graph.arguments)[name] for graph in group]
-        made = [self._factory(value) for value in values if value is not None]
+        made = [self._factory(value) for value in values if isinstance(value, LayerValue)]
         sizes = {None if factory is None else len(factory.sizes) for factory in made}
         there = [(at, _factory_of(at.node)) for places in applications for at in places]
         if len(sizes) > 1 or None in sizes or not all(factory for _, factory in there):
