@@ -129,7 +129,7 @@ def _smoothness(first: _Part, second: _Part, **options: Unpack[SearchOptions]) -
 
 def _independent(a: IndexResult, b: IndexResult) -> tuple[float, float, float]:
     value, error = b.value - a.value, math.hypot(a.standard_error, b.standard_error)
-    return value, error, beyond(value, error, min(a.m, b.m))
+    return value, error, beyond(value, error, min(a.m, b.m) - 1)
 
 
 def _paired(own: IndexResult, across: IndexResult) -> tuple[float, float, float]:

@@ -51,7 +51,7 @@ def _chance(first: Ranked, second: Ranked, by: By) -> float:
         a, b = _index(first, split), _index(second, split)
         return paired_difference_of(first.run, split, a, b).p
     (one, error), (other, its_error) = _value(first, by), _value(second, by)
-    return beyond(one - other, math.hypot(error, its_error), first.run.m)
+    return beyond(one - other, math.hypot(error, its_error), first.run.m - 1)
 
 
 def _value(ranked: Ranked, by: By) -> tuple[float, float]:

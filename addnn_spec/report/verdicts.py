@@ -15,8 +15,8 @@ from addnn_spec.report.dataflow import SPLITS, flow, trunk
 from addnn_spec.report.differences import difference
 from addnn_spec.report.settling import Settling, settling
 from addnn_spec.runtime.run_record import RunRecord, Split
-from addnn_spec.statistics.intervals import beyond
-from addnn_spec.statistics.paired import PairedDifference, holm
+from addnn_spec.statistics.intervals import student
+from addnn_spec.statistics.paired import PairedDifference, apart, holm
 
 Word = Literal[
     "rises", "falls", "rises alone", "falls alone", "no change measured",
@@ -165,8 +165,7 @@ def _memorising(before: str, node: str, known: dict[Split, PairedDifference]) ->
     for split, found in known.items():
         if split != "train":
             more = train.value - found.value
-            error = math.hypot(train.error, found.error)
-            ps.append(beyond(more, error, min(train.m, found.m)) if more > 0 else 1.0)
+            ps.append(apart(train, found) if more > 0 else 1.0)
     others = " and ".join(
         "across" if split == "cross" else f"on {split}" for split in known if split != "train"
     )
@@ -217,10 +216,10 @@ def _seen(asked: Sequence[_Asked], count: int) -> dict[Split, float]:
     found: dict[Split, float] = {}
     for split in SPLITS:
         steps = [one.found for one in asked if one.split == split and not one.memorising]
-        errors = [step.error for step in steps if 0 < step.error < math.inf]
-        if errors:
-            level = SHARE / count
-            reach = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
-            fewest = math.ceil(math.log2(2 / level)) / steps[0].m
-            found[split] = max(reach * median(errors), fewest)
+        known = [step for step in steps if 0 < step.error < math.inf]
+        if known:
+            level, freedom = SHARE / count, int(median(step.freedom for step in known))
+            reach = student(1 - level / 2, max(freedom, 1)) + NormalDist().inv_cdf(0.8)
+            fewest = math.ceil(math.log2(2 / level)) / known[0].m
+            found[split] = max(reach * median(step.error for step in known), fewest)
     return found

@@ -95,7 +95,7 @@ def unlike(run: RunRecord) -> list[str]:
             continue
         apart = node.test.value - node.train.value
         error = float(np.hypot(node.train.standard_error, node.test.standard_error))
-        if error and beyond(apart, error, run.m) < _UNLIKE:
+        if error and beyond(apart, error, run.m - 1) < _UNLIKE:
             notes.append(
                 f"train and test are unlike at {node.label} already: {node.train.value:.4f} and "
                 f"{node.test.value:.4f}, {abs(apart) / error:.1f} standard errors apart; what "

@@ -97,11 +97,11 @@ def below(t: float, freedom: int) -> float:
     return (1 + inside) / 2
 
 
-def beyond(value: float, error: float, count: float) -> float:
-    """Return how often Student's t, of `count` independent samples, is as far from 0."""
+def beyond(value: float, error: float, freedom: float) -> float:
+    """Return how often Student's t of so many degrees of freedom is as far from 0."""
     if error == 0:
         return 1.0 if value == 0 else 0.0
-    return 2 * below(-abs(value / error), max(int(count) - 1, 1))
+    return 2 * below(-abs(value / error), max(int(freedom), 1))
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def stated_all(
     terms = [centred(values, drawn) for values in each]
     errors = linked_errors(terms, touches, drawn, groups)
     found = []
-    for values, own, error in zip(each, terms, errors, strict=True):
+    for values, own, (error, _) in zip(each, terms, errors, strict=True):
         m, value = len(values), float(values.mean())
         count = units(own, error, groups)
         if m * min(value, 1 - value) < RARE:

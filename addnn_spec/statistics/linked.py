@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +77,16 @@ def together(*touches: Ids) -> Ids:
     return np.concatenate(parts, axis=1)
 
 
+class LinkedError(NamedTuple):
+    """A standard error, and the degrees of freedom of Student's t for a mean over it."""
+
+    value: float
+    freedom: float
+
+
 def linked_error(
     terms: Floats, touches: Ids, drawn: Ids | None = None, groups: Ids | None = None
-) -> float:
+) -> LinkedError:
     """Return the standard error √(Σ w_ij e_i e_j / (1 − f_ab))/m of the mean with these terms (m,).
 
     The sum is over all ordered pairs of linked samples, i = j among them: with c_i the number of
@@ -95,7 +103,7 @@ def linked_errors(
     touches: Ids,
     drawn: Ids | None = None,
     groups: Ids | None = None,
-) -> list[float]:
+) -> list[LinkedError]:
     """Return the same of several means whose samples are linked alike."""
     m = len(touches)
     if drawn is None:
@@ -105,6 +113,7 @@ def linked_errors(
     count = len(sizes)
     terms = [one[order] for one in each]
     sums = np.zeros((len(each), count * count))
+    squares = np.zeros(len(each))
     pairs = np.zeros(count * count, dtype=np.int64)
     for rows, columns, weights in _linked(touches[order]):
         least = int(strata[rows[0]]) * count
@@ -112,13 +121,30 @@ def linked_errors(
         found = np.bincount(blocks)
         here = slice(least, least + len(found))
         pairs[here] += found
-        for one, total in zip(terms, sums, strict=True):
-            total[here] += np.bincount(blocks, weights * one[rows] * one[columns])
+        for place, one in enumerate(terms):
+            products = weights * one[rows] * one[columns]
+            sums[place, here] += np.bincount(blocks, products)
+            squares[place] += products @ products
     room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)
     return [
-        math.sqrt(max(float((total / room).sum()), independent_variance(one, groups))) / m
-        for total, one in zip(sums, each, strict=True)
+        LinkedError(
+            math.sqrt(max(float((total / room).sum()), independent_variance(one, groups))) / m,
+            _freedom(one, float(square), groups),
+        )
+        for total, square, one in zip(sums, squares, each, strict=True)
     ]
+
+
+def _freedom(terms: Floats, squares: float, groups: Ids | None) -> float:
+    """Return the degrees of freedom of the sum Q of w_ij e_i e_j: 2 mean² / variance of Q
+    (Satterthwaite), from 1 to m − 1; `squares` is the sum of (w_ij e_i e_j)². Groups have one less
+    than there are of them."""
+    if groups is not None:
+        return max(units(terms, 0.0, groups) - 1, 1)
+    m, mean, fourth = len(terms), float(terms @ terms), float((terms**2) @ (terms**2))
+    variance = fourth - mean**2 / m + 2 * (squares - fourth)
+    found = 2 * mean**2 / variance if variance > 0 else m - 1
+    return max(min(found, m - 1), 1)
 
 
 def independent_variance(terms: Floats, groups: Ids | None = None) -> float:

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from addnn_spec.statistics.intervals import beyond
-from addnn_spec.statistics.linked import Floats, Ids, centred, linked_error, strata, units
+from addnn_spec.statistics.linked import Floats, Ids, centred, linked_error, strata
 
 _ENUMERATED = 12
 """Up to so many signs are all tried."""
@@ -24,12 +24,14 @@ class PairedDifference:
         value, error: the mean, and its linked standard error.
         m: the samples that are defined at both nodes.
         p: how often nodes of equal index differ by as much, either way.
+        freedom: the degrees of freedom of Student's t for the mean over its error.
     """
 
     value: float
     error: float
     m: int
     p: float = 1.0
+    freedom: float = 1.0
 
 
 def paired_difference(
@@ -57,16 +59,26 @@ def paired_difference(
     value = float(each.mean())
     drawn = None if classes is None else strata(classes)
     terms = centred(each, drawn)
-    error = linked_error(terms, touches, drawn, groups)
+    error, freedom = linked_error(terms, touches, drawn, groups)
     if not bool(each.any()):
-        return PairedDifference(value, error, m)
+        return PairedDifference(value, error, m, freedom=freedom)
     is_hits = bool(np.isin(each, (-1.0, 0.0, 1.0)).all())
     if is_hits and groups is None:
         second = mcnemar(int((each > 0).sum()), int((each < 0).sum()))
     else:
         second = random_signs(each if groups is None else _sums(each, groups))
-    first = beyond(value, error, units(terms, error, groups))
-    return PairedDifference(value, error, m, max(first, second))
+    first = beyond(value, error, freedom)
+    return PairedDifference(value, error, m, max(first, second), freedom)
+
+
+def apart(one: PairedDifference, other: PairedDifference) -> float:
+    """Return how often two differences are as far from one another by chance, either way; Welch's
+    degrees of freedom, each error's weighted by how much of the whole it is."""
+    error = math.hypot(one.error, other.error)
+    if error == 0:
+        return 1.0 if one.value == other.value else 0.0
+    parts = ((each.error / error) ** 4 / each.freedom for each in (one, other))
+    return beyond(one.value - other.value, error, 1 / math.fsum(parts))
 
 
 def _sums(each: Floats, groups: Ids) -> Floats:

@@ -1,8 +1,8 @@
 """Whether what is printed around the indices is true, and what it takes to see a rise.
 
-Run ``python -m tests.benchmarks.bench_statements [runs [part ...]]``, 300 runs unless told. Data
-are Gaussian classes, drawn anew in each run; intervals and statements are those that a record and a
-report print.
+Run ``python -m tests.benchmarks.bench_statements [runs [part ...]]``, 300 runs unless told, or
+those from one seed to another (``100:160``). Data are Gaussian classes, drawn anew in each run;
+intervals and statements are those that a record and a report print.
 
 * ``intervals``: how often the 95 % interval holds the mean over all draws (of cross: the mean
   given the training samples, from 4,000 test samples), also near 0 and 1;
@@ -97,11 +97,11 @@ class Coverage:
         return ", ".join(shown)
 
 
-def intervals(runs: int) -> Iterator[str]:
+def intervals(runs: range) -> Iterator[str]:
     for setting in (*SETTINGS, *NEAR_ONE):
         classes, size, m, apart = setting
         means, found = means_of(classes, size, apart), Coverage()
-        for number in range(runs):
+        for number in runs:
             rng = np.random.default_rng(number)
             (x, y), (z, labels) = drawn(rng, means, m), drawn(rng, means, m)
             made = records([x, z], [y, labels], classes, 5)
@@ -114,7 +114,7 @@ def intervals(runs: int) -> Iterator[str]:
         yield f"{setting}: {found}"
     for size, noise in ((2, 0.1), (10, 0.5), (40, 2.0)):
         found = Coverage()
-        for number in range(runs):
+        for number in runs:
             rng = np.random.default_rng(number)
             x = rng.normal(size=(300, size))
             y = (rng.permutation(300)[:, None] / 299).astype(np.float64)  # of one range
@@ -159,10 +159,10 @@ def false_of(said: Sequence[Verdict]) -> set[str]:
     return {v.word for v in said if v.word in ("rises", "falls", "memorises", "peaks")}
 
 
-def together(runs: int) -> Iterator[str]:
+def together(runs: range) -> Iterator[str]:
     for setting in CHAINS:
         wrong, alone = [], []
-        for number in range(runs):
+        for number in runs:
             found = statements(chain(np.random.default_rng(number), setting))
             said = [*found.overall, *found.steps]
             wrong.append(bool(false_of(said)))
@@ -171,11 +171,11 @@ def together(runs: int) -> Iterator[str]:
             f"{setting}: false statements in {mean(wrong):.3f} of reports; taken alone in "
             f"{mean(alone):.3f}"
         )
-        few = max(runs // 5, 20)
+        few = runs[: max(len(runs) // 5, 20)]
         for rise in (0.3, 0.6, 0.9):
             seen, told, sizes = [], [], []
-            for number in range(few):
-                record = chain(np.random.default_rng(1000 + number), setting, rise)
+            for number in few:
+                record = chain(np.random.default_rng(10_000 + number), setting, rise)
                 found = statements(record)
                 steps = {(v.node, v.split): v for v in found.steps}
                 step = steps["n10", "train"]
@@ -189,13 +189,13 @@ def together(runs: int) -> Iterator[str]:
             )
 
 
-def memorising(runs: int) -> Iterator[str]:
+def memorising(runs: range) -> Iterator[str]:
     """One map for train and test that takes noise away: it improves both."""
     for setting in CHAINS:
         classes, size, m, apart, noise = setting
         means = means_of(classes, size, apart)
         words: list[set[str]] = []
-        for number in range(runs):
+        for number in runs:
             rng = np.random.default_rng(number)
             (x, y), (z, labels) = drawn(rng, means, m), drawn(rng, means, m)
             parts = [part + noise * rng.normal(size=part.shape) for part in (x, z)]
@@ -209,12 +209,12 @@ def memorising(runs: int) -> Iterator[str]:
         yield f"{setting}: rises on some split in {rises:.2f}, memorises in {told:.3f}"
 
 
-def positions(runs: int) -> Iterator[str]:
+def positions(runs: range) -> Iterator[str]:
     """Sequences with one random label each, around a point of their own."""
     for count, length in ((200, 10), (60, 20), (20, 20)):
         found, falls = Coverage(), []
         groups = np.repeat(np.arange(count), length)
-        for number in range(runs):
+        for number in runs:
             rng = np.random.default_rng(number)
             labels = [rng.integers(0, 2, count)[groups] for _ in range(2)]
             rows = [
@@ -244,12 +244,13 @@ def positions(runs: int) -> Iterator[str]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    first, _, last = (sys.argv[1] if len(sys.argv) > 1 else "300").rpartition(":")
+    runs = range(int(first or 0), int(last))
     parts = {"intervals": intervals, "statements": together, "memorises": memorising,
              "positions": positions}  # fmt: skip
     chosen = sys.argv[2:] or list(parts)
     for name in chosen:
-        print(f"{name}, {runs} runs", flush=True)
+        print(f"{name}, {len(runs)} runs", flush=True)
         for line in parts[name](runs):
             print(f"  {line}", flush=True)
 

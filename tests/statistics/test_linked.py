@@ -53,9 +53,11 @@ def test_the_sum_over_linked_pairs(m: int, order: int, seed: int) -> None:
     near = np.stack([rng.permutation(np.delete(np.arange(m), i))[:order] for i in range(m)])
     terms = centred(rng.random(m))
     for touches in (touching(near), touching_across(near), together(touching(near), near)):
-        assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
+        assert linked_error(terms, touches).value == pytest.approx(
+            by_loops(terms, touches), rel=1e-12
+        )
     touches = touching(near, np.arange(m) // 3)  # several neighbours in one group
-    assert linked_error(terms, touches) == pytest.approx(by_loops(terms, touches), rel=1e-12)
+    assert linked_error(terms, touches).value == pytest.approx(by_loops(terms, touches), rel=1e-12)
 
 
 @pytest.mark.parametrize(("order", "seed"), [(1, 0), (5, 1)])
@@ -67,7 +69,7 @@ def test_each_pair_of_strata_has_its_own_share_of_linked_pairs(order: int, seed:
     near = np.abs(places[:, None] - places).argsort(axis=1)[:, 1 : order + 1]
     terms = centred(places + rng.random(90), drawn)
     expected = by_loops(terms, touching(near), drawn.tolist())
-    assert linked_error(terms, touching(near), drawn) == pytest.approx(expected, rel=1e-12)
+    assert linked_error(terms, touching(near), drawn).value == pytest.approx(expected, rel=1e-12)
     assert expected != pytest.approx(by_loops(terms, touching(near)), rel=1e-2)
 
 
@@ -77,9 +79,9 @@ def test_pieces_are_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     near = np.zeros((m, 1), dtype=np.int64)
     near[0] = 1
     terms = centred(np.random.default_rng(0).random(m))
-    whole = linked_error(terms, touching(near))
+    whole = linked_error(terms, touching(near)).value
     monkeypatch.setattr("addnn_spec.statistics.linked._PAIRS", 120)
-    assert linked_error(terms, touching(near)) == pytest.approx(whole, rel=1e-12)
+    assert linked_error(terms, touching(near)).value == pytest.approx(whole, rel=1e-12)
     assert whole == pytest.approx(by_loops(terms, touching(near)), rel=1e-12)
 
 
@@ -87,7 +89,7 @@ def test_it_is_never_less_than_independent() -> None:
     """Four points in a row with labels B A A B: the sum over linked pairs alone is negative."""
     near = np.array([[1], [0], [1], [2]])
     terms = centred(np.array([0.0, 0.0, 1.0, 0.0]))
-    assert linked_error(terms, touching(near)) >= math.sqrt(float(terms @ terms)) / 4
+    assert linked_error(terms, touching(near)).value >= math.sqrt(float(terms @ terms)) / 4
 
 
 def test_mutual_neighbours_are_one_event() -> None:
@@ -98,8 +100,32 @@ def test_mutual_neighbours_are_one_event() -> None:
     terms = centred(hits)
     pairs = terms.reshape(-1, 2).sum(axis=1)
     expected = math.sqrt(float(pairs @ pairs) / (1 - 2 / m)) / m
-    assert linked_error(terms, touching(near)) == pytest.approx(expected)
+    assert linked_error(terms, touching(near)).value == pytest.approx(expected)
     assert units(terms, expected) == pytest.approx(m / 2 * (1 - 2 / m))
+
+
+def test_the_degrees_of_freedom_are_those_of_an_error_of_linked_terms() -> None:
+    """30 fours of normal values, all linked: as many as 30 independent values have. With more in
+    common they are fewer, never more."""
+    rng = np.random.default_rng(0)
+    near = np.arange(120)[:, None] // 4 * 4 + np.arange(4)
+    draws = [rng.normal(size=120) for _ in range(200)]
+    shared = [rng.normal(size=30).repeat(4) for _ in range(200)]
+    freedom = np.mean([linked_error(one, near).freedom for one in draws])
+    fewer = np.mean([linked_error(a + b, near).freedom for a, b in zip(draws, shared, strict=True)])
+    assert freedom == pytest.approx(30, rel=0.1)
+    assert 20 < fewer < 30
+
+
+def test_the_degrees_of_freedom_of_few_changes() -> None:
+    """10 changes among 40 samples: 2 · 10² / (10 − 10²/40); linked in pairs, 10 products more, of
+    weight 1, count twice. Signs alone have as many as samples, of groups one less than these."""
+    terms, alone = np.repeat([1.0, -1.0, 0.0], [5, 5, 30]), np.arange(40)[:, None]
+    assert linked_error(terms, alone).freedom == pytest.approx(200 / 7.5)
+    assert linked_error(terms, alone // 2).freedom == pytest.approx(200 / (7.5 + 2 * 10))
+    signs, groups = np.tile([1.0, -1.0], 20), np.arange(40) // 8
+    assert linked_error(signs, alone).freedom == 39
+    assert linked_error(signs, groups[:, None], groups=groups).freedom == 4
 
 
 def test_terms_are_taken_from_their_class() -> None:
@@ -122,7 +148,7 @@ def test_positions_of_one_sample_are_one() -> None:
     touches = touching(np.arange(100)[:, None], groups)
     sums = terms.reshape(10, 10).sum(axis=1)
     least = math.sqrt(float(sums @ sums) * 10 / 9) / 100
-    assert linked_error(terms, touches, groups=groups) >= least * (1 - 1e-12)
+    assert linked_error(terms, touches, groups=groups).value >= least * (1 - 1e-12)
     assert units(terms, least, groups) == 10
 
 

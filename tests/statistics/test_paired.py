@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from addnn_spec.statistics.linked import touching
-from addnn_spec.statistics.paired import holm, mcnemar, paired_difference, random_signs
+from addnn_spec.statistics.paired import (
+    PairedDifference,
+    apart,
+    holm,
+    mcnemar,
+    paired_difference,
+    random_signs,
+)
 
 ALONE = touching(np.arange(100)[:, None])
 
@@ -59,6 +66,20 @@ def test_both_tests_must_fire() -> None:
     assert paired_difference(before, after, ALONE).p < 0.01
     mutual = touching((np.arange(100) ^ 1)[:, None])
     assert paired_difference(before, after, mutual).p > 0.03
+
+
+def test_two_differences_are_set_apart_as_by_welch() -> None:
+    rng = np.random.default_rng(0)
+    each = [rng.normal(0.4, 1.0, 12), rng.normal(0.0, 0.3, 40)]
+    one, other = (
+        PairedDifference(x.mean(), x.std(ddof=1) / math.sqrt(len(x)), len(x), freedom=len(x) - 1)
+        for x in each
+    )
+    # a whole number of degrees of freedom is taken: the next one below Welch's 11.3
+    value = stats.ttest_ind(*each, equal_var=False)
+    assert apart(one, other) == pytest.approx(2 * stats.t.sf(abs(value.statistic), int(value.df)))
+    same = PairedDifference(0.1, 0.0, 9)
+    assert (apart(same, same), apart(same, PairedDifference(0.0, 0.0, 9))) == (1.0, 0.0)
 
 
 def test_targets_take_random_signs() -> None:
