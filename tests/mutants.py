@@ -114,7 +114,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         "statistics/paired.py",
         "statistics/test_paired.py",
         (
-            ("m, max(first, second))", "m, first)"),
+            ("m, max(first, second), freedom)", "m, first, freedom)"),
             ("return min(2 * tail, 1.0)", "return min(tail, 1.0)"),
             ("share / (len(ps) - rank)", "share"),
         ),
@@ -124,7 +124,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         "report/test_verdicts.py",
         (
             ("if self.found.value > 0:", "if self.found.value >= -1:"),
-            ("more = train.value - found.value", "more = train.value"),
+            ("apart(train, found) if train.value > found.value else 1.0", "train.p"),
             ("if node.dense and len(known) > 1", "if len(known) > 1"),
             ("ps = [train.p if train.value > 0 else 1.0]", "ps = [0.0]"),
         ),

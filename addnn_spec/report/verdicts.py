@@ -164,8 +164,7 @@ def _memorising(before: str, node: str, known: dict[Split, PairedDifference]) ->
     ps = [train.p if train.value > 0 else 1.0]
     for split, found in known.items():
         if split != "train":
-            more = train.value - found.value
-            ps.append(apart(train, found) if more > 0 else 1.0)
+            ps.append(apart(train, found) if train.value > found.value else 1.0)
     others = " and ".join(
         "across" if split == "cross" else f"on {split}" for split in known if split != "train"
     )
