@@ -278,6 +278,8 @@ class Columns:
         )
         for tree in self.text.expression(expr):
             constant = _constant(tree)
+            if constant is None and None not in column.vector:
+                return  # the class has no arm for it
             if constant is not NO_DEFAULT:
                 column.default = constant
             elif (

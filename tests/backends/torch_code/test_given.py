@@ -158,7 +158,29 @@ def test_each_layer_has_weights_of_its_own(text: str) -> None:
 
 @pytest.mark.slow
 def test_given_layers_are_typed(tmp_path: Path) -> None:
-    check_style(tmp_path, *map(source_of, (NORMS, LEVELS, BLOCKS)), types=True)
+    t5 = (Path(__file__).parents[3] / "tests" / "benchmarks" / "specs" / "t5.net").read_text(
+        encoding="utf-8"
+    )
+    texts = (NORMS, LEVELS, BLOCKS, ALWAYS_GIVEN, t5)
+    check_style(tmp_path, *map(source_of, texts), types=True)
+
+
+ALWAYS_GIVEN = (
+    "block Unit(act = none, rows = none) {\n"
+    "  y = x -> Linear(4)\n"
+    "  if act != none { y = y -> act }\n"
+    "  if rows != none { y = y -> Linear(rows) }\n"
+    "  return y -> Linear(4)\n"
+    "}\n"
+)
+ALWAYS_GIVEN += in_network("output y = x -> Unit(ReLU, 5) -> Unit(Tanh, 6)")
+
+
+def test_what_all_uses_give_is_not_optional() -> None:
+    source = source_of(ALWAYS_GIVEN)
+    assert "def __init__(self, in_features: int, act: Callable[[], nn.Module], rows: int)" in source
+    left_out = " ".join(source_of(ALWAYS_GIVEN.replace("Unit(Tanh, 6)", "Unit(Tanh)")).split())
+    assert "act: Callable[[], nn.Module], rows: int | None = None )" in left_out
 
 
 def test_the_size_that_a_given_layer_makes_is_no_multiple_of_what_is_there() -> None:
@@ -168,7 +190,7 @@ def test_the_size_that_a_given_layer_makes_is_no_multiple_of_what_is_there() -> 
     )
     source = source_of(text)
     assert "self.linear_2 = nn.Linear(act_features, 8)" in source
-    assert "Unit(8, 6, act=nn.Linear(3, 6))" in source
-    assert "Unit(8, 3, act=nn.Tanh())" in source
+    assert "Unit(8, nn.Linear(3, 6), 6)" in source
+    assert "Unit(8, nn.Tanh(), 3)" in source
     graph = graph_of(text)
     assert {k: tuple(v.shape) for k, v in built(graph).state_dict().items()} == keys_of(graph)
