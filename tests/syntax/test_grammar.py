@@ -13,10 +13,12 @@ import pytest
 from lark import Lark, UnexpectedInput, logger
 
 from addnn_spec.diagnostics import Collector
+from addnn_spec.lsp.completion import _STATEMENTS
 from addnn_spec.source import Source
 from addnn_spec.syntax.generate import GRAMMAR, TABLE, build_parser, generate
 from addnn_spec.syntax.lexer import _expression
 from addnn_spec.syntax.parser import parse
+from addnn_spec.syntax.parser_position import STATEMENTS
 from addnn_spec.syntax.table import load_table
 
 ROOT = Path(__file__).parents[2]
@@ -126,3 +128,14 @@ def test_the_table_is_plain_data() -> None:
     assert set(json.loads(TABLE.read_text(encoding="utf-8"))) == {
         "patterns", "keywords", "ignored", "nonterminals", "starts", "ends", "rules", "states",
     }  # fmt: skip
+
+
+def test_the_words_that_begin_statements_are_known(lark: Lark) -> None:
+    """The parser goes on after a mistake at such a word, and an editor proposes it."""
+    body = lark.parse_interactive("network N {", start="file")
+    body.exhaust_lexer()
+    accepted: set[str] = body.accepts()  # type: ignore[no-untyped-call]
+    words = {kind for kind in accepted if kind.lower() in load_table().keywords}
+    begin = words - {"REPEAT"}  # an element alone
+    assert begin == STATEMENTS | {"IF", "FOR"}
+    assert {word.lower() for word in begin} == set(_STATEMENTS)
