@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.builder import ModuleValue, Naming, Tensor
@@ -139,7 +141,17 @@ def _tensor_item(
         IndexSlice(item.start, item.stop, item.step or 1) if isinstance(item, slice) else item
         for item in items
     )
-    return tensor_operator("GetItem", (value,), {"index": index}, frame, expr.span)
+    spans = tuple(_numbers_of(expr))
+    return tensor_operator("GetItem", (value,), {"index": index}, frame, expr.span, spans)
+
+
+def _numbers_of(expr: ast.Subscript) -> Iterator[tuple[str, Span]]:
+    """Yield where each number of an index stands, in order."""
+    for place, item in enumerate(expr.items):
+        parts = (item.start, item.stop, item.step) if isinstance(item, ast.Slice) else (item,)
+        for number, part in enumerate(parts):
+            if part is not None:
+                yield f"index.{place}.{number}", part.span
 
 
 def _in_place_of(name: str) -> str:

@@ -32,6 +32,7 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.graph import Graph, Node, Placeholder, Ref, Turn
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
+from addnn_spec.ops.indexing import GetItem
 from addnn_spec.source import Span
 
 _MOST = 4
@@ -75,6 +76,9 @@ def _items(tree: Tree, graph: Graph, applied: Applied, node: Node) -> Iterator[t
     """Yield the origins of the arguments without a name, where these are a list's items."""
     fields = type(applied.op).model_fields
     unnamed = [n for n in walk(tree) if isinstance(n, Leaf) and n.hint not in fields]
+    if isinstance(applied.op, GetItem) and len(node.written) == len(unnamed):
+        yield from ((placed(graph, node, place),) for _, place in node.written)
+        return
     for name, place in node.written:
         value = getattr(applied.op, name, None)
         if isinstance(value, tuple) and len(value) == len(unnamed) > 1:

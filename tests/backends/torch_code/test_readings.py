@@ -366,6 +366,20 @@ LAYERS = (
 )
 
 
+def test_the_bounds_of_an_index_are_the_texts() -> None:
+    source = source_of(
+        "block Crop()(x, g) { let h, w = g.shape[2:] return x[:, :, :h, :w] + g }\n"
+        "block Even(k) { return x[:, k - 1, 1:k] }\n"
+        "network Test {\n  input x: float[N, 3, 8, 8]\n  input z: float[N, 9, 10]\n"
+        "  input a: float[N, 3, 6, 6]\n  input b: float[N, 3, 5, 5]\n"
+        "  output c = (x, a) -> Crop\n  output d = (x, b) -> Crop\n"
+        "  output e = z -> Even(3)\n  output f = z -> Even(4)\n}"
+    )
+    assert "h, w = g.shape[2:]" in source
+    assert "return x[:, :, :h, :w] + g" in source
+    assert "return x[:, k - 1, 1:k]" in source
+
+
 def test_a_layer_that_is_given_is_made_by_what_the_use_gives() -> None:
     source = source_of(LAYERS)
     assert "act: Callable[[], nn.Module] | None = nn.ReLU," in source
