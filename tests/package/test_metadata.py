@@ -43,7 +43,7 @@ def test_each_extra_is_within_all() -> None:
     extras = PROJECT["optional-dependencies"]
     assert extras["all"] == ["addnn-spec[data,draw,lsp,onnx,report]"]
     assert "addnn-spec[torch]" in extras["data"] and "addnn-spec[torch]" in extras["onnx"]
-    assert set(extras) == {"torch", "data", "lsp", "onnx", "draw", "report", "all", "dev"}
+    assert set(extras) == {"torch", "data", "lsp", "onnx", "draw", "report", "peers", "all", "dev"}
 
 
 def test_every_pin_is_of_a_package_that_is_needed() -> None:

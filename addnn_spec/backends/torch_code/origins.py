@@ -176,6 +176,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
     A dimension below 0 counts from the last.
     """
     found: dict[Origin, None] = {}
+    made: dict[Origin, None] = {}
     seen: set[tuple[Ref, int]] = set()
     waiting = [(ref, dim % graph.type_of(ref).rank)]
     while waiting and len(found) < _MOST and len(seen) < _NEAR:
@@ -190,19 +191,19 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
             found.setdefault(SizeOf(name, dim))
             continue
         size = node.outputs[ref.port].shape[dim]
-        found |= dict.fromkeys(_giving(graph, node, dim, size))
-        found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
-        found |= dict.fromkeys(_combined(graph, node, dim, depth))
+        layer = node.span.source.text[node.span.start : node.span.end]
+        if layer in dict(graph.arguments):  # what it says inside is no text of this class
+            made.setdefault(MadeBy(layer))
+        else:
+            found |= dict.fromkeys(_giving(graph, node, dim, size))
+            found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
+            found |= dict.fromkeys(_combined(graph, node, dim, depth))
         waiting += _passing(graph, node, dim, size)
-    return tuple(found)
+    return (*found, *made)
 
 
 def _giving(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[Origin]:
     """Yield the arguments of a layer that have the value, or whose item for the dimension has."""
-    given = node.span.source.text[node.span.start : node.span.end]
-    if given in dict(graph.arguments):
-        yield MadeBy(given)
-        return
     values = dict(node.calls.arguments) if node.calls is not None else {}
     for name, place in node.written:
         value = values.get(name) if node.calls is not None else getattr(node.op, name, None)
