@@ -44,6 +44,11 @@ def placed(found: Sequence[Ranked], by: By = "index") -> list[Ranked]:
     return result
 
 
+def no_subset() -> Refusal:
+    """Return what is said where networks cannot be ranked by a subset."""
+    return Refusal("E0607", "no subset was chosen", help="--subset N chooses one")
+
+
 def _chance(first: Ranked, second: Ranked, by: By) -> float:
     """Return how often networks that are equal differ by as much."""
     if by == "index" or by in _SPLITS:
@@ -58,7 +63,7 @@ def _value(ranked: Ranked, by: By) -> tuple[float, float]:
     """Return what a network is ranked by, with its standard error."""
     if by == "subset":
         if ranked.subset is None:
-            raise Refusal("E0607", "no subset was chosen", help="--subset N chooses one")
+            raise no_subset()
         return ranked.subset.chosen[ranked.subset.best - 1], 0.0
     found = _index(ranked, _SPLITS.get(by, "train"))
     if by == "index" or by in _SPLITS:

@@ -13,7 +13,7 @@ from addnn_spec.files import check_writable
 from addnn_spec.network import load
 from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.ranking.models import Model, models_of
-from addnn_spec.ranking.order import By, placed
+from addnn_spec.ranking.order import By, no_subset, placed
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset, read_ranking
 from addnn_spec.ranking.subset import greedy_subset
 from addnn_spec.runtime.keywords import RankKeywords
@@ -64,6 +64,9 @@ def rank_models(
 
     Raises `DiagnosticError` as `rank` does.
     """
+    chosen: By = by or ("subset" if subset else "index")
+    if chosen == "subset" and not subset:
+        raise no_subset()
     if request.output is not None:
         check_writable(request.output)
     known = None if request.output is None else read_ranking(request.output)
@@ -79,7 +82,6 @@ def rank_models(
     if len({ranked.run.data.train.sha256 for ranked in found}) > 1:
         message = "the models were not given the same samples"
         raise Refusal("E0613", message)
-    chosen: By = by or ("subset" if subset else "index")
     ranking = Ranking(complete=True, by=chosen, models=tuple(placed(found, chosen)))
     if request.output is not None:
         try:

@@ -83,6 +83,14 @@ def test_the_best_subset_stands_first() -> None:
     assert set(BY) == set(rank_command.BY)
 
 
+def test_no_subset_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    path = models(tmp_path, '[[model]]\nnet = "Digits"\n')
+    output = tmp_path / "ranks.json"  # holds what is measured, as it comes
+    with pytest.raises(DiagnosticError, match=r"E0607.*no subset"):
+        rank(path, train="digits[:60]", by="subset", output=output)
+    assert not output.exists()
+
+
 def test_models_of_one_file_are_told_apart(tmp_path: Path) -> None:
     text = '[[model]]\nnet = "Digits"\n[[model]]\nnet = "Digits"\n[[model]]\nnet = "LeNet5"\n'
     assert [m.title for m in read_models(models(tmp_path, text))] == [
