@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from addnn_spec.datasets.pictures import picture
+from addnn_spec.datasets.showing import told
 from addnn_spec.report.svg import clean
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ class _Card:
 
 @dataclass(frozen=True)
 class _Bar:
-    """An index as a bar with its interval."""
+    """An index, as `told`, and as a bar with its interval."""
 
     name: str
+    told: str
     value: float
-    error: float
     low: float
     high: float
 
@@ -109,7 +110,7 @@ def _card(found: Shown, number: int, place: int, *lines: str) -> _Card:
 
 def _bar(name: str, index: IndexResult) -> _Bar:
     one = index.interval
-    return _Bar(name, index.value, one.error, max(one.low, 0.0), min(one.high, 1.0))
+    return _Bar(name, told(index), index.value, max(one.low, 0.0), min(one.high, 1.0))
 
 
 def _power(order: int) -> str:

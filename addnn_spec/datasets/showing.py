@@ -16,6 +16,7 @@ from addnn_spec.datasets.loading import DataKeywords, Loaded, Part, load_data, t
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices import IndexResult
 from addnn_spec.json_text import json_text
+from addnn_spec.runtime.run_record import IntervalRecord
 from addnn_spec.runtime.samples import drawn
 
 SAMPLES = 10_000
@@ -245,8 +246,11 @@ class Shown:
 
 
 def told(index: IndexResult) -> str:
-    """Return an index with its error."""
-    return f"{index.value:.4f} ± {index.standard_error:.4f}"
+    """Return an index with its error, or its limit, as a probe's table has it."""
+    one = index.interval
+    return IntervalRecord(error=one.error, low=one.low, high=one.high, sides=one.sides).beside(
+        index.value
+    )
 
 
 def _figures(index: IndexResult) -> dict[str, float | int]:

@@ -86,6 +86,12 @@ def test_halves_that_are_not_alike_as_the_page_says(addnn: Addnn) -> None:
         assert f"0{figure}" in ended.out and figure in page
 
 
+def test_few_misses_have_a_limit_and_no_error(addnn: Addnn) -> None:
+    """4 misses of 45: fewer than 10 tell no standard error (docs/indices.md)."""
+    ended = addnn("data", "show", "iris", "--divide", "0.3", "--html", "-")
+    assert re.search(r"train</td><td class=\"n\">0\.9111 ≥0\.\d{4}<", ended.out)
+
+
 def test_a_division(addnn: Addnn, file: Path) -> None:
     found = json.loads(addnn("data", "show", file, "--divide", "0.25", "--json").out)
     division = found["division"]
