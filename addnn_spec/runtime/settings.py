@@ -72,8 +72,8 @@ class Settings(Preparation):
     )
     measures: tuple[str, ...] = Field(
         default=(),
-        description="classification_rate, linear_probe, nc1, effective_rank, two_nn, cka; "
-        "repeatable.",
+        description="classification_rate, linear_probe, nc1, effective_rank, two_nn, "
+        "mutual_information, hsic, cka; repeatable.",
     )
     normalize: bool = Field(
         default=False, description="z-score: each feature over its standard deviation on train."

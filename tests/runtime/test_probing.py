@@ -30,7 +30,7 @@ from addnn_spec.indices.products import Product
 from addnn_spec.indices.space import Space, fold_all
 from addnn_spec.runtime.data import from_arrays, open_data
 from addnn_spec.runtime.node_indices import drawn_to_check
-from addnn_spec.runtime.other_measures import MEASURES, Rows, measures_named
+from addnn_spec.runtime.other_measures import CKA, MEASURES, Rows, measures_named
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import IGNORED, Feed, make_feed
@@ -415,6 +415,12 @@ def test_measures_of_nodes_in_parts_are_those_of_whole_ones(budget: int) -> None
 def test_cka_beyond_the_budget_is_refused() -> None:
     with pytest.raises(Refusal, match="cka holds"):
         Prober(network(), PROBES, digits(), Settings(budget=3_300_000, batch=32, measures=("cka",)))
+
+
+def test_the_options_say_every_measure() -> None:
+    said = Settings.model_fields["measures"].description
+    assert said is not None
+    assert said.removesuffix("; repeatable.").split(", ") == [*MEASURES, CKA]
 
 
 def test_a_measure_that_there_is_not() -> None:
