@@ -293,6 +293,7 @@ class Variables:
                 name, number = f"{wish}_{number}", number + 1
             self._last[value] = _NEVER_FREE
             lists.append((self._bind(value, name), made))
+        statement.before = _one_by_one(statement.before)
         for place, inner in enumerate(statement.body, position + 1):
             self._name(inner, place, chosen)
         statement.collected = [(name, self._variable[made]) for name, made in lists]
@@ -303,7 +304,8 @@ class Variables:
         held = self._variable[start]
         wish = self._wishes.get(made)
         own = self._network and start < len(self.inputs)  # an input of the network keeps its name
-        if self._last[start] <= position and not own and wish in (None, held):
+        free = self._last[start] <= position and self._holds[held] == start
+        if free and not own and wish in (None, held):
             return held
         base = name = wish or "x"
         number = 2
@@ -333,6 +335,8 @@ class Variables:
             self._arm(fork.orelse, orelse, position + len(fork.then))
             for join in fork.joins:
                 self._copy(joined[join.value], join.orelse, fork.else_copies)
+        fork.then_copies = _one_by_one(fork.then_copies)
+        fork.else_copies = _one_by_one(fork.else_copies)
         for join in fork.joins:
             self._bind_join(join, joined[join.value])
         return end + 1
@@ -386,6 +390,21 @@ class Variables:
                 if value in joined and joined[value] not in read
             }
             self._name(assign, position + place, chosen)
+
+
+def _one_by_one(copies: Sequence[Copy]) -> list[Copy]:
+    """Order copies that are made at once: none overwrites what another is still to read."""
+    made: list[Copy] = []
+    waiting = list(copies)
+    while waiting:
+        read = {copy.source for copy in waiting}
+        free = next((copy for copy in waiting if copy.targets not in read), None)
+        if free is None:  # all that are left go round: `a, b = b, a`
+            targets = ", ".join(copy.targets for copy in waiting)
+            return [*made, Copy(targets, ", ".join(copy.source for copy in waiting))]
+        waiting.remove(free)
+        made.append(free)
+    return made
 
 
 def _read(tree: Tree) -> Iterator[int]:

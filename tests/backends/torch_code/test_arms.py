@@ -61,6 +61,32 @@ def test_both_arms_with_weights() -> None:
     assert torch.allclose(module(x), w.c(twice) ** 2)
 
 
+def test_tensors_that_an_arm_exchanges_are_not_lost() -> None:
+    text = (
+        "block Own(first) { a = x -> h: Linear(8)\nb = a\n"
+        "if first { a = a -> f: Linear(8) } else { b = a -> g: Linear(8) }\nreturn a, b }\n"
+        "block Turned(turn) { a = x -> h: Linear(8)\nb = x -> k: Linear(8)\nc = a\n"
+        "if turn { a, b, c = (b, a, c -> f: Linear(8)) }\nreturn a, b, c }\n"
+        + in_network(
+            "output p = x -> p: Own(true) output q = x -> q: Own(false) "
+            "output t = x -> t: Turned(true) output u = x -> u: Turned(false)"
+        )
+    )
+    source = source_of(text)
+    assert sorted(classes(source)) == ["Own", "Test", "Turned"]
+    module, x = built(graph_of(text)), torch.randn(3, 8)
+    p, q, t, u = (getattr(module, name) for name in "pqtu")
+    wanted = [
+        (p.f(p.h(x)), p.h(x)),
+        (q.h(x), q.g(q.h(x))),
+        (t.k(x), t.h(x), t.f(t.h(x))),
+        (u.h(x), u.k(x), u.h(x)),
+    ]
+    for part, values in zip((p, q, t, u), wanted, strict=True):
+        for found, value in zip(part(x), values, strict=True):
+            torch.testing.assert_close(found, value)
+
+
 def test_two_ifs_and_their_order() -> None:
     text = (
         "block Unit(n, a, b) { y = x -> first: Linear(n) -> if a { g: Linear(n) -> ReLU }"

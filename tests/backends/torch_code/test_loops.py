@@ -92,6 +92,21 @@ LOOPS = {
         'for i in 0..3 { x = (x, z) -> "joins.{i}": Join(8) }\noutput y = x + z',
         ["for join in self.joins:", "join(x, z)"],
     ),
+    "two that were exchanged": (
+        (
+            "b = x -> l: Linear(8)\na = x -> m: Linear(8)\na, b = (b, a)\n"
+            'for i in 0..3 { a, b = (a, b) -> "swaps.{i}": Swap(8) }\noutput y = a - b'
+        ),
+        ["a, b = b, a", "a, b = swap(a, b)"],
+    ),
+    "two of one name": (
+        (
+            "a = x -> l: Linear(8)\np = x -> m: Linear(8)\nb = p\n"
+            'for i in 0..3 { p = a -> "f.{i}": Unit(8)\na = p\np = b -> "g.{i}": Unit(8)\nb = p }\n'
+            "output y = a - 2 * b"
+        ),
+        ["p_2 = p", "p = f_module(p)", "p_2 = g_module(p_2)"],
+    ),
     "items of an input": (
         'for i in 0..3 { x = (x, w[i]) -> "joins.{i}": Join(8) }\noutput y = x',
         ["for i, join in enumerate(self.joins):", "w[i]"],
