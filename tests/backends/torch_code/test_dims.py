@@ -56,6 +56,9 @@ def test_it_holds_in_every_use() -> None:
     assert found((H, W), *shapes) == "x.shape[2]"
     assert found((H + 1, W + 1), *shapes) == "x.shape[2] + 1"
     assert found((H + 1, W + 2), *shapes) is None
+    assert found((3 * H, 3 * W), *shapes) == "3 * x.shape[2]"
+    assert found((3 * H, 2 * W), *shapes) is None
+    assert found(((H + 1) // 2, (W + 1) // 2), *shapes) == "(x.shape[2] + 1) // 2"
 
 
 def test_what_no_dimension_tells_is_not_found() -> None:
