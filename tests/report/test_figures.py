@@ -195,6 +195,11 @@ def test_a_small_multiple_for_each_layer(tmp_path: Path) -> None:
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
 
 
+def test_epochs_are_counted_in_whole_numbers() -> None:
+    figure = put_together(panels([_epoch(60), _epoch(80)], "epochs"))
+    assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
 def test_the_history_of_a_loop(tmp_path: Path) -> None:
     torch.manual_seed(0)
     x = torch.randn(60, 4)
