@@ -327,7 +327,7 @@ def epochs_panel(runs: Sequence[RunRecord], epochs: Sequence[float]) -> Panel:
             ax.set_title(plain(shortened(label, _LONGEST)), fontsize=7, pad=3)
             ax.grid(color="#e8e8e8", linewidth=0.5)
             ax.tick_params(labelsize=6, length=2, labelleft=column == 0)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
             if column == 0:
                 ax.set_ylabel(axis_title(runs[0]).split(",")[0], fontsize=6.5)
             if row == down - 1 or number + across >= len(labels):
