@@ -293,7 +293,8 @@ class _Merger:
     def _add_steps(self, slots: Sequence[_Slot]) -> bool:
         for slot in slots:
             target = self._target(self._flag(slot))
-            step = self._step(slot, frozenset(slot.of))
+            alone = target is self._body.items
+            step = self._step(slot, frozenset(slot.of), len(self._body.items) - (not alone))
             if step is None:
                 return False
             target.append(step)
@@ -319,7 +320,8 @@ class _Merger:
             items.append(last)
         return last.then if guard.present else last.orelse
 
-    def _step(self, slot: _Slot, present: Variants) -> Step | None:
+    def _step(self, slot: _Slot, present: Variants, place: int) -> Step | None:
+        """Return a step that the item at this place is, or holds."""
         variant, index = next(iter(slot.of.items()))
         step: Step = self._groups[variant][0].steps[index][0]
         trees = {v: self._moved(self._groups[v][0].steps[i][0].tree, v) for v, i in slot.of.items()}
@@ -328,7 +330,7 @@ class _Merger:
             return None
         outputs = []
         for port in range(len(step.outputs)):
-            value = self._new_value(present)
+            value = self._new_value(present, place)
             outputs.append(value)
             for v, i in slot.of.items():
                 self._values[v][self._groups[v][0].steps[i][0].outputs[port]] = value
@@ -339,10 +341,10 @@ class _Merger:
         base = self._columns("step", slot, step.name)
         return replace(step, tree=moved(tree, base), outputs=tuple(outputs))
 
-    def _new_value(self, present: Variants) -> int:
+    def _new_value(self, present: Variants, place: int) -> int:
         value = self._count
         self._count += 1
-        self._where[value] = (len(self._body.items) - 1, present)
+        self._where[value] = (place, present)
         return value
 
     # --- joins -----------------------------------------------------------------------------------
