@@ -37,7 +37,7 @@ def walk(node: object) -> Iterator[Node]:
             continue
         if isinstance(found, Node):
             yield found
-            waiting.extend(children(found))
+            waiting.extend([getattr(found, name) for name in _fields(type(found)) or ()])
 
 
 def names_read(node: object) -> frozenset[str]:
