@@ -5,17 +5,16 @@ In blocks of one use, of several, and in arms and loops; the interpreter of test
 
 from __future__ import annotations
 
-import os
 import warnings
 from random import Random
 
 import pytest
 
 from addnn_spec.backends.torch_source import torch_source
+from tests.property.seeds import count_of, failures_of
 from tests.property.test_nests import built, check_code
-from tests.property.test_networks import FIRST
 
-COUNT = int(os.environ.get("ADDNN_NETWORKS", "5000"))
+COUNT = count_of(5_000)
 NAMES = ("a", "b", "c")
 BROKEN = (75, 381)
 """Seeds whose networks were once compiled wrongly, or not at all."""
@@ -81,10 +80,4 @@ def test_random_exchanges() -> None:
 @pytest.mark.slow
 def test_seeded_exchanges() -> None:
     """All seeds are tried; those that fail are told."""
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            check_seed(seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert not failures
+    assert not failures_of(check_seed, COUNT)

@@ -6,7 +6,6 @@ where a path is there twice, or a label puts nodes inside a layer or block.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,10 +17,10 @@ import pytest
 from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.passes.unfold import flatten
+from tests.property.seeds import count_of, failures_of
 from tests.property.test_nests import built, check_code
-from tests.property.test_networks import FIRST
 
-COUNT = int(os.environ.get("ADDNN_NETWORKS", "10000"))
+COUNT = count_of(10_000)
 FEW = 60
 
 
@@ -135,10 +134,4 @@ def test_random_labels() -> None:
 
 @pytest.mark.slow
 def test_seeded_labels() -> None:
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            check_seed(seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert not failures
+    assert not failures_of(check_seed, COUNT)

@@ -15,7 +15,7 @@ in common; a loop over a list is written out, by items or as a `range`, and not 
 loop; a brace with statements is a class that says literals where its text says what it captures;
 and where `if`s swap two values, arms are taken by what is read behind them.
 
-`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones as in `test_networks`.
+`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones (`seeds.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ import pytest
 from addnn_spec.backends.torch_source import torch_source
 from tests.property.checks import elaborated
 from tests.property.locality import TooMany, class_trees, kind_of, shapes
-from tests.property.test_networks import COUNT, FIRST
+from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
 FEW = 50
+COUNT = count_of(1_000)
 """Specs of each kind in the quick run."""
 
 
@@ -155,10 +156,5 @@ def test_seeded_changes(name: str) -> None:
     Two of five hundred fail: where what tells two uses apart is in no arm that one of them takes, a
     condition is told by another one as long as no use tells them apart.
     """
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            CHECKS[name](seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
+    failures = failures_of(CHECKS[name], COUNT)
     assert len(failures) <= COUNT // 100, failures

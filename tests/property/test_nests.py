@@ -1,12 +1,11 @@
 """Loops in one another: what they say is what the same text says when it is unrolled by hand.
 
-`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones as in `test_networks`; by default the slow
+`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones (`seeds.py`); by default the slow
 run has ten times as many of these, which are small.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
 from random import Random
 from typing import Any
@@ -26,10 +25,10 @@ from tests.interpreter import evaluate as interpret
 from tests.property.checks import live
 from tests.property.emitted import expected_taps, random_inputs, randomise, record
 from tests.property.nests import Nest, random_nest
-from tests.property.test_networks import FIRST
+from tests.property.seeds import count_of, failures_of
 from tests.support import session
 
-COUNT = int(os.environ.get("ADDNN_NETWORKS", "10000"))
+COUNT = count_of(10_000)
 FEW = 60
 SIZES = {"N": 2}
 
@@ -125,10 +124,4 @@ def test_random_nests() -> None:
 @pytest.mark.slow
 def test_seeded_nests() -> None:
     """All seeds are tried; those that fail are told."""
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            check_seed(seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert not failures
+    assert not failures_of(check_seed, COUNT)

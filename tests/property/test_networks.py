@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from random import Random
 
@@ -16,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.property.checks import CHECKS
 from tests.property.networks import random_network
+from tests.property.seeds import count_of, failures_of
 
-COUNT = int(os.environ.get("ADDNN_NETWORKS", "1000"))
-FIRST = int(os.environ.get("ADDNN_SEED", "0"))
+COUNT = count_of(1_000)
 
 
 BROKEN = (25, 31, 52, 78, 130, 266, 309, 334, 366, 448, 468, 517, 653, 654, 676, 696)
@@ -58,10 +57,6 @@ def test_networks_that_were_compiled_wrongly(name: str) -> None:
 @pytest.mark.parametrize("name", CHECKS)
 def test_seeded_networks(name: str) -> None:
     """All seeds are tried; those that fail are told."""
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            check(name, Random(seed), seed, core=seed % 2 == 0, layers=seed % 4 > 1)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert not failures
+    assert not failures_of(
+        lambda seed: check(name, Random(seed), seed, core=seed % 2 == 0, layers=seed % 4 > 1), COUNT
+    )

@@ -1,6 +1,6 @@
 """Blocks whose uses differ share a class, or do not: each use computes what is its own.
 
-`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones as in `test_networks`.
+`ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones (`seeds.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import pytest
 
 from tests.property.checks import CHECKS
 from tests.property.networks import Spec
-from tests.property.test_networks import COUNT, FIRST
+from tests.property.seeds import count_of, failures_of
 from tests.property.types import Sym, Type
 from tests.property.variants import random_variants
 
 NAMES = ("torch", "outputs", "probes", "memo")
 FEW = 15
+COUNT = count_of(1_000)
 
 COMPILED_WRONGLY = {
     "a tensor that outlives the branch it is from": (
@@ -63,10 +64,4 @@ def test_random_variants(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_seeded_variants(name: str) -> None:
     """All seeds are tried; those that fail are told."""
-    failures = {}
-    for seed in range(FIRST, FIRST + COUNT):
-        try:
-            check(name, random_variants(Random(seed)), seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the seed
-            failures[seed] = f"{type(error).__name__}: {str(error)[:300]}"
-    assert not failures
+    assert not failures_of(lambda seed: check(name, random_variants(Random(seed)), seed), COUNT)

@@ -386,12 +386,11 @@ class _Merger:
 
     def _deciding(self, values: Sequence[Tree]) -> list[int]:
         """Return the flags, first those of the branches that make one of the values."""
+        made = {self._where[value.index][0] for value in values if isinstance(value, Value)}
         making = {
             item.flag
-            for value in values
-            if isinstance(value, Value)
-            for item in self._body.items[self._where[value.index][0] :][:1]
-            if isinstance(item, Branch)
+            for place, item in enumerate(self._body.items)
+            if place in made and isinstance(item, Branch)
         }
         return sorted(range(len(self._flag_sets)), key=lambda flag: (flag not in making, -flag))
 

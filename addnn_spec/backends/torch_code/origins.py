@@ -179,6 +179,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
     made: dict[Origin, None] = {}
     seen: set[tuple[Ref, int]] = set()
     waiting = [(ref, dim % graph.type_of(ref).rank)]
+    arguments = {name for name, _ in graph.arguments}
     while waiting and len(found) < _MOST and len(seen) < _NEAR:
         place = waiting.pop(0)
         if place in seen:
@@ -192,7 +193,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
             continue
         size = node.outputs[ref.port].shape[dim]
         layer = node.span.source.text[node.span.start : node.span.end]
-        if layer in dict(graph.arguments):  # what it says inside is no text of this class
+        if layer in arguments:  # what it says inside is no text of this class
             made.setdefault(MadeBy(layer))
         else:
             found |= dict.fromkeys(_giving(graph, node, dim, size))
