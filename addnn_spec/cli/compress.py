@@ -193,6 +193,7 @@ def _planned(plan: Plan, given: dict[str, Any]) -> str:
         f"# {what}: {a:,} → {b:,} ({b / a - 1:+.0%})"
         for what, a, b in zip(("parameters", "MACs"), before, figures(edited), strict=True)
     ]
+    rows += [f"# note: {note}" for note in edited.notes]
     return "\n".join([*rows, "", edited.text])
 
 

@@ -334,7 +334,7 @@ class _Job:
             index=index,
             fitted=tuple((one.path, one.before, one.after) for one in self.fitted),
             recipes=self.recipes,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *dict.fromkeys(self.plan.notes)),
             seconds={name: round(value, 1) for name, value in self.seconds.items()},
         )
         return Compressed(self.plan, self.module.to("cpu").eval(), record, parts)

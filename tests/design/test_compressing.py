@@ -131,6 +131,20 @@ def test_a_dry_run_needs_neither_weights_nor_data(
     assert "stage1: repeat 2 { ConvBn(6) }" in told
 
 
+def test_an_assert_that_is_left_out_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "net.net"
+    spec.write_text(
+        "network Net(width = 8) {\n  input x: float[N, 4]\n  assert width > 6\n"
+        "  output y = x -> a: Linear(width) -> ReLU -> b: Linear(3)\n}\n"
+    )
+    assert run(["compress", str(spec), "--widths", "0.5", "--dry"]) == 0
+    told = capsys.readouterr().out
+    assert "# note: assert width > 6 no longer holds, and is left out\n" in told
+    assert "width = 4" in told and "  assert" not in told
+
+
 def test_figures_are_told_before_anything_is_written(plan: Plan) -> None:
     counts = counts_for(plan, 0.6)
     small = plan.narrow({number: range(count) for number, count in counts.items()})
