@@ -27,6 +27,7 @@ from addnn_spec.design.forward_rules import (
     learn_clusters,
     wrong_labels,
 )
+from addnn_spec.design.frozen import Frozen
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Size
 from addnn_spec.design.refit import value_at
@@ -240,6 +241,7 @@ class _Job:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.recipe.seed)
             self.module = plan.network.build(probes=True)
+        self.frozen = Frozen(parts.fit.x, how.recipe.device)
 
     def run(self) -> None:
         done: set[str] = set()
@@ -273,6 +275,7 @@ class _Job:
             state = self.module.state_dict()
             self.module = self.plan.network.build(probes=True)
             self.module.load_state_dict({key: state[key] for key in self.module.state_dict()})
+            self.frozen.forget()  # of the last turn
         done |= {
             one.name for one in blocks_of(self.plan.graph)[0] if repeat in (one.repeat, one.name)
         }
@@ -294,8 +297,13 @@ class _Job:
         """Return about how long each part will take, by a pass of the whole network."""
         recipe, blocks = self.how.recipe, blocks_of(self.plan.graph)[0]
         one = pass_seconds(self.module, self.parts.fit.x, recipe.device) * len(self.parts.fit)
-        found = {"the blocks": sum(range(1, len(blocks) + 1)) / len(blocks) * one * recipe.epochs}
-        found["the blocks"] += 2 * one * recipe.epochs  # each goes back through itself alone
+        frozen = [
+            place / len(blocks)
+            for place, (before, _) in enumerate(pairwise(blocks), 1)
+            if self._changes or not self.frozen.fits(self.module, before.gives)
+        ]
+        passes = 3 + sum(frozen)  # each goes back through itself alone
+        found = {"the blocks": passes * one * recipe.epochs}
         if self.how.control:
             found["backpropagation"] = 3 * one * recipe.epochs
         return found
@@ -324,6 +332,10 @@ class _Job:
         recipe, fit = self.how.recipe, self.parts.fit
         device = torch.device(recipe.device)
         self.module.to(device).eval()
+        if self._changes:
+            self.frozen.forget()
+        else:
+            self.frozen.move(self.module, self._before(block), block.gives)
         parameters = []
         for name, parameter in self.module.named_parameters():
             learns = any(name.startswith(f"{scope}.") for scope in block.scopes)
@@ -338,11 +350,12 @@ class _Job:
             steps = recipe.epochs * max(1, -(-len(fit) // recipe.batch))
             falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
             generator = torch.Generator().manual_seed(recipe.seed)
-            with Reader(self.module, block.gives) as read:
+            with self.frozen.reader(self.module, block.gives) as read:
                 for epoch in range(recipe.epochs):
                     for places in batches(len(fit), recipe.batch, generator):
                         optimizer.zero_grad(set_to_none=True)
-                        given = augmented(fit.x[places], recipe.augment, generator)
+                        given = self.frozen.values[places]
+                        given = augmented(given, recipe.augment, generator)
                         y = fit.y[places]
                         if self.how.loss == "forward-forward":
                             classes = len(self.parts.classes)
@@ -357,6 +370,17 @@ class _Job:
                         falling.step()
                     self.progress((epoch + 1) / recipe.epochs, f"learning {block.name}")
         self.module.eval()
+
+    @property
+    def _changes(self) -> bool:
+        """Whether the samples are others in each epoch: moved, or with another label in them."""
+        return self.how.recipe.augment != "none" or self.how.loss == "forward-forward"
+
+    def _before(self, block: Block) -> str:
+        """Return the node that gives what a block reads; "" of the first one."""
+        blocks, _ = blocks_of(self.plan.graph)
+        place = blocks.index(block)
+        return blocks[place - 1].gives if place else ""
 
     def _cluster(self, block: Block) -> None:
         """Let the layers of a block learn by k-means, one after the other, norms in between."""

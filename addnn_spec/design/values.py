@@ -25,11 +25,19 @@ class _Stopped(Exception):
 
 
 class Reader:
-    """Forward passes up to one node: what it gives."""
+    """Forward passes up to one node: what it gives.
 
-    def __init__(self, module: nn.Module, path: str) -> None:
+    With `start`, what is given is what that node before it gave, and the way to there is run for
+    `example` alone, one sample of the network's input.
+    """
+
+    def __init__(
+        self, module: nn.Module, path: str, start: str = "", example: Tensor | None = None
+    ) -> None:
         self.module = module
         self.path = path
+        self.start = start
+        self.example = example
         self.found: list[Tensor] = []
         self.taps = Taps(module, self._receive)
         self.within = self.taps.installed()
@@ -41,7 +49,7 @@ class Reader:
 
     def __enter__(self) -> Callable[[Tensor], Tensor]:
         self.within.__enter__()
-        return self._read
+        return self._continue if self.start else self._read
 
     def __exit__(self, *_: object) -> None:
         self.within.__exit__(None, None, None)
@@ -51,6 +59,17 @@ class Reader:
         with suppress(_Stopped):
             self.taps.run(x)
         return self.found[0]
+
+    def _continue(self, x: Tensor) -> Tensor:
+        assert self.example is not None
+        owner, _, name = self.start.rpartition(".")
+        held = self.module.get_submodule(owner).__dict__
+        tap = held["tap"]
+        held["tap"] = lambda key, value: x if key == name else tap(key, value)
+        try:
+            return self._read(self.example)
+        finally:
+            held["tap"] = tap
 
 
 @torch.no_grad()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from addnn_spec import load
 from addnn_spec.cli import run
+from addnn_spec.design import frozen
 from addnn_spec.design.forward_rules import (
     centres,
     forward_forward,
@@ -153,16 +156,78 @@ def test_blocks_before_the_one_that_learns_stand_still(spec: Path) -> None:
 
     plan = start(spec)
     parts = read_parts(plan.graph, "digits")
-    job = _Job(plan, parts, Growing(recipe=Recipe(epochs=1, batch=256)), silent)
+    job = _Job(plan, parts, Growing(recipe=Recipe(epochs=2, batch=256)), silent)
     blocks, _ = blocks_of(plan.graph)
     job._train(blocks[0])
     before = {key: value.clone() for key, value in job.module.state_dict().items()}
+    rows = 0
+
+    def count(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        nonlocal rows
+        rows += len(given[0])
+
+    job.module.get_submodule("stem").register_forward_pre_hook(count)
     job._train(blocks[1])
+    assert rows < 1.2 * len(parts.fit)  # once, and one for each batch
     changed = {
         key for key, value in job.module.state_dict().items() if not value.equal(before[key])
     }
     assert changed
     assert all(key.startswith("stage.0.") for key in changed)
+
+
+def test_values_that_are_kept_teach_what_values_computed_anew_teach(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = Growing(recipe=Recipe(epochs=1), max_repeat={"stage": 3}, control=False)
+    x, y = load_digits(return_X_y=True)
+    digits = (x[:500].reshape(-1, 1, 8, 8).astype(np.float32) / 16, y[:500])
+    kept = grow(start(spec), digits, how=how)
+    monkeypatch.setattr(frozen, "KEPT", 0)
+    anew = grow(start(spec), digits, how=how)
+    assert [one.cross for one in kept.record.curve] == [one.cross for one in anew.record.curve]
+    for key, value in anew.module.state_dict().items():
+        torch.testing.assert_close(kept.module.state_dict()[key], value)
+
+
+class Probed(torch.nn.Module):
+    """As an emitted file has it."""
+
+    def tap(self, name: str, value: torch.Tensor) -> torch.Tensor:
+        return value
+
+
+class Net(Probed):
+    """Two layers whose values have a row for each sample, one that has two, and a shape that has
+    the input's number of samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(8, 8)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.tap("first", self.layer(image))
+        x = self.tap("second", self.layer(x))
+        x = self.tap("halves", x.reshape(-1, 4))
+        return self.tap("whole", x.reshape(len(image), -1))
+
+
+def test_values_are_kept_that_have_a_row_for_each_sample_and_where_all_is_the_same() -> None:
+    x, module = torch.rand(20, 8), Net()
+    held = frozen.Frozen(x, "cpu")
+    first = module.layer(x).detach()
+    held.move(module, "first", "second")
+    assert held.start == "first"
+    torch.testing.assert_close(held.values, first)
+    with held.reader(module, "second") as read:
+        torch.testing.assert_close(read(held.values[3:9]), module.layer(first[3:9]))
+    held.move(module, "second", "halves")
+    assert held.start == "second"
+    torch.testing.assert_close(held.values, module.layer(first).detach())
+    for border, path in (("second", "whole"), ("halves", "whole")):
+        held.move(module, border, path)
+        assert held.start == ""
+        assert held.values is x
 
 
 def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path) -> None:
