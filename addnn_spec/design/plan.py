@@ -16,6 +16,7 @@ from typing import Any
 
 from addnn_spec.compiler import Session
 from addnn_spec.design.blocks import Taken, Unwritable
+from addnn_spec.design.carried import with_comments
 from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
@@ -187,7 +188,11 @@ class Plan:
         return network
 
     def _read(self, text: str) -> Network:
-        source = Source(self.network.session.source.name, text)
+        """Return the network of an edited text; lines that have stayed have their comments."""
+        before, definition = self.network.session.source, self.graph.definition
+        name = self.graph.name if definition is None else definition.name
+        text = with_comments(text, before, name, self.graph.name)
+        source = Source(before.name, text)
         return Network(Session(source, folder=self.folder), self.graph.name)
 
     # ------------------------------------------------------------------------------------- weights
