@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from addnn_spec.graph import Graph, Node, Turn
+from addnn_spec.graph import Graph, Turn
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.ties import Stand, stands_of
 from addnn_spec.source import Span
@@ -17,42 +18,83 @@ class Untraced(Exception):
     """A number that comes from more than literals, names and products of them."""
 
 
-class Literals:
-    """The literals of a network's text, by the layers that read them."""
+class Leaf(NamedTuple):
+    """A whole number of the text: a literal, or a sum or power of literals alone."""
 
-    def __init__(self, graph: Graph, file: ast.File) -> None:
+    span: Span
+    value: int
+
+
+class _Frame(NamedTuple):
+    """What is around a place of the text: a turn of a loop, or a block or network, with where the
+    text gives its arguments."""
+
+    turn: Turn | None = None
+    body: Definition | None = None
+    given: Mapping[str, Span] = {}
+
+
+_Frames = tuple[_Frame, ...]
+"""The innermost first; none is the file."""
+
+
+class _Place(NamedTuple):
+    """An expression, and what is around the place where it is read."""
+
+    value: object
+    frames: _Frames
+
+
+_Item = _Place | list["_Item"] | None
+"""What a name stands for: an expression, several things, or what no literal makes: the number of a
+turn, or an item of a list that is computed."""
+
+
+class Literals:
+    """The literals of a network's text, by the layers that read them.
+
+    With `follow`, what reads the size of a tensor (`x.channels // 4`) is taken to follow it.
+    """
+
+    def __init__(self, graph: Graph, file: ast.File, *, follow: bool = True) -> None:
         self.graph = graph
         self.file = file
+        self.follow = follow
         self._trees: dict[int, dict[tuple[int, int], object]] = {}
 
-    def of_field(self, path: str, field: str) -> list[ast.Number]:
-        """Return the literals that a layer's attribute is made of; none where it has its default.
+    def of_field(self, path: str, field: str) -> list[Leaf]:
+        """Return the literals that a layer's attribute is made of; none where it has its default,
+        or follows a tensor.
 
         Raises `Untraced` where it is made of anything else.
         """
         stands = list(stands_of(self.graph, path))
         value = self._argument(stands, field)
-        return [] if value is None else list(self._leaves(value, stands))
+        return [] if value is None else self._found(value, _frames(stands))
 
-    def of_body(self, value: ast.Expr) -> list[ast.Number]:
+    def of_body(self, value: ast.Expr) -> list[Leaf]:
         """Return the literals that an expression of the network's own body is made of."""
-        first = next(node for node in self.graph.nodes() if node.within is None)
-        return self.of(value, [Stand(first, self.graph)])
+        assert self.graph.definition is not None
+        return self._found(value, (_Frame(body=self.graph.definition),))
 
-    def of(self, value: ast.Expr, stands: list[Stand]) -> list[ast.Number]:
+    def of(self, value: ast.Expr, stands: list[Stand]) -> list[Leaf]:
         """Return the literals that an expression is made of that is read where the innermost node
         stands. Raises `Untraced` where it is made of anything else."""
-        return list(self._leaves(value, stands))
+        return self._found(value, _frames(stands))
+
+    def _found(self, value: object, frames: _Frames) -> list[Leaf]:
+        found = list(self._leaves(value, frames))
+        if not found:
+            raise Untraced
+        return [] if None in found else [leaf for leaf in found if leaf is not None]
 
     def _argument(self, stands: list[Stand], field: str) -> object | None:
         """Return what the text gives for a layer's attribute; None where it gives nothing."""
-        node = stands[-1].node
+        node, frames = stands[-1].node, _frames(stands)
         span = dict(node.written).get(field)
         if span is not None:
-            return self._at(_around(stands), span)
-        layer = self._at(_around(stands), node.span)  # a turn's arguments are not noted
-        if isinstance(layer, ast.Element):
-            layer = layer.core
+            return self._at(frames, span)
+        layer = self._at(frames, node.span)  # a turn's arguments are not noted
         if not isinstance(layer, ast.Layer) or not isinstance(node.op, Operator):
             return None
         names = [name for name in node.op.positional_fields() if name not in node.op.layers]
@@ -62,107 +104,195 @@ class Literals:
                 return argument.value
         return None
 
-    def _at(self, definition: Definition, span: Span) -> object:
-        """Return what stands at a place of a block or network."""
-        tree = self._trees.get(id(definition.node))
-        if tree is None:
-            tree = self._trees[id(definition.node)] = {
-                (one.span.start, one.span.end): one for one in walk(definition.node)
-            }
-        if span.source is not definition.node.span.source:
+    def _at(self, frames: _Frames, span: Span) -> object:
+        """Return what stands at a place of the innermost block or network."""
+        body = next((frame.body for frame in frames if frame.body is not None), None)
+        if body is None or span.source is not body.node.span.source:
             raise Untraced
-        return tree.get((span.start, span.end))
+        tree = self._trees.get(id(body.node))
+        if tree is None:
+            tree = self._trees[id(body.node)] = {
+                (one.span.start, one.span.end): one for one in walk(body.node)
+            }
+        found = tree.get((span.start, span.end))
+        return found.core if isinstance(found, ast.Element) else found
 
-    def _leaves(self, node: object, stands: list[Stand]) -> Iterator[ast.Number]:
+    def _leaves(self, node: object, frames: _Frames) -> Iterator[Leaf | None]:
+        """Yield the literals that an expression is a product of, and None for a tensor's size."""
+        match node:
+            case ast.Number(value=int() as value):
+                yield Leaf(node.span, value)
+            case ast.Argument() | ast.Unary(op="-"):
+                yield from self._leaves(node.value, frames)
+            case ast.Paren():
+                yield from self._leaves(node.inner, frames)
+            case ast.Binary():
+                yield from self._of_binary(node, frames)
+            case ast.Name():
+                yield from self._of_item(self._named(node.name, frames))
+            case ast.Attribute() | ast.Subscript(value=ast.Attribute()) if self.follow:
+                yield None
+            case ast.Subscript(value=value, items=(ast.Number(value=int() as place),)):
+                yield from self._of_item(self._at_place(_Place(value, frames), place))
+            case ast.Call(callee=ast.Name(name="int" | "round"), args=(argument,)):
+                yield from self._leaves(argument, frames)
+            case _ if not isinstance(node, ast.Number):
+                raise Untraced
+
+    def _of_binary(self, node: ast.Binary, frames: _Frames) -> Iterator[Leaf | None]:
+        if node.op in ("*", "/", "//"):
+            yield from self._leaves(node.left, frames)
+            if node.op == "*":
+                yield from self._leaves(node.right, frames)
+        elif not self._counted(node, frames):
+            raise Untraced
+        elif (number := _constant(node)) is not None:
+            yield Leaf(node.span, number)
+
+    def _of_item(self, item: _Item) -> Iterator[Leaf | None]:
+        if isinstance(item, list):
+            raise Untraced
+        if item is not None:
+            yield from self._leaves(*item)
+
+    def _counted(self, node: object, frames: _Frames) -> bool:
+        """Return whether an expression is made of literals and the numbers of turns."""
         match node:
             case ast.Number():
-                yield node
-            case ast.Argument() | ast.Unary(op="-"):
-                yield from self._leaves(node.value, stands)
+                return True
             case ast.Paren():
-                yield from self._leaves(node.inner, stands)
-            case ast.Binary(op="*" | "/" | "//"):
-                yield from self._leaves(node.left, stands)
-                yield from self._leaves(node.right, stands)
+                return self._counted(node.inner, frames)
+            case ast.Binary():
+                return self._counted(node.left, frames) and self._counted(node.right, frames)
             case ast.Name():
-                yield from self._leaves(*self._named(node.name, stands))
-            case ast.Subscript(value=ast.Name() as name, items=(ast.Number() as place,)):
-                found, around = self._named(name.name, stands)
-                if not isinstance(found, ast.ListExpr | ast.TupleExpr):
-                    raise Untraced
-                if not isinstance(place.value, int) or place.value >= len(found.items):
-                    raise Untraced
-                yield from self._leaves(found.items[place.value], around)
+                item = self._named(node.name, frames)
+                return item is None or (isinstance(item, _Place) and self._counted(*item))
             case _:
-                raise Untraced
+                return False
 
-    def _named(self, name: str, stands: list[Stand]) -> tuple[ast.Expr, list[Stand]]:
-        """Return what a name stands for that is read where the innermost node stands, and where
-        that is read."""
-        for depth in range(len(stands) - 1, -1, -1):
-            node, graph = stands[depth]
-            here = stands[: depth + 1]
-            turn = self._turn(node, name, here)
-            if turn is not None:
-                return turn, here
-            if graph.definition is None:
-                continue
-            block = graph.definition.node
-            value = _let(block.body.items, name)
-            if value is not None:
-                return value, here
-            if any(param.name == name for param in block.params):
-                return self._given(stands[:depth], block, name)
-            value = _let(self.file.items, name)
-            if value is None or block.span.source is not self.file.span.source:
-                raise Untraced
-            return value, here
+    # -------------------------------------------------------------------------------------- names
+
+    def _named(self, name: str, frames: _Frames) -> _Item:
+        """Return what a name stands for."""
+        source = self.file.span.source
+        for place, frame in enumerate(frames):
+            here, outside = frames[place:], frames[place + 1 :]
+            if frame.turn is not None:
+                loop = self._at(outside, frame.turn.loop)
+                if isinstance(loop, ast.Repeat) and loop.index and loop.index.name == name:
+                    return None
+                if isinstance(loop, ast.For):
+                    let = _let(loop.body.items, name)
+                    if let is not None:
+                        return self._part(let.targets, _Place(let.value, here), name)
+                    if name in _names(loop.targets):
+                        given = self._in_turn(loop.iterable, frame.turn.number, outside)
+                        return self._part(loop.targets, given, name)
+            elif frame.body is not None:
+                block = frame.body.node
+                let = _let(block.body.items, name)
+                if let is not None:
+                    return self._part(let.targets, _Place(let.value, here), name)
+                if any(param.name == name for param in block.params):
+                    return self._given(name, frame, here)
+                source = block.span.source
+                break
+        let = _let(self.file.items, name)
+        if let is None or source is not self.file.span.source:
+            raise Untraced
+        return self._part(let.targets, _Place(let.value, ()), name)
+
+    def _given(self, name: str, frame: _Frame, frames: _Frames) -> _Place:
+        """Return what a use gives for a parameter, or its default."""
+        assert frame.body is not None
+        outside = frames[1:]
+        if name in frame.given:
+            return _Place(self._at(outside, frame.given[name]), outside)
+        default = next(one.default for one in frame.body.node.params if one.name == name)
+        if default is None or (not outside and name in self.graph.given):
+            raise Untraced
+        return _Place(default, frames)
+
+    def _in_turn(self, iterable: ast.Expr, turn: int, frames: _Frames) -> _Item:
+        """Return what a loop gives in a turn: `zip` and `enumerate` are looked through."""
+        if isinstance(iterable, ast.Range):
+            return None
+        called = iterable.callee if isinstance(iterable, ast.Call) else None
+        if isinstance(iterable, ast.Call) and isinstance(called, ast.Name):
+            lists = [argument.value for argument in iterable.args or ()]
+            if called.name == "zip":
+                return [self._in_turn(one, turn, frames) for one in lists]
+            if called.name == "enumerate" and lists:
+                return [None, self._in_turn(lists[0], turn, frames)]
+        return self._at_place(_Place(iterable, frames), turn)
+
+    def _at_place(self, item: _Item, place: int) -> _Item:
+        """Return the item at a place of a list."""
+        if isinstance(item, _Place):
+            match item.value:
+                case ast.Argument(value=value):
+                    return self._at_place(_Place(value, item.frames), place)
+                case ast.Name(name=name):
+                    return self._at_place(self._named(name, item.frames), place)
+                case ast.Call() | ast.Comprehension():
+                    return None
+                case ast.ListExpr(items=items) | ast.TupleExpr(items=items):
+                    item = [_Place(one, item.frames) for one in items]
+        if item is None:
+            return None
+        if not isinstance(item, list) or place >= len(item):
+            raise Untraced
+        return item[place]
+
+    def _part(self, targets: ast.Targets, given: _Item, name: str) -> _Item:
+        """Return what a name among targets is given."""
+        if len(targets.items) == 1 and isinstance(targets.items[0], ast.Target):
+            return given
+        for place, one in enumerate(targets.items):
+            if isinstance(one, ast.Target) and one.name == name:
+                return self._at_place(given, place)
+            if isinstance(one, ast.Targets) and name in _names(one):
+                return self._part(one, self._at_place(given, place), name)
         raise Untraced
 
-    def _given(
-        self, stands: list[Stand], block: ast.Block | ast.Network, name: str
-    ) -> tuple[ast.Expr, list[Stand]]:
-        """Return what a use gives for a parameter, or its default."""
-        names = [param.name for param in block.params]
-        if stands:
-            layer = self._at(_around(stands), stands[-1].node.span)
-            if isinstance(layer, ast.Element):
-                layer = layer.core
-            if not isinstance(layer, ast.Layer) or layer.name != block.name:
-                raise Untraced
-            for place, argument in enumerate(layer.args or ()):
-                if name in (argument.name, None if argument.name else names[place]):
-                    return argument.value, stands
-        default = block.params[names.index(name)].default
-        if default is None or (not stands and name in self.graph.given):
-            raise Untraced
-        return default, stands
 
-    def _turn(self, node: Node, name: str, stands: list[Stand]) -> ast.Expr | None:
-        """Return what a loop gives a name in the turn that a node stands in; None where none does.
-
-        Lists are gone through, and `zip` of lists.
-        """
+def _frames(stands: list[Stand]) -> _Frames:
+    """Return what is around the innermost node, in the text."""
+    found: list[_Frame] = []
+    for depth in range(len(stands) - 1, -1, -1):
+        node, graph = stands[depth]
         around = node.within
         while around is not None:
-            if not isinstance(around, Turn):
-                raise Untraced
-            loop = self._at(_around(stands), around.loop)
-            if isinstance(loop, ast.Element):
-                loop = loop.core
-            if isinstance(loop, ast.For):
-                place = next(
-                    (
-                        n
-                        for n, target in enumerate(loop.targets.items)
-                        if isinstance(target, ast.Target) and target.name == name
-                    ),
-                    None,
-                )
-                if place is not None:
-                    return item_of_turn(loop, place, around.number)
+            if isinstance(around, Turn):
+                found.append(_Frame(turn=around))
+            else:
+                found.append(_Frame(body=around.definition, given=dict(around.written)))
             around = around.outer
-        return None
+        if graph.definition is not None:
+            given = dict(stands[depth - 1].node.written) if depth else {}
+            found.append(_Frame(body=graph.definition, given=given))
+    return tuple(found)
+
+
+def _constant(node: object) -> int | None:
+    """Return the whole number that an expression of literals is; None where names are in it."""
+    match node:
+        case ast.Number(value=int() as value):
+            return value
+        case ast.Paren():
+            return _constant(node.inner)
+        case ast.Binary(op="+" | "-" | "**"):
+            left, right = _constant(node.left), _constant(node.right)
+            if left is None or right is None:
+                return None
+            if node.op == "**":
+                return int(left**right) if 0 <= right < _MOST_POWER else None
+            return left + right if node.op == "+" else left - right
+        case _:
+            return None
+
+
+_MOST_POWER = 64
 
 
 def item_of_turn(loop: ast.For, place: int, turn: int) -> ast.Expr:
@@ -184,27 +314,19 @@ def item_of_turn(loop: ast.For, place: int, turn: int) -> ast.Expr:
     return found
 
 
-def _let(items: tuple[object, ...], name: str) -> ast.Expr | None:
-    """Return the value of the one `let` that gives a name; None where there is none.
+def _names(targets: ast.Targets) -> set[str]:
+    return {one.name for one in walk(targets) if isinstance(one, ast.Target)}
 
-    Raises `Untraced` where there are several, or one that takes a list apart.
+
+def _let(items: tuple[object, ...], name: str) -> ast.Let | None:
+    """Return the one `let` that gives a name; None where there is none.
+
+    Raises `Untraced` where there are several.
     """
-    found = [
-        item
-        for item in items
-        if isinstance(item, ast.Let)
-        and any(one.name == name for one in walk(item.targets) if isinstance(one, ast.Target))
-    ]
-    if not found:
-        return None
-    if len(found) > 1 or len(found[0].targets.items) > 1:
+    found = [item for item in items if isinstance(item, ast.Let) and name in _names(item.targets)]
+    if len(found) > 1:
         raise Untraced
-    return found[0].value
+    return found[0] if found else None
 
 
-def _around(stands: list[Stand]) -> Definition:
-    """Return the block or network whose text the innermost node is of."""
-    return next(s.graph.definition for s in reversed(stands) if s.graph.definition is not None)
-
-
-__all__ = ["Literals", "Untraced", "item_of_turn"]
+__all__ = ["Leaf", "Literals", "Untraced", "item_of_turn"]

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from addnn_spec.design.blocks import Taken
 from addnn_spec.design.edits import Edit
-from addnn_spec.design.literals import Literals, Untraced
+from addnn_spec.design.literals import Leaf, Literals, Untraced
 from addnn_spec.design.patched_file import PatchedFile
 from addnn_spec.design.patches import (
     Patch,
@@ -43,9 +43,19 @@ from addnn_spec.values import Definition
 
 
 def patched_text(
-    graph: Graph, widths: Widths, file: ParsedFile, edit: Edit, uses: BlockUse, taken: Taken
+    graph: Graph,
+    widths: Widths,
+    file: ParsedFile,
+    edit: Edit,
+    uses: BlockUse,
+    taken: Taken,
+    *,
+    follow: bool,
 ) -> str:
     """Return the file's text with the edit in it, and nothing that the network does not reach.
+
+    With `follow`, numbers that read the size of a tensor are taken to follow it; without, what has
+    them is written anew where they change.
 
     Raises `Unpatched`; and whatever an element raises that cannot be written.
     """
@@ -56,7 +66,8 @@ def patched_text(
         or definition.node.span.source is not file.source
     ):
         raise Unpatched
-    patches = _Patches(graph, definition, widths, file.tree, edit, uses).all()
+    literals = Literals(graph, file.tree, follow=follow)
+    patches = _Patches(graph, definition, widths, literals, edit, uses).all()
     return PatchedFile(file, definition, patches, taken).text()
 
 
@@ -84,17 +95,16 @@ class _Patches:
         graph: Graph,
         definition: Definition,
         widths: Widths,
-        tree: ast.File,
+        literals: Literals,
         edit: Edit,
         uses: BlockUse,
     ) -> None:
         self.graph = graph
         self.root = definition.node
         self.widths = widths
-        self.tree = tree
         self.edit = edit
         self.uses = uses
-        self.literals = Literals(graph, tree)
+        self.literals = literals
         self.found: list[Patch] = []
         self.rewritten: dict[str, Node] = {}
         """The elements that are written anew, by the name of their node in the network."""
@@ -141,21 +151,21 @@ class _Patches:
         operators = self.edit.changes.operators
         if not operators:
             return
-        asked: dict[Span, dict[int, set[str]]] = {}
-        for path, span, value in [*self._made(), *self._stated()]:
-            asked.setdefault(span, {}).setdefault(value, set()).add(path)
-        changed: dict[Span, int] = {}
-        for span, values in asked.items():
-            if len(values) == 1 and span.source is self.tree.span.source:
-                (changed[span],) = values
+        asked: dict[Leaf, dict[int, set[str]]] = {}
+        for path, leaf, value in [*self._made(), *self._stated()]:
+            asked.setdefault(leaf, {}).setdefault(value, set()).add(path)
+        changed: dict[Leaf, int] = {}
+        for leaf, values in asked.items():
+            if len(values) == 1 and leaf.span.source is self.root.span.source:
+                (changed[leaf],) = values
             else:
                 for path in sorted(set().union(*values.values()) & operators.keys()):
                     self._write_out(path)
-        for span, value in (changed | self._asserted(changed)).items():
-            if span.text != str(value):
-                self.found.append(Patch(span.start, span.end, str(value)))
+        for leaf, value in (changed | self._asserted(changed)).items():
+            if leaf.value != value:
+                self.found.append(Patch(leaf.span.start, leaf.span.end, str(value)))
 
-    def _made(self) -> Iterator[tuple[str, Span, int]]:
+    def _made(self) -> Iterator[tuple[str, Leaf, int]]:
         """Yield the literals that the layers' widths come from, with whose it is, and what each
         must be; a layer whose new width comes from none is written out."""
         for item in self.widths.unfolded.nodes:
@@ -166,7 +176,7 @@ class _Patches:
                     if item.path in self.edit.changes.operators:
                         self._write_out(item.path)
 
-    def _asked(self, item: FlatNode) -> Iterator[tuple[Span, int]]:
+    def _asked(self, item: FlatNode) -> Iterator[tuple[Leaf, int]]:
         """Yield the literals that a layer's widths come from, with what each must be."""
         rule, old = self.widths.rules.get(item.index), item.node.op
         new = self.edit.changes.operators.get(item.path, old)
@@ -178,7 +188,7 @@ class _Patches:
             if found:
                 yield _solved(found, getattr(old, field), getattr(new, field))
 
-    def _stated(self) -> Iterator[tuple[str, Span, int]]:
+    def _stated(self) -> Iterator[tuple[str, Leaf, int]]:
         """Yield the literals that the sizes come from that the text states of its values, with
         whose value it is, and what each must be."""
         narrowed = self.edit.narrowed
@@ -196,9 +206,9 @@ class _Patches:
                     with suppress(Untraced):
                         yield path, *_solved(self.literals.of(dim.value, stands), was, now)
 
-    def _asserted(self, changed: Mapping[Span, int]) -> dict[Span, int]:
+    def _asserted(self, changed: Mapping[Leaf, int]) -> dict[Leaf, int]:
         """Return what the literals must be that the network asserts its changed numbers equal."""
-        found: dict[Span, int] = {}
+        found: dict[Leaf, int] = {}
         for item in walk(self.root):
             if not isinstance(item, ast.Assert):
                 continue
@@ -206,10 +216,11 @@ class _Patches:
                 if isinstance(one, ast.Binary) and one.op == "==":
                     for number, other in ((one.left, one.right), (one.right, one.left)):
                         if isinstance(number, ast.Number) and isinstance(number.value, int):
-                            found[number.span] = self._followed(number.value, other, changed)
+                            leaf = Leaf(number.span, number.value)
+                            found[leaf] = self._followed(number.value, other, changed)
         return found
 
-    def _followed(self, value: int, other: ast.Expr, changed: Mapping[Span, int]) -> int:
+    def _followed(self, value: int, other: ast.Expr, changed: Mapping[Leaf, int]) -> int:
         """Return what a number becomes that equals an expression whose factors have changed."""
         try:
             leaves = self.literals.of_body(other)
@@ -217,8 +228,8 @@ class _Patches:
             return value
         size = Fraction(value)
         for leaf in leaves:
-            if leaf.span in changed and leaf.value:
-                size = size * changed[leaf.span] / int(leaf.value)
+            if leaf in changed and leaf.value:
+                size = size * changed[leaf] / leaf.value
         return int(size) if size.denominator == 1 else value
 
     def _write_out(self, path: str) -> None:
@@ -363,16 +374,16 @@ class _Patches:
                 self.found.append(whole_lines(statement.span))
 
 
-def _solved(leaves: list[ast.Number], old: int, new: int) -> tuple[Span, int]:
+def _solved(leaves: list[Leaf], old: int, new: int) -> tuple[Leaf, int]:
     """Return the literal that makes a number another, and what it must be: of a product the
     largest factor. Raises `Untraced` where no whole number does."""
-    leaf = max(leaves, key=lambda one: one.value)
-    value = leaf.value
-    if isinstance(value, int) and value > 0:
+    leaf = max(leaves, key=lambda one: one.value, default=None)
+    value = 0 if leaf is None else leaf.value
+    if leaf is not None and value > 0:
         if old % value == 0 and new % (old // value) == 0:
-            return leaf.span, new // (old // value)
+            return leaf, new // (old // value)
         if value % old == 0:
-            return leaf.span, new * (value // old)
+            return leaf, new * (value // old)
     raise Untraced
 
 

@@ -143,9 +143,14 @@ class Plan:
     def _patched(self, edit: Edit, notes: list[str]) -> Network | None:
         """Return the network of the text as it is with the edit in it; None where that is not what
         was planned. What it asserts and is no longer so is left out, and noted."""
-        for network in reworded(self.network, self.folder):
+        ways = (
+            (network, follow)
+            for network in reworded(self.network, self.folder)
+            for follow in (True, False)
+        )
+        for network, follow in ways:
             try:
-                found, gone = self._patched_network(network, edit)
+                found, gone = self._patched_network(network, edit, follow=follow)
             except (DiagnosticError, Unpatched, Unwritable):
                 continue
             if _reads_alike(self.graph, found.graph, edit):
@@ -153,14 +158,17 @@ class Plan:
                 return found
         return None
 
-    def _patched_network(self, network: Network, edit: Edit) -> tuple[Network, list[str]]:
+    def _patched_network(
+        self, network: Network, edit: Edit, *, follow: bool
+    ) -> tuple[Network, list[str]]:
         """Return the edited network, and the asserts that are left out."""
         graph, file = network.graph, network.session.file
         widths = self.widths  # by path the same, however the network is said
         own = {} if graph.definition is None else graph.definition.env.names
         taken = Taken({name: bound.value for name, bound in own.items()})
         uses = UsesOf(widths.unfolded, taken, edit.changes, edit.narrowed)
-        text, gone = patched_text(graph, widths, file, edit, uses, taken), list[str]()
+        text = patched_text(graph, widths, file, edit, uses, taken, follow=follow)
+        gone = list[str]()
         try:
             found = self._read(format_source(Source(file.source.name, text)))
         except DiagnosticError as error:

@@ -370,11 +370,42 @@ def test_an_alias_is_the_network_that_it_stands_for(tmp_path: Path) -> None:
     )
 
 
+POWERS = """# Units whose widths are powers.
+block Stages(Unit, depths, widths) {
+  let wide, narrow = (2 * widths[0], 2 ** 3)
+  x = x -> stem: Conv2d(wide, 1)  # twice the first
+  for i, (depth, w) in enumerate(zip(depths, widths)) {
+    # a stage
+    x = x -> "stage{i}": repeat depth as j { Unit(w * 2 ** i, if j > 0 then 1 else 3) }  # its turns
+  }
+  return x -> last: Conv2d(narrow, 1)
+}
+
+block Conv(width, kernel) {
+  return x -> conv: Conv2d(width, kernel, padding = kernel // 2)
+}
+
+network Net {
+  input image: float[N, 1, 8, 8]
+  output y = image -> _: Stages(Conv, [1, 2], [4, 8]) -> Flatten -> fc: Linear(3)  # all of it
+}
+"""
+
+
+def test_widths_that_are_powers_and_loops_in_blocks_stay(tmp_path: Path) -> None:
+    plan = planned(tmp_path, POWERS)
+    half = {c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen}
+    pairs = [("[4, 8]", "[2, 4]"), ("2 ** 3", "4")]
+    assert plan.narrow(half).text == changed(*pairs, text=POWERS)
+    small = plan.narrow(numbers(plan, 6, "stage1.0.conv", "stage1.1.conv"))
+    assert small.text == changed(("[4, 8]", "[4, 3]"), text=POWERS)
+
+
 def test_a_shared_module_is_no_element_of_one_use(tmp_path: Path) -> None:
     text = """network Net {
   input a: float[N, 1, 8, 8]
   input b: float[N, 1, 8, 8]
-  let width = 2 ** 3
+  let width = 8 % 100
   module embed = { Conv2d(width, 3) -> Flatten -> Linear(6) }
   output left = a -> embed  # one
   output right = b -> embed
