@@ -52,10 +52,12 @@ class WrittenOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Turn:
-    """A turn of a loop whose nodes stand in the graph around it: the `number`-th from 0."""
+    """A turn of a loop, or of a `for` of a comprehension, whose nodes stand in the graph around it:
+    the `number`-th from 0, of so many."""
 
     loop: Span
     number: int
+    turns: int
     outer: Around
     """What the loop is written out in."""
 

@@ -219,13 +219,13 @@ class Builder:
             self.within = outer
 
     @contextmanager
-    def in_turns(self, loop: Span, values: Iterable[T]) -> Iterator[Iterator[tuple[int, T]]]:
+    def in_turns(self, loop: Span, values: Sequence[T]) -> Iterator[Iterator[tuple[int, T]]]:
         """Yield the turns of a loop, counted; the nodes that are made meanwhile are a turn's."""
         outer = self.within
 
         def turns() -> Iterator[tuple[int, T]]:
             for number, value in enumerate(values):
-                self.within = Turn(loop, number, outer)
+                self.within = Turn(loop, number, len(values), outer)
                 yield number, value
 
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+
 from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.builder import Tensor
 from addnn_spec.elaborate.expansion import refuse_bomb
@@ -27,13 +30,23 @@ def _clauses(expr: ast.Comprehension, depth: int, frame: Frame, made: list[Value
     turns = items_of(clause.iterable, frame)
     if depth == 0 and clause.condition is None:
         refuse_bomb(expr, len(turns), frame.env, frame.ctx)
-    for item in turns:
-        inner = frame.inner()
-        bind(clause.targets, item, inner, "loop")
-        if clause.condition is None or truth(
-            frame.ctx, evaluate(clause.condition, inner), clause.condition.span
-        ):
-            _clauses(expr, depth + 1, inner, made)
+    with _in_turns(clause, turns, frame) as counted:
+        for _, item in counted:
+            inner = frame.inner()
+            bind(clause.targets, item, inner, "loop")
+            if clause.condition is None or truth(
+                frame.ctx, evaluate(clause.condition, inner), clause.condition.span
+            ):
+                _clauses(expr, depth + 1, inner, made)
+
+
+def _in_turns(
+    clause: ast.Clause, turns: tuple[Value, ...], frame: Frame
+) -> AbstractContextManager[Iterator[tuple[int, Value]]]:
+    """Go through the turns; where there is a graph, nodes that are made meanwhile are a turn's."""
+    if frame.builder is None:
+        return nullcontext(enumerate(turns))
+    return frame.builder.in_turns(clause.span, turns)
 
 
 def items_of(iterable: ast.Expr, frame: Frame) -> tuple[Value, ...]:

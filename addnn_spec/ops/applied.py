@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import FlopClass, HigherOperator, Need, Operator, TensorType, Weight
+from addnn_spec.ops.base import (
+    Composed,
+    FlopClass,
+    HigherOperator,
+    Need,
+    Operator,
+    TensorType,
+    Weight,
+)
 from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.code import Call, Code
 from addnn_spec.ops.reach import Reaches
@@ -108,6 +116,10 @@ class Applied:
                 kind = type(self.op).__name__
                 raise TypeError(f"{kind}.flops has {name!r}: the classes are {', '.join(_CLASSES)}")
         return found
+
+    def composed(self, dim: int) -> Composed | None:
+        """Return what a dimension of the output is made of, where it is made of several sizes."""
+        return self.op.composed(dim, *self._given)
 
     def turns(self) -> Size:
         """How often the operator's layer runs; 1 where it has none."""

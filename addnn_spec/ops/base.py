@@ -7,6 +7,7 @@ fields and the types of the inputs:
 * `infer`        the types of the outputs; raises `DiagnosticError` for what torch would refuse
 * `needs`    what torch asks of the sizes beyond that no output's size is 0
 * `inferred` the attributes that torch wants and we infer (`in_channels`)
+* `composed` what a size of the output is made of: emitted code says it so
 * `unusual`  how many of its numbers are unusual: tells torch's order from ours
 * `weights`  the learned tensors, by `state_dict` name; parameters are counted from it
 * `buffers`  the fixed tensors of its `state_dict`
@@ -69,6 +70,17 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"[{', '.join(str(size) for size in self.shape)}]"
+
+
+class Composed(NamedTuple):
+    """What a size of an output is made of.
+
+    Its parts are sizes of inputs, `(input, dimension)`, items of arguments, `(name, item)`, and
+    numbers.
+    """
+
+    op: Literal["+", "*", "//"]
+    parts: tuple[tuple[int | str, int] | int, ...]
 
 
 class Weight(NamedTuple):
@@ -229,11 +241,8 @@ class Operator(BaseModel):
         """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
         return {}
 
-    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
-        """Say what a dimension of the output is: the sum of the inputs', a part of it, or neither.
-
-        A part is given as what the input's size is divided by. Asked to write sizes in code.
-        """
+    def composed(self, dim: int, *inputs: Any) -> Composed | None:
+        """Return what a dimension of the output is made of. Asked to write sizes in code."""
         return None
 
     def decisive(self, *inputs: Any, **_: Any) -> Size | None:

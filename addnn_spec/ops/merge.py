@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.base import Composed, Example, Operator, TensorType
 from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq
@@ -77,8 +76,10 @@ class Concat(_Join):
         shape = (*first.shape[:dim], joined, *first.shape[dim + 1 :])
         return TensorType(promote(*(x.dtype for x in inputs)), shape)
 
-    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
-        return "sum" if self.dim % rank == dim else None
+    def composed(self, dim: int, *inputs: TensorType) -> Composed | None:
+        if dim != self.dim % inputs[0].rank:
+            return None
+        return Composed("+", tuple((place, dim) for place in range(len(inputs))))
 
     def channels(self, *inputs: TensorType) -> Channels | None:
         return Channels("joins", self.dim % inputs[0].rank)
@@ -110,6 +111,10 @@ class Stack(_Join):
         self._check_shapes(inputs, None)
         shape = (*first.shape[:dim], len(inputs), *first.shape[dim:])
         return TensorType(promote(*(x.dtype for x in inputs)), shape)
+
+    def composed(self, dim: int, *inputs: TensorType) -> Composed | None:
+        own = self.dim % (inputs[0].rank + 1)
+        return Composed("+", (len(inputs),)) if dim == own else None
 
     def reach(self, *inputs: TensorType) -> Reaches:
         dim = self.dim % (inputs[0].rank + 1)
@@ -261,8 +266,8 @@ class Chunk(_Parts):
             )
         return self._parts(input, dim, [part] * (self.chunks - 1) + [last])
 
-    def composed(self, dim: int, rank: int) -> Literal["sum"] | int | None:
-        return self.chunks if self.dim % rank == dim else None
+    def composed(self, dim: int, input: TensorType) -> Composed | None:
+        return Composed("//", ((0, dim), self.chunks)) if dim == self.dim % input.rank else None
 
     def channels(self, input: TensorType) -> Channels | None:
         return Channels("parts", self.dim % input.rank)

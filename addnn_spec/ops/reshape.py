@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.ops.base import Example, Operator, TensorType
+from addnn_spec.ops.base import Composed, Example, Operator, TensorType
 from addnn_spec.ops.checks import name_of, state_equal, wrap_dim
 from addnn_spec.ops.code import Arg, Call, Code, In, Method
 from addnn_spec.ops.fields import Dim, Dims, PositiveInt
@@ -67,6 +67,12 @@ class Flatten(_Regrouped):
         return input.with_shape(
             *input.shape[:start], product(input.shape[start : end + 1]), *input.shape[end + 1 :]
         )
+
+    def composed(self, dim: int, input: TensorType) -> Composed | None:
+        start, end = self.start_dim % input.rank, self.end_dim % input.rank
+        if dim != start:
+            return None
+        return Composed("*", tuple((0, one) for one in range(start, end + 1)))
 
     def functional(self, *inputs: TensorType) -> Code | None:
         return Method(In(0), "flatten", (Arg(self.start_dim), Arg(self.end_dim, None, -1)))
@@ -147,6 +153,11 @@ class Unflatten(_Sized):
             raise Refusal("E0201", "Unflatten takes one size or more", about="unflattened_size")
         sizes = self._complete(self.unflattened_size, input.shape[dim], "unflattened_size", input)
         return input.with_shape(*input.shape[:dim], *sizes, *input.shape[dim + 1 :])
+
+    def composed(self, dim: int, input: TensorType) -> Composed | None:
+        item = dim - self.dim % input.rank
+        given = 0 <= item < len(self.unflattened_size) and self.unflattened_size[item] != -1
+        return Composed("+", (("unflattened_size", item),)) if given else None
 
     def decisive(self, input: TensorType) -> Size:
         return input.shape[self.dim]

@@ -41,24 +41,31 @@ class GATConv(nn.Module):
         weights = self.dropout(F.softmax(scores.masked_fill(adjacency == 0, -60000.0), dim=-1))
         y: Tensor = (weights @ h.transpose(0, 1)).transpose(0, 1)  # [V, heads, size]
         if self.concat:
-            y = y.flatten(1)  # [V, 64]
+            y = y.flatten(1)  # [V, heads * size]
         else:
-            y = y.mean(1)  # [V, C]
-        y = y + self.bias  # [V, C]
+            y = y.mean(1)  # [V, heads * size]
+        y = y + self.bias  # [V, heads * size]
         return y
 
 
 class GAT(nn.Module):
-    def __init__(self, features: int = 1433, classes: int = 7, dropout: float = 0.6) -> None:
+    def __init__(
+        self,
+        features: int = 1433,
+        hidden: int = 8,
+        heads: int = 8,
+        classes: int = 7,
+        dropout: float = 0.6,
+    ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(p=dropout)
-        self.conv1 = GATConv(features, 8, heads=8, dropout=dropout)
+        self.conv1 = GATConv(features, hidden, heads=heads, dropout=dropout)
         self.dropout_2 = nn.Dropout(p=dropout)
-        self.conv2 = GATConv(64, classes, concat=False, dropout=dropout)
+        self.conv2 = GATConv(heads * hidden, classes, concat=False, dropout=dropout)
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         h = self.dropout(x)  # [V, features]
-        h = F.elu(self.conv1(h, adjacency))  # [V, 64]
-        x = self.dropout_2(h)  # [V, 64]
+        h = F.elu(self.conv1(h, adjacency))  # [V, heads * hidden]
+        x = self.dropout_2(h)  # [V, heads * hidden]
         logits: Tensor = self.conv2(x, adjacency)  # [V, classes]
         return logits

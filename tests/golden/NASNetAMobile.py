@@ -123,7 +123,7 @@ class Normal(nn.Module):
         c = self.pool(h) + p  # [N, width, H', H']
         d = self.pool(p) + self.pool(p)  # [N, width, H', H']
         e = self.comb_iter_4_left(h) + h  # [N, width, H', H']
-        return torch.cat((p, a, b, c, d, e), dim=1)  # [N, 6 * width, H', H']
+        return torch.cat((p, a, b, c, d, e), dim=1)  # [N, C, H', H']
 
 
 def same(x: Tensor, kernel: int, stride: int) -> Tensor:
@@ -194,7 +194,7 @@ class Reduction(nn.Module):
         c = F.avg_pool2d(same(h, 3, 2), 3, stride=2) + self.comb_iter_2_right(p)
         d = self.pool(a) + b  # [N, width, H'', H'']
         e = self.comb_iter_4_left(a) + max_pool(h, stride=2)  # [N, width, H'', H'']
-        return torch.cat((b, c, d, e), dim=1)  # [N, 4 * width, H'', H'']
+        return torch.cat((b, c, d, e), dim=1)  # [N, C, H'', H'']
 
 
 class Stem(nn.Module):

@@ -31,21 +31,32 @@ class VAEOutput(NamedTuple):
 
 
 class VAE(nn.Module):
-    def __init__(self, hidden: int = 400, latent: int = 20) -> None:
+    def __init__(
+        self,
+        hidden: int = 400,
+        latent: int = 20,
+        channels: int = 1,
+        height: int = 28,
+        width: int = 28,
+    ) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(784, hidden)
+        self.channels = channels
+        self.height = height
+        self.width = width
+        self.fc1 = nn.Linear(channels * height * width, hidden)
         self.fc21 = nn.Linear(hidden, latent)
         self.fc22 = nn.Linear(hidden, latent)
         self.sample = GaussianSample()
         self.fc3 = nn.Linear(latent, hidden)
-        self.fc4 = nn.Linear(hidden, 784)
+        self.fc4 = nn.Linear(hidden, channels * height * width)
 
     def forward(self, image: Tensor) -> VAEOutput:
         h = F.relu(self.fc1(image.flatten(1)))  # [N, hidden]
         mu = self.fc21(h)  # [N, latent]
         logvar = self.fc22(h)  # [N, latent]
         x = F.relu(self.fc3(self.sample(mu, logvar)))  # [N, hidden]
-        reconstruction = torch.sigmoid(self.fc4(x)).reshape(-1, 1, 28, 28)  # [N, 1, 28, 28]
+        x = torch.sigmoid(self.fc4(x))  # [N, channels * height * width]
+        reconstruction = x.reshape(-1, self.channels, self.height, self.width)
         if not self.training:
             return VAEOutput(mu, logvar, reconstruction)
         y = mu * mu + torch.exp(logvar) - logvar - 1  # [N, latent]

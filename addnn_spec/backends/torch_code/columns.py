@@ -2,9 +2,9 @@
 
 The uses of a class have equal skeletons and each a list of leaves; the n-th leaves of all are a
 column. A column is, first match: what the block's text says, in its own names (`readings`) · a
-constant · a block parameter or an item of it · an input's size · k times or exactly 1/k of one of
-these, or half of it rounded down · a new parameter, called as a `let` of the block that has these
-values, or `<node>_<attribute>`.
+constant · a block parameter or an item of it · an input's size · a new parameter, called as a `let`
+of the block that has these values, or `<node>_<attribute>`. No arithmetic is tried: 6 may be 3 * 2
+by chance.
 """
 
 from __future__ import annotations
@@ -62,8 +62,6 @@ from addnn_spec.backends.torch_code.vectors import (
     agree,
     common_length,
     is_constant,
-    is_half,
-    multiple,
     some,
 )
 from addnn_spec.graph import Graph
@@ -101,6 +99,8 @@ class Columns:
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""
+        self._said: list[tuple[Vector, Tree]] = []
+        """What the class says of its columns: a remark says no other expressions."""
         self._forward = self.function
         """Whether what is resolved stands in `forward`, where sizes are read off tensors."""
 
@@ -122,7 +122,11 @@ class Columns:
     def reading(self, leaves: Leaves) -> Tree | None:
         """Return what the block's text says there, over the names that a class can have."""
         found = self._read(leaves)
-        return None if found is None else self._take(found, leaves.word)
+        if found is None:
+            return None
+        taken = self._take(found, leaves.word)
+        self._said.append((leaves.vector, taken))
+        return taken
 
     def _read(self, leaves: Leaves) -> Tree | None:
         if self.text is None:
@@ -383,26 +387,16 @@ class Columns:
         return tuple(origin for origin in found if origin is not None)
 
     def find(self, vector: Vector, word: str = "") -> Tree | None:
-        """Return the column as an expression over parameters that are known already, or None."""
+        """Return the column as a name that is known already, or None."""
         found = self._found(vector)
         return None if found is None else self._take(found, word)
 
     def _found(self, vector: Vector) -> Tree | None:
-        for candidate in self.scope.candidates:
-            if agree(candidate.vector, vector):
-                return candidate.tree
-        if all(value is ABSENT or type(value) is int for value in vector):
-            for candidate in self.scope.candidates:
-                related = multiple(candidate.tree, candidate.vector, vector)
-                if related is not None:
-                    return related
-            for candidate in self.scope.candidates:
-                if is_half(candidate.vector, vector):
-                    return Infix("//", candidate.tree, 2)
-        return None
+        candidates = self.scope.candidates
+        return next((c.tree for c in candidates if agree(c.vector, vector)), None)
 
     def known(self, vector: Vector) -> Tree | None:
-        """Return the column over the parameters that the class has, for a remark, or None."""
+        """Return the column as the class says it elsewhere, for a remark, or None."""
         names = {name: self._variable(name, column) for name, column in self.scope.known.items()}
         there = {*self.parameters, *self.locals, *self.derived, *self.sizes.values()}
         used = [
@@ -417,11 +411,8 @@ class Columns:
         for candidate in used:
             if agree(candidate.vector, vector):
                 return rewrite(candidate.tree, change)
-        if not all(value is ABSENT or type(value) is int for value in vector):
-            return None
-        related = (multiple(c.tree, c.vector, vector) for c in used)
-        found = next((tree for tree in related if tree is not None), None)
-        return None if found is None else rewrite(found, change)
+        said = (self.with_variables(tree) for values, tree in self._said if agree(values, vector))
+        return next((tree for tree in said if _is_formula(tree)), None)
 
     def _variable(self, raw: str, column: Parameter) -> str:
         """Return what a parameter or an input's size is called; nothing for one without a name."""
@@ -509,6 +500,11 @@ class Columns:
 
 def _is_given(condition: Tree) -> bool:
     return isinstance(condition, Infix) and condition.op == "is not"
+
+
+def _is_formula(tree: Tree) -> bool:
+    """Return True for what a remark can say: names and numbers, without conditions."""
+    return not any(isinstance(node, Dimension | Choice) for node in walk(tree))
 
 
 def _in_table(tree: Tree) -> bool:

@@ -31,7 +31,6 @@ from addnn_spec.backends.torch_code.tree import (
 )
 from addnn_spec.graph import Graph, Node, Placeholder, Ref, Turn
 from addnn_spec.ops.applied import Applied
-from addnn_spec.ops.base import Operator
 from addnn_spec.ops.indexing import GetItem
 from addnn_spec.source import Span
 
@@ -149,7 +148,7 @@ def _around(graph: Graph, within: graphs.Around) -> Around:
     if within is None:
         return None
     if isinstance(within, Turn):
-        return TurnOf(within.loop, within.number, _around(graph, within.outer))
+        return TurnOf(within.loop, within.number, within.turns, _around(graph, within.outer))
 
     def sizes(input: str, dim: int) -> tuple[Origin, ...]:
         ref = within.inputs.get(input)
@@ -245,28 +244,43 @@ def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
 
 
 def _combined(graph: Graph, node: Node, dim: int, depth: int) -> Iterator[Origin]:
-    """Yield what a size is made of, where the layer joins or divides its inputs."""
-    op = node.op
-    if depth > _DEEP or not isinstance(op, Operator) or not 0 < len(node.inputs) <= _JOINED:
+    """Yield what a size is made of, where the layer joins, divides or flattens its inputs."""
+    applied = node.applied
+    if depth > _DEEP or applied is None or len(node.inputs) > _JOINED:
         return
-    composed = op.composed(dim, node.outputs[0].rank)
+    composed = applied.composed(dim)
     if composed is None:
         return
-    parts = [size_origins(graph, ref, dim, depth + 1) for ref in node.inputs if ref is not None]
+
+    places = dict(node.written)
+
+    def origins(part: tuple[int | str, int] | int) -> tuple[Origin, ...] | int:
+        match part:
+            case (int(input), inner):
+                ref = node.inputs[input]
+                return () if ref is None else size_origins(graph, ref, inner, depth + 1)
+            case (str(name), item):
+                at = places.get(name)
+                return () if at is None else (placed(graph, node, _item(node, name, at, item)),)
+        return part
+
+    parts = tuple(map(origins, composed.parts))
     if all(parts):
-        yield (
-            Combined("+", tuple(parts))
-            if composed == "sum"
-            else (Combined("//", (parts[0], composed)))
-        )
+        yield Combined(composed.op, parts)
 
 
 def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Ref, int]]:
-    """Yield the inputs of a node that have the size, in the same dimension first."""
-    for ref in node.inputs:
+    """Yield the inputs of a node that have the size: in the dimension that the layer puts where
+    the output has it, else in the same one."""
+    applied = node.applied
+    for place, ref in enumerate(node.inputs):
         if ref is None:
             continue
         shape = graph.type_of(ref).shape
-        dims = sorted((d for d, s in enumerate(shape) if s == size), key=lambda d: d != dim)
+        dims = [d for d, s in enumerate(shape) if s == size]
+        if len(dims) > 1 and applied is not None:
+            reaches = applied.reach(place, node.outputs) or ()
+            moved = [d for d in dims if d < len(reaches) and (r := reaches[d]) and r.to == dim]
+            dims = moved or dims
         if dims:
-            yield ref, dims[0]
+            yield ref, min(dims, key=lambda d: d != dim)

@@ -8,11 +8,12 @@ gets its own value is the translation a reading. So a wrong translation is never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, partial, reduce
 from itertools import chain, islice, product
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, ClassVar, get_args
 
 from addnn_spec.backends.torch_code.python import (
     Unreadable,
@@ -43,9 +44,6 @@ from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition
-
-if TYPE_CHECKING:
-    pass
 
 _EXPRESSIONS = get_args(ast.Expr)
 _COMBINATIONS = 8
@@ -98,6 +96,11 @@ class Text:
         if found is None and name.isidentifier():
             return ast.Name(name, place)
         return found
+
+    @cached_property
+    def _loops(self) -> dict[tuple[int, int], ast.For | ast.Repeat | ast.Clause]:
+        kinds = (ast.For, ast.Repeat, ast.Clause)
+        return {_key(node.span): node for node in walk(self.node) if isinstance(node, kinds)}
 
     @cached_property
     def _turns_of(self) -> dict[tuple[int, int], ast.Expr]:
@@ -170,9 +173,9 @@ class Text:
     def conditions(self, place: Origin) -> Iterator[tuple[Tree, bool]]:
         """Yield the conditions around a place, innermost first, and whether each holds there."""
         if isinstance(place, InTurn):
-            names, turn = self._turn(place)
-            for tree, holds in self.inside(names).conditions(place.origin):
-                yield in_turn(tree, turn), holds
+            for inside, turn in self._turns(place):
+                for tree, holds in inside.conditions(place.origin):
+                    yield in_turn(tree, turn), holds
         elif isinstance(place, Within):
             use = place.use
             for tree, holds in self._other(use.definition).conditions(place.origin):
@@ -228,7 +231,7 @@ class Text:
             return None if inner is None else Within(inner, origin.use)
         if isinstance(origin, InTurn):
             inner = self.item(origin.origin, place)
-            return None if inner is None else InTurn(inner, origin.loop, origin.number)
+            return None if inner is None else replace(origin, origin=inner)
         if not isinstance(origin, Span) or origin.source is not self.node.span.source:
             return None
         found = self._expressions.get(_key(origin))
@@ -239,32 +242,34 @@ class Text:
     # --- translations ----------------------------------------------------------------------------
     def trees(self, origin: Origin, depth: int = 0) -> Iterator[Tree]:
         """Yield the translations of an origin, the likeliest first."""
-        if isinstance(origin, SizeOf):
-            yield from self._size_of(origin)
-        elif isinstance(origin, Within):
-            yield from self._within(origin, depth)
-        elif isinstance(origin, InTurn):
-            names, turn = self._turn(origin)
-            for tree in self.inside(names).trees(origin.origin, depth):
-                yield in_turn(tree, turn)
-        elif isinstance(origin, ItemOf):
-            item = self.item(origin.origin, origin.place)
-            if item is not None:
-                yield from self.trees(item, depth)
-                return
-            for tree in self.trees(origin.origin, depth):
-                yield simplified(Item(tree, (origin.place,)))
-        elif isinstance(origin, Combined):
-            yield from self._combined(origin, depth)
-        elif isinstance(origin, Span) and origin.source is self.node.span.source:
-            found = self._turns_of.get(_key(origin)) or self._at(origin)
-            if found is not None:
-                yield from self.expression(found)
-            several = self._gathered.get(_key(origin), ())
-            if len(several) > 1:
-                yield from self.expression(ast.TupleExpr(several, origin))
+        rule = self._RULES.get(type(origin))
+        if rule is not None:
+            yield from rule(self, origin, depth)
 
-    def _size_of(self, origin: SizeOf) -> Iterator[Tree]:
+    def _written(self, place: Span, _: int) -> Iterator[Tree]:
+        if place.source is not self.node.span.source:
+            return
+        found = self._turns_of.get(_key(place)) or self._at(place)
+        if found is not None:
+            yield from self.expression(found)
+        several = self._gathered.get(_key(place), ())
+        if len(several) > 1:
+            yield from self.expression(ast.TupleExpr(several, place))
+
+    def _item_of(self, origin: ItemOf, depth: int) -> Iterator[Tree]:
+        item = self.item(origin.origin, origin.place)
+        if item is not None:
+            yield from self.trees(item, depth)
+            return
+        for tree in self.trees(origin.origin, depth):
+            yield simplified(Item(tree, (origin.place,)))
+
+    def _in_turn(self, origin: InTurn, depth: int) -> Iterator[Tree]:
+        for inside, turn in self._turns(origin):
+            for tree in inside.trees(origin.origin, depth):
+                yield in_turn(tree, turn)
+
+    def _size_of(self, origin: SizeOf, _: int) -> Iterator[Tree]:
         if not isinstance(self.node, ast.Network):
             yield size_name(origin.input, origin.dim)
             return
@@ -272,13 +277,14 @@ class Text:
             if isinstance(node, ast.Input) and node.target.name == origin.input:
                 yield from self.expression(node.shape.dims[origin.dim].value)
 
-    def _turn(self, origin: InTurn) -> tuple[frozenset[str], Mapping[str, Tree]]:
-        """Return the variables of a loop, and what they are in a turn, as far as it can be said."""
-        found: dict[str, Tree] = {}
-        for node in walk(self.node):
-            if isinstance(node, ast.For | ast.Repeat) and _key(node.span) == _key(origin.loop):
-                found = dict(turn_variables(node, origin.number, self._first))
-        return frozenset(found), {python_name(name): tree for name, tree in found.items()}
+    def _turns(self, origin: InTurn) -> Iterator[tuple[Text, Mapping[str, Tree]]]:
+        """Yield the text inside a loop with what its variables are in a turn, as far as it can be
+        said: counted from the first turn, and from the last."""
+        loop = self._loops.get(_key(origin.loop))
+        for number in (origin.number, origin.number - origin.turns):
+            found = {} if loop is None else dict(turn_variables(loop, number, self._first))
+            names = frozenset(found)
+            yield self.inside(names), {python_name(name): tree for name, tree in found.items()}
 
     def _first(self, expr: ast.Expr) -> Tree:
         found = next(self.expression(expr), None)
@@ -288,17 +294,31 @@ class Text:
 
     def _combined(self, origin: Combined, depth: int) -> Iterator[Tree]:
         """Yield a size over what its parts may be, one of the likeliest for each."""
-        parts = [
+        found = [
             (part,)
             if isinstance(part, int)
             else tuple(islice(chain.from_iterable(self.trees(o, depth + 1) for o in part), 2))
             for part in origin.parts
         ]
-        for trees in islice(product(*parts), _COMBINATIONS):
+        for trees in islice(product(*found), _COMBINATIONS):
             if origin.op == "+" and all(tree == trees[0] for tree in trees):
                 yield simplified(Infix("*", len(trees), trees[0]))
-            else:
-                yield simplified(reduce(partial(Infix, origin.op), trees))
+                continue
+            whole = self._whole(trees) if origin.op == "*" else trees
+            for parts in (whole, trees) if whole != trees else (trees,):
+                yield simplified(reduce(partial(Infix, origin.op), parts))
+
+    def _whole(self, factors: tuple[Tree, ...]) -> tuple[Tree, ...]:
+        """Return factors without a part and what it is a part by: `h * (c // h)` is `c`."""
+        for part in factors:
+            own = self.lets.get(part.text) if isinstance(part, Name) else None
+            match part if own is None else next(self.expression(own), None):
+                case Infix("//" | "/", whole, by) if by in factors:
+                    rest = list(factors)
+                    rest.remove(part)
+                    rest.remove(by)
+                    return (whole, *rest)
+        return factors
 
     def expression(self, expr: ast.Expr) -> Iterator[Tree]:
         """Yield an expression as Python; a division of whole numbers may be exact in the text."""
@@ -377,6 +397,15 @@ class Text:
             for tree in self.trees(origin, depth + 1):
                 return tree
         raise Unreadable
+
+    _RULES: ClassVar[dict[type, Callable[[Text, Any, int], Iterator[Tree]]]] = {
+        Span: _written,
+        SizeOf: _size_of,
+        ItemOf: _item_of,
+        Within: _within,
+        InTurn: _in_turn,
+        Combined: _combined,
+    }
 
 
 def argument_name(definition: Definition, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -381,7 +382,7 @@ def _common(rows: Sequence[Sequence[Leaf]], place: int) -> Leaf:
 def _in_any_turn(origin: Origin) -> Origin:
     """Return an origin without the turn that it is said in: in all of them the value is one."""
     if isinstance(origin, InTurn):
-        return InTurn(_in_any_turn(origin.origin), origin.loop, 0)
+        return replace(origin, origin=_in_any_turn(origin.origin), number=0)
     return origin
 
 

@@ -146,6 +146,8 @@ class InTurn:
     origin: Origin
     loop: Span
     number: int
+    turns: int = field(compare=False)
+    """How many there are: uses may have more or fewer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +156,7 @@ class TurnOf:
 
     loop: Span
     number: int
+    turns: int
     outer: Around
 
 
@@ -166,7 +169,7 @@ def put(origin: Origin, around: Around) -> Origin:
     if isinstance(around, Use):
         return Within(origin, around)
     if isinstance(around, TurnOf):
-        return put(InTurn(origin, around.loop, around.number), around.outer)
+        return put(InTurn(origin, around.loop, around.number, around.turns), around.outer)
     return origin
 
 

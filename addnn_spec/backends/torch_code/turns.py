@@ -8,7 +8,7 @@ for every use of the class, and must give what the graph has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -54,10 +54,10 @@ class _Header:
     def inside(self, origin: Origin) -> Origin:
         """Return an origin as it is said inside the loop, whatever the turn."""
         match origin:
-            case InTurn(inner, loop, _) if loop == self.loop:
+            case InTurn(inner, loop) if loop == self.loop:
                 return inner
-            case InTurn(inner, loop, number):
-                return InTurn(self.inside(inner), loop, number)
+            case InTurn(inner):
+                return replace(origin, origin=self.inside(inner))
         return origin
 
 

@@ -29,41 +29,72 @@ Translate = Callable[[ast.Expr], Tree]
 
 
 def turn_variables(
-    loop: ast.For | ast.Repeat, number: int, translate: Translate
+    loop: ast.For | ast.Repeat | ast.Clause, number: int, translate: Translate
 ) -> Iterator[tuple[str, Tree]]:
-    """Yield the variables of a loop with what they are in its `number`-th turn, from 0.
+    """Yield the variables of a loop with what they are in its `number`-th turn.
 
-    What cannot be said is left out.
+    From 0, or from -1, which is the last one. What cannot be said is left out.
     """
-    if isinstance(loop, ast.Repeat):
-        if loop.index is not None:
-            yield loop.index.name, number
+    if not isinstance(loop, ast.Repeat):
+        yield from _variables(loop.targets, loop.iterable, number, translate)
+    elif loop.index is not None:
+        turns = ast.Range(ast.Number(0, "0", loop.span), loop.count, loop.span)
+        yield from _variables(loop.index, turns, number, translate)
+
+
+def _variables(
+    target: ast.Target | ast.Targets, iterable: ast.Expr, number: int, translate: Translate
+) -> Iterator[tuple[str, Tree]]:
+    """Yield the names of a target with what each takes of an item."""
+    if isinstance(target, ast.Targets) and len(target.items) == 1:
+        (target,) = target.items
+    sides = _sides(iterable)
+    if isinstance(target, ast.Targets) and len(target.items) == len(sides):
+        for name, side in zip(target.items, sides, strict=True):
+            yield from _variables(name, side, number, translate)
         return
     try:
-        yield from _bound(loop.targets, _item(loop.iterable, number, translate))
+        yield from _bound(target, _item(iterable, number, translate))
     except Unreadable:
         return
 
 
 def _item(iterable: ast.Expr, number: int, translate: Translate) -> Tree:
     """Return the item that a loop goes through in a turn."""
+    sides = _sides(iterable)
+    if sides:
+        return Seq(tuple(_item(side, number, translate) for side in sides))
     if isinstance(iterable, ast.Paren):
         return _item(iterable.inner, number, translate)
     if isinstance(iterable, ast.Range):
-        return simplified(Infix("+", translate(iterable.start), number))
-    if isinstance(iterable, ast.Call) and isinstance(iterable.callee, ast.Name):
-        given = [arg.value for arg in iterable.args or () if arg.name is None]
-        name = iterable.callee.name
-        if name == "enumerate" and given:
-            first = translate(given[1]) if len(given) > 1 else 0
-            return Seq((simplified(Infix("+", first, number)), _item(given[0], number, translate)))
-        if name == "zip" and given:
-            return Seq(tuple(_item(one, number, translate) for one in given))
-        if name == "reversed" and given:
-            return simplified(Item(translate(given[0]), (-1 - number,)))
-        if name == "range" and len(given) == 1:
-            return number
+        end, step = (iterable.stop, "-") if number < 0 else (iterable.start, "+")
+        return simplified(Infix(step, translate(end), abs(number)))
+    name, given = _called(iterable)
+    if name == "reversed" and given:
+        return _item(given[0], -1 - number, translate)
+    if name == "range" and len(given) in (1, 2):
+        start = given[0] if len(given) > 1 else ast.Number(0, "0", iterable.span)
+        return _item(ast.Range(start, given[-1], iterable.span), number, translate)
     return simplified(Item(translate(iterable), (number,)))
+
+
+def _sides(iterable: ast.Expr) -> tuple[ast.Expr, ...]:
+    """Return what `zip` or `enumerate` goes through side by side."""
+    name, given = _called(iterable)
+    if name != "enumerate" or not given:
+        return given if name == "zip" else ()
+    at = iterable.span
+    length = ast.Call(ast.Name("len", at), (ast.Argument(None, given[0], at),), None, at)
+    if len(given) == 1:
+        return (ast.Range(ast.Number(0, "0", at), length, at), given[0])
+    return (ast.Range(given[1], ast.Binary("+", given[1], length, at, at), at), given[0])
+
+
+def _called(expr: ast.Expr) -> tuple[str, tuple[ast.Expr, ...]]:
+    """Return the function that an expression calls, and what it is given without a name."""
+    if isinstance(expr, ast.Call) and isinstance(expr.callee, ast.Name):
+        return expr.callee.name, tuple(arg.value for arg in expr.args or () if arg.name is None)
+    return "", ()
 
 
 def _bound(target: ast.Target | ast.Targets, value: Tree) -> Iterator[tuple[str, Tree]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from addnn_spec.backends.torch_code.tree import Factory, Tree, same
-from addnn_spec.ops.code import Infix, Literal
+from addnn_spec.backends.torch_code.tree import Factory, same
+from addnn_spec.ops.code import Literal
 from addnn_spec.ops.fields import PaddingMode
 from addnn_spec.sizes import SymbolicSize
 
@@ -96,25 +96,3 @@ def _kind(value: Any) -> str:
         modes = ", ".join(f'"{mode}"' for mode in _PADDING_MODES)
         return f"Literal[{modes}]"
     return "None" if value is None else type(value).__name__
-
-
-def multiple(tree: Tree, base: Vector, wanted: Vector) -> Tree | None:
-    """Return `k * tree` or `tree // k` (only where exact) if that is the wanted vector."""
-    pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
-    if not all(type(value) is int and value > 0 for pair in pairs for value in pair):
-        return None
-    if all(w % b == 0 for b, w in pairs):
-        factors = {w // b for b, w in pairs}
-        if len(factors) == 1:
-            return Infix("*", factors.pop(), tree)
-    if all(b % w == 0 for b, w in pairs):
-        divisors = {b // w for b, w in pairs}
-        if len(divisors) == 1:
-            return Infix("//", tree, divisors.pop())
-    return None
-
-
-def is_half(base: Vector, wanted: Vector) -> bool:
-    """Return True if `base // 2` is wanted: the padding of a kernel."""
-    pairs = [pair for pair in zip(base, wanted, strict=True) if pair[1] is not ABSENT]
-    return all(type(b) is int and b > 0 and b // 2 == w for b, w in pairs)

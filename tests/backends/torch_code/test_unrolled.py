@@ -32,16 +32,46 @@ def network(block: str, *uses: str) -> str:
         ("i, w in enumerate(widths, 1)", "w + i", "widths[0] + 1", "widths[1] + 2"),
         ("w in reversed(widths)", "w", "widths[-1]", "widths[-2]"),
         ("w, k in zip(widths, [2, 3])", "k * w", "2 * widths[0]", "3 * widths[1]"),
+        ("i in reversed(range(2))", "widths[i]", "widths[1]", "widths[0]"),
+        ("i, z in enumerate([x, x])", "widths[i]", "widths[0]", "widths[1]"),
     ],
 )
-def test_a_loops_variable_is_an_item(header: str, width: str, first: str, second: str) -> None:
-    block = (
-        f"block B(widths) {{ y = [] for {header} {{ y = y + [x -> Linear({width})] }} "
-        "return y -> Concat }"
-    )
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = [] for {header} {{ y = y + [x -> Linear({width})] }}",
+        "y = [x -> Linear({width}) for {header}]",
+    ],
+    ids=["for", "list"],
+)
+def test_a_loops_variable_is_an_item(
+    body: str, header: str, width: str, first: str, second: str
+) -> None:
+    block = f"block B(widths) {{ {body.format(header=header, width=width)} return y -> Concat }}"
     text = network(block, "B([3, 5])", "B([4, 7])")
     source = source_of(text)
     assert re.findall(r"nn\.Linear\((?:in_features|8), (.*?)\)\n", source)[:2] == [first, second]
+    check_weights(text)
+
+
+def test_the_last_turn_of_as_many_as_a_use_has_is_counted_from_the_end() -> None:
+    block = (
+        "block B(n) { return x -> all: { for i in 0..n { Linear(2 ** i) -> ReLU } } "
+        "-> out: Linear(8) }"
+    )
+    text = network(block, "B(2)", "B(3)")
+    assert "self.out = nn.Linear(2 ** (n - 1), 8)" in source_of(text)
+    check_weights(text)
+
+
+def test_a_list_of_lists_says_the_items_of_both() -> None:
+    block = (
+        "block B(widths, k) { y = [x -> Linear(w * i) for w in widths for i in 1..k if i > 1] "
+        "return y -> Concat }"
+    )
+    text = network(block, "B([3, 5], 3)", "B([4, 7], 3)")
+    found = re.findall(r"nn\.Linear\(in_features, (.*?)\)\n", source_of(text))
+    assert found == ["2 * widths[0]", "2 * widths[1]"]
     check_weights(text)
 
 
@@ -91,6 +121,43 @@ def test_a_part_has_a_part_of_the_size() -> None:
     text = network(block, "B(3)", "B(4)")
     assert re.search(r"self\.out = nn\.Linear\(2 \* n // 2, in_features\)", source_of(text))
     check_weights(text)
+
+
+def test_what_is_flattened_has_the_product_of_the_sizes() -> None:
+    block = (
+        "block B(n, k) { y = x -> Linear(n * k) -> Unflatten(1, [n, k]) -> Permute(0, 2, 1) "
+        "return y -> Flatten -> out: Linear(x.features) }"
+    )
+    text = network(block, "B(3, 5)", "B(4, 4)", "B(9, 2)")
+    assert "self.out = nn.Linear(k * n, in_features)" in source_of(text)
+    check_weights(text)
+
+
+def test_what_is_stacked_is_as_many_as_are_joined() -> None:
+    block = (
+        "block B(n) { y = x -> Linear(n) return (y, y, y) -> Stack(2) -> Flatten "
+        "-> out: Linear(x.features) }"
+    )
+    text = network(block, "B(3)", "B(4)")
+    assert "self.out = nn.Linear(3 * n, in_features)" in source_of(text)
+    check_weights(text)
+
+
+def test_as_often_as_a_part_goes_into_the_whole_is_the_whole() -> None:
+    block = (
+        "block B(h) { let d = x.features // h "
+        "y = x -> Unflatten(1, [h, d]) -> ReLU return y -> Flatten -> out: Linear(3 * h) }"
+    )
+    text = network(block, "B(2)", "B(4)")
+    assert "self.out = nn.Linear(in_features, 3 * h)" in source_of(text)
+    check_weights(text)
+
+
+def test_what_is_three_times_a_size_by_chance_is_a_number() -> None:
+    """Both uses have 6 and 9 there, three times their width; the text has the sums."""
+    block = "block B(w, a, b) { return x -> Linear(w) -> Linear(a + b) -> Linear(x.features) }"
+    source = source_of(network(block, "B(2, 4, 2)", "B(3, 4, 5)"))
+    assert "nn.Linear(w, a + b)" in source
 
 
 def test_a_modules_arguments_are_read_where_it_is_declared() -> None:
