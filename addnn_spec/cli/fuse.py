@@ -142,9 +142,11 @@ def _how(given: dict[str, Any]) -> Fusing:
 
 def _told(made: Fused) -> list[str]:
     record = made.record
-    width = max(len(f"{pair.a} + {pair.b}") for pair in record.pairs[:_SHOWN])
+    first, rest = record.pairs[:_SHOWN], record.pairs[_SHOWN:]
+    shown = [*first, *(pair for pair in rest if (pair.a, pair.b) == record.nodes)]
+    width = max(len(f"{pair.a} + {pair.b}") for pair in shown)
     lines = [f"{'nodes':{width}}  cross-index"]
-    for pair in record.pairs[:_SHOWN]:
+    for pair in shown:
         taken = "  taken" if (pair.a, pair.b) == record.nodes else ""
         ties = "" if pair.ties else "  below the best"
         name = f"{pair.a} + {pair.b}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from addnn_spec import load
 from addnn_spec.cli import run
+from addnn_spec.cli.fuse import _SHOWN, _told
 from addnn_spec.design.data import read_parts
 from addnn_spec.design.fusing import Fused, Fusing, fuse
 from addnn_spec.design.fusion import fused, places
@@ -174,6 +176,15 @@ def test_of_pairs_that_tie_the_cheapest_is_taken(made: Fused) -> None:
     assert made.record.pairs == tuple(sorted(made.record.pairs, key=lambda p: -p.cross))
     cheapest = min(tied, key=lambda pair: pair.macs)
     assert made.record.nodes == (cheapest.a, cheapest.b)
+
+
+def test_the_pair_that_is_taken_is_told_however_far_behind(made: Fused) -> None:
+    pairs = sorted(made.record.pairs, key=lambda pair: (pair.a, pair.b) == made.record.nodes)
+    last = replace(made, record=made.record.model_copy(update={"pairs": tuple(pairs)}))
+    rows = _told(last)[1 : 2 + _SHOWN]
+    assert len(pairs) > _SHOWN
+    assert [row.endswith("  taken") for row in rows] == [*[False] * _SHOWN, True]
+    assert rows[-1].startswith(" + ".join(made.record.nodes))
 
 
 def test_the_command_writes_three_files(
