@@ -24,9 +24,9 @@ _SMALL = 20
 def strata(classes: Ids) -> Ids:
     """Return what samples are drawn from, one number for each (m,): their class, and one for all of
     classes of fewer than 20 samples. No number is left out."""
-    counts = np.bincount(classes)
-    each = np.where(counts[classes] < _SMALL, len(counts), classes)
-    return np.unique(each, return_inverse=True)[1].reshape(len(classes))
+    large = np.bincount(classes) >= _SMALL
+    numbers: Ids = np.where(large, np.cumsum(large) - 1, np.count_nonzero(large))[classes]
+    return numbers
 
 
 def centred(values: Floats, drawn: Ids | None = None) -> Floats:
@@ -170,13 +170,16 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
     """Yield the ordered pairs of samples that touch a same one, each once, and their weights w, in
     pieces of ascending rows."""
     m, width = touches.shape
-    ids = np.sort(np.unique(touches, return_inverse=True)[1].reshape(m, width), axis=1)
+    ids = np.sort(touches, axis=1)
     again = np.zeros((m, width), dtype=bool)
     again[:, 1:] = ids[:, 1:] == ids[:, :-1]
     widths = width - again.sum(axis=1)
     roots = np.sqrt(widths)
     ids = ids[~again]
     counts = np.bincount(ids)
+    if counts.max() == 1:  # no two touch a same one
+        yield np.arange(m), np.arange(m), np.ones(m)
+        return
     members = np.repeat(np.arange(m), widths)[np.argsort(ids, kind="stable")]
     starts = np.cumsum(counts) - counts
     begins = np.concatenate(([0], np.cumsum(widths)))
@@ -191,7 +194,7 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
         places = np.arange(int(lengths.sum())) + np.repeat(starts[mine] - offsets, lengths)
         owners = np.repeat(np.arange(last - first), widths[first:last])
         met = np.repeat(owners, lengths) * m + members[places]
-        if len(met) < (last - first) * m // 64:
+        if len(met) < (last - first) * m:
             pairs, common = np.unique(met, return_counts=True)
         else:  # where most meet, counting is cheaper than sorting
             all_common = np.bincount(met)

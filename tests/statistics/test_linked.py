@@ -79,10 +79,10 @@ def test_pieces_are_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     near = np.zeros((m, 1), dtype=np.int64)
     near[0] = 1
     terms = centred(np.random.default_rng(0).random(m))
-    whole = linked_error(terms, touching(near)).value
+    whole = linked_error(terms, touching(near))
     monkeypatch.setattr("addnn_spec.statistics.linked._PAIRS", 120)
-    assert linked_error(terms, touching(near)).value == pytest.approx(whole, rel=1e-12)
-    assert whole == pytest.approx(by_loops(terms, touching(near)), rel=1e-12)
+    assert linked_error(terms, touching(near)) == pytest.approx(whole, rel=1e-12)
+    assert whole.value == pytest.approx(by_loops(terms, touching(near)), rel=1e-12)
 
 
 def test_it_is_never_less_than_independent() -> None:
@@ -119,11 +119,14 @@ def test_the_degrees_of_freedom_are_those_of_an_error_of_linked_terms() -> None:
 
 def test_the_degrees_of_freedom_of_few_changes() -> None:
     """10 changes among 40 samples: 2 · 10² / (10 − 10²/40); linked in pairs, 10 products more, of
-    weight 1, count twice. Signs alone have as many as samples, of groups one less than these."""
+    weight 1, count twice. Signs alone have as many as samples, of groups one less than these.
+    There are never more than that, and one of a sample alone."""
     terms, alone = np.repeat([1.0, -1.0, 0.0], [5, 5, 30]), np.arange(40)[:, None]
     assert linked_error(terms, alone).freedom == pytest.approx(200 / 7.5)
     assert linked_error(terms, alone // 2).freedom == pytest.approx(200 / (7.5 + 2 * 10))
     signs, groups = np.tile([1.0, -1.0], 20), np.arange(40) // 8
+    assert linked_error(signs * np.tile([1.0, 1.1, 1.1, 1.0], 10), alone).freedom == 39
+    assert linked_error(np.zeros(1), alone[:1]).freedom == 1
     assert linked_error(signs, alone).freedom == 39
     assert linked_error(signs, groups[:, None], groups=groups).freedom == 4
 
