@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from addnn_spec.indices import (
     UndefinedIndexError,
     confidence,
     guarantee,
+    largest_safe,
+    prediction_margins,
     separation_index,
     separation_score,
 )
@@ -92,3 +95,27 @@ def test_far_samples_have_no_guarantee_either_where_the_index_is_below_1() -> No
     found = guarantee([0.0, 0.1, 0.2, 10.0, 10.1, 10.2], [0, 1, 0, 1, 1, 1], 1.0, [[10.1]])
     assert found.margin.tolist() == [4.95]
     assert not found.holds.any()
+
+
+def test_margins_of_samples_themselves() -> None:
+    """On a line a at 0 and 1, b at 5 and 7: of 0 the nearest is 1 away, the nearest b 5."""
+    found = prediction_margins(np.array([0.0, 1.0, 5.0, 7.0]), np.array([0, 0, 1, 1]))
+    assert found.margin.tolist() == [(5 - 1) / 2, (4 - 1) / 2, (4 - 2) / 2, (6 - 2) / 2]
+    assert found.nearest.tolist() == [1, 0, 3, 2]
+
+
+def test_margins_of_test_samples_by_order() -> None:
+    """2 is 1, 2 and 3 from 1, 0 and 5; 4.5 is .5, 2.5 and 3.5 from 5, 7 and 1; 3.2 is 1.8 and 2.2
+    from 5 and 1, so that its first two are not of one label."""
+    rows, labels = np.array([0.0, 1.0, 5.0, 7.0]), np.array([0, 0, 1, 1])
+    found = prediction_margins(rows, labels, np.array([2.0, 4.5, 3.2]), order=2)
+    assert found.margin.tolist() == pytest.approx([(3 - 1) / 2, (3.5 - 0.5) / 2, (2.2 - 1.8) / 2])
+    assert found.agree.tolist() == [[True, True], [True, True], [True, False]]
+    by_order = [[(2 - 1) / 2, (3 - 1) / 2], [1.0, 1.5], [0.2, 0.0]]
+    assert found.by_order.numpy() == pytest.approx(np.array(by_order))
+
+
+def test_the_largest_error_that_is_safe_for_a_share() -> None:
+    """Of 0 to 9, .7 are seven samples (.7 · 10 is a little more): 9 to 3; .71 are eight."""
+    margins = torch.arange(10.0)[torch.randperm(10, generator=torch.Generator().manual_seed(0))]
+    assert [largest_safe(margins, share) for share in (0.7, 0.71, 1.0, 0.05)] == [3, 2, 0, 9]

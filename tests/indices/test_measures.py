@@ -18,6 +18,7 @@ from addnn_spec.indices import OptionError, ShapeError, UndefinedIndexError, nei
 from addnn_spec.indices.measures import (
     classification_rate,
     effective_rank,
+    effective_rank_of,
     linear_cka,
     linear_probe,
     neural_collapse,
@@ -91,6 +92,8 @@ def test_effective_rank() -> None:
     values = np.sqrt(np.linalg.eigvalsh(np.cov(X.T)))
     share = values / values.sum()
     assert effective_rank(X) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    gram = torch.from_numpy(X @ X.T)
+    assert effective_rank_of(gram) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
     with pytest.raises(UndefinedIndexError):
         effective_rank(np.ones((5, 3)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scipy import stats
 
 from addnn_spec.report.dataflow import flow, trunk
 from addnn_spec.report.settling import settling
@@ -114,10 +115,20 @@ def test_pairs_for_the_peak_are_counted() -> None:
 
 
 def test_what_would_be_seen_is_told() -> None:
-    """Of hits at least 8 must change for 2/2^8 < .04/4."""
-    found = statements(rows(500, 501, 502, 503))
-    assert found.count == 4 and found.seen["train"] >= 8 / 1000
+    """Of hits at least 8 must change for 2/2^8 < .04/4; 4.55 errors of 3 that do are 7.9."""
+    found = statements(rows(500, 503, 506, 509))
+    assert found.count == 4
+    assert found.seen["train"] == 8 / 1000
     assert "4 changes were looked for at m = 1,000" in found.summary(1000)
+
+
+def test_the_rise_that_would_be_seen_is_so_many_errors() -> None:
+    """Of 2 changes: t of .99 of a step's degrees of freedom, and the normal quantile of .8."""
+    (step,) = statements(rows(500, 600)).steps
+    assert step.difference is not None
+    reach = stats.t.ppf(0.99, int(step.difference.freedom)) + stats.norm.ppf(0.8)
+    seen = statements(rows(500, 600)).seen["train"]
+    assert seen == pytest.approx(reach * step.difference.error)
 
 
 def dense(train: int, test: int, cross: int, *, is_dense: bool = True) -> list[Verdict]:

@@ -82,6 +82,22 @@ def test_two_differences_are_set_apart_as_by_welch() -> None:
     assert (apart(same, same), apart(same, PairedDifference(0.0, 0.0, 9))) == (1.0, 0.0)
 
 
+def test_the_error_has_the_degrees_of_freedom_of_its_terms() -> None:
+    """Two of 100 values change by .1 and .3: Student's t of 2 (Σe²)²/(Σe⁴ − (Σe²)²/100), 3.0, where
+    99 would say that p is .21."""
+    before, after = np.zeros(100), np.zeros(100)
+    after[:2] = 0.1, 0.3
+    terms = (after - 0.004) * math.sqrt(100 / 99)
+    total = float(terms @ terms)
+    freedom = 2 * total**2 / (float((terms**2) @ (terms**2)) - total**2 / 100)
+    found = paired_difference(before, after, ALONE)
+    assert found.freedom == pytest.approx(freedom)
+    assert found.p == 0.5  # of two signs
+    many = paired_difference(before, after + np.tile([0.02, -0.01], 50), ALONE)
+    t = many.value / many.error
+    assert many.p == pytest.approx(2 * stats.t.sf(t, int(many.freedom)), rel=1e-6)
+
+
 def test_targets_take_random_signs() -> None:
     rng = np.random.default_rng(0)
     before = rng.random(100)
