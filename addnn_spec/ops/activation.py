@@ -3,8 +3,6 @@
 Every one costs one operation an element; `[*]` stands for any shape.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

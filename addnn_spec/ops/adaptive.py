@@ -1,7 +1,5 @@
 """Pooling to a wanted size, at random, and over a pyramid of grids."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from math import prod

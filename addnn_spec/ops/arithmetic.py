@@ -4,8 +4,6 @@ Each takes two tensors, which broadcast as torch's, or one tensor and a number: 
 `x -> Pow(2)`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Attention: values averaged by how well their keys fit a query."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 

@@ -4,8 +4,6 @@
 less: `buffer w: [3] = [1, 2, 5]`. Costs are one operation an element of the first input.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Convolutions, and transposed ones, over one, two and three spatial dimensions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import ClassVar, Literal

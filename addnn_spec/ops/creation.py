@@ -4,8 +4,6 @@ They have no inputs, and stand in expressions: `Zeros([N, 4])`, `x + Randn(x.sha
 symbolic. The emitted call gets its device, and for floats its element type, from a tensor in scope.
 """
 
-from __future__ import annotations
-
 from addnn_spec.ops.base import Example, Operator, TensorType
 from addnn_spec.ops.checks import name_of
 from addnn_spec.ops.code import Arg, Call, Code

@@ -1,7 +1,5 @@
 """The base of losses: inputs and targets, weights of theirs, and how their losses are reduced."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

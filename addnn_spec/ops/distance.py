@@ -1,7 +1,5 @@
 """Distances and similarities of two tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType

@@ -1,7 +1,5 @@
 """Dropout of elements, of channels and of whole samples. In evaluation the output is the input."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from addnn_spec.ops.base import Example, Operator, TensorType

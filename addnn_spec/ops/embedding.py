@@ -1,7 +1,5 @@
 """Lookup tables: rows of a weight, chosen by indices."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Encodings of position, computed for the length at hand: no weights, no longest length."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType

@@ -1,7 +1,5 @@
 """Windows of a map as columns, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import prod
 

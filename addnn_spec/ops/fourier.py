@@ -5,8 +5,6 @@ input the first is real. The cost of a transform of n points is taken as 5·n·l
 so the sizes along which it runs must be known.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal

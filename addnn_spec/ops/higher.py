@@ -4,8 +4,6 @@ In the emitted file each is a small class that holds the layer, by the argument'
 its weights are `lstm.cell.…`.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from addnn_spec.diagnostics import Refusal

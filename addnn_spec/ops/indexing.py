@@ -1,7 +1,5 @@
 """Selection of parts of a tensor, by places that are known or by tensors of places."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping
 from typing import ClassVar, Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """Linear and bilinear maps of the last dimension."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Refusal

@@ -4,8 +4,6 @@ Unlike torch's, a loss never broadcasts: shapes that differ are an error. `[*]` 
 shape. Costs are one operation an element of the first input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

@@ -5,8 +5,6 @@ Each takes embeddings `[N, D]` and labels, int `[N]`, and gives logits `[N, out_
 a class's row of the weight, both of length 1. MACs: N · D · out_features.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Several tensors made one, and one made several."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from addnn_spec.diagnostics import Refusal

@@ -1,7 +1,5 @@
 """Operators of no other family: identity, Einstein sums, masks, distances."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple

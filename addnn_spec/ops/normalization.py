@@ -1,7 +1,5 @@
 """Normalisations: by the batch, the channels, the last dimensions, or neighbouring channels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 

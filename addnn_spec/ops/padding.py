@@ -4,8 +4,6 @@
 dimension first, as torch has it. A size L becomes `L + left + right`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -7,8 +7,6 @@ the end, but must begin before the padding that follows the input. Each output e
 operation an element of its window.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Recurrent layers over whole sequences, always batch-first, and their cells for one step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 

@@ -3,8 +3,6 @@
 `dim` is one dimension, several, or none given for all; with `keepdim` they stay, with size 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar, Literal

@@ -4,8 +4,6 @@ A region is a row (image, x₁, y₁, x₂, y₂): the number of its image in th
 the image's pixels. Every region gives an output of one size, whatever its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from addnn_spec.diagnostics import Refusal

@@ -1,7 +1,5 @@
 """Operators that give the same elements another shape or order."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from addnn_spec.diagnostics import Refusal

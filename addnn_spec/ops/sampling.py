@@ -1,7 +1,5 @@
 """Sampling from distributions, so that gradients pass through."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType

@@ -1,7 +1,5 @@
 """The transformer's layers as torch has them whole: attention, feed-forward, norms, residuals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Resizing of maps: interpolation, and the moving of elements between channels and space."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from math import floor

@@ -3,8 +3,6 @@
 `inputs` are of type Any here, where they are only passed on: subclasses name them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
