@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-c
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format grammar test test-all slow-rest editors bench demo dist docs notebooks clean vscode
+.PHONY: help venv lint format grammar test quick test-all slow-rest editors bench demo dist docs notebooks clean vscode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,10 @@ format: $(READY) ## format the code, mend what the linter can
 grammar: $(READY) ## the parse table, from grammar/net.lark
 	$(BIN)/python -m addnn_spec.syntax.generate
 
-test: lint ## lint, then the quick tests
+test: $(READY) ## lint and the quick tests, side by side: mypy keeps one core busy
+	@$(MAKE) --no-print-directory -j 2 lint quick
+
+quick: $(READY) # the quick tests alone
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 PARTS := ops property zoo package rest

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import seldom
 from tests.trust.amounts import Huge, families, file_of, huge, huge_statements
 from tests.trust.confined import MEMORY, Confined, Outcome
 
@@ -24,7 +25,7 @@ def held(confined: Confined, words: list[str], text: str = "") -> Outcome:
     return outcome
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", seldom(FAMILIES, 3))
 def test_numbers_of_attributes_cost_nothing(confined: Confined, family: str) -> None:
     """All amounts of all attributes of a family in one file, checked in the time of one."""
     made = [huge(operator) for operator in FAMILIES[family]]

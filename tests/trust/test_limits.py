@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.support import in_time, session
+from tests.support import in_time, seldom, session
 from tests.trust.confined import MEMORY, Confined
 from tests.trust.texts import BOMBS, HEAVY, TAKEN, labelled, net
 
@@ -124,7 +124,7 @@ DEEP = {
 """The deepest that is taken."""
 
 
-@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("name", seldom(DEEP, 2))
 def test_what_is_taken_goes_through_every_command(
     confined: Confined, tmp_path: Path, name: str
 ) -> None:

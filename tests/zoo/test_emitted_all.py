@@ -125,7 +125,7 @@ def test_it_compiles_without_a_break(name: str) -> None:
     ("name", "dims"),
     [
         ("LeNet5", {}),
-        ("ResNet18", {"H": 32, "W": 32}),
+        pytest.param("ResNet18", {"H": 32, "W": 32}, marks=pytest.mark.slow),
         pytest.param("LSTMTagger", {}, marks=pytest.mark.slow),
         pytest.param("MobileNetV3_Small", {"H": 32, "W": 32}, marks=pytest.mark.slow),
         pytest.param("ShuffleNetV1_g3", {"H": 64, "W": 64}, marks=pytest.mark.slow),

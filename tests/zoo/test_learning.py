@@ -34,7 +34,7 @@ def measured(lesson: Lesson, module: nn.Module, inputs: Inputs) -> float:
 
 @pytest.mark.parametrize(
     "name",
-    seldom([name for name, lesson in LESSONS.items() if not lesson.slow], 5)
+    seldom([name for name, lesson in LESSONS.items() if not lesson.slow], 10)
     + [pytest.param(name, marks=pytest.mark.slow) for name, at in LESSONS.items() if at.slow],
 )
 def test_its_loss_falls_by_half(name: str) -> None:

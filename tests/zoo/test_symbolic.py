@@ -31,7 +31,7 @@ IMAGES = {
     "width": "Xception",
 }
 """A network of each family that takes images of any size."""
-OFTEN = [name for name, lesson in LESSONS.items() if not lesson.slow][::4]
+OFTEN = [name for name, lesson in LESSONS.items() if not lesson.slow][::8]
 
 
 @pytest.mark.parametrize(

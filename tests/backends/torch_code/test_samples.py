@@ -66,7 +66,7 @@ WHOLE = [
     ("hard/unet.net", "UNet"),
     ("hard/vit.net", "ViT"),
 ]
-LARGE = {"hard/nasnet.net", "hard/hrnet.net"}
+LARGE = {"hard/hrnet.net", "hard/nasnet.net", "hard/pnasnet.net", "hard/pyramidnet.net"}
 MOST = [pytest.param(*one, marks=pytest.mark.slow if one[0] in LARGE else ()) for one in WHOLE]
 
 
