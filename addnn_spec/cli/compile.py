@@ -8,7 +8,7 @@ import click
 
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
-from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.diagnostics import Refusal
 
@@ -18,8 +18,11 @@ from addnn_spec.diagnostics import Refusal
 @click.option("-o", "--output", type=OutputFile(), help="The file to write; - is standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 3 if --output is not up to date.")
 @click.option("--probes", is_flag=True, help="Let every node's value pass a tap.")
+@force_option
 @network_options
-def compile_(spec: str, options: Options, output: Path | None, check: bool, probes: bool) -> int:
+def compile_(
+    spec: str, options: Options, output: Path | None, check: bool, probes: bool, force: bool
+) -> int:
     """Write a network as PyTorch source, to standard output or a file.
 
     The source needs torch and the standard library alone. Costs in its head are at the default
@@ -32,7 +35,7 @@ def compile_(spec: str, options: Options, output: Path | None, check: bool, prob
     if check and output in (None, STDOUT):
         raise click.UsageError("--check compares with a file: name it with --output")
     network, _ = load(spec, options)
-    refuse_inputs(output, network.session.files)
+    guard(output, network.session.files, force=force or check)
     given = [f"--set {text}" for text in options.settings]
     text = network.source(probes=probes, options=given)
     if output is None or not check:

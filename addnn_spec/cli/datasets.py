@@ -12,7 +12,7 @@ import click
 from addnn_spec.cli.data import setting_options
 from addnn_spec.cli.options import all_of, format_option
 from addnn_spec.cli.outcome import INTERRUPTED, OK, exit_code, report, say
-from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
 from addnn_spec.cli.progress import shown_work
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import Format
@@ -56,6 +56,7 @@ _shared = all_of(
     setting_options("seed", "task", "normalize", *PREPARATION, "budget"),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, every sample's score in it."),
     click.option("--html", type=OutputFile(), help="Write one self-contained page, with pictures."),
+    force_option,
     format_option,
     _told,
 )
@@ -86,7 +87,9 @@ _shared = all_of(
     help="How many are drawn, of train and of test.",
 )
 @_shared
-def show(where: str, test: str | None, as_json: bool, html: Path | None, **given: Any) -> int:
+def show(
+    where: str, test: str | None, as_json: bool, html: Path | None, force: bool, **given: Any
+) -> int:
     """Show on one page whether train and test are alike, how hard the data are, and what stands in
     both.
 
@@ -94,7 +97,7 @@ def show(where: str, test: str | None, as_json: bool, html: Path | None, **given
       addnn data show photos/ --html photos.html
       addnn data show digits --divide 0.2 --json
     """
-    refuse_inputs(html, [where, test])
+    guard(html, [where, test], force=force)
     require("looking at data", "torch", "numpy", extra="torch")
     from addnn_spec.datasets import show as run
 
@@ -114,13 +117,13 @@ def show(where: str, test: str | None, as_json: bool, html: Path | None, **given
 )
 @click.option("--samples", type=click.IntRange(2), help="How many are drawn; all, if not said.")
 @_shared
-def clean(where: str, as_json: bool, html: Path | None, **given: Any) -> int:
+def clean(where: str, as_json: bool, html: Path | None, force: bool, **given: Any) -> int:
     """List the labels of DATA that are doubtful. Nothing is changed.
 
     \b
       addnn data clean photos/ --html doubtful.html
     """
-    refuse_inputs(html, [where])
+    guard(html, [where], force=force)
     require("looking at data", "torch", "numpy", extra="torch")
     from addnn_spec.datasets import clean as run
 

@@ -10,7 +10,7 @@ from addnn_spec.backends.drawing import draw as draw_graph
 from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
-from addnn_spec.cli.outputs import STDOUT, OutputFile, put, refuse_inputs
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put
 from addnn_spec.cli.specs import Spec, load
 
 
@@ -28,6 +28,7 @@ from addnn_spec.cli.specs import Spec, load
     show_default=True,
     help="Where data flows to: down, or to the right.",
 )
+@force_option
 @network_options
 def draw(
     spec: str,
@@ -36,6 +37,7 @@ def draw(
     opened: tuple[str, ...],
     depth: int | None,
     direction: str,
+    force: bool,
 ) -> int:
     """Draw a network as SVG or DOT; without --output, SVG to standard output.
 
@@ -47,7 +49,7 @@ def draw(
     """
     network, dims = load(spec, options)
     path = None if output == STDOUT else output
-    refuse_inputs(path, network.session.files)
+    guard(path, network.session.files, force=force)
     limit = min(MAX_BOXES, options.listed)
     text = draw_graph(network.graph, path, DrawOptions(opened, depth, dims, direction, limit))
     if path is None:

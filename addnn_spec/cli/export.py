@@ -9,7 +9,7 @@ import click
 from addnn_spec.cli.data import weights_options
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
-from addnn_spec.cli.outputs import STDOUT, OutputFile, refuse_inputs
+from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.packages import require
 
@@ -19,6 +19,7 @@ from addnn_spec.packages import require
 @click.option("--onnx", type=OutputFile(), required=True, help="The ONNX file to write.")
 @click.option("--dynamic", multiple=True, metavar="NAME", help="A symbolic size to keep open: N.")
 @weights_options
+@force_option
 @network_options
 def export(
     spec: str,
@@ -27,6 +28,7 @@ def export(
     dynamic: tuple[str, ...],
     weights: Path | None,
     keys: str | None,
+    force: bool,
 ) -> int:
     """Write a network, in evaluation, as an ONNX file; without weights as it is initialised.
 
@@ -38,6 +40,6 @@ def export(
         raise click.UsageError("an ONNX file is not written to standard output: name it")
     require("ONNX", "torch", "onnx", "onnxscript", extra="onnx")
     network, dims = load(spec, options)
-    refuse_inputs(onnx, [*network.session.files, weights, keys])
+    guard(onnx, [*network.session.files, weights, keys], force=force)
     network.export_onnx(onnx, weights, keys=keys, dynamic=dynamic, dims=dims)
     return exit_code(network.session.collector.diagnostics, strict=options.strict)

@@ -1,4 +1,5 @@
-"""The files that a command writes: never over what it reads, `-` is standard output."""
+"""The files that a command writes: never over what it reads, nor over what no command wrote; `-` is
+standard output."""
 
 from __future__ import annotations
 
@@ -33,9 +34,25 @@ class OutputFile(click.ParamType[Path]):
         return [CompletionItem(incomplete, type="file")]
 
 
-force_option = click.option(
-    "--force", is_flag=True, help="Write over --output, whatever stands there."
+_EDGE = 2**16
+_MARKS = re.compile(
+    rb"by addnn-spec \d|(?:class|content)=\"addnn(?:-spec)?\"|\Adigraph network {"  # text
+    rb"|\0addnn-spec|\(addnn-spec\)|>addnn-spec<|^train SHA-256: "  # figures and their captions
+    rb"|\A.{,16}pytorch",  # ONNX
+    re.MULTILINE | re.DOTALL,
 )
+"""What sources, drawings, pages and figures have at their beginning or end."""
+force_option = click.option(
+    "--force", is_flag=True, help="Write over a file, whatever stands there."
+)
+
+
+def is_made_here(path: Path) -> bool:
+    """Return True if a command has written the source, drawing, page or figure in a file."""
+    with path.open("rb") as file:
+        text = file.read(_EDGE)
+        file.seek(max(path.stat().st_size - _EDGE, len(text)))
+        return _MARKS.search(text + file.read()) is not None
 
 
 def put(path: Path | None, content: str | bytes) -> None:
@@ -72,9 +89,9 @@ def guard(
     inputs: Iterable[str | Path | None],
     *,
     force: bool,
-    is_ours: Callable[[Path], bool],
+    is_ours: Callable[[Path], bool] = is_made_here,
 ) -> None:
-    """Refuse an output before long work that would end in nothing, or destroy something.
+    """Refuse an output before work that would end in nothing, or destroy something.
 
     Raises `DiagnosticError`: E0607 where it is an input, or a file that is not `is_ours` and there
     is no `force`; E0602 where it cannot be written.
@@ -86,7 +103,7 @@ def guard(
     if not force and output.is_file() and output.stat().st_size and not is_ours(output):
         raise Refusal(
             "E0607",
-            f"{output} stands already, and was not written by this command",
+            f"{output} stands already, and was not written by such a command",
             help="write to another file, or over it with --force",
         )
 

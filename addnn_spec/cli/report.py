@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from addnn_spec.cli.outcome import OK, exit_code, report, say
-from addnn_spec.cli.outputs import OutputFile, put, refuse_inputs
+from addnn_spec.cli.outputs import OutputFile, force_option, guard, put
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.packages import require
 
@@ -41,6 +41,7 @@ FIGURES = ("curves", "classes", "cka", "epochs", "whole")
 @click.option("--across", is_flag=True, help="Curves with nodes from left to right.")
 @click.option("--caption", type=OutputFile(), help="Write what a figure shows, and how it came.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Open so many levels of blocks.")
+@force_option
 def report_(
     runs: tuple[Path, ...],
     html: Path | None,
@@ -48,6 +49,7 @@ def report_(
     what: What,
     across: bool,
     depth: int | None,
+    force: bool,
     **pictures: Path | None,
 ) -> int:
     """Show runs of `addnn probe`: the drawing, the indices at its nodes, and what can be said.
@@ -62,7 +64,7 @@ def report_(
     """
     try:
         asked = {kind: path for kind, path in pictures.items() if path is not None}
-        return _report(runs, html, asked, caption, _Shape(what, across, depth))
+        return _report(runs, html, asked, caption, _Shape(what, across, depth), force=force)
     except DiagnosticError as error:
         report(error.diagnostics)
         return exit_code(error.diagnostics)
@@ -83,15 +85,17 @@ def _report(
     pictures: dict[str, Path],
     caption: Path | None,
     shape: _Shape,
+    *,
+    force: bool,
 ) -> int:
     require("a report", "numpy", extra="report")
     from addnn_spec.runtime.run_record import read_run
 
     written = [path for path in (html, caption, *pictures.values()) if path is not None]
     for number, path in enumerate(written):
-        refuse_inputs(path, paths)
         if path in written[:number]:
             raise Refusal("E0607", f"{path} is to be written twice")
+        guard(path, paths, force=force)
     runs = [read_run(path) for path in paths]
     if not written:
         for run in runs:

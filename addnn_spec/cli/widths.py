@@ -14,7 +14,7 @@ from addnn_spec.backends.picture import MAX_BOXES, DrawOptions
 from addnn_spec.backends.scene import Mark
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code, say
-from addnn_spec.cli.outputs import OutputFile, refuse_inputs
+from addnn_spec.cli.outputs import OutputFile, force_option, guard
 from addnn_spec.cli.specs import Spec, load
 from addnn_spec.json_text import json_text
 from addnn_spec.passes.ties import text_ties
@@ -33,8 +33,9 @@ _SHOWN = 3
     type=OutputFile(),
     help="A drawing, .svg or .dot: each class has a colour, and a width that must stay is grey.",
 )
+@force_option
 @network_options
-def widths(spec: str, options: Options, as_json: bool, output: Path | None) -> int:
+def widths(spec: str, options: Options, as_json: bool, output: Path | None, force: bool) -> int:
     """Show the channel classes of a network: which layers' widths are one, and may change.
 
     A width that must stay is marked with the reason. Classes are tied where their widths come from
@@ -45,7 +46,7 @@ def widths(spec: str, options: Options, as_json: bool, output: Path | None) -> i
       addnn widths ResNet18 -o widths.svg
     """
     network, _ = load(spec, options)
-    refuse_inputs(output, network.session.files)
+    guard(output, network.session.files, force=force)
     found = channel_classes(network.graph, limit=options.listed)
     if as_json:
         tied = _tied(text_ties(network.graph, found))

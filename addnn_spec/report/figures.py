@@ -72,11 +72,14 @@ def saved(panels: Sequence[Panel], kind: Format) -> bytes:
     buffer = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "addnn", "savefig.dpi": _DOTS, "font.size": 7}):
         if kind == "pdf":
-            with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+            with PdfPages(
+                buffer, metadata={"CreationDate": None, "Creator": "addnn-spec"}
+            ) as pages:
                 for panel in panels:
                     pages.savefig(put_together([panel]))
         else:
-            metadata = {"Date": None} if kind == "svg" else {"Software": None}
+            of_svg = {"Date": None, "Creator": "addnn-spec"}
+            metadata = of_svg if kind == "svg" else {"Software": "addnn-spec"}
             put_together(panels).savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
 

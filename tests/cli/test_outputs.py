@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from addnn_spec.cli.app import addnn as command_line
+from addnn_spec.cli.outputs import OutputFile
 from addnn_spec.files import check_writable
 from tests.cli.conftest import MAIN, ROOT, Addnn
 
@@ -132,6 +135,80 @@ def test_only_a_run_of_its_own_is_written_over(addnn: Addnn, files: Path, name: 
         ended = addnn(*words, "-o", "thesis.txt", *more)
         assert ended.code == 0, ended.err
         assert (files / "thesis.txt").read_text().startswith("{")
+
+
+def _writers(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words and the option of each output that a command has."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None
+            yield from _writers(found, *words, name)
+    for option in command.params:
+        if isinstance(option.type, OutputFile):
+            yield (*words, max(option.opts, key=len))
+
+
+WEIGHTS = ["--weights", "w.safetensors"]
+WRITERS: dict[tuple[str, ...], list[str]] = {
+    ("compile", "--output"): ["v.net"],
+    ("compress", "--output"): ["v.net", "--params", "0.5", "--data", "d.npz", *WEIGHTS],
+    ("confidence", "--output"): CONFIDENCE[1:-2],
+    ("data", "clean", "--html"): ["d.npz"],
+    ("data", "show", "--html"): ["d.npz"],
+    ("draw", "--output"): ["v.net"],
+    ("edit", "--output"): ["v.net", "--narrow", "fc=2"],
+    ("export", "--onnx"): ["v.net"],
+    ("fuse", "--output"): ["v.net", "v.net", "--data", "d.npz", *WEIGHTS, *WEIGHTS],
+    ("grow", "--output"): ["v.net", "--data", "d.npz"],
+    ("probe", "--output"): PROBE[1:],
+    ("rank", "--output"): RANK[1:],
+    ("widths", "--output"): ["v.net"],
+    **{("report", f"--{kind}"): ["run.json"] for kind in ("caption", "html", "pdf", "png", "svg")},
+}
+"""Every command that writes a file, by its option; what else it is given."""
+
+
+def test_every_output_is_among_them() -> None:
+    assert set(_writers(command_line)) == set(WRITERS)
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_what_no_command_wrote_is_not_written_over(
+    addnn: Addnn, files: Path, words: tuple[str, ...]
+) -> None:
+    (files / "thesis.svg").write_text("years of work")
+    (files / "thesis.net").write_text("years of work")
+    designs = words[0] in ("compress", "edit", "fuse", "grow")
+    name = "thesis.net" if designs else "thesis.svg"
+    ended = addnn(*words[:-1], *WRITERS[words], words[-1], name)
+    assert ended.code == 2 and "E0607" in ended.err and "stands already" in ended.err, ended.err
+    assert "--force" in ended.err
+    assert (files / name).read_text() == "years of work"
+
+
+MADE = {"compile": "v.py", "draw": "v.svg", "widths": "v.dot"}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_it_wrote_itself_is_written_over(addnn: Addnn, files: Path, name: str) -> None:
+    for _ in range(2):
+        ended = addnn(name, "v.net", "-o", MADE[name])
+        assert ended.code == 0, ended.err
+    (files / MADE[name]).write_text("years of work, by me, not by addnn-spec")
+    assert addnn(name, "v.net", "-o", MADE[name]).code == 2
+    assert addnn(name, "v.net", "-o", MADE[name], "--force").code == 0
+
+
+def test_figures_and_pages_are_written_over(addnn: Addnn, files: Path) -> None:
+    assert addnn(*PROBE[:-6], *PROBE[-4:], "-o", "r.json").code == 0
+    made = {kind: f"r.{kind}" for kind in ("html", "svg", "pdf", "png", "caption")}
+    given = [word for kind, path in made.items() for word in (f"--{kind}", path)]
+    first, again = addnn("report", "r.json", *given), addnn("report", "r.json", *given)
+    assert (first.code, again.code) == (0, 0), again.err
+    (files / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    assert addnn("report", "r.json", "--png", "photo.png").code == 2
+    assert all(addnn("data", "clean", "d.npz", "--html", "c.html").code == 0 for _ in range(2))
 
 
 @pytest.mark.parametrize("name", FORCED)
