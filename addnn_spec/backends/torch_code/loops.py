@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.body import Branch, Item
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
-from addnn_spec.backends.torch_code.names import identifier
+from addnn_spec.backends.torch_code.names import turn_name
 from addnn_spec.backends.torch_code.readings import holds
 from addnn_spec.backends.torch_code.tree import (
     Change,
@@ -289,9 +289,9 @@ class _Roller:
         if paths != [f"{prefix}.{turn}" for turn in range(self._sizes.get(prefix, 0))]:
             raise _Unlike
         if prefix not in self._lists:
-            wish = _element(prefix)
+            wish = turn_name(prefix)
             self._lists[prefix] = (
-                wish if wish not in self._lists.values() else f"{wish}_{len(self._lists)}"
+                wish if wish not in self._lists.values() else f"{wish}_{len(self._lists) + 1}"
             )
         return Name(self._lists[prefix])
 
@@ -444,9 +444,3 @@ def list_name(text: ast.Block | ast.Network | None, item: str, place: Span) -> s
                 ):
                     return name
     return ""
-
-
-def _element(path: str) -> str:
-    """Name what goes through a list of modules: `layer` through `layers`."""
-    name = path.rpartition(".")[2]
-    return identifier(name[:-1] if name.endswith("s") and len(name) > 2 else f"{name}_module")

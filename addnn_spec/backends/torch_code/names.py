@@ -82,7 +82,8 @@ def is_plain(name: str) -> bool:
 
 
 def turn_name(path: str) -> str:
-    """Name an element of a list of modules: `layers` → `layer`."""
+    """Name what goes through a list of modules: `layer` through `layers`."""
     label = path.rpartition(".")[2]
     word = label[:-1] if label.endswith("s") and not label.endswith("ss") else label
-    return word if len(word) > 2 and word.isidentifier() else "layer"
+    plain = word.isidentifier() and word not in RESERVED
+    return word if len(word) > 2 and plain else "layer"

@@ -18,6 +18,7 @@ from addnn_spec.ops.code import (
     Code,
     In,
     Invoke,
+    Item,
     Literal,
     Method,
     Slice,
@@ -449,6 +450,8 @@ def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = (
             return Invoke(args) if isinstance(node, Invoke) else type(node)(_callee(node), args)
         if isinstance(node, Slice):
             return Slice(*(_bound(getattr(node, name), name) for name in _SLICE))
+        if isinstance(node, Item) and isinstance(node.value, Name):  # of a table: `rates[i]`
+            return Item(node.value, tuple(with_leaves(part, "i") for part in node.index))
         return Leaf(node, hint) if isinstance(node, LITERALS) else None
 
     def _bound(part: Tree | None, name: str) -> Tree | None:

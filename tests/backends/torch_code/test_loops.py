@@ -105,7 +105,7 @@ LOOPS = {
             'for i in 0..3 { p = a -> "f.{i}": Unit(8)\na = p\np = b -> "g.{i}": Unit(8)\nb = p }\n'
             "output y = a - 2 * b"
         ),
-        ["p_2 = p", "p = f_module(p)", "p_2 = g_module(p_2)"],
+        ["p_2 = p", "p = layer(p)", "p_2 = layer_2(p_2)"],
     ),
     "items of an input": (
         'for i in 0..3 { x = (x, w[i]) -> "joins.{i}": Join(8) }\noutput y = x',

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addnn_spec.backends.torch_code.names import Namespace, class_name, identifier, snake_case
+from addnn_spec.backends.torch_code.names import (
+    Namespace,
+    class_name,
+    identifier,
+    snake_case,
+    turn_name,
+)
 from addnn_spec.backends.torch_code.text import WIDTH, flat, layout, literal
 from addnn_spec.backends.torch_code.tree import Dimension, Each, Formula, Name, Star, formula_part
 from addnn_spec.backends.torch_code.writer import comment, docstring
@@ -122,3 +128,18 @@ def test_a_docstring_is_one_string(text: str) -> None:
     body = ast.parse("\n".join(rows)).body
     assert len(body) <= 1
     assert all(isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in body)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("encoder.layers", "layer"),
+        ("block", "block"),
+        ("cross", "cross"),
+        ("ys", "layer"),
+        ("lambdas", "layer"),
+        ("a-b", "layer"),
+    ],
+)
+def test_what_goes_through_a_list_is_called_after_it(path: str, name: str) -> None:
+    assert turn_name(path) == name

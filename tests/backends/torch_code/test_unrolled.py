@@ -196,3 +196,13 @@ def test_what_is_left_means_the_same(tree: Tree, a: int, b: int) -> None:
     # What is asked of `x and True` is whether it holds.
     asked = any(isinstance(n, Infix) and n.op in ("and", "or") for n in walk(tree))
     assert bool(found) == bool(expected) if asked else found == expected
+
+
+def test_a_table_in_a_row_of_modules_is_read_by_a_number() -> None:
+    block = (
+        'block B(rates) { y = [x -> "parts.{i}": Linear(r) for i, r in enumerate(rates)] '
+        "return y -> Concat }"
+    )
+    text = network(block, "B([3, 5, 4])", "B([4, 7, 1])")
+    assert "nn.Linear(in_features, rates[i]) for i in range(3)" in source_of(text)
+    check_weights(text)
