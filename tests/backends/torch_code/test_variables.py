@@ -193,8 +193,11 @@ def test_copies_that_are_made_at_once_lose_nothing() -> None:
 NAMES = ("", "", "", "a", "b", "x", "y")
 
 
+TURNS = 3
+
+
 class Program:
-    """Random steps and forks, and what each value is whichever arms are taken."""
+    """Random steps, forks and loops, and what each value is whichever arms are taken."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -202,8 +205,11 @@ class Program:
         self.count = 2
         scope = [0, 1]
         for _ in range(self.random.randint(1, 7)):
-            if self.random.random() < 0.35:
+            kind = self.random.random()
+            if kind < 0.35:
                 scope += self._fork(scope)
+            elif kind < 0.5:
+                scope += self._loop(scope)
             else:
                 scope.append(self._assign(scope, self.statements))
         self.outputs = self.random.sample(scope, k=self.random.randint(1, 2))
@@ -218,11 +224,20 @@ class Program:
                 statement.joins = [join for join in statement.joins if join.value in read]
                 read |= {v.index for join in statement.joins for v in (join.then, join.orelse)}
                 inner = [*statement.then, *statement.orelse]
+            elif isinstance(statement, For):
+                read |= {carried.start for carried in statement.loop.carried}
+                inner = statement.body
             read |= {t.index for a in inner for t in walk(a.tree) if isinstance(t, Value)}
 
-    def _assign(self, scope: Sequence[int], into: list[Statement] | list[Assign]) -> int:
-        value, self.count = self.count, self.count + 1
-        reads = self.random.choices(scope, k=self.random.randint(1, 2))
+    def _value(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def _assign(
+        self, scope: Sequence[int], into: list[Statement] | list[Assign], *reads: int
+    ) -> int:
+        value = self._value()
+        reads = (*reads, *self.random.choices(scope, k=self.random.randint(1, 2)))
         into.append(assign(value, f"f{value}", *reads, name=self.random.choice(NAMES)))
         return value
 
@@ -234,10 +249,33 @@ class Program:
                 inner.append(self._assign(inner, arm))
             arms.append(inner)
         for then in self.random.sample(arms[0], k=self.random.randint(1, 2)):
-            value, self.count = self.count, self.count + 1
+            value = self._value()
             fork.joins.append(Join(value, Value(then), Value(self.random.choice(arms[1]))))
         self.statements.append(fork)
         return [join.value for join in fork.joins]
+
+    def _loop(self, scope: Sequence[int]) -> list[int]:
+        """Turns that hand on one or two tensors, and may collect what they make.
+
+        What the turn before made is read until it is made anew: others are written out.
+        """
+        starts = self.random.choices(scope, k=self.random.randint(1, 2))
+        before = [self._value() for _ in starts]
+        steps = range(len(starts) + self.random.randint(0, 1))
+        makers = self.random.sample(steps, k=len(starts))
+        body, own = list[Assign](), list[int]()
+        for step in steps:
+            there = [value for value, at in zip(before, makers, strict=True) if step <= at]
+            renewed = [value for value, at in zip(before, makers, strict=True) if step == at]
+            own.append(self._assign([*scope, *own, *there], body, *renewed))
+        made = [own[at] for at in makers]
+        carried = list(map(Carried, starts, before, made))
+        collected = []
+        if self.random.random() < 0.4:
+            collected.append(Collected(self._value(), self.random.choice(own), "ys"))
+        loop = Loop({}, TURNS, False, [], carried, collected, frozenset())
+        self.statements.append(For(loop, body))
+        return [*made, *(found.value for found in collected)]
 
     def values(self, taken: bool) -> dict[object, str]:
         """Each value as the calls that made it."""
@@ -255,6 +293,18 @@ class Program:
                     found[join.value] = found[(join.then if taken else join.orelse).index]
             elif isinstance(statement, Assign):
                 run(statement)
+            else:
+                loop = statement.loop
+                given = [found[carried.start] for carried in loop.carried]
+                lists: dict[int, list[str]] = {one.value: [] for one in loop.collected}
+                for _ in range(TURNS):
+                    found |= zip((carried.before for carried in loop.carried), given, strict=True)
+                    for inner in statement.body:
+                        run(inner)
+                    given = [found[carried.made] for carried in loop.carried]
+                    for one in loop.collected:
+                        lists[one.value].append(found[one.made])
+                found |= {value: str(items) for value, items in lists.items()}
         return found
 
     def variables(self, taken: bool) -> dict[str, str]:
@@ -264,7 +314,8 @@ class Program:
         def run(parts: Sequence[Assign | Copy]) -> None:
             for part in parts:
                 if isinstance(part, Copy):
-                    held[part.targets] = held[part.source]
+                    copied = [held[source] for source in part.source.split(", ")]
+                    held.update(zip(part.targets.split(", "), copied, strict=True))
                     continue
                 read = [held[t.text] for t in walk(part.tree) if isinstance(t, Name)]
                 held[part.targets] = f"{part.step.name}({', '.join(read)})"
@@ -276,6 +327,14 @@ class Program:
                 run([] if taken else statement.else_copies)
             elif isinstance(statement, Assign):
                 run([statement])
+            else:
+                run(statement.before)
+                lists: dict[str, list[str]] = {name: [] for name, _ in statement.collected}
+                for _ in range(TURNS):
+                    run(statement.body)
+                    for name, made in statement.collected:
+                        lists[name].append(held[made])
+                held |= {name: str(items) for name, items in lists.items()}
         return held
 
 
