@@ -18,15 +18,17 @@ from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.modules import (
     bind,
+    constant,
+    filled,
     functional_form,
     is_heavy,
+    made,
     operator_module,
     with_unused,
 )
 from addnn_spec.backends.torch_code.names import turn_name
 from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
 from addnn_spec.backends.torch_code.runs import can_loop, runs
-from addnn_spec.backends.torch_code.tensors import constant, filled, made
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.translation import Functions
 from addnn_spec.backends.torch_code.tree import (

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 from addnn_spec.backends.torch_code.classes import ClassCode, resolve
 from addnn_spec.backends.torch_code.draft import Emission
-from addnn_spec.backends.torch_code.functions import written
 from addnn_spec.backends.torch_code.origins import size_origins
 from addnn_spec.backends.torch_code.paths import SCOPE
 from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
-from addnn_spec.backends.torch_code.text import WIDTH, Line
+from addnn_spec.backends.torch_code.text import WIDTH, Line, flat, layout
+from addnn_spec.backends.torch_code.translation import Function
+from addnn_spec.backends.torch_code.tree import walk
 from addnn_spec.backends.torch_code.variants import Variants
+from addnn_spec.backends.torch_code.vectors import annotation
 from addnn_spec.backends.torch_code.writer import ClassWriter, comment
 from addnn_spec.graph import Graph
-from addnn_spec.ops.code import Support
+from addnn_spec.ops.code import REQUIRED, Call, Support
 from addnn_spec.source import Span
 
 _PROBED = Support(
@@ -98,7 +100,7 @@ def emit(
     for code in classes:
         body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
     for function in emission.functions.values():
-        emission.need(written(function))
+        emission.need(_definition(function))
     support_lines = _support(body, emission)
     lines = [*_head(graph, header or Header()), *support_lines, *body]
     lines = _with_imports(lines)
@@ -208,3 +210,20 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     if "TypeVar" in typing:
         rows += ["", 'Tapping = TypeVar("Tapping")']
     return [*lines[:end], *(Line(row) for row in rows), *lines[end:]]
+
+
+def _definition(function: Function) -> Support:
+    """Write a function's definition, with those that it calls; its types are what it was given."""
+    parameters = []
+    for (name, default), seen in zip(function.parameters, function.seen, strict=False):
+        value = "" if default is REQUIRED else f" = {flat(default)}"
+        parameters.append(f"{name}: {annotation(tuple(seen))}{value}")
+    head = (
+        f"def {function.name}({', '.join(parameters)}) -> {annotation(tuple(function.seen[-1]))}:"
+    )
+    lines = [head, *(line.text for line in layout(function.tree, 1, "return "))]
+    called = {node.fn for node in walk(function.tree) if isinstance(node, Call)}
+    needs = tuple(
+        _definition(function.functions[name]) for name in called if name in function.functions
+    )
+    return Support(function.name, "\n".join(lines), needs)

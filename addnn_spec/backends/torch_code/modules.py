@@ -1,4 +1,6 @@
-"""An operator as code: its module, or the function that it is in `forward`."""
+"""What a class holds as code: an operator's module, or the function that it is in `forward`; the
+calls that make parameters and buffers.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections import Counter
 
 from addnn_spec.backends.torch_code.tree import (
     Key,
+    Leaf,
     Name,
     Submodule,
     Tree,
@@ -16,7 +19,8 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.graph import Node, Ref
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
-from addnn_spec.ops.code import Arg, In, Invoke, Method, Own
+from addnn_spec.ops.code import Arg, Call, In, Invoke, Method, Own, Seq
+from addnn_spec.ops.init import Init
 
 
 def operator_module(applied: Applied) -> Tree | None:
@@ -70,3 +74,27 @@ def with_unused(op: Operator, call: Tree, node: Node, reads: Counter[Ref]) -> Tr
     """Return the call that asks for no more outputs than are read."""
     extra = tuple(arg for port, arg in op.unused_outputs.items() if not reads[Ref(node.id, port)])
     return Invoke((*call.args, *extra)) if extra and isinstance(call, Invoke) else call
+
+
+# --- tensors that a class declares ---------------------------------------------------------------
+def constant(init: Init | None) -> float | None:
+    """Return the number that fills a parameter, where it begins as one."""
+    if init is None or init.name == "zeros":
+        return 0.0
+    if init.name == "ones":
+        return 1.0
+    return float(dict(init.args)["val"]) if init.name == "constant" else None
+
+
+def filled(shape: tuple[Tree, ...], values: Leaf) -> Call:
+    """Return a tensor of these values: nested tuples of the shape, or one number for all."""
+    if isinstance(values.value, tuple) or not shape:
+        return Call("torch.tensor", (Arg(values),))
+    if type(values.value) is float and values.value in (0, 1):
+        return made("ones" if values.value else "zeros", shape)
+    return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
+
+
+def made(function: str, shape: tuple[Tree, ...]) -> Call:
+    """Return `torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
+    return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))
