@@ -44,6 +44,17 @@ def code(line: str) -> str:
     return PLANTED.sub("", line).strip()
 
 
+def items(text: str) -> dict[str, list[str]]:
+    """Return the lines of each block and network of a text, by name."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        head = re.match(r"(?:block|network) (\w+)", line)
+        lines = found.setdefault(head[1], []) if head else lines
+        lines.append(line)
+    return found
+
+
 def edits(plan: Plan, seed: str) -> Iterator[Plan]:
     """Yield the plan with half of all widths, half of one, and cut; what is refused is left out."""
     drawn = random.Random(seed)
@@ -65,15 +76,18 @@ def test_comments_of_lines_that_stay_are_kept(name: str, tmp_path: Path) -> None
     path = tmp_path / Path(packaged.name).name.replace(".net", "_planted.net")
     path.write_text(planted(packaged.text, name))
     plan = start(load(path, network=name))
-    before = plan.text.splitlines()
-    was = Counter(code(line) for line in before)
+    assert plan.graph.definition is not None
+    before, own = items(plan.text), plan.graph.definition.name
     for small in edits(plan, name):
-        now = Counter(code(line) for line in small.text.splitlines())
-        kept = set(PLANTED.findall(small.text))
-        lost = [
-            line
-            for line in before
-            if (found := PLANTED.search(line)) and found[0] not in kept
-            if re.search(r"\w", code(line)) and now[code(line)] >= was[code(line)]
-        ]
+        after, lost = items(small.text), []
+        for item, lines in before.items():
+            there = after.get(name if item == own else item, [])
+            was, now = Counter(map(code, lines)), Counter(map(code, there))
+            kept = {found for line in there for found in PLANTED.findall(line)}
+            lost += [
+                line
+                for line in lines
+                if (found := PLANTED.search(line)) and found[0] not in kept
+                if re.search(r"\w", code(line)) and now[code(line)] >= was[code(line)]
+            ]
         assert not lost, "\n".join([*lost, "in", small.text])
