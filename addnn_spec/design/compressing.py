@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from addnn_spec.design.budget import narrowed_counts, tied_counts
 from addnn_spec.design.choosing import By, channel_values, choose, greedy_channels
-from addnn_spec.design.data import Part, Parts, check_output, read_parts
+from addnn_spec.design.data import Part, Parts, check_output, check_runs, read_parts
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, DesignRecord, Score, Size
 from addnn_spec.design.refit import Fitted, layers_of, refit
@@ -93,12 +93,14 @@ def compress(
     `tell` gets the time that it will take, before the start. What is stopped while it is trained
     on or while controls run is returned as it then is, with a note.
 
-    Raises `DiagnosticError`: E0620 for what cannot be designed, E0612 for data that do not fit.
+    Raises `DiagnosticError`: E0620 for what cannot be designed, E0612 and E0617 for data that do
+    not fit.
     """
     recipe = aim.recipe
     parts = read_parts(plan.graph, data, test, seed=recipe.seed, task=task, preparation=preparation)
     check_output(plan.graph, parts)
     module = plan.network.build(weights, keys=keys).eval()
+    check_runs(module, parts, recipe.device)
     job = _Job(plan, module, parts, aim, progress)
     tell(told_time(job.seconds_to_come()))
     at, index = None if aim.cut == "none" else aim.cut, NOTHING

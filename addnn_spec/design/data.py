@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.passes.memory import at
 from addnn_spec.runtime.data import Array, SampleSource, open_data
-from addnn_spec.runtime.preparing import Expected, prepare
+from addnn_spec.runtime.preparing import Expected, check_sizes, prepare
 from addnn_spec.runtime.samples import task_of
 from addnn_spec.runtime.settings import Preparation, Task
+from addnn_spec.runtime.taps import Taps, trial
 
 _CHUNK = 512
 
@@ -115,7 +116,13 @@ def _read(
         if len(raw) != 1:
             raise Refusal("E0612", f"{source.name} holds {len(raw)} inputs, and one is wanted")
         parts.append(prepare(preparation, raw[0], expected))
+        check_sizes(expected, parts[-1])
     return torch.cat(parts)
+
+
+def check_runs(module: nn.Module, parts: Parts, device: str) -> None:
+    """Raise `Refusal` (E0617) where a network does not run on the data."""
+    trial(Taps(module.to(device), lambda *_: None), [parts.fit.x[:2].to(device)])
 
 
 def check_output(graph: Graph, parts: Parts) -> None:

@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 
 from addnn_spec.design.compressing import compared, head_recipe, score_of, size_of, train_head
 from addnn_spec.design.cuts import Cut, cut_at
-from addnn_spec.design.data import Part, Parts, check_output, read_parts
+from addnn_spec.design.data import Part, Parts, check_output, check_runs, read_parts
 from addnn_spec.design.fusion import PARTS, Fusion, fused, places
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Score, Size
@@ -133,6 +133,8 @@ def fuse(
         plan.network.build(state, keys=keys, probes=True).eval()
         for plan, state in zip(plans, weights, strict=True)
     ]
+    for module in modules:
+        check_runs(module, parts, recipe.device)
     count = len(parts.fit) + len(parts.judge) + 2 * _INDEXED
     tell(
         told_time(

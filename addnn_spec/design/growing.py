@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
-from addnn_spec.design.data import Parts, check_output, read_parts
+from addnn_spec.design.data import Parts, check_output, check_runs, read_parts
 from addnn_spec.design.forward_rules import (
     forward_forward,
     labelled,
@@ -203,7 +203,7 @@ def grow(
     `tell` gets the time that it will take, before the start. What is stopped ends behind the last
     block that has learned, with a head of its own.
 
-    Raises `DiagnosticError`: E0620 for what cannot grow, E0612 for data that do not fit.
+    Raises `DiagnosticError`: E0620 for what cannot grow, E0612 and E0617 for data that do not fit.
     """
     recipe = how.recipe
     parts = read_parts(plan.graph, data, test, seed=recipe.seed, task=task, preparation=preparation)
@@ -220,6 +220,7 @@ def grow(
         plan = plan.repeated(path, most)
     blocks_of(plan.graph)
     job = _Job(plan, parts, how, progress)
+    check_runs(job.module, parts, recipe.device)
     tell(told_time(job.seconds_to_come()))
     try:
         job.run()

@@ -210,6 +210,19 @@ def agree(given: Sequence[int], wanted: Sequence[int | None]) -> bool:
     )
 
 
+def check_sizes(wanted: Expected, found: Tensor) -> None:
+    """Raise `Refusal` (E0612) where samples (k, …) have other sizes than an input takes."""
+    if not agree(found.shape[1:], wanted.shape):
+        given = found.shape[2 if wanted.of_one else 1 :]
+        raise Refusal(
+            "E0612",
+            f"{wanted.name} takes samples of {wanted.stored}, and the data's are of {sizes(given)}",
+            help="--resize, --crop, --channels and --layout prepare images"
+            if wanted.image
+            else None,
+        )
+
+
 def sizes(shape: Sequence[int | None]) -> str:
     """Sizes in words: `3 x any x any`."""
     return " x ".join("any" if size is None else str(size) for size in shape)

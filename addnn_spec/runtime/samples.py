@@ -14,7 +14,7 @@ from torch import Tensor
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.runtime.data import Array, SampleSource
 from addnn_spec.runtime.data_notes import told
-from addnn_spec.runtime.preparing import Expected, agree, prepare, sizes, steps
+from addnn_spec.runtime.preparing import Expected, check_sizes, prepare, sizes, steps
 from addnn_spec.runtime.run_record import DataRecord, SamplesRecord, pack_places
 from addnn_spec.runtime.settings import Preparation, Task
 
@@ -511,13 +511,4 @@ def _check(feed: Feed) -> None:
         shapes = " and ".join(sizes(end[0].shape[1:]) for end in ends)
         raise Refusal("E0612", f"samples of train and test differ in size: {shapes}")
     for wanted, found in zip(feed.expected or (), ends[0], strict=False):
-        if not agree(found.shape[1:], wanted.shape):
-            given = found.shape[2 if wanted.of_one else 1 :]
-            raise Refusal(
-                "E0612",
-                f"{wanted.name} takes samples of {wanted.stored}, and the data's are of "
-                f"{sizes(given)}",
-                help="--resize, --crop, --channels and --layout prepare images"
-                if wanted.image
-                else None,
-            )
+        check_sizes(wanted, found)

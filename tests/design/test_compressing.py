@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -274,6 +275,43 @@ def test_images_are_moved_and_mirrored_and_keep_their_values() -> None:
     assert len({row.numpy().tobytes() for row in moved}) > 8
     with pytest.raises(DiagnosticError, match="2-D"):
         augmented(torch.zeros(3, 4), "flip", generator)
+
+
+@pytest.mark.parametrize("command", ["compress", "grow", "fuse"])
+@pytest.mark.parametrize(
+    ("sizes", "code", "told"),
+    [
+        ("8, 8", "E0612", "image takes samples of 1 x 8 x 8, and the data's are of 1 x 5 x 5"),
+        ("H, W", "E0617", "the network does not run on these data"),
+    ],
+)
+def test_samples_of_other_sizes_are_refused_in_words(
+    sizes: str,
+    code: str,
+    told: str,
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = """network Net {
+  input image: float[N, 1, SIZES]
+  output y = image -> conv: Conv2d(4, 7) -> AdaptiveAvgPool2d(1) -> Flatten -> a: Linear(4)
+    -> fc: Linear(3)
+}
+"""
+    spec, weights, data = (tmp_path / name for name in ("net.net", "net.safetensors", "data.npz"))
+    spec.write_text(text.replace("SIZES", sizes))
+    save_file(load(spec).build().state_dict(), weights)
+    np.savez(data, x=np.zeros((30, 1, 5, 5), np.float32), y=np.arange(30) % 3)
+    given = {
+        "compress": [str(spec), "--weights", str(weights), "--widths", "0.5"],
+        "grow": [str(spec)],
+        "fuse": [str(spec), str(spec), *["--weights", str(weights)] * 2],
+    }[command]
+    assert run([command, *given, "--data", str(data), "-o", str(tmp_path / "new.net")]) == 2
+    said = capsys.readouterr().err
+    assert f"[{code}]" in said
+    assert told in " ".join(said.split())
 
 
 def test_the_page_marks_what_went(plan: Plan) -> None:
