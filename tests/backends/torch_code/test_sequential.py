@@ -1,0 +1,130 @@
+"""Children in a row as an `nn.Sequential`: by place, by name, as loops."""
+
+from __future__ import annotations
+
+import pytest
+
+from addnn_spec.backends.torch_code.sequential import (
+    Element,
+    module_list,
+    progression,
+    sequential,
+    with_loop_names,
+)
+from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.tree import Name, Tree, bare, with_leaves
+from addnn_spec.ops.code import Arg, Call
+from addnn_spec.source import Source, Span
+
+SPAN = Span(Source("test.net", "repeat"), 0, 6)
+LINEAR = ("in_features", "out_features")
+
+
+def relu() -> Tree:
+    return Call("nn.ReLU", ())
+
+
+def linear(first: Tree, last: int) -> Tree:
+    return with_leaves(Call("nn.Linear", (Arg(first), Arg(last))), "value", LINEAR)
+
+
+def counted(*trees: Tree) -> list[Element]:
+    return [Element(str(place), tree) for place, tree in enumerate(trees)]
+
+
+def text(tree: Tree) -> str:
+    return flat(with_loop_names(bare(tree)))
+
+
+@pytest.mark.parametrize(
+    ("elements", "written"),
+    [
+        (counted(relu(), linear(8, 4)), "S(nn.ReLU(), nn.Linear(8, 4))"),
+        (counted(relu(), relu()), "S(*(nn.ReLU() for _ in range(2)))"),
+        ([Element("0", relu(), 3)], "S(*(nn.ReLU() for _ in range(3)))"),
+        (counted(linear(8, 4), linear(8, 5)), "S(nn.Linear(8, 4), nn.Linear(8, 5))"),
+        (
+            counted(linear(8, 4), linear(8, 6), linear(8, 7)),
+            "S(*(nn.Linear(8, out_features) for out_features in (4, 6, 7)))",
+        ),
+        (
+            counted(linear(8, 4), linear(8, 6), linear(8, 8)),
+            "S(*(nn.Linear(8, out_features) for out_features in range(4, 10, 2)))",
+        ),
+        (
+            counted(linear(8, 4), linear(4, 6), linear(6, 7)),
+            ("S(*(nn.Linear(in_features, out_features) "
+            "for in_features, out_features in ((8, 4), (4, 6), (6, 7))))"),
+        ),
+        (
+            counted(linear(4, 4), linear(6, 6), linear(7, 7)),
+            "S(*(nn.Linear(in_features, in_features) for in_features in (4, 6, 7)))",
+        ),
+        (
+            counted(linear(Name("out_features"), 4), linear(Name("out_features"), 6),
+                    linear(Name("out_features"), 7)),
+            "S(*(nn.Linear(out_features, out_features_) for out_features_ in (4, 6, 7)))",
+        ),
+        (
+            counted(relu(), relu(), linear(8, 4)),
+            "S(*(nn.ReLU() for _ in range(2)), nn.Linear(8, 4))",
+        ),
+        (
+            [Element("act", relu()), Element("fc", linear(8, 4))],
+            "S(OrderedDict(act=nn.ReLU(), fc=nn.Linear(8, 4)))",
+        ),
+        (
+            [Element("act-1", relu()), Element("fc", linear(8, 4))],
+            'S(OrderedDict({"act-1": nn.ReLU(), "fc": nn.Linear(8, 4)}))',
+        ),
+        (
+            [Element(f"layer{number}", relu()) for number in (1, 2, 3)],
+            'S(OrderedDict((f"layer{i}", nn.ReLU()) for i in range(1, 4)))',
+        ),
+        (
+            [Element("layer1", linear(8, 4)), Element("layer2", linear(8, 6)),
+             Element("layer3", linear(8, 7))],
+            ('S(OrderedDict((f"layer{i}", nn.Linear(8, out_features)) '
+            "for i, out_features in enumerate((4, 6, 7), 1)))"),
+        ),
+        (
+            [Element("stem", linear(8, 4)), Element("r1", relu()), Element("r2", relu())],
+            ('S(OrderedDict([("stem", nn.Linear(8, 4)), '
+            '*((f"r{i}", nn.ReLU()) for i in range(1, 3))]))'),
+        ),
+    ],
+)  # fmt: skip
+def test_children_in_a_row(elements: list[Element], written: str) -> None:
+    assert text(sequential(elements, "S")) == written
+
+
+def test_a_loop_of_the_text_over_one_turn_stays_a_loop() -> None:
+    assert text(sequential(counted(relu()), "S")) == "S(nn.ReLU())"
+    assert text(sequential(counted(relu()), "S", SPAN)) == "S(*(nn.ReLU() for _ in range(1)))"
+
+
+def test_a_list_of_modules_is_what_a_loop_yields_or_is_written_out() -> None:
+    assert (
+        text(module_list(counted(relu(), relu()))) == "nn.ModuleList(nn.ReLU() for _ in range(2))"
+    )
+    both = counted(relu(), linear(8, 4))
+    assert text(module_list(both)) == "nn.ModuleList([nn.ReLU(), nn.Linear(8, 4)])"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "written"),
+    [
+        ((0, 1, 2), "range(3)"),
+        ((1, 2), "range(1, 3)"),
+        ((6, 4, 2), "range(6, 0, -2)"),
+        ((4, 4), None),
+        ((1, 2, 4), None),
+        ((1.0, 2.0), None),
+        ((False, True), None),
+    ],
+)
+def test_numbers_that_go_in_equal_steps_are_a_range(
+    numbers: tuple[int | float, ...], written: str | None
+) -> None:
+    found = progression(numbers)
+    assert (None if found is None else text(found)) == written
