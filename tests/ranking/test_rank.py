@@ -23,6 +23,7 @@ from addnn_spec.ranking.prediction_guarantee import network_classes
 from addnn_spec.ranking.ranking_record import Ranked, Ranking, Subset
 from addnn_spec.reading import decode
 from addnn_spec.runtime.probing import Measured, Prober
+from addnn_spec.runtime.run_record import IntervalRecord
 from tests.cli.test_json import valid
 from tests.report.runs import hits, node, run
 
@@ -81,6 +82,20 @@ def test_the_best_subset_stands_first() -> None:
     with pytest.raises(DiagnosticError, match=r"E0607.*has no centre"):
         placed([ranked("a", range(9))], "centre")
     assert set(BY) == set(rank_command.BY)
+
+
+def test_of_the_anti_index_less_is_better() -> None:
+    """.1 and .5, each with an error of .02."""
+    found = []
+    for name, value in (("worse", 0.5), ("better", 0.1)):
+        one = ranked(name, range(50))
+        train = one.run.nodes[0].train
+        assert train is not None
+        error = IntervalRecord(error=0.02, low=value - 0.04, high=value + 0.04)
+        more = {"values": {"anti2": value}, "intervals": {"anti2": error}}
+        at = one.run.nodes[0].model_copy(update={"train": train.model_copy(update=more)})
+        found.append(one.model_copy(update={"run": one.run.model_copy(update={"nodes": (at,)})}))
+    assert [(r.name, r.place) for r in placed(found, "anti2")] == [("better", 1), ("worse", 2)]
 
 
 def test_no_subset_is_told_before_anything_is_measured(tmp_path: Path) -> None:
