@@ -256,7 +256,7 @@ def told(index: IndexResult) -> str:
 def _figures(index: IndexResult) -> dict[str, float | int]:
     one = index.interval
     return {"value": index.value, "error": one.error, "low": one.low, "high": one.high,
-            "m": index.m}  # fmt: skip
+            "sides": one.sides, "m": index.m}  # fmt: skip
 
 
 def show(

@@ -90,6 +90,8 @@ def test_few_misses_have_a_limit_and_no_error(addnn: Addnn) -> None:
     """4 misses of 45: fewer than 10 tell no standard error (docs/indices.md)."""
     ended = addnn("data", "show", "iris", "--divide", "0.3", "--html", "-")
     assert re.search(r"train</td><td class=\"n\">0\.9111 ≥0\.\d{4}<", ended.out)
+    found = json.loads(addnn("data", "show", "iris", "--divide", "0.3", "--json").out)
+    assert found["homogeneity"]["train"]["sides"] == 1
 
 
 def test_a_division(addnn: Addnn, file: Path) -> None:
