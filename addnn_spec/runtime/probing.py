@@ -249,6 +249,7 @@ class Prober:
             batch = replace(batch, picks=torch.zeros(count, 2, dtype=torch.int64))
         mask = feed.mask(batch)
         unknown: list[str] = []
+        sequences: list[str] = []
         found: dict[str, Found] = {}
         refused: dict[str, str] = {}
 
@@ -268,8 +269,9 @@ class Prober:
                 refused[probe.label] = str(error)
                 return
             found[probe.label] = Found(tuple(value.shape[1:]), size)
-            known = probe.samples or self._layout(probe, value) is not None
-            if not known and value.ndim > 2 + feed.alone:
+            if probe.samples or self._layout(probe, value) is not None:
+                sequences.append(probe.label)
+            elif value.ndim > 2 + feed.alone:
                 unknown.append(probe.label)
 
         taps = Taps(self.module, receive, self.names, {probe.key for probe in probes})
@@ -284,6 +286,8 @@ class Prober:
                 f"{self.settings.sequence} is not taken of {len(unknown)} nodes whose steps are "
                 f"not known, or that are no sequences: {shown}; all their values count"
             )
+        elif not sequences and self.settings.sequence != "flatten":
+            self.notes.append(f"{self.settings.sequence} is taken of no node: none has steps")
         return found
 
     def _layout(self, probe: Probe, value: Tensor) -> Layout | None:

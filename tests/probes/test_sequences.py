@@ -128,6 +128,8 @@ def test_where_a_rule_does_not_apply_a_note_says_so() -> None:
     run = probe("Digits", train=(images, np.arange(20) % 2), sequence="last").record
     (note,) = [note for note in run.notes if "last is not taken of" in note]
     assert "all their values count" in note
+    run = probe("Digits", train=(images, np.arange(20) % 2), nodes="output", sequence="last").record
+    assert "last is taken of no node: none has steps" in run.notes
 
 
 def test_steps_by_hand() -> None:
