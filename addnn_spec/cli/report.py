@@ -97,6 +97,11 @@ def _report(
             raise Refusal("E0607", f"{path} is to be written twice")
         guard(path, paths, force=force)
     runs = [read_run(path) for path in paths]
+    if pictures and shape.what == "epochs":
+        from addnn_spec.probes.comparing import check_alike
+
+        for run in runs[1:]:
+            check_alike(runs[0], run)
     if not written:
         for run in runs:
             say("\n".join(_said(run)))

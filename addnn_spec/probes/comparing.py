@@ -74,11 +74,8 @@ def _there(run: RunRecord) -> str:
     return "given" if run.data.test is not None else "not given"
 
 
-def compare_runs(a: RunRecord, b: RunRecord) -> list[NodeDifference]:
-    """Return the differences at nodes of the same label, and last of all at the two last nodes.
-
-    Raises `DiagnosticError` (E0613) where the runs were not taken alike, with all that differs.
-    """
+def check_alike(a: RunRecord, b: RunRecord) -> None:
+    """Refuse (E0613) runs that were not taken alike, with all that differs."""
     reasons = unequal(a, b)
     if reasons:
         raise Refusal(
@@ -87,6 +84,14 @@ def compare_runs(a: RunRecord, b: RunRecord) -> list[NodeDifference]:
             notes=tuple(reasons[1:]),
             help="probe both with the same data, --samples, --seed and options",
         )
+
+
+def compare_runs(a: RunRecord, b: RunRecord) -> list[NodeDifference]:
+    """Return the differences at nodes of the same label, and last of all at the two last nodes.
+
+    Raises `DiagnosticError` (E0613) where the runs were not taken alike, with all that differs.
+    """
+    check_alike(a, b)
     theirs = {node.label for node in b.nodes}
     pairs = [(node.label, node.label) for node in a.nodes if node.label in theirs]
     ends = (a.nodes[-1].label, b.nodes[-1].label)

@@ -195,6 +195,21 @@ def test_a_small_multiple_for_each_layer(tmp_path: Path) -> None:
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
 
 
+def test_runs_of_other_samples_are_no_epochs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "run1.json", tmp_path / "run2.json"
+    one = _epoch(60)
+    first.write_text(one.text())
+    train = one.data.train.model_copy(update={"sha256": "1" * 64})
+    data = one.data.model_copy(update={"train": train})
+    second.write_text(one.model_copy(update={"data": data}).text())
+    given = ["--figure", "epochs", "--svg", str(tmp_path / "e.svg")]
+    assert command(["report", str(first), str(second), *given]) == 2
+    assert "the training samples are others" in capsys.readouterr().err
+    assert command(["report", str(first), str(first), *given]) == 0
+
+
 def test_epochs_are_counted_in_whole_numbers() -> None:
     figure = put_together(panels([_epoch(60), _epoch(80)], "epochs"))
     assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
