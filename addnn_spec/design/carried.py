@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
 from addnn_spec.design.patches import within
 from addnn_spec.diagnostics import Collector
@@ -96,20 +95,28 @@ def _reached(tree: ast.File, names: set[str]) -> set[str]:
 
 
 def _carry(old: list[_Line], new: list[_Line], lost: Counter[str]) -> None:
-    """Give lines the comments of those that are the same; each that is lost is there once again."""
-    pairs = SequenceMatcher(None, [a.code for a in old], [b.code for b in new], autojunk=False)
-    for block in pairs.get_matching_blocks():
-        for was, line in zip(
-            old[block.a : block.a + block.size], new[block.b : block.b + block.size], strict=True
-        ):
-            if not re.search(r"\w", line.code):
-                continue
-            if not line.behind and lost[was.behind] > 0:
-                lost[was.behind] -= 1
-                line.behind = line.added_behind = was.behind
-            if not line.before and all(lost[one] > 0 for one in was.before):
-                lost.subtract(was.before)
-                line.before = line.added_before = was.before
+    """Give lines the comments of those that are the same; each that is lost is there once again.
+
+    A line that is there more often than it was, or less often, is taken for another.
+    """
+    were, are = _by_code(old), _by_code(new)
+    same = [code for code in were if len(were[code]) == len(are.get(code, ()))]
+    pairs = [pair for code in same for pair in zip(were[code], are[code], strict=True)]
+    for was, line in pairs:
+        if not line.behind and lost[was.behind] > 0:
+            lost[was.behind] -= 1
+            line.behind = line.added_behind = was.behind
+        if not line.before and all(lost[one] > 0 for one in was.before):
+            lost.subtract(was.before)
+            line.before = line.added_before = was.before
+
+
+def _by_code(lines: list[_Line]) -> dict[str, list[_Line]]:
+    found: dict[str, list[_Line]] = {}
+    for line in lines:
+        if re.search(r"\w", line.code):
+            found.setdefault(line.code, []).append(line)
+    return found
 
 
 __all__ = ["with_comments"]
