@@ -54,9 +54,12 @@ def no_node(path: str, known: Iterable[str]) -> Refusal:
     paths = list(known)
     close = near(path, paths) or near(path, {one.rpartition(".")[2]: one for one in paths})
     ends = [one for one in paths if close and (one == close[0] or one.endswith(f".{close[0]}"))]
-    return Refusal(
-        "E0620", f"there is no node {path}", help=f"did you mean {ends[0]}?" if ends else None
-    )
+    first = list(dict.fromkeys(one.partition(".")[0] for one in paths))
+    help = f"did you mean {ends[0]}?" if ends else f"there are {', '.join(first[:_SHOWN])}"
+    return Refusal("E0620", f"there is no node {path}", help=help)
+
+
+_SHOWN = 12
 
 
 __all__ = ["Edit", "Rows", "Shared", "Slices", "keys_of", "no_node", "scope_of_owner"]

@@ -9,7 +9,7 @@ from addnn_spec.design.edits import Edit, Slices, keys_of, no_node
 from addnn_spec.design.validation import Planned, planned
 from addnn_spec.design.writing import Changes
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.graph import Graph, Placeholder
+from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.unfold import Unfolded
 from addnn_spec.passes.widths import Widths
 
@@ -19,17 +19,28 @@ def turns_of(graph: Graph, path: str) -> tuple[int, bool]:
 
     Raises `Refusal` (E0620) where there is no such repeat.
     """
+    turns = _turns(graph, path)
+    last = turns[-1]
+    given = None if last.inputs[0] is None else _scope(graph, path).type_of(last.inputs[0])
+    return len(turns), last.times > 1 or (given,) == last.outputs
+
+
+def _scope(graph: Graph, path: str) -> Graph:
     found = next((inner for name, inner in _scopes(graph, "") if name == path), None)
     if found is None:
         raise no_node(path, [name for name, _ in _scopes(graph, "")])
-    nodes = [node for node in found.nodes() if not isinstance(node.op, Placeholder)]
+    return found
+
+
+def _turns(graph: Graph, path: str) -> list[Node]:
+    """Return the node of each turn."""
+    nodes = [n for n in _scope(graph, path).nodes() if not isinstance(n.op, Placeholder)]
     names = [name for node in nodes for name in node.names()]
     last = nodes[-1] if nodes else None
     one = last is not None and [ref is not None for ref in last.inputs] == [True]
     if last is None or not one or names != [str(n) for n in range(len(names))]:
         raise Refusal("E0620", f"{path} is no repeat whose turns each read the one before")
-    given = found.type_of(last.inputs[0]) if last.inputs[0] is not None else None
-    return len(names), last.times > 1 or (given,) == last.outputs
+    return [node for node in nodes for _ in node.names()]
 
 
 def _scopes(graph: Graph, prefix: str) -> Iterator[tuple[str, Graph]]:
@@ -48,6 +59,14 @@ def turns_edit(graph: Graph, widths: Widths, path: str, turns: int) -> Edit:
             "E0620",
             f"{path} cannot have {turns} turns",
             help="a turn that is added must give what it takes, and one stays",
+        )
+    given = _turns(graph, path)
+    if turns < count and given[turns - 1].outputs != given[-1].outputs:
+        ends = [f"[{', '.join(map(str, given[n].outputs[0].shape))}]" for n in (turns - 1, -1)]
+        raise Refusal(
+            "E0620",
+            f"{path} cannot have {turns} turns: the last would give {ends[0]}, and gives {ends[1]}",
+            help=f"a cut behind {path}.{turns - 1} ends the network there",
         )
     before = {item.path for item in widths.unfolded.nodes}
     gone = [f"{path}.{turn}" for turn in range(turns, count)]

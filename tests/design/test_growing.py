@@ -111,8 +111,12 @@ def test_turns_are_added_and_left_out(spec: Path) -> None:
     assert "stage: repeat 1 { ConvBn(8) }" in plan.repeated("stage", 1).text
     with pytest.raises(DiagnosticError, match="cannot have 0 turns"):
         plan.repeated("stage", 0)
-    with pytest.raises(DiagnosticError, match="no node layer9"):
+    with pytest.raises(DiagnosticError, match="no node layer9") as raised:
         plan.repeated("layer9", 3)
+    assert raised.value.diagnostics[0].help == "there are stem, stage"
+    told = r"features cannot have 7 turns: the last would give \[N, 128, .*, and gives \[N, 512, "
+    with pytest.raises(DiagnosticError, match=told):
+        start("VGG16").repeated("features", 7)
 
 
 def test_blocks_are_the_elements_of_the_main_chain(spec: Path) -> None:
