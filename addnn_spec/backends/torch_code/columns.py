@@ -21,7 +21,6 @@ from addnn_spec.backends.torch_code.parameters import (
     NEW,
     NO_DEFAULT,
     OTHERS,
-    SIZE,
     TEXT,
     Arm,
     Candidate,
@@ -99,8 +98,8 @@ class Columns:
         has = self.variants.has if self.variants is not None else lambda graph: False
         self._extra = frozenset(use for use, graph in enumerate(self.graphs) if has(graph))
         """The uses that only variants of the network have."""
-        self._said: list[tuple[Vector, Tree]] = []
-        """What the class says of its columns: a remark says no other expressions."""
+        self.said: list[tuple[Vector, Tree]] = []
+        """What the text says of columns, as the class says it."""
         self._forward = self.function
         """Whether what is resolved stands in `forward`, where sizes are read off tensors."""
 
@@ -125,7 +124,7 @@ class Columns:
         if found is None:
             return None
         taken = self._take(found, leaves.word)
-        self._said.append((leaves.vector, taken))
+        self.said.append((leaves.vector, taken))
         return taken
 
     def _read(self, leaves: Leaves) -> Tree | None:
@@ -206,7 +205,7 @@ class Columns:
                 return self._take_let(node)
             if self._forward and node.text in self.scope.sizes:
                 if not (deciding and column.name in self.parameters):
-                    return self._dimension(node.text)
+                    return self.dimension(node.text)
             if not column.name:
                 called = self.text.sizes.get(node.text) if self.text is not None else None
                 wish = self._size_name(node.text, word)
@@ -238,7 +237,7 @@ class Columns:
             self.locals[name] = inner
         return node
 
-    def _dimension(self, raw: str) -> Dimension:
+    def dimension(self, raw: str) -> Dimension:
         """Return an input's size as `forward` reads it."""
         size = self.scope.known[raw].origin
         assert isinstance(size, SizeOf)
@@ -368,7 +367,7 @@ class Columns:
         def value(name: str) -> Any:
             return values[name][use] if name in values else self.scope.value(name, use)
 
-        raw = {self._dimension(name): Name(name) for name in self.scope.sizes}
+        raw = {self.dimension(name): Name(name) for name in self.scope.sizes}
 
         def named(node: Tree) -> Tree | None:
             if isinstance(node, Variable):
@@ -395,31 +394,6 @@ class Columns:
         candidates = self.scope.candidates
         return next((c.tree for c in candidates if agree(c.vector, vector)), None)
 
-    def known(self, vector: Vector) -> Tree | None:
-        """Return the column as the class says it elsewhere, for a remark, or None."""
-        names = {name: self._variable(name, column) for name, column in self.scope.known.items()}
-        there = {*self.parameters, *self.locals, *self.derived, *self.sizes.values()}
-        used = [
-            c
-            for c in self.scope.candidates
-            if names.get(c.parameter, c.parameter) in there and not self._is_extent(c)
-        ]
-
-        def change(node: Tree) -> Tree | None:
-            return Name(names[node.text]) if isinstance(node, Name) and node.text in names else None
-
-        for candidate in used:
-            if agree(candidate.vector, vector):
-                return rewrite(candidate.tree, change)
-        said = (self.with_variables(tree) for values, tree in self._said if agree(values, vector))
-        return next((tree for tree in said if _is_formula(tree)), None)
-
-    def _variable(self, raw: str, column: Parameter) -> str:
-        """Return what a parameter or an input's size is called; nothing for one without a name."""
-        if column.name in self.parameters or raw not in self.scope.sizes:
-            return column.name
-        return self.sizes.get(self._dimension(raw), "")
-
     def with_variables(self, tree: Tree) -> Tree:
         """Return a tree of `forward` over the variables that it has for sizes."""
 
@@ -428,11 +402,6 @@ class Columns:
             return None if name is None else Variable(name)
 
         return rewrite(tree, change)
-
-    def _is_extent(self, candidate: Candidate) -> bool:
-        """Return True for a height or width: in remarks these are H and W."""
-        column = self.scope.known.get(candidate.parameter)
-        return column is not None and column.rank[0] == SIZE and column.rank[1] % 8 > 1
 
     def _items(self, leaves: Leaves) -> Tree | None:
         vector = leaves.vector
@@ -500,11 +469,6 @@ class Columns:
 
 def _is_given(condition: Tree) -> bool:
     return isinstance(condition, Infix) and condition.op == "is not"
-
-
-def _is_formula(tree: Tree) -> bool:
-    """Return True for what a remark can say: names and numbers, without conditions."""
-    return not any(isinstance(node, Dimension | Choice) for node in walk(tree))
 
 
 def _in_table(tree: Tree) -> bool:

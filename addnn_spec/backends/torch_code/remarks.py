@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.parameters import SIZE, Candidate
 from addnn_spec.backends.torch_code.text import flat
-from addnn_spec.backends.torch_code.vectors import ABSENT, is_constant, some
+from addnn_spec.backends.torch_code.tree import Choice, Dimension, Name, Tree, rewrite, walk
+from addnn_spec.backends.torch_code.vectors import ABSENT, Vector, agree, is_constant, some
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Size
 
@@ -20,6 +22,7 @@ class Remarks:
         self._columns = columns
         self._types = types
         self._taken = set(columns.parameters)
+        self._named = dict(self._names())
         self._known: list[tuple[tuple[object, ...], str]] = []
         self._texts: dict[int, str] = {}
         for value in sorted(types):
@@ -46,7 +49,7 @@ class Remarks:
         for known, text in self._known:
             if all(b is ABSENT or a == b for a, b in zip(known, vector, strict=True)):
                 return text
-        tree = self._columns.known(vector)
+        tree = self._said(vector)
         if tree is None:
             text = self._new(_letter(dim, rank))
         else:
@@ -54,12 +57,47 @@ class Remarks:
         self._known.append((vector, text))
         return text
 
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """Yield what each parameter and size of an input is called; nothing for one without a
+        name."""
+        columns, sizes = self._columns, self._columns.scope.sizes
+        for raw, column in columns.scope.known.items():
+            size = column.name not in columns.parameters and raw in sizes
+            yield raw, columns.sizes.get(columns.dimension(raw), "") if size else column.name
+
+    def _said(self, vector: Vector) -> Tree | None:
+        """Return a size as a name or a formula that the class has for it, or None."""
+        columns = self._columns
+        there = {*columns.parameters, *columns.locals, *columns.derived, *columns.sizes.values()}
+
+        def change(node: Tree) -> Tree | None:
+            name = self._named.get(node.text) if isinstance(node, Name) else None
+            return None if name is None else Name(name)
+
+        for candidate in columns.scope.candidates:
+            called = self._named.get(candidate.parameter, candidate.parameter)
+            if called in there and not self._is_extent(candidate):
+                if agree(candidate.vector, vector):
+                    return rewrite(candidate.tree, change)
+        said = (tree for values, tree in columns.said if agree(values, vector))
+        return next(filter(_is_formula, map(columns.with_variables, said)), None)
+
+    def _is_extent(self, candidate: Candidate) -> bool:
+        """Return True for a height or width: in remarks these are H and W."""
+        column = self._columns.scope.known.get(candidate.parameter)
+        return column is not None and column.rank[0] == SIZE and column.rank[1] % 8 > 1
+
     def _new(self, letter: str) -> str:
         """Return H, and for other sizes H', H'', …"""
         while letter in self._taken:
             letter += "'"
         self._taken.add(letter)
         return letter
+
+
+def _is_formula(tree: Tree) -> bool:
+    """Return True for what a remark can say: names and numbers, without conditions."""
+    return not any(isinstance(node, Dimension | Choice) for node in walk(tree))
 
 
 def _letter(dim: int, rank: int) -> str:
