@@ -380,9 +380,19 @@ def head_recipe(parts: Parts, recipe: Recipe) -> Recipe:
 
 
 def train_head(
-    module: nn.Module, kept: set[str], parts: Parts, recipe: Recipe, progress: Progress
+    module: nn.Module,
+    kept: set[str],
+    parts: Parts,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    scaled: bool = False,
 ) -> None:
-    """Train what is new; what was there stays as it is, its norms in evaluation."""
+    """Train what is new; what was there stays as it is, its norms in evaluation.
+
+    With `scaled`, a linear layer learns from values less their mean, at unit variance, and has that
+    in its weights and biases in the end: losses that are blind to scale leave any.
+    """
     features: list[Tensor] = []
     new = [name for name, _ in module.named_parameters() if name not in kept]
     first = module.get_submodule(new[0].rpartition(".")[0])
@@ -399,12 +409,22 @@ def train_head(
     chain: list[nn.Module] = []
     for layer in layers:
         chain += [nn.ReLU(), layer] if chain else [layer]
+    given = torch.cat(features)
+    linear = first if scaled and isinstance(first, nn.Linear) else None
+    mean = given.mean(0)
+    scale = (given - mean).square().mean().sqrt().clamp_min(1e-12)
+    if linear is not None and linear.bias is not None:
+        given = (given - mean) / scale
     train(
         nn.Sequential(*chain),
-        torch.cat(features),
+        given,
         parts.fit.y,
         parts.task,
         recipe,
         progress,
         what="head",
     )
+    if linear is not None and linear.bias is not None:
+        with torch.no_grad():
+            linear.to("cpu").weight.div_(scale)
+            linear.bias.sub_(linear.weight @ mean)

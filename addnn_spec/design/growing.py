@@ -447,7 +447,8 @@ class _Job:
         module = self.plan.network.build()
         module.load_state_dict(state)
         kept = {key for key in state if not key.startswith(f"{head}.")}
-        train_head(module, kept, parts, head_recipe(parts, how.recipe), self.progress)
+        recipe = head_recipe(parts, how.recipe)
+        train_head(module, kept, parts, recipe, self.progress, scaled=True)
         found = self._hits(module)
         control = backprop = None
         try:

@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from addnn_spec import load
 from addnn_spec.cli import run
 from addnn_spec.design import frozen
+from addnn_spec.design.compressing import train_head
+from addnn_spec.design.data import read_parts
 from addnn_spec.design.forward_rules import (
     centres,
     forward_forward,
@@ -20,7 +22,7 @@ from addnn_spec.design.forward_rules import (
     learn_clusters,
     wrong_labels,
 )
-from addnn_spec.design.growing import Growing, Local, blocks_of, grow
+from addnn_spec.design.growing import Growing, Local, _Job, blocks_of, grow
 from addnn_spec.design.plan import start
 from addnn_spec.design.refit import patches
 from addnn_spec.design.separating import (
@@ -31,7 +33,7 @@ from addnn_spec.design.separating import (
     soft_smoothness,
     squared_distances,
 )
-from addnn_spec.design.training import Recipe
+from addnn_spec.design.training import Recipe, hits, predict, silent
 from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
@@ -154,10 +156,6 @@ def test_a_network_grows_as_deep_as_the_index_asks_for(
 
 
 def test_blocks_before_the_one_that_learns_stand_still(spec: Path) -> None:
-    from addnn_spec.design.data import read_parts
-    from addnn_spec.design.growing import Growing, _Job
-    from addnn_spec.design.training import Recipe, silent
-
     plan = start(spec)
     parts = read_parts(plan.graph, "digits")
     job = _Job(plan, parts, Growing(recipe=Recipe(epochs=2, batch=256)), silent)
@@ -232,6 +230,25 @@ def test_values_are_kept_that_have_a_row_for_each_sample_and_where_all_is_the_sa
         held.move(module, border, path)
         assert held.start == ""
         assert held.values is x
+
+
+def test_a_head_learns_from_values_of_any_scale(spec: Path) -> None:
+    """A loss that is blind to scale may leave values that hardly differ beside their mean."""
+    plan = start(spec)
+    parts = read_parts(plan.graph, "digits")
+    torch.manual_seed(0)
+    module = plan.network.build().eval()
+    state = module.state_dict()
+    norm = "stage.1.bn"
+    state[f"{norm}.weight"] *= 1e-3
+    state[f"{norm}.bias"] += 1
+    kept = {key for key in state if not key.startswith("fc.")}
+    before = {key: state[key].clone() for key in kept}
+    recipe = Recipe(epochs=10)
+    train_head(module, kept, parts, recipe, silent, scaled=True)
+    made = hits(predict(module, parts.judge.x), parts.judge.y, parts.task)
+    assert float(made.mean()) > 0.75
+    assert all(module.state_dict()[key].equal(value) for key, value in before.items())
 
 
 def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path) -> None:
