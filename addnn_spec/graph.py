@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
 
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator, TensorType
@@ -35,8 +36,7 @@ Written = tuple[tuple[str, Span], ...]
 """Where the text gives each argument of a layer."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WrittenOut:
+class WrittenOut(Struct, frozen=True, eq=False):
     """A use of a block whose nodes stand in the graph around it: `_: Block`."""
 
     definition: Definition
@@ -44,14 +44,13 @@ class WrittenOut:
     span: Span
     outer: Around
     """What this use is written out in."""
-    arguments: dict[str, Value] = field(default_factory=dict)
+    arguments: dict[str, Value] = {}
     """The block's parameters with their values."""
-    inputs: dict[str, Ref] = field(default_factory=dict)
+    inputs: dict[str, Ref] = {}
     """The block's inputs in the graph around it, those that are one tensor; filled at its end."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Turn:
+class Turn(Struct, frozen=True, eq=False):
     """A turn of a loop, or of a `for` of a comprehension, whose nodes stand in the graph around it:
     the `number`-th from 0, of so many."""
 
@@ -73,15 +72,13 @@ class Ref(NamedTuple):
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(Struct, frozen=True):
     """An input of the graph. `captured`: a brace reads it from around itself."""
 
     captured: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A learned tensor declared by `parameter`; its key is the node's name. Without inputs."""
 
     init: Init | None
@@ -91,22 +88,19 @@ Numbers: TypeAlias = "bool | int | float | tuple[Numbers, ...]"
 """The values of a fixed tensor: nested tuples of numbers, or one number for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(Struct, frozen=True):
     """A fixed tensor declared by `buffer`."""
 
     values: Numbers
 
 
-@dataclass(frozen=True, slots=True)
-class WeightOf:
+class WeightOf(Struct, frozen=True):
     """`m.weight`: the tensor `weight` of the module that the node's `module` names."""
 
     weight: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleRef:
+class ModuleRef(Struct, frozen=True):
     """Whose weights a node uses: a `module` declared in this graph, or one of its module ports."""
 
     name: str
@@ -124,8 +118,7 @@ def scope_of(prefix: str, name: str) -> str:
     return prefix if name == OWN else f"{prefix}{name}."
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One step of the dataflow.
 
     `name` is the node's place in its graph: its path is the graph's path, a dot, and this name
@@ -196,8 +189,7 @@ def run_name(name: str) -> tuple[str, int]:
     return f"{name}_", 1
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleDecl:
+class ModuleDecl(Struct, frozen=True):
     """A `module` that a graph owns: its weights live at `name`, whoever uses them.
 
     `op` is what it is (at its first use), `inputs` the types it was first given.
@@ -221,8 +213,7 @@ class ModuleDecl:
         return Applied(self.op, self.inputs) if isinstance(self.op, Operator) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """An output of a graph. In a network it has a name; a list of tensors is a tuple of refs."""
 
     name: str
@@ -232,8 +223,7 @@ class Output:
     training: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True):
     """What an `assert` states about symbolic sizes: it is checked at their defaults, at the sizes
     that are asked for, and in the emitted `forward`. `message` is empty where none was written."""
 
@@ -249,8 +239,7 @@ _DOC_LINES, _DOC_WIDTH = 20, 200
 """What is longer than this says more than a class should repeat."""
 
 
-@dataclass(eq=False)
-class Graph:
+class Graph(Struct, eq=False, weakref=True):
     """A network, a block with its arguments given, or a labelled brace.
 
     `kind` says where it comes from: "chain" is a brace that is one chain of elements (its
@@ -285,11 +274,15 @@ class Graph:
     """How many characters a node's path has at most, below this graph."""
     assertions: tuple[Assertion, ...] = ()
     """In a network, what `assert` states about symbolic sizes, in order."""
-    facts: Facts = field(default_factory=Facts, repr=False)
+    facts: Facts = field(default_factory=Facts)
     """In a network, all that is known about its symbolic sizes."""
-    members: dict[int, Node] = field(default_factory=dict, repr=False)
+    members: dict[int, Node] = {}
     """The nodes by their numbers, in topological order."""
-    _nx: MultiDiGraph[int] | None = field(default=None, init=False, repr=False)
+    _nx: MultiDiGraph[int] | None = None
+
+    def __repr__(self) -> str:
+        """Return what it is: its nodes are many."""
+        return f"Graph(kind={self.kind!r}, name={self.name!r}, nodes={len(self.members)})"
 
     @property
     def doc(self) -> str:

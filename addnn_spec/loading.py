@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.limits import Limits
@@ -19,8 +20,7 @@ _MOST_LOOKED = 100
 _REACH = "a spec imports from its own folder and below, and from the standard library: addnn list"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ParsedFile:
+class ParsedFile(Struct, frozen=True, eq=False):
     """A file's text and tree.
 
     `imports` has an entry for each import of the tree, in order: None where there is no file.

@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from addnn_spec.aligned_text import aligned
 from addnn_spec.backends.lines import Line, View, lines
@@ -30,8 +31,7 @@ Cell = str | int | float | None
 """A number is shown with commas, a share with one digit after the point, nothing as nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """A column: its heading for people, its name for programs, and what a line has there."""
 
     heading: str

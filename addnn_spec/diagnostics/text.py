@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics.excerpt import WIDEST, Excerpt, safe
 from addnn_spec.diagnostics.model import Diagnostic, Label
@@ -31,8 +32,7 @@ class _Paint:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self._color and text else text
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """A label on one line: characters `start` … `end - 1`, counted from 0 within the line."""
 
     line: int

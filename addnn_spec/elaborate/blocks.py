@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.builder import Builder, FirstUse, ModuleValue, Tensor
@@ -35,8 +37,7 @@ from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition, LayerValue, kind_of
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """A block or brace made into a graph; shared by all uses with the same key.
 
     `shape` says how the graph's outputs make up the value; None if it could not be made.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
@@ -52,8 +54,7 @@ _CONNECTIONS = 5
 NodeOp = Operator | Graph | Placeholder | Parameter | Buffer | WeightOf
 
 
-@dataclass(eq=False, slots=True)
-class Tensor:
+class Tensor(Struct, eq=False):
     """A tensor as the language sees it: a value of one builder's graph, with its type."""
 
     builder: Builder
@@ -71,8 +72,7 @@ class Tensor:
             entry.value_names.setdefault(self.ref.port, name)
 
 
-@dataclass(frozen=True, slots=True)
-class FirstUse:
+class FirstUse(Struct, frozen=True):
     """What a module turned out to be when data first flowed into it."""
 
     op: Operator | Graph
@@ -86,8 +86,7 @@ class FirstUse:
         return Applied(self.op, self.inputs) if isinstance(self.op, Operator) else None
 
 
-@dataclass(eq=False, slots=True)
-class ModuleValue:
+class ModuleValue(Struct, eq=False):
     """A `module` statement's name: one set of weights, owned by the builder that declares it."""
 
     builder: Builder
@@ -100,8 +99,7 @@ class ModuleValue:
     kind: ClassVar[str] = "a module"
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(Struct, frozen=True):
     """How a node is to be called: its label, or the base of an automatic name.
 
     `placed` tells that it is an element of a numbered chain and takes a place there.
@@ -112,8 +110,7 @@ class Naming:
     placed: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class Entry:
+class Entry(Struct, eq=False):
     """A node to be. `name` is None until `seal` gives it one from `base`."""
 
     name: str | None
@@ -136,8 +133,7 @@ class Entry:
     types: tuple[TensorType | None, ...] = ()
 
 
-@dataclass(eq=False)
-class Builder:
+class Builder(Struct, eq=False):
     """Collects the nodes of one graph. `numbered`: its unlabelled elements are named by place."""
 
     ctx: Context

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import NoReturn
+
+from msgspec.structs import replace
 
 from addnn_spec.diagnostics import Label, near
 from addnn_spec.elaborate.arguments import give

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from msgspec import Struct, field
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label
 from addnn_spec.elaborate.extent import Extents
@@ -40,16 +41,14 @@ class Exhausted(Stopped):
     """A limit is reached: nothing goes on."""
 
 
-@dataclass(slots=True)
-class Use:
+class Use(Struct):
     """One step of the path of uses that led to a place: where, and at which node name."""
 
     name: str
     span: Span
 
 
-@dataclass
-class Context:
+class Context(Struct, eq=False):
     """Shared state of one elaboration."""
 
     collector: Collector

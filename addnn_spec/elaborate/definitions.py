@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
 from addnn_spec.elaborate.check import Damage, check_file
@@ -40,8 +41,7 @@ def define(
     return _Definer(begin(collector, limits, watch=watch), damaged).define(file, notes=True)
 
 
-@dataclass(slots=True)
-class _Names:
+class _Names(Struct):
     """The names of a file: the items that give them, and their values.
 
     What is given `twice` stands for nothing.

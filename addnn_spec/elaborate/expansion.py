@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from addnn_spec.elaborate.builder import ModuleValue
 from addnn_spec.elaborate.context import Context
@@ -16,8 +16,7 @@ from addnn_spec.values import LayerValue
 Loop = ast.For | ast.Repeat | ast.Comprehension
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """Nodes that are written out, nodes as often as they run, and compile-time steps."""
 
     nodes: int = 0

@@ -10,8 +10,9 @@ one of them needs of a later one it asks of `Rules`, the table that `rules` fill
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
+
+from msgspec import Struct
 
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.context import Context
@@ -39,8 +40,7 @@ Structure = int | tuple["Structure", ...]
 """The shape of a value made of tensors: an index into a flat list, or a list of such."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """An output of a network as its statements gave it."""
 
     name: str
@@ -65,8 +65,7 @@ class Interface:
         """Whether every statement that may give an output could be read."""
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """Where elaboration stands: the graph that nodes go to (none at file level), and the names."""
 
     ctx: Context
@@ -89,8 +88,7 @@ class Frame:
         return Frame(self.ctx, self.builder, Env(self.env), None, self.repeated or repeated)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """Where a layer is applied: in which frame, as a node of what name, at which place of the text.
 
     `module` owns the weights; where there is none, the node has its own.
@@ -116,8 +114,7 @@ def is_partial(layer: LayerValue) -> bool:
     return any(isinstance(value, Poison) for _, value in layer.given)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What a module asks of one that builds on it: the only calls that go up."""
 
     expressions: Mapping[type[ast.Expr], Callable[[Any, Frame], Value]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from addnn_spec.elaborate.builder import Tensor
 from addnn_spec.elaborate.frame import Value
@@ -14,8 +15,7 @@ from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import children
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A place that reads `x`, and the parts that it takes: "shape", 1 for `x.shape[1]`."""
 
     place: ast.Name | ast.Layer | ast.Attribute | ast.Subscript

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.elaborate.argument_messages import refuse_operator

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NoReturn
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from addnn_spec.diagnostics import Label, Refusal

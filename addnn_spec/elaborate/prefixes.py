@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.context import Context

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from addnn_spec.source import Span
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 Origin = Literal["let", "parameter", "input", "tensor", "module", "flow", "file", "loop"]
 
 
-@dataclass(slots=True)
-class Binding:
+class Binding(Struct):
     """What a name stands for now; `origin` says by what kind of statement.
 
     `around` is set for the `x` of a brace of elements: the `x` that they would read without it.

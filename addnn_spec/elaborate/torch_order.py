@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import takewhile
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from addnn_spec.diagnostics import Refusal
@@ -21,8 +21,7 @@ _SHORT = 40
 """Characters of an argument that a message repeats as they are written."""
 
 
-@dataclass(frozen=True, slots=True)
-class TorchOrder:
+class TorchOrder(Struct, frozen=True):
     """What arguments mean if the first of them states the size that is inferred, as in torch."""
 
     op: Operator

@@ -7,8 +7,9 @@ once: what was seen then is a `Seen`, and each use leads to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
 
 from addnn_spec.source import Span
 
@@ -23,8 +24,7 @@ _MOST = 64
 """Of one place so many values are kept: a loop makes them."""
 
 
-@dataclass(eq=False, slots=True)
-class Seen:
+class Seen(Struct, eq=False):
     """One run of a body. `values` are those of its expressions and elements, by their places; what
     flowed into an element is in `flows`. `inner` are the braces and loops in it."""
 
@@ -45,8 +45,7 @@ class Seen:
                 waiting += seen.inner
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class SeenUse:
+class SeenUse(Struct, frozen=True, eq=False):
     """A use of a block or network: at which path of the network, at which place of the text."""
 
     definition: Definition

@@ -21,6 +21,7 @@ _CLASS = re.compile(r"^class ([A-Z]\w*)\((?!nn\.)", re.MULTILINE)
 """A class, but not one of torch's modules in the text of a `Support`."""
 _NOT_FAMILIES = {
     "__init__",
+    "applied",
     "base",
     "channels",
     "checks",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import (
@@ -24,8 +25,7 @@ from addnn_spec.sizes import Size, SymbolicSize
 _CLASSES: tuple[FlopClass, ...] = get_args(FlopClass)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """An operator applied to inputs of these types, None for an optional one that is not given.
 
     Elaboration makes it where the operator stands, its types with all put in that was asserted of

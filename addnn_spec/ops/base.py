@@ -30,10 +30,10 @@ anew when a class is made, half of what that costs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from inspect import CO_VARARGS
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from addnn_spec.diagnostics import DiagnosticCode, Refusal
@@ -49,8 +49,7 @@ BYTES: dict[DType, int] = {"float": 4, "int": 8, "bool": 1}
 """Of one element: torch's default types."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(Struct, frozen=True):
     """A tensor's element type and shape. Sizes are ints or symbolic sizes."""
 
     dtype: DType

@@ -7,8 +7,9 @@ values and symbolic sizes; the backend writes them, and only them, through `repr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from addnn_spec.sizes import SymbolicSize
 
@@ -25,20 +26,17 @@ REQUIRED: Any = _Required()
 """The default of an argument that has none: it is always written."""
 
 
-@dataclass(frozen=True, slots=True)
-class In:
+class In(Struct, frozen=True):
     """The `index`-th input tensor of the operator."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class FloatType:
+class FloatType(Struct, frozen=True):
     """The element type of the network's floats, a `torch.dtype`: that of a tensor in scope."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arg:
+class Arg(Struct, frozen=True):
     """An argument of a call.
 
     `name` is None for a positional one. `default` is the callee's: an argument that equals it in
@@ -50,16 +48,14 @@ class Arg:
     default: Any = REQUIRED
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """`fn(args)`: `fn` is a dotted name (`nn.Conv2d`, `F.relu`, `torch.cat`) or a support class."""
 
     fn: str
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(Struct, frozen=True):
     """`value.name(args)`: `x.flatten(1)`."""
 
     value: Code
@@ -67,8 +63,7 @@ class Method:
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Infix:
+class Infix(Struct, frozen=True):
     """`left op right`, op one of Python's binary operators."""
 
     op: str
@@ -76,16 +71,14 @@ class Infix:
     right: Code
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Struct, frozen=True):
     """`op value`: `-x`, `~mask`."""
 
     op: str
     value: Code
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """`start:stop:step` in a subscript."""
 
     start: Code | None
@@ -93,31 +86,27 @@ class Slice:
     step: Code | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """`value[index, …]`."""
 
     value: Code
     index: tuple[Code, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Seq:
+class Seq(Struct, frozen=True):
     """`(a, b)` or, with `brackets`, `[a, b]`."""
 
     items: tuple[Code, ...]
     brackets: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """The operator's own module (`self.conv1`), or with a `name` a tensor of it (`….weight`)."""
 
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(Struct, frozen=True):
     """`self.conv1(args)`: the operator's own module, called."""
 
     args: tuple[Arg, ...]
@@ -135,13 +124,12 @@ Code = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(Struct, frozen=True):
     """A class or function of the emitted file that some operators need, written once.
 
     `source` is the whole definition, formatted; `needs` are other support definitions it uses.
     """
 
     name: str
-    source: str = field(repr=False)
+    source: str
     needs: tuple[Support, ...] = ()

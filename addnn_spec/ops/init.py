@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics import Refusal, near
 from addnn_spec.ops.code import Arg, Call, Code
 
 
-@dataclass(frozen=True, slots=True)
-class Init:
+class Init(Struct, frozen=True):
     """An initialiser with the arguments that were given, in torch's order."""
 
     name: str

@@ -7,7 +7,9 @@ symbolic sizes; `evaluate` gives numbers. Each distinct sub-graph is counted onc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from addnn_spec.graph import Graph, ModuleDecl, Node
 from addnn_spec.ops.applied import Applied
@@ -16,8 +18,7 @@ from addnn_spec.passes.state_dict import StateEntry, node_tensors, node_weights,
 from addnn_spec.sizes import Size
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What something costs. `flops` holds the operations beside the MACs, by class.
 
     `params` are learned values, `buffers` fixed ones of the `state_dict`.
@@ -65,8 +66,7 @@ class Cost:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GraphCosts:
+class GraphCosts(Struct, frozen=True):
     """The costs of one graph: of each node in one turn, with all that it calls, and in all.
 
     `training` is the part that only training outputs need; `total` is without it. `weights_at`
@@ -81,8 +81,7 @@ class GraphCosts:
     modules: Mapping[str, Cost]
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(Struct, frozen=True):
     """The costs of a network and of every graph that it calls."""
 
     graphs: Mapping[int, GraphCosts]

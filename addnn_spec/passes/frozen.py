@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import OWN, Graph, Node
@@ -14,8 +15,7 @@ from addnn_spec.passes.state_dict import node_tensors, weights_of
 from addnn_spec.patterns import matches, suggestion
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(Struct, frozen=True):
     """The frozen parameters of a network: their keys, sorted, and how many values come before."""
 
     keys: tuple[str, ...]

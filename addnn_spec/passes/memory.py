@@ -8,8 +8,9 @@ and what does nothing in evaluation share their input's memory. `float` has 4 by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from addnn_spec.graph import Buffer, Graph, Node, Parameter, WeightOf
 from addnn_spec.ops.applied import Applied
@@ -18,8 +19,7 @@ from addnn_spec.passes.peak import peak_bytes
 from addnn_spec.sizes import Size, defaults, evaluate, symbols
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Bytes of activations: the peak in evaluation, and the sum of all that training keeps."""
 
     peak: int

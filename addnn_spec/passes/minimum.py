@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from addnn_spec.graph import Buffer, Graph, Node
 from addnn_spec.sizes import Fact, Facts, Size, SizeError, Symbol, SymbolicSize
@@ -19,8 +21,7 @@ Constants = tuple[Buffer | None, ...]
 """The buffers among the inputs of a graph."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """What several symbolic sizes must hold together: one of these facts."""
 
     alternatives: tuple[Fact, ...]
@@ -39,8 +40,7 @@ class Condition:
         return any(fact.holds(values) for fact in self.alternatives)
 
 
-@dataclass(frozen=True, slots=True)
-class Smallest:
+class Smallest(Struct, frozen=True):
     """The smallest values of symbolic sizes, of those that may not be 1, and what else must hold.
 
     `never` says why no sizes do, where that is so.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from msgspec import structs
+
 from addnn_spec.graph import Graph, ModuleDecl, Node, Placeholder, run_name
 from addnn_spec.ops.base import TensorType
 from addnn_spec.passes.costs import Cost, Costs, count_costs, operator_cost
@@ -118,7 +120,7 @@ class Row:
         """Return the row without weights of its own, if it has any: they are those of `module`."""
         if not self.cost.params + self.cost.buffers:
             return self
-        free = replace(self.cost, params=0, buffers=0)
+        free = structs.replace(self.cost, params=0, buffers=0)
         each = tuple(row.as_shared(module) for row in self._each)
         return replace(self, cost=free, shared_with=module, _each=each)
 

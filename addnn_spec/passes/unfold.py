@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, ModuleRef, Node, Placeholder, Ref, WeightOf
@@ -25,8 +26,7 @@ class FlatTensor(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class FlatNode:
+class FlatNode(Struct, frozen=True):
     """A node with its whole path. `inputs` refer to the flat nodes before it.
 
     `use` counts the uses of a shared module: 0 for the first, or for weights of its own. `owner` is
@@ -204,8 +204,7 @@ def ports_of(node: Node) -> tuple[str, ...]:
     return tuple(port for _, graph in node.called for port in graph.module_ports)
 
 
-@dataclass(frozen=True, slots=True)
-class Unfolded:
+class Unfolded(Struct, frozen=True):
     """All nodes, and the tensors that are the network's outputs, in order."""
 
     nodes: tuple[FlatNode, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from contextlib import suppress
-from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from addnn_spec.sizes.division import not_divisible, polynomial_quotient
 from addnn_spec.sizes.formatting import source
@@ -44,8 +45,7 @@ _SEARCH_LIMIT = 1 << 20
 _SCAN_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """A stated relation of two sizes, one of them symbolic, as it was stated."""
 
     left: Size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from addnn_spec.diagnostics import DiagnosticCode, Label
 from addnn_spec.syntax.lexer import Token
@@ -49,8 +49,7 @@ _GOES_ON = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A message, and the tokens to read in place of the found one, if that mends it.
 
     `repair` holds what is inserted and how many tokens it replaces.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 END = "$END"
 
@@ -33,8 +34,7 @@ class ParseRule(NamedTuple):
         return self.length == 1 and self.action is None and not self.helper
 
 
-@dataclass(frozen=True, slots=True)
-class ParseTable:
+class ParseTable(Struct, frozen=True):
     """The LALR(1) automaton and the tokens. An action ≥ 0 shifts to that state, ~r reduces by r."""
 
     patterns: dict[str, str]

@@ -8,11 +8,11 @@ of a symbolic one, must be what torch does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from addnn_spec.diagnostics import Refusal

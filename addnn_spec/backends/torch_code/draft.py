@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.initialisers import Initialisers
@@ -242,7 +244,7 @@ class _Drafter:
                     self._add(turn)
                 continue
             self._add(turns[0])
-            self._add(replace(turns[1], value_names=turns[-1].value_names))
+            self._add(structs.replace(turns[1], value_names=turns[-1].value_names))
             self._repeat_last(turns)
         draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
         draft.ports = {port: draft.ports.get(port, "nn.Module") for port in graph.module_ports}
@@ -530,7 +532,7 @@ class _Drafter:
         child = self._made_by(module.name, applied, module.span)
         first = self._first_use(module)
         if first is not None:
-            first = replace(first, written=module.written, within=None)
+            first = structs.replace(first, written=module.written, within=None)
             tree = operator_leaves(child.tree, self._graph, applied, first)
             child = replace(child, tree=tree)
         self._draft.children.append(child)

@@ -7,7 +7,8 @@ Those that it wrote out are found here: the code does not depend on what the ela
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.tree import identity

@@ -7,7 +7,7 @@ can be compared: equal skeletons are one class, the literals its columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from operator import is_
 from typing import TypeAlias, TypeGuard, cast
 
@@ -348,9 +348,9 @@ def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
     """List the fields of a node that are trees, in order: is it a tuple of them. And all fields."""
     found = _FIELDS.get(kind)
     if found is None:
-        declared = fields(kind)
-        parts = tuple((f.name, f.type in _MANY) for f in declared if f.type in _ONE | _MANY)
-        found = _FIELDS[kind] = (parts, tuple(f.name for f in declared))
+        declared: dict[str, str] = kind.__annotations__
+        parts = tuple((f, type in _MANY) for f, type in declared.items() if type in _ONE | _MANY)
+        found = _FIELDS[kind] = (parts, tuple(declared))
     return found
 
 
@@ -433,7 +433,7 @@ def identity(tree: Tree) -> tuple[Tree, str]:
     return skeleton, repr([leaf.value for leaf in leaves])
 
 
-_SLICE = tuple(part.name for part in fields(Slice))
+_SLICE = Slice.__struct_fields__
 
 
 def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from textwrap import wrap
+
+from msgspec.structs import replace
 
 from addnn_spec.backends.torch_code.body import Guard
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
