@@ -41,10 +41,10 @@ class GATConv(nn.Module):
         weights = self.dropout(F.softmax(scores.masked_fill(adjacency == 0, -60000.0), dim=-1))
         y: Tensor = (weights @ h.transpose(0, 1)).transpose(0, 1)  # [V, heads, size]
         if self.concat:
-            y = y.flatten(1)  # [V, heads * size]
+            y = y.flatten(1)  # [V, C]
         else:
-            y = y.mean(1)  # [V, heads * size]
-        y = y + self.bias  # [V, heads * size]
+            y = y.mean(1)  # [V, C]
+        y = y + self.bias  # [V, C]
         return y
 
 

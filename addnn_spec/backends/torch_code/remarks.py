@@ -79,7 +79,9 @@ class Remarks:
             if called in there and not self._is_extent(candidate):
                 if agree(candidate.vector, vector):
                     return rewrite(candidate.tree, change)
-        said = (tree for values, tree in columns.said if agree(values, vector))
+        said = [tree for values, tree in columns.said if agree(values, vector)]
+        if any(isinstance(node, Choice) for tree in said for node in walk(tree)):
+            return None  # where a condition decides, a formula holds in these uses by chance
         return next(filter(_is_formula, map(columns.with_variables, said)), None)
 
     def _is_extent(self, candidate: Candidate) -> bool:
@@ -96,8 +98,8 @@ class Remarks:
 
 
 def _is_formula(tree: Tree) -> bool:
-    """Return True for what a remark can say: names and numbers, without conditions."""
-    return not any(isinstance(node, Dimension | Choice) for node in walk(tree))
+    """Return True for what a remark can say: names and numbers, no tensor's shape."""
+    return not any(isinstance(node, Dimension) for node in walk(tree))
 
 
 def _letter(dim: int, rank: int) -> str:
