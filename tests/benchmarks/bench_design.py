@@ -252,7 +252,9 @@ def growing(seed: int) -> Iterator[Row]:
         module = ended.network.build()
         kept = replace(ended, slices=ended.slices[-1:]).apply(whole)
         module.load_state_dict(kept, strict=False)
-        train_head(module, set(kept), parts, head_recipe(parts, recipe), lambda *_: None)
+        train_head(
+            module, set(kept), parts, head_recipe(parts, recipe), lambda *_: None, scaled=True
+        )
         made = predict(module, parts.judge.x)
         rates.append(float(hits(made, parts.judge.y, parts.task).mean()))
     best = max(rates)
