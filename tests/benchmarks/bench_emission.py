@@ -18,6 +18,8 @@ from addnn_spec.network import load
 
 SPECS = Path(__file__).parent / "specs"
 """Networks that show loops."""
+LONG = ("SwinT", "SwinV2T", "MaxViT_T")
+"""Packaged networks whose length is watched."""
 
 
 def code_lines(source: str) -> int:
@@ -45,6 +47,8 @@ def main() -> None:
             unsaid.setdefault(parameter, []).append(network_name)
     taken = process_time() - began
     print(f"{len(networks)} packaged networks: {lines:,} lines, {taken:.1f} s to load and write")
+    for name in LONG:
+        print(f"{name}: {code_lines(load(name).source())} lines")
     for spec in sorted(SPECS.glob("*.net")):
         print(f"{spec.stem}: {code_lines(load(str(spec)).source())} lines")
     print(f"{len(unsaid)} parameters that the text does not give:")
