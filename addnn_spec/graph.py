@@ -24,7 +24,7 @@ from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.ops.init import Init
 from addnn_spec.sizes import Fact, Facts
 from addnn_spec.source import Span
-from addnn_spec.values import Definition
+from addnn_spec.values import BraceText, Definition
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
@@ -252,9 +252,12 @@ class Graph(Struct, eq=False, weakref=True):
     """The block's or network's name; for a brace, empty."""
     span: Span
     arguments: tuple[tuple[str, Value], ...] = ()
-    """The block's parameters with their values (of `addnn_spec/values.py`), in order."""
+    """The block's parameters with their values (of `addnn_spec/values.py`), in order; for a brace,
+    the numbers, strings and lists that it reads of the text around it."""
     definition: Definition | None = None
     """The block or network; None for a brace."""
+    brace: BraceText | None = None
+    """The text of a brace."""
     lets: tuple[tuple[str, Value], ...] = ()
     """What the block's body calls its values: names for what a backend makes a parameter of."""
     given: frozenset[str] = frozenset()

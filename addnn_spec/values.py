@@ -31,6 +31,16 @@ class Brace:
 
 
 @dataclass(frozen=True, slots=True)
+class BraceText:
+    """A labelled brace or loop, with the names of its file."""
+
+    node: ast.Body | ast.Repeat | ast.For
+    env: Env = field(repr=False, compare=False)
+    written: tuple[tuple[str, Span], ...]
+    """Where it first reads each value that it has from around."""
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """A block or network of a file, with that file's names."""
 

@@ -31,8 +31,8 @@ from addnn_spec.ops import index
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.syntax_errors import MAX_NAME
-from addnn_spec.syntax.walk import names_read
-from addnn_spec.values import Brace, Builtin, Function, LayerValue, kind_of, show
+from addnn_spec.syntax.walk import names_read, walk
+from addnn_spec.values import Brace, BraceText, Builtin, Function, LayerValue, kind_of, show
 
 
 def run_chain(chain: ast.Chain, frame: Frame) -> Value:
@@ -181,17 +181,16 @@ def apply_brace(body: ast.Body, flow: Value, site: Site) -> Value:
 def run_brace(body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
     """Run the elements or statements of a brace in the graph at hand; `x` is what flows in."""
     _warn_hidden(frame.ctx, body, flow, frame.env)
-    return _run_inside(body, flow, frame, placed)
+    return _run_inside(body, flow, frame.inner(), placed)
 
 
-def _run_inside(body: ast.Body, flow: Value, frame: Frame, placed: bool) -> Value:
-    inner = frame.inner()
-    around = frame.env.find("x") if is_chain(body) else None
+def _run_inside(body: ast.Body, flow: Value, inner: Frame, placed: bool) -> Value:
+    around = inner.env.find("x") if is_chain(body) else None
     inner.env.names["x"] = Binding(flow, None, "flow", around)
     if body.kind == "empty":
         return flow
     if body.kind == "statements":
-        value = frame.ctx.rules.run_statements(body, inner)
+        value = inner.ctx.rules.run_statements(body, inner)
         if isinstance(value, Poison):
             raise Failed
         return value
@@ -256,6 +255,35 @@ def build_brace(
     )
 
 
+def finish_brace(
+    builder: Builder, value: Value, node: ast.Body | ast.Repeat | ast.For, env: Env
+) -> Built:
+    """Seal a brace: it keeps its text, and the values that this reads of the text around it."""
+    built = finish(builder, value)
+    if built.graph is not None:
+        places: dict[str, Span] = {}
+        for one in walk(node):
+            if isinstance(one, ast.Name):
+                places.setdefault(one.name, one.span)
+        read = [(name, found) for name in places if (found := env.find(name)) is not None]
+        given = tuple((name, found.value) for name, found in read if _is_given(found))
+        written = tuple((name, places[name]) for name, _ in given)
+        built.graph.arguments = given
+        built.graph.brace = BraceText(node, env.file, written)
+    return built
+
+
+def _is_given(found: Binding) -> bool:
+    """Return True for what a brace reads as a block reads its parameters: no layers, no tensors."""
+    return found.origin in ("let", "parameter", "loop") and _is_plain(found.value)
+
+
+def _is_plain(value: Value) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 def surroundings(
     ctx: Context, body: ast.Body | ast.Repeat | ast.For, flow: Value, env: Env
 ) -> tuple[Hashable, ...]:
@@ -272,14 +300,17 @@ def surroundings(
 def _elaborate_brace(
     ctx: Context, builder: Builder, body: ast.Body, flow: Value, env: Env, label: str, span: Span
 ) -> Built:
-    frame = Frame(ctx, builder, env)
+    frame = Frame(ctx, builder, Env(env))
     with ctx.use(label, span):
         inside = place_inputs(ctx, builder, "x", flow, span)
         try:
             value = _run_inside(body, inside, frame, placed=True)
         except Failed:
             return Built(None, None)
-    return finish(builder, value)
+    built = finish_brace(builder, value, body, env)
+    if built.graph is not None:
+        built.graph.lets = frame.env.values("let")
+    return built
 
 
 def apply_brace_value(brace: Brace, flow: Value, site: Site) -> Value:

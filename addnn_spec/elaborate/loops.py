@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from addnn_spec.elaborate.blocks import (
     Built,
     call_graph,
-    finish,
     memoised,
     normal_types,
     place_inputs,
 )
 from addnn_spec.elaborate.builder import Builder, Naming, Tensor
-from addnn_spec.elaborate.chains import apply_brace, build_brace, surroundings
+from addnn_spec.elaborate.chains import apply_brace, build_brace, finish_brace, surroundings
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.expansion import elements, refuse_bomb
 from addnn_spec.elaborate.expressions import bind, items_of
@@ -201,7 +200,7 @@ def _elaborate_loop(
             value = _in_turn(core, turns, value, Frame(ctx, builder, env), turn)
         except Failed:
             return Built(None, None)
-    return finish(builder, value)
+    return finish_brace(builder, value, core, env)
 
 
 def _run_turn(core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:

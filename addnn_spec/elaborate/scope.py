@@ -44,6 +44,14 @@ class Env:
             env = env.parent
         return None
 
+    @property
+    def file(self) -> Env:
+        """The names of the file: the outermost scope."""
+        env = self
+        while env.parent is not None:
+            env = env.parent
+        return env
+
     def bind(self, name: str, value: Value, span: Span | None, origin: Origin) -> None:
         if name != "_":
             self.names[name] = Binding(value, span, origin)

@@ -134,16 +134,16 @@ class Encoder(nn.Module):
 
 
 class Embeddings(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int, width: int, context: int, dropout: float) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(30522, 768, padding_idx=0)
+        self.word_embeddings = nn.Embedding(vocabulary, width, padding_idx=0)
         nn.init.normal_(self.word_embeddings.weight, std=0.02)
-        self.position_embeddings = nn.Embedding(512, 768)
+        self.position_embeddings = nn.Embedding(context, width)
         nn.init.normal_(self.position_embeddings.weight, std=0.02)
-        self.token_type_embeddings = nn.Embedding(2, 768)
+        self.token_type_embeddings = nn.Embedding(2, width)
         nn.init.normal_(self.token_type_embeddings.weight, std=0.02)
-        self.LayerNorm = nn.LayerNorm(768, eps=1e-12)
-        self.dropout = nn.Dropout(p=0.1)
+        self.LayerNorm = nn.LayerNorm(width, eps=1e-12)
+        self.dropout = nn.Dropout(p=dropout)
 
     def forward(self, x: Tensor, segments: Tensor) -> Tensor:
         x = self.word_embeddings(x) + self.token_type_embeddings(segments)  # [N, T, 768]
@@ -159,9 +159,9 @@ class BERTOutput(NamedTuple):
 
 
 class BERT(nn.Module):
-    def __init__(self, depth: int = 12) -> None:
+    def __init__(self, vocabulary: int = 30522, context: int = 512, depth: int = 12) -> None:
         super().__init__()
-        self.embeddings = Embeddings()
+        self.embeddings = Embeddings(vocabulary, 768, context, 0.1)
         self.encoder = Encoder(768, depth, 12, 0.1)
         self.pooler = Pooler(768)
 

@@ -109,7 +109,7 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
     """Return the constructor of what a node calls, its leaves with their origins in this graph."""
     called = node.calls
     assert called is not None
-    written = dict(node.written)
+    written = dict(node.written if called.brace is None else called.brace.written)
     slots = {name: slot for slot, name in enumerate(called.input_names)}
     around = _around(graph, node.within)
 

@@ -15,6 +15,7 @@ from typing import Any
 import networkx as nx
 
 from addnn_spec.backends.torch_code.body import Apart, Body, body_of_equals, structures
+from addnn_spec.backends.torch_code.braces import definition_of
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import GivenLayers
@@ -303,11 +304,12 @@ class Planner:
 
     def _text(self, graph: Graph, fixed: dict[str, Any]) -> Text | None:
         """Return the text that a class says again."""
-        if graph.definition is None:
+        definition = definition_of(graph)
+        if definition is None:
             return None
         inputs = zip(graph.input_names, graph.inputs, strict=True)
         ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
-        return Text(graph.definition, ranks, self._emission.functions, fixed)
+        return Text(definition, ranks, self._emission.functions, fixed)
 
     def _function_name(self, graph: Graph) -> str:
         """Return the name of a block that is a function, which no variable has."""
