@@ -163,10 +163,12 @@ def test_the_index_of_what_both_give_is_what_was_told(
     assert float(found) == chosen.cross
 
 
-def test_the_fused_network_is_better_than_each_and_no_worse_than_their_mean(made: Fused) -> None:
+def test_the_fused_network_is_better_than_each_and_than_their_mean(made: Fused) -> None:
+    """All values of a part have a variance of 1 in sum, so each has little: a head that learned
+    from that as it is would be .04 above the mean of probabilities, not .09."""
     scores = {one.name: one.value for one in made.record.scores}
     assert scores["fused"] > max(scores["a alone"], scores["b alone"]) + 0.01
-    assert scores["fused"] >= scores["mean of probabilities"]
+    assert scores["fused"] > scores["mean of probabilities"] + 0.06
 
 
 def test_of_pairs_that_tie_the_cheapest_is_taken(made: Fused) -> None:
