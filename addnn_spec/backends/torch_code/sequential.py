@@ -62,6 +62,9 @@ def initialized(module: nn.Module, *fills: Callable[[nn.Module], object]) -> nn.
 LOOP = "@"
 """Marks a loop's variables until the class's parameters are known: see `with_loop_names`."""
 
+_COUNTER = LOOP + "0"
+"""What counts labels: no variable of the text, which may be called `i` as well."""
+
 _MARKED = re.compile(LOOP + r"\w+")
 
 _FEW = 2
@@ -246,7 +249,7 @@ def _ordered(children: Sequence[Element]) -> Tree:
         if loop is None or number is None:
             parts += [([child], None) for child in run]
         else:
-            pair = Seq((Template(number[0], f"{LOOP}i"), loop.element))
+            pair = Seq((Template(number[0], _COUNTER), loop.element))
             parts.append((run, _numbered(pair, loop, number[1])))
     if len(parts) == 1 and parts[0][1] is not None:
         return Call("OrderedDict", (Arg(parts[0][1]),))
@@ -289,11 +292,11 @@ def _numbered(pair: Tree, loop: Loop, first: int) -> Each:
             else (Leaf(loop.length, "depth"),)
         )
         counter = Call("range", tuple(Arg(bound) for bound in bounds))
-        return Each(counter, pair, (LOOP + "i",))
+        return Each(counter, pair, (_COUNTER,))
     start = (Arg(Leaf(first, "first")),) if first else ()
     targets = loop.targets[0] if len(loop.targets) == 1 else f"({', '.join(loop.targets)})"
     numbered = Call("enumerate", (Arg(loop.iterable), *start))
-    return Each(numbered, pair, (LOOP + "i", targets))
+    return Each(numbered, pair, (_COUNTER, targets))
 
 
 def _runs(children: Sequence[Element]) -> Iterator[list[Element]]:
@@ -429,7 +432,7 @@ def with_loop_names(tree: Tree) -> Tree:
 
     def name(marked: str) -> str:
         if marked not in renamed:
-            wish = marked.removeprefix(LOOP)
+            wish = "i" if marked == _COUNTER else marked.removeprefix(LOOP)
             while wish in read or wish in renamed.values():
                 wish += "_"
             renamed[marked] = wish

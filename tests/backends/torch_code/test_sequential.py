@@ -15,6 +15,8 @@ from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Name, Tree, bare, with_leaves
 from addnn_spec.ops.code import Arg, Call
 from addnn_spec.source import Source, Span
+from tests.backends.torch_code.emitted import built
+from tests.support import graph_of
 
 SPAN = Span(Source("test.net", "repeat"), 0, 6)
 LINEAR = ("in_features", "out_features")
@@ -128,3 +130,29 @@ def test_numbers_that_go_in_equal_steps_are_a_range(
 ) -> None:
     found = progression(numbers)
     assert (None if found is None else text(found)) == written
+
+
+COUNTED = """block U(i) {
+  h = x -> Linear(i)
+  g = x -> Linear(i)
+  return h + g
+}
+block Enc(n) {
+  return x -> enc: {
+    for k, i in enumerate([4 * n, 2, 9]) { "u{k}": U(i) }
+  }
+}
+network Net {
+  input image: float[2, 3]
+  output y = image -> Enc(2) -> Enc(5)
+}
+"""
+
+
+def test_what_counts_labels_is_no_parameter() -> None:
+    """The width that a block calls `i` is not in its label: u0, u1, u2, as the text says."""
+    module = built(graph_of(COUNTED))
+    assert [name for name, _ in module.get_submodule("enc_2.enc").named_children()] == [
+        "u0", "u1", "u2",
+    ]  # fmt: skip
+    assert module.state_dict()["enc_2.enc.u0.linear.weight"].shape == (20, 9)
