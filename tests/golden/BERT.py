@@ -159,9 +159,9 @@ class BERTOutput(NamedTuple):
 
 
 class BERT(nn.Module):
-    def __init__(self, vocabulary: int = 30522, context: int = 512, depth: int = 12) -> None:
+    def __init__(self, vocabulary: int = 30522, depth: int = 12) -> None:
         super().__init__()
-        self.embeddings = Embeddings(vocabulary, 768, context, 0.1)
+        self.embeddings = Embeddings(vocabulary, 768, 512, 0.1)
         self.encoder = Encoder(768, depth, 12, 0.1)
         self.pooler = Pooler(768)
 

@@ -25,7 +25,8 @@ class Variants:
         """By `id` of a graph that only variants have, these."""
         for variant in variants:
             new = [graph for graph in variant.below() if id(graph) not in own]
-            if len(new) > max(_FEW, len(own) // 2):  # nearly all would be made anew
+            many = len(new) > max(_FEW, len(own) // 2)  # nearly all would be made anew
+            if many or _stated(variant) != _stated(network):  # `forward` checks what is stated
                 self.unsaid.add(variant)
                 continue
             # In front: these may call what an earlier variant has, which calls none of them.
@@ -53,6 +54,11 @@ class Variants:
         """Record that no class says these graphs."""
         for graph in graphs:
             self.unsaid.update(self._of.get(id(graph), ()))
+
+
+def _stated(network: Graph) -> list[str]:
+    """List what the `assert`s of a network state about its sizes."""
+    return [str(one.fact) for one in network.assertions]
 
 
 _FEW = 3

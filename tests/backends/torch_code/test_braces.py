@@ -135,3 +135,19 @@ def test_a_layer_that_a_brace_reads_is_no_parameter() -> None:
     )
     braces = [found for found in graph.below() if found.kind == "body"]
     assert {found.arguments for found in braces} == {(("width", 4),), (("width", 5),)}
+
+
+def test_what_an_assert_states_is_no_parameter() -> None:
+    """`forward` checks the number of the text, whatever a caller would give."""
+    text = (
+        "network Net(context = 8, width = 4) {\n  input x: float[N, T]\n  assert T <= context\n"
+        "  output y = x -> Unsqueeze(2) -> enc: {\n    h = x -> Linear(width)\n"
+        "    return h * context + (h -> Exp)\n  }\n}\n"
+    )
+    made = session(text)
+    graph = made.graph("Net")
+    assert graph is not None
+    source = torch_source(made, graph).text
+    assert "if x.shape[1] > 8:" in source
+    assert "context: int" not in source.partition("class Net(")[2]
+    assert "width: int = 4" in source.partition("class Net(")[2]
