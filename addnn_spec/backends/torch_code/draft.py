@@ -21,10 +21,10 @@ from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.modules import (
     bind,
     constant,
+    created,
     filled,
     functional_form,
     is_heavy,
-    made,
     operator_module,
     with_unused,
 )
@@ -202,10 +202,7 @@ class Emission:
 
 
 def draft_of(
-    graph: Graph,
-    forms: Forms,
-    emission: Emission,
-    lists: Sequence[ListInput] = (),
+    graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput] = ()
 ) -> Draft:
     """Make the draft of a graph; the graphs that it calls have their forms already."""
     return _Drafter(graph, forms, emission, lists).draft()
@@ -213,11 +210,7 @@ def draft_of(
 
 class _Drafter:
     def __init__(
-        self,
-        graph: Graph,
-        forms: Forms,
-        emission: Emission,
-        lists: Sequence[ListInput],
+        self, graph: Graph, forms: Forms, emission: Emission, lists: Sequence[ListInput]
     ) -> None:
         self._lists = lists
         self._lengths: dict[int, int] = {}
@@ -576,7 +569,8 @@ class _Drafter:
             kind = "buffer"
         else:
             first = constant(op.init)
-            values = made("empty", shape) if first is None else filled(shape, Leaf(first, "size"))
+            empty = first is None
+            values = created("empty", shape) if empty else filled(shape, Leaf(first, "size"))
             tree = Call("nn.Parameter", (Arg(values),))
             if op.init is not None and first is None:
                 inits = (init_code(op.init, Own()),)

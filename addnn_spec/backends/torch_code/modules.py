@@ -91,10 +91,10 @@ def filled(shape: tuple[Tree, ...], values: Leaf) -> Call:
     if isinstance(values.value, tuple) or not shape:
         return Call("torch.tensor", (Arg(values),))
     if type(values.value) is float and values.value in (0, 1):
-        return made("ones" if values.value else "zeros", shape)
+        return created("ones" if values.value else "zeros", shape)
     return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
 
 
-def made(function: str, shape: tuple[Tree, ...]) -> Call:
+def created(function: str, shape: tuple[Tree, ...]) -> Call:
     """Return `torch.empty(8, 4)`, and `torch.empty(())` of a tensor without dimensions."""
     return Call(f"torch.{function}", tuple(map(Arg, shape)) or (Arg(()),))
