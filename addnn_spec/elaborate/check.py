@@ -14,12 +14,12 @@ from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.cycles import check_order
 from addnn_spec.elaborate.frame import POISON
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.survey import Survey, targets_of
+from addnn_spec.elaborate.survey import Survey
 from addnn_spec.ops import index, known
 from addnn_spec.ops.init import INITS
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import names_read
+from addnn_spec.syntax.walk import names_read, targets_of
 
 _Definition = ast.Fn | ast.Block | ast.Network
 _MOST_UNKNOWN = 50  # then one more error says that there are more

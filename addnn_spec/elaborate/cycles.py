@@ -8,10 +8,10 @@ from typing import NamedTuple
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.frame import POISON
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.survey import Survey, targets_of
+from addnn_spec.elaborate.survey import Survey
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import names_read, walk
+from addnn_spec.syntax.walk import names_read, targets_of, walk
 
 
 class _Definition(NamedTuple):

@@ -13,13 +13,13 @@ from addnn_spec.elaborate.expressions import bind, bind_poison
 from addnn_spec.elaborate.frame import POISON, Frame, Value
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.elaborate.terms import evaluate
 from addnn_spec.elaborate.watch import Watch
 from addnn_spec.limits import Limits
 from addnn_spec.loading import ParsedFile
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import targets_of
 from addnn_spec.values import Definition, Function, LayerValue
 
 _MOST_LOOKED = 100

@@ -9,10 +9,9 @@ from msgspec import Struct
 from addnn_spec.elaborate.builder import Tensor
 from addnn_spec.elaborate.frame import Value
 from addnn_spec.elaborate.parts import DIMENSIONS
-from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.ops.base import TensorType
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import children
+from addnn_spec.syntax.walk import children, targets_of
 
 
 class Reading(Struct, frozen=True):

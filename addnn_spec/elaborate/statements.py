@@ -32,13 +32,13 @@ from addnn_spec.elaborate.frame import (
     flatten,
     is_flow,
 )
-from addnn_spec.elaborate.survey import weight_name
 from addnn_spec.elaborate.terms import evaluate, evaluate_all, for_all, lookup, string, truth
 from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Fact, Size, SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import weight_name
 from addnn_spec.values import Definition, Function, LayerValue, kind_of, show
 
 interface: Interface | None = None

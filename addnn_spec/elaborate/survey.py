@@ -8,7 +8,7 @@ from functools import cached_property
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
-from addnn_spec.syntax.walk import walk
+from addnn_spec.syntax.walk import targets_of, walk, weight_name
 
 _READING = (ast.Name, ast.Layer)  # most nodes of a text are asked: a union takes longer
 
@@ -55,22 +55,6 @@ class Survey:
             for dim in node.shape.dims
             if isinstance(dim.value, ast.Name)
         )
-
-
-def targets_of(targets: ast.Targets) -> Iterator[ast.Target]:
-    """All names of a `let`, a `for` or a binding, those in brackets too."""
-    for item in targets.items:
-        if isinstance(item, ast.Targets):
-            yield from targets_of(item)
-        else:
-            yield item
-
-
-def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
-    """Return what a learned or fixed tensor is called in its body."""
-    if statement.target is not None:
-        return statement.target.name
-    return "".join(part for part in statement.label.parts if isinstance(part, str))
 
 
 def _given(item: ast.Item, nodes: Iterable[Node]) -> Iterator[tuple[str, Span, str]]:

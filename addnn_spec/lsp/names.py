@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from addnn_spec.elaborate.survey import targets_of
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
-from addnn_spec.syntax.walk import children
+from addnn_spec.syntax.walk import children, targets_of
 
 Kind = Literal[
     "import", "let", "fn", "block", "network", "parameter", "input", "size", "tensor", "output",

@@ -43,3 +43,19 @@ def walk(node: object) -> Iterator[Node]:
 def names_read(node: object) -> frozenset[str]:
     """Return the names that a tree reads: in expressions, as layers, in the holes of strings."""
     return frozenset(found.name for found in walk(node) if isinstance(found, ast.Name | ast.Layer))
+
+
+def targets_of(targets: ast.Targets) -> Iterator[ast.Target]:
+    """Yield all names of a `let`, a `for` or a binding, those in brackets, too."""
+    for item in targets.items:
+        if isinstance(item, ast.Targets):
+            yield from targets_of(item)
+        else:
+            yield item
+
+
+def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
+    """Return what a learned or fixed tensor is called in its body."""
+    if statement.target is not None:
+        return statement.target.name
+    return "".join(part for part in statement.label.parts if isinstance(part, str))
