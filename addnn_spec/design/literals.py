@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from addnn_spec.graph import Graph, Turn
+from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
-from addnn_spec.passes.ties import Stand, stands_of
+from addnn_spec.passes.ties import stands_of
+from addnn_spec.passes.tracing import Frame, Frames, Names, Stand, frames_of
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import walk
-from addnn_spec.values import Definition
+from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.walk import targets_of
 
 
 class Untraced(Exception):
@@ -25,24 +26,11 @@ class Leaf(NamedTuple):
     value: int
 
 
-class _Frame(NamedTuple):
-    """What is around a place of the text: a turn of a loop, or a block or network, with where the
-    text gives its arguments."""
-
-    turn: Turn | None = None
-    body: Definition | None = None
-    given: Mapping[str, Span] = {}
-
-
-_Frames = tuple[_Frame, ...]
-"""The innermost first; none is the file."""
-
-
 class _Place(NamedTuple):
     """An expression, and what is around the place where it is read."""
 
     value: object
-    frames: _Frames
+    frames: Frames
 
 
 _Item = _Place | list["_Item"] | None
@@ -60,7 +48,7 @@ class Literals:
         self.graph = graph
         self.file = file
         self.follow = follow
-        self._trees: dict[int, dict[tuple[int, int], object]] = {}
+        self._names = Names()
 
     def of_field(self, path: str, field: str) -> list[Leaf]:
         """Return the literals that a layer's attribute is made of; none where it has its default,
@@ -70,19 +58,19 @@ class Literals:
         """
         stands = list(stands_of(self.graph, path))
         value = self._argument(stands, field)
-        return [] if value is None else self._found(value, _frames(stands))
+        return [] if value is None else self._found(value, frames_of(stands))
 
     def of_body(self, value: ast.Expr) -> list[Leaf]:
         """Return the literals that an expression of the network's own body is made of."""
         assert self.graph.definition is not None
-        return self._found(value, (_Frame(body=self.graph.definition),))
+        return self._found(value, (Frame(body=self.graph.definition),))
 
     def of(self, value: ast.Expr, stands: list[Stand]) -> list[Leaf]:
         """Return the literals that an expression is made of that is read where the innermost node
         stands. Raises `Untraced` where it is made of anything else."""
-        return self._found(value, _frames(stands))
+        return self._found(value, frames_of(stands))
 
-    def _found(self, value: object, frames: _Frames) -> list[Leaf]:
+    def _found(self, value: object, frames: Frames) -> list[Leaf]:
         found = list(self._leaves(value, frames))
         if not found:
             raise Untraced
@@ -90,11 +78,11 @@ class Literals:
 
     def _argument(self, stands: list[Stand], field: str) -> object | None:
         """Return what the text gives for a layer's attribute; None where it gives nothing."""
-        node, frames = stands[-1].node, _frames(stands)
+        node, frames = stands[-1].node, frames_of(stands)
         span = dict(node.written).get(field)
         if span is not None:
-            return self._at(frames, span)
-        layer = self._at(frames, node.span)  # a turn's arguments are not noted
+            return self._at(span, frames)
+        layer = self._at(node.span, frames)  # a turn's arguments are not noted
         if not isinstance(layer, ast.Layer) or not isinstance(node.op, Operator):
             return None
         names = [name for name in node.op.positional_fields() if name not in node.op.layers]
@@ -104,20 +92,13 @@ class Literals:
                 return argument.value
         return None
 
-    def _at(self, frames: _Frames, span: Span) -> object:
-        """Return what stands at a place of the innermost block or network."""
-        body = next((frame.body for frame in frames if frame.body is not None), None)
-        if body is None or span.source is not body.node.span.source:
+    def _at(self, span: Span, frames: Frames) -> Node:
+        found = self._names.expression(span, frames)
+        if found is None:
             raise Untraced
-        tree = self._trees.get(id(body.node))
-        if tree is None:
-            tree = self._trees[id(body.node)] = {
-                (one.span.start, one.span.end): one for one in walk(body.node)
-            }
-        found = tree.get((span.start, span.end))
-        return found.core if isinstance(found, ast.Element) else found
+        return found
 
-    def _leaves(self, node: object, frames: _Frames) -> Iterator[Leaf | None]:
+    def _leaves(self, node: object, frames: Frames) -> Iterator[Leaf | None]:
         """Yield the literals that an expression is a product of, and None for a tensor's size."""
         match node:
             case ast.Number(value=int() as value):
@@ -129,7 +110,7 @@ class Literals:
             case ast.Binary():
                 yield from self._of_binary(node, frames)
             case ast.Name():
-                yield from self._of_item(self._named(node.name, frames))
+                yield from self._of_item(self._named(node, frames))
             case ast.Attribute() | ast.Subscript(value=ast.Attribute()) if self.follow:
                 yield None
             case ast.Subscript(value=value, items=(ast.Number(value=int() as place),)):
@@ -139,7 +120,7 @@ class Literals:
             case _ if not isinstance(node, ast.Number):
                 raise Untraced
 
-    def _of_binary(self, node: ast.Binary, frames: _Frames) -> Iterator[Leaf | None]:
+    def _of_binary(self, node: ast.Binary, frames: Frames) -> Iterator[Leaf | None]:
         if node.op in ("*", "/", "//"):
             yield from self._leaves(node.left, frames)
             if node.op == "*":
@@ -155,7 +136,7 @@ class Literals:
         if item is not None:
             yield from self._leaves(*item)
 
-    def _counted(self, node: object, frames: _Frames) -> bool:
+    def _counted(self, node: object, frames: Frames) -> bool:
         """Return whether an expression is made of literals and the numbers of turns."""
         match node:
             case ast.Number():
@@ -165,55 +146,47 @@ class Literals:
             case ast.Binary():
                 return self._counted(node.left, frames) and self._counted(node.right, frames)
             case ast.Name():
-                item = self._named(node.name, frames)
+                item = self._named(node, frames)
                 return item is None or (isinstance(item, _Place) and self._counted(*item))
             case _:
                 return False
 
     # -------------------------------------------------------------------------------------- names
 
-    def _named(self, name: str, frames: _Frames) -> _Item:
+    def _named(self, name: ast.Name, frames: Frames) -> _Item:
         """Return what a name stands for."""
-        source = self.file.span.source
-        for place, frame in enumerate(frames):
-            here, outside = frames[place:], frames[place + 1 :]
-            if frame.turn is not None:
-                loop = self._at(outside, frame.turn.loop)
-                if isinstance(loop, ast.Repeat) and loop.index and loop.index.name == name:
-                    return None
-                if isinstance(loop, ast.For):
-                    let = _let(loop.body.items, name)
-                    if let is not None:
-                        return self._part(let.targets, _Place(let.value, here), name)
-                    if name in _names(loop.targets):
-                        given = self._in_turn(loop.iterable, frame.turn.number, outside)
-                        return self._part(loop.targets, given, name)
-            elif frame.body is not None:
-                block = frame.body.node
-                let = _let(block.body.items, name)
-                if let is not None:
-                    return self._part(let.targets, _Place(let.value, here), name)
-                if any(param.name == name for param in block.params):
-                    return self._given(name, frame, here)
-                source = block.span.source
-                break
-        let = _let(self.file.items, name)
-        if let is None or source is not self.file.span.source:
+        body = next((frame.body for frame in frames if frame.body is not None), None)
+        here = self.file.span.source if body is None else body.node.span.source
+        if name.span.source is not here:
             raise Untraced
-        return self._part(let.targets, _Place(let.value, ()), name)
+        match self._names.traced(name.name, name.span.start, frames):
+            case []:
+                let = _let(self.file.items, name.name)
+                if let is None or here is not self.file.span.source:
+                    raise Untraced
+                return self._part(let.targets, _Place(let.value, ()), name.name)
+            case [(ast.Let() as let, around)]:
+                return self._part(let.targets, _Place(let.value, around), name.name)
+            case [(ast.Repeat(), _)]:
+                return None
+            case [(ast.For() | ast.Clause() as loop, (Frame(turn=turn), *_) as around)] if turn:
+                given = self._in_turn(loop.iterable, turn.number, around[1:])
+                return self._part(loop.targets, given, name.name)
+            case [(ast.Param() as param, (frame, *_) as around)]:
+                return self._given(param, frame, around)
+            case _:
+                raise Untraced
 
-    def _given(self, name: str, frame: _Frame, frames: _Frames) -> _Place:
+    def _given(self, param: ast.Param, frame: Frame, frames: Frames) -> _Place:
         """Return what a use gives for a parameter, or its default."""
-        assert frame.body is not None
         outside = frames[1:]
-        if name in frame.given:
-            return _Place(self._at(outside, frame.given[name]), outside)
-        default = next(one.default for one in frame.body.node.params if one.name == name)
-        if default is None or (not outside and name in self.graph.given):
+        if param.name in frame.given:
+            return _Place(self._at(frame.given[param.name], outside), outside)
+        if param.default is None or (not outside and param.name in self.graph.given):
             raise Untraced
-        return _Place(default, frames)
+        return _Place(param.default, frames)
 
-    def _in_turn(self, iterable: ast.Expr, turn: int, frames: _Frames) -> _Item:
+    def _in_turn(self, iterable: ast.Expr, turn: int, frames: Frames) -> _Item:
         """Return what a loop gives in a turn: `zip` and `enumerate` are looked through."""
         if isinstance(iterable, ast.Range):
             return None
@@ -232,7 +205,7 @@ class Literals:
             match item.value:
                 case ast.Argument(value=value):
                     return self._at_place(_Place(value, item.frames), place)
-                case ast.Name(name=name):
+                case ast.Name() as name:
                     return self._at_place(self._named(name, item.frames), place)
                 case ast.Call() | ast.Comprehension():
                     return None
@@ -254,24 +227,6 @@ class Literals:
             if isinstance(one, ast.Targets) and name in _names(one):
                 return self._part(one, self._at_place(given, place), name)
         raise Untraced
-
-
-def _frames(stands: list[Stand]) -> _Frames:
-    """Return what is around the innermost node, in the text."""
-    found: list[_Frame] = []
-    for depth in range(len(stands) - 1, -1, -1):
-        node, graph = stands[depth]
-        around = node.within
-        while around is not None:
-            if isinstance(around, Turn):
-                found.append(_Frame(turn=around))
-            else:
-                found.append(_Frame(body=around.definition, given=dict(around.written)))
-            around = around.outer
-        if graph.definition is not None:
-            given = dict(stands[depth - 1].node.written) if depth else {}
-            found.append(_Frame(body=graph.definition, given=given))
-    return tuple(found)
 
 
 def _constant(node: object) -> int | None:
@@ -315,7 +270,7 @@ def item_of_turn(loop: ast.For, place: int, turn: int) -> ast.Expr:
 
 
 def _names(targets: ast.Targets) -> set[str]:
-    return {one.name for one in walk(targets) if isinstance(one, ast.Target)}
+    return {one.name for one in targets_of(targets)}
 
 
 def _let(items: tuple[object, ...], name: str) -> ast.Let | None:

@@ -401,6 +401,55 @@ def test_widths_that_are_powers_and_loops_in_blocks_stay(tmp_path: Path) -> None
     assert small.text == changed(("[4, 8]", "[4, 3]"), text=POWERS)
 
 
+NAMES = """network Net(w = 8, deep = true) {
+  input image: float[N, 3, 16, 16]
+  let w = 2 * w  # twice what is given
+  x = image -> a: Conv2d(w, 1)
+  if deep {
+    let v = 28  # of the arm
+    x = x -> b: Conv2d(v, 1)
+  }
+  for i in 0..2 {
+    let w = 16 * (i + 1)  # of the turn
+    x = x -> "c{i}": Conv2d(w, 1)
+  }
+  x = x -> d: {
+    let w = 12  # of the brace
+    y = x -> Conv2d(w, 1)
+    return y -> Conv2d(w, 1)
+  }
+  x = x -> e: repeat 2 {
+    let v = 36  # of each turn
+    y = x -> Conv2d(v, 1)
+    return y -> Conv2d(v, 1)
+  }
+  let w, u = (20, [44 for k in 0..2])
+  output y = x -> f: Conv2d(w, 1) -> Conv2d(2, 1)
+}
+"""
+
+
+def test_a_name_is_what_was_given_last_before_it(tmp_path: Path) -> None:
+    plan = planned(tmp_path, NAMES)
+    half = {c.number: range(c.size // 2) for c in plan.widths.classes if not c.frozen}
+    pairs = [("w = 8", "w = 4"), ("= 28", "= 14"), ("= 16 *", "= 8 *"), ("= 12  #", "= 6  #")]
+    pairs += [("= 36", "= 18"), ("(20,", "(10,")]
+    assert plan.narrow(half).text == changed(*pairs, text=NAMES)
+
+
+def test_what_may_not_have_been_given_is_said_otherwise(tmp_path: Path) -> None:
+    text = """network Net(deep = true) {
+  input image: float[N, 3, 16, 16]
+  let w = 8
+  if deep { let w = 16 }
+  output y = image -> a: Conv2d(w, 1) -> Conv2d(2, 1)
+}
+"""
+    plan = planned(tmp_path, text)
+    found = plan.narrow(numbers(plan, 5, "a")).text
+    assert "a: Conv2d(5, 1)" in found
+
+
 def test_a_shared_module_is_no_element_of_one_use(tmp_path: Path) -> None:
     text = """network Net {
   input a: float[N, 1, 8, 8]

@@ -24,6 +24,17 @@ LOOPS = """x = image
 for j, width in enumerate([8, 8]) { for i in 0..2 { x = x -> "c{j}{i}": Conv(width) } }
 output y = x -> Conv2d(2, 1)"""
 
+GIVEN_ANEW = """let width = 2 * width
+x = image -> a: Conv2d(width, 1) -> b: Conv2d(width, 1)
+x = x -> { let width = 6 return x -> c: Conv2d(width, 1) -> d: Conv2d(width, 1) }
+let width = 6
+output y = x -> e: Conv2d(width, 1) -> Conv2d(2, 1)"""
+
+CARRIED = """let width = 8
+x = image
+for i in 0..2 { let width = 2 * width x = x -> "c{i}": Conv2d(width, 1) }
+output y = x -> Conv2d(2, 1)"""
+
 ASSERTS = """let other = 8
 assert 2 * width == deep and deep > other
 output y = image -> a: Conv2d(width, 1) -> b: Conv2d(deep, 1) -> Conv2d(other, 1) -> Conv2d(2, 1)"""
@@ -69,6 +80,8 @@ def ties(folder: Path, body: str, head: str = "") -> list[set[str]]:
             "",
             [{"a", "w.c"}, {"w.a", "w.b"}],
         ),
+        (GIVEN_ANEW, "(width = 4)", [{"a", "b"}, {"c", "d"}]),
+        (CARRIED, "", [{"c0", "c1"}]),
         (
             LOOPS,
             "",
