@@ -448,7 +448,7 @@ class _Job:
         module.load_state_dict(state)
         kept = {key for key in state if not key.startswith(f"{head}.")}
         recipe = head_recipe(parts, how.recipe)
-        train_head(module, kept, parts, recipe, self.progress, scaled=True)
+        train_head(module, kept, parts, recipe, self.progress)
         found = self._hits(module)
         control = backprop = None
         try:
@@ -471,7 +471,8 @@ class _Job:
             comparison=control,
             notes=tuple(self.notes),
         )
-        return Grown(self.plan, module.to("cpu").eval(), record)
+        plan = self.plan if self.plan.slices else self.plan.alone()
+        return Grown(plan, module.to("cpu").eval(), record)
 
     def _control(self, found: Tensor) -> tuple[Comparison, float]:
         """Return how what has grown compares with backpropagation, and the latter's accuracy."""

@@ -70,6 +70,11 @@ class Plan:
 
     # --------------------------------------------------------------------------------------- edits
 
+    def alone(self) -> Plan:
+        """Return the plan of the network alone in its file: blocks of the user's other files are
+        copied in, other networks left out."""
+        return self.narrow({})
+
     def cut(self, path: str, head: str = "linear", classes: int | None = None) -> Plan:
         """Return the plan of the network up to a node, and a new head behind it.
 

@@ -37,6 +37,8 @@ from addnn_spec.design.training import Recipe, hits, predict, silent
 from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
+from addnn_spec.source import Source
+from addnn_spec.syntax.printer import format_source
 
 NET = """block ConvBn(width) {
   return x -> conv: Conv2d(width, 3, padding = 1, bias = false) -> bn: BatchNorm2d -> relu: ReLU
@@ -245,7 +247,7 @@ def test_a_head_learns_from_values_of_any_scale(spec: Path) -> None:
     kept = {key for key in state if not key.startswith("fc.")}
     before = {key: state[key].clone() for key in kept}
     recipe = Recipe(epochs=10)
-    train_head(module, kept, parts, recipe, silent, scaled=True)
+    train_head(module, kept, parts, recipe, silent)
     made = hits(predict(module, parts.judge.x), parts.judge.y, parts.task)
     assert float(made.mean()) > 0.75
     assert all(module.state_dict()[key].equal(value) for key, value in before.items())
@@ -267,9 +269,16 @@ def test_what_is_stopped_ends_behind_the_last_block_that_has_learned(spec: Path)
 
 
 @pytest.mark.parametrize(("rule", "least"), [("forward-forward", 0.4), ("k-means", 0.8)])
-def test_rules_with_a_step_of_their_own_learn(spec: Path, rule: Local, least: float) -> None:
+def test_rules_with_a_step_of_their_own_learn(
+    spec: Path, tmp_path: Path, rule: Local, least: float
+) -> None:
+    head, _, network = NET.partition("network Small")
+    (tmp_path / "units.net").write_text(head)
+    whole = f'from "units.net" import ConvBn\n\nnetwork Small{network}'
+    spec.write_text(f"{whole}\nnetwork Other{network}")
     how = Growing(rule, Recipe(epochs=1, batch=128), control=False)
-    made = grow(start(spec), "digits", how=how)
+    made = grow(start(load(spec, network="Small")), "digits", how=how)
+    assert made.plan.text == format_source(Source("net.net", NET))  # alone in its file
     assert made.record.loss == rule
     assert made.record.accuracy > least
 
