@@ -385,13 +385,11 @@ def train_head(
     parts: Parts,
     recipe: Recipe,
     progress: Progress,
-    *,
-    scaled: bool = False,
 ) -> None:
     """Train what is new; what was there stays as it is, its norms in evaluation.
 
-    With `scaled`, a linear layer learns from values less their mean, at unit variance, and has that
-    in its weights and biases in the end: losses that are blind to scale leave any.
+    A linear layer with a bias learns from values less their mean, at unit variance, and has that in
+    its weights and biases in the end: local losses are blind to scale, and leave any.
     """
     features: list[Tensor] = []
     new = [name for name, _ in module.named_parameters() if name not in kept]
@@ -410,10 +408,10 @@ def train_head(
     for layer in layers:
         chain += [nn.ReLU(), layer] if chain else [layer]
     given = torch.cat(features)
-    linear = first if scaled and isinstance(first, nn.Linear) else None
+    linear = first if isinstance(first, nn.Linear) and first.bias is not None else None
     mean = given.mean(0)
     scale = (given - mean).square().mean().sqrt().clamp_min(1e-12)
-    if linear is not None and linear.bias is not None:
+    if linear is not None:
         given = (given - mean) / scale
     train(
         nn.Sequential(*chain),
@@ -424,7 +422,7 @@ def train_head(
         progress,
         what="head",
     )
-    if linear is not None and linear.bias is not None:
+    if linear is not None:
         with torch.no_grad():
             linear.to("cpu").weight.div_(scale)
             linear.bias.sub_(linear.weight @ mean)

@@ -308,7 +308,7 @@ class _Job:
             module = fusion.plan.network.build()
         state = fusion.apply(*(one.state_dict() for one in self.modules))
         module.load_state_dict(state, strict=False)
-        train_head(module, set(state), self.parts, self.recipe, self.progress, scaled=True)
+        train_head(module, set(state), self.parts, self.recipe, self.progress)
         self.seconds[f"{what}head"] = round(time.process_time() - start, 1)
         return fusion, module
 
