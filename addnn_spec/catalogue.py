@@ -163,6 +163,8 @@ def open_spec(
     says."""
     if source is not None:
         return Session(source, folder=Path.cwd(), limits=limits), None
+    if "\n" in spec:  # a file's name may have one, and nobody's has
+        raise Refusal("E0601", "this is a text, and no name", help="loads(text) reads one")
     named = None
     of_file = _OF_FILE.fullmatch(spec)
     if of_file is not None and not _is_readable(Path(spec)):

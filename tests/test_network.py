@@ -29,6 +29,11 @@ def test_a_text_imports_from_beside_its_path(tmp_path: Path) -> None:
     assert loads(packaged + "output y = x -> Basic(4) }").name == "Net"
 
 
+def test_a_text_given_for_a_name_is_told() -> None:
+    with pytest.raises(DiagnosticError, match=r"this is a text, and no name\n.*loads\(text\)"):
+        load("network Net {\n  input x: float[N, 4]\n" + "  # a comment\n" * 30 + "}")
+
+
 def test_names_that_are_arguments_go_into_mappings(tmp_path: Path) -> None:
     (tmp_path / "unit.net").write_text(UNIT)
     network = loads(NET, tmp_path / "net.net", settings={"ops": 3})
