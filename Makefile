@@ -76,7 +76,7 @@ bench: $(READY) ## measure, and print the figures
 	$(BIN)/python -m tests.benchmarks.bench_sequences
 
 demo: $(READY) ## check, summarise, draw, compile and train a small network
-	$(BIN)/addnn demo
+	$(BIN)/addnn demo --force
 
 dist: $(READY) ## build the wheel and the sdist, and try both in environments of their own
 	rm -rf dist

@@ -10,6 +10,7 @@ import click
 
 from addnn_spec.catalogue import locate
 from addnn_spec.cli.outcome import FOUND, OK, exit_code, report, say
+from addnn_spec.cli.outputs import force_option
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.files import write_atomic
 from addnn_spec.network import Network
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NETWORK = "Digits"
+_FILES = (
+    "digits.net",
+    "digits.dot",
+    "digits.svg",
+    "digits.py",
+    "digits.safetensors",
+    "run.json",
+    "report.html",
+)
 _NEXT = """
 next: change something in {spec}, a width (ConvBn(16)) or how often it repeats (repeat 2); then
   addnn check {spec}
@@ -39,6 +49,7 @@ a network of your own begins with: addnn new my_net"""
     show_default=True,
     help="The folder to write to.",
 )
+@force_option
 @click.option(
     "--epochs",
     type=click.IntRange(1, 1000),
@@ -46,7 +57,7 @@ a network of your own begins with: addnn new my_net"""
     show_default=True,
     help="How often all images are seen.",
 )
-def demo(output: Path, epochs: int) -> int:
+def demo(output: Path, force: bool, epochs: int) -> int:
     """Check, summarise, draw, compile, train and probe a small convolutional network.
 
     The network is `Digits`, of the packaged digits.net; the data are scikit-learn's handwritten
@@ -59,6 +70,7 @@ def demo(output: Path, epochs: int) -> int:
         if str(output) == "-":
             raise Refusal("E0607", "the demo writes a folder: name it")
         require("the demo", "torch", "sklearn", "jinja2", extra="data,report")
+        _make_folder(output, force)
         return _demo(output, epochs)
     except DiagnosticError as error:
         report(error.diagnostics)
@@ -78,7 +90,6 @@ def _demo(output: Path, epochs: int) -> int:
     _step(2, f"summary {name}")
     say(f"{network.summary()}\n")
 
-    _make_folder(output)
     spec = output / "digits.net"
     write_atomic(spec, session.source.text)
     _step(3, f"draw {name}")
@@ -110,11 +121,16 @@ def _step(number: int, title: str) -> None:
     click.secho(f"[{number}/6] {title}", bold=True)
 
 
-def _make_folder(path: Path) -> None:
+def _make_folder(path: Path, force: bool) -> None:
+    """Make the folder; refuse (E0607) where a file of the demo's stands in it, perhaps changed."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise Refusal("E0602", f"{path} cannot be made: {error}") from error
+    standing = [path / name for name in _FILES if (path / name).exists()]
+    if standing and not force:
+        help = "write to another folder, or over it with --force"
+        raise Refusal("E0607", f"{standing[0]} stands already", help=help)
 
 
 def _draw(network: Network, output: Path) -> list[Path]:

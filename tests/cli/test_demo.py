@@ -48,6 +48,22 @@ def test_the_demo_trains_what_it_compiled(
     assert "<h1>Digits</h1>" in (folder / "report.html").read_text()
 
 
+@pytest.mark.parametrize("name", ["digits.net", "digits.safetensors", "report.html"])
+def test_what_a_user_has_changed_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text("an hour of work")
+    (tmp_path / "notes.txt").write_text("no file of the demo's")
+    assert run(["demo", "-o", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert f"{name} stands already" in told.err and "--force" in told.err and not told.out
+    assert (tmp_path / name).read_text() == "an hour of work"
+    assert len(list(tmp_path.iterdir())) == 2
+    if name == "digits.net":
+        assert run(["demo", "-o", str(tmp_path), "--epochs", "1", "--force"]) == 0
+        assert (tmp_path / name).read_text().startswith("#")
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert run(["demo", "-o", str(tmp_path / "file" / "demo")]) == 2
