@@ -111,7 +111,7 @@ def linked_errors(
     order = np.argsort(drawn, kind="stable")  # a piece's samples are of few strata, then
     strata, sizes = drawn[order], np.bincount(drawn)
     count = len(sizes)
-    terms = [one[order] for one in each]
+    terms = np.stack(each)[:, order]
     sums = np.zeros((len(each), count * count))
     squares = np.zeros(len(each))
     pairs = np.zeros(count * count, dtype=np.int64)
@@ -124,8 +124,12 @@ def linked_errors(
         for place, one in enumerate(terms):
             products = weights * one[rows] * one[columns]
             sums[place, here] += np.bincount(blocks, products)
-            squares[place] += products @ products
+            squares[place] += np.square(products).sum()  # threads of a dot product cost more here
+    own = np.arange(count) * (count + 1)
+    pairs[own] = 2 * pairs[own] + sizes
     room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)
+    sums *= 2
+    sums[:, own] += [np.bincount(strata, one * one) for one in terms]
     return [
         LinkedError(
             math.sqrt(max(float((total / room).sum()), independent_variance(one, groups))) / m,
@@ -137,12 +141,12 @@ def linked_errors(
 
 def _freedom(terms: Floats, squares: float, groups: Ids | None) -> float:
     """Return the degrees of freedom of the sum Q of w_ij e_i e_j: 2 mean² / variance of Q
-    (Satterthwaite), from 1 to m − 1; `squares` is the sum of (w_ij e_i e_j)². Groups have one less
-    than there are of them."""
+    (Satterthwaite), from 1 to m − 1; `squares` is the sum of (w_ij e_i e_j)² over the pairs i < j.
+    Groups have one less than there are of them."""
     if groups is not None:
         return max(units(terms, 0.0, groups) - 1, 1)
     m, mean, fourth = len(terms), float(terms @ terms), float((terms**2) @ (terms**2))
-    variance = fourth - mean**2 / m + 2 * (squares - fourth)
+    variance = fourth - mean**2 / m + 4 * squares
     found = 2 * mean**2 / variance if variance > 0 else m - 1
     return max(min(found, m - 1), 1)
 
@@ -167,7 +171,7 @@ def units(terms: Floats, error: float, groups: Ids | None = None) -> float:
 
 
 def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
-    """Yield the ordered pairs of samples that touch a same one, each once, and their weights w, in
+    """Yield the pairs i < j of samples that touch a same one, each once, and their weights w, in
     pieces of ascending rows."""
     m, width = touches.shape
     ids = np.sort(touches, axis=1)
@@ -176,24 +180,24 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
     widths = width - again.sum(axis=1)
     roots = np.sqrt(widths)
     ids = ids[~again]
-    counts = np.bincount(ids)
-    if counts.max() == 1:  # no two touch a same one
-        yield np.arange(m), np.arange(m), np.ones(m)
-        return
-    members = np.repeat(np.arange(m), widths)[np.argsort(ids, kind="stable")]
-    starts = np.cumsum(counts) - counts
+    ends = np.cumsum(np.bincount(ids))
+    order = np.argsort(ids, kind="stable")
+    members = np.repeat(np.arange(m), widths)[order]
+    later = np.empty_like(order)  # where in `members` the others of what is touched begin
+    later[order] = np.arange(1, len(order) + 1)
+    lengths = ends[ids] - later
     begins = np.concatenate(([0], np.cumsum(widths)))
-    ahead = np.concatenate(([0], np.cumsum(counts[ids])))[begins]
+    ahead = np.concatenate(([0], np.cumsum(lengths)))[begins]
     first = 0
-    while first < m:
+    while first < m and ahead[first] < ahead[m]:
         reach = int(np.searchsorted(ahead, ahead[first] + _PAIRS, side="right") - 1)
         last = min(max(reach, first + 1), first + max(_PAIRS // m, 1), m)
-        mine = ids[begins[first] : begins[last]]
-        lengths = counts[mine]
-        offsets = np.cumsum(lengths) - lengths
-        places = np.arange(int(lengths.sum())) + np.repeat(starts[mine] - offsets, lengths)
+        mine = slice(begins[first], begins[last])
+        many = lengths[mine]
+        offsets = np.cumsum(many) - many
+        places = np.arange(int(many.sum())) + np.repeat(later[mine] - offsets, many)
         owners = np.repeat(np.arange(last - first), widths[first:last])
-        met = np.repeat(owners, lengths) * m + members[places]
+        met = np.repeat(owners, many) * m + members[places]
         if len(met) < (last - first) * m:
             pairs, common = np.unique(met, return_counts=True)
         else:  # where most meet, counting is cheaper than sorting
@@ -202,5 +206,6 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
             common = all_common[pairs]
         rows, columns = np.divmod(pairs, m)
         rows += first
-        yield rows, columns, (1 + common / (roots[rows] * roots[columns])) / 2
+        if len(rows):
+            yield rows, columns, (1 + common / (roots[rows] * roots[columns])) / 2
         first = last
