@@ -357,10 +357,17 @@ def _ordered(
     if sorted(given) != sorted(names):
         held = ", ".join(source.inputs) or "one input"
         arrays = ", ".join(f"{wanted.name} (n x {wanted.stored})" for wanted in expected)
+        help = f"an .npz holds an array of each by its name: {arrays}, and y"
+        spare = [name for name in given if name not in names]
+        if len(given) - len(spare) == len(names):
+            help = (
+                "beside the inputs one array alone may stand, the mask that --mask names: "
+                f"leave out {', '.join(spare)}"
+            )
         raise Refusal(
             "E0612",
             f"the network takes {', '.join(names)}, and {source.name} holds {held}",
-            help=f"an .npz holds an array of each by its name: {arrays}, and y",
+            help=help,
         )
     order = [list(given).index(name) for name in names]
     read = source.read

@@ -123,6 +123,17 @@ def test_lengths_and_masks_stand_beside_the_inputs(network: Network, tmp_path: P
         probe(network, train=data, weights=weights, mask="other")
 
 
+@pytest.mark.parametrize("asked", [None, "lengths"])
+def test_one_array_alone_stands_beside_the_inputs(
+    network: Network, tmp_path: Path, asked: str | None
+) -> None:
+    arrays: dict[str, Any] = {"tokens": TOKENS, "y": LABELS, "lengths": LENGTHS, "ids": LENGTHS}
+    np.savez(tmp_path / "d.npz", **arrays)
+    left = "leave out ids" if asked else "leave out lengths, ids"
+    with pytest.raises(DiagnosticError, match=rf"E0612[\s\S]*one array alone .* mask.*: {left}"):
+        probe(network, train=tmp_path / "d.npz", mask=asked)
+
+
 def test_where_a_rule_does_not_apply_a_note_says_so() -> None:
     images = GENERATOR.random((20, 1, 8, 8)).astype(np.float32)
     run = probe("Digits", train=(images, np.arange(20) % 2), sequence="last").record
