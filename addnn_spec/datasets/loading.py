@@ -14,6 +14,7 @@ from torch import Tensor
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import IndicesError
 from addnn_spec.runtime.data import Array, SampleSource, Sources, open_data
+from addnn_spec.runtime.data_notes import small
 from addnn_spec.runtime.preparing import prepare
 from addnn_spec.runtime.run_record import DataRecord
 from addnn_spec.runtime.samples import make_feed
@@ -130,7 +131,8 @@ def load_data(data: Any, test: Any, options: Mapping[str, Any], *, beside: bool 
         )
         for split in feed.splits
     ]
-    return Loaded(tuple(parts), feed.record, feed.notes, settings)
+    notes = (*feed.notes, *small(feed.record, 1))
+    return Loaded(tuple(parts), feed.record, notes, settings)
 
 
 def _check_kind(source: SampleSource) -> None:

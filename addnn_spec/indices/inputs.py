@@ -28,7 +28,7 @@ def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
     tensor = (
         _plain(values.detach(), name)
         if isinstance(values, Tensor)
-        else _tensor(_array(values, name), name)
+        else _tensor(plain_array(values, name), name)
     )
     if tensor.ndim == 0:
         raise ShapeError(f"{name} is a single number; it must hold samples x features")
@@ -37,16 +37,43 @@ def as_samples(values: ArrayLike, name: str = "X") -> Tensor:
     return tensor.reshape(len(tensor), -1)
 
 
-def _array(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
-    """Return an array of nested sequences, or of a frame.
+def plain_array(values: ArrayLike, what: str) -> np.ndarray[Any, Any]:
+    """Return an array of a tensor, of nested sequences, or of a frame.
 
-    Raises ``ShapeError`` where their lengths differ.
+    Raises ``ShapeError`` where their lengths differ, and for what ``_plain`` refuses.
     """
+    if isinstance(values, Tensor):
+        tensor = _plain(values.detach(), what).cpu()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    if isinstance(values, list | tuple) and any(isinstance(one, Tensor) for one in values):
+        values = [plain_array(one, what) for one in values]
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
-        raise ShapeError(f"{what} is ragged: its rows have several lengths") from error
-    return array
+        raise ShapeError(f"{what}: rows have several lengths") from error
+
+
+def label_array(values: ArrayLike, what: str = "labels") -> np.ndarray[Any, Any]:
+    """Return an array of labels, all names or all numbers.
+
+    Raises ``NotFiniteError`` where one is None, ``ShapeError`` where both kinds are mixed, and as
+    ``plain_array`` does.
+    """
+    array = plain_array(values, what)
+    if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
+        array = np.asarray(values, dtype=object)  # where numbers stay such, nan among them
+    if array.dtype != object:
+        return array
+    missing = [place for place, value in enumerate(array.flat) if value is None]
+    if missing:
+        sample = missing[0] * len(array) // array.size
+        raise NotFiniteError(f"{what}: that of sample {sample} is None")
+    kinds = {type(value).__name__ for value in array.flat if not isinstance(value, str)}
+    if not kinds:
+        return array.astype(str)
+    if any(isinstance(value, str) for value in array.flat):
+        raise ShapeError(f"{what} are names, and others are {', '.join(sorted(kinds))}")
+    return plain_array(array.tolist(), what)
 
 
 def _plain(tensor: Tensor, name: str) -> Tensor:
@@ -87,13 +114,7 @@ def as_codes(*labels: ArrayLike) -> tuple[list[Any], list[Tensor]]:
     """
     arrays = []
     for values in labels:
-        array = (
-            _plain(values.detach(), "labels").cpu().numpy()
-            if isinstance(values, Tensor)
-            else _array(values, "labels")
-        )
-        if array.dtype == object and any(value is None for value in array.flat):
-            raise NotFiniteError("a label is None")
+        array = label_array(values)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:

@@ -110,7 +110,7 @@ def probe(
     """
     own = dict(measures) if isinstance(measures, Mapping) else None
     request = Request(
-        settings_of({**options, "measures": tuple(measures)}),
+        settings_of({**options, "measures": measures}),
         own,
         None if output is None else Path(output),
         keys=keys,
@@ -178,6 +178,12 @@ class _Runner:
         self.network = load(network) if isinstance(network, str | Path) else network
         if isinstance(self.network, nn.Module):
             self.network = plain(self.network)
+        elif not isinstance(self.network, Network):
+            raise Refusal(
+                "E0607",
+                f"{str(self.network)[:80]} is no network",
+                help="give a spec, a packaged network's name, or a live nn.Module, not its class",
+            )
         live = isinstance(self.network, nn.Module)
         self.feed = self._feed(train, test)
         place = Place.of(request.settings.device, request.settings.precision)

@@ -12,16 +12,17 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from addnn_spec.diagnostics import Refusal
+from addnn_spec.indices.errors import IndicesError
+from addnn_spec.indices.inputs import label_array, plain_array
 from addnn_spec.packages import require
 from addnn_spec.runtime.foreign_errors import outside, reason
 
@@ -110,8 +111,15 @@ def open_data(where: Any) -> Sources:
     if isinstance(where, tuple | list) and len(where) == 2:
         x, y = where
         if isinstance(x, Mapping):
-            return Sources(_named("arrays", {k: _as_array(v) for k, v in x.items()}, _as_array(y)))
-        return Sources(from_arrays("arrays", _as_array(x), _as_array(y)))
+            arrays = {key: _as_array(f"arrays' {key}", values) for key, values in x.items()}
+            return Sources(_named("arrays", arrays, _as_labels("arrays' labels", y)))
+        return Sources(
+            from_arrays("arrays", _as_array("arrays", x), _as_labels("arrays' labels", y))
+        )
+    if isinstance(where, Mapping):
+        raise Refusal(
+            "E0612", "a dictionary holds no labels", help="give a pair: the dictionary, the labels"
+        )
     if not isinstance(where, str | Path):
         return Sources(_dataset(type(where).__name__, where))
     text = str(where)
@@ -156,6 +164,9 @@ def _numbers(what: str, values: Array) -> Array:
 
     Raises `DiagnosticError` for what is none, or has nothing in it.
     """
+    if values.dtype == object:  # a frame of several types
+        with suppress(TypeError, ValueError):
+            values = values.astype(np.float64)
     if values.dtype.kind not in "biuf":
         raise Refusal("E0612", f"{what} holds {_kind(values)} values, not numbers")
     if values.ndim and len(values) and not values.size:
@@ -177,8 +188,6 @@ def _labels(name: str, values: Array) -> Array:
         raise Refusal("E0612", f"{name} has one label for all samples, not one for each")
     if not len(values):
         raise Refusal("E0612", f"{name} holds no samples")
-    if values.dtype == object and all(isinstance(label, str) for label in values.flat):
-        values = values.astype(str)
     if values.dtype.kind in "US":
         if values.ndim > 1:
             raise Refusal("E0612", f"{name} has names for labels, and several for a sample")
@@ -191,7 +200,9 @@ def _labels(name: str, values: Array) -> Array:
 
 
 def _kind(values: Array) -> str:
-    return "Python" if values.dtype == object else str(values.dtype)[:80]
+    if values.dtype == object:
+        return ", ".join(sorted({type(value).__name__ for value in values.flat}))[:80]
+    return str(values.dtype)[:80]
 
 
 def _bundled(name: str) -> SampleSource:
@@ -236,8 +247,8 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
             raise Refusal("E0612", f"an item of {name} is no pair of a sample and its label")
         targets = getattr(dataset, "targets", None)
         if targets is None or len(targets) != len(dataset):
-            targets = [_as_array(dataset[place][-1]) for place in range(len(dataset))]
-        labels = _labels(name, _as_array(targets))
+            targets = [dataset[place][-1] for place in range(len(dataset))]
+        labels = _labels(name, _as_labels(f"{name}'s labels", targets))
         if isinstance(first[0], Mapping):
             return _by_name(name, labels, tuple(first[0]), lambda place: dataset[place][0])
 
@@ -245,7 +256,9 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
         with _of_others(f"{name} cannot be read"):
             items = [dataset[int(place)][:-1] for place in indices]
             parts = zip(*items, strict=True)
-            return tuple(_stacked([_numbers(name, _as_array(x)) for x in part]) for part in parts)
+            return tuple(
+                _stacked([_numbers(name, _as_array(name, x)) for x in part]) for part in parts
+            )
 
     return SampleSource(name, labels, read)
 
@@ -257,9 +270,10 @@ def _dictionaries(name: str, dataset: Any) -> SampleSource:
     if label is None:
         there = ", ".join(map(str, first))
         raise Refusal("E0612", f"an item of {name} has no {', '.join(_LABELS)}: it has {there}")
-    targets = [_as_array(dataset[place][label]) for place in range(len(dataset))]
+    targets = [dataset[place][label] for place in range(len(dataset))]
+    labels = _labels(name, _as_labels(f"{name}'s labels", targets))
     names = tuple(key for key in first if key != label)
-    return _by_name(name, _labels(name, _as_array(targets)), names, lambda place: dataset[place])
+    return _by_name(name, labels, names, lambda place: dataset[place])
 
 
 def _by_name(
@@ -269,14 +283,33 @@ def _by_name(
         with _of_others(f"{name} cannot be read"):
             items = [item(int(place)) for place in indices]
             return tuple(
-                _stacked([_numbers(name, _as_array(each[key])) for each in items]) for key in names
+                _stacked([_numbers(name, _as_array(name, each[key])) for each in items])
+                for key in names
             )
 
     return SampleSource(name, labels, read, names)
 
 
-def _as_array(value: Any) -> Array:
-    return value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value)
+def _as_array(what: str, value: Any) -> Array:
+    """Return an array of a tensor, of nested sequences, or of a frame.
+
+    Raises `DiagnosticError` (E0612) where there is none, as for ragged rows.
+    """
+    try:
+        return plain_array(value, what)
+    except IndicesError as error:
+        raise Refusal("E0612", str(error)) from error
+
+
+def _as_labels(what: str, value: Any) -> Array:
+    """Return an array of labels or targets.
+
+    Raises `DiagnosticError` (E0612) as `_as_array`, and where names and numbers are mixed.
+    """
+    try:
+        return label_array(value, what)
+    except IndicesError as error:
+        raise Refusal("E0612", str(error)) from error
 
 
 def _stacked(values: Sequence[Array]) -> Array:

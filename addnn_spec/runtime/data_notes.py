@@ -78,10 +78,12 @@ def small(data: DataRecord, order: int) -> list[str]:
     notes = []
     for name, split in (("train", data.train), ("test", data.test)):
         short = sum(0 < count <= order for count in split.counts) if split is not None else 0
+        many = f"are {order} samples or fewer" if order > 1 else "is one sample alone"
+        neighbours = f"{order} neighbours" if order > 1 else "a neighbour"
         if short:
             notes.append(
-                f"{name}: of {short} of {len(data.classes)} classes there are {order} samples or "
-                f"fewer: none of these has {order} neighbours of its class"
+                f"{name}: of {short} of {len(data.classes)} classes there {many}: none of these "
+                f"has {neighbours} of its class"
             )
     return notes
 

@@ -184,7 +184,7 @@ def measured(
         except IndicesError as error:
             missing.append(f"{name}: {error}")
             continue
-        record = _record(value)
+        record = _record(value, name, label)
         if record is None:
             missing.append(f"{name}: its value is not finite")
         else:
@@ -192,10 +192,20 @@ def measured(
     return found, f"{label} has no {'; '.join(missing)}" if missing else ""
 
 
-def _record(value: MeasureValue) -> MeasureRecord | None:
-    """Return a measure's value as it is kept; None where it is not finite."""
+def _record(value: MeasureValue, name: str, label: str) -> MeasureRecord | None:
+    """Return a measure's value as it is kept; None where it is not finite.
+
+    Raises `DiagnosticError` (E0607) where a function of one's own gives no number.
+    """
     if isinstance(value, MeasureRecord):
         return value
     if isinstance(value, TrainedRate):
         return MeasureRecord(value=value.test, train=value.train, recipe=value.recipe)
-    return MeasureRecord(value=float(value)) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise Refusal(
+            "E0607", f"the measure {name} gives a {kind} at {label}, no number"
+        ) from error
+    return MeasureRecord(value=number) if math.isfinite(number) else None

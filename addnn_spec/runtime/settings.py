@@ -137,9 +137,9 @@ def settings_of(given: Mapping[str, Any], known: Iterable[str] = Settings.model_
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a sequence, or one pattern of nodes, as the tuple that is kept."""
+    """Return a sequence, or one pattern of nodes, or one measure, as the tuple that is kept."""
     if name == "sequence" and isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return (value,) if name == "nodes" else value
+        return (value,) if name in ("nodes", "measures") else value
     return tuple(value) if isinstance(Settings.model_fields[name].default, tuple) else value

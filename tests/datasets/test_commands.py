@@ -108,6 +108,12 @@ def test_one_part_alone(addnn: Addnn) -> None:
     assert valid(addnn("data", "show", "iris", "--json").out, "data-show")["homogeneity"] is None
 
 
+def test_one_class_alone_is_told(addnn: Addnn) -> None:
+    np.savez("one.npz", x=np.eye(5), y=np.zeros(5, dtype=int))
+    ended = addnn("data", "show", "one.npz")
+    assert "note: there is one class: the Separation Index is 1 whatever" in ended.out
+
+
 def test_targets(addnn: Addnn) -> None:
     found = valid(addnn("data", "show", "diabetes", "--divide", "0.3", "--json").out, "data-show")
     assert found["task"] == "regression" and found["parts"][0]["class_separation"] == []

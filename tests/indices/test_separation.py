@@ -348,8 +348,9 @@ def test_every_index_knows_its_standard_error() -> None:
 @pytest.mark.parametrize(
     ("X", "y", "error", "told"),
     [
-        ([[1, 2], [3]], [0, 1], ShapeError, "ragged"),
-        ([[1, 2], [3, 4]], [0, None], NotFiniteError, "a label is None"),
+        ([[1, 2], [3]], [0, 1], ShapeError, "several lengths"),
+        ([[1, 2], [3, 4]], [0, None], NotFiniteError, "labels: that of sample 1 is None"),
+        ([[1, 2], [3, 4]], ["a", float("nan")], ShapeError, "names, and others are float"),
         ([[1, "a"], [2, "b"]], [0, 1], ShapeError, "not numbers"),
         (torch.eye(3).to_sparse(), [0, 1, 1], ShapeError, "to_dense"),
         (torch.eye(3).to(torch.float8_e4m3fn), [0, 1, 1], ShapeError, "float8"),

@@ -140,6 +140,23 @@ def test_cka_between_nodes_and_the_error_of_a_sketch() -> None:
         small().cka()
 
 
+def test_one_measure_is_named_alone() -> None:
+    (node,) = small(nodes=["image"], measures="effective_rank").record.nodes
+    assert [*node.measures] == ["effective_rank"]
+
+
+@pytest.mark.parametrize("given", [3, nn.Linear, [nn.Linear(2, 2)]])
+def test_what_is_no_network_is_refused(given: Any) -> None:
+    with pytest.raises(DiagnosticError, match=r"E0607.* is no network"):
+        probe(given, train="iris")
+
+
+@pytest.mark.parametrize("function", [lambda rows: rows.train, lambda rows: None])
+def test_a_measure_of_ones_own_gives_a_number(function: Any) -> None:
+    with pytest.raises(DiagnosticError, match=r"E0607.*measure mine gives a .* at \w+, no number"):
+        small(nodes=["image"], measures={"mine": function})
+
+
 def test_what_is_no_measure_is_refused() -> None:
     with pytest.raises(DiagnosticError, match="no measure colour"):
         small(measures=["colour"])

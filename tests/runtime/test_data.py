@@ -275,6 +275,45 @@ def test_pickles_in_npz_are_refused(tmp_path: Path) -> None:
         open_data(path)
 
 
+ROWS = np.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ((ROWS, [[0, 1], [2], [0]]), "arrays' labels: rows have several lengths"),
+        (([[1.0, 2.0], [1.0]], [0, 1]), "arrays: rows have several lengths"),
+        ((ROWS, [0, None, 1]), "arrays' labels: that of sample 1 is None"),
+        ((ROWS, ["a", float("nan"), "b"]), "arrays' labels are names, and others are float"),
+        ((ROWS, np.array(["a", 1, "b"], dtype=object)), "labels are names, and others are int"),
+        (
+            (ROWS, np.array([[0], [1, 2], [3]], dtype=object)),
+            "arrays' labels: rows have several lengths",
+        ),
+        ((torch.eye(3).to_sparse(), [0, 1, 1]), "arrays is a torch.sparse_coo tensor: give it"),
+        (({"x": torch.eye(3).to_sparse()}, [0, 1, 1]), "arrays' x is a torch.sparse_coo tensor"),
+        ((np.array([["a", 1.0]], dtype=object), [0]), "arrays holds float, str values"),
+        ({"x": ROWS}, "a dictionary holds no labels"),
+    ],
+)
+def test_arrays_that_are_none_are_refused_in_words(where: Any, told: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        open_data(where)
+    assert caught.value.code == "E0612" and told in str(caught.value)
+
+
+def test_arrays_that_numpy_lacks_a_type_for() -> None:
+    halves = torch.tensor([[0.5, 0.1], [2.0, 3.0]], dtype=torch.bfloat16)
+    assert np.array_equal(everything(open_data((halves, [0, 1])).train), halves.float().numpy())
+    read = everything(open_data(([*halves], torch.tensor([0, 1]))).train)
+    assert np.array_equal(read, halves.float().numpy())
+    frame = np.array([[1, True], [0.5, False]], dtype=object)  # columns of several types
+    assert everything(open_data((frame, [0, 1])).train).tolist() == [[1, 1], [0.5, 0]]
+    labels = np.array([3, 1], dtype=object)
+    assert open_data((frame, labels)).train.labels.dtype == np.int64
+    assert open_data((frame, ["b", "a"])).train.labels.tolist() == ["b", "a"]
+
+
 def test_what_is_not_there_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         open_data(str(tmp_path / "nothing.npz"))

@@ -54,6 +54,8 @@ def test_small_classes() -> None:
     data = feed((X, np.repeat([0, 1], [38, 2]))).record
     (note,) = small(data, 2)
     assert "of 1 of 2 classes there are 2 samples or fewer" in note and not small(data, 1)
+    alone = feed((X, np.repeat([0, 1], [39, 1]))).record
+    assert "1 of 2 classes there is one sample alone: none of these has a" in small(alone, 1)[0]
     assert "one class" in small(feed((X, np.zeros(40, int))).record, 1)[0]
 
 
