@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from addnn_spec.backends.torch_code.axes import takers
 from addnn_spec.backends.torch_code.body import Body, Branch, Flag, Guard
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
@@ -117,6 +118,7 @@ class _Resolver:
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
+        self._columns.takers = takers(body.columns)
         self._columns.arms = [arm for flag in body.flags for arm in flag.arms]
         code.children = [(self._child(child), guard) for child, guard in body.children]
         making = _making_flags(code.children)

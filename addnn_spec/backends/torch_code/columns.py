@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from addnn_spec.backends.torch_code.axes import axis
 from addnn_spec.backends.torch_code.factories import call_of
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.parameters import (
@@ -91,6 +92,8 @@ class Columns:
     """The block's `let`s that only `forward` reads, over sizes: local variables of it."""
     sizes: dict[Dimension, str] = field(default_factory=dict)
     """The sizes that `forward` has a variable for."""
+    takers: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """By size of an input, the argument that takes it."""
 
     def __post_init__(self) -> None:
         self.scope = Scope(self.uses, self.text, self.graphs)
@@ -249,7 +252,9 @@ class Columns:
         called = self.text.sizes.get(raw) if self.text is not None else None
         known = self.scope.known.get(raw)
         own = called or (known.name if known is not None else "")
-        wish = _dimension(size.dim, rank, "") if size.dim else "batch"
+        wish = self._axis(name, size.dim, rank) if size.dim else "batch"
+        if wish.startswith("size_"):
+            wish = axis(size.dim, rank, {}, {1: "channels"})  # as torch has images
         if symbolic and size.dim and rank <= 3:
             wish = "length"
         if size.value != Value(0):
@@ -261,7 +266,16 @@ class Columns:
         prefix, slot = self.scope.sizes[raw]
         origin = self.scope.known[raw].origin
         assert isinstance(origin, SizeOf)
-        return prefix + _dimension(origin.dim, self.uses[0].inputs[slot][1].rank, word)
+        name = self._axis(origin.input, origin.dim, self.uses[0].inputs[slot][1].rank, word)
+        return "seq_length" if (slot, name) == (0, "length") else prefix + name
+
+    def _axis(self, input: str, dim: int, rank: int, word: str = "") -> str:
+        """Name a dimension of an input, of which something takes the size that has a `word`."""
+        taken = {dim: word} | {d: w for (name, d), w in self.takers.items() if name == input}
+        said = self.text.axes if self.text is not None else {}
+        return axis(
+            dim, rank, taken, {d: said[input, d] for d in range(rank) if (input, d) in said}
+        )
 
     def _settle_default(self, column: Parameter) -> None:
         """Give a block's parameter the default that the text gives it."""
@@ -481,14 +495,3 @@ def _constant(tree: Tree) -> Any:
     if tree == NONE:
         return None
     return tree if is_literal(tree) else NO_DEFAULT
-
-
-_FEATURES = frozenset({"in_features", "normalized_shape", "embed_dim", "input_size"})
-
-
-def _dimension(dim: int, rank: int, word: str) -> str:
-    if dim == rank - 1 and ((rank <= 3 and dim != 1) or rank == 2 or word in _FEATURES):
-        return "features"
-    if dim == 1:
-        return "channels"
-    return {rank - 1: "width", rank - 2: "height"}.get(dim, f"size_{dim}")

@@ -19,6 +19,7 @@ from addnn_spec.backends.torch_code.python import (
     Unreadable,
 )
 from addnn_spec.backends.torch_code.translation import (
+    SIZES,
     Functions,
     Translator,
     python_name,
@@ -150,6 +151,17 @@ class Text:
             for tree in self.expression(expr):
                 if isinstance(tree, Name) and ".shape[" in tree.text:
                     found.setdefault(tree.text, python_name(name))
+        return found
+
+    @cached_property
+    def axes(self) -> dict[tuple[str, int], str]:
+        """What the text calls dimensions of inputs: `x.length`."""
+        found: dict[tuple[str, int], str] = {}
+        for node in walk(self.node):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                rank = self._ranks.get(node.value.name)
+                if rank is not None and node.name in SIZES:
+                    found.setdefault((node.value.name, SIZES[node.name] % rank), node.name)
         return found
 
     def is_local(self, name: str) -> bool:

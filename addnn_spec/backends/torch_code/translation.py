@@ -34,7 +34,8 @@ from addnn_spec.values import Function as LanguageFunction
 if TYPE_CHECKING:
     from addnn_spec.elaborate.scope import Env
 
-_SIZES = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
+SIZES = {"channels": 1, "length": 1, "features": -1, "height": -2, "width": -1}
+"""The attributes of a tensor that are sizes, by dimension."""
 
 
 def python_name(name: str) -> str:
@@ -192,9 +193,9 @@ class Translator:
 
     def _attribute(self, expr: ast.Attribute) -> Tree:
         """Translate `x.channels`."""
-        if not isinstance(expr.value, ast.Name) or expr.name not in _SIZES:
+        if not isinstance(expr.value, ast.Name) or expr.name not in SIZES:
             raise Unreadable
-        return self._scope.size(expr.value.name, _SIZES[expr.name])
+        return self._scope.size(expr.value.name, SIZES[expr.name])
 
     def _subscript(self, expr: ast.Subscript) -> Tree:
         """Translate `x.shape[1]`, or an item of a list."""

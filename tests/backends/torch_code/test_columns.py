@@ -49,7 +49,7 @@ def test_a_column_is_the_first_that_matches(vector: tuple[Any, ...], text: str) 
     found = columns(
         {"width": (64, 128, 256), "kernels": ((3, 1), (5, 1), (3, 1))}, channels=(16, 48, 80)
     )
-    assert flat(found.resolve(Leaves(vector, "conv1_groups"))) == text
+    assert flat(found.resolve(Leaves(vector, "conv1_groups", "in_channels"))) == text
 
 
 def test_one_use_has_constants_only() -> None:
@@ -68,7 +68,7 @@ def test_equal_columns_share_a_new_parameter() -> None:
 def test_unused_parameters_vanish_and_sizes_come_first() -> None:
     found = columns({"width": (1, 2), "unused": (3, 4), "stride": (5, 9)}, channels=(7, 8))
     for vector in ((5, 9), (1, 2), (7, 8)):
-        found.resolve(Leaves(vector, "new"))
+        found.resolve(Leaves(vector, "new", "in_channels"))
     assert [column.name for column in found.signature()] == ["in_channels", "width", "stride"]
 
 
