@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from addnn_spec.backends.torch_code.axes import axis
+from addnn_spec.backends.torch_code.braces import Sizes
 from addnn_spec.backends.torch_code.factories import call_of
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.parameters import (
@@ -92,6 +93,8 @@ class Columns:
     """The block's `let`s that only `forward` reads, over sizes: local variables of it."""
     sizes: dict[Dimension, str] = field(default_factory=dict)
     """The sizes that `forward` has a variable for."""
+    named: Sizes = field(default_factory=dict)
+    """The sizes of a brace's inputs that a parameter of it is by the text."""
     takers: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """By size of an input, the argument that takes it."""
 
@@ -211,6 +214,9 @@ class Columns:
                     return self.dimension(node.text)
             if not column.name:
                 called = self.text.sizes.get(node.text) if self.text is not None else None
+                same = None if called else self._named(column)
+                if same is not None:
+                    return self._take(same, word)
                 wish = self._size_name(node.text, word)
                 if word.startswith(CALLED) and tree is node:
                     wish = word.removeprefix(CALLED)
@@ -221,6 +227,14 @@ class Columns:
             return Name(column.name)
 
         return rewrite(tree, take)
+
+    def _named(self, column: Parameter) -> Name | None:
+        """Return the parameter that a size is by the text around a brace."""
+        match column.origin:
+            case SizeOf(input, dim) if (input, dim) in self.takers.keys() & self.named.keys():
+                name = self.named[input, dim]
+                return Name(name) if name in self.scope.known else None
+        return None
 
     def _take_let(self, node: Name) -> Tree:
         """Return a `let` of the block as a variable; one that is a size is that size."""

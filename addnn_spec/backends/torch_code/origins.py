@@ -191,7 +191,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
             found.setdefault(SizeOf(name, dim))
             continue
         size = node.outputs[ref.port].shape[dim]
-        layer = node.span.source.text[node.span.start : node.span.end]
+        layer = node.span.text
         if layer in arguments:  # what it says inside is no text of this class
             made.setdefault(MadeBy(layer))
         else:

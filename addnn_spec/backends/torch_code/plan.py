@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 
 from addnn_spec.backends.torch_code.body import Apart, Body, body_of_equals, structures
-from addnn_spec.backends.torch_code.braces import definition_of
+from addnn_spec.backends.torch_code.braces import Sizes, common, named_sizes, text_of
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import GivenLayers
@@ -81,6 +81,7 @@ class Planner:
         self._lists: dict[int, tuple[ListInput, ...]] = {}
         self._labels: dict[int, str] = {}
         self._calls: Counter[int] = Counter()
+        self._named: dict[int, Sizes] = {}
         self._functions: set[int] = set()
         self._words: set[str] = set()
         """What the text gives a name: no function is called so."""
@@ -92,6 +93,7 @@ class Planner:
         self._emission.initialisers = Initialisers(graphs)
         self._emission.need(*self._emission.initialisers.support)
         self._count_calls(graphs)
+        self._named = named_sizes(graphs)
         self._reserve(graphs)
         self._name_captured(graphs)
         if not self._emission.probes:
@@ -252,11 +254,12 @@ class Planner:
         ]
         return Columns(
             given,
-            self._text(uses[0], fixed),
+            text_of(uses[0], self._emission.functions, fixed),
             self._variants,
             uses,
             tensors=_places(drafts[0]),
             function=id(uses[0]) in self._functions and not any(d.children for d in drafts),
+            named=common(self._named.get(id(use), {}) for use in uses),
         )
 
     def _add_class(self, body: Body, base: str) -> None:
@@ -301,15 +304,6 @@ class Planner:
             for name, value in first.arguments
             if all(value == dict(other.arguments)[name] for other in uses)
         }
-
-    def _text(self, graph: Graph, fixed: dict[str, Any]) -> Text | None:
-        """Return the text that a class says again."""
-        definition = definition_of(graph)
-        if definition is None:
-            return None
-        inputs = zip(graph.input_names, graph.inputs, strict=True)
-        ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
-        return Text(definition, ranks, self._emission.functions, fixed)
 
     def _function_name(self, graph: Graph) -> str:
         """Return the name of a block that is a function, which no variable has."""

@@ -137,6 +137,49 @@ def test_a_layer_that_a_brace_reads_is_no_parameter() -> None:
     assert {found.arguments for found in braces} == {(("width", 4),), (("width", 5),)}
 
 
+_TWICE = (
+    "h = x -> Linear(width) g = x -> Linear(2) return h * width + (g -> Mean(-1, keepdim = true))"
+)
+
+
+@pytest.mark.parametrize(
+    ("flow", "signature"),
+    [
+        ("x -> Linear(width)", "width: int"),
+        ("x -> Linear(width) -> ReLU", "width: int"),
+        ("x + (x -> Linear(width)) -> Linear(width)", "width: int"),
+        ("(x -> Linear(2), x -> Linear(2)) -> Concat(-1) -> Linear(width)", "width: int"),
+        ("x -> Linear(4)", "in_features: int, width: int"),  # as large by chance
+        ("x", "in_features: int, width: int"),
+        ("x + (x -> Linear(width))", "in_features: int, width: int"),  # what flows in is as large
+    ],
+)
+def test_a_size_that_the_text_has_a_name_for_is_one_parameter(flow: str, signature: str) -> None:
+    text = (
+        f"block Own(width) {{ y = {flow} -> enc: {{ {_TWICE} }} return y }} "
+        "network Net { input x: float[2, 4] output y = x -> Own(4) }"
+    )
+    enc = source_of(text).partition("class Enc")[2]
+    assert f"def __init__(self, {signature}) -> None:" in enc, enc
+
+
+def test_so_it_is_within_a_brace() -> None:
+    source = source_of(
+        "network Net(width = 4) { input x: float[2, 3] output y = x -> Linear(width) -> outer: { "
+        f"z = x -> inner: {{ {_TWICE} }} return z + (x -> Exp) }} }}"
+    )
+    assert source.count("def __init__(self, width: int) -> None:") == 2
+    assert "self.inner = Inner(width)" in source
+
+
+def test_a_brace_that_gets_another_size_elsewhere_has_two() -> None:
+    source = source_of(
+        "block Own(width, other) { y = x -> Linear(other) -> enc: { " + _TWICE + " } return y } "
+        "network Net { input x: float[2, 4] output y = x -> Own(4, 4) -> Own(4, 6) }"
+    )
+    assert "def __init__(self, in_features: int, width: int) -> None:" in source
+
+
 def test_what_an_assert_states_is_no_parameter() -> None:
     """`forward` checks the number of the text, whatever a caller would give."""
     text = (
