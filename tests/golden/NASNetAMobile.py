@@ -99,14 +99,14 @@ class Normal(nn.Module):
                     },
                 ),
             )
-            self.final_path_bn = nn.BatchNorm2d(width, eps=0.001)
+            self.final_path_bn = nn.BatchNorm2d(2 * (width // 2), eps=0.001)
         else:
             self.conv_prev_1x1 = ActConvBn(in_channels, width)
         self.conv_1x1 = ActConvBn(current_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5)
-        self.comb_iter_0_right = Separables(width, width, 3)
-        self.comb_iter_1_left = Separables(width, width, 5)
-        self.comb_iter_1_right = Separables(width, width, 3)
+        self.comb_iter_0_right = Separables(2 * (width // 2), width, 3)
+        self.comb_iter_1_left = Separables(2 * (width // 2), width, 5)
+        self.comb_iter_1_right = Separables(2 * (width // 2), width, 3)
         self.comb_iter_4_left = Separables(width, width, 3)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
@@ -170,14 +170,14 @@ class Reduction(nn.Module):
                     },
                 ),
             )
-            self.final_path_bn = nn.BatchNorm2d(22, eps=0.001)
+            self.final_path_bn = nn.BatchNorm2d(2 * (width // 2), eps=0.001)
         else:
             self.conv_prev_1x1 = ActConvBn(in_channels, width)
         self.conv_1x1 = ActConvBn(current_channels, width)
         self.comb_iter_0_left = Separables(width, width, 5, stride=2)
-        self.comb_iter_0_right = Separables(width, width, 7, stride=2)
-        self.comb_iter_1_right = Separables(width, width, 7, stride=2)
-        self.comb_iter_2_right = Separables(width, width, 5, stride=2)
+        self.comb_iter_0_right = Separables(2 * (width // 2), width, 7, stride=2)
+        self.comb_iter_1_right = Separables(2 * (width // 2), width, 7, stride=2)
+        self.comb_iter_2_right = Separables(2 * (width // 2), width, 5, stride=2)
         self.comb_iter_4_left = Separables(width, width, 3)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,6 @@ from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
 from addnn_spec.backends.torch_code.python import negated
 from addnn_spec.backends.torch_code.remarks import Remarks
-from addnn_spec.backends.torch_code.sequential import with_loop_names
 from addnn_spec.backends.torch_code.text import flat, literal
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -36,6 +35,7 @@ from addnn_spec.backends.torch_code.tree import (
     Dimension,
     Made,
     Name,
+    TextLoop,
     Tree,
     Value,
     When,
@@ -45,6 +45,7 @@ from addnn_spec.backends.torch_code.tree import (
     without_defaults,
 )
 from addnn_spec.backends.torch_code.turns import Turns
+from addnn_spec.backends.torch_code.value_loops import list_of, with_loop_names
 from addnn_spec.backends.torch_code.variables import Variables
 from addnn_spec.backends.torch_code.vectors import ABSENT, common_length, is_symbolic, some
 from addnn_spec.diagnostics import Refusal
@@ -113,8 +114,7 @@ class _Resolver:
         self._code = ClassCode(plan.name, plan.base, plan.graph, network, plan.function)
         self._functions = emission.blocks
         self._own = own_attributes(plan.graph)
-        text = plan.text
-        self._turns = None if text is None else Turns(text, plan.columns)
+        self._turns = Turns(plan.text, plan.columns)
 
     def code(self) -> ClassCode:
         code, body = self._code, self._body
@@ -194,13 +194,9 @@ class _Resolver:
         return replace(child, tree=tree, inits=inits)
 
     def _constructed(self, tree: Tree, span: Span) -> Tree:
-        def put(node: Tree) -> Tree | None:
-            if isinstance(node, Made) and isinstance(node.factory, Column):
-                args = tuple(Arg(rewrite(arg.value, put), arg.name) for arg in node.args)
-                return self._columns.made(self._body.columns[node.factory.index], args)
-            if not isinstance(node, Column):
-                return None
-            leaves = self._body.columns[node.index]
+        columns = self._body.columns
+
+        def resolved(leaves: Leaves) -> Tree:
             if any(is_symbolic(value) for value in leaves.vector):
                 raise Refusal(
                     "E0701",
@@ -212,6 +208,29 @@ class _Resolver:
                 )
             return _literal(self._columns.resolve(leaves))
 
+        def elements(parts: Iterable[Tree]) -> Iterator[Tree]:
+            for part in parts:
+                inner = part.value if isinstance(part, When) else part
+                if not isinstance(inner, TextLoop):
+                    yield rewrite(part, put)
+                    continue
+                for made in self._turns.elements(inner, columns, resolved, put):
+                    yield replace(part, value=made) if isinstance(part, When) else made
+
+        def put(node: Tree) -> Tree | None:
+            match node:
+                case Call(fn, args) if any(_is_loop(arg.value) for arg in args):
+                    return Call(fn, tuple(map(Arg, elements(arg.value for arg in args))))
+                case Call("nn.ModuleList", (Arg(Seq(items)),)) if any(map(_is_loop, items)):
+                    return list_of(elements(items))
+                case Made(Column(index), args):
+                    return self._columns.made(
+                        columns[index], tuple(Arg(rewrite(a.value, put), a.name) for a in args)
+                    )
+                case Column(index):
+                    return resolved(columns[index])
+            return None
+
         return with_loop_names(without_defaults(rewrite(tree, put)))
 
     def _module_lists(self) -> dict[str, Tree]:
@@ -221,7 +240,7 @@ class _Resolver:
         for prefix in module_lists(children):
             turns = [c for c in children if c.path.rpartition(".")[0] == prefix]
             spans = {(id(c.span.source), c.span.start, c.span.end) for c in turns}
-            if self._turns is None or len(spans) > 1 or any(child.inits for child in turns):
+            if len(spans) > 1 or any(child.inits for child in turns):
                 continue
             trees = [child.tree for child in turns]
             found = self._turns.module_list(trees, self._body.columns, turns[0].span)
@@ -394,6 +413,10 @@ class _Resolver:
     def _types(self, value: int, uses: list[int]) -> list[TensorType]:
         types = self._body.types[value]
         return [type for place in uses if (type := types[place]) is not None]
+
+
+def _is_loop(tree: Tree) -> bool:
+    return isinstance(tree.value if isinstance(tree, When) else tree, TextLoop)
 
 
 def _written(child: ChildDraft) -> list[Tree]:

@@ -200,6 +200,7 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     standard = ["import math"] if used("math") else []
     standard += ["from collections import OrderedDict"] if used("OrderedDict") else []
     standard += ["from collections.abc import Callable"] if used("Callable") else []
+    standard += ["from itertools import pairwise"] if used("pairwise") else []
     standard += [f"from typing import {', '.join(typing)}"] if typing else []
     torch = ["import torch"] if re.search(r"\btorch\.", text) else []
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []

@@ -23,6 +23,7 @@ _IMPORTED = (
     "TypeVar",
     "math",
     "nn",
+    "pairwise",
     "torch",
 )
 FILE_NAMES = frozenset({*_IMPORTED, "Tapping", "annotations"})

@@ -226,9 +226,9 @@ def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
         return () if ref is None else size_origins(graph, ref, dim)
 
     inner = [ref for output in called.outputs for ref in output.refs][port]
+    outer = _around(graph, node.within)
     use = None
     if called.definition is not None:
-        outer = _around(graph, node.within)
         use = Use(called.definition, node.written, node.span, outer, outside)
 
     def around(origin: Origin) -> Iterator[Origin]:
@@ -237,7 +237,7 @@ def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
         elif isinstance(origin, SizeOf):
             yield from outside(origin.input, origin.dim)
         else:
-            yield origin if use is None else Within(origin, use)
+            yield put(origin, outer) if use is None else Within(origin, use)
 
     for origin in size_origins(called, inner, dim):
         yield from around(origin)

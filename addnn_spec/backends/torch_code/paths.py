@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from addnn_spec.backends.torch_code.draft import ChildDraft
 from addnn_spec.backends.torch_code.names import is_plain
-from addnn_spec.backends.torch_code.sequential import Element, module_list, with_loop_names
+from addnn_spec.backends.torch_code.sequential import module_list
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
     Child,
@@ -26,6 +26,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
+from addnn_spec.backends.torch_code.value_loops import Element, with_loop_names
 from addnn_spec.graph import OWN
 from addnn_spec.ops.code import Arg, Call, Seq, Support
 

@@ -28,15 +28,15 @@ from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Paramet
 from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.sequential import (
     INITIALIZED,
-    Element,
     list_elements,
     module_list,
     sequential,
     sequential_elements,
-    turns_of,
 )
 from addnn_spec.backends.torch_code.stateless import stateless
+from addnn_spec.backends.torch_code.text_loops import loops_unlike
 from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, split
+from addnn_spec.backends.torch_code.value_loops import Element
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
@@ -158,20 +158,24 @@ class Planner:
         group = [graph for graph in group if not self._variants.lost(graph)]
         drafted: list[Graph] = []
         subclass: list[tuple[Graph, Tree]] = []
-        for graph in group:
-            elements = self._elements(graph)
-            turns = None if elements else list_elements(graph, self._forms)
+        chains = [self._elements(graph) for graph in group]
+        lists = [
+            None if elements else list_elements(graph, self._forms)
+            for graph, elements in zip(group, chains, strict=True)
+        ]
+        unlike = loops_unlike([found for found in (*chains, *lists) if found])
+        for graph, elements, turns in zip(group, chains, lists, strict=True):
             if turns is not None:
                 ports = dict.fromkeys(graph.module_ports, "nn.Module")
-                made = module_list(turns, turns_of(graph))
+                made = module_list(turns, unlike)
                 self._forms[id(graph)] = Form(made, ports, listed=True)
             elif elements is None:
                 drafted.append(graph)
             elif graph.kind == "block":
-                subclass.append((graph, sequential(elements, "super().__init__")))
+                subclass.append((graph, sequential(elements, "super().__init__", unlike)))
             else:
                 function = "Tapped" if self._emission.probes else "nn.Sequential"
-                self._forms[id(graph)] = Form(sequential(elements, function, turns_of(graph)))
+                self._forms[id(graph)] = Form(sequential(elements, function, unlike))
         self._lists.update(list_inputs([g for g in drafted if g.kind == "block"]))
         drafts = [
             draft_of(graph, self._forms, self._emission, self._lists.get(id(graph), ()))

@@ -236,6 +236,12 @@ class Text:
         ]
         yield from reversed(around)
 
+    def loop(self, place: Span) -> ast.For | ast.Repeat | None:
+        """Return the loop at a place, where this text has it."""
+        own = place.source is self.node.span.source
+        found = self._loops.get(_key(place)) if own else None
+        return found if isinstance(found, ast.For | ast.Repeat) else None
+
     def item(self, origin: Origin, place: int) -> Origin | None:
         """Return the place of an item of a list, or of arguments that are collected into one."""
         if isinstance(origin, Within):

@@ -221,18 +221,9 @@ class Scope:
             return False
         return True
 
-    def gives_in_turn(self, tree: Tree, vector: Vector, turn: Mapping[str, Any]) -> bool:
-        """Return True if a translation has the value of every use in one turn of a loop."""
-        wanted = [value for value in vector if value is not ABSENT]
-        try:
-            found = [
-                self.computed(tree, use, turn)
-                for use, value in enumerate(vector)
-                if value is not ABSENT
-            ]
-        except Unreadable:
-            return False
-        return all(map(means, found, wanted))
+    def gives_in_turn(self, tree: Tree, use: int, turn: Mapping[str, Any], wanted: Any) -> bool:
+        """Return True if a translation has the value of a use in one turn of a loop."""
+        return means(self.computed(tree, use, turn), wanted)
 
     def computed(self, tree: Tree, use: int, turn: Mapping[str, Any] | None = None) -> Any:
         """Compute the value of a tree in a use, in one turn of a loop; raises `Unreadable`."""

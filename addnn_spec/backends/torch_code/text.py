@@ -124,8 +124,10 @@ def _flat(tree: Tree) -> tuple[str, int]:
         case Choice(then, condition, orelse):
             parts = (_bound(then, 2), "if", _bound(condition, 2), "else", _bound(orelse, 1))
             return " ".join(parts), _CHOICE
-        case Each(iterable, element, targets):
-            return f"{flat(element)} for {', '.join(targets)} in {flat(iterable)}", 0
+        case Each():
+            element, loops = _loops(tree)
+            heads = (f"for {', '.join(each.targets)} in {flat(each.iterable)}" for each in loops)
+            return " ".join((flat(element), *heads)), 0
         case Spanned(value, _):
             return _flat(value)
         case Lambda(parameter, value):
@@ -325,18 +327,33 @@ def _is_plain(value: Tree) -> bool:
 _Part = tuple[str, Tree, str]
 
 
+def _loops(each: Each) -> tuple[Tree, list[Each]]:
+    """Return what loops within loops make, and the loops, the outer one first."""
+    loops = [each]
+    while isinstance(loops[-1].element, Each):
+        loops.append(loops[-1].element)
+    return loops[-1].element, loops
+
+
 def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
-    element = layout(each.element, indent, "", "", spans)
+    element, loops = _loops(each)
+    lines = layout(element, indent, "", "", spans)
+    for loop in loops:
+        lines += _turns(loop, indent, spans)
+    return lines
+
+
+def _turns(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
     targets = ", ".join(each.targets)
     turns = layout(each.iterable, indent, f"for {targets} in ", "", spans)
     if len(turns[0].text) <= WIDTH or "," not in targets:
-        return element + turns
+        return turns
     outer, _, inner = targets.removesuffix(")").rpartition("(")
     head = f"for {outer}"
     pad, deep = INDENT * indent, INDENT * (indent + 1)
     names = [Line(f"{deep}{name},", spans) for name in inner.split(", ")]
     rest = layout(each.iterable, indent, ") in ", "", spans)
-    return [*element, Line(f"{pad}{head}(", spans), *names, *rest]
+    return [Line(f"{pad}{head}(", spans), *names, *rest]
 
 
 def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], str]:

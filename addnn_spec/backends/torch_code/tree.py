@@ -236,6 +236,22 @@ class Each(BackendNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Turning(BackendNode):
+    """A literal of what a loop of the text makes: in the first turn, and in all of them."""
+
+    first: Tree
+    turns: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class TextLoop(BackendNode):
+    """What a loop of the text makes in a Sequential: `elements` in each of its `count` turns."""
+
+    count: Tree
+    elements: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Variable(BackendNode):
     """A name that a loop within the expression gives: no parameter of the class."""
 

@@ -81,8 +81,8 @@ def test_in_a_turn_the_variable_of_the_loop_comes_first(scope: Scope) -> None:
     tree = Infix("*", N, Name("w"))
     assert scope.computed(tree, 1, {"w": 2}) == 20
     assert scope.computed(tree, 1, {"w": 2, "n": 3}) == 6
-    assert scope.gives_in_turn(tree, (8, ABSENT), {"w": 2})
-    assert not scope.gives_in_turn(tree, (8, 21), {"w": 2})
+    assert scope.gives_in_turn(tree, 0, {"w": 2}, 8)
+    assert not scope.gives_in_turn(tree, 1, {"w": 2}, 21)
     with pytest.raises(Unreadable):
         scope.computed(tree, 1)
 

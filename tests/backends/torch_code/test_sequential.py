@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.sequential import (
-    Element,
-    module_list,
-    progression,
-    sequential,
-    with_loop_names,
-)
+from addnn_spec.backends.torch_code.sequential import module_list, sequential
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Name, Tree, bare, with_leaves
+from addnn_spec.backends.torch_code.value_loops import Element, progression, with_loop_names
 from addnn_spec.ops.code import Arg, Call
-from addnn_spec.source import Source, Span
 from tests.backends.torch_code.emitted import built
 from tests.support import graph_of
 
-SPAN = Span(Source("test.net", "repeat"), 0, 6)
 LINEAR = ("in_features", "out_features")
 
 
@@ -98,11 +91,6 @@ def text(tree: Tree) -> str:
 )  # fmt: skip
 def test_children_in_a_row(elements: list[Element], written: str) -> None:
     assert text(sequential(elements, "S")) == written
-
-
-def test_a_loop_of_the_text_over_one_turn_stays_a_loop() -> None:
-    assert text(sequential(counted(relu()), "S")) == "S(nn.ReLU())"
-    assert text(sequential(counted(relu()), "S", SPAN)) == "S(*(nn.ReLU() for _ in range(1)))"
 
 
 def test_a_list_of_modules_is_what_a_loop_yields_or_is_written_out() -> None:
