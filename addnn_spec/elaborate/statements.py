@@ -21,7 +21,7 @@ from addnn_spec.elaborate.declarations import (
     sizes_of,
 )
 from addnn_spec.elaborate.expansion import refuse_bomb
-from addnn_spec.elaborate.expressions import bind, bind_poison, items_of
+from addnn_spec.elaborate.expressions import bind, items_of
 from addnn_spec.elaborate.frame import (
     POISON,
     Frame,
@@ -38,7 +38,7 @@ from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Fact, Size, SizeError, Symbol, SymbolicSize, source
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.walk import weight_name
+from addnn_spec.syntax.walk import names_given, walk
 from addnn_spec.values import Definition, Function, LayerValue, kind_of, show
 
 interface: Interface | None = None
@@ -129,21 +129,16 @@ def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
         assert frame.interface is not None
         frame.interface.complete = False
         return None
-    if isinstance(statement, ast.Bind | ast.Let):
-        bind_poison(statement.targets, frame)
-    elif isinstance(statement, ast.If | ast.For):
-        for name in _bound_in(statement):
-            frame.env.bind(name, POISON, None, "tensor")
-        if frame.interface is not None:
+    inside = walk(statement) if isinstance(statement, ast.If | ast.For) else (statement,)
+    for node in inside:
+        for name, span in names_given(node):
+            frame.env.bind(name, POISON, span, "tensor")
+    if frame.interface is not None:
+        if isinstance(statement, ast.If | ast.For):
             frame.interface.complete = False
-    elif isinstance(statement, ast.Parameter | ast.Buffer):
-        frame.env.bind(weight_name(statement), POISON, statement.span, "tensor")
-    elif hasattr(statement, "target"):
-        frame.env.bind(statement.target.name, POISON, statement.span, "tensor")
-        if isinstance(statement, ast.Output) and frame.interface is not None:
-            frame.interface.outputs.append(
-                Given(statement.target.name, POISON, statement.training, statement.span)
-            )
+        elif isinstance(statement, ast.Output):
+            name = statement.target.name
+            frame.interface.outputs.append(Given(name, POISON, statement.training, statement.span))
     return None
 
 
@@ -500,19 +495,6 @@ def _conditions(condition: ast.Expr) -> Iterator[ast.Expr]:
             waiting += [expr.right, expr.left]
         else:
             yield expr
-
-
-def _bound_in(statement: ast.If | ast.For) -> set[str]:
-    """Return the names that the statements inside may give."""
-    from addnn_spec.syntax.walk import walk
-
-    return {
-        item.name
-        for found in walk(statement)
-        if isinstance(found, ast.Bind | ast.Let | ast.Typed | ast.Targets)
-        for item in (found.items if isinstance(found, ast.Targets) else ())
-        if isinstance(item, ast.Target)
-    }
 
 
 _RUN: dict[type, Callable[[Any, Frame], Value]] = {

@@ -8,7 +8,7 @@ from functools import cached_property
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
-from addnn_spec.syntax.walk import targets_of, walk, weight_name
+from addnn_spec.syntax.walk import names_given, walk
 
 _READING = (ast.Name, ast.Layer)  # most nodes of a text are asked: a union takes longer
 
@@ -64,26 +64,17 @@ def _given(item: ast.Item, nodes: Iterable[Node]) -> Iterator[tuple[str, Span, s
     if isinstance(item, ast.Block) and item.inputs:
         yield from ((param.name, param.span, "input") for param in item.inputs)
     for found in nodes:
-        if type(found) not in _GIVING:  # most nodes of a text
+        if type(found) not in _KINDS:  # most nodes of a text
             continue
-        if isinstance(found, ast.Let | ast.Bind | ast.For | ast.Clause):
-            kind = _KINDS[type(found)]
-            if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
-                # What makes a node is warned about where no output needs the node.
-                kind = "tensor" if isinstance(found.values[0], ast.Name) else "node"
-            yield from ((target.name, target.span, kind) for target in targets_of(found.targets))
-        elif isinstance(found, ast.Repeat) and found.index is not None:
-            yield (found.index.name, found.index.span, "loop")
-        elif isinstance(found, ast.Typed | ast.Module | ast.Input) or (
-            isinstance(found, ast.Output) and found.value is not None  # else it reads the name
-        ):
-            yield (found.target.name, found.target.span, _KINDS[type(found)])
-        elif isinstance(found, ast.Parameter | ast.Buffer):
-            yield (weight_name(found), found.span, "weight")
+        kind = _KINDS[type(found)]
+        if isinstance(found, ast.Bind) and len(found.targets.items) == 1:
+            # What makes a node is warned about where no output needs the node.
+            kind = "tensor" if isinstance(found.values[0], ast.Name) else "node"
+        yield from ((name, span, kind) for name, span in names_given(found))
 
 
 _KINDS: dict[type, str] = {
     ast.Let: "value", ast.Bind: "tensor", ast.For: "loop", ast.Clause: "loop",
     ast.Typed: "tensor", ast.Module: "module", ast.Input: "network input", ast.Output: "output",
+    ast.Repeat: "loop", ast.Parameter: "weight", ast.Buffer: "weight",
 }  # fmt: skip
-_GIVING = frozenset([*_KINDS, ast.Repeat, ast.Parameter, ast.Buffer])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
-from addnn_spec.syntax.walk import children, targets_of, weight_name
+from addnn_spec.syntax.walk import children, names_given, targets_of
 
 Binding = (
     ast.Param
@@ -128,17 +128,12 @@ class Bindings:
                 inside = self._inside(statement.body, after, scope, turns=True)
                 self._targets(statement.targets, statement, statement.body.span.start, inside)
                 self._statements(statement.body, inside)
-            case ast.Let() | ast.Bind():
+            case ast.Return() | ast.Assert():
                 self._expr(statement)
-                self._targets(statement.targets, statement, after, scope)
-            case ast.Parameter() | ast.Buffer():
-                self._expr(statement)
-                self._give(weight_name(statement), statement, after, scope)
-            case ast.Typed() | ast.Input() | ast.Output() | ast.Module():
-                self._expr(statement)
-                self._give(statement.target.name, statement, after, scope)
             case _:
                 self._expr(statement)
+                for name, _ in names_given(statement):
+                    self._give(name, statement, after, scope)
 
     def _inside(self, body: ast.Body, after: int, scope: _Scope, *, turns: bool = False) -> _Scope:
         return _Scope(scope.end, (*scope.arms, _Arm(body.span, after, turns)))

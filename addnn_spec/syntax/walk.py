@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import Node
 
@@ -59,3 +60,18 @@ def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
     if statement.target is not None:
         return statement.target.name
     return "".join(part for part in statement.label.parts if isinstance(part, str))
+
+
+def names_given(node: Node) -> Iterator[tuple[str, Span]]:
+    """Yield the names that a statement, a loop or a clause itself gives, and where they stand."""
+    match node:
+        case ast.Let() | ast.Bind() | ast.For() | ast.Clause():
+            yield from ((target.name, target.span) for target in targets_of(node.targets))
+        case ast.Repeat(index=ast.Target(name, span)):
+            yield name, span
+        case ast.Output(value=None):
+            return  # it reads the name
+        case ast.Typed() | ast.Module() | ast.Input() | ast.Output():
+            yield node.target.name, node.target.span
+        case ast.Parameter() | ast.Buffer():
+            yield weight_name(node), node.span
