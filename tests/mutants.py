@@ -128,7 +128,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         "statistics/test_linked.py",
         (
             ("np.sqrt(size / np.maximum(size - 1, 1))", "1.0"),
-            ("counts[classes] < _SMALL", "counts[classes] < 2"),
+            ("large = np.bincount(classes) >= _SMALL", "large = np.bincount(classes) >= 2"),
             (
                 "room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)",
                 "room = 1 - min(pairs.sum() / (m * m), 0.8)",
@@ -140,10 +140,13 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
             ("(1 + common / (roots[rows] * roots[columns])) / 2", "np.ones(len(rows))"),
             ("least = max(least, float(sums @ sums) * count / max(count - 1, 1))", "pass"),
             ("2 * mean**2 / variance", "mean**2 / variance"),
-            ("fourth - mean**2 / m + 2", "fourth + 2"),
-            ("2 * (squares - fourth)", "(squares - fourth)"),
-            ("2 * (squares - fourth)", "2 * squares"),
-            ("squares[place] += products @ products", "squares[place] = products @ products"),
+            ("fourth - mean**2 / m + 4", "fourth + 4"),
+            ("+ 4 * squares", "+ 2 * squares"),
+            ("squares[place] += np", "squares[place] = np"),
+            ("2 * pairs[own] + sizes", "2 * pairs[own]"),
+            ("sums *= 2", "sums *= 1"),
+            ("    sums[:, own] += ", "    "),
+            ("np.arange(1, len(order) + 1)", "np.arange(len(order))"),
             (
                 "products = weights * one[rows] * one[columns]",
                 "products = one[rows] * one[columns]",

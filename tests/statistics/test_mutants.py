@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-from tests.mutants import ROOT
+from tests.mutants import MUTANTS, ROOT, Mutant
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_mutant_has_its_place(mutant: Mutant) -> None:
+    text = (ROOT / "addnn_spec" / mutant.file).read_text(encoding="utf-8")
+    assert text.count(mutant.right) == 1
 
 
 @pytest.mark.slow
