@@ -244,7 +244,11 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
             return _dictionaries(name, dataset)
         first = dataset[0]
         if not isinstance(first, tuple | list) or len(first) < 2:
-            raise Refusal("E0612", f"an item of {name} is no pair of a sample and its label")
+            raise Refusal(
+                "E0612",
+                f"an item of {name} is no pair of a sample and its label",
+                help="arrays are given as one pair: (x, y)",
+            )
         targets = getattr(dataset, "targets", None)
         if targets is None or len(targets) != len(dataset):
             targets = [dataset[place][-1] for place in range(len(dataset))]
