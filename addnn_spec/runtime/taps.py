@@ -47,6 +47,8 @@ def first_tensor(value: Any) -> Tensor | None:
 def tensors_of(value: Any) -> dict[str, Tensor]:
     """Return the tensors of what a layer gives: that of `first_tensor` under "", the others by
     their keys in a dictionary, or their place among all that a tuple holds (`2`: an LSTM's c)."""
+    if isinstance(value, Tensor):
+        return {"": value}
     found = {name: part for name, part in _leaves(value) if part is not None}
     main = "logits" if "logits" in found else next(iter(found), "")
     return {"" if name == main else name: found[name] for name in sorted(found, key=main.__ne__)}
