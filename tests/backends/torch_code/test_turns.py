@@ -200,3 +200,32 @@ def test_a_variable_of_a_loop_hides_no_parameter() -> None:
     )
     source = check(network(block, "B([5, 4])", "B([6, 3, 2])"))
     assert "for in_features, w in pairwise((before, *widths))" in source
+
+
+@pytest.mark.parametrize(
+    ("block", "written"),
+    [
+        (
+            (
+                "block B(depth, width) { return x -> enc: repeat depth "
+                "{ h = x -> Linear(width) return h + (h -> Tanh) } }"
+            ),
+            (
+                "self.enc = nn.Sequential(Enc(in_features, width), "
+                "*(Enc(width, width) for _ in range(depth - 1)))"
+            ),
+        ),
+        (
+            (
+                "block B(depth, width) { pos = x -> Linear(width) h = x -> fc: Linear(width) "
+                "h = h -> enc: repeat depth { y = (x, pos) -> Concat -> Linear(width) return y } "
+                "return h }"
+            ),
+            "self.enc = nn.ModuleList(Enc(",
+        ),
+    ],
+)
+def test_a_block_of_two_depths_is_one_class(block: str, written: str) -> None:
+    text = network(block, "B(2, 4)", "B(3, 6)")
+    assert written in check(text)
+    assert classes(source_of(text)) == ["Enc", "B", "Net"]
