@@ -149,8 +149,9 @@ def _declare_weight(
 ) -> None:
     assert frame.builder is not None
     written = [(str(i), dim.value.span) for i, dim in enumerate(statement.shape.dims)]
-    if isinstance(statement, ast.Buffer):
-        written.append(("values", statement.value.span))
+    if statement.value is not None:
+        name_of_value = "values" if isinstance(statement, ast.Buffer) else "init"
+        written.append((name_of_value, statement.value.span))
     tensor = frame.builder.add(
         op, (), (type,), statement.span, Naming(name, name), written=tuple(written)
     )[0]

@@ -8,7 +8,7 @@ from pydantic import InstanceOf
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, FlopClass, Operator, TensorType
 from addnn_spec.ops.checks import check_dtype, check_equal, check_rank, name_of, wrap_dim
-from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Support
+from addnn_spec.ops.code import Arg, Call, Code, In, Item, Method, Seq, Support
 from addnn_spec.ops.code import Slice as CodeSlice
 from addnn_spec.ops.fields import Dim, PositiveInt
 from addnn_spec.ops.reach import WHOLE, Reach, Reaches, one_place
@@ -452,7 +452,7 @@ class IndexReduce(Operator):
     def functional(self, input: TensorType, index: TensorType) -> Code | None:
         dim = wrap_dim(self, self.dim, input.rank)
         if self.reduce == "sum":
-            zeros = Method(In(0), "new_zeros", (Arg(self.infer(input, index).shape),))
+            zeros = Method(In(0), "new_zeros", (Arg(Seq(self.infer(input, index).shape)),))
             return Method(zeros, "index_add", (Arg(dim), Arg(In(1)), Arg(In(0))))
         args = (In(0), dim, In(1), self.size, self.reduce)
         return Call("reduce_slices", tuple(Arg(value) for value in args))

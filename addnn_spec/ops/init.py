@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from addnn_spec.diagnostics import Refusal, near
 from addnn_spec.ops.code import Arg, Call, Code
+
+T = TypeVar("T")
 
 
 class Init(Struct, frozen=True):
@@ -106,7 +108,7 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
             f"there is no initialiser {name}",
             help=f"did you mean {close[0]}?" if close else f"there are {', '.join(INITS)}",
         )
-    given = _bind(name, signature.parameters, args, kwargs)
+    given = bound_arguments(name, args, kwargs)
     for parameter in signature.parameters:
         if parameter.name in given:
             _check(name, parameter, given[parameter.name])
@@ -118,10 +120,12 @@ def make_init(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Init
     )
 
 
-def _bind(
-    init: str, parameters: Sequence[InitParameter], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
-    names = [parameter.name for parameter in parameters]
+def bound_arguments(init: str, args: Sequence[T], kwargs: Mapping[str, T]) -> dict[str, T]:
+    """Return what an initialiser is given, by torch's names.
+
+    Raises `Refusal` (E0201) for an argument that it does not have, or has twice.
+    """
+    names = [parameter.name for parameter in INITS[init].parameters]
     if len(args) > len(names):
         raise Refusal("E0201", f"{init} takes {len(names)} arguments, not {len(args)}")
     order = ["std"] if init in _STD_FIRST and len(args) == 1 else names
@@ -221,6 +225,7 @@ __all__ = [
     "Init",
     "InitParameter",
     "Signature",
+    "bound_arguments",
     "check_fits",
     "constant",
     "init_code",

@@ -11,7 +11,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.ops.base import Example, Need, Operator, TensorType
 from addnn_spec.ops.channels import Channels
 from addnn_spec.ops.checks import SPATIAL, check_dtype, check_rank, name_of, side_needs
-from addnn_spec.ops.code import Arg, Call, Code, In
+from addnn_spec.ops.code import Arg, Call, Code, In, Seq
 from addnn_spec.ops.fields import Finite
 from addnn_spec.ops.reach import Reach, Reaches
 from addnn_spec.sizes import SymbolicSize
@@ -95,7 +95,9 @@ class _Padding(Operator):
     def functional(self, *inputs: TensorType) -> Code | None:
         value = getattr(self, "value", 0.0)
         mode = Arg(self.mode_, "mode", "constant")
-        return Call("F.pad", (Arg(In(0)), Arg(self._sides()), mode, Arg(value, "value", 0.0)))
+        padding = getattr(self, "padding", 0)
+        sides = padding if isinstance(padding, tuple) else Seq(self._sides())
+        return Call("F.pad", (Arg(In(0)), Arg(sides), mode, Arg(value, "value", 0.0)))
 
     @classmethod
     def _examples(cls, *options: Operator) -> tuple[Example, ...]:

@@ -164,7 +164,7 @@ class RoIPool(Operator):
         return (_ROI_POOL,)
 
     def functional(self, *inputs: TensorType) -> Code | None:
-        size = Arg(spread(self.size, 2))
+        size = Arg(Seq(spread(self.size, 2)))
         scale = Arg(self.spatial_scale, "spatial_scale", 1.0)
         return Call("roi_pool", (Arg(In(0)), Arg(In(1)), size, scale))
 
@@ -202,7 +202,7 @@ class RoIAlign(Operator):
 
     def functional(self, *inputs: TensorType) -> Code | None:
         arguments = (
-            Arg(spread(self.size, 2)),
+            Arg(Seq(spread(self.size, 2))),
             Arg(self.spatial_scale, "spatial_scale", 1.0),
             Arg(self.sampling_ratio, "sampling_ratio", 2),
             Arg(self.aligned, "aligned", False),
@@ -263,7 +263,7 @@ class MultiScaleRoIAlign(Operator):
         last = len(inputs) - 1
         levels: Code = Seq(tuple(In(number) for number in range(last)), brackets=True)
         arguments = (
-            Arg(spread(self.size, 2)),
+            Arg(Seq(spread(self.size, 2))),
             Arg(self.stride, "stride", 4),
             Arg(self.sampling_ratio, "sampling_ratio", 2),
         )

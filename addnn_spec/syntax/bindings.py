@@ -69,6 +69,11 @@ class Bindings:
             self._give(param.name, param, param.span.end, scope)
         self._statements(definition.body, scope)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that it gives anywhere."""
+        return frozenset(self._regions)
+
     def at(self, name: str, offset: int) -> list[Binding]:
         """Return what gives a name that is read at a character: nothing where the definition does
         not, several where it hangs on what runs."""

@@ -41,13 +41,15 @@ def causal_mask(query: Tensor, key: Tensor) -> Tensor:
 
 
 class DecoderLayer(nn.Module):
-    def __init__(self, in_features: int, hidden: int, dropout: float) -> None:
+    def __init__(self, in_features: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(in_features, 8, dropout=dropout, batch_first=True)
+        self.self_attn = nn.MultiheadAttention(
+            in_features, heads, dropout=dropout, batch_first=True
+        )
         self.dropout1 = nn.Dropout(p=dropout)
         self.norm1 = nn.LayerNorm(in_features)
         self.multihead_attn = nn.MultiheadAttention(
-            in_features, 8, dropout=dropout, batch_first=True
+            in_features, heads, dropout=dropout, batch_first=True
         )
         self.dropout2 = nn.Dropout(p=dropout)
         self.norm2 = nn.LayerNorm(in_features)
@@ -76,10 +78,12 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, in_features: int, depth: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, in_features: int, depth: int, heads: int, hidden: int, dropout: float
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            DecoderLayer(in_features, hidden, dropout) for _ in range(depth)
+            DecoderLayer(in_features, heads, hidden, dropout) for _ in range(depth)
         )
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
@@ -89,9 +93,11 @@ class Decoder(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    def __init__(self, in_features: int, hidden: int, dropout: float) -> None:
+    def __init__(self, in_features: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(in_features, 8, dropout=dropout, batch_first=True)
+        self.self_attn = nn.MultiheadAttention(
+            in_features, heads, dropout=dropout, batch_first=True
+        )
         self.dropout1 = nn.Dropout(p=dropout)
         self.norm1 = nn.LayerNorm(in_features)
         self.linear1 = nn.Linear(in_features, hidden)
@@ -110,10 +116,12 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, in_features: int, depth: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, in_features: int, depth: int, heads: int, hidden: int, dropout: float
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(EncoderLayer(in_features, hidden, dropout) for _ in range(depth)),
+            *(EncoderLayer(in_features, heads, hidden, dropout) for _ in range(depth)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -123,11 +131,17 @@ class Encoder(nn.Module):
 
 class EncoderDecoder(nn.Module):
     def __init__(
-        self, in_features: int, target_features: int, depth: int, hidden: int, dropout: float
+        self,
+        in_features: int,
+        target_features: int,
+        depth: int,
+        heads: int,
+        hidden: int,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(in_features, depth, hidden, dropout)
-        self.decoder = Decoder(target_features, depth, hidden, dropout)
+        self.encoder = Encoder(in_features, depth, heads, hidden, dropout)
+        self.decoder = Decoder(target_features, depth, heads, hidden, dropout)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         memory = self.encoder(source)  # [N, S, 512]
@@ -142,7 +156,7 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=512**-0.5)
         self.position = PositionalEncoding()
         self.drop = nn.Dropout(p=0.1)
-        self.transformer = EncoderDecoder(512, 512, 6, 2048, 0.1)
+        self.transformer = EncoderDecoder(512, 512, 6, 8, 2048, 0.1)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         read = self.drop(self.position(self.embedding(source) * 512**0.5))  # [N, S, 512]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -20,16 +21,20 @@ from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, collapsed
 from addnn_spec.backends.torch_code.modules import (
     bind,
-    constant,
-    created,
     filled,
     functional_form,
     is_heavy,
     operator_module,
+    parameter_values,
     with_unused,
 )
 from addnn_spec.backends.torch_code.names import turn_name
-from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
+from addnn_spec.backends.torch_code.origins import (
+    called_leaves,
+    filling_leaves,
+    operator_leaves,
+    placed,
+)
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.translation import Functions
@@ -72,11 +77,9 @@ from addnn_spec.ops.code import (
     Invoke,
     Item,
     Method,
-    Own,
     Seq,
     Support,
 )
-from addnn_spec.ops.init import init_code
 from addnn_spec.sizes import Facts
 from addnn_spec.source import Span
 
@@ -355,8 +358,8 @@ class _Drafter:
             )
             return
         if node.module is None:
-            child = self._made_by(node.name, applied, node.span)
-            tree = operator_leaves(child.tree, self._graph, applied, node)
+            child = self._given_by(node, self._made_by(node.name, applied, node.span), applied)
+            tree = child.tree
             made = self._emission.layers.applied(self._graph, node, tree, place)
             tree = Spanned(made, node.span) if made else tree
             self._draft.children.append(replace(child, tree=tree, place=place))
@@ -526,9 +529,14 @@ class _Drafter:
         first = self._first_use(module)
         if first is not None:
             first = structs.replace(first, written=module.written, within=None)
-            tree = operator_leaves(child.tree, self._graph, applied, first)
-            child = replace(child, tree=tree)
+            child = self._given_by(first, child, applied)
         self._draft.children.append(child)
+
+    def _given_by(self, node: Node, child: ChildDraft, applied: Applied) -> ChildDraft:
+        """Return an operator's module, its literals with their origins."""
+        tree = operator_leaves(child.tree, self._graph, applied, node)
+        inits = tuple(filling_leaves(code, self._graph, node) for code in child.inits)
+        return replace(child, tree=tree, inits=inits)
 
     def _made_by(self, path: str, applied: Applied, span: Span) -> ChildDraft:
         """Return the module of an operator; a function of the file fills it, where there is one."""
@@ -562,26 +570,24 @@ class _Drafter:
             Leaf(size, "size", (placed(self._graph, node, places[str(dim)]),))
             for dim, size in enumerate(node.outputs[0].shape)
         )
+        filling = partial(filling_leaves, graph=self._graph, node=node)
         inits: tuple[Code, ...] = ()
         if isinstance(op, Buffer):
             at = placed(self._graph, node, places["values"])
             tree: Tree = filled(shape, Leaf(op.values, "values", (at,)))
             kind = "buffer"
         else:
-            first = constant(op.init)
-            empty = first is None
-            values = created("empty", shape) if empty else filled(shape, Leaf(first, "size"))
+            named = "init" in places and self._emission.initialisers.reads_names(places["init"])
+            values, inits = parameter_values(op.init, shape, named=named)
             tree = Call("nn.Parameter", (Arg(values),))
-            if op.init is not None and first is None:
-                inits = (init_code(op.init, Own()),)
             kind = "parameter"
         own = Submodule(node.name)
         self._draft.children.append(
             ChildDraft(
                 node.name,
-                Spanned(with_leaves(tree, "size"), node.span),
+                Spanned(filling(with_leaves(tree, "size")), node.span),
                 node.span,
-                tuple(with_leaves(bind(code, [], own)) for code in inits),
+                tuple(filling(with_leaves(bind(code, [], own))) for code in inits),
                 kind,
             )
         )

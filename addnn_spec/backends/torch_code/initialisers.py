@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.names import Namespace, snake_case
 from addnn_spec.backends.torch_code.text import INDENT, Line, layout
 from addnn_spec.backends.torch_code.tree import Name, Tree, rewrite, without_defaults
-from addnn_spec.graph import Graph
+from addnn_spec.graph import Graph, Written
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
 from addnn_spec.ops.code import Code, Own, Support
 from addnn_spec.source import Span
+from addnn_spec.syntax.bindings import Bindings
 
 _Place = tuple[int, int, int]
 
@@ -33,6 +34,7 @@ class _Filled(NamedTuple):
 
     applied: Applied
     span: Span
+    written: Written
     chained: bool
     """It is an element of a Sequential."""
 
@@ -53,15 +55,17 @@ class Initialisers:
         self._names: dict[str, str] = {}
         """The function's name, by what it does."""
         self.support: list[Support] = []
-        self._varying: set[_Place] = set()
-        """Places of the text whose layers are filled in several ways."""
+        self._own: set[_Place] = set()
+        """Places of the text whose layers are filled in several ways, or by what has a name."""
+        self._local = {name for graph in graphs for name in _names(graph)}
+        """The names that blocks and networks give."""
         fills: dict[_Place, dict[str, _Filled]] = defaultdict(dict)
         for filled in _layers(graphs):
             fills[_place(filled.span)].setdefault(repr(filled.applied.initialize()), filled)
-        self._varying = {place for place, ways in fills.items() if len(ways) > 1}
+        self._own = {place for place, ways in fills.items() if self._is_own(ways)}
         alike: dict[str, list[_Filled]] = defaultdict(list)
         for place, ways in fills.items():
-            if place not in self._varying:
+            if place not in self._own:
                 ((way, filled),) = ways.items()
                 alike[way].append(filled)
         names = Namespace(_words(graphs))
@@ -71,9 +75,20 @@ class Initialisers:
 
     def name(self, applied: Applied, span: Span) -> str | None:
         """Return the function that fills a layer, or None where only this one is filled so."""
-        if _place(span) in self._varying:
+        if _place(span) in self._own:
             return None
         return self._names.get(repr(applied.initialize()))
+
+    def reads_names(self, place: Span) -> bool:
+        """Return True if an initialiser's text reads names of its block: `normal(width ** -1)`."""
+        return any(word in self._local for word in _NAME.findall(place.text))
+
+    def _is_own(self, ways: Mapping[str, _Filled]) -> bool:
+        """Return True if a function of the file cannot say what fills the layers of one place."""
+        (filled, *others) = ways.values()
+        return bool(others) or any(
+            self.reads_names(place) for name, place in filled.written if name in _FIELDS
+        )
 
     def _add(self, way: str, layers: Sequence[Applied], names: Namespace) -> None:
         made = {call.fn for applied in layers if (call := applied.constructor()) is not None}
@@ -114,6 +129,15 @@ _NUMBERED = re.compile(r"_l\d")
 """A tensor that torch's class does not declare: `weight_ih_l0`."""
 
 
+_FIELDS = ("weight_init", "bias_init")
+_NAME = re.compile(r"[A-Za-z_]\w*\b(?!\s*=)")
+"""A word that is no argument's name."""
+
+
+def _names(graph: Graph) -> frozenset[str]:
+    return frozenset() if graph.definition is None else Bindings(graph.definition.node).names
+
+
 def _layers(graphs: Iterable[Graph]) -> Iterator[_Filled]:
     """Yield the layers that are filled."""
     for graph in graphs:
@@ -121,11 +145,12 @@ def _layers(graphs: Iterable[Graph]) -> Iterator[_Filled]:
             if isinstance(node.op, Operator) and node.module is None and not node.layers:
                 applied = node.applied
                 if applied is not None and applied.initialize():
-                    yield _Filled(applied, node.span, graph.kind == "chain")
+                    chained = graph.kind == "chain"
+                    yield _Filled(applied, node.span, node.written, chained)
         for module in graph.modules:
             applied = module.applied
             if applied is not None and not module.layers and applied.initialize():
-                yield _Filled(applied, module.span, chained=False)
+                yield _Filled(applied, module.span, module.written, chained=False)
 
 
 def _place(span: Span) -> _Place:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 
 from addnn_spec.backends.torch_code.tree import (
+    UNNAMED,
     Key,
     Leaf,
     Name,
@@ -19,8 +20,8 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.graph import Node, Ref
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator
-from addnn_spec.ops.code import Arg, Call, In, Invoke, Method, Own, Seq
-from addnn_spec.ops.init import Init
+from addnn_spec.ops.code import Arg, Call, Code, In, Infix, Invoke, Method, Own, Seq
+from addnn_spec.ops.init import Init, init_code
 
 
 def operator_module(applied: Applied) -> Tree | None:
@@ -31,8 +32,13 @@ def operator_module(applied: Applied) -> Tree | None:
     required = [name for name, info in type(op).model_fields.items() if info.is_required()]
     hidden = {*op.hidden_fields, *op.layers}
     inferred, own = tuple(applied.inferred()), tuple(n for n in required if n not in hidden)
-    positional = own + inferred if op.inferred_last else inferred + own
-    return with_leaves(made, "value", positional)
+    call: Tree = made
+    while isinstance(call, Call) and call.args and isinstance(call.args[0].value, Call):
+        call = call.args[0].value  # in `weight_norm(…)`
+    assert isinstance(call, Call)
+    room = sum(arg.name is None for arg in call.args) - len(own)  # others are keywords
+    positional = own + inferred if op.inferred_last else inferred[: max(room, 0)] + own
+    return with_leaves(made, UNNAMED, positional)
 
 
 def functional_form(node: Node, applied: Applied) -> Tree | None:
@@ -77,13 +83,23 @@ def with_unused(op: Operator, call: Tree, node: Node, reads: Counter[Ref]) -> Tr
 
 
 # --- tensors that a class declares ---------------------------------------------------------------
-def constant(init: Init | None) -> float | None:
-    """Return the number that fills a parameter, where it begins as one."""
+def parameter_values(
+    init: Init | None, shape: tuple[Tree, ...], *, named: bool
+) -> tuple[Tree, tuple[Code, ...]]:
+    """Return what a parameter is made of, and the statements that fill it.
+
+    A number that the text names is a factor of ones: whole numbers, too, give floats then.
+    """
     if init is None or init.name == "zeros":
-        return 0.0
+        return created("zeros", shape), ()
     if init.name == "ones":
-        return 1.0
-    return float(dict(init.args)["val"]) if init.name == "constant" else None
+        return created("ones", shape), ()
+    if init.name != "constant":
+        return created("empty", shape), (init_code(init, Own()),)
+    value = dict(init.args)["val"]
+    if named:
+        return Infix("*", Leaf(value, UNNAMED), created("ones", shape)), ()
+    return filled(shape, Leaf(float(value), UNNAMED)), ()
 
 
 def filled(shape: tuple[Tree, ...], values: Leaf) -> Call:

@@ -12,6 +12,8 @@ from typing import Any
 
 from addnn_spec import graph as graphs
 from addnn_spec.backends.torch_code.tree import (
+    UNNAMED,
+    ArgumentOf,
     Around,
     Combined,
     ItemOf,
@@ -50,12 +52,15 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
     places, inputs = dict(node.written), node.inputs
     items = iter(_items(tree, graph, applied, node))
     inferred: Mapping[str, Any] | None = None
+    used: set[str] = set()
 
     def change(leaf: Tree) -> Tree | None:
         nonlocal inferred
         if not isinstance(leaf, Leaf):
             return None
-        if leaf.hint in places:
+        if leaf.hint in places and (
+            leaf.hint != UNNAMED or same(getattr(applied.op, UNNAMED), leaf.value)
+        ):
             return Leaf(leaf.value, leaf.hint, (placed(graph, node, places[leaf.hint]),))
         if inferred is None:
             inferred = applied.inferred()
@@ -65,8 +70,28 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
         if leaf.hint in fields and same(getattr(applied.op, leaf.hint), leaf.value):
             return Leaf(leaf.value, leaf.hint)  # the layer's own default
         equal = [name for name in places if same(getattr(applied.op, name, None), leaf.value)]
+        if type(leaf.value) is bool and leaf.hint != UNNAMED:
+            equal = [name for name in equal if name in leaf.hint]  # not torch's `batch_first=True`
+        equal.sort(key=used.__contains__)  # `select(dim, index)`, both of them 1
+        used.update(equal[:1])
         found = tuple(placed(graph, node, places[name]) for name in equal)
         return Leaf(leaf.value, leaf.hint, (*found, *next(items, ())))
+
+    return rewrite(tree, change)
+
+
+_FILLS = ("init", "weight_init", "bias_init")
+
+
+def filling_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
+    """Return what fills a tensor, its literals with their origins in the text's initialisers."""
+    places = [place for name, place in node.written if name in _FILLS]
+
+    def change(leaf: Tree) -> Tree | None:
+        if not isinstance(leaf, Leaf) or leaf.origins:
+            return None
+        found = (placed(graph, node, ArgumentOf(place, leaf.hint)) for place in places)
+        return Leaf(leaf.value, leaf.hint, tuple(found))
 
     return rewrite(tree, change)
 

@@ -27,6 +27,7 @@ from addnn_spec.backends.torch_code.translation import (
 )
 from addnn_spec.backends.torch_code.tree import (
     NONE,
+    ArgumentOf,
     Combined,
     InTurn,
     ItemOf,
@@ -41,6 +42,7 @@ from addnn_spec.backends.torch_code.tree import (
 )
 from addnn_spec.backends.torch_code.unrolled import in_turn, simplified, turn_variables
 from addnn_spec.ops.code import Infix, Item
+from addnn_spec.ops.init import INITS, bound_arguments
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import walk
@@ -244,18 +246,46 @@ class Text:
 
     def item(self, origin: Origin, place: int) -> Origin | None:
         """Return the place of an item of a list, or of arguments that are collected into one."""
+
+        def find(text: Text, whole: Span) -> Span | None:
+            found = text._expressions.get(_key(whole))
+            items = found.items if isinstance(found, ast.ListExpr | ast.TupleExpr) else None
+            items = items or text._gathered.get(_key(whole), ())
+            return items[place].span if place < len(items) else None
+
+        return self.part(origin, find)
+
+    def argument(self, origin: Origin, name: str) -> Origin | None:
+        """Return the place of an initialiser's argument; of a number that stands for one, its
+        own."""
+
+        def find(text: Text, whole: Span) -> Span | None:
+            found = text._at(whole)
+            if isinstance(found, ast.Name):
+                found = text.lets.get(found.name, found)
+            match found:
+                case ast.Call(callee=ast.Name(name=init)) if init in INITS:
+                    args = found.args or ()
+                    positional = [arg.value.span for arg in args if arg.name is None]
+                    named = {arg.name: arg.value.span for arg in args if arg.name is not None}
+                    given = bound_arguments(init, positional, named)
+                    needed = (p.name for p in INITS[init].parameters if p.default is None)
+                    return given.get(name) or given.get(next(needed, ""))
+            return whole
+
+        return self.part(origin, find)
+
+    def part(self, origin: Origin, find: Callable[[Text, Span], Span | None]) -> Origin | None:
+        """Return a part of what the text gives, wherever it does."""
         if isinstance(origin, Within):
-            inner = self._other(origin.use.definition).item(origin.origin, place)
+            inner = self._other(origin.use.definition).part(origin.origin, find)
             return None if inner is None else Within(inner, origin.use)
         if isinstance(origin, InTurn):
-            inner = self.item(origin.origin, place)
+            inner = self.part(origin.origin, find)
             return None if inner is None else replace(origin, origin=inner)
         if not isinstance(origin, Span) or origin.source is not self.node.span.source:
             return None
-        found = self._expressions.get(_key(origin))
-        items = found.items if isinstance(found, ast.ListExpr | ast.TupleExpr) else None
-        items = items or self._gathered.get(_key(origin), ())
-        return items[place].span if place < len(items) else None
+        return find(self, origin)
 
     # --- translations ----------------------------------------------------------------------------
     def trees(self, origin: Origin, depth: int = 0) -> Iterator[Tree]:
@@ -281,6 +311,11 @@ class Text:
             return
         for tree in self.trees(origin.origin, depth):
             yield simplified(Item(tree, (origin.place,)))
+
+    def _argument_of(self, origin: ArgumentOf, depth: int) -> Iterator[Tree]:
+        place = self.argument(origin.origin, origin.name)
+        if place is not None:
+            yield from self.trees(place, depth)
 
     def _in_turn(self, origin: InTurn, depth: int) -> Iterator[Tree]:
         for inside, turn in self._turns(origin):
@@ -420,6 +455,7 @@ class Text:
         Span: _written,
         SizeOf: _size_of,
         ItemOf: _item_of,
+        ArgumentOf: _argument_of,
         Within: _within,
         InTurn: _in_turn,
         Combined: _combined,

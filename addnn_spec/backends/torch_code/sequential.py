@@ -13,7 +13,12 @@ from addnn_spec.backends.torch_code.forms import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.modules import operator_module
 from addnn_spec.backends.torch_code.names import is_plain
-from addnn_spec.backends.torch_code.origins import called_leaves, operator_leaves, placed
+from addnn_spec.backends.torch_code.origins import (
+    called_leaves,
+    filling_leaves,
+    operator_leaves,
+    placed,
+)
 from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.text_loops import each_turn, positional
 from addnn_spec.backends.torch_code.tree import (
@@ -165,15 +170,17 @@ def _module(
         tree = module_in_place(tree)
     tree = operator_leaves(tree, graph, applied, node)
     given = emission.layers.applied(graph, node, tree, placed(graph, node, node.span))
-    return given or initialized(tree, applied, emission, node.span)
+    return given or _initialized(tree, applied, emission, graph, node)
 
 
-def initialized(tree: Tree, applied: Applied, emission: Emission, span: Span) -> Tree:
+def _initialized(
+    tree: Tree, applied: Applied, emission: Emission, graph: Graph, node: Node
+) -> Tree:
     """Return the module's constructor, with the operator's initialisation around it, if any."""
     fills = applied.initialize()
     if not fills:
         return tree
-    function = emission.initialisers.name(applied, span)
+    function = emission.initialisers.name(applied, node.span)
     if function is not None:
         return Call(function, (Arg(tree),))
     emission.need(INITIALIZED)
@@ -183,7 +190,8 @@ def initialized(tree: Tree, applied: Applied, emission: Emission, span: Span) ->
             return Name(f"m.get_parameter({quoted(code.name)})" if code.name else "m")
         return None
 
-    made = [Lambda("m", with_leaves(rewrite(code, own))) for code in fills]
+    leaves = (with_leaves(rewrite(code, own)) for code in fills)
+    made = [Lambda("m", filling_leaves(code, graph, node)) for code in leaves]
     return Call("initialized", (Arg(tree), *(Arg(fill) for fill in made)))
 
 

@@ -183,6 +183,14 @@ class ItemOf:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentOf:
+    """An argument of the initialiser that the text gives: the `std` of `normal(0.02)`."""
+
+    origin: Origin
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Combined:
     """A size made of sizes: the sum of what `Concat` joins, the part that `Chunk` gives.
 
@@ -193,9 +201,10 @@ class Combined:
     parts: tuple[tuple[Origin, ...] | int, ...]
 
 
-Origin = Span | SizeOf | MadeBy | ParameterOf | Within | InTurn | ItemOf | Combined
+Origin = Span | SizeOf | MadeBy | ParameterOf | Within | InTurn | ItemOf | ArgumentOf | Combined
 """Where a value comes from: an expression of the text, an input's size, what a called block is
-given; in a use of a block, in a turn of a loop; an item of it; or what is made of several sizes."""
+given; in a use of a block, in a turn of a loop; an item or argument of it; or what is made of
+several sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,7 +461,11 @@ def identity(tree: Tree) -> tuple[Tree, str]:
 _SLICE = Slice.__struct_fields__
 
 
-def with_leaves(tree: Tree, hint: str = "value", positional: tuple[str, ...] = ()) -> Tree:
+UNNAMED = "value"
+"""What a literal is called that no argument's name and no place tells."""
+
+
+def with_leaves(tree: Tree, hint: str = UNNAMED, positional: tuple[str, ...] = ()) -> Tree:
     """Return the tree with its literals as leaves, each called after the argument that holds it.
 
     `positional` names the positional arguments of the innermost first call.

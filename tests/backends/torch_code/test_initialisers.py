@@ -103,3 +103,41 @@ def test_a_name_of_the_text_is_no_functions() -> None:
 @pytest.mark.slow
 def test_functions_that_fill_are_typed(tmp_path: Path) -> None:
     check_style(tmp_path, source_of(ALIKE), types=True)
+
+
+NAMED = (
+    "let sigma = 0.02 "
+    "block Scaled(width, scale = 1, std = 0.5) { let half = std / 2 "
+    "parameter gamma: [width] = scale parameter delta: [width] = normal(0, 2 * std) "
+    "y = x -> fc: Linear(width, weight_init = normal(half), bias_init = scale) "
+    "z = y -> net: { Linear(width, weight_init = normal(3 * std)) -> ReLU } "
+    "return (z * gamma + delta) -> out: Linear(width, weight_init = normal(sigma)) } "
+    "network Test { input x: float[N, 4] y = x -> a: Scaled(4) "
+    "-> b: Scaled(4{uses}) output z = y -> head: Linear(2, weight_init = normal(sigma)) }"
+)
+
+
+@pytest.mark.parametrize("uses", ["", ", 3", ", std = 0.25", ", 0.5, 0.125"])
+def test_what_the_text_names_is_named_in_code(uses: str) -> None:
+    text = NAMED.replace("{uses}", uses)
+    source = source_of(text)
+    assert "scale: int = 1" in source or "scale: float = 1" in source
+    assert "std: float = 0.5" in source
+    for line in (
+        "self.gamma = nn.Parameter(scale * torch.ones(width))",
+        "nn.init.normal_(self.delta, mean=0, std=2 * std)",
+        "half = std / 2",
+        "nn.init.normal_(self.fc.weight, std=half)",
+        "nn.init.constant_(self.fc.bias, scale)",
+        'lambda m: nn.init.normal_(m.get_parameter("weight"), std=3 * std)',
+        "nn.init.normal_(self.out.weight, std=0.02)",  # the file's own number has no name
+    ):
+        assert line in source, source
+    check_weights(text)
+
+
+def test_a_whole_number_fills_with_floats() -> None:
+    module = import_source(source_of(NAMED.replace("{uses}", ", 3")), "Test").Test()
+    gamma = module.state_dict()["b.gamma"]
+    assert gamma.dtype == torch.float32
+    assert gamma.tolist() == [3.0] * 4
