@@ -14,6 +14,7 @@ from typing import NamedTuple
 from addnn_spec.backends.torch_code.tree import Tree, Value, rewrite
 from addnn_spec.graph import Graph, Ref
 from addnn_spec.ops.code import Item, Seq
+from addnn_spec.syntax import ast
 
 _NUMBERED = re.compile(r"(\w+)_(\d+)")
 
@@ -28,7 +29,7 @@ class ListInput(NamedTuple):
 
 def list_inputs(graphs: Sequence[Graph]) -> dict[int, tuple[ListInput, ...]]:
     """Find the list inputs of a block's uses, by `id` of the graph: what all uses read whole."""
-    names = {found.name for graph in graphs for found in _numbered_inputs(graph.input_names)}
+    names = {found.name for graph in graphs for found in _long(graph)}
     split = {graph: tuple(_split(graph, names)) for graph in graphs} if names else {}
     broken = {
         found.name for graph in split for found in split[graph] if not _read_whole(graph, found)
@@ -37,6 +38,14 @@ def list_inputs(graphs: Sequence[Graph]) -> dict[int, tuple[ListInput, ...]]:
         id(graph): tuple(item for item in split[graph] if item.name not in broken)
         for graph in split
     }
+
+
+def _long(graph: Graph) -> list[ListInput]:
+    """Return the inputs that are lists of two or more; the text may have an input `f_0` itself."""
+    node = graph.definition.node if graph.definition is not None else None
+    given = node.inputs if isinstance(node, ast.Block) else None
+    own = {"x"} if given is None else {param.name for param in given}
+    return [found for found in _numbered_inputs(graph.input_names) if found.name in own]
 
 
 def _numbered_inputs(names: Sequence[str]) -> Iterable[ListInput]:
@@ -54,7 +63,7 @@ def _numbered_inputs(names: Sequence[str]) -> Iterable[ListInput]:
 
 
 def _split(graph: Graph, names: set[str]) -> Iterable[ListInput]:
-    long = list(_numbered_inputs(graph.input_names))
+    long = _long(graph)
     yield from long
     for place, name in enumerate(graph.input_names):
         if name in names and name not in {found.name for found in long}:

@@ -6,6 +6,7 @@ from addnn_spec.backends.torch_code.lists import ListInput, collapsed, list_inpu
 from addnn_spec.backends.torch_code.tree import Value
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Arg, Call, Item, Seq
+from tests.backends.torch_code.emitted import source_of
 from tests.support import graph_of
 
 
@@ -43,3 +44,12 @@ def test_all_items_in_order_are_the_list() -> None:
     assert collapsed(cat(0, 1, 2), {4: 3}) == Call("torch.cat", (Arg(Value(4)),))
     for places in ((0, 1), (1, 0, 2), (0, 1, 2, 2)):
         assert collapsed(cat(*places), {4: 3}) == cat(*places)
+
+
+def test_inputs_that_the_text_counts_are_no_list() -> None:
+    source = source_of(
+        "block Two()(f_0, f_1) { return (f_0, f_1) -> Concat(1) -> a: Linear(3) } "
+        "network Test { input x: float[2, 3] input z: float[2, 3] output y = (x, z) -> b: Two }"
+    )
+    assert "def forward(self, f_0: Tensor, f_1: Tensor) -> Tensor:" in source
+    assert "self.b(x, z)" in source
