@@ -182,3 +182,12 @@ def test_arms_that_the_same_uses_take_hang_on_their_own_conditions() -> None:
         "x = self.linear(x)",
         "if self.opt is not None:\n    x = self.opt(x)",
     ]
+
+
+def test_what_both_arms_make_alike_is_made_once() -> None:
+    source = source_of(
+        "block Own(k) { y = x -> if k > 2 { l: Linear(3) } else { l: Linear(3) -> Sigmoid } "
+        "return y } network Test { input x: float[2, 3] output y = x -> a: Own(3) -> b: Own(1) }"
+    )
+    assert source.count("self.l = nn.Linear(") == 1
+    assert "if k > 2" not in source.partition("def forward")[0]

@@ -98,6 +98,34 @@ def test_a_tensor_keeps_the_name_that_the_text_gives_it() -> None:
     assert built(graph_of(text))(torch.zeros(3, 8)).shape == (3, 4)
 
 
+def test_sizes_that_are_far_apart_are_read_one_by_one() -> None:
+    text = (
+        "block Own { let n, w = (x.shape[0], x.shape[4]) y = x -> conv: Conv3d(4, 1) "
+        "return (y -> Reshape(n, w, 120)) + (Zeros([n, w, 1]) -> Sigmoid) } "
+        "network Test { input x: float[N, 4, 5, 6, 7] output y = x -> a: Own }"
+    )
+    assert body_of(source_of(text), "Own")[:2] == ["n = x.shape[0]", "w = x.shape[4]"]
+    assert built(graph_of(text))(torch.zeros(3, 4, 5, 6, 7)).shape == (3, 7, 120)
+
+
+def test_a_symbolic_size_of_a_sequence_is_a_length() -> None:
+    text = (
+        "network Test { input x: float[2, T] "
+        "output y = Ones([x.shape[1], 2]) + Zeros([x.shape[1], 1]) output z = x -> Sigmoid }"
+    )
+    assert body_of(source_of(text), "Test")[0] == "length = x.shape[1]"
+    assert built(graph_of(text))(torch.zeros(2, 6)).y.shape == (6, 2)
+
+
+def test_a_sum_of_symbolic_sizes_is_read_off_where_each_is() -> None:
+    text = (
+        "network Test { input x: float[N, 4, H = 8, W = 6] output y = x -> a: Conv2d(4, 1) "
+        "output z = Ones([H + W, H * W + W]) }"
+    )
+    found = built(graph_of(text))(torch.zeros(2, 4, 5, 3))
+    assert found.z.shape == (8, 18)
+
+
 @pytest.mark.slow  # a type checker
 def test_they_are_typed_and_formatted(tmp_path: Path) -> None:
     body = "let h = x.height let t = h ** k return (x -> Reshape(x.shape[0], 4 * h, 8)) * (t - h)"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.backends.torch_source import torch_source
-from tests.backends.torch_code.emitted import classes, source_of
+from tests.backends.torch_code.emitted import built, classes, source_of
 from tests.support import graph_of, session
 
 INPUT = "input x: float[2, 3] "
@@ -121,3 +122,24 @@ def test_the_file_imports_what_it_uses_and_tells_its_places() -> None:
     assert [span.text for span in found.lines_of[number]] == ["Linear(3)"]
     assert found.network == "Test"
     assert found.unsaid == ()
+
+
+def test_levels_that_apply_what_they_are_given_twice_come_from_below() -> None:
+    """Each level applies the next one twice: no module can be given, so each is a class."""
+    text = (
+        "block Level(n, below = none) { y = x -> a: Linear(n) "
+        "if below != none { y = y -> b: below y = y -> c: below } return y } "
+        f"network Test {{ {INPUT} output y = x -> top: Level(3, Level(4, Level(5))) }}"
+    )
+    module = built(graph_of(text))
+    assert module(torch.zeros(2, 3)).shape == (2, 5)
+    weights = {name: tuple(t.shape) for name, t in module.state_dict().items() if "weight" in name}
+    assert weights == {
+        "top.a.weight": (3, 3),
+        "top.b.a.weight": (4, 3),
+        "top.b.b.a.weight": (5, 4),
+        "top.b.c.a.weight": (5, 5),
+        "top.c.a.weight": (4, 5),
+        "top.c.b.a.weight": (5, 4),
+        "top.c.c.a.weight": (5, 5),
+    }

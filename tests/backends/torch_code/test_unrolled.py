@@ -206,3 +206,14 @@ def test_a_table_in_a_row_of_modules_is_read_by_a_number() -> None:
     text = network(block, "B([3, 5, 4])", "B([4, 7, 1])")
     assert "nn.Linear(in_features, rates[i]) for i in range(3)" in source_of(text)
     check_weights(text)
+
+
+def test_names_in_brackets_are_items_of_items() -> None:
+    source = source_of(
+        "block Own(rows) { for (a, (b, c)) in rows { "
+        "x = x -> Linear(a) -> Linear(b) -> Linear(c) } return x } "
+        "network Test { input x: float[N, 8] "
+        "output y = x -> u: Own([(3, (4, 5)), (5, (6, 7))]) -> v: Own([(1, (2, 3)), (4, (5, 6))]) }"
+    )
+    assert "nn.Linear(rows[1][0], rows[1][1][0])" in source
+    assert "nn.Linear(rows[1][1][0], rows[1][1][1])" in source
