@@ -188,6 +188,8 @@ def _labels(name: str, values: Array) -> Array:
         raise Refusal("E0612", f"{name} has one label for all samples, not one for each")
     if not len(values):
         raise Refusal("E0612", f"{name} holds no samples")
+    if values.dtype == object:
+        values = _as_labels(f"{name}'s labels", values)
     if values.dtype.kind in "US":
         if values.ndim > 1:
             raise Refusal("E0612", f"{name} has names for labels, and several for a sample")
