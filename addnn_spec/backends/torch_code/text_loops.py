@@ -23,20 +23,31 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     same,
 )
-from addnn_spec.backends.torch_code.value_loops import Element, apart_of, in_loops, in_runs
+from addnn_spec.backends.torch_code.value_loops import FEW, Element, apart_of, in_loops, in_runs
 from addnn_spec.graph import run_name
 from addnn_spec.ops.code import Literal
 from addnn_spec.source import Span
 
 
 def loops_unlike(uses: Iterable[Sequence[Element]]) -> set[Span]:
-    """Return the loops of the text that are written out in all uses of a brace or block: where in
-    one of them the turns are not the same code."""
+    """Return the loops of the text that are written out in all uses of a brace or block.
+
+    Their turns are not the same code in the first use, or in another one where they are few in all:
+    so a further use leaves the code of those before it as it is.
+    """
+    found: dict[Span, list[tuple[bool, int]]] = {}
+    for elements in uses:
+        for loop, group in _by_loop(
+            [child for element in elements for child in each_turn(element)]
+        ):
+            if loop is not None and group[0].loop is not None:
+                own = (_text_loop(group) is not None, group[0].loop.turns)
+                found.setdefault(loop, []).append(own)
     return {
         loop
-        for elements in uses
-        for loop, group in _by_loop([child for element in elements for child in each_turn(element)])
-        if loop is not None and _text_loop(group) is None
+        for loop, turns in found.items()
+        if not turns[0][0]
+        or (max(number for _, number in turns) <= FEW and not all(alike for alike, _ in turns))
     }
 
 

@@ -35,13 +35,10 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
 )
 from addnn_spec.backends.torch_code.unrolled import in_turn
-from addnn_spec.backends.torch_code.value_loops import LOOP, Element, in_runs
+from addnn_spec.backends.torch_code.value_loops import FEW, LOOP, Element, in_runs
 from addnn_spec.backends.torch_code.vectors import ABSENT, is_constant, some
 from addnn_spec.ops.code import Arg, Call, Literal, Seq
 from addnn_spec.source import Span
-
-_FEW = 2
-"""As many turns over numbers are written out."""
 
 Resolve = Callable[[Leaves], Tree]
 """Makes a column an expression over the class's parameters."""
@@ -156,7 +153,7 @@ class _Elements:
         """Return so many turns that are alike."""
         if count == 1:
             return [*elements]
-        if count == _FEW and len(elements) > 1:
+        if count == FEW and len(elements) > 1:
             return [*elements, *elements]
         return [_star(Call("range", (Arg(count),)), (f"{LOOP}_",), elements)]
 
@@ -197,7 +194,7 @@ class _Elements:
         }
 
     def _are_few(self) -> bool:
-        return all(turns is ABSENT or turns <= _FEW for turns in self._count.vector)
+        return all(turns is ABSENT or turns <= FEW for turns in self._count.vector)
 
     def _is_known(self) -> bool:
         """Return True if what differs between the turns is the same in all uses."""

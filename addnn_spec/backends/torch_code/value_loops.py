@@ -45,7 +45,7 @@ COUNTER = LOOP + "0"
 _MARKED = re.compile(LOOP + r"\w+")
 
 
-_FEW = 2
+FEW = 2
 """As many turns with differing arguments are written out."""
 
 
@@ -126,7 +126,7 @@ def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
 def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:
     for _, found in groupby(children, key=lambda child: split(child.tree, [])):
         group = list(found)
-        if len(group) > _FEW:
+        if len(group) > FEW:
             yield group
         else:
             yield from ([child] for child in group)

@@ -230,3 +230,17 @@ def test_a_block_of_two_depths_is_one_class(block: str, written: str) -> None:
     text = network(block, "B(2, 4)", "B(3, 6)")
     assert written in check(text)
     assert classes(source_of(text)) == ["Enc", "B", "Net"]
+
+
+def test_a_use_whose_turns_are_other_code_leaves_the_class_as_it_is() -> None:
+    block = (
+        "block B(n) { return x -> body: repeat n as j "
+        "{ if j > 0 { ReLU } -> Linear(4) -> Linear(8) } }"
+    )
+    alone = source_of(network(block, "B(1)", "B(1)"))
+    (first, *_) = alone.partition("class Net(")
+    source = check(network(block, "B(1)", "B(1)", "B(3)"))
+    turn = "nn.Sequential(nn.Linear(in_features, 4), nn.Linear(4, 8))"
+    line = f"nn.Sequential(*({turn} for _ in range(n)))"
+    assert line in flat(first)
+    assert line in source
