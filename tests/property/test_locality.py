@@ -11,9 +11,9 @@ literal. One that a use gives is looked for in the whole file; a default in the 
 a use says what is not the default.
 
 What is not local today is left out. Other layers are a literal or a factory by what the uses have
-in common; a loop over a list is written out, by items or as a `range`, and not as the text's own
-loop; a brace with statements is a class that says literals where its text says what it captures;
-and where `if`s swap two values, arms are taken by what is read behind them.
+in common; a loop of statements over a list is written out, by items, where one in a Sequential is
+the text's own; a brace with statements is a class that says literals where its text says what it
+captures; and where `if`s swap two values, arms are taken by what is read behind them.
 
 `ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones (`seeds.py`).
 """
