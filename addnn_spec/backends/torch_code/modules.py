@@ -99,15 +99,18 @@ def parameter_values(
     value = dict(init.args)["val"]
     if named:
         return Infix("*", Leaf(value, UNNAMED), created("ones", shape)), ()
-    return filled(shape, Leaf(float(value), UNNAMED)), ()
+    if type(value) is float:
+        return filled(shape, Leaf(value, UNNAMED)), ()
+    return filled(shape, float(value)), ()  # of whole numbers torch would make whole ones
 
 
-def filled(shape: tuple[Tree, ...], values: Leaf) -> Call:
+def filled(shape: tuple[Tree, ...], values: Leaf | float) -> Call:
     """Return a tensor of these values: nested tuples of the shape, or one number for all."""
-    if isinstance(values.value, tuple) or not shape:
+    value = values.value if isinstance(values, Leaf) else values
+    if isinstance(value, tuple) or not shape:
         return Call("torch.tensor", (Arg(values),))
-    if type(values.value) is float and values.value in (0, 1):
-        return created("ones" if values.value else "zeros", shape)
+    if type(value) is float and value in (0, 1):
+        return created("ones" if value else "zeros", shape)
     return Call("torch.full", (Arg(Seq(shape)), Arg(values)))
 
 

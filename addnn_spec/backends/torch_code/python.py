@@ -264,6 +264,8 @@ class _Typing:
     def _called(self, fn: str, args: tuple[Arg, ...]) -> type | None:
         if fn in self._functions:
             return self._functions[fn].returns()
+        if fn in ("max", "min", "sum") and len(args) == 1 and not isinstance(args[0].value, Seq):
+            return int  # of a list by its name, as an item of it
         return _RESULTS.get(fn) or _wider(*(self.of(arg.value) for arg in args))
 
 

@@ -136,7 +136,25 @@ def test_what_the_text_names_is_named_in_code(uses: str) -> None:
     check_weights(text)
 
 
-def test_a_whole_number_fills_with_floats() -> None:
+def test_whole_numbers_of_the_text_fill_with_floats() -> None:
+    text = (
+        "let three = 3 fn twice(n) = 2 * n "
+        "block B(n = 2) { parameter a: [4] = 3 parameter b: [4] = three "
+        "parameter c: [4] = twice(2) parameter d: [4] = constant(3) parameter e: [4] = twice(n) "
+        "parameter f: [] = n parameter g: [] = 3 parameter h: [4] = 0.5 * 3 "
+        "return x * a * b * c * d * e * f * g * h } "
+        "network Test { input x: float[N, 4] output y = x -> a: B -> b: B(3) }"
+    )
+    source = source_of(text)
+    assert "self.a = nn.Parameter(torch.full((4,), 3.0))" in source
+    assert "self.e = nn.Parameter(twice(n) * torch.ones(4))" in source
+    state = import_source(source, "Test").Test().state_dict()
+    assert {value.dtype for value in state.values()} == {torch.float32}
+    found = [float(state[f"b.{name}"].flatten()[0]) for name in "abcdefgh"]
+    assert found == [3, 3, 4, 3, 6, 3, 3, 1.5]
+
+
+def test_a_whole_number_that_a_use_gives_fills_with_floats() -> None:
     module = import_source(source_of(NAMED.replace("{uses}", ", 3")), "Test").Test()
     gamma = module.state_dict()["b.gamma"]
     assert gamma.dtype == torch.float32
