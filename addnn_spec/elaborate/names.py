@@ -42,7 +42,7 @@ def forbidden(segment: str) -> str | None:
 _EMITTED = frozenset(
     """
     Any Callable F Literal NamedTuple OrderedDict Probed Tapped Tapping Tensor TypeVar annotations
-    math nn torch
+    math nn pairwise torch
     """.split()  # noqa: SIM905
 )
 
