@@ -88,7 +88,7 @@ def filling_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
     places = [place for name, place in node.written if name in _FILLS]
 
     def change(leaf: Tree) -> Tree | None:
-        if not isinstance(leaf, Leaf) or leaf.hint == "size":
+        if not isinstance(leaf, Leaf) or leaf.origins or leaf.hint == "size":
             return None
         found = (placed(graph, node, ArgumentOf(place, leaf.hint)) for place in places)
         return Leaf(leaf.value, leaf.hint, tuple(found))
