@@ -52,6 +52,7 @@ def loops_unlike(uses: Iterable[Sequence[Element]]) -> set[Span]:
 
 
 def positional(children: Sequence[Element], unlike: Container[Span]) -> Iterator[Tree]:
+    """Yield the children of a Sequential: a loop of the text as one, and runs of others."""
     waiting: list[Element] = []
     for loop, group in _by_loop(children):
         made = None if loop is None or loop in unlike else _text_loop(group)
