@@ -110,6 +110,7 @@ def test_what_has_no_value_in_the_class_is_unreadable(tree: Tree) -> None:
         (Call("int", (Arg(R),)), int),
         (Call("round", (Arg(R),)), int),
         (Call("max", (Arg(N), Arg(R))), float),
+        (Call("max", (Arg(WS),)), int),  # of a list by its name, as an item of it
         (Call("math.sqrt", (Arg(N),)), float),
         (Prefix("not", N), bool),
         (Prefix("-", R), float),

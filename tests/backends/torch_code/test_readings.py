@@ -418,3 +418,15 @@ def test_sizes_through_a_long_chain_of_pairs_are_asked_once() -> None:
         + "\n  output y = u + v\n}"
     )
     assert len(built(graph_of(text)).state_dict()) == 60 * 2  # asked 2^60 times it would not end
+
+
+def test_what_is_made_of_a_list_is_read_by_its_name() -> None:
+    text = (
+        "block B(p) { return x -> Linear(sum(p)) -> Linear(max(p)) -> Linear(len(p)) } "
+        "network Test { input x: float[N, 4] output y = x -> a: B([3, 4]) -> b: B([2, 2, 2]) }"
+    )
+    source = source_of(text)
+    assert "nn.Linear(in_features, sum(p))" in source
+    assert "nn.Linear(sum(p), max(p))" in source
+    assert "nn.Linear(max(p), len(p))" in source
+    check_weights(text)
