@@ -581,16 +581,9 @@ class _Drafter:
             values, inits = parameter_values(op.init, shape, named=named)
             tree = Call("nn.Parameter", (Arg(values),))
             kind = "parameter"
-        own = Submodule(node.name)
-        self._draft.children.append(
-            ChildDraft(
-                node.name,
-                Spanned(filling(with_leaves(tree, "size")), node.span),
-                node.span,
-                tuple(filling(with_leaves(bind(code, [], own))) for code in inits),
-                kind,
-            )
-        )
+        made, own = Spanned(filling(with_leaves(tree, "size")), node.span), Submodule(node.name)
+        fills = tuple(filling(with_leaves(bind(code, [], own))) for code in inits)
+        self._draft.children.append(ChildDraft(node.name, made, node.span, fills, kind))
 
 
 def operator_child(path: str, applied: Applied, span: Span) -> ChildDraft:
