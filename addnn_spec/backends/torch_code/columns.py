@@ -247,12 +247,18 @@ class Columns:
         inner = self._take(made, "")
         if isinstance(inner, Dimension):
             return inner
-        if self.function or any(isinstance(n, Dimension | Variable) for n in walk(inner)):
+        if self.function or any(map(self._is_of_forward, walk(inner))):
             self.derived[name] = inner
             return Variable(name)
         if inner != node:  # a size that the parameter is called after
             self.locals[name] = inner
         return node
+
+    def _is_of_forward(self, node: Tree) -> bool:
+        """Return True for a size that `forward` reads, or a variable of it; a list has its own."""
+        if isinstance(node, Variable):
+            return node.text in self.derived
+        return isinstance(node, Dimension)
 
     def dimension(self, raw: str) -> Dimension:
         """Return an input's size as `forward` reads it."""

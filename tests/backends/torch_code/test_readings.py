@@ -167,6 +167,17 @@ def test_a_let_that_forward_reads_is_an_attribute() -> None:
     assert "        heads = n // 2\n        self.heads = heads\n" in source
 
 
+def test_a_let_over_a_list_is_a_local_variable_of_the_constructor() -> None:
+    """The list's own variable is none of `forward`."""
+    text = (
+        "block Unit(ws) { let n = sum([2 * w for w in ws]) "
+        "return x -> a: Linear(n) -> Linear(4) } "
+        "network Test { input x: float[N, 4] output y = x -> u: Unit([2, 3]) -> v: Unit([1]) }"
+    )
+    assert "        n = sum([2 * w for w in ws])\n        self.a = " in source_of(text)
+    check_weights(text)
+
+
 def test_a_name_that_is_given_twice_is_no_reading() -> None:
     body = "let m = n\nlet m = m + 1\nreturn x -> a: Linear(m)"
     text = f"block Unit(n) {{\n{body}\n}}\nnetwork Test {{ input x: float[N, 8] "
