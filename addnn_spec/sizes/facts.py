@@ -106,6 +106,8 @@ class Facts:
         if isinstance(left, int) and isinstance(right, int):
             return
         if known is None:
+            # One fact may enter several tables before it meets a contradiction, so all go back
+            # together. `_nonzero` is replaced and never changed: it needs no copy.
             before = dict(self._rewrites), dict(self._ranges), dict(self._bounded), self._nonzero
             try:
                 self._assume(self.normal(left - right), op)
@@ -123,6 +125,7 @@ class Facts:
         """
         found = Facts()
         found.stated = [*self.stated]
+        # Tables that are replaced, never changed, can be shared; `_bounded` is changed in place.
         found._rewrites, found._ranges = self._rewrites, self._ranges
         found._bounded, found._nonzero = dict(self._bounded), self._nonzero
         found._forget()
@@ -173,6 +176,7 @@ class Facts:
             return same if same is None or op == "==" else not same
         if op in ("<=", "<"):
             a, b = b, a
+        # Sizes are whole: a > b is a - b - 1 >= 0, and "not d >= 0" is -1 - d >= 0.
         difference = self.normal(a - b) - (1 if op in ("<", ">") else 0)
         if self._prover.is_nonnegative(difference):
             return True
@@ -207,6 +211,7 @@ class Facts:
             if a % b:
                 raise SizeError(f"{a} is not divisible by {b}")
             return a // b
+        # The remainder's normal form may keep a floor, which only a proof by cases shows to be 0.
         if self.equal(a % b, 0) is not True:
             raise not_divisible(a, b)
         return a // b
@@ -225,6 +230,7 @@ class Facts:
             return None
         if len(size.symbols) == 1:
             return self._least_positive(size)
+        # A product is positive where each of its factors is.
         least: dict[str, int] = {}
         for part in _factors(size):
             values = self.minimum_for_positive(part) if part != size else None
@@ -250,6 +256,8 @@ class Facts:
             if a == 0:
                 return 0
             raise SizeError(f"{a} is not known to be divisible by {b}")
+        # The number in b goes last: that a quotient divides by it may follow from a fact (`H % 4 ==
+        # 0`), while the division of polynomials sees coefficients only.
         common = gcd(content(b), b.constant)
         quotient = polynomial_quotient(a, divided(b, common))
         if quotient is None:
@@ -259,6 +267,8 @@ class Facts:
     def _least_positive(self, size: SymbolicSize) -> dict[str, int] | None:
         (symbol,) = size.symbols
         least, highest = self._range_of(symbol)
+        # Doubling finds a place from which on the size is proved positive; the least one lies
+        # below.
         high = least  # all is to be positive from here on
         while not Prover({**self._ranges, symbol: (high, highest)}).is_nonnegative(size - 1):
             if high == highest or high - least > _SEARCH_LIMIT:
@@ -266,6 +276,8 @@ class Facts:
             high = 2 * high - least + 1
             high = high if highest is None else min(high, highest)
         low = least
+        # Halving is right only for a size that never falls; any other is stepped through one by
+        # one.
         while _rises(size) and high - low > 1:
             middle = (low + high) // 2
             positive = self._is_positive_at(size, symbol, middle)
@@ -311,9 +323,11 @@ class Facts:
             _require(size == 0)
             return
         common = content(size)
+        # The terms are a multiple of their common factor: no other constant can be cancelled.
         _require(size.constant % common == 0)
         size = divided(size, common)
         if not (self._take_congruence(size) or self._take_equality(size)):
+            # Neither names a symbol to replace. Two bounds say the same, if more weakly.
             self._assume_nonnegative(size)
             self._assume_nonnegative(-size)
 
@@ -324,6 +338,7 @@ class Facts:
             return False
         sign, numerator, divisor, constant = form
         residue = -constant * sign
+        # A remainder is in [0, d): `H % 4 == 5` never holds.
         _require(0 <= residue < divisor)
         return self._take_residue(numerator - residue, divisor)
 
@@ -338,6 +353,8 @@ class Facts:
         _require(size.constant % common == 0)
         divisor //= common
         if divisor > 1:
+            # a*x = -b modulo the divisor, solved for x; a and the divisor have no common factor any
+            # more.
             inverse = pow(factor // common, -1, divisor)
             self._split(monomial[0], divisor, -size.constant // common * inverse % divisor)
         return True
@@ -345,6 +362,7 @@ class Facts:
     def _split(self, symbol: Symbol, divisor: int, residue: int) -> None:
         """Rewrite a symbol as `divisor*inner + residue`."""
         least, highest = self._range_of(symbol)
+        # Rounded inwards: the least inner value whose symbol is not below `least`.
         low = -((residue - least) // divisor)
         high = None if highest is None else (highest - residue) // divisor
         scale, offset = symbol.divisor * divisor, symbol.in_user_terms(residue)
@@ -352,6 +370,7 @@ class Facts:
         inner = Symbol(
             name=f"({name} - {offset})/{scale}" if offset else f"{name}/{scale}",
             minimum=low,
+            # Inner symbols never nest: of H = 2*h, h = 3*k, k is (H - offset)/6 at once.
             base=symbol.user,
             divisor=scale,
             offset=offset,
@@ -361,6 +380,7 @@ class Facts:
 
     def _take_equality(self, size: SymbolicSize) -> bool:
         """Solve for a symbol, the last in order of name that allows it."""
+        # From the last term, where single symbols stand: the order is by degree, the highest first.
         for (symbol, *others), factor in reversed(size.terms):
             rest = size - single((symbol, *others), factor)
             if others or not isinstance(symbol, Symbol) or _depends(rest, symbol):
@@ -369,6 +389,8 @@ class Facts:
                 self._rewrite(symbol, -rest * factor)
                 return True
             if self._take_residue(rest, abs(factor)):
+                # Of `2*x + rest == 0` only now is it known that rest is even: what is common can be
+                # divided out, and x solved for.
                 self._assume_zero(size)
                 return True
         return False
@@ -387,6 +409,7 @@ class Facts:
         if isinstance(size, int):
             _require(size >= 0)
             return
+        # One form for one direction: bounds of 2*H - 2*W and of W - H meet in a single entry.
         common = content(size) * (1 if size.terms[0][1] > 0 else -1)
         bound = -(size.constant // abs(common))  # of the size less its constant, over |common|
         body = divided(SymbolicSize(size.terms, 0), common)
@@ -397,6 +420,8 @@ class Facts:
         elif isinstance(atom, Symbol):
             self._tighten(atom, low, high)
         elif low is not None:
+            # For whole numbers floor(p/d) >= low just where p >= low*d, and below, floor(p/d) <=
+            # high just where p <= high*d + d - 1.
             self._assume_nonnegative(atom.numerator - low * atom.divisor)
         elif high is not None:
             self._assume_nonnegative(high * atom.divisor + (atom.divisor - 1) - atom.numerator)
@@ -420,6 +445,8 @@ class Facts:
         self._assume_nonnegative(size - low)
         if high is not None:
             self._assume_nonnegative(high - size)
+        # Everything is stated anew in the new terms: a bound of two symbols may now be one of a
+        # single symbol, and that may fix it, and so rewrite again.
         bounded, self._bounded = self._bounded, {}
         for body, (least, highest) in bounded.items():
             if least is not None:

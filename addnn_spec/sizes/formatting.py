@@ -92,6 +92,8 @@ class _Writer:
         symbol: _Polynomial = {((0, text),): 1}
         if atom.offset:
             symbol[()] = -atom.offset
+        # An inner symbol (H - 1)/2 as a sum would double the terms of the product; as a unit it
+        # does not.
         if not expanded and atom.offset:
             return {((1, self.floor(symbol, atom.divisor)),): 1}, 1
         return symbol, atom.divisor
@@ -103,6 +105,7 @@ class _Writer:
     def fraction(self, terms: _Polynomial, denominator: int) -> str:
         if denominator == 1:
             return self.sum(terms)
+        # Facts make it whole, or it would not have this form: `//` is exact here.
         if self.is_source:
             return self.floor(terms, denominator)
         if terms.get((), 0) % denominator:
@@ -124,6 +127,8 @@ class _Writer:
         common = gcd(number, denominator)
         number, denominator = number // common, denominator // common
         parts = [str(number)] if number != 1 or not factors else []
+        # Python's `//` binds as closely as `*`, from the left: a floor among factors needs
+        # brackets.
         alone = len(factors) == 1 and not parts and not negated  # -a // b is (-a) // b
         for (rank, text), group in groupby(factors):
             count = len(list(group))

@@ -40,6 +40,7 @@ _MAX_CASE_WORK = 8192
 _MAX_RELAXATIONS = 50
 _MAX_COMBINED_FACTS = 6
 _SAMPLES = (0, 1, 2, 3, 6, 31, 100)
+"""How far above their lower ends all symbols are set, to refute a statement cheaply."""
 
 
 class Prover:
@@ -81,6 +82,7 @@ class Prover:
         if size not in self._proved:
             low = self.at_least(size)
             self._proved[size] = (low is not None and low >= 0) or (
+                # A handful of values is far cheaper than up to a thousand cases.
                 not self._is_refuted(size) and self._holds_in_each_case(size)
             )
         return self._proved[size]
@@ -95,6 +97,7 @@ class Prover:
             return size != 0
         if self.is_plainly_nonzero(size):
             return True
+        # One place where it is 0 settles it, and spares the cases.
         if any(self._evaluated(size, step) == 0 for step in _SAMPLES):
             return False
         cases = self._cases(size)
@@ -107,6 +110,7 @@ class Prover:
         low, high = self.at_least(size), self.at_most(size)
         if (low is not None and low > 0) or (high is not None and high < 0):
             return True
+        # Modulo the common factor of its terms the size is its constant.
         return size.constant % content(size) != 0
 
     def _find_lowest(self, size: SymbolicSize) -> int | None:
@@ -128,7 +132,7 @@ class Prover:
         )
 
     def _lowest_by_shift(self, size: SymbolicSize) -> int | None:
-        """Each atom is replaced by its distance, at least 0, from an end of its range."""
+        """Return a bound by intervals: each atom becomes its distance from an end of its range."""
         shifts: dict[Atom, Size] = {}
         spans: dict[Atom, int | None] = {}
         for atom in set(atoms(size)):
@@ -143,6 +147,8 @@ class Prover:
         shifted = replace_atoms(size, shifts)
         if isinstance(shifted, int):
             return shifted
+        # All atoms are 0 or more now: a term with a positive factor takes nothing away, one with a
+        # negative factor at most its value at the far end of each atom's range.
         total = shifted.constant
         for monomial, factor in shifted.terms:
             if factor < 0:
@@ -155,7 +161,7 @@ class Prover:
         return total
 
     def _lowest_by_relaxing(self, size: SymbolicSize) -> int | None:
-        """Return a bound: that of `scale` times the size, a whole number, divided."""
+        """Return a bound by dropping floors: `scale` times the size is bounded, then divided."""
         relaxed: Size = size
         scale = 1
         for _ in range(_MAX_RELAXATIONS):
@@ -169,6 +175,7 @@ class Prover:
         if scale == 1 or _first_floor(relaxed) is not None:
             return None
         low = self.at_least(relaxed)
+        # The size is whole, so its bound may be rounded up.
         return None if low is None else -(-low // scale)
 
     def _without(self, size: Size, floor: Floor) -> Size | None:
@@ -183,8 +190,11 @@ class Prover:
                 continue
             place = monomial.index(floor)
             rest = monomial[:place] + monomial[place + 1 :]
+            # A bound of one factor is a bound of the product only where the other factors are not
+            # negative.
             if not all(self._is_atom_nonnegative(atom) for atom in rest):
                 return None
+            # p - (d - 1) <= d*floor(p/d) <= p; the factor's sign says which end is the lower one.
             bound = floor.numerator if factor < 0 else floor.numerator - (floor.divisor - 1)
             result = result + single(rest, factor) * bound
         return result
@@ -194,12 +204,15 @@ class Prover:
         return low is not None and low >= 0
 
     def _lowest_by_facts(self, size: SymbolicSize) -> int | None:
-        """Return the size as a multiple of a fact's, and a rest."""
+        """Return the best bound of the size as a multiple of a known fact, and a rest."""
         best: int | None = None
         own = dict(size.terms)
         for index, (fact, (low, high)) in enumerate(self._facts):
             few = len(self._facts) <= _MAX_COMBINED_FACTS  # all their subsets may be tried
+            # Only facts after this one: sums do not depend on their order, so each subset is tried
+            # once.
             others = Prover(self._ranges, self._facts[index + 1 :] if few else ())
+            # A multiple that cancels no term of the size makes the rest no easier.
             for times in {_whole(own.get(monomial, 0), n) for monomial, n in fact.terms} - {0}:
                 end = low if times > 0 else high
                 rest = others.at_least(size - fact * times) if end is not None else None
@@ -210,6 +223,7 @@ class Prover:
 
     def _is_refuted(self, size: SymbolicSize) -> bool:
         """Return True if the size is negative somewhere; with facts, a place may not be allowed."""
+        # The samples know the symbols' ranges only, not the facts.
         return not self._facts and any(self._evaluated(size, step) < 0 for step in _SAMPLES)
 
     def _evaluated(self, size: SymbolicSize, step: int) -> int:
@@ -237,6 +251,8 @@ class Prover:
         """Return the size without floors, for each residue of the symbols that are under floors."""
         moduli: dict[Symbol, int] = {}
         weight = len(size.terms) + _collect_moduli(size, 1, moduli)
+        # With H = L*k + r every floor above H has a numerator that is a multiple of its divisor,
+        # but for a constant: the normal form has no floor left.
         count = prod(moduli.values())
         if not moduli or count > _MAX_CASES or count * weight > _MAX_CASE_WORK:
             return None
@@ -255,6 +271,7 @@ class Prover:
                     None if high is None else (high - residue) // modulus,
                 )
                 values[symbol] = collect({(symbol,): modulus}, residue)
+            # In a narrow range some residues do not occur; of these nothing needs to hold.
             if all(low is None or high is None or low <= high for low, high in ranges.values()):
                 yield Prover(ranges), replace_symbols(size, values)
 
@@ -266,7 +283,7 @@ def _first_floor(size: Size) -> Floor | None:
 
 
 def _whole(a: int, b: int) -> int:
-    """`a/b` where it is whole, else 0."""
+    """Return `a/b` where it is whole, else 0."""
     return 0 if a % b else a // b
 
 

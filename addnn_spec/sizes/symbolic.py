@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+# A text that nobody would write must end in an error soon, and not in hours of arithmetic.
 MAX_TERMS = 200
 MAX_DEGREE = 64
 MAX_BITS = 4000
@@ -96,12 +97,14 @@ class Floor:
     def __init__(self, numerator: SymbolicSize, divisor: int) -> None:
         self.numerator: Final = numerator
         self.divisor: Final = divisor
+        # Atoms are sorted at every multiplication: the key is made once.
         terms = tuple((_order(monomial), factor) for monomial, factor in numerator.terms)
         self.key: Final[tuple[object, ...]] = (1, terms, numerator.constant, divisor)
         self._hash = hash((numerator, divisor))
         inner = [atom for monomial, _ in numerator.terms for atom in monomial]
         floors = [atom for atom in inner if isinstance(atom, Floor)]
         self.depth: Final[int] = 1 + max((floor.depth for floor in floors), default=0)
+        # As if written out: whoever walks through a size walks through a shared floor once a place.
         self.weight: Final[int] = 1 + len(inner) + sum(floor.weight for floor in floors)
         if self.depth > MAX_FLOOR_DEPTH or self.weight > MAX_FLOOR_WEIGHT:
             raise SizeError("a size is too large an expression: divisions within divisions")
@@ -207,6 +210,8 @@ class SymbolicSize:
             return NotImplemented
         if exponent < 0:
             raise SizeError(f"({self}) ** {exponent} is no size: the exponent is below 0")
+        # Asked beforehand: the first term has the highest degree, and multiplying out is the costly
+        # part.
         if exponent * len(self.terms[0][0]) > MAX_DEGREE:
             raise SizeError(f"({self}) ** {exponent} is too large an expression")
         power: Size = 1
@@ -230,6 +235,7 @@ class SymbolicSize:
         raise SizeError(f"{other} // ({self}): a size can be divided by a whole number only")
 
     def __mod__(self, other: int | SymbolicSize) -> Size:
+        # The normal form of this is what `remainder_form` recognises and writes as `p % d`.
         return self - self // other * other
 
     def __rmod__(self, other: int) -> Size:
@@ -304,7 +310,7 @@ def content(size: SymbolicSize) -> int:
 
 
 def divided(size: SymbolicSize, divisor: int) -> SymbolicSize:
-    """Each factor, and the constant, divided; all of them must be divisible."""
+    """Return the size with each factor and the constant divided; all must be divisible."""
     terms = tuple((monomial, factor // divisor) for monomial, factor in size.terms)
     return SymbolicSize(terms, size.constant // divisor)
 
@@ -406,6 +412,8 @@ def replace_atoms(size: SymbolicSize, values: Mapping[Atom, Size]) -> Size:
     for monomial, factor in size.terms:
         rest = tuple(atom for atom in monomial if atom not in values)
         if len(rest) == len(monomial):
+            # Terms without any of the atoms are collected once, at the end, instead of added one by
+            # one.
             kept[monomial] = factor
             continue
         product = single(rest, factor)
@@ -417,11 +425,12 @@ def replace_atoms(size: SymbolicSize, values: Mapping[Atom, Size]) -> Size:
 
 
 def remainder_form(size: SymbolicSize) -> tuple[int, SymbolicSize, int, int] | None:
-    """`(k, p, d, c)` where the size is `k*(p % d) + c`, as far as its form shows it."""
+    """Return `(k, p, d, c)` where the size is `k*(p % d) + c` by its form, else None."""
     found = _only_floor(dict(size.terms))
     if found is None:
         return None
     floor, factor = found
+    # k*(p % d) is k*p - k*d*floor(p/d): the floor's factor tells k.
     times, rest = divmod(-factor, floor.divisor)
     if rest:
         return None
@@ -431,19 +440,25 @@ def remainder_form(size: SymbolicSize) -> tuple[int, SymbolicSize, int, int] | N
 
 def _floor(terms: dict[Monomial, int], constant: int, divisor: int) -> Size:
     """Return the normal form of `floor((terms + constant)/divisor)`."""
+    # The identities of the module's docstring, in order. First: multiples of the divisor go
+    # outside.
     whole = {monomial: factor // divisor for monomial, factor in terms.items()}
     part = {monomial: factor % divisor for monomial, factor in terms.items() if factor % divisor}
     outside, inside = divmod(constant, divisor)
     if not part:
         return collect(whole, outside)
+    # Second: what is common to the factors and the divisor goes; the constant is rounded down.
     common = gcd(divisor, *part.values())
     if common > 1:
         part = {monomial: factor // common for monomial, factor in part.items()}
         inside //= common
         divisor //= common
+    # Third and fourth: a floor of a floor is one floor. A factor -1 is d - 1 here, since factors
+    # are in [0, d) by now.
     nested = _only_floor(part)
     if nested and nested[1] in (1, divisor - 1):
         return collect(whole, outside) + _merged(nested[0], nested[1], part, inside, divisor)
+    # Last: of floor(p/d) and -floor((d - 1 - p)/d) the one whose first factor is below d/2.
     sign = 1
     if _points_down(part, divisor):
         sign = -1
@@ -466,7 +481,10 @@ def _only_floor(terms: Mapping[Monomial, int]) -> tuple[Floor, int] | None:
 
 
 def _merged(nested: Floor, factor: int, part: dict[Monomial, int], inside: int, d: int) -> Size:
-    """`floor((±floor(a/b) + c)/d)` as one floor over `b*d`; of factor d - 1, d goes outside."""
+    """Return `floor((±floor(a/b) + c)/d)` as one floor over `b*d`.
+
+    A factor d - 1 is `d*floor(a/b) - floor(a/b)`, whose first part goes outside.
+    """
     rest = collect({m: f for m, f in part.items() if m != (nested,)}, inside)
     a, b = nested.numerator, nested.divisor
     if factor == 1:
