@@ -60,7 +60,7 @@ def begins_with(layer: LayerValue) -> str | None:
 def refuse_tensor(
     ctx: Context, layer: LayerValue, target: type[Operator], arg: ast.Argument, value: Value
 ) -> NoReturn:
-    """`Concat([a, b], dim = 1)`, `Linear(x, 10)`, as functions of torch are called."""
+    """Refuse a tensor as an argument, `Linear(x, 10)`, as functions of torch are called."""
     listed = isinstance(value, tuple)
     flow = arg.span.text if len(arg.span.text) < _SHORT else "…"
     flow = f"(…, {flow})" if target.variadic and not listed else flow
@@ -143,6 +143,7 @@ def refuse_attributes(
         item, value = _item(detail, fields.get(name))
         own = spans.get(f"{name}.{item}")
         place = own or spans.get(name, span)
+        # pydantic reports all attributes together: the user gets one error for each, in its place.
         if name not in fields and detail["type"] == "missing":
             ctx.report("E0202", f"{layer.name} needs {name}", span, help=_form(layer))
         elif isinstance(fields.get(name), SymbolicSize):
@@ -209,7 +210,7 @@ def _input_name(layer: LayerValue, number: int) -> str:
 
 
 def _form(layer: LayerValue) -> str:
-    """How an operator is called: the arguments that it needs."""
+    """Return how an operator is called, with the arguments that it needs."""
     assert isinstance(layer.target, type)
     fields = layer.target.model_fields
     needed = [name for name in layer.target.positional_fields() if fields[name].is_required()]
@@ -217,7 +218,7 @@ def _form(layer: LayerValue) -> str:
 
 
 def _other_rank(name: str, error: Refusal, given: list[TensorType]) -> str | None:
-    """`Conv1d` for `Conv2d`, where a tensor of another rank arrives."""
+    """Suggest `Conv1d` for `Conv2d`, where a tensor of another rank arrives."""
     if error.code != "E0302" or not name.endswith(("1d", "2d", "3d")) or len(given) != 1:
         return None
     other = f"{name[:-2]}{given[0].rank - 2}d"
@@ -225,7 +226,7 @@ def _other_rank(name: str, error: Refusal, given: list[TensorType]) -> str | Non
 
 
 def _channels_first(layer: LayerValue, error: Refusal, given: list[TensorType]) -> str | None:
-    """`Conv2d(3, 64, 3)`, as in torch, where 64 is too large a kernel."""
+    """Explain `Conv2d(3, 64, 3)`, as in torch, where 64 is too large a kernel."""
     written, stride = dict(layer.given), dict(layer.spans).get("stride")
     width = written.get("out_channels")
     if error.about != "kernel_size" or stride is None or "=" in stride.text:
@@ -236,7 +237,7 @@ def _channels_first(layer: LayerValue, error: Refusal, given: list[TensorType]) 
 
 
 def _torch_habit(name: str, value: Value, place: Span) -> str | None:
-    """`Linear(8, 16)`, `BatchNorm2d(64)`, as in torch: an input's size, read as another thing."""
+    """Explain `Linear(8, 16)`, as in torch, where the input's size is read as another argument."""
     if isinstance(value, float) and "/" in place.text.replace("//", ""):
         return "// divides whole numbers, rounding down"
     if place.text.startswith(name):
@@ -249,8 +250,7 @@ def _torch_habit(name: str, value: Value, place: Span) -> str | None:
 
 
 def _nearest(details: list[ErrorDetails], value: Value) -> ErrorDetails:
-    """Return what pydantic finds wrong by the type that fits a value best, of those it could
-    have."""
+    """Return what pydantic finds wrong by the type, of a union, that fits the value best."""
     for detail in details:
         if isinstance(value, str) and detail["type"] == "literal_error":
             return detail
@@ -294,7 +294,7 @@ def _in_words(detail: ErrorDetails, item: int | None) -> str:
 
 
 def as_buffer(name: str, value: Value) -> str | None:
-    """How a list of numbers becomes the tensor that it was meant for."""
+    """Suggest the buffer that makes a tensor of a list of numbers."""
     if not isinstance(value, tuple) or not all(isinstance(v, int | float) for v in value):
         return None
     numbers = show(value) if len(value) <= _SHOWN else "[…]"
@@ -333,7 +333,7 @@ def _said(origin: Origin, size: SymbolicSize) -> str:
 
 
 def _fixed_sizes(layer: LayerValue, applied: Applied, origin: Origin | None) -> str:
-    """How a layer whose weights depend on a symbolic size gets one that does not."""
+    """Suggest what to change where a layer's weights depend on a symbolic size."""
     image = applied.types[0] if applied.types else None
     if layer.name in ("LayerNorm", "RMSNorm") and image is not None and image.rank == 4:
         if isinstance(image.shape[1], int):

@@ -42,6 +42,8 @@ def give(
             given[""] = POISON
             continue
         if name == gather and arg.name is None:
+            # torch takes `Permute(0, 2, 1)` and `Permute((0, 2, 1))`: here, too, a lone item is the
+            # list.
             collected.append(value)
             value = collected[0] if len(collected) == 1 else tuple(collected)
             if any(isinstance(one, Poison) for one in collected):

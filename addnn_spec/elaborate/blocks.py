@@ -52,7 +52,7 @@ class Built(Struct, frozen=True):
 
 
 def apply_module(module: ModuleValue, flow: Value, site: Site) -> Value:
-    """One more use of a module's weights."""
+    """Apply a module's layer once more, with the module's weights."""
     try:
         return site.frame.ctx.rules.apply(module.layer, flow, replace(site, module=module))
     except Failed:
@@ -76,6 +76,7 @@ def apply_definition(layer: LayerValue, target: Definition, flow: Value, site: S
 
 def _check_depth(ctx: Context, target: Definition, span: Span) -> None:
     if len(ctx.uses) >= ctx.limits.calls:
+        # The error is told without the path to it, which has as many steps as the limit allows.
         ctx.uses, uses = [], ctx.uses
         try:
             ctx.fail(
@@ -107,6 +108,7 @@ def block_inputs(
     free = [param for param in node.inputs if param.name not in dict(layer.given)]
     if not free and flow == ():
         return given
+    # The only input takes what flows as it is: a list is one value, which the block may go through.
     if len([p for p in free if p.default is None]) <= 1 and len(free) == 1:
         given[free[0].name] = flow
         return {name: given[name] for name in names if name in given}
@@ -150,6 +152,8 @@ def build_block(
     span: Span,
 ) -> Built:
     params = {n: v for n, v in layer.given if n not in input_names(layer)}
+    # All that the graph can depend on. The syntax and the environment live as long as the memo, so
+    # their ids are exact; each fact about sizes may decide what was open before.
     memo_key = (
         "block",
         id(target.node),
@@ -208,7 +212,7 @@ def _elaborate_block(
 
 
 def place_inputs(ctx: Context, builder: Builder, name: str, value: Value, span: Span) -> Value:
-    """Placeholders for the tensors of an input."""
+    """Return the value of an input inside a graph: each of its tensors becomes a placeholder."""
     if isinstance(value, Poison):
         return value
     tensors = list(flatten(value))
@@ -217,6 +221,7 @@ def place_inputs(ctx: Context, builder: Builder, name: str, value: Value, span: 
         builder.placeholder(n, ctx.normal(tensor.type), span)
         for n, tensor in zip(names, tensors, strict=True)
     )
+    # So that an error inside can name the operator outside that made a size.
     builder.around |= {new.ref: old for new, old in zip(made, tensors, strict=True)}
     return rebuild(structure(value), made)
 
@@ -242,6 +247,7 @@ def bind_params(
                     spans.get(param.name, span),
                     help="tensors flow in by the arrow, or as a named input of the block",
                 )
+        # Something was wrong with an argument: which parameters are missing cannot be told.
         elif partial:
             value = POISON
         elif param.default is not None:
@@ -261,6 +267,7 @@ def bind_params(
 def finish(builder: Builder, value: Value, arguments: tuple[tuple[str, Value], ...] = ()) -> Built:
     """Seal a builder whose value is known."""
     if isinstance(value, Poison):
+        # There is no graph, but labels that clash are still worth telling.
         builder.check_labels()
         return Built(None, None)
     refs = tuple(Output("", (builder.use(tensor),)) for tensor in flatten(value))
@@ -271,6 +278,7 @@ def finish(builder: Builder, value: Value, arguments: tuple[tuple[str, Value], .
         and len(elements) == 1
         and not elements[0].labelled
         and elements[0].times == 1
+        # A weight that the element declares would be a second node.
         and len(list(graph.nodes())) == len(graph.inputs) + 1
     )
     return Built(
@@ -312,7 +320,7 @@ def _written_out(
     frame: Frame,
     span: Span,
 ) -> Value:
-    """`_: Block`: the block's nodes become nodes of the graph around it."""
+    """Apply `_: Block`: the block's nodes become nodes of the graph around it."""
     params = {n: v for n, v in layer.given if n not in input_names(layer)}
     builder = frame.builder
     assert builder is not None
@@ -347,12 +355,13 @@ def _watched(
 
 
 def _network_inputs(node: ast.Network, count: int) -> list[str]:
-    """Names for what flows into a network that stands as a block: those of its inputs."""
+    """Return names for what flows into a network that stands as a block: those of its inputs."""
     declared = [
         found.target.name
         for found in walk(node.body)
         if isinstance(found, ast.Input) and not found.training
     ]
+    # An input in a loop or an `if` may stand once and be made several times, or never.
     if len(declared) == count == len(set(declared)):
         return declared
     return [f"input_{i}" for i in range(count)]

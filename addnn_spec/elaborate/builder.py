@@ -134,7 +134,10 @@ class Entry(Struct, eq=False):
 
 
 class Builder(Struct, eq=False):
-    """Collects the nodes of one graph. `numbered`: its unlabelled elements are named by place."""
+    """Collects the nodes of one graph.
+
+    In one that is `numbered`, elements without a label are named by their place: `0`, `1`, …
+    """
 
     ctx: Context
     kind: Kind
@@ -230,6 +233,7 @@ class Builder(Struct, eq=False):
             self.within = outer
 
     def _append(self, entry: Entry) -> tuple[Tensor, ...]:
+        # Every node passes here, whatever makes it: limits on nodes are kept here.
         check_ranks(entry.outputs, self.ctx, entry.span)
         read = (self.entries[ref.node].outputs[ref.port] for ref in entry.inputs if ref)
         warn_oversized(entry.outputs, read, self.ctx, entry.span)
@@ -265,6 +269,7 @@ class Builder(Struct, eq=False):
         if tensor.builder is self:
             return tensor.ref
         identity = tensor.identity()
+        # One captured input for a tensor, however often it is read inside.
         if identity not in self.captures:
             name = f"captured_{len(self.captured)}"
             inner = self.placeholder(name, tensor.type, self.span, captured=True)
@@ -278,10 +283,11 @@ class Builder(Struct, eq=False):
         return tensor.ref if tensor.builder is self else self.captures.get(tensor.identity())
 
     def module_ref(self, module: ModuleValue) -> ModuleRef:
-        """How this graph names a module: its own, or a port that it is handed in by."""
+        """Return a module's name in this graph: its own, or that of the port it is handed in by."""
         if module.builder is self:
             return ModuleRef(module.name)
         if id(module) not in self.ports:
+            # Modules of different graphs may have one name; ports of this graph may not.
             taken = set(self.ports.values())
             base = module.name.rpartition(".")[2]
             name = next(n for n in numbered(base) if n not in taken)
@@ -301,6 +307,7 @@ class Builder(Struct, eq=False):
         base = auto_base(naming.base)
         if module is not None and module.builder is self:
             base = module.name
+        # A guess for messages: labels further down may take this name yet.
         before = self.unnamed[naming.base]
         return base if before == 0 else f"{base}_{before + 1}"
 
@@ -330,6 +337,7 @@ class Builder(Struct, eq=False):
     def _continues(self, before: Entry, last: Entry) -> bool:
         if last.labelled or before.labelled or last.placed != before.placed:
             return False
+        # Graphs of equal uses are one object, by the memo; operators are compared by what they say.
         same = (
             (last.op is before.op or (isinstance(last.op, Operator) and last.op == before.op))
             and last.span == before.span
@@ -346,6 +354,7 @@ class Builder(Struct, eq=False):
             same
             and last.inputs[:n] == fed
             and last.inputs[n:] == before.inputs[n:]
+            # The first turn must take what it gives, too, or the turns after it see other types.
             and before.types[:n] == before.outputs
             and (last.name is None or _follows(before, last))
         )
@@ -359,6 +368,7 @@ class Builder(Struct, eq=False):
         """Return the finished graph of what the outputs need; the rest is dropped and noted."""
         needed = self._reach(outputs)
         main = self._reach(tuple(output for output in outputs if not output.training))
+        # An input that exists in training only is not there in evaluation, whatever reads it.
         main -= {id for id in main if self.entries[id].training}
         self._note_dead(needed)
         instances = self._count_instances(needed)
@@ -367,6 +377,7 @@ class Builder(Struct, eq=False):
         renumber: dict[int, int] = {}
         for old, entry in enumerate(self.entries):
             if old in needed:
+                # A run may become several nodes: references lead to the last of them.
                 for node in self._nodes(entry, names[old], renumber, len(graph.members)):
                     graph.add(replace(node, training=old not in main))
                 renumber[old] = len(graph.members) - 1
@@ -411,6 +422,7 @@ class Builder(Struct, eq=False):
             for old, entry in enumerate(self.entries)
             if isinstance(entry.op, Placeholder) and old in renumber
         ]
+        # Callers hand in their inputs, then what is captured.
         placeholders.sort(key=lambda old: self._is_captured(old))
         graph.inputs = tuple(renumber[old] for old in placeholders)
         graph.input_names = tuple(self.entries[old].base for old in placeholders)
@@ -435,7 +447,7 @@ class Builder(Struct, eq=False):
                     use.inputs[name] = Ref(renumber[tensor.ref.node], tensor.ref.port)
 
     def _count_instances(self, needed: set[int]) -> int:
-        """How many nodes run in all; refused by arithmetic before anything is named or listed."""
+        """Return how many nodes run in all; too many are refused before any is named or listed."""
         total = 0
         for id in needed:
             entry = self.entries[id]
@@ -450,7 +462,10 @@ class Builder(Struct, eq=False):
         return total
 
     def _measure_paths(self, graph: Graph) -> None:
-        """Note how long a node's path gets; what lists all nodes writes it for each."""
+        """Note the longest path of a node, and refuse one that is too long.
+
+        Whatever lists all nodes writes a path for each: long ones make outputs explode.
+        """
         for node in graph.nodes():
             inside = max((1 + inner.longest_path for _, inner in node.called), default=0)
             length = len(node.name) + inside
@@ -469,6 +484,7 @@ class Builder(Struct, eq=False):
 
     def _reach(self, outputs: tuple[Output, ...]) -> set[int]:
         """Return the entries that the outputs need, and every placeholder that is not captured."""
+        # An input is part of the interface even where nothing reads it.
         reached: set[int] = {
             i
             for i, entry in enumerate(self.entries)
@@ -498,6 +514,7 @@ class Builder(Struct, eq=False):
         return tuple(t for i, t in enumerate(self.captured) if f"captured_{i}" in kept)
 
     def _note_dead(self, needed: set[int]) -> None:
+        # Of a row of dead nodes only the last is told: what feeds it is dead with it.
         fed = {
             ref.node
             for id, entry in enumerate(self.entries)
@@ -524,10 +541,12 @@ class Builder(Struct, eq=False):
             if entry.name is None or self._is_inner_input(entry):
                 continue
             for name in _run(entry.name, entry.times):
+                # A use of a module may have the module's own name: it is the place of its weights.
                 mine = entry.module is not None and name == entry.module.name
                 if name in taken and name not in told and not mine:
                     told.add(name)
                     report_clash(name, entry.span, taken[name], self.ctx)
+                # Automatic names come after all labels, which are the user's and do not give way.
                 taken[name] = entry.span
         layer = next((self.entries[id] for id in needed if self.entries[id].name == OWN), None)
         if layer is not None and isinstance(layer.op, Operator):
@@ -561,7 +580,7 @@ def _instances(entry: Entry) -> int:
 
 
 def _stacked(op: NodeOp) -> int:
-    """How many nodes it counts as."""
+    """Return how many nodes it counts as: a stack of layers (`num_layers`) is one for each."""
     return op.stacked if isinstance(op, Operator) else 1
 
 

@@ -94,6 +94,7 @@ def _call_builtin(name: str, expr: ast.Call, frame: Frame) -> Value:
     ctx = frame.ctx
     args = expr.args or ()
     ratio = args[0].value if len(args) == 1 and args[0].name is None else None
+    # The division is looked at before it is done: of a symbolic size it has no value to round.
     if name in ("ceil", "floor", "int") and isinstance(ratio, ast.Binary) and ratio.op == "/":
         positional, named = [_ratio(name, ratio, frame)], dict[str, Value]()
     else:
@@ -171,6 +172,7 @@ def _call_function(function: Function, expr: ast.Call, frame: Frame) -> Value:
         try:
             ctx.memo[memo_key] = _run_function(ctx, function, given, expr)
         except Failed:
+            # Its mistakes are told once; further calls with these arguments fail in silence.
             ctx.memo[memo_key] = POISON
         finally:
             ctx.depth -= 1

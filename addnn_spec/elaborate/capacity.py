@@ -49,6 +49,7 @@ _LARGE = "has 2**63 bytes or more: torch cannot make it"
 
 
 def _is_oversized(type: TensorType, ctx: Context) -> bool:
+    # Most tensors of a network share a type with another.
     key = "oversized", type
     if key not in ctx.memo:
         sizes = (size if isinstance(size, int) else defaults(size) for size in type.shape)

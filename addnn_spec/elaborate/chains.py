@@ -75,6 +75,7 @@ def _run_elements(
                 frame.builder.place += 1  # those after it keep their numbers
         if frame.ctx.watch is not None:
             frame.ctx.watch.step(element.span, before, flow)
+    # Only now: all elements have had their chance to tell what is wrong.
     if isinstance(flow, Poison):
         raise Failed
     return flow
@@ -137,10 +138,12 @@ def _run_layer(
                 help=f"write -> {core.name} alone",
             )
         return apply_module(value, flow, Site(frame, Naming(label, core.name, placed), core.span))
+    # A layer parameter that is `none` leaves out the element.
     if value is None:
         return flow
     if not isinstance(value, LayerValue):
         _not_a_layer(ctx, core, value)
+    # A layer that is a parameter (`norm`) is named after it, whatever layer a use gives.
     base = core.name if _is_parameter(core.name, frame.env) else value.name
     if core.args is not None or core.body is not None:
         value = give(value, core.args or (), core.body, frame)
@@ -211,6 +214,7 @@ def _warn_hidden(ctx: Context, body: ast.Body, flow: Value, around: Env) -> None
 
 def _warn_readings(ctx: Context, body: ast.Body, flow: Value, outer: Binding | None) -> None:
     """Warn of the same for elements: all braces of elements around them are looked through."""
+    # Found once: a block's body is gone through for each use that differs.
     key = "readings", id(body)
     if key not in ctx.memo:
         ctx.memo[key] = readings(body)
@@ -293,6 +297,7 @@ def surroundings(
         found = env.find(name)
         if found is not None and name != "x":
             read.append((name, ctx.key(found.value, body.span)))
+    # Of `x` only the types matter: which tensor flows in is an input of the graph.
     types = (structure(flow), normal_types(ctx, flow))
     return (types, tuple(read), ctx.facts.version)
 

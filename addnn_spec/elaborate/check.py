@@ -158,7 +158,9 @@ class _Unknown:
             if _is_builtin(name):  # last: it may look for operators in installed packages
                 continue
             told.add(name)
+            # From now on it stands for nothing, so elaboration is silent about it.
             self.env.bind(name, POISON, None, "file")
+            # A syntax error may have swallowed what gives this name.
             if not self.damage.lost:
                 self._report(name, span, survey)
         return not told
@@ -176,6 +178,7 @@ class _Unknown:
         close = near(name, known)
         help = _FOREIGN.get(name) or (f"did you mean {' or '.join(close)}?" if close else None)
         if isinstance(item, ast.Block | ast.Fn):
+            # The usual cause: a block reads `classes` of the network that uses it.
             if any(name in network.names or name in network.sizes for network in self.networks):
                 help = f"{item.name} sees no names of a network: give it a parameter {name}"
         self.collector.add(
@@ -250,7 +253,7 @@ def _gives_nothing(item: ast.Block | ast.Network, survey: Survey) -> bool:
 
 
 def _warn_loose_arms(survey: Survey, collector: Collector) -> None:
-    """`if c then a else (b, d) -> Concat` joins whichever arm is chosen."""
+    """Warn (W0107) that `if c then a else (b, d) -> Concat` joins whichever arm is chosen."""
     for found in survey.nodes:
         if isinstance(found, ast.Chain) and isinstance(found.head, ast.Conditional):
             collector.add(
@@ -288,6 +291,7 @@ def _warn_constant(item: _Definition, survey: Survey, collector: Collector) -> N
     if isinstance(item, ast.Network):
         varying |= survey.sizes
     lets = [found for found in survey.nodes if isinstance(found, ast.Let)]
+    # A `let` in a loop may read one below it, from the turn before: hence a second look.
     for _ in range(2):
         for let in lets:
             if names_read(let.value) & varying:
@@ -317,7 +321,7 @@ def _is_no_condition(expr: ast.Expr) -> bool:
 
 
 def _note_unused(surveys: list[Survey], collector: Collector) -> None:
-    """Blocks that no network of a file with networks uses are checked by their names only."""
+    """Note (N0101) the blocks that no network uses: of them only the names are checked."""
     giving = {name: survey for survey in surveys for name in _names_given(survey.item)}
     waiting = [s.item.name for s in surveys if isinstance(s.item, ast.Network | ast.Alias)]
     if not waiting:
@@ -355,6 +359,7 @@ def _names_given(item: ast.Item) -> list[str]:
 def _note_waiting(item: ast.Network, surveys: list[Survey], collector: Collector) -> None:
     """Note a network with a parameter that no alias gives: it cannot be elaborated."""
     needed = [param.name for param in item.params if param.default is None]
+    # A file where something reads it is one where an alias or a network gives it its arguments.
     if not needed or any(item.name in other.read for other in surveys):
         return
     collector.add(

@@ -49,7 +49,7 @@ class Use(Struct):
 
 
 class Context(Struct, eq=False):
-    """Shared state of one elaboration."""
+    """What all modules share while one network is elaborated."""
 
     collector: Collector
     rules: Rules
@@ -79,6 +79,7 @@ class Context(Struct, eq=False):
     def step(self, span: Span, count: int = 1) -> None:
         """Charge `count` compile-time steps."""
         before, self.steps = self.steps, self.steps + count
+        # After the limit everything that is still being unwound ends at once, with a single error.
         if before > self.limits.steps:
             raise Exhausted  # it was told
         if self.steps > self.limits.steps:
@@ -98,6 +99,7 @@ class Context(Struct, eq=False):
     def weigh(self, value: Value, span: Span) -> None:
         """Refuse a list or a layer that holds too much, however its parts are shared."""
         extent = self.extents.of(value)
+        # A flat list is charged as steps where it is made; only nesting multiplies by sharing.
         if extent.depth > 1 and extent.size > self.limits.elements:
             self.fail("E0210", f"this holds more than {self.limits.elements:,} elements", span)
         if extent.depth > self.limits.nesting:
@@ -180,6 +182,7 @@ class Context(Struct, eq=False):
         """Yield the calls that led here, outermost last; what holds a place that was told is left
         out."""
         told: list[Span] = [span]
+        # The innermost six are enough to find the way; the notes have the whole path.
         for use in reversed(self.uses[-6:]):
             around = any(
                 use.span.source is place.source and use.span.start <= place.start < use.span.end

@@ -83,6 +83,7 @@ def _check_steps(
 
     What is `known` has a value already, or was told of.
     """
+    # From the end, so that of a name that is given twice the first place is kept.
     later = {name: span for step in reversed(steps) for name, span in step.names.items()}
     later = {name: span for name, span in later.items() if name not in known}
     for step in steps:

@@ -31,6 +31,7 @@ def sizes_of(shape: ast.Shape, frame: Frame) -> tuple[Size, ...]:
 def size_of(dim: ast.Dim, frame: Frame) -> Size:
     """Return the value of a size in a shape."""
     value = evaluate(dim.value, frame)
+    # `/` on numbers gives floats, as in Python: `width / 2` is a size if it is whole.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not numbers.is_size(value):
@@ -166,6 +167,7 @@ def declare_buffer(statement: ast.Buffer, frame: Frame) -> None:
     name = _weight_key(statement.label, frame)
     shape = sizes_of(statement.shape, frame)
     _known_shape(frame.ctx, shape, "buffer", name, statement.shape.span)
+    # Swin's relative positions, thousands of numbers, are the same in every block of a stage.
     memo, key = frame.ctx.memo, _buffer_key(statement, shape, frame)
     if key is None or key not in memo:
         values = _buffer_values(statement, shape, frame)

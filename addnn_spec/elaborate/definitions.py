@@ -75,6 +75,8 @@ class _Definer:
         for each, imported in zip(imports, file.imports, strict=True):
             self._import(each, imported, names)
         check_file(tree, names.env, self.collector, damage, notes=notes)
+        # `let`s in their order, which `check_order` has checked; aliases last, since they read
+        # them.
         for item in tree.items:
             if isinstance(item, ast.Let):
                 clash = any(target.name in names.twice for target in targets_of(item.targets))

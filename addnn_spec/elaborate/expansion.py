@@ -53,8 +53,10 @@ def elements(body: ast.Body) -> tuple[ast.Element, ...]:
 
 
 def refuse_bomb(loop: Loop, turns: int, env: Env, ctx: Context, *, labelled: bool = False) -> None:
-    """E0503, E0504 or E0507 for a loop that certainly takes more than the limits; its turns
-    themselves are charged already. Equal turns of a labelled one are built once."""
+    """Refuse a loop that certainly takes more than the limits (E0503, E0504, E0507).
+
+    Its turns themselves are charged already. Equal turns of a labelled loop are built once.
+    """
     turn = Forecast(loop, env, ctx).turn()
     least = turn.times(turns)
     runs = isinstance(loop, ast.For | ast.Repeat) and loop.body.kind != "statements"
@@ -101,6 +103,7 @@ class Forecast:
 
     def turn(self) -> Work:
         if isinstance(self.loop, ast.Comprehension):
+            # The turns of the first clause are known, and multiplied by whoever asks.
             return self._clauses(self.loop, 1)
         return self._body(self.loop.body)
 
@@ -148,6 +151,7 @@ class Forecast:
         return (self._body(core.body) + _STEP).times(turns)
 
     def _clauses(self, expr: ast.Comprehension, first: int) -> Work:
+        # A condition may leave out every turn.
         if any(clause.condition is not None for clause in expr.clauses):
             return Work()
         work = self._expr(expr.item) + _STEP
@@ -158,6 +162,8 @@ class Forecast:
     # --- what is known --------------------------------------------------------------------------
     def _length(self, iterable: ast.Expr) -> int:
         if isinstance(iterable, ast.Range):
+            # An unknown start counts as 0, which would make the range longer than it may be: the
+            # bound is to be a lower one.
             if not self._is_number(iterable.start):
                 return 0
             return max(0, self._number(iterable.stop) - self._number(iterable.start))

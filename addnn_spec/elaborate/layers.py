@@ -40,6 +40,7 @@ def apply(layer: LayerValue, flow: Value, site: Site) -> Value:
     if site.frame.builder is None:
         site.frame.ctx.fail("E0206", "tensors exist in networks and blocks only", site.span)
     if is_partial(layer):
+        # What follows then tells what is wrong with the other arguments, and applies nothing.
         flow = POISON
     if site.naming.label == OWN and site.module is not None:  # its weights are elsewhere
         site = replace(site, naming=replace(site.naming, label=None))
@@ -52,6 +53,7 @@ def apply(layer: LayerValue, flow: Value, site: Site) -> Value:
     return apply_operator(layer, layer.target, flow, site)
 
 
+# No node has this number, so a search for what made a size ends here.
 _STAND_IN = Ref(-1)
 
 
@@ -80,6 +82,7 @@ def apply_higher(layer: LayerValue, flow: Value, site: Site) -> Value:
         given = op.layer_inputs(*(ctx.normal(t.type) for t in flowing))
     except Refusal as error:
         refuse_operator(ctx, layer, error, tuple(t.type for t in flowing), span)
+    # Made in the graph around, once, and not at each step.
     states = _initial_states(op, inner, given, flowing, frame, span)
     types = [*given, *(ctx.normal(t.type) for t in states)]
     built = _build_layer(inner, argument, _stand_ins(types, frame), site)
@@ -117,7 +120,7 @@ def _initial_states(
     frame: Frame,
     span: Span,
 ) -> list[Tensor]:
-    """States that do not flow in begin as the cell's defaults, made before the first step."""
+    """Make the states that do not flow in: the defaults of the cell's inputs."""
     target = inner.target
     if not op.has_states or not isinstance(target, Definition):
         return []
@@ -133,6 +136,8 @@ def _initial_states(
     env = Frame(frame.ctx, frame.builder, Env(target.env))
     bind_params(inner, target, dict(inner.given), env, span)
     for param, type in zip(names, given, strict=False):
+        # A default reads sizes of what a step gets: the type is that of a step, though only the
+        # whole sequence is there yet.
         env.env.bind(param.name, Tensor(frame.builder, flowing[0].ref, type), None, "flow")
     states: list[Tensor] = []
     for param in missing:
@@ -153,7 +158,7 @@ def _initial_states(
 
 
 def _stand_ins(types: list[TensorType], frame: Frame) -> Value:
-    """Tensors of these types, which nothing makes: the operator will."""
+    """Return tensors of these types without a node: the operator hands them to its layer."""
     assert frame.builder is not None
     standing = tuple(Tensor(frame.builder, _STAND_IN, type) for type in types)
     return standing[0] if len(standing) == 1 else standing
@@ -173,6 +178,8 @@ def _layer_graph(ctx: Context, inner: LayerValue, argument: str, flow: Value, sp
         return build_brace(ctx, target.body, flow, target.env, argument, span)
     if isinstance(target, Definition):
         inputs = block_inputs(ctx, inner, target, flow, span)
+        # First what the operator hands in at each step, then what is given by name: the order in
+        # which `_besides` appends them.
         besides = {name for name, _ in inner.given}
         ordered = sorted(inputs.items(), key=lambda item: item[0] in besides)
         return build_block(ctx, inner, target, dict(ordered), argument, span)
@@ -231,7 +238,7 @@ def _add_node(
 
 
 def _besides(layer: LayerValue, argument: str, built: Built) -> list[Tensor]:
-    """Tensors the layer has besides what the operator gives it: the same at each step."""
+    """Return the tensors that the layer reads besides what the operator gives it at each step."""
     inner = dict(layer.given)[argument]
     assert isinstance(inner, LayerValue)
     named = [tensor for _, value in inner.given for tensor in flatten(value)]

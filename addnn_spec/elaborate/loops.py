@@ -32,6 +32,8 @@ def run_loop(core: ast.Repeat | ast.For, flow: Value, site: Site) -> Value:
     frame, naming = site.frame, site.naming
     turns = _turns_of(core, frame)
     if isinstance(flow, Poison):
+        # Nothing is known of what flows: one turn tells all that is wrong, the others would repeat
+        # it.
         turns = turns[:1]
     if naming.label is None or naming.label == OWN:
         return _run_turns(core, turns, flow, frame, naming)
@@ -101,6 +103,7 @@ def _in_turn(
     """
     builder = frame.builder
     assert builder is not None
+    # Runs must not reach back before the loop.
     first = len(builder.entries)
     with builder.in_turns(core.span, turns) as counted:
         for k, value in counted:
@@ -111,6 +114,7 @@ def _in_turn(
                 length = builder.entries[-1].times
                 if before > first and builder.merge_run():
                     result = _of_last(builder, result)
+                # All further turns equal this one: ten thousand cost what the first ones cost.
                 if _repeats(frame.ctx, core, flow, result):
                     builder.lengthen_run((len(turns) - k - 1) * length)
                     return result
@@ -139,9 +143,11 @@ def _repeats(ctx: Context, core: ast.Repeat | ast.For, flow: Value, result: Valu
 
 
 def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
-    """Return True if the last entry takes what flows in as its first inputs, and nowhere else, and
-    gives what flows out: only then is a run of it the turns one after another. Where a tensor flows
-    in twice, no order of the inputs can be told."""
+    """Return True if the last entry leads from what flows in to what flows out.
+
+    What flows in must be its first inputs, in order, each once: only then are equal entries in a
+    row the turns one after another.
+    """
     entry = builder.entries[-1]
     last = len(builder.entries) - 1
     into = tuple(builder.known(tensor) for tensor in flatten(flow))
@@ -191,6 +197,7 @@ def _elaborate_loop(
     builder = Builder(ctx, "repeat", "", core.span, numbered=True)
 
     def turn(k: int, flow: Value, inner: Frame) -> Value:
+        # A turn that adds no node must not shift the numbers of the turns after it.
         builder.place = k
         return _run_turn(core, flow, inner, k)
 
@@ -204,7 +211,8 @@ def _elaborate_loop(
 
 
 def _run_turn(core: ast.Repeat | ast.For, flow: Value, frame: Frame, k: int) -> Value:
-    """Turn `k` of a labelled loop: the one element that it is, or a scope."""
+    """Add turn `k` of a labelled loop: the one element that it is, or a scope."""
+    # Told beforehand, since the builder gives names as it goes; `single` tells how it came out.
     lone = _is_one_element(core.body)
     built = build_brace(frame.ctx, core.body, flow, frame.env, str(k), core.span, lone=lone)
     if built.single:

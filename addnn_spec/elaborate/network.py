@@ -43,6 +43,7 @@ def elaborate_network(name: str, layer: LayerValue, ctx: Context) -> Graph | Non
             graph.facts = ctx.facts
             _settle_sizes(graph, ctx)
         else:
+            # There is no graph to ask, but assertions about sizes can still be checked.
             _settle_defaults(Smallest({}), {}, ctx)
         _check_defaults(ctx)
     except Stopped:
@@ -135,6 +136,7 @@ def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -
 
     `stated` are those with what the assertions say.
     """
+    # A default of 1 cannot be told from none; the smallest size that works serves both.
     free = {symbol.name for symbol in ctx.sizes if symbol.default == 1}
     for symbol, span in ctx.sizes.items():
         minimum = found.sizes.get(symbol.name, 1)
@@ -152,6 +154,7 @@ def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> Non
     values = {symbol.name: symbol.default for symbol in ctx.sizes}
     if condition.holds(values):
         return
+    # The last one declared: of H and W it is W, and the sizes before it keep what was chosen.
     for symbol in reversed(ctx.sizes):
         if symbol.name in free and symbol in condition.symbols:
             start = symbol.default

@@ -27,7 +27,7 @@ MAX_TEXT = 100_000
 
 
 def inexact(error: SizeError) -> Refusal:
-    """Arithmetic on sizes that is not known to be exact, and what would make it so."""
+    """Return the error for arithmetic that is not known to be exact, and what would make it so."""
     fact = error.fact
     help = f"if it is so for every input, state it first: assert {fact}" if fact else None
     return Refusal("E0311", error.message, help=help)
@@ -44,7 +44,7 @@ def is_size(value: object) -> TypeGuard[Size]:
 
 
 def arithmetic(op: str, left: Value, right: Value, exact_div: Divide) -> Value:
-    """`left op right` for numbers, sizes, strings and lists; `exact_div` divides sizes."""
+    """Return `left op right` for numbers, sizes, strings and lists; `exact_div` divides sizes."""
     if isinstance(left, SymbolicSize) or isinstance(right, SymbolicSize):
         return _on_sizes(op, left, right, exact_div)
     if is_number(left) and is_number(right):
@@ -123,6 +123,7 @@ def _on_numbers(op: str, left: float, right: float) -> float:
 
 def _check_product(left: float, right: float) -> None:
     if isinstance(left, int) and isinstance(right, int):
+        # Before it is done: 10 ** 10 ** 10 would fill the memory before it could be refused.
         if left.bit_length() + right.bit_length() > MAX_BITS:
             raise Refusal("E0210", "the result has too many digits")
 
@@ -152,18 +153,19 @@ def finite(value: float) -> float:
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Equality of values: numbers by value, all else by kind and content."""
+    """Return True if two values are equal: numbers by value, all else by kind and content."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(
             equal(a, b) for a, b in zip(left, right, strict=True)
         )
+    # By kind, unlike Python's ==: true is not 1.
     return key(left) == key(right)
 
 
 def ordered(op: str, left: Value, right: Value) -> bool:
-    """`<`, `<=`, `>`, `>=` on numbers, or on strings."""
+    """Return `left op right` for `<`, `<=`, `>`, `>=` on numbers, or on strings."""
     if is_number(left) and is_number(right):
         return _ORDERS[op](left, right)
     if isinstance(left, str) and isinstance(right, str):

@@ -40,6 +40,7 @@ def apply_operator(layer: LayerValue, target: type[Operator], flow: Value, site:
     ctx, builder, span = site.frame.ctx, site.frame.builder, site.span
     assert builder is not None
     if isinstance(flow, Poison):
+        # The input is wrong already, and told; mistakes in the arguments can still be found.
         check_arguments(ctx, layer, target, span)
     inputs = operator_inputs(ctx, layer, target, flow, span)
     types = ctx.types(inputs)
@@ -146,6 +147,7 @@ def _checked(
         for name, value in layer.given
         if name not in target.input_names
     }
+    # The types decide inferred sizes, and each fact about sizes may decide what was open before.
     memo_key = (
         "op",
         target,
@@ -171,6 +173,7 @@ def _make_operator(
     types: tuple[TensorType | None, ...],
     span: Span,
 ) -> tuple[Operator, tuple[TensorType, ...]]:
+    # What is no attribute is a size that is inferred, `in_channels`: stated, it is checked only.
     stated = {k: v for k, v in attributes.items() if k not in target.model_fields}
     fields = {k: v for k, v in attributes.items() if k in target.model_fields}
     op = construct(ctx, layer, target, fields, span, types)
@@ -184,6 +187,7 @@ def _make_operator(
     except Refusal as error:
         torch = _torch_order(ctx, layer, applied) if error.about else None
         help = torch.help if torch else None
+        # These are about a size of the input: the place to look is the operator that made it.
         size = applied.decisive() if error.code in ("E0303", "E0305") else None
         labels = maker(inputs[0], size) if size is not None and inputs[0] is not None else ()
         refuse_operator(ctx, layer, error, types, span, labels=labels, help=help)
@@ -281,7 +285,7 @@ def _check_stated(
     stated: dict[str, Value],
     span: Span,
 ) -> None:
-    """Sizes that we infer may be stated; they are checked then."""
+    """Check the sizes that the text states though they are inferred, such as `in_features`."""
     inferred = applied.inferred() if stated else {}
     spans = dict(layer.spans)
     for name, value in stated.items():
@@ -303,7 +307,7 @@ def _check_stated(
 
 
 def _check_required(ctx: Context, layer: LayerValue, applied: Applied, span: Span) -> None:
-    """Symbolic sizes that must not be above others: proved, or to be asserted."""
+    """Check the symbolic sizes that must not be above others: proved, or to be asserted."""
     for small, large in applied.requires():
         holds = _is_at_most(ctx, small, large, applied.types)
         if holds is None:
@@ -320,10 +324,11 @@ def _check_required(ctx: Context, layer: LayerValue, applied: Applied, span: Spa
 def _is_at_most(
     ctx: Context, small: Size, large: Size, types: tuple[TensorType | None, ...]
 ) -> bool | None:
-    """Return True if `small <= large`, where the tensors that flow in are none without elements."""
+    """Tell whether `small <= large` where no size that flows in is 0; None if it is not known."""
     holds = ctx.facts.compare(small, "<=", large)
     if holds is None:
         sizes = [size for type in types if type is not None for size in type.shape]
+        # A size is 0 only in a tensor without elements, where no layer needs to work.
         holds = ctx.facts.where_positive(sizes).compare(small, "<=", large)
     return holds
 
@@ -347,13 +352,14 @@ def _check_weights(
     inputs: list[Tensor | None],
     span: Span,
 ) -> None:
-    """No size of a weight may be symbolic; else what made it so is shown."""
+    """Refuse a weight with a symbolic size, and show what made it so."""
     for name, weight, _ in applied.tensors():
         warn_oversized_weight(f"the {name} of {layer.name}", *weight, ctx, span)
         for size in weight.shape:
             if isinstance(size, SymbolicSize):
                 refuse_symbolic_weight(ctx, layer, f"a {name} of size", size, applied, inputs, span)
     for name, size in applied.symbolic().items():
+        # An attribute of a function is evaluated in `forward`, where the size is known.
         if not applied.is_function(labelled=False):
             refuse_symbolic_weight(ctx, layer, f"{name} =", size, applied, inputs, span)
 

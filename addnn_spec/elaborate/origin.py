@@ -42,9 +42,10 @@ _At = Callable[[int], Entry] | Callable[[int], Node]
 
 
 def _first_with(size: Size, ref: Ref, at: _At) -> Ref:
-    """Against the flow, the first tensor of a graph that has a dimension of this size."""
+    """Return the tensor of a graph, going against the flow, where this size appears first."""
     while True:
         before = (given for given in at(ref.node).inputs if given is not None)
+        # A size that stands in what was read was handed on; where it is not, this node made it.
         found = next((r for r in before if size in at(r.node).outputs[r.port].shape), None)
         if found is None:
             return ref

@@ -20,6 +20,7 @@ def share_scopes(graph: Graph, ctx: Context) -> Graph:
     block, or where two nodes get one path.
     """
     shared = False
+    # A brace that is written out may put new names with dots into the graph.
     while prefixes := _prefixes(graph):
         for name, span in _closed(graph, prefixes):
             ctx.report(
@@ -100,6 +101,7 @@ def inline(graph: Graph, scopes: Container[str]) -> Graph:
         for part in _parts(node, scopes):
             part = replace(part, inputs=inputs)
             made = _written_out(flat, part) if _holds(part, scopes) else _appended(flat, part)
+            # The next part of a run takes what this one gives, as turns do.
             inputs = (*made, *inputs[len(made) :])
         moved |= {Ref(node.id, port): ref for port, ref in enumerate(made)}
     flat.modules += graph.modules

@@ -106,7 +106,7 @@ def run_brace_statements(body: ast.Body, frame: Frame) -> Value:
 
 
 def run_statements(body: ast.Body, frame: Frame) -> Value:
-    """Elaborate statements; the value of their `return`, or None where there is none."""
+    """Elaborate statements, and return the value of their `return`, or None without one."""
     for statement in body.items:
         try:
             value = _RUN[type(statement)](statement, frame)
@@ -119,7 +119,7 @@ def run_statements(body: ast.Body, frame: Frame) -> Value:
 
 
 def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
-    """Leave behind what a failed statement can: names that nobody reports on again."""
+    """Bind the names of a failed statement to `POISON`, so that nobody reports on them again."""
     if isinstance(statement, ast.Assert):
         _forget(frame)
         return None
@@ -129,6 +129,7 @@ def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
         assert frame.interface is not None
         frame.interface.complete = False
         return None
+    # Names of all arms, since it is not known which would have been taken.
     inside = walk(statement) if isinstance(statement, ast.If | ast.For) else (statement,)
     for node in inside:
         for name, span in names_given(node):
@@ -270,6 +271,7 @@ def _declare_size(dim: ast.Dim, frame: Frame) -> Size:
             f"the default of a size is a whole number from 1, not {show(default)}",
             dim.span,
         )
+    # The first input that names a size declares it; from the next on it is a value.
     symbol = Symbol(dim.value.name, default)
     frame.ctx.sizes[symbol] = dim.span
     size = SymbolicSize.of(symbol)
@@ -353,6 +355,7 @@ def _run_output(statement: ast.Output, frame: Frame) -> None:
                 "E0403", f"two outputs are called {name}", statement.target.span,
                 labels=(Label(other.span, "the first one"),),
             )  # fmt: skip
+    # A network that stands as a block has no training outputs of its own.
     if interface.given is not None and statement.training:
         return
     if statement.value is None:
@@ -471,6 +474,7 @@ def _assume(ctx: Context, left: Value, op: str, right: Value, message: str, span
             ctx.facts.assume(left, op, right)
     except SizeError as error:
         ctx.fail("E0212", str(error), span)
+    # What is proved already needs no check when the network runs.
     if answer is None:
         ctx.assertions.append(Assertion(Fact(left, op, right), message, span))
 

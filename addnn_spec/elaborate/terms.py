@@ -24,6 +24,7 @@ _Item = TypeVar("_Item")
 
 def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     value = frame.ctx.rules.expressions[type(expr)](expr, frame)
+    # What a name stands for was weighed where it was made.
     if type(value) in (tuple, LayerValue) and not isinstance(expr, ast.Name):
         frame.ctx.weigh(value, expr.span)
     if frame.ctx.watch is not None:
@@ -155,6 +156,7 @@ def _unary(expr: ast.Unary, frame: Frame) -> Value:
 def _binary(expr: ast.Binary, frame: Frame) -> Value:
     if expr.op in ("and", "or"):
         return _logical(expr, frame)
+    # Both, though the first may fail: each side's mistakes are told.
     left, right = evaluate_all((expr.left, expr.right), frame)
     return joined(expr, left, right, frame)
 
@@ -203,6 +205,7 @@ def _on_tensors(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Va
             frame.ctx.fail(
                 "E0207", f"{expr.op} does not work on a tensor and {kind_of(side)}", part.span
             )
+    # A number is an attribute of the operator, under the name of the side where it stands.
     given: dict[str, Value] = {} if isinstance(left, Tensor) else {"left": left}
     given |= {} if isinstance(right, Tensor) else {"right": right}
     tensors = tuple(side for side in (left, right) if isinstance(side, Tensor))

@@ -37,6 +37,7 @@ def _has_weights(entry: Entry, ctx: Context) -> bool:
 
 def _holds_weights(graph: Graph, ctx: Context) -> bool:
     """Return True if a graph has a weight at any depth; each is looked at once."""
+    # Graphs are shared by equal uses.
     key = "weighted", graph
     if key not in ctx.memo:
         ctx.memo[key] = bool(graph.modules) or any(
