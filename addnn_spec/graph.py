@@ -183,6 +183,7 @@ def _called(op: object, layers: Iterable[tuple[str, Graph]]) -> Iterator[tuple[s
 
 def run_name(name: str) -> tuple[str, int]:
     """Return what a run's names count up from: `"0"` → ("", 0), `"relu"` → ("relu_", 1)."""
+    # `conv1` is a name, not the first of a run: only digits after a dot or an underscore count.
     head = name.rstrip("0123456789")
     if head != name and (not head or head[-1] in "._"):
         return head, int(name[len(head) :])
@@ -294,6 +295,7 @@ class Graph(Struct, eq=False, weakref=True):
             return ""
         source, (number, _) = self.span.source, self.span.position
         rows: list[str] = []
+        # Upwards from the definition; an empty line ends the comment.
         while number > 1 and (row := source.line(number - 1)).startswith("#"):
             number -= 1
             rows.insert(0, row.lstrip("#").strip())
@@ -352,6 +354,8 @@ class Graph(Struct, eq=False, weakref=True):
             graph, done = waiting.pop()
             if done:
                 order.append(graph)
+            # Visited a second time after its children: in reverse this is an order with callers
+            # first.
             elif id(graph) not in seen:
                 seen.add(id(graph))
                 waiting.append((graph, True))
@@ -379,6 +383,7 @@ def _feeds(before: Node, node: Node, reads: Mapping[Ref | None, int]) -> bool:
         bool(before.inputs)
         and node.inputs == (made, *before.inputs[1:])
         and len(before.outputs) == 1
+        # If anything else reads what flows between, the two cannot be shown as one.
         and reads[made] == 1
         and before.module is None
         and node.module is None

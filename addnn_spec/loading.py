@@ -82,6 +82,7 @@ class Loader:
 
     def _parse(self, source: Source, path: Path, resolved: Path) -> ParsedFile:
         self._loading.append(resolved)
+        # `_loading` is the way to this file: an import of a file that is on it is a cycle.
         self._loaded[resolved] = file = self._parse_in(source, path.parent, resolved)
         self._loading.pop()
         return file
@@ -132,6 +133,7 @@ class Loader:
                 self._collector.extend(error)
                 self._loaded[resolved] = None
             else:
+                # What a packaged file imports beside itself is packaged, too.
                 read.packaged = source.packaged or not beside
                 self._parse(read, path, resolved)
         return self._loaded[resolved]

@@ -1,6 +1,6 @@
-"""Patterns of dotted paths, `layer[1-3].*`: what they match, and what is near if that is nothing.
+"""Patterns of dotted paths, `layer[1-3].*`: what they match, and what to suggest if nothing.
 
-`*` matches dots, too. A pattern of a path is one of all that is inside: `layer4` is `layer4.*`.
+`*` matches dots, too. A pattern that matches a path matches all inside: `layer4` is `layer4.*`.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ def read_source(
     shown = str(path) if name is None else name
     try:
         with path.open("rb") if root is None else _open_below(root, path) as file:
+            # One more tells that it is too long, without reading all of `/dev/zero`.
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = error.strerror if isinstance(error, OSError) else None
@@ -51,6 +52,8 @@ def _open_below(root: Path, path: Path) -> BinaryIO:
     for part in real.relative_to(top).parts:
         folder = handle
         try:
+            # Links are resolved already: one that is met here was put there meanwhile. Without
+            # O_NONBLOCK a named pipe would wait for a writer.
             handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         finally:
             os.close(folder)

@@ -36,7 +36,7 @@ class Source:
         return self._line_starts
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of a character, both from 1; columns count code points.
+        """Return the line and column of a character, both from 1; columns count code points.
 
         Raises `ValueError` if `offset` is not within 0 … len(text).
         """
@@ -70,5 +70,5 @@ class Span(NamedTuple):
         return self.source.position(self.start)
 
     def to(self, other: Span) -> Span:
-        """From the start of this span to the end of `other`, in the same source."""
+        """Return the span from this one's start to the end of `other`, in the same source."""
         return Span(self.source, self.start, other.end)

@@ -49,14 +49,15 @@ class Cost(Struct, frozen=True):
         )
 
     def at(self, number: Callable[[Size], int]) -> Cost:
-        """With numbers for polynomials."""
+        """Return the cost with numbers for polynomials."""
         flops = {name: number(count) for name, count in self.flops.items()}
         return replace(self, macs=number(self.macs), flops=flops)
 
     def times(self, turns: Size, *, shared: bool = False) -> Cost:
-        """So many turns; `shared` ones have one set of weights."""
+        """Return the cost of so many turns; `shared` ones have one set of weights."""
         if isinstance(turns, int) and turns == 1:
             return self
+        # A symbolic number of turns is that of steps, which share one set of weights.
         sets = 1 if shared or not isinstance(turns, int) else turns
         return Cost(
             self.params * sets,
@@ -113,6 +114,7 @@ def _graph(graph: Graph, found: dict[int, GraphCosts]) -> GraphCosts:
     for node in graph.nodes():
         cost = _node(node, found)
         if node.module is not None:
+            # What the node calls has counted the weights, too: they are replaced, and not added.
             first = weights_at.get(node.module.name) == node.id
             weights = _module(_declared(graph, node.module.name), found) if first else Cost()
             cost = replace(cost, params=weights.params, buffers=weights.buffers)
@@ -127,6 +129,7 @@ def _graph(graph: Graph, found: dict[int, GraphCosts]) -> GraphCosts:
         if decl.name not in weights_at:
             weights = _module(decl, found)
             modules[decl.name] = Cost(weights.params, weights.buffers)
+            # They count where the module is declared, since no use in this graph shows them.
             total = total + modules[decl.name]
     result = GraphCosts(nodes, total, training, weights_at, modules)
     found[id(graph)] = result
@@ -134,8 +137,9 @@ def _graph(graph: Graph, found: dict[int, GraphCosts]) -> GraphCosts:
 
 
 def _first_uses(graph: Graph) -> dict[str, int]:
-    """Where each module is first applied that the graph declares; in evaluation if anywhere."""
+    """Return where each declared module is first applied; in evaluation if it is used there."""
     first: dict[str, int] = {}
+    # A use in training comes last, though it may stand first: its weights are evaluation's, too.
     for wanted in (False, True):
         for node in graph.nodes():
             module = node.module
@@ -166,6 +170,7 @@ def _operator(
         return Cost()
     cost = Cost(macs=applied.macs(), flops=dict(applied.flops()))
     for _, inner in layers:
+        # A recurrent cell runs once a step, always with the same weights.
         cost = cost + _graph(inner, found).total.times(applied.turns(), shared=True)
     return cost
 

@@ -13,8 +13,8 @@ from addnn_spec.ops.base import Operator
 from addnn_spec.passes.state_dict import node_tensors
 
 _Far = Mapping[int, int]
-"""The longest way to a tensor from each input of the graph, by its place, from within, and from
-parameters; where there is none, it does not stand there."""
+"""The longest way to a tensor, in layers, from each input of its graph by number, from a tensor
+made within (-1), and from a parameter (-2). A start from which no way leads has no entry."""
 _WITHIN, _LEARNED = -1, -2
 
 
@@ -28,7 +28,7 @@ def _longest(graph: Graph, known: dict[int, list[_Far]]) -> int:
 
 
 def _outputs(graph: Graph, known: dict[int, list[_Far]]) -> list[_Far]:
-    """Tell how far each output is; of those of training nothing."""
+    """Return how far each output is from the inputs; outputs of training have no entries."""
     if id(graph) not in known:
         found: dict[Ref, _Far] = {Ref(id): {i: 0} for i, id in enumerate(graph.inputs)}
         for node in graph.nodes():
@@ -43,12 +43,13 @@ def _outputs(graph: Graph, known: dict[int, list[_Far]]) -> list[_Far]:
 
 
 def _turn(node: Node, given: Sequence[_Far], known: dict[int, list[_Far]]) -> list[_Far]:
-    """Tell how far the outputs of a node are from its own inputs."""
+    """Return how far the outputs of a node are from its own inputs."""
     if node.calls is not None:
         return _outputs(node.calls, known)
     layers = max((_longest(layer, known) for _, layer in node.layers), default=0)
     length = layers + _own(node, given)
     start = _LEARNED if isinstance(node.op, Parameter | WeightOf) else _WITHIN
+    # Without inputs the way begins here.
     far = dict.fromkeys(range(len(given)), length) or {start: length}
     return [far] * len(node.outputs)
 
@@ -58,6 +59,8 @@ def _own(node: Node, given: Sequence[_Far]) -> int:
     if not isinstance(node.op, Operator) or node.applied is None or node.applied.macs() == 0:
         return 0
     learned = any(entry.learned for _, entry in node_tensors(node))
+    # A matrix product with a declared parameter is a layer with weights, where no input flows into
+    # that operand.
     flows = any(_LEARNED in far and max(far) < 0 for far in given)
     return node.op.stacked * node.op.deep if learned or flows else 0
 
@@ -69,6 +72,7 @@ def _run(turn: Sequence[_Far], given: Sequence[_Far], times: int) -> list[_Far]:
     state = list(given)
     step = [*turn, *({place: 0} for place in range(len(turn), len(given)))]
     while times:
+        # Turns compose as maps do: squaring reaches a million turns in twenty steps.
         if times % 2:
             state = [_after(far, state) for far in step]
         step = [_after(far, step) for far in step]

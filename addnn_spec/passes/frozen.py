@@ -33,6 +33,8 @@ class Frozen(Struct, frozen=True):
 
     def at(self, path: str) -> int:
         """Count the frozen values of the parameter or of all below a path."""
+        # Keys are sorted and sums kept: a count costs two searches, however many parameters there
+        # are. "\0" comes right after the path itself.
         own = self._between(path, f"{path}\0")
         return own + self._between(f"{path}.", f"{path}/")  # "/" comes right after "."
 

@@ -40,6 +40,7 @@ class Alike:
             )
             known = self._numbers.setdefault(key, len(self._numbers))
             self._known[id(graph), exact] = known
+            # An id is that of another graph once this one is gone.
             self._kept.append(graph)
         return known
 

@@ -70,6 +70,8 @@ def activation_sum(graph: Graph) -> Size:
     known: dict[int, Size] = {}
 
     def total(inner: Graph, top: bool) -> Size:
+        # The top counts its inputs, which inside belong to the caller: it is not taken from the
+        # known.
         if id(inner) in known and not top:
             return known[id(inner)]
         result: Size = 0
@@ -89,6 +91,8 @@ def activation_sum(graph: Graph) -> Size:
         """Return what the layer holds in all its turns, and, where these are stacked, the
         outputs."""
         turns = Applied(op, node.types).turns()
+        # Outputs that are stacked over steps are copies; else the layer's last output is the
+        # node's.
         result = _bytes(node) if op.has_states else 0
         for _, layer in node.layers:
             result = result + turns * total(layer, False)

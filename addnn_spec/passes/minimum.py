@@ -87,6 +87,7 @@ def smallest_sizes(graph: Graph) -> tuple[Smallest, Smallest]:
     ways = _Ways(graph)
     evaluation = ways.smallest(one for one in asked if one.of_evaluation)
     if all(one.of_evaluation for one in asked):
+        # The search is the costly part, and most networks ask nothing more in training.
         return (with_stated(graph, evaluation),) * 2
     training = ways.smallest(asked)
     return with_stated(graph, evaluation), with_stated(graph, training)
@@ -110,7 +111,7 @@ def serves_training_nodes(graph: Graph, values: Mapping[str, int]) -> bool:
 
 
 def misplaced(asked: Iterable[Demand]) -> Iterator[tuple[Span, str]]:
-    """Where a constant names a place that a dimension has not, and what is wrong there."""
+    """Yield where a constant names a place that a dimension has not, and what is wrong there."""
     for one in asked:
         if one.span is not None and all(isinstance(n, int) and n < one.least for n in one.numbers):
             yield one.span, one.message
@@ -119,6 +120,8 @@ def misplaced(asked: Iterable[Demand]) -> Iterator[tuple[Span, str]]:
 def demands(graph: Graph) -> tuple[Demand, ...]:
     """Return what the nodes of a network ask of its sizes, equal demands once."""
     found: dict[Demand, None] = {}
+    # A block is looked at again where it is for training only, or gets other constants: these
+    # decide what it asks.
     waiting: list[tuple[Graph, bool, Constants]] = [(graph, False, (None,) * len(graph.inputs))]
     seen = {_key(*waiting[0])}
     while waiting:
@@ -167,6 +170,7 @@ def _asked(node: Node, buffers: Mapping[int, Buffer], only: bool) -> Iterator[De
             )
             said += f"of a dimension of size {size}"
             yield Demand((size,), high + 1, False, only, said, node.span)
+            # Torch refuses negative places. The number is known: this asks nothing of a size.
             yield Demand((low,), 0, False, only, said, node.span)
 
 
@@ -218,6 +222,7 @@ class _Ways:
             return {}
         for number in open_numbers:
             found = self._from(number, one.least)
+            # {} holds always, so the demand does. A lone number says it all.
             if found is not None and (not found or len(open_numbers) == 1):
                 return found
             if found is None or len(found) > 1:
@@ -227,6 +232,7 @@ class _Ways:
             least[name] = min(value, least.get(name, value))
         if len(least) == 1 and not facts:
             return least
+        # One of several sizes must be large: no least value of one of them can say it.
         above = (Fact(SymbolicSize.of(Symbol(name)), ">=", least[name]) for name in least)
         return Condition((*facts, *above))
 
@@ -234,6 +240,8 @@ class _Ways:
         key = (number, least)
         if key not in self._known:
             above = number - (least - 1)
+            # First without assertions: what a layer asks by itself is shown as the smallest size,
+            # and only what needs them is asked under them.
             found = self._alone.minimum_for_positive(above)
             self._known[key] = self._stated.minimum_for_positive(above) if found is None else found
         return self._known[key]
@@ -247,6 +255,7 @@ def with_stated(graph: Graph, found: Smallest) -> Smallest:
         _assume(facts, sizes)
         stated = {symbol.name for each in graph.assertions for symbol in each.fact.symbols}
         for name in stated:
+            # An assertion such as `H >= W` raises one size with the other.
             low, _ = facts.bounds(SymbolicSize.of(Symbol(name)))
             sizes[name] = max(sizes.get(name, 1), low or 1)
     above = {name: least for name, least in sorted(sizes.items()) if least > 1}

@@ -23,6 +23,7 @@ def opened_paths(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
     looked_at = list(islice(_paths(graph, ""), _LOOKED_AT)) if patterns else []
     for path in looked_at:
         fitting = {pattern for pattern in patterns if matches(path, pattern)}
+        # A pattern that matches nothing is a slip of the pen, and told.
         unmatched -= fitting
         if fitting:
             found.update(heads(path))

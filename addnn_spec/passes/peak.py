@@ -1,5 +1,7 @@
-"""The peak of activation memory, graph by graph: a block used a thousand times is gone through once
-for each way in which its inputs and outputs live on.
+"""The peak of activation memory, graph by graph.
+
+A block that is used a thousand times is gone through once for each way in which its inputs and
+outputs live on.
 
 A tensor is held from the node that makes it to the last that reads it or a view of it. `_Plan` is
 what of a graph depends on neither sizes nor surroundings; `_Peak.run` goes through it for a caller,
@@ -106,13 +108,15 @@ class _Peak:
     def _turn(
         self, plan: _Plan, node: Node, inputs: list[int], count: int
     ) -> tuple[list[int], int]:
-        """Add one turn of a node; the numbers of its outputs, and the next free number."""
+        """Add one turn of a node; return the numbers of its outputs, and the next free number."""
         fresh = list(range(count, count + len(node.outputs)))
         made, reads = fresh, inputs
         if node.calls is not None:
             inner = self.plan(node.calls)
+            # An input that nothing inside reads need not be held for the call.
             reads = [n if i in inner.used else -1 for i, n in enumerate(inputs)]
             first: dict[int, int] = dict(enumerate(inputs))
+            # A block that hands an input on, or gives one tensor twice, makes no new tensor.
             made = [first.setdefault(n, fresh[i]) for i, n in enumerate(inner.outputs)]
         elif self.is_view(node):
             made = inputs[:1] * len(node.outputs)
@@ -150,6 +154,7 @@ class _Peak:
         def tensor(number: int) -> int:
             return same[number] if number < len(same) else number - len(same) + groups
 
+        # Later entries win: `last` ends as the step of each tensor's last reader.
         last = {tensor(n): i for i, step in enumerate(plan.steps) for n in step.reads if n >= 0}
         last |= {tensor(plan.outputs[i]): _FOREVER for i in needed}
         last |= {number: _FOREVER for number in range(groups) if number not in dying}
@@ -167,6 +172,7 @@ class _Peak:
                     held.hold(number, self.bytes_of(step.node, port))
                 held.note(inside if self._stacks(step.node) else 0)
             for number in {*reads, *makes}:
+                # What nobody reads at all is dropped at once, too.
                 if last.get(number, -1) <= i:
                     held.drop(number)
         outputs = tuple(held.sizes.get(tensor(number), 0) for number in plan.outputs)
@@ -200,6 +206,8 @@ class _Peak:
     ) -> None:
         """Go through a call at step `i`: note what it holds inside, and hold what of its outputs is
         read after it."""
+        # Renumbered in order of first use, so that calls that are alike have equal keys: one
+        # profile serves them all.
         group = {n: k for k, n in enumerate(dict.fromkeys(n for n in reads if n >= 0))}
         sizes = tuple(held.sizes.get(number, 0) for number in group)
         profile = self.run(
@@ -209,6 +217,7 @@ class _Peak:
             frozenset(k for number, k in group.items() if last[number] <= i),
             frozenset(j for j, number in enumerate(makes) if last.get(number, -1) > i),
         )
+        # The inputs are in the profile and held here already.
         held.note(profile.peak - sum(sizes))
         for number, size in zip(makes, profile.outputs, strict=True):
             if last.get(number, -1) > i:

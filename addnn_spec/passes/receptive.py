@@ -54,6 +54,7 @@ class _Axis(NamedTuple):
         """Return what is seen through the elements from `first` to `last`."""
         period = len(self.ends)
         some = range(first, last + 1)
+        # A large kernel over a large period would be gone through element by element.
         some_more = (*some[:period], *some[-period:])  # what is between sees what is between
         found = [self._of(element) for element in some_more]
         seen = [ends for ends in found if ends is not None]
@@ -96,6 +97,7 @@ def receptive_fields(graph: Graph) -> dict[str, Field]:
 
 
 def _of_map(type: TensorType) -> _Axes | None:
+    # Integers `[N, T, …]` are tokens of a vocabulary, and no map.
     least = 3 if type.dtype == "float" else 4
     return tuple(map(_Axis, range(2, type.rank))) if type.rank >= least else None
 
@@ -125,6 +127,7 @@ def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes 
         axes = found.get(value.source)
         if axes is None:
             return None
+        # What sees the whole map goes on to do so, whatever the layer.
         if any(one.dim is not None for one in axes):
             axes = _through(axes, applied.reach(index, item.node.outputs))
         if axes is None:
@@ -147,8 +150,10 @@ def _along(axis: _Axis, reaches: Reaches | None) -> _Axis | None:
     if reach.whole:
         return _ALL
     stride = Fraction(reach.stride)
+    # After so many elements both patterns, the input's and the stride's, begin anew.
     turns = len(axis.ends) // gcd(len(axis.ends), stride.numerator)
     period = stride.denominator * turns
+    # Many upsamplings with odd factors: no field is told rather than a long search.
     if period > _MOST_ENDS:
         return None
     ends = tuple(
@@ -160,6 +165,7 @@ def _along(axis: _Axis, reaches: Reaches | None) -> _Axis | None:
 def _widest(seen: list[_Axes]) -> _Axes | None:
     first = seen[0]
     for other in seen[1:]:
+        # A vector that scales channels beside a map, say.
         if len(other) != len(first):
             continue  # of another kind of map
         joined = [_joined(a, b) for a, b in zip(first, other, strict=True)]

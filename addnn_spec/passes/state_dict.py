@@ -20,7 +20,7 @@ class StateEntry(NamedTuple):
 
 
 def weights_of(graph: Graph) -> dict[str, StateEntry]:
-    """Every learned and fixed tensor of a graph by its `state_dict` key.
+    """Return every learned and fixed tensor of a graph by its `state_dict` key.
 
     A shared module's tensors stand once, where the module is declared. The order is the graph's,
     not torch's registration order.

@@ -117,7 +117,7 @@ class Row:
                 yield row.as_shared(self.shared_with) if self.shared_with else row
 
     def as_shared(self, module: str) -> Row:
-        """Return the row without weights of its own, if it has any: they are those of `module`."""
+        """Return the row with its weights, if it has any, counted as those of `module`."""
         if not self.cost.params + self.cost.buffers:
             return self
         free = structs.replace(self.cost, params=0, buffers=0)
@@ -134,6 +134,7 @@ class Row:
         head, first = run_name(self.path)
         owners = islice(self.owners(), 1, None)
         for number in range(first + 1, first + self.times):
+            # One module's turns have a single owner.
             owner = next(owners, self._owner)
             yield replace(self, times=1, path=f"{head}{number}", _owner=owner)
 
@@ -210,6 +211,8 @@ def _rows(
         return (
             _counts_on(before, node)
             and before.outputs == node.outputs
+            # Equal nodes may still cost differently: of a shared module only the first use has
+            # weights.
             and known.nodes[before.id] == known.nodes[node.id]
             and alike.node(before) == alike.node(node)
         )

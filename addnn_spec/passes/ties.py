@@ -47,6 +47,7 @@ def text_ties(graph: Graph, widths: Widths) -> tuple[tuple[int, ...], ...]:
         set().union(*(by_place.get(place, ()) for place in found))
         for found in _asserted(graph, places)
     ]
+    # A place may tie classes of several groups, which become one.
     groups: list[set[int]] = []
     for tied in [*by_place.values(), *equal]:
         apart = [group for group in groups if not group & tied]
@@ -134,6 +135,7 @@ def stated_shapes(graph: Graph) -> Iterator[tuple[str, list[Stand], ast.Shape]]:
             for item in walk(definition.node):
                 if isinstance(item, ast.Typed | ast.Output) and item.shape and item.value:
                     value = item.value
+                    # A chain's value is that of its last element, which is the node.
                     last = value.elements[-1].core if isinstance(value, ast.Chain) else value
                     shapes[last.span] = item.shape
         node = stands[-1].node
@@ -177,6 +179,7 @@ def _asserted(graph: Graph, places: _Places, around: Sequence[Stand] = ()) -> It
 def stands_of(graph: Graph, path: str, prefix: str = "") -> Iterator[Stand]:
     """Yield the nodes on the way to a path, the outermost first."""
     for node in graph.nodes():
+        # All turns of a run, since a class's maker is one of them.
         for name in node.names():
             here = f"{prefix}{name}"
             if here == path or (node.calls is not None and path.startswith(f"{here}.")):

@@ -45,6 +45,8 @@ def frames_of(stands: Sequence[Stand]) -> Frames:
     for depth in range(len(stands) - 1, -1, -1):
         node, graph = stands[depth]
         around = node.within
+        # From the inside out: turns and blocks that are written out here, then the graph's own
+        # block.
         while around is not None:
             if isinstance(around, Turn):
                 found.append(Frame(turn=around))

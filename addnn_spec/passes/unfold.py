@@ -71,6 +71,7 @@ class _Unfolder:
                 values[Ref(id)] = value
         for node in graph.nodes():
             if isinstance(node.op, Placeholder):
+                # An input of the network is a node of its own; inside, it is what the caller gave.
                 if Ref(node.id) not in values:
                     path, lives = f"{prefix}{node.name}", f"{owner}{node.name}"
                     only = training or node.training
@@ -96,6 +97,7 @@ class _Unfolder:
             path = f"{prefix}{name}"
             lives = weights_owner(node.module, f"{owner}{name}", owner, ports)
             outputs = self._outputs(node, path, lives, inputs, owner, ports, training, turn)
+            # The next turn takes what this one gave.
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
@@ -132,8 +134,8 @@ class _Unfolder:
         inner: dict[str, str],
         training: bool,
     ) -> list[FlatTensor]:
-        """Write out what a layer over steps holds: of what states are from step to step, that
-        which they begin with is shown alone."""
+        """Write out what a layer over steps holds, as its first step: it reads the states with
+        which the sequence begins."""
         ((argument, graph),) = node.layers
         assert node.applied is not None
         around = self.steps
@@ -162,6 +164,8 @@ class _Unfolder:
             )
         use = self.uses.get(owner, 0)
         if not isinstance(node.op, WeightOf):
+            # Reading `m.weight` is no use that could come first: weights are counted where the
+            # module runs.
             self.uses[owner] = use + 1
         self.flat.append(
             FlatNode(index, path, node, inputs, owner, use, training, turn, self.steps, written_out)
@@ -218,7 +222,7 @@ def unfold(
     limit: int = MAX_FLAT_NODES,
     layers: bool = False,
 ) -> Unfolded:
-    """Every node of a network, calls and runs written out, in topological order.
+    """Return every node of a network, calls and runs written out, in topological order.
 
     With `max_turns` each run of equal turns is cut to so many. With `layers` the graphs of what
     runs over steps (`Scan`'s cell) are written out, too, before their operator, which reads their
@@ -235,8 +239,9 @@ def flatten(
     *,
     limit: int = MAX_FLAT_NODES,
 ) -> Any:
-    """One plain `networkx.MultiDiGraph` of a network, its vertices named by path; also of what runs
-    over steps.
+    """Return one plain `networkx.MultiDiGraph` of a network, its vertices named by path.
+
+    What runs over steps (`Scan`'s cell) is written out, too.
 
     Vertices carry `op` (the operator's name), `operator`, `output_shape` (a tuple of tuples),
     `dtype` (a tuple of names), `file`, `line`, `training` and what `attributes(flat_node)` gives;

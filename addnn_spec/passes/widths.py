@@ -146,6 +146,7 @@ class _Finder:
         block = self.blocks[number]
         parts = []
         for size in (first, block.size - first):
+            # Rows elsewhere still name the old block: they find its parts through `_resolve`.
             parts.append(len(self.blocks))
             self.blocks.append(
                 _Block(size, block.frozen, makers=[*block.makers], readers=[*block.readers])
@@ -155,6 +156,7 @@ class _Finder:
     def _unify(self, a: _Row, b: _Row) -> None:
         """Make two rows of channels one, channel by channel."""
         while a and b:
+            # Anew each time, since merging and splitting change what both rows are made of.
             a, b = self._resolve(a), self._resolve(b)
             (one, inner), (other, within) = a[0], b[0]
             sizes = self.blocks[one].size, self.blocks[other].size
@@ -170,6 +172,7 @@ class _Finder:
             self._freeze_row((*a, *b), "it meets channels that lie otherwise")
 
     def _merge(self, one: int, other: int) -> None:
+        # The older one is kept, so that classes are numbered in the order of the network.
         kept, lost = self.blocks[min(one, other)], self.blocks[max(one, other)]
         kept.frozen = kept.frozen or lost.frozen
         kept.makers += lost.makers
@@ -195,6 +198,7 @@ class _Finder:
             for rows in (self.made_by, self.read_by):
                 self._freeze_row(rows.get(item.owner, ()), f"{item.path} shares its weights")
         elif applied is not None:
+            # What a layer argument does with channels no rule of the operator tells.
             rule = None if node.layers else applied.channels()
             if rule is None or not self._by_rule(item, applied, rule):
                 self._by_reach(item, applied)
@@ -238,6 +242,7 @@ class _Finder:
                 self.blocks[number].readers.append(item.index)
         size = item.node.outputs[0].shape[rule.axis]
         assert isinstance(size, int)  # the attribute says it
+        # A module's second use makes the same channels as its first: they share one set of weights.
         row = self.made_by.get(item.owner) or (self._new(size, "", item.index),)
         self.made_by[item.owner] = row
         self.lanes[FlatTensor(item.index, 0)] = Lane(rule.axis, row)
@@ -251,6 +256,8 @@ class _Finder:
 
     def _joins(self, item: FlatNode, applied: Applied, axis: int) -> bool:
         found = [None if value is None else self.lanes.get(value) for value in item.inputs]
+        # Joined along the sequence, say: then it is no rule for channels, and `reach` tells what
+        # stays.
         if any(lane is not None and lane.axis != axis for lane in found):
             return False  # joined along another dimension
         if all(lane is None for lane in found):
@@ -275,6 +282,7 @@ class _Finder:
             while isinstance(size, int) and size > 0:
                 rest = self._resolve(rest)
                 number, inner = rest[0]
+                # After a `Flatten` a channel is as many places as its map had.
                 places = self.blocks[number].size * inner
                 if places <= size:
                     row.append(rest[0])
@@ -317,6 +325,7 @@ class _Finder:
         for lane in passed[1:]:
             self._unify(first.segments, lane.segments)
         for type in others:
+            # Broadcasting aligns dimensions from the last one.
             place = first.axis - outputs[0].rank
             if type.rank >= -place and type.shape[place] != 1:
                 self._freeze_row(first.segments, f"{label} meets a tensor of this fixed size")
@@ -340,10 +349,12 @@ class _Finder:
         if reach is None:
             moved = _flattened(lane, type, out) if applied.op.view else None
             return None if moved is None or _states(applied.op, out[moved.axis]) else moved
+        # Only what sees one place at its own place leaves channels what they are.
         if reach != Reach(reach.to) or reach.to is None or reach.to >= len(out):
             return None
         if out[reach.to] != type.shape[lane.axis]:
             return None
+        # `Reshape(64, -1)` says the width itself: it cannot change with the class.
         if applied.op.view and _states(applied.op, out[reach.to]):
             return None
         return Lane(reach.to, lane.segments)
@@ -388,7 +399,10 @@ def _states(op: Operator, size: object) -> bool:
 
 
 def _flattened(lane: Lane, type: TensorType, out: tuple[object, ...]) -> Lane | None:
-    """Return the channels behind a `Flatten` that begins at them."""
+    """Return where the channels lie after dimensions behind theirs are joined to them.
+
+    That is what `Flatten` does with `[N, C, H, W]`: each channel becomes H*W places in a row.
+    """
     axis, shape = lane.axis, type.shape
     if shape[:axis] != out[:axis] or len(out) <= axis:
         return None
