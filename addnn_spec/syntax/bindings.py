@@ -90,10 +90,12 @@ class Bindings:
         """Give a name from a character on."""
         regions = self._regions.setdefault(name, [])
         ends = [scope.end, *(arm.body.end for arm in scope.arms)]
+        # Within its own arm it is certain; after each statement around, only if that arm ran.
         regions.append(_Region(start, ends[-1], by, certain=True))
         for arm, end in zip(scope.arms, ends, strict=False):
             regions.append(_Region(arm.after, end, by, certain=False))
             if arm.turns:
+                # Above its own place in a loop it is what the turn before gave.
                 regions.append(_Region(arm.body.start, start, by, certain=False))
 
     def _targets(self, targets: ast.Targets, by: Binding, start: int, scope: _Scope) -> None:
@@ -180,6 +182,7 @@ class Bindings:
         """Go through a comprehension: a clause gives names to what follows it, and to the item."""
         self._expr(node)
         for clause in node.clauses:
+            # The item stands before the clauses that give it its names.
             self._targets(clause.targets, clause, node.span.start, _Scope(node.item.span.end))
             after = clause.iterable.span.end
             self._targets(clause.targets, clause, after, _Scope(node.span.end))

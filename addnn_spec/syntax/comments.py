@@ -58,6 +58,7 @@ class Comments:
         if before is not None and not own_line and self._trails(before, comment):
             self.trailing[id(before)].append(comment)
         elif after is not None and (own_line or before is None):
+            # `{  # so`: it stands in the line of the bracket, and so is the bracket's.
             opens = isinstance(node, ast.Body | ast.ListExpr | ast.TupleExpr) and not own_line
             (self.opening if opens else self.leading)[id(node if opens else after)].append(comment)
         elif after is None and self._closes(node, before):
@@ -76,12 +77,16 @@ class Comments:
             if inner is None or inner.span.end < comment.span.end:
                 return node, unit
             is_head = isinstance(node, ast.Chain) and inner is node.head
+            # The head of a chain is printed with the chain, which is the part.
             if not is_head and self._of(node, inner=False).around(inner.span.start)[0] is inner:
                 unit = inner
             node = inner
 
     def _of(self, node: Node, inner: bool) -> _Parts:
-        """All nodes directly below a node, or only those that are its parts as a container."""
+        """Return the nodes directly below a node, or only those that are its parts as a container.
+
+        They are kept, sorted, so that a text with many comments costs a search for each.
+        """
         found = self._parts.get((id(node), inner))
         if found is None:
             nodes = sorted(_nodes(node) if inner else _units(node), key=lambda n: n.span.start)

@@ -22,7 +22,7 @@ END = "$END"
 
 
 def build_parser(grammar: str) -> Lark:
-    """Lark's own parser for the grammar; raises `lark.GrammarError` on a conflict."""
+    """Return lark's own parser for the grammar; raises `lark.GrammarError` on a conflict."""
     return Lark(grammar, parser="lalr", lexer="basic", start=list(STARTS), debug=True)
 
 
@@ -49,7 +49,7 @@ def generate(grammar: str) -> str:
 
 
 def _split_terminals(terminals: Iterable[TerminalDef]) -> tuple[dict[str, str], dict[str, str]]:
-    """Regular expressions by terminal, in the order in which they are tried; and reserved words."""
+    """Return the terminals as regular expressions, in the order to try them, and the keywords."""
     patterns: dict[str, str] = {}
     keywords: dict[str, str] = {}
     for terminal in sorted(terminals, key=_lexing_order):
@@ -66,7 +66,7 @@ def _lexing_order(terminal: TerminalDef) -> tuple[int, int, int, str]:
 
 
 def _rule(rule: Rule, nonterminals: list[str]) -> list[Any]:
-    """`[origin, length, action, children, helper]`.
+    """Return `[origin, length, action, children, helper]` of a rule.
 
     The action is None where a rule hands its children up: a helper's as a list, a `?rule`'s only
     child as it is. A child is its index; `~index`: a list to be spliced in; None: missing.
@@ -108,6 +108,8 @@ class _Automaton:
         order = [table.start_states[name] for name in STARTS]
         index = {state: i for i, state in enumerate(order)}
         for state in order:
+            # Lark numbers states by hash order: a walk in a fixed order gives the same table every
+            # time.
             for _, (action, target) in sorted(table.states[state].items()):
                 if action.name == "Shift" and target not in index:
                     index[target] = len(order)
@@ -118,7 +120,10 @@ class _Automaton:
         self.states = [self._state(table.states[state]) for state in order]
 
     def _state(self, row: dict[str, tuple[Any, Any]]) -> list[list[int]]:
-        """`[terminal, action, …]` and `[nonterminal, state, …]`; action ~r reduces by rule r."""
+        """Return `[terminal, action, …]` and `[nonterminal, state, …]` of a state.
+
+        An action from 0 on shifts to that state; `~r` reduces by rule r.
+        """
         actions: list[int] = []
         gotos: list[int] = []
         for name, (action, target) in sorted(row.items()):
@@ -132,7 +137,7 @@ class _Automaton:
 
 
 def _dump(table: dict[str, Any]) -> str:
-    """JSON with one entry of the long lists a line, so that a change of grammar can be read."""
+    """Return JSON with one entry of a long list a line, so that a change can be read as a diff."""
     parts = []
     for key, value in table.items():
         text = json.dumps(value)

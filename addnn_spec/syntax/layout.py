@@ -191,6 +191,7 @@ class _Renderer:
         if flat or not (line.hard or self._moves(here, doc, further)):
             self._stack.append((level, flat, here))
             return
+        # After the first break the rest of the fill stands further in, too.
         self._stack[-1] = (further, flat, self._stack[-1][2])
         self._stack += [(further, flat, doc), (further, flat, line)]
 
@@ -229,6 +230,7 @@ class _Renderer:
         """
         left = self._width - column
         todo: list[tuple[bool, int, Doc | _Rest]] = [(flat, broken, doc)]
+        # What follows on the stack shares the last line with `doc`: a closing bracket or a comma.
         outer = len(self._stack)
         while left >= 0:
             if not todo:
@@ -240,6 +242,7 @@ class _Renderer:
             mode, broken, part = todo.pop()
             if isinstance(part, Line) and (part.hard or not mode):
                 return True
+            # A comment ends its line, and before the next link of a fill the line may be broken.
             if isinstance(part, Suffix) or (isinstance(part, _Rest) and part.more and not mode):
                 return True
             left -= _length(part, mode)

@@ -81,9 +81,11 @@ class Lexer:
         text = self._text
         end = len(text) if end is None else end
         table = load_table()
+        # Locals, here and below: the loop runs once a token.
         keywords, patterns, ignored = table.keywords, table.patterns, table.ignored
         tokens: list[Token] = []
         append = tokens.append
+        # Most texts are ASCII: without the rule for other letters each name is matched once.
         for found in _expression(text.isascii()).finditer(text, start, end):
             kind = found.lastgroup or ""
             if kind == "SPACE":
@@ -129,6 +131,7 @@ class Lexer:
             self._findings.error(
                 "E0005", "this string is never closed", start, end, help='end it with `"`'
             )
+            # What is meant is plain, so the parse goes on, and finds the mistakes after it, too.
             return Token("STRING", f'{word}"', start, end)
         if kind == "BAD_QUOTES":
             note = f'write "{short(word[1:-1])}"'
@@ -143,6 +146,7 @@ class Lexer:
     def _foreign_word(self, word: str, start: int) -> Token:
         """Report a name of other characters, where it first stands; it is read all the same."""
         token = Token("NAME", word, start, start + len(word))
+        # Told once: it stands wherever the name is read.
         if word in self._foreign:
             return token
         self._foreign.add(word)

@@ -91,7 +91,7 @@ def _range(at: Situation) -> Finding | None:
 
 
 def _misspelt(at: Situation) -> Finding | None:
-    """Return a word that is nearly the one that begins a statement or an item."""
+    """Explain a word that is nearly the one that begins a statement or an item."""
     found, word, kinds = at.found, at.previous, STATEMENTS
     if found.kind == "NAME" and at.allows("BLOCK"):
         word, kinds = found, ITEM
@@ -126,7 +126,7 @@ def _import_path(at: Situation) -> Finding | None:
 
 
 def _item_in_body(at: Situation) -> Finding | None:
-    """Return a `fn` or `block` among the statements of a network, whose `}` follows."""
+    """Explain a `fn` or `block` among the statements of a network, whose `}` follows."""
     found, opener = at.found, at.opener
     if found.kind not in ITEMS or not at.begins_line or opener is None or opener.kind != "LBRACE":
         return None
@@ -139,7 +139,7 @@ def _item_in_body(at: Situation) -> Finding | None:
 
 
 def _unclosed(at: Situation) -> Finding | None:
-    """Return a bracket that is open where it must have been closed."""
+    """Explain a bracket that is open where it must have been closed."""
     opener, found = at.opener, at.found
     if opener is None:
         return None
@@ -160,6 +160,7 @@ def _unclosed(at: Situation) -> Finding | None:
         return None
     sign = _SIGNS[closer]
     token = Token(closer, sign, found.start, found.start)
+    # The open brace is the outermost one; the one that was forgotten may stand within it.
     left_open = at.left_open if opener.kind == "LBRACE" else None
     opener, before = left_open or (opener, found)
     span = Span(at.source, before.start, before.end)
@@ -173,7 +174,7 @@ def _unclosed(at: Situation) -> Finding | None:
 
 
 def _stray(at: Situation) -> Finding | None:
-    """Return a closing bracket that no open one belongs to."""
+    """Explain a closing bracket that no open one belongs to."""
     found, opener = at.found, at.opener
     if found.kind not in _CLOSING or at.closes_something:
         return None
@@ -230,6 +231,7 @@ def _chain_as_arm(at: Situation) -> Finding | None:
 
 def _equality(at: Situation) -> Finding | None:
     found = at.found
+    # Elsewhere `=` may begin an argument or a statement, which other rules explain.
     if found.kind == "EQUAL" and at.allows("CMP") and at.inside("IF", "ASSERT"):
         token = found._replace(kind="CMP", text="==")
         message = "`=` gives a name to something; `==` compares"
@@ -272,7 +274,7 @@ def _body_given(at: Situation) -> Finding | None:
 
 
 def _missing_brace(at: Situation) -> Finding | None:
-    """Return a head, and on the next line the first statement of its body."""
+    """Explain a head without `{`, and on the next line the first statement of its body."""
     found = at.found
     starts = found.kind in STATEMENTS or (found.kind == "NAME" and at.next.kind == "EQUAL")
     if not (starts and at.begins_line and at.allows("LBRACE", found.kind) and at.ends_body):
@@ -390,8 +392,7 @@ def _shape(at: Situation) -> Finding | None:
 
 
 def _lone_name(at: Situation) -> Finding | None:
-    """Return a name that is a statement: `-> Conv2d(8, 3) ReLU`, or a last line `y`, as Python's
-    shell."""
+    """Explain a name that stands alone: `-> Conv2d(8, 3) ReLU`, or `y` as in Python's shell."""
     name = at.previous
     in_body = at.opener is not None and at.opener.kind == "LBRACE"
     if not (in_body and at.reads("NAME") and at.allows("EQUAL") and at.allows("COLON")):
@@ -432,7 +433,7 @@ def _compared_twice(at: Situation) -> Finding | None:
 
 
 def _mixed_body(at: Situation) -> Finding | None:
-    """Return a statement after a bare chain, or a bare chain among statements."""
+    """Explain a statement after a bare chain, or a bare chain among statements."""
     found = at.found
     starts = found.kind in STATEMENTS or (
         found.kind == "NAME" and at.next.kind in ("EQUAL", "COMMA")
@@ -485,6 +486,7 @@ def _comma(at: Situation) -> Finding | None:
     return Finding("E0003", message, found, repair=((token,), 0))
 
 
+# The first that fits wins: those that know more of the text come before the general ones.
 _RULES: tuple[Callable[[Situation], Finding | None], ...] = (
     _foreign,
     _import_path,

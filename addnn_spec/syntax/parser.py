@@ -64,7 +64,7 @@ def parse(source: Source, collector: Collector) -> ast.File:
 
 @contextmanager
 def _collector_off() -> Iterator[None]:
-    """No cyclic garbage collection: it would be most of the time of a long parse."""
+    """Switch off the collector of cycles: it would take most of the time of a long parse."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -143,6 +143,7 @@ class _Parser:
             del stack.entries[-length:]
             del stack.states[-length:]
             start, end = read[0].start, read[-1].end
+            # Carried along as rules are recognised, so that no tree is built that cannot be walked.
             depth = max([entry.depth for entry in read]) + reduction.nests
             if depth > MAX_NESTING:
                 self._findings.too_deep(start, end)
@@ -159,6 +160,7 @@ class _Parser:
 
     def _goto(self, state: int, origin: int, kind: str) -> int:
         """Return the state after a rule, and after all that would only rename the value next."""
+        # Few of these are ever asked, and each thousands of times.
         key = (state, origin, kind)
         target = self._gotos.get(key)
         if target is None:
@@ -175,6 +177,7 @@ def _children(rule: ParseRule, read: list[StackEntry]) -> list[Any]:
             children.append(None)
         elif index >= 0:
             children.append(read[index].value)
+        # A list that grows by one item a reduction would be copied in quadratic time.
         elif place == 0:
             children = read[~index].value
         else:

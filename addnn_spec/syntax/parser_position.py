@@ -101,6 +101,7 @@ class Situation:
     @property
     def heads_body(self) -> bool:
         """True if a name, nothing or more in brackets, and `{` follow the found token."""
+        # From the token after the name.
         depth, distance = 0, 2
         while self.next.kind == "NAME" and (kind := self.at(distance).kind) not in ("", END):
             if depth == 0 and kind != "LPAR":
@@ -148,7 +149,7 @@ class Situation:
         return token.kind in ("RBRACE", END) or (begins and self.begins_line_at(distance))
 
     def _matching(self, distance: int, depth: int) -> int | None:
-        """How far the `}` is that lowers the depth of braces to this one."""
+        """Return how far on the `}` is that lowers the depth of braces to this one, or None."""
         now = 0
         while (kind := self.at(distance).kind) not in ("", END):
             now += {"LBRACE": 1, "RBRACE": -1}.get(kind, 0)

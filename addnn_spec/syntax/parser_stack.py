@@ -59,6 +59,8 @@ class Stack:
     def accepts(self, kinds: Sequence[str], size: int | None = None) -> bool:
         """Return True if these tokens may come next, if all but the first `size` entries are
         dropped."""
+        # The stack itself stays: what would be pushed is kept apart, what would be popped is
+        # counted.
         base = len(self.states) - 1 if size is None else size
         pushed: list[int] = []
         for kind in kinds:
@@ -82,4 +84,5 @@ class Stack:
     def expected(self) -> frozenset[str]:
         """Return the kinds of token that may come next."""
         possible = self._table.actions[self.states[-1]]
+        # An LALR table reduces before it notices some errors: each kind is tried to its end.
         return frozenset(kind for kind in possible if self.accepts((kind,)))

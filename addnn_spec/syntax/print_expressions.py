@@ -82,12 +82,14 @@ class ExpressionPrinter(ABC):
 
     def _bracketed(self, opening: str, parts: Sequence[Node], closing: str, node: Node) -> Doc:
         """Lay out `(a, b)`: in one line, or a part a line with a comma after the last."""
+        # A comment before the closing bracket keeps the brackets open.
         ending = self._closing(node)
         opened = self._suffixes(self._comments.opening, node)
         if not parts and not ending and not opened:
             return f"{opening}{closing}"
         if len(parts) == 1 and not ending and not opened and self._hugs(parts[0]):
             return concat(opening, self.doc(parts[0]), closing)
+        # `(a,)` without its comma would be `(a)`.
         one_tuple = isinstance(node, ast.TupleExpr) and len(parts) == 1
         last: Doc = "," if one_tuple else IfBroken(",")
         docs = [self._part(part, last if part is parts[-1] else ",") for part in parts]

@@ -39,6 +39,8 @@ class Recovery:
         """Return the position to go on at; None if there is nothing to go on with (in a string's
         hole)."""
         situation = Situation(self._findings.source, self._stack, self._tokens, position)
+        # Where the text was skipped to, and after rubbish, an error has been told: another would be
+        # its consequence.
         if position != self._skipped_to and not situation.after_rubbish:
             finding = explain(situation)
             token = finding.at
@@ -62,6 +64,7 @@ class Recovery:
         return self._skip(position)
 
     def _skip(self, position: int) -> int:
+        # Skipping must go forward, or the same token would be met for ever.
         first = position + 1 if position == self._skipped_to else position
         resumed = self._next_sound(first)
         self._skipped_to = resumed
@@ -73,6 +76,7 @@ class Recovery:
         refused = set[str]()  # kinds that may stand nowhere on this stack
         for position in range(first, len(self._tokens)):
             kind = self._tokens[position].kind
+            # A long text of such tokens would ask the stack again for each of them.
             if kind in refused and kind not in ITEMS and not braces:
                 continue
             situation = Situation(self._findings.source, self._stack, self._tokens, position)

@@ -29,6 +29,7 @@ class Strings:
 
     def template(self, token: Token) -> ast.Text:
         """Return a string with holes."""
+        # Most strings have no holes.
         if "{" not in token.text and "}" not in token.text:
             return self.plain(token)
         parts: list[str | ast.Expr] = []

@@ -35,6 +35,7 @@ class Findings:
         other: Label | None = None,
     ) -> None:
         """Report an error at the characters `start` … `end - 1`: one at each place, the first."""
+        # A second error at one place would be the first one's consequence.
         if start in self._places:
             return
         primary = Label(self.span(start, end), label)

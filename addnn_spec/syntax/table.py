@@ -30,7 +30,7 @@ class ParseRule(NamedTuple):
 
     @property
     def is_unit(self) -> bool:
-        """It renames its only symbol and does nothing else."""
+        """True if it renames its only symbol and does nothing else."""
         return self.length == 1 and self.action is None and not self.helper
 
 
@@ -60,7 +60,7 @@ class ParseTable(Struct, frozen=True):
         return target
 
     def lexer(self, extra_first: str, extra_last: str) -> re.Pattern[str]:
-        """One expression for all tokens, a named group each, with the caller's own around them."""
+        """Return one expression for all tokens, each a named group, between the caller's own."""
         groups = [f"(?P<{name}>{pattern})" for name, pattern in self.patterns.items()]
         return re.compile("|".join(filter(None, [extra_first, *groups, extra_last])))
 

@@ -117,6 +117,7 @@ class Builder:
         return ast.Body("chain", elements, span)
 
     def statement_body(self, span: Span, *statements: ast.Statement) -> ast.Body:
+        # Whether it is an element or a statement, the place where the brace stands decides.
         lone = len(statements) == 1 and isinstance(statements[0], (ast.If, ast.For))
         return ast.Body("lone" if lone else "statements", statements, span)
 

@@ -29,7 +29,7 @@ def children(node: object) -> list[object]:
 
 
 def walk(node: object) -> Iterator[Node]:
-    """Every node of a tree, in the order of the text, the root first. Without recursion."""
+    """Yield every node of a tree, in the order of the text, the root first. Without recursion."""
     waiting: list[object] = [node]
     while waiting:
         found = waiting.pop()
