@@ -35,6 +35,7 @@ def import_source(source: str, network: str, shown: str | None = None) -> Module
 
     `shown` is the name of the file in tracebacks.
     """
+    # One name for one text: it is imported once, and its classes stay the same ones.
     digest = sha256(source.encode("utf-8")).hexdigest()[:16]
     name = f"addnn_spec_compiled_{network}_{digest}"
     known = sys.modules.get(name)
@@ -45,6 +46,7 @@ def import_source(source: str, network: str, shown: str | None = None) -> Module
     spec = spec_from_loader(name, loader)
     assert spec is not None
     module = module_from_spec(spec)
+    # As an import does: what the source defines may look its own module up.
     sys.modules[name] = module
     try:
         loader.exec_module(module)

@@ -121,6 +121,7 @@ def _not_beside(shard: object) -> str | None:
     """Why `shard` is no file of weights beside the index, or None."""
     if not isinstance(shard, str):
         return "is no name of a file"
+    # On either system: `..\x` is a plain name on one and a path on the other.
     if shard != PurePosixPath(shard).name or shard != PureWindowsPath(shard).name:
         return "is no file in its folder"
     if not shard.isprintable() or PurePosixPath(shard).suffix.lower() not in READERS:

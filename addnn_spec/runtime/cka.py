@@ -25,6 +25,8 @@ class Between:
         """Keep a node's inner products (m, m), float64, about any point."""
         centred = centred_gram(gram)
         norm = centred.norm()
+        # Divided once, so that a pair of nodes costs one product of two matrices; float32 halves
+        # what all nodes together hold.
         self.kept[label] = (centred / norm).float() if float(norm) > 0 else None
 
     def record(self, owners: dict[str, int], m: int, exchange: Exchange) -> CkaRecord | None:
@@ -42,10 +44,12 @@ class Between:
         kept = self.kept.get(label)
         rows = torch.zeros(0, m) if kept is None else kept
         counts = [0] * exchange.size
+        # Of all the processes only the owner's rows are wanted, by the first.
         counts[owner] = m
         sent = rows if len(rows) else torch.zeros(m if exchange.rank == owner else 0, m)
         parts = exchange.gather(sent, counts, 0)
         found = parts[owner] if parts else None
+        # Zeros are what a node without CKA sends: a kept matrix has norm 1.
         return None if found is None or not bool(found.any()) else found
 
 
@@ -53,6 +57,7 @@ def _similarity(left: Tensor | None, right: Tensor | None) -> float | None:
     if left is None or right is None:
         return None
     parts = zip(torch.split(left, 256), torch.split(right, 256), strict=True)
+    # Summed in doubles, some rows at a time; rounding may lead beyond 1.
     return min(float(sum((a.double() * b).sum() for a, b in parts)), 1.0)
 
 
@@ -61,6 +66,7 @@ def gram_of(rows: Tensor) -> Tensor:
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for columns in column_chunks(rows.shape[1]):
         part = rows[:, columns].double()
+        # Inner products of values far from 0 would lose what differs between samples.
         part -= part.mean(dim=0)
         total += part @ part.T
     return total

@@ -173,6 +173,7 @@ def _numbers(what: str, values: Array) -> Array:
         raise Refusal(
             "E0612", f"{what} has samples of no values: {' x '.join(map(str, values.shape))}"
         )
+    # Long doubles, which torch does not have.
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         with np.errstate(over="ignore"):  # infinite values are told when they are drawn
             return values.astype(np.float64)
@@ -221,6 +222,7 @@ def _imported(text: str) -> SampleSource:
     module, _, attribute = text.partition(":")
     with _of_others(f"{text} cannot be imported"):
         found = getattr(import_module(module), attribute)
+        # A Dataset may be callable, too: what has items is taken as it is.
         if isinstance(found, type) or (callable(found) and not hasattr(found, "__getitem__")):
             found = found()
     return _dataset(text, found)
@@ -252,6 +254,7 @@ def _dataset(name: str, dataset: Any) -> SampleSource:
                 help="arrays are given as one pair: (x, y)",
             )
         targets = getattr(dataset, "targets", None)
+        # A subset of a torchvision set may carry the targets of the whole.
         if targets is None or len(targets) != len(dataset):
             targets = [dataset[place][-1] for place in range(len(dataset))]
         labels = _labels(name, _as_labels(f"{name}'s labels", targets))
@@ -390,6 +393,7 @@ def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
     """Return an array of an archive, if its header says the size that it has."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
+        # Version 3 is for fields with names, which data of plain numbers do not have.
         if version not in ((1, 0), (2, 0)):
             raise Refusal("E0612", f"{no}: {info.filename[:80]} is of version {version}")
         old = version == (1, 0)
@@ -398,6 +402,7 @@ def _npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, no: str) -> Array:
         if dtype.hasobject:
             raise Refusal("E0612", f"{no}: {info.filename[:80]} holds Python values, not numbers")
         wanted = math.prod(shape) * dtype.itemsize
+        # Before any memory is taken: a header may state what it likes.
         if wanted != info.file_size - file.tell() or len(shape) > _DIMENSIONS:
             raise Refusal("E0612", f"{no}: {info.filename[:80]} states sizes that it does not have")
         values = np.frombuffer(file.read(), dtype=dtype)
@@ -459,11 +464,13 @@ def _idx(path: Path) -> Array:
             raise Refusal("E0612", f"{path.name} is no IDX file")
         sizes = np.frombuffer(file.read(4 * head[3]), dtype=">u4").tolist()
         wanted = math.prod(sizes) * np.dtype(kind).itemsize
+        # What stands in the file as it is cannot be more than the file.
         most = _LARGEST if packed else path.stat().st_size
         if len(sizes) != head[3] or not 0 < head[3] <= _DIMENSIONS or wanted > most:
             raise Refusal("E0612", f"{path.name} is cut off, or states sizes that it cannot have")
         if packed:
             _check_unpacked(path, wanted)
+        # One more tells that there is something behind the values.
         data = file.read(wanted + 1)
     if len(data) != wanted:
         raise Refusal("E0612", f"{path.name} holds {len(data)} bytes of values, not {wanted}")

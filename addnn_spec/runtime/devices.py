@@ -46,6 +46,7 @@ class Place:
         if all(t.device == self.device and self._type(t) == t.dtype for t in tensors):
             return module
         try:
+            # `to` changes a module in place, and this one is the user's.
             return deepcopy(module).to(self.device, self.dtype)
         except Exception as error:  # a module's own, of any kind
             raise refusal(error, f"the network does not go to {self.device}") from error
@@ -117,6 +118,7 @@ def ahead(reader: ThreadPoolExecutor, read: Callable[[T], R], items: Iterable[T]
     """Yield what is read of each item, the next one being read meanwhile."""
     waiting: Future[R] | None = None
     for item in items:
+        # The next one is under way before this one is waited for.
         before, waiting = waiting, reader.submit(read, item)
         if before is not None:
             yield before.result()

@@ -44,6 +44,7 @@ def train(
     progress: Callable[[int, float], None],
 ) -> None:
     """Train a classifier with Adam and cross entropy; `progress` is told each epoch's mean loss."""
+    # A generator of its own: the order of samples does not depend on what else draws numbers.
     shuffle = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
     count = len(data.train_labels)

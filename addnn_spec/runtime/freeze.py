@@ -33,6 +33,8 @@ def freeze_parameters(module: nn.Module, pattern: str) -> Trainable:
     for _, parameter in matched:
         parameter.requires_grad = False
     for norm in norms:
+        # `train()` goes through all modules: only the module itself can refuse it. A subclass keeps
+        # `isinstance`, and is copied by `deepcopy`, where a patched method would not be.
         norm.__class__ = _in_evaluation(type(norm))
         norm.eval()
     return count_trainable(module)

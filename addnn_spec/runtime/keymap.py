@@ -134,6 +134,7 @@ def _expression(parts: list[_Part]) -> str:
         if isinstance(part, _Star):
             chunks.append("")
         elif isinstance(part, _Number):
+            # Possessive, and with no digit beside it: the expression never tries a shorter number.
             chunks[-1] += rf"(?P<{part.name}>(?<!\d)\d{{1,18}}+(?!\d))"
         else:
             chunks[-1] += re.escape(part)
@@ -172,7 +173,9 @@ class KeyMap:
                 raise _misfit(f"{self.name} does not fit {file}: {error}") from error
             if not found and not rule.optional:
                 unused.append(rule.pattern)
+            # Transposed twice is as it was.
             transposed ^= found.keys() if rule.transpose else set()
+            # A rule sees the names that the rules before it gave.
             now = {k: found.get(k, name) for k, name in now.items() if found.get(k) != ""}
         if unused:
             raise self._unmatched(unused, first, file)

@@ -57,6 +57,7 @@ class Scorer:
         self.rows = tuple(len(values) for values in self.values)
         room = min(self.rows) - 1
         if apart:
+            # A position of the largest sample has the fewest others to choose from.
             room = min(len(group) - int(torch.bincount(group).max()) for group in self.groups)
         if room < order:
             what = "positions of other samples" if apart else "other samples"
@@ -111,6 +112,7 @@ class Scorer:
         """Rows held whole, one tensor for train and test each, ready for the searches in `work`
         bytes; `weight` (d,) multiplies features first."""
         device = parts[0].device.type
+        # The centre index takes the two nearest class means, whatever the order.
         order = max(self.order, 2)
         plan = search_plan(max(self.rows), parts[0].shape[1], order, budget=work, device=device)
         train = Side.of(parts[0], plan, weight, scratch=scratch)
@@ -214,6 +216,8 @@ class Scorer:
         labels = self._sides(split)[0].numpy() if self.classes else None
         found: dict[str, IntervalRecord] = {}
         arrays = {name: each.double().numpy() for name, (each, _) in values.items()}
+        # Values over the same neighbours with the same gaps share what links their samples, which
+        # is the costly part of an interval.
         alike: dict[tuple[int, bytes], list[str]] = {}
         for name, (_, order) in values.items():
             alike.setdefault((order, np.isnan(arrays[name]).tobytes()), []).append(name)
@@ -234,6 +238,7 @@ class Scorer:
         """Return each sample's hit of the centre index with and without itself, where class means
         fit into `work`; left out where it is not defined."""
         side = sides[0 if split == "train" else 1]
+        # Two tables of class means in float64.
         if split == "cross" or not self.classes or 16 * self.classes * side.rows.shape[1] > work:
             return {}
         found = centre_hits(side, self._sides(split)[0])
@@ -255,6 +260,7 @@ class Scorer:
             counts = torch.bincount(others, minlength=self.classes)
             return float((counts[mine] - itself).double().mean() / (len(others) - itself))
         spread = self._spreads[split]
+        # The mean over the others: a sample's distance to itself is 0, and is left out.
         mean = spread.mean * len(others) / (len(others) - itself)
         room = spread.largest - spread.nearest[:, 0]
         return float(((spread.largest - mean) / room)[spread.defined(1)].mean())
@@ -263,6 +269,7 @@ class Scorer:
         """Return the same where neighbours are of other groups."""
         both = torch.zeros(int(groups.max()) + 1, self.classes, dtype=torch.int64, device="cpu")
         both.index_put_((groups, labels), torch.ones_like(labels), accumulate=True)
+        # Of the same class, less those of the own sample.
         same = both.sum(dim=0)[labels] - both[groups, labels]
         others = len(labels) - both.sum(dim=1)[groups]
         return float((same / others).double().mean())

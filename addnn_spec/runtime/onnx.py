@@ -41,6 +41,7 @@ def export_onnx(
         )
     assert program is not None
     for node in _nodes(program.model):
+        # Absolute paths of this machine.
         node.metadata_props.pop(_STACK_TRACE, None)
     program.save(fspath(path), external_data=False)
 

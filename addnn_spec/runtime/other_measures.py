@@ -88,6 +88,7 @@ class Streamed:
 def _trained(measure: Callable[..., TrainedRate]) -> Measure:
     def on(rows: Rows) -> TrainedRate:
         if rows.test is None or rows.test_labels is None:
+            # Without test samples the rate is that of the samples it was trained on.
             return measure(rows.train, rows.labels, rows.train, rows.labels)
         return measure(rows.train, rows.labels, rows.test, rows.test_labels)
 

@@ -117,7 +117,7 @@ class Plan:
 
 
 def held_block(work: int, device: str) -> int:
-    """Rows of a block of held rows that others stream past, in `work` bytes."""
+    """Return how many rows a block of held rows has that others stream past, in `work` bytes."""
     return max(64, min(_BLOCK[device], work // _ROW_BYTES))
 
 
@@ -127,6 +127,7 @@ def batch_size(sizes: Sequence[Size], budget: int) -> int:
     row = _COPIES * max(size.row_bytes for size in sizes)
     usual = min(_USUAL_BATCH, budget // 4 // row)
     large = min(_LARGEST_BATCH, budget // 16 // row)
+    # The largest power of two that is not above it.
     return 1 << max(usual, large, 1).bit_length() - 1
 
 
@@ -171,12 +172,13 @@ def make_plan(
 
 
 def _work(size: Size, splits: tuple[int, ...], order: int, budget: int, device: str) -> int:
-    """Bytes for the searches of one node: the usual, or the least that it needs."""
+    """Return the bytes for the searches of one node: the usual, or the least that it needs."""
     usual = min(default_budget(device), budget // 4)
     searches = [(max(splits), size.searched, max(order, 2))]  # two class means, at the least
     if size.sketched:
         searches.append((size.checked, size.dimensions, 1))
     reason = ""
+    # A little memory is enough for most nodes; a very wide one may take nearly all of it.
     for allowed in (usual, budget // 2, budget * 7 // 8):
         try:
             plans = [search_plan(*search, budget=allowed, device=device) for search in searches]
@@ -227,9 +229,10 @@ class _Packing:
         return size.row_bytes * rows + self.grams
 
     def cost(self, hold: Hold) -> SearchCost:
-        """Of a hold's searches: each pair of rows meets once, in pairs of blocks that are read."""
+        """Return the cost of a hold's searches: each pair of rows meets once, block by block."""
         size = self.sizes[hold.node]
         held, after = self.rows[hold.first : hold.last], self.rows[hold.last :]
+        # Two operations a value; a pair of held rows meets once, and so is half of a square.
         operations = float(size.searched) * sum(held) * (sum(held) + 2 * sum(after))
         if hold.whole:
             order = max(self.order, 2)
@@ -247,14 +250,16 @@ class _Packing:
         return SearchCost(operations, float(rows) * width)
 
     def passes(self, mine: Sequence[int]) -> tuple[tuple[Hold, ...], ...]:
-        """Those of the nodes `mine`; what must be gauged is so in the first."""
+        """Return the passes of the nodes `mine`; what must be gauged is gauged in the first."""
         wholes = {node: Hold(node, 0, len(self.rows), whole=True) for node in mine}
         fits = {node: self.bytes(hold) <= self.capacity for node, hold in wholes.items()}
         gauged = [n for n in mine if self.normalised and (not fits[n] or self.sizes[n].sketched)]
         found = [[Hold(node, 0, 0, whole=False) for node in gauged]] if gauged else []
         room = [self.capacity] * len(found)
         for node in mine:
+            # A node that is gauged in the first pass can be held from the second on.
             needed, first = self.bytes(wholes[node]), 1 if node in gauged else 0
+            # First fit: a later, smaller node fills what an earlier pass has left.
             place = len(found)
             if fits[node]:
                 places = range(first, len(found))
@@ -279,6 +284,7 @@ class _Packing:
         parts: list[Hold] = []
         first = 0
         while first < len(rows):
+            # As many whole batches as fit, so that a part begins where a batch does.
             last, free = first, self.capacity - self.grams
             while last < len(rows) and rows[last] * size.row_bytes <= free:
                 free -= rows[last] * size.row_bytes

@@ -89,6 +89,7 @@ def prepare(preparation: Preparation, raw: Array, expected: Expected | None) -> 
     if expected is not None and expected.of_one and values.ndim < 5:
         image = replace(expected, shape=expected.shape[1:], of_one=False)
         return prepare(preparation, raw, image)[:, None]
+    # Grey images (k, H, W) without the dimension of their channel.
     if values.ndim == 3 and (_is_bytes(raw) if wanted is None else len(wanted) == 3):
         values = values[:, None]
     if values.ndim == 1 and wanted != ():  # one number a sample
@@ -129,6 +130,7 @@ def _image(preparation: Preparation, values: Tensor) -> Tensor:
             _check_size(preparation.channels, *values.shape[2:])
             values = values.expand(-1, preparation.channels, -1, -1)
         elif preparation.channels == 1 and values.shape[1] == 3:
+            # The luminance of ITU-R 601, as Pillow takes it for "L".
             weights = values.new_tensor([0.299, 0.587, 0.114])
             values = (values * weights[:, None, None]).sum(dim=1, keepdim=True)
         else:

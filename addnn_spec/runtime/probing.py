@@ -222,6 +222,7 @@ class Prober:
                 within = 0.5 + 0.5 * place / len(holds)
                 progress(self._share(number, within), f"indices of {self.probes[hold.node].label}")
                 result = self._finish(hold, rows)
+                # Its bytes are the next pass's, and a result is all that is left of it.
                 if isinstance(rows, Whole | Sketched):
                     rows.parts = ()
                 if result is not None and self.exchange.size == 1:
@@ -334,6 +335,7 @@ class Prober:
         self, number: int, running: dict[int, Running], room: Room, progress: Progress
     ) -> dict[Hold, _Held]:
         """One pass over the batches; what this process holds of its nodes."""
+        # Only here are values seen: a pass is one run of the network over the batches.
         flow = _Flow(self, number, running, room)
         device = self.place.device
         with (

@@ -79,6 +79,7 @@ class ProcessGroup:
         try:
             distributed.all_gather(lengths, length)
             longest = max(int(n) for n in lengths)
+            # Collective calls need equal sizes everywhere: texts are filled up to the longest.
             sent = torch.zeros(max(longest, 1), dtype=torch.uint8, device=self.device)
             if data is not None:
                 sent[: len(data)] = data.to(self.device)

@@ -34,9 +34,11 @@ def first_not_finite(rows: Tensor) -> int | None:
     """Return the first of rows (n, d) that holds NaN or an infinite value."""
     if not rows.is_floating_point():
         return None
+    # A GPU waits at each question, so it is asked once; on a CPU a bad row is found early.
     step = len(rows) if rows.is_cuda else 256
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
+        # Extremes are NaN or infinite if any value is: two numbers instead of a mask of all.
         if not bool(torch.isfinite(torch.stack(torch.aminmax(part))).all()):
             return start + int(torch.nonzero(~torch.isfinite(part).all(dim=1))[0])
     return None
@@ -47,18 +49,20 @@ class Room:
     all of them back between passes."""
 
     def __init__(self, size: int, device: torch.device) -> None:
+        # Tensors made under inference mode could not be written to outside of it.
         with torch.inference_mode(False):
             self._bytes = torch.empty(size, dtype=torch.uint8, device=device)
         self._taken = 0
 
     def clear(self) -> None:
-        """All may be taken again."""
+        """Let all of it be taken again."""
         self._taken = 0
 
     def take(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
-        """Room for (rows, width) values."""
+        """Return room for (rows, width) values."""
         first = self._taken
         last = first + rows * width * dtype.itemsize
+        # Each tensor begins at a multiple, which `view` to another type asks for.
         self._taken = -(-last // ALIGNED) * ALIGNED
         return self._bytes[first:last].view(dtype).view(rows, width)
 
@@ -171,6 +175,7 @@ class Running:
         if self.frame is None:
             self._begin(rows)
         assert self.frame is not None
+        # The frame is scaled by the first rows; later ones must fit into it.
         if largest * self.heaviest > _FARTHEST:
             raise NotFiniteError("values of some samples are larger than others' by 2^20 or more")
         return self.frame.block(first, rows)
@@ -203,6 +208,7 @@ class Running:
 
         Raises `DiagnosticError` (E0618) where it does not.
         """
+        # As whole numbers: a sum of bits does not round, and tells -0.0 from 0.0.
         words = rows.contiguous().view(_BITS[rows.element_size()]).view(-1)
         total = 0
         for part in torch.split(words, len(words) if words.is_cuda else STRIP):
@@ -218,6 +224,7 @@ class Running:
         """Take in all pairs of a held block and one that comes at or after it."""
         if held.split == streamed.split:
             run = self.found["train" if held.split == 0 else "test"]
+            # A block with itself is one half of a square, and is not taken twice.
             both = held.block.start != streamed.block.start
             run.visit(held.block, streamed.block, both=both, settle=True)
             if held.split == 0 and self.gram is not None:
@@ -274,6 +281,7 @@ class PartRows:
             return
         self.rows[self.filled : self.filled + batch.rows] = rows
         self.filled += batch.rows
+        # Searches begin when the part is whole: its blocks are then as large as they can be.
         if self.filled == len(self.rows):
             for mine in self._blocks():
                 self.held.append(mine)

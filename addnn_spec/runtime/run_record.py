@@ -349,14 +349,15 @@ def paired_difference_of(
 
 
 def pack(values: NDArray[np.float64]) -> tuple[str, Literal["bits", "float64"]]:
-    """Per-sample values as text, and its encoding."""
+    """Return per-sample values as text, and its encoding."""
+    # A Separation Index is a hit or a miss: 64 times less to store.
     if bool(np.isin(values, (0.0, 1.0)).all()):
         return base64.b64encode(np.packbits(values == 1.0).tobytes()).decode(), "bits"
     return base64.b64encode(values.astype("<f8").tobytes()).decode(), "float64"
 
 
 def pack_places(values: NDArray[np.int64]) -> str:
-    """Places from 0 up as text."""
+    """Return places from 0 up as text."""
     return base64.b64encode(values.astype("<u4").tobytes()).decode()
 
 
@@ -391,6 +392,7 @@ def read_run(path: str | Path) -> RunRecord:
     path = Path(path)
     try:
         with path.open("rb") as file:
+            # One more tells that it is too large, whatever its size was said to be.
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -25,12 +25,16 @@ _SPLITS = ("train", "test")
 
 # --- drawing --------------------------------------------------------------------------------------
 def balanced(labels: Array, count: int, seed: int) -> Array:
-    """`count` places in `labels` (n,), ascending: each class as often as the others, as far as it
-    has samples. Drawn without repetition by `seed`."""
+    """Draw `count` places in `labels` (n,), ascending, without repetition.
+
+    Each class is drawn as often as the others, as far as it has samples.
+    """
     generator = np.random.default_rng(seed)
     _, codes = np.unique(labels, return_inverse=True)
     available = np.bincount(codes)
     share = np.zeros_like(available)
+    # Small classes run out: what they leave is shared among the others, turn by turn. The order
+    # within a turn is drawn, so that no class is favoured by its name.
     while int(share.sum()) < count:
         open_classes = generator.permutation(np.flatnonzero(share < available))
         left = count - int(share.sum())
@@ -45,7 +49,7 @@ def balanced(labels: Array, count: int, seed: int) -> Array:
 
 
 def drawn(labels: Array, task: Task, count: int, seed: int) -> Array:
-    """`count` places, ascending: balanced by class, or any for targets and labels per position."""
+    """Draw `count` places, ascending: balanced by class, if there is one label a sample."""
     if task == "classification" and labels.ndim == 1:
         return balanced(labels, count, seed)
     generator = np.random.default_rng(seed)
@@ -213,6 +217,7 @@ def _batch(number: int, split: SplitSamples, start: int, stop: int) -> Batch:
     if split.positions is None:
         return Batch(number, start, stop, start, stop)
     first, last = np.searchsorted(split.positions[:, 0], (start, stop))
+    # Places of samples become places in the batch.
     picks = torch.from_numpy(split.positions[first:last] - np.array([start, 0]))
     return Batch(number, start, stop, int(first), int(last), picks)
 
@@ -256,6 +261,7 @@ def make_feed(
             f"of {train.name} and {test.name} one has classes for labels, one has targets",
             help="--task says what they are",
         )
+    # As many of test as of train: an index depends on the number of samples.
     m = min(samples, *(len(source) for source in sources))
     chosen = [drawn(source.labels, kind, m, seed) for source in sources]
     labels = [source.labels[places] for source, places in zip(sources, chosen, strict=True)]
@@ -411,8 +417,10 @@ def _positions(
     seed: int,
     counts: Sequence[Array | None],
 ) -> list[Array] | None:
-    """For labels per position: the same number of positions of each split, those left out that are
-    masked, by their label or by `counts` (n, T)."""
+    """Draw the same number of positions of each split, where labels are per position; else None.
+
+    Positions that are masked, by their label or by `counts` (n, T), are left out.
+    """
     if task != "classification" or labels[0].ndim == 1 or labels[0].shape[1:] == (1,):
         return None
     counted = [
@@ -432,6 +440,7 @@ def _codes(labels: Sequence[Array], task: Task) -> tuple[tuple[str, ...], list[A
     columns = [part.reshape(len(part)) for part in labels]
     if columns[0].dtype.kind == "f":
         columns = [part.astype(np.int64) for part in columns]
+    # Over train and test together, so that a class has one code in both.
     classes, codes = np.unique(np.concatenate(columns), return_inverse=True)
     cuts = np.cumsum([len(part) for part in columns])[:-1]
     return tuple(str(name) for name in classes), np.split(codes.astype(np.int64), cuts)
@@ -465,6 +474,7 @@ def _digest(
 ) -> tuple[str, frozenset[bytes]]:
     """Return the hash of a split's samples, and of each sample its own."""
     digest = sha256()
+    # One for each sample, too: a sample that stands in train and test is told.
     each = [sha256() for _ in indices]
     for start in range(0, len(indices), 256):
         places = indices[start : start + 256]

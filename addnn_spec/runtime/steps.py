@@ -45,6 +45,8 @@ def at_steps(value: Tensor, layout: Layout, rule: str, mask: Tensor | None = Non
     wanted = number + (counts if number < 0 else 0)
     if bool(((wanted < 0) | (wanted >= counts)).any()):
         raise StepsError(f"a sample has no step {rule}: there are {int(counts.min())}")
+    # The number of each step among those that count; a padded step repeats the one before, and the
+    # mask takes it out again.
     order = torch.cumsum(mask, dim=1) - 1
     places = ((order == torch.as_tensor(wanted, device=value.device).reshape(-1, 1)) & mask).int()
     return value[torch.arange(len(value), device=value.device), places.argmax(dim=1)]
@@ -55,6 +57,7 @@ def _mean(value: Tensor, mask: Tensor) -> Tensor:
         raise StepsError("a sample has no step that counts")
     shape = (*mask.shape, *[1] * (value.ndim - 2))
     weights = mask.view(shape)
+    # Not a product with the mask: 0 times NaN is NaN, and padding may hold anything.
     total = torch.where(weights, value.float(), 0.0).sum(dim=1)
     return total / mask.sum(dim=1).view(-1, *shape[2:])
 

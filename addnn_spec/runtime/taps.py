@@ -94,6 +94,7 @@ class _Turns:
 
     def stacked(self, values: Sequence[Tensor]) -> Tensor:
         """Return the values of all steps as [N, T, …]."""
+        # A reversed scan begins at the last step.
         values = values[::-1] if self.backwards else values
         if values[0].ndim == 0 or len({part.shape for part in values}) > 1:
             return values[0][None]
@@ -170,6 +171,7 @@ class Taps:
             self._receive(prefix + name, value)
             return value
 
+        # In the instance's own dictionary: once it is out again, the class's method is back.
         held = module.__dict__
         before = held.get("tap")
         held["tap"] = tap
@@ -187,6 +189,7 @@ class Taps:
             self._turns.append(_Turns(module, sizes))
 
         def step(module: nn.Module, inputs: Any) -> None:  # noqa: ARG001
+            # At each step the calls within the cell are counted from 0 again.
             if self._turns and self._turns[-1].cell is module:
                 self._turns[-1].calls.clear()
 
@@ -249,6 +252,7 @@ def untouched(
     what is computed again has the same bits where torch has a way.
     """
     modes = [(part, part.training) for part in module.modules()]
+    # In training norms update their running statistics.
     buffers = [(value, value.clone()) for value in module.buffers()] if mode == "train" else []
     tensors = (*module.parameters(), *module.buffers())
     devices = {torch.device("cpu"), device or torch.device("cpu"), *(t.device for t in tensors)}

@@ -109,6 +109,7 @@ def _check_header(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(9)
+    # A state dict of torch under the wrong name: said so, since it is a common slip.
     if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         raise not_what(path, "safetensors", "it begins as a pickle does")
     length = int.from_bytes(start[:8], "little")
@@ -152,6 +153,7 @@ def _check_archive(path: Path) -> None:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise not_what(path, "a state dict", str(error)) from error
     unpacked = sum(record.file_size for record in records)
+    # A bomb is small on the disk: what it would become is known from its list alone.
     if unpacked > size:
         reason = f"it has {size:,} bytes, and would unpack to {unpacked:,}"
         raise not_what(path, "a state dict", reason)

@@ -173,6 +173,7 @@ def _rename(
 ) -> None:
     """Give the tensors the names that the network has for them."""
     prefix = _wrapped_prefix(given, wanted, keys)
+    # First what wraps a whole model, so that a key map is written for the model's own names.
     given.without(prefix)
     if keys is not None:
         given.mapped(keys)
@@ -194,6 +195,7 @@ def _wrapped_prefix(given: GivenTensors, wanted: Mapping[str, Tensor], keys: Key
             return ""
     while names:
         found = next((p for p in _WRAPPED if all(n.startswith(p, len(prefix)) for n in names)), "")
+        # A network may have a layer that is called `module`.
         taken = any(key.startswith(found) for key in wanted)
         if not found or taken or (keys is not None and keys.mentions(found)):
             break
@@ -202,7 +204,7 @@ def _wrapped_prefix(given: GivenTensors, wanted: Mapping[str, Tensor], keys: Key
 
 
 def _common_prefix(given: GivenTensors, wanted: Mapping[str, Tensor]) -> str:
-    """Any prefix of all names, dots included, without which more of them are the network's."""
+    """Return the prefix of all names without which the most of them are the network's."""
     parts = next(iter(given), "").split(".")[:-1][:_DEEPEST]
     best, most = "", sum(name in wanted for name in given)
     for depth in range(1, len(parts) + 1):
@@ -216,7 +218,7 @@ def _common_prefix(given: GivenTensors, wanted: Mapping[str, Tensor]) -> str:
 
 
 def _fill_counters(given: GivenTensors, wanted: Mapping[str, Tensor], notes: list[str]) -> None:
-    """Norms' counters of batches, which old files lack and torch does not insist on."""
+    """Fill in norms' counters of batches, which old files lack and torch does not insist on."""
     counter, mean = "num_batches_tracked", "running_mean"
     missing = [key for key in wanted if key.endswith(counter) and key not in given]
     filled = [key for key in missing if key.removesuffix(counter) + mean in given]
@@ -227,11 +229,13 @@ def _fill_counters(given: GivenTensors, wanted: Mapping[str, Tensor], notes: lis
 
 
 def _settle_ties(given: GivenTensors, found: WeightMismatch, notes: list[str]) -> None:
-    """Tied weights: torch saves them under each of their names, others under one."""
+    """Settle tied weights, which torch saves under each of their names, and others under one."""
+    # A tensor of the network that is given under one of its names is there under all.
     shared = {_place(found.wanted[key]) for key in found.wanted if key in given}
     found.missing = [key for key in found.missing if _place(found.wanted[key]) not in shared]
     if not found.unexpected or len(found.unexpected) > _COPIES:
         return
+    # By shape and type: only these can be copies, and values are compared as seldom as possible.
     kept: dict[tuple[object, ...], dict[str, Tensor]] = {}
     for key in found.wanted:
         if key in given:
