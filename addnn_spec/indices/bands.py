@@ -48,6 +48,7 @@ def bands(
         budget=budget,
         device=queries.device.type,
     )
+    # Float32 on either side of the limit: between them only float64 decides.
     above, below = keys.above(limits), keys.below(limits)
     right = blocks_of(references, frame, plan.block)
     ladder = list(frame.ladder)
@@ -58,6 +59,7 @@ def bands(
                 band = _band(frame, ladder[0], left, block, above[span], below[span], exclude_self)
                 if len(ladder) == 1 or len(band.rows) <= _OPEN * len(left):
                     break
+                # For the rest of the search, too: these data are too close for it.
                 del ladder[0]
             yield band
 

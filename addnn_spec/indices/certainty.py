@@ -65,6 +65,7 @@ def guarantee(
         within = nearest.distances[:, 0]
         between = query.search(1, predicted, codes, "other").distances[:, 0]
     margin = (between - within) / 2
+    # Strictly below: at the margin itself both distances could be equal.
     holds = (gamma < margin) & (index.value == 1.0)
     reason = ""
     if index.value != 1.0:
@@ -115,6 +116,7 @@ def prediction_margins(
 
 def largest_safe(margins: Tensor, share: float) -> float:
     """Return the error below which no prediction changes of at least this ``share`` of samples."""
+    # 0.95 * 20 may come out a little above 19.
     count = max(math.ceil(share * len(margins) - 1e-9), 1)
     return float(margins.sort(descending=True).values[count - 1])
 
@@ -139,6 +141,7 @@ def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions
     query = Query.of(samples, **options)
     same, other = nearest_by_label(query, codes)
     near, far = same.distances[:, 0], other.distances[:, 0]
+    # The row of equal labels ends at the nearest of the other kind: its rank is the score.
     first = (near < far) | ((near == far) & (same.indices[:, 0] < other.indices[:, 0]))
     first &= same.indices[:, 0] >= 0
     first |= other.indices[:, 0] < 0

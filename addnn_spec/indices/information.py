@@ -54,6 +54,7 @@ def mutual_information_of(squares: Tensor, y: ArrayLike, k: int = NEIGHBOURS) ->
     squares, codes, counts = squares[kept][:, kept], codes[kept], counts[kept]
     check_order(k, len(codes) - 1)
     same = torch.where(codes[:, None] == codes, squares, math.inf).fill_diagonal_(math.inf)
+    # A class of few samples has no k others.
     ranks = (counts - 1).clamp(max=k)
     nearest = same.topk(min(k, int(counts.max()) - 1), largest=False).values
     radius = nearest.gather(1, ranks[:, None] - 1)
@@ -144,6 +145,7 @@ def squared_distances(X: ArrayLike) -> Tensor:
     rows = rows - rows.mean(dim=0)
     squares = distances_of(rows @ rows.T)
     norms = rows.square().sum(dim=1)
+    # n_i + n_j - 2 g_ij of close rows is a small difference of large numbers: those are taken anew.
     near = squares < _NEAR * (norms[:, None] + norms)
     some = max(2**22 // max(rows.shape[1], 1), 1)
     pairs = torch.nonzero(near.triu(1))

@@ -60,6 +60,7 @@ def label_array(values: ArrayLike, what: str = "labels") -> np.ndarray[Any, Any]
     ``plain_array`` does.
     """
     array = plain_array(values, what)
+    # numpy makes strings of a list that mixes both, and 1 would become "1" without a word.
     if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
         array = np.asarray(values, dtype=object)  # where numbers stay such, nan among them
     if array.dtype != object:
@@ -98,6 +99,7 @@ def _tensor(array: np.ndarray[Any, Any], name: str) -> Tensor:
             raise ShapeError(f"{name} holds values that are not numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         raise ShapeError(f"{name} holds {array.dtype} values, not numbers")
+    # torch has few operations for unsigned types beyond bytes.
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64 if int(array.max(initial=0)) < 2**63 else np.float64)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:

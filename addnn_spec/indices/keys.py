@@ -25,6 +25,7 @@ def of(squares: Tensor, exponent: Tensor | None = None) -> Tensor:
     """Return the keys (p,) of ``squares * 4**exponent``, float64 of at least 0."""
     bits = squares.view(torch.int64)
     if exponent is not None:
+        # One bit further than the exponent's place: a square has twice the exponent.
         bits = bits + (exponent.clamp_min(_LOWEST) << (_MANTISSA + 1))
     return bits.masked_fill(squares == 0, ZERO)
 
@@ -36,6 +37,7 @@ def small(squares: Tensor) -> Tensor:
 
 def exponent(values: Tensor) -> Tensor:
     """Return int64 e with ``2**e <= values < 2**(e + 1)``, subnormal numbers apart; 0 of 0."""
+    # Subnormal numbers have no exponent of their own to read.
     lifted = torch.where(values < 2.0**-960, values * 2.0**60, values)
     found = (lifted.view(torch.int64) >> _MANTISSA) - _BIAS
     found = torch.where(values < 2.0**-960, found - 60, found)
@@ -44,6 +46,7 @@ def exponent(values: Tensor) -> Tensor:
 
 def times_power(values: Tensor, exponent: Tensor) -> Tensor:
     """``values * 2**exponent``, exact where the result is a normal number; ``values`` are lost."""
+    # 2**exponent itself may be beyond the normal numbers: half of it is not.
     half = exponent >> 1
     return values.mul_(_power(half)).mul_(_power(exponent - half))
 
@@ -52,6 +55,7 @@ def root(keys: Tensor) -> Tensor:
     """Return the square roots of keys on the CPU, float64, rounded as IEEE 754 says: numpy's, for
     torch's own on a CPU may be off by a last place, and a GPU's is not."""
     raised = (keys >> _MANTISSA) - _BIAS
+    # The root of 2**(2k + 1) * m is 2**k * sqrt(2m): the odd power goes into the mantissa.
     odd = raised & 1
     mantissa = (keys & (2**_MANTISSA - 1)) | ((odd + _BIAS) << _MANTISSA)
     roots = torch.from_numpy(np.sqrt(mantissa.view(torch.float64).numpy()))

@@ -51,6 +51,7 @@ def unbiased_hsic(first: Tensor, second: Tensor) -> float:
     first, second = first.clone().fill_diagonal_(0), second.clone().fill_diagonal_(0)
     along = float((first.sum(dim=0) * second.sum(dim=0)).sum())
     whole = float(first.sum() * second.sum())
+    # The diagonal is out: a sample's product with itself is what biases the plain estimate.
     total = float((first * second).sum()) + whole / ((m - 1) * (m - 2)) - 2 * along / (m - 2)
     return total / (m * (m - 3))
 
@@ -69,6 +70,7 @@ def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
     right = _centred(Y).to(left.device)
     check_lengths(left, right, "samples at the other node")
     if max(left.shape[1], right.shape[1]) <= len(left):
+        # Both forms are equal (the trace is cyclic): the smaller matrix is taken.
         cross = (right.T @ left).square().sum()
         own = (left.T @ left).norm() * (right.T @ right).norm()
     else:
@@ -101,6 +103,7 @@ def two_nn_dimension(X: ArrayLike | Neighbours, discard: float = 0.1) -> float:
     ratios = (second / first)[first > 0].sort().values
     kept = int(len(ratios) * (1 - discard))
     share = torch.arange(1, kept + 1, device=ratios.device).double() / max(len(ratios), 1)
+    # The last F is 1 where nothing is discarded, and log(0) no number.
     log, target = ratios[:kept].log(), -torch.log1p(-share.clamp_max(1 - 0.5 / max(kept, 1)))
     if kept < 2 or float(log.square().sum()) == 0:
         raise UndefinedIndexError("TwoNN needs two or more samples with neighbours that differ")
@@ -196,6 +199,7 @@ def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
     kept[count - 1 :] = False  # about their mean, C means have C - 1 directions
     if not bool(kept.any()):
         raise UndefinedIndexError("neural collapse needs class means that differ")
+    # Only along the class means: S_B is 0 elsewhere, and so is its pseudo-inverse.
     within = (rows - means[codes]) @ right[kept].T
     between = singular[kept].square() / count
     return float((within.square().mean(dim=0) / between).sum() / count)
@@ -341,6 +345,7 @@ class _Split:
         if len(torch.unique(labels)) < 2:
             raise UndefinedIndexError("a classifier needs two classes in its training data")
         with torch.inference_mode(False):  # copies that autograd may use
+            # Usual values are left as they are: the recipe's steps depend on their scale.
             unit = 1.0 if 1e-6 <= largest <= 1e6 else safe_scale(largest, 1.0)
             train, test = train.double() * unit, test.to(train.device).double() * unit
             labels, truth = labels.to(train.device).clone(), truth.to(train.device)

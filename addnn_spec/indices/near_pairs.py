@@ -24,7 +24,7 @@ class Pairs:
 
     @classmethod
     def joined(cls, parts: list[Pairs]) -> Pairs:
-        """All of some."""
+        """Return all pairs of several such sets as one."""
         first = parts[0]
         if len(parts) == 1:
             return first
@@ -36,7 +36,7 @@ class Pairs:
         )
 
     def at(self, kept: Tensor) -> Pairs:
-        """Those where ``kept`` (p,) is true."""
+        """Return the pairs where ``kept`` (p,) is true."""
         (at,) = torch.nonzero(kept, as_tuple=True)
         return Pairs(self.rows[at], self.columns[at], self.lower[at], self.upper[at])
 
@@ -64,6 +64,7 @@ class Near:
         hit = groups.div(self.count, rounding_mode="floor")
         group = groups - hit * self.count
         bounds = members[hit, group]
+        # The radius may have shrunk since the groups were chosen.
         limit = radius[self.mine.start : self.mine.stop][hit, None]
         row, member = torch.nonzero(bounds <= limit, as_tuple=True)
         mine, theirs = hit[row], group[row] + member * self.count
@@ -74,6 +75,9 @@ class Near:
 
 
 def in_order(rows: Tensor, values: Tensor) -> Tensor:
-    """Integers (p,) that sort, fast, as pairs of a row and a float32 value of at least 0."""
+    """Return integers (p,) that sort as pairs of a row and a float32 value do.
+
+    The bits of floats of at least 0 are in the order of the values.
+    """
     bits = (values + 0.0).view(torch.int32)  # 0.0 has smaller bits than -0.0
     return (rows << 32) | bits

@@ -127,6 +127,7 @@ def _working_bytes(
     columns = 24 * block * width  # coded, and in float64 where samples are
     centred = 4 * block * d if keep else 0
     pairs = 24 * strip  # two in their type and in float64
+    # 60 bytes for each pair that may wait, up to the limit of `search_sides`, with room to sort.
     state = m * (16 * order + 4 * order + 60) + 60 * m * (order + 3) + 8 * references + 16 * d
     return bounds + columns + centred + pairs + state
 
@@ -183,9 +184,12 @@ class RunningNeighbours:
             self.surplus = torch.zeros(samples, dtype=torch.int64, device=device)
             self.surplus_same = torch.zeros_like(self.surplus)
             high = torch.finfo(torch.float32).max
+            # Upper bounds of the r smallest, from bounds alone: a radius is there before anything
+            # is settled.
             self._nearest = torch.full((samples, order), high, device=device)
             self.radius = torch.full((samples,), high, device=device)
         self._pending: list[Pairs] = []
+        # Until distances are given as the middle of their bounds.
         self._settled = True
         self._group = _GROUP if order <= _GROUP else 1
         self._ladder = frame.ladder
@@ -230,6 +234,8 @@ class RunningNeighbours:
         pairs = self._pending.pop()
         rows, columns = pairs.rows.long(), pairs.columns.long()
         with full_precision(self.frame.shift.device):
+            # What is held already has exact distances, with which figures of bounds cannot be
+            # compared.
             if distances or bool((self.indices >= 0).any()):
                 self._merge(rows, columns, measure(rows, columns))
             else:
@@ -241,6 +247,8 @@ class RunningNeighbours:
         low, by = torch.sort(in_order(rows, pairs.lower))
         rows, columns, lower, upper = rows[by], columns[by], pairs.lower[by], pairs.upper[by]
         reach = torch.cummax(in_order(rows, upper), dim=0).values
+        # Sorted by lower bound, a pair overlaps with one before it if it begins below the farthest
+        # end so far. Both are open then: their order is not known.
         meets = low[1:] <= reach[:-1]  # never past the row's last
         open_pairs = torch.zeros_like(rows, dtype=torch.bool)
         open_pairs[1:] |= meets
@@ -277,6 +285,8 @@ class RunningNeighbours:
         spans = [slice(block.start, block.stop) for block in (queries, references)]
         before = [self._nearest[span].clone() for span in spans]
         for product in self._ladder:
+            # A second product sees the same samples again, and two bounds of one would count as
+            # two.
             for span, nearest in zip(spans, before, strict=True) if counts else ():
                 self._nearest[span] = nearest  # r different samples, each once
             found, lower = self._near_by(product, queries, references, both)
@@ -284,6 +294,8 @@ class RunningNeighbours:
             if counts[-1] <= few:
                 break
         if len(counts) > 1:
+            # A better product that leaves nearly as much open is not worth its time: the pairs are
+            # close.
             first = next(n for n, count in enumerate(counts) if count <= 2 * counts[-1])
             last = None if first == len(counts) - 1 and counts[-1] <= few else first + 1
             self._ladder = self._ladder[first:last]
@@ -293,6 +305,7 @@ class RunningNeighbours:
         self, product: Product, queries: Block, references: Block, both: bool
     ) -> tuple[list[Near], Tensor]:
         lower = self.frame.lower_bounds(queries, references, product)
+        # Forbidden pairs are infinitely far: no step after this one needs to know of them.
         self._forbid(lower, queries, references)
         sides = [(queries, references, False)] + ([(references, queries, True)] if both else [])
         return [self._near_of(lower, *side, product) for side in sides], lower
@@ -302,6 +315,7 @@ class RunningNeighbours:
     ) -> Near:
         groups = lower.shape[0 if transposed else 1] // self._group
         if transposed:
+            # A group takes every `groups`-th sample, so that the minimum runs over whole vectors.
             least = lower.view(self._group, groups, -1).amin(dim=0).T.contiguous()
         else:
             least = lower.view(-1, self._group, groups).amin(dim=1)
@@ -353,6 +367,8 @@ class RunningNeighbours:
             upper = self.frame.upper_bounds(least, bounds, others, product)
             nearest = torch.minimum(self._nearest[span], upper)
         else:  # minima of some parts: a little above the r smallest, and much faster found
+            # Each half keeps a minimum of other samples: with `order` parts left there are as many
+            # distinct samples, which is all that an upper bound needs.
             while self.order <= 8 and least.shape[1] >= 16:
                 half = least.shape[1] // 2
                 least = torch.minimum(least[:, :half], least[:, -half:])
@@ -360,6 +376,7 @@ class RunningNeighbours:
             both = torch.cat((self._nearest[span], upper), dim=1)
             nearest = both.topk(self.order, dim=1, largest=False).values
         self._nearest[span] = nearest
+        # It only ever shrinks, so a pair that was dropped stays dropped.
         radius = torch.minimum(self.radius[span], nearest[:, -1])
         self.radius[span] = radius
         return radius
@@ -368,6 +385,7 @@ class RunningNeighbours:
         """Return what settles pairs of two blocks, whichever of the two a row is of."""
 
         def measure(rows: Tensor, columns: Tensor) -> Tensor:
+            # A pair waits under the number of its query, which may be of either block.
             swap = ((rows < queries.start) | (rows >= queries.stop)) | (
                 (columns < references.start) | (columns >= references.stop)
             )
@@ -392,11 +410,13 @@ class RunningNeighbours:
         by = by[torch.argsort(squares[by], stable=True)]
         by = by[torch.argsort(rows[by].int(), stable=True)]  # by row, then distance, then index
         rows, columns, squares = rows[by], columns[by], squares[by]
+        # Rows are sorted: the first place of each row's number is where its own pairs begin.
         rank = torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
         kept = rank < self.order
         self.indices[rows[kept], rank[kept]] = columns[kept]
         self.squares[rows[kept], rank[kept]] = squares[kept]
         last = self.squares[:, -1]
+        # With a nearer r-th, what was tied with the old one is beyond it.
         changed = touched[last[touched] != before]
         self.surplus[changed] = 0
         self.surplus_same[changed] = 0
@@ -413,6 +433,7 @@ class RunningNeighbours:
 
 def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
     """``rows`` cut into even blocks of at most ``size`` samples, without copies."""
+    # Even blocks, and not a small last one, whose products would cost nearly as much.
     count = math.ceil(len(rows) / size)
     even = min(size, -(-math.ceil(len(rows) / count) // 16) * 16)
     return [frame.block(start, rows[start : start + even]) for start in range(0, len(rows), even)]
@@ -555,6 +576,7 @@ def search_sides(
     def measure(rows: Tensor, columns: Tensor) -> Tensor:
         return frame.settled(queries.rows, rows, target.rows, columns)
 
+    # Waiting is cheap until memory for it runs out; the radius overtakes most pairs meanwhile.
     limit = 3 * len(queries) * (order + 3)
     others = None if references is None else references.blocks
     for query, reference in block_pairs(queries.blocks, others, run, queries.plan.keep_centred):

@@ -15,6 +15,8 @@ def full_precision(device: torch.device) -> Iterator[None]:
     restored after."""
     every: Any = torch.backends
     backends = (every.cuda.matmul, every.mkldnn.matmul)
+    # torch has an older setting beside the new ones, and refuses to read it where they disagree: so
+    # it is set, and restored, together with them.
     legacy = _legacy_precision()
     before = [backend.fp32_precision for backend in backends]
     half = _half_settings()

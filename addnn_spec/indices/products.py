@@ -121,6 +121,7 @@ def products(name: str, rows: Tensor) -> tuple[Product, ...]:
 @cache
 def _bfloat16_is_faster() -> bool:
     """Tell, once a process, whether this CPU has a unit for bfloat16 that pays."""
+    # These have no such unit: nothing needs to be timed.
     if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
         return False
     rows = torch.ones(256, 1024)
@@ -134,6 +135,7 @@ def _least_seconds(rows: Tensor) -> float:
     for _ in range(4):
         start = time.perf_counter()
         torch.mm(rows, rows.T)
+        # Whatever else runs only makes it slower, so the least time is the machine's own.
         least = min(least, time.perf_counter() - start)
     return least
 

@@ -66,6 +66,7 @@ class Query:
         space = Space.of(base, normalize, metric)
         placed = [space.place(samples)] + ([] if references is None else [space.place(base)])
         if sketch is not None:
+            # The weight is folded in: a folded value is a sum of several features.
             placed = fold_all(*sketch, space.weight, *placed)
             space = replace(space, weight=None)
         target = placed[1] if references is not None else None
@@ -172,6 +173,7 @@ def sketched(
         return compute(samples, others, None)
     fold = (sketch, seed)
     result = compute(samples, others, fold)
+    # Fewer would have no neighbours of that order.
     count = max(min(CHECKED, len(samples)), order + 1)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(samples), generator=generator, device="cpu")[:count]

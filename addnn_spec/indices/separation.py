@@ -99,6 +99,8 @@ def agreement(
     same = reference_labels[found.indices] == labels[:, None]
     last = found.distances[:, order - 1 : order]
     level = found.distances == last
+    # The search may hold more neighbours than `order`: what it found tied beyond its last counts
+    # only if the order's last is equally far.
     at_end = (found.distances[:, -1:] == last)[:, 0].long()
     equals = level.sum(dim=1) + at_end * found.surplus
     taken = level[:, :order].sum(dim=1)
@@ -109,8 +111,10 @@ def agreement(
             raise UndefinedIndexError("ties other than lowest need a search with labels")
         matching = (same & level).sum(dim=1) + at_end * found.surplus_same
         nearer = (same & (found.distances < last)).sum(dim=1)
+        # Of the equals `taken` are chosen: at worst all that are of other classes first.
         fewest = nearer + (taken - (equals - matching)).clamp_min(0)
         most = nearer + torch.minimum(taken, matching)
+        # "all" is the least value; for anti, which counts misses, that takes the most hits.
         hits = fewest if (ties == "all") == (kind != "anti") else most
     if kind == "soft":
         return hits.double() / torch.full_like(hits, order), tied
@@ -189,6 +193,7 @@ def centre_hits(side: Side, codes: Tensor) -> CentreHits:
     codes = torch.unique(codes, return_inverse=True)[1].to(side.rows.device)
     centres, counts = _class_means(side.rows, codes)
     size = counts[codes].double()
+    # Added to a hit it leaves it, or makes it undefined.
     alone = torch.where(size > 1, 0.0, torch.nan)
     if len(counts) == 1:
         return CentreHits(torch.ones_like(size), 0, 1 + alone, 0)
@@ -214,6 +219,7 @@ def _hits_without(
     own = first == codes
     hits = own & (near < far)
     level = torch.zeros_like(own)
+    # A mean that is not the nearest only moves away; at distance 0 nothing moves, and ties decide.
     still = growth.isfinite() & (own | (found.distances[:, 0] == 0))
     (rows,) = torch.nonzero(still & ((near - far).abs() <= margin), as_tuple=True)
     rival = torch.where(own, second, first)[rows]
@@ -222,6 +228,7 @@ def _hits_without(
         for means_of in (codes[rows], rival)
     )
     mine = mine * growth[rows]
+    # Among equals the lower index, as in every search.
     hits[rows] = (mine < others) | ((mine == others) & (codes[rows] < rival))
     level[rows] = mine == others
     return hits, level

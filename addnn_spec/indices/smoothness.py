@@ -134,6 +134,7 @@ class TargetSpread:
     ) -> TargetSpread:
         """From targets (m, q), among themselves or against those of the training data (n, q)."""
         other = targets if references is None else references
+        # One for both sides, so that their distances stay comparable.
         scale = safe_scale(max(check_finite(targets), check_finite(other)))
         if scale != 1.0:
             targets, other = targets * scale, other * scale
@@ -144,6 +145,7 @@ class TargetSpread:
         rows = max(1, 2**20 // len(other))
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
+            # By default cdist takes products of many targets: too coarse for small distances.
             distances = torch.cdist(
                 targets[part], other, compute_mode="donot_use_mm_for_euclid_dist"
             )
@@ -161,6 +163,7 @@ class TargetSpread:
         """Each sample's value (m,), NaN where undefined, from its input neighbours."""
         indices = found.indices[:, :order].to(self.targets.device)
         error = self.targets.new_zeros(indices.shape)
+        # Summed as the search sums them: both enter one difference.
         add_squares(error, self.references[indices] - self.targets[:, None])
         error, nearest = error.sqrt_(), self.nearest[:, :order]
         if form == "linear":

@@ -106,6 +106,7 @@ class Spread:
             mean = part.mean(dim=0)
             change = mean - self.mean[columns]
             self.square[columns] += (part - mean).square_().sum(dim=0)
+            # What the block's mean and the mean so far are apart, by the weights of both.
             self.square[columns] += change.square() * (old * new / self.count)
             self.mean[columns] += change * (new / self.count)
 
@@ -133,6 +134,7 @@ def _root(matrix: Tensor, width: int) -> Tensor:
         raise ShapeError(f"the metric of {width} features is {width} x {width}")
     if not torch.isfinite(matrix).all() or not torch.allclose(matrix, matrix.T):
         raise OptionError("the metric must be a finite symmetric matrix")
+    # Symmetric but for rounding: eigh would read one half only.
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
     tolerance = float(values.abs().max()) * width * torch.finfo(torch.float64).eps
     if float(values.min()) < -tolerance:
@@ -167,6 +169,7 @@ class SketchFold:
     def apply(self, samples: Tensor, shift: Tensor, weight: Tensor | None) -> Tensor:
         """Return ``samples`` (m, d) minus ``shift`` (d,), weighted, folded: (m, width) float32."""
         d = samples.shape[1]
+        # Drawn on the CPU, whose generator gives the same numbers whatever the device.
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(d, generator=generator, device="cpu").to(samples.device)
         signs = torch.randint(0, 2, (d,), generator=generator, device="cpu").double() * 2 - 1
@@ -194,5 +197,6 @@ def fold_all(width: int, seed: int, weight: Tensor | None, *sides: Tensor) -> li
     for side in sides:
         check_widths(sides[0], side)
         check_finite(side)
+    # Sums of many values far from 0 would lose, in float32, what differs between samples.
     shift = sides[0][:1024].double().mean(dim=0)
     return [SketchFold(width, seed).apply(side, shift, weight) for side in sides]

@@ -63,6 +63,7 @@ def touching_across(
     is given the training samples; with groups, also the own one."""
     if groups is None or reference_groups is None:
         return neighbours
+    # Numbers of test groups begin behind those of training groups: they must not look shared.
     own = reference_groups.max() + 1 + groups
     return np.concatenate([own[:, None], reference_groups[neighbours]], axis=1)
 
@@ -126,6 +127,8 @@ def linked_errors(
             sums[place, here] += np.bincount(blocks, products)
             squares[place] += np.square(products).sum()  # threads of a dot product cost more here
     own = np.arange(count) * (count + 1)
+    # Of the pairs within a stratum, in both orders and with itself, a linked pair is two; of those
+    # between two strata it is one.
     pairs[own] = 2 * pairs[own] + sizes
     room = 1 - np.minimum(pairs / np.outer(sizes, sizes).ravel(), 0.8)
     sums *= 2
@@ -176,6 +179,7 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
     m, width = touches.shape
     ids = np.sort(touches, axis=1)
     again = np.zeros((m, width), dtype=bool)
+    # With groups two neighbours may be one: it is touched once.
     again[:, 1:] = ids[:, 1:] == ids[:, :-1]
     widths = width - again.sum(axis=1)
     roots = np.sqrt(widths)
@@ -191,6 +195,8 @@ def _linked(touches: Ids) -> Iterator[tuple[Ids, Ids, Floats]]:
     first = 0
     while first < m and ahead[first] < ahead[m]:
         reach = int(np.searchsorted(ahead, ahead[first] + _PAIRS, side="right") - 1)
+        # As many rows as make about `_PAIRS` pairs, and no more than can be counted in a table of
+        # rows times m.
         last = min(max(reach, first + 1), first + max(_PAIRS // m, 1), m)
         mine = slice(begins[first], begins[last])
         many = lengths[mine]

@@ -89,6 +89,7 @@ def _sums(each: Floats, groups: Ids) -> Floats:
 def mcnemar(gained: int, lost: int) -> float:
     """Return the exact two-sided p of so many hits gained and lost, each as likely as the other."""
     n, least = gained + lost, min(gained, lost)
+    # By logarithms: binomial numbers of thousands are no floats.
     logs = [
         math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(least + 1)
     ]
@@ -109,6 +110,7 @@ def random_signs(terms: Floats) -> float:
     if n <= _ENUMERATED:
         signs = np.array(list(product((-1.0, 1.0), repeat=n)))
         return float((np.abs(signs @ sizes) >= total * (1 - 1e-12)).mean())
+    # All signs agree: of 2^n only two choices are as far, and the series has no saddle point.
     if total >= float(sizes.sum()) * (1 - 1e-12):
         return 2.0 ** (1 - n)
     if total <= 1e-9 * float(sizes.sum()):
@@ -130,9 +132,11 @@ def _beyond_saddle(sizes: Floats, total: float) -> float:
         )
     t = (low + high) / 2
     cumulant = float((np.logaddexp(t * sizes, -t * sizes) - math.log(2)).sum())
+    # cosh overflows beyond 710; such a term is 0 long before.
     curve = float((sizes * sizes / np.cosh(np.minimum(t * sizes, 300)) ** 2).sum())
     w = math.sqrt(max(2 * (t * total - cumulant), 0.0))
     u = t * math.sqrt(curve)
+    # At the middle both 1/u and 1/w have no bound, and their difference is lost to rounding.
     if w < 1e-4 or u <= 0:
         return 0.5
     return 0.5 * math.erfc(w / math.sqrt(2)) + math.exp(-w * w / 2) / math.sqrt(2 * math.pi) * (
@@ -145,6 +149,7 @@ def holm(ps: Sequence[float], share: float = 0.05) -> list[bool]:
     is false (Holm)."""
     holds = [False] * len(ps)
     for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        # From the smallest p on; what comes after the first that fails is not held either.
         if ps[place] > share / (len(ps) - rank):
             break
         holds[place] = True
