@@ -11,7 +11,7 @@ LEGEND: dict[Split, str] = {"train": "train", "test": "test, same m", "cross": "
 
 
 def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:
-    """For each node the labels of the nodes whose values it reads, in the order of computing.
+    """Return for each node the labels of those whose values it reads, in the order of computing.
 
     What leaves a recorded block leaves it as the block's value, so a reader outside takes the
     block's label, not that of the last node inside. Labels that the run does not hold, or that come
@@ -31,6 +31,7 @@ def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:
             for label in node.inputs
             if label in known
         }
+        # A run that was written by hand may hold a cycle: what comes later is no source.
         earlier = [label for label in labels if place[label] < place[node.label]]
         found[node.label] = tuple(sorted(earlier, key=place.__getitem__))
     return found
@@ -61,6 +62,8 @@ def trunk(run: RunRecord) -> tuple[str, ...]:
     level: dict[str, int] = {}
     for label, sources in flow(run).items():
         common: str | None = sources[0] if sources else None
+        # Dominators, in one go: nodes come in the order of computing, so those of all sources are
+        # known.
         for source in sources[1:]:
             common = _common(common, source, before, level)
         before[label] = common
@@ -80,6 +83,7 @@ def _common(
     while a != b:
         if a is None or b is None:
             return None
+        # The deeper one climbs, until both ways have met.
         if level[a] < level[b]:
             a, b = b, a
         a = before[a]

@@ -45,7 +45,7 @@ def page_figure(run: RunRecord, depth: int | None = None) -> str:
 
 
 def figure_width(run: RunRecord) -> float:
-    """How wide the picture of a run is."""
+    """Return how wide the picture of a run is."""
     return COLUMNS + PITCH * len(columns(run))
 
 
@@ -84,6 +84,7 @@ class _Figure:
             *(self._shade(row) for row in rows),
             *self._lines(),
             *self._edges(),
+            # What is drawn later covers what is there: bands below all lines, marks above them.
             *(band for split in self.splits for band in self._curves(split, band=True)),
             *self._rate(),
             *(line for split in self.splits for line in self._curves(split, band=False)),
@@ -288,7 +289,7 @@ class _Figure:
         )
 
     def _places(self, row: PageRow) -> dict[str, str | float | None]:
-        """For the page's script: where the values and the ends of their bands stand."""
+        """Return where values and the ends of their bands stand, as attributes for the script."""
         places: dict[str, str | float | None] = {}
         for split in self.splits:
             found = row.values.on(split)
@@ -301,6 +302,7 @@ class _Figure:
 
     def _row(self, row: PageRow) -> str:
         indent = SPINE + 14 + 11 * len(row.groups)
+        # So many pixels a letter at this size: SVG cannot ask how wide a text is.
         room = int((PLOT - indent - 8) / 6.3)
         caption = row.node.operator if not row.is_group else ""
         name = shortened(row.name, max(6, room - min(len(caption), 14) - 1))

@@ -70,6 +70,7 @@ def saved(panels: Sequence[Panel], kind: Format) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = BytesIO()
+    # Without the salt matplotlib gives ids at random, and two files of one run would differ.
     with mpl.rc_context({"svg.hashsalt": "addnn", "savefig.dpi": _DOTS, "font.size": 7}):
         if kind == "pdf":
             with PdfPages(
@@ -127,6 +128,8 @@ class Curves:
 
     def _reads(self, row: PageRow, before: PageRow) -> bool:
         """Return True if a row reads another, perhaps by way of such as are not shown."""
+        # Against the flow, but only through rows that are left out: a shown one has a curve of its
+        # own.
         open_ends = set(self.sources.get(row.number, ()))
         while open_ends:
             number = open_ends.pop()

@@ -49,6 +49,7 @@ def _alike(maps: list[Heat]) -> tuple[Heat, ...]:
     """Return the maps with one white: the lowest value in any of them, rounded down to a tenth, at
     most 0.9."""
     known = [v for heat in maps for row in heat.values for v in row if v is not None]
+    # 0.3 times 10 may come out below 3. At 0.9 a map of values near 1 still has shades.
     low = min(math.floor(max(min(known, default=0.0), 0.0) * 10 + 1e-9) / 10, 0.9)
     return tuple(replace(heat, low=low) for heat in maps)
 

@@ -81,6 +81,7 @@ class IndexHistory:
 
         class AfterEpoch(base):  # type: ignore[misc]
             def on_train_epoch_end(self, trainer: Any, module: nn.Module) -> None:
+                # Of several processes one is enough: their networks are equal after each epoch.
                 if getattr(trainer, "is_global_zero", True):
                     history(module)
 

@@ -58,6 +58,7 @@ def page(runs: Sequence[RunRecord], depth: int | None = None) -> str:
         sections=[_section(run, depth) for run in runs],
         width=max(_WIDTH, *(round(figure_width(run)) + _MARGIN for run in runs)),
         script=Markup(script),  # noqa: S704 - the package's own file
+        # The page's policy allows the script of this hash, and no other.
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         style=Markup(STYLE),  # noqa: S704 - a constant
     )

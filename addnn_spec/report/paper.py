@@ -181,7 +181,7 @@ class _View:
         ax.set_axis_off()
 
     def bars(self, ax: Axes, name: str, amount: Callable[[PageRow], int]) -> None:
-        """Thin bars of a figure of each node."""
+        """Draw a thin bar for a figure of each node."""
         rows = [row for row in self.shown if self.stands(row)]
         ax.barh([self.y[row.number] for row in rows], [amount(row) for row in rows], height=0.3,
                 color="#6f6f6f")  # fmt: skip
@@ -217,7 +217,7 @@ _SIGNS = {
 
 
 def _curved(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Points of the cubic Bézier curve of four control points."""
+    """Return points of the cubic Bézier curve of four control points."""
     steps = [n / 16 for n in range(17)]
     weights = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in steps]
 

@@ -62,6 +62,7 @@ class PageTable:
         the same rows one, the main one if there is one."""
         found: dict[tuple[int, int], tuple[int, int]] = {}
         seen: set[tuple[int, int]] = set()
+        # Main edges first, so that they are kept where several join the same rows.
         for source, reader, _ in sorted(self.edges, key=lambda edge: not edge[2]):
             ends = (self.standing_for(source, closed), self.standing_for(reader, closed))
             if ends[0] != ends[1] and ends not in seen:
@@ -105,6 +106,7 @@ class _Rows:
     def add(self, node: NodeRecord) -> None:
         within = _prefixes(node.block)
         paths = [path for path, _ in self.open]
+        # A block's own node comes after what is inside: it is the block's output, and closes it.
         if node.kind == "block" and node.path in paths:
             at = paths.index(node.path)
             self.close(at + 1)

@@ -20,7 +20,7 @@ class Scale:
     ticks: tuple[float, ...]
 
     def place(self, value: float) -> float:
-        """Where a value stands: 0 at `low`, 1 at `high`, held inside."""
+        """Return where a value stands: 0 at `low`, 1 at `high`, held inside."""
         return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def holds(self, value: float) -> bool:
@@ -44,6 +44,7 @@ def scale(run: RunRecord, *, trained: bool = False) -> Scale:
             ends += [on_train] if trained and on_train is not None else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     if run.data.task == "classification":
+        # An interval may reach beyond what an index of classes can be.
         low, high = max(low, 0.0), min(high, 1.0)
     chance = min(run.chance.values(), default=low)
     if chance < low and low - chance <= high - low:
@@ -54,6 +55,7 @@ def scale(run: RunRecord, *, trained: bool = False) -> Scale:
 def _rounded(low: float, high: float) -> Scale:
     raw = (high - low) / 5
     power = 10 ** math.floor(math.log10(raw))
+    # Five to ten ticks, at numbers that people count by.
     step = next(power * f for f in (1, 2, 5, 10) if power * f >= raw * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple(round(number * step, 10) for number in range(first, last + 1))

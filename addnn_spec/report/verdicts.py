@@ -69,8 +69,7 @@ class Statements:
 
 
 def verdicts(run: RunRecord) -> tuple[Verdict, ...]:
-    """Everything said of a run: of the whole, where it peaks and settles, and of each node against
-    each node that it reads."""
+    """Return everything said of a run: of the whole, of its peaks, and of each node's step."""
     found = statements(run)
     return (*found.overall, *found.steps)
 
@@ -84,6 +83,7 @@ def statements(run: RunRecord) -> Statements:
     shown = [
         verdict
         for one, verdict in zip(asked, said, strict=True)
+        # That a node does not memorise is nothing to tell.
         if not one.memorising or verdict.word != "no change measured"
     ]
     count = len(whole)
@@ -168,6 +168,7 @@ def _memorising(before: str, node: str, known: dict[Split, PairedDifference]) ->
     others = " and ".join(
         "across" if split == "cross" else f"on {split}" for split in known if split != "train"
     )
+    # All parts must hold, so the statement is as doubtful as the most doubtful of them.
     return _Asked(before, node, "train", train, max(ps), memorising=True, others=others)
 
 
@@ -219,6 +220,8 @@ def _seen(asked: Sequence[_Asked], count: int) -> dict[Split, float]:
         if known:
             level, freedom = SHARE / count, int(median(step.freedom for step in known))
             reach = student(1 - level / 2, max(freedom, 1)) + NormalDist().inv_cdf(0.8)
+            # So many hits, all the one way, are the fewest whose exact p is below the level: 2 *
+            # 2^-n.
             fewest = math.ceil(math.log2(2 / level)) / known[0].m
             found[split] = max(reach * median(step.error for step in known), fewest)
     return found
