@@ -82,6 +82,8 @@ class Taken:
         """Take along what a name stands for; return what it is called in this text."""
         value = item_of(value)
         identity = identity_of(value)
+        # The file has it under some name already. Numbers and strings are one thing only under one
+        # name.
         for known, one in self._own.items():
             if one is identity or (known == name and one == identity):
                 self.used.add(known)
@@ -114,6 +116,7 @@ class Taken:
                 return names[item.name]
             called = names[item.name] = self._free(name)
         else:
+            # What the item reads comes along first, and may have another name here.
             renamed = {}
             for read in sorted(names_read(item)):
                 bound = _of_file(value.env, read)
@@ -164,6 +167,7 @@ def _arguments(node: ast.Block, given: dict[str, Any], taken: Taken) -> list[str
     for param in node.params:
         value = given[param.name]
         if param.default is not None and _is_default(param.default, value):
+            # A default is left out, so from here on places no longer tell which parameter is meant.
             by_name = True
             continue
         text = _text(value, taken)
@@ -193,6 +197,7 @@ def packaged_path(source: Source) -> str | None:
     """Return the path by which a file of the standard library is imported."""
     name = Path(source.name).name
     path = find_spec(name)
+    # A user's file may have a packaged one's name: only the same text is imported as such.
     if path is not None and path.read_text(encoding="utf-8") == source.text:
         return name
     return None
@@ -221,6 +226,7 @@ def _text_of(item: ast.Block | ast.Fn | ast.Network, name: str, renamed: Mapping
         at = place.end
     number, _ = span.position
     rows: list[str] = []
+    # The comment right before an item is its description, and becomes a docstring in the code.
     while number > 1 and (row := source.line(number - 1)).startswith("#"):
         number -= 1
         rows.insert(0, row)
@@ -242,6 +248,8 @@ def _labels(item: ast.Block | ast.Fn | ast.Network, changed: Collection[str]) ->
     ]
     for core in unlabelled:
         if core.name in changed:
+            # An element without a label is called after its block. Under a new name its weights
+            # would have new keys, so it gets its old name as a label.
             label = f"{auto_base(core.name)}: "
             if label in found.values():
                 raise Unwritable  # they are counted

@@ -26,6 +26,7 @@ def narrowed_counts(
     if wanted is None:
         return {}
     whole = figures(plan)[place]
+    # Figures grow with the ratio. Ten halvings part a ratio finer than the channels of most layers.
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
@@ -46,5 +47,6 @@ def tied_counts(plan: Plan, counts: Mapping[int, int]) -> dict[int, int]:
     for tie in text_ties(plan.graph, plan.widths):
         free = [number for number in tie if number in counts]
         share = max((counts[number] / classes[number].size for number in free), default=1.0)
+        # One share, and not one count: `width` and `4 * width` are tied, too.
         found |= {number: max(1, round(share * classes[number].size)) for number in free}
     return found

@@ -43,9 +43,11 @@ def with_comments(text: str, source: Source, network: str, now: str) -> str:
     tree, new = parse(source, Collector()), parse(Source(source.name, text), Collector())
     spans = [item.span for item in tree.items]
     inside = [one for one in tree.comments if any(within(one.span, span) for span in spans)]
+    # Only what went missing is put back: where the text was patched, its comments are still there.
     lost = Counter(one.text for one in inside) - Counter(one.text for one in new.comments)
     if not lost:
         return text
+    # The new text is laid out canonically, so the old one must be for its lines to be found.
     laid_out = Source(source.name, format_source(source))
     before = parse(laid_out, Collector())
     (_, old), (lines, found) = _lines_of(before), _lines_of(new)

@@ -81,6 +81,7 @@ def weights_score(
         begin = 0
         for number, inner in widths.made(item.index):
             size = widths.classes[number].size
+            # After a `Flatten` each channel is `inner` columns: their weights count together.
             if number == one.number:
                 part = each[begin : begin + size * inner].view(size, inner).sum(1)
                 if rule.does == "makes":
@@ -118,6 +119,7 @@ def greedy_channels(
     it, and that index. `values` is (n, channels, values); targets have the smoothness of their
     nearest neighbour.
     """
+    # Squared distances add up over channels: a candidate costs one sum, and not a new search.
     apart = values.new_zeros(len(values), len(values))
     order: list[int] = []
     reached: list[float] = []
@@ -136,6 +138,8 @@ def greedy_channels(
 def _score(apart: Tensor, y: Tensor, *, soft: bool) -> float:
     if soft and y.dim() == 1:
         total = apart.sum() / (2 * len(apart) ** 2)  # the total variance
+        # In units of the total variance, so that more channels do not cool the soft neighbours
+        # down.
         return float(-soft_separation(apart / total.clamp_min(1e-30), y, squared=True))
     nearest = apart.clone().fill_diagonal_(torch.inf).argmin(1)
     if y.dim() == 1:

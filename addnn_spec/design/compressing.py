@@ -214,6 +214,7 @@ class _Job:
         plan = self.wide.narrow(keep)
         module = plan.network.build()
         old = self.wide_module.state_dict()
+        # The last edit alone: what comes before it is in these weights already.
         state = replace(plan, slices=plan.slices[-1:]).apply(old)
         module.load_state_dict(state)
         device = self.recipe.device
@@ -223,6 +224,7 @@ class _Job:
         if self.aim.refit:
             layers = layers_of(self.wide, plan)
             fitted = refit(self.wide_module, module, layers, part.x, self.progress, device=device)
+        # The statistics are those of the wide network's values, which no longer flow.
         recalibrate(module, part.x, device)
         if scored:
             self._score("fitted" if self.aim.refit else "norms taken anew", self._hits(module))
@@ -240,6 +242,7 @@ class _Job:
             train(self.module, fit.x, fit.y, task, self.recipe, self.progress, what="fine-tuning")
         finally:  # stopped, it is as good as it is
             self.recipes["fine-tuning"] = asdict(self.recipe)
+            # On samples that neither trained nor judge, so that neither keeps a worse network.
             if self._chosen(self.module) < before:
                 self.module.load_state_dict(kept)
             self._score("fine-tuned", self._hits(self.module))
@@ -264,6 +267,7 @@ class _Job:
             self.seconds["random control"] = time.process_time() - start
         if self.aim.controls == "all":
             start = time.process_time()
+            # Fresh weights by the seed, without touching the caller's random state.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.recipe.seed)
                 module = self.plan.network.build()
@@ -391,6 +395,7 @@ def train_head(
     A linear layer with a bias learns from values less their mean, at unit variance, and has that in
     its weights and biases in the end: local losses are blind to scale, and leave any.
     """
+    # What stays gives the same in each epoch: it is computed once, and the head learns from that.
     features: list[Tensor] = []
     new = [name for name, _ in module.named_parameters() if name not in kept]
     first = module.get_submodule(new[0].rpartition(".")[0])
@@ -424,5 +429,7 @@ def train_head(
     )
     if linear is not None:
         with torch.no_grad():
+            # W((x - mean)/scale) + b is (W/scale)x + b - (W/scale)mean: the layer then takes x
+            # itself.
             linear.to("cpu").weight.div_(scale)
             linear.bias.sub_(linear.weight @ mean)

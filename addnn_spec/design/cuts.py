@@ -85,6 +85,7 @@ def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
     item = paths.get(givers.get(path, path))
     if item is None:
         raise no_node(path, {**paths, **givers})
+    # A cut inside a block whose value this is would take the block apart for nothing.
     for block, giver in givers.items():  # the outermost block whose value it is
         if giver == item.path:
             path = block
@@ -96,6 +97,7 @@ def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
     _check_cut(nodes, item, main)
     live = tuple(sorted(_before(nodes, item.index)))
     now = planned(unfolded, graph.facts).nodes
+    # What a training output needed alone may now be needed by the main one.
     kept = {nodes[i].path: now[nodes[i].path]._replace(training=False) for i in live}
     owners = tuple({scope_of_owner(nodes[index].owner) for index in live})
     own = {nodes[index].owner for index in live}
@@ -200,6 +202,8 @@ def _before(nodes: Sequence[FlatNode], index: int, without: int = -1) -> set[int
 
 
 def _check_cut(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> None:
+    # If an input is still reached without this node, the rest of the network is not its value
+    # alone.
     around = _before(nodes, main.source, without=item.index)
     past = [nodes[i].path for i in around if isinstance(nodes[i].node.op, Placeholder)]
     if item.index not in _before(nodes, main.source):

@@ -69,6 +69,7 @@ def read_parts(
     order = np.random.default_rng(seed).permutation(len(opened.train))
     held = len(order) // 3 if tested is None else 0
     chosen = (len(order) - held) // 10
+    # What trains, what chooses and what judges share no sample.
     rows = [order[held + chosen :], order[held : held + chosen], order[:held]]
     sources = [opened.train] * 3 if tested is None else [opened.train, opened.train, tested]
     if tested is not None:

@@ -43,6 +43,7 @@ def figures(plan: Plan, counts: Mapping[int, int] | None = None) -> tuple[int, i
             for size in weight.shape:
                 number *= at(size, None)
             count += number if learned else 0
+        # By owner, so that a shared module counts once.
         params[item.owner] = count
     return sum(params.values()), macs
 

@@ -29,6 +29,7 @@ def labelled(x: Tensor, y: Tensor, classes: int) -> Tensor:
 
 def wrong_labels(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
     """Return another label for each, all others equally likely."""
+    # From 1 on: a shift of 0 would be the right label.
     shift = torch.randint(1, classes, y.shape, generator=generator)
     return (y + shift) % classes
 
@@ -48,6 +49,7 @@ def centres(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
     def drawn(number: int) -> Tensor:
         return rows[torch.randint(len(rows), (number,), generator=generator)]
 
+    # A little noise parts centres that began as the same row.
     found = functional.normalize(drawn(count) + 1e-3 * torch.randn(
         count, rows.shape[1], generator=generator, dtype=rows.dtype), dim=1)  # fmt: skip
     for _ in range(_STEPS):

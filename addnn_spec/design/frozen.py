@@ -71,6 +71,7 @@ class Frozen:
             return False
         with Reader(module, path) as read:
             wanted = read(self.x[:2].to(self.device))
+        # The same numbers may be summed in another order: a difference of kind is far larger.
         far = 1e-3 * float(wanted.abs().max())
         return found.shape == wanted.shape and torch.allclose(found, wanted, 1e-3, far)
 

@@ -241,6 +241,7 @@ class _Job:
         found = []
         for path, cut in zip(readings, cuts, strict=True):
             total = float(own[path].double().var(dim=0, correction=0).sum())
+            # Neither part outweighs the other by the size of its values.
             scale = 1 / math.sqrt(total) if total > 0 else 1.0
             apart = (distances(other[path], own[path]) * scale).square()
             mean = own[path].mean(dim=0)
@@ -256,6 +257,8 @@ class _Job:
         fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
         rows = []
         for a, b in product(*sides):
+            # Squared distances of joined values are the sum of the parts': no pair is ever run
+            # together.
             found = near_scores(a.apart + b.apart, fit, choose)
             rows.append(((a, b), found, a.macs + b.macs))
         tied = _ties([found for _, found, _ in rows])
@@ -289,6 +292,8 @@ class _Job:
         y = fit.y.double() if regresses else one_hot(fit.y, len(self.parts.classes)).double()
         ridge = _RIDGE * own.diagonal().mean().clamp_min(1e-30)
         eye = torch.eye(len(own), dtype=own.dtype)
+        # Ridge regression in its dual form: the system is as large as the samples, whatever the
+        # values.
         made = y.mean(dim=0) + other @ torch.linalg.solve(own + ridge * eye, y - y.mean(dim=0))
         return hits(made, choose.y, self.parts.task)
 

@@ -256,6 +256,7 @@ class _Job:
             found = self._learned(block)
             done.add(block.name)
             self.learned.append(block)
+            # Only a repeat that may grow is asked where it stops.
             if block.repeat not in self.how.max_repeat:
                 continue
             if block.repeat != repeat:
@@ -277,6 +278,7 @@ class _Job:
             self.module = self.plan.network.build(probes=True)
             self.module.load_state_dict({key: state[key] for key in self.module.state_dict()})
             self.frozen.forget()  # of the last turn
+        # The turns that are left have learned, or are gone.
         done |= {
             one.name for one in blocks_of(self.plan.graph)[0] if repeat in (one.repeat, one.name)
         }
@@ -349,6 +351,7 @@ class _Job:
             loss, more = self._loss(block)
             optimizer = recipe.made([*parameters, *more])
             steps = recipe.epochs * max(1, -(-len(fit) // recipe.batch))
+            # A small rate at the end, so that the last batches do not decide.
             falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
             generator = torch.Generator().manual_seed(recipe.seed)
             with self.frozen.reader(self.module, block.gives) as read:
@@ -423,6 +426,7 @@ class _Job:
             return predicted, list(head.parameters())
 
         def both(x: Tensor, y: Tensor) -> Tensor:
+            # The weights of Nøkland and Eidnes.
             return 0.99 * similar(x, y) + 0.01 * predicted(x, y)
 
         return both, list(head.parameters())

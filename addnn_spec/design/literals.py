@@ -74,6 +74,8 @@ class Literals:
         found = list(self._leaves(value, frames))
         if not found:
             raise Untraced
+        # A factor that is a tensor's size makes the whole follow the tensor: no literal needs to
+        # change.
         return [] if None in found else [leaf for leaf in found if leaf is not None]
 
     def _argument(self, stands: list[Stand], field: str) -> object | None:
@@ -159,6 +161,7 @@ class Literals:
         here = self.file.span.source if body is None else body.node.span.source
         if name.span.source is not here:
             raise Untraced
+        # Several readings, such as after an `if`, fall through to the last case: not traced.
         match self._names.traced(name.name, name.span.start, frames):
             case []:
                 let = _let(self.file.items, name.name)
@@ -193,6 +196,7 @@ class Literals:
         called = iterable.callee if isinstance(iterable, ast.Call) else None
         if isinstance(iterable, ast.Call) and isinstance(called, ast.Name):
             lists = [argument.value for argument in iterable.args or ()]
+            # A loop over `zip` gives an item of each list.
             if called.name == "zip":
                 return [self._in_turn(one, turn, frames) for one in lists]
             if called.name == "enumerate" and lists:

@@ -42,6 +42,7 @@ class Narrowed:
         for number, inner in row:
             size = self.widths.classes[number].size
             for channel in self.keep.get(number, range(size)):
+                # After a `Flatten` all places of a channel stay, or none.
                 found += range(begin + channel * inner, begin + (channel + 1) * inner)
             begin += size * inner
         return tuple(found)
@@ -49,6 +50,7 @@ class Narrowed:
     def read(self, row: Iterable[Segment]) -> Rows | None:
         """Return the places of a row that is read by weights: copies share what they carry."""
         found = self.rows(row)
+        # A copied channel is read twice: each copy gets its part of the weight.
         return found if found is None or len(set(found)) == len(found) else Shared(found)
 
     def operator(self, item: FlatNode) -> Operator | None:
@@ -89,6 +91,7 @@ class Narrowed:
         lanes = [self.widths.lanes.get(FlatTensor(item.index, part)) for part in parts]
         sizes = tuple(self.size(lane.segments) if lane else 0 for lane in lanes)
         old = tuple(self.size(lane.segments, old=True) if lane else 0 for lane in lanes)
+        # `Chunk` says how many parts, all of one size: parts that differ need a `Split`.
         if sizes == old or (not isinstance(op, Split) and len(set(sizes)) == 1):
             return None
         return Split(split_size_or_sections=sizes, dim=dim)

@@ -60,6 +60,7 @@ class PatchedFile:
     def _without_unread(self) -> ast.Network:
         """Take out each `let` that nothing reads any more; return the network as it is then."""
         before = names_read(self.definition.node)
+        # A `let` that is gone may have been the last reader of another one.
         while True:
             network = self._network()
             now = names_read(network)

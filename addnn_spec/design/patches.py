@@ -24,6 +24,8 @@ def outermost(patches: list[Patch]) -> list[Patch]:
     """Return the patches without those that lie in others; an insertion is in none."""
     found: list[Patch] = []
     for one in sorted(set(patches), key=lambda patch: (patch.start, -patch.end)):
+        # Sorted by start, the longer first: whatever begins within the last one kept lies in it, or
+        # the two overlap, and there is no telling which is right.
         if found and one.start < found[-1].end:
             if one.end > found[-1].end:
                 raise Unpatched

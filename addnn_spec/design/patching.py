@@ -156,9 +156,12 @@ class _Patches:
             asked.setdefault(leaf, {}).setdefault(value, set()).add(path)
         changed: dict[Leaf, int] = {}
         for leaf, values in asked.items():
+            # All who read this literal ask for one number, and it stands in the user's own file.
             if len(values) == 1 and leaf.span.source is self.root.span.source:
                 (changed[leaf],) = values
             else:
+                # The text ties what the edit parts: those that change are written out, and the
+                # others keep it.
                 for path in sorted(set().union(*values.values()) & operators.keys()):
                     self._write_out(path)
         for leaf, value in (changed | self._asserted(changed)).items():
@@ -312,6 +315,7 @@ class _Patches:
         self._drop_dead(statements[:place], node)
         name = next(o.name for o in self.graph.outputs if not o.training)
         head = self._head(end)
+        # The statement of the node becomes the output's: what stood before its value is replaced.
         opening = f"output {name} = "
         closing = f"{text} -> {head}\n"
         if changes.pick:
@@ -377,6 +381,7 @@ class _Patches:
 def _solved(leaves: list[Leaf], old: int, new: int) -> tuple[Leaf, int]:
     """Return the literal that makes a number another, and what it must be: of a product the
     largest factor. Raises `Untraced` where no whole number does."""
+    # Of `2 * 64` the 64 is the width, and the 2 is how it is meant.
     leaf = max(leaves, key=lambda one: one.value, default=None)
     value = 0 if leaf is None else leaf.value
     if leaf is not None and value > 0:

@@ -140,6 +140,8 @@ class Plan:
         text where it can say so, else one that is written from the graph."""
         notes: list[str] = []
         network = self._patched(edit, notes) or self._written(edit)
+        # What was put in place of something may read or make other sizes: weights that no longer
+        # fit are new.
         slices = edit.slices if edit.narrowed else _fitting(edit.slices, self.graph, network.graph)
         return replace(
             self, network=network, slices=(*self.slices, slices), notes=(*self.notes, *notes)
@@ -150,6 +152,8 @@ class Plan:
         was planned. What it asserts and is no longer so is left out, and noted."""
         ways = (
             (network, follow)
+            # From the text as it is to what is said otherwise most: the first that is right is
+            # kept.
             for network in reworded(self.network, self.folder)
             for follow in (True, False)
         )
@@ -262,6 +266,8 @@ def _sliced(tensor: Any, rows: tuple[Rows | None, ...]) -> Any:
             if isinstance(kept, Shared):
                 counts = Counter(kept)
                 last = tensor.ndim - 1 - axis
+                # A weight that reads k copies of a channel is divided by k, so that the sum is what
+                # it was.
                 tensor = tensor * _like(tensor, [1 / counts[place] for place in kept], last)
     return tensor
 

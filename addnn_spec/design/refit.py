@@ -183,6 +183,7 @@ def _fit(
             number = max(1, round(share * a.shape[1]))
             chosen = torch.randperm(a.shape[1], generator=generator)[:number].to(a.device)
             a, z = a[:, chosen], z[:, chosen]
+        # Normal equations square what is lost to rounding.
         a, z = a.double(), z.double()
         count += a.shape[1]
         new = _Sums(a.mT @ a, a.mT @ z, z.square().sum(1), a.sum(1), z.sum(1))
@@ -234,6 +235,7 @@ def _padded(module: nn.Conv1d | nn.Conv2d, given: Tensor) -> Tensor:
     for place, (kernel, dilation) in reversed(list(enumerate(rows))):
         if module.padding == "same":
             reach = dilation * (kernel - 1)
+            # As torch pads "same": an odd zero goes to the end.
             sides += [reach // 2, reach - reach // 2]
         else:
             amount = 0 if isinstance(module.padding, str) else module.padding[place]
@@ -251,6 +253,7 @@ def _solved(
     mean_a, mean_z = sums.a / count, sums.z / count
     centred = bias is not None or norm is not None
     if centred:
+        # A bias, or the norm behind, takes up the means: the weights are fitted to what is left.
         aa = aa - count * mean_a[:, :, None] * mean_a[:, None, :]
         az = az - count * mean_a[:, :, None] * mean_z[:, None, :]
         zz = zz - count * mean_z.square()
@@ -264,6 +267,7 @@ def _solved(
         return Fitted(path, before, before)
     ridge = _RIDGE * aa.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-30)
     eye = torch.eye(aa.shape[1], dtype=aa.dtype, device=aa.device)
+    # The ridge pulls towards the weights as cut, and not towards 0.
     new = old + torch.linalg.solve(aa + ridge[:, None, None] * eye, az - aa @ old)
     weight.copy_(new.mT.reshape(weight.shape))
     if bias is not None:
@@ -272,6 +276,7 @@ def _solved(
     if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.running_mean is not None:
         mean = (mean_a[:, None, :] @ new)[:, 0].flatten() + (0 if bias is None else bias)
         variance = (new * (aa @ new)).sum(1).flatten() / count
+        # At once, so that the layers behind are fitted to what they will get.
         norm.running_mean.copy_(mean)
         if norm.running_var is not None:
             norm.running_var.copy_(variance)

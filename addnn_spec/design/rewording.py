@@ -41,6 +41,7 @@ def reworded(network: Network, folder: Path | None) -> Iterator[Network]:
             network = Network(Session(source, folder=folder), network.name, given)
         except DiagnosticError:
             return
+        # Other words for the same network, or not at all.
         if _paths(network.graph) != _paths(graph):
             return
         yield network
@@ -121,6 +122,8 @@ def _turns(loop: ast.For) -> Iterator[str]:
     """Yield the text of each turn. Raises `Untraced` where the values are no literals."""
     targets = [one.name for one in loop.targets.items if isinstance(one, ast.Target)]
     shadowed = {one.name for one in walk(loop.body) if isinstance(one, ast.Target)}
+    # A name that is given again inside is not the turn's: putting the value in its place would be
+    # wrong.
     if len(targets) != len(loop.targets.items) or shadowed & set(targets):
         raise Untraced
     for turn in range(_count(loop)):

@@ -15,6 +15,7 @@ from torch.nn import functional
 def squared_distances(x: Tensor) -> Tensor:
     """Return squared distances (n, n) between samples, in units of their total variance."""
     rows = x.flatten(1)
+    # Detached: otherwise a gradient of the scale would work against that of the places.
     total = rows.detach().var(dim=0, correction=0).sum().clamp_min(1e-12)
     rows = rows / total.sqrt()
     square = rows.square().sum(1)
@@ -57,6 +58,7 @@ def local_triplet(x: Tensor, y: Tensor, margin: float = 0.2) -> Tensor:
     near = apart.masked_fill(~same | itself, torch.inf).amin(1)
     far = apart.masked_fill(same, torch.inf).amin(1)
     some = near.isfinite() & far.isfinite()
+    # The slope of a root has no bound at 0.
     roots = (near[some] + 1e-12).sqrt() - (far[some] + 1e-12).sqrt()
     return functional.relu(margin + roots).mean()
 

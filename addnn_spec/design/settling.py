@@ -36,6 +36,7 @@ def find_cut(
     asked = Request(settings, keys=keys, progress=progress)
     half = (len(parts.fit) + len(parts.choose)) // 2
     x, y = (torch.cat([getattr(p, n) for p in (parts.fit, parts.choose)]).numpy() for n in "xy")
+    # Both halves are of what trains and chooses: what judges has not been seen.
     train, test = (x[:half], y[:half]), (x[half:], y[half:])
     run = run_probe(plan.network, train, test, weights, asked)
     found = verdicts(run.record)

@@ -31,6 +31,7 @@ class Step:
         """Return the tensors that the turn reads."""
         found: list[Key | None] = []
         for place, ref in enumerate(self.node.inputs):
+            # From the second turn on the first inputs are what the turn before gave.
             if key.turn and place < len(self.node.outputs):
                 found.append(Key(key.node, place, key.turn - 1))
             else:

@@ -114,6 +114,7 @@ def train(
     """Train a module in place; what needs no gradient stays. It ends in evaluation mode."""
     device = torch.device(recipe.device)
     module.to(device).train()
+    # Two sources: the order of samples by its own generator, dropout by torch's, both by the seed.
     generator = torch.Generator().manual_seed(recipe.seed)
     parameters = [one for one in module.parameters() if one.requires_grad]
     optimizer, loss = recipe.made(parameters), loss_of(task)
@@ -138,6 +139,7 @@ def pass_seconds(module: nn.Module, x: Tensor, device: str = "cpu") -> float:
     """Return the seconds that a sample's forward pass takes, by a batch that is run twice."""
     module.to(device).eval()
     part = x[:_BATCH].to(device)
+    # The first run warms up: kernels are chosen and memory is taken.
     module(part)
     start = time.perf_counter()
     module(part).sum().item()
@@ -185,9 +187,11 @@ def recalibrate(module: nn.Module, x: Tensor, device: str = "cpu") -> None:
     module.to(device).eval()
     for norm in norms:
         norm.reset_running_stats()
+        # torch then takes the plain mean over batches, whatever the momentum was.
         norm.momentum = None
         norm.train()
     for part in torch.split(x, _BATCH):
+        # A single sample has no variance.
         if len(part) > 1:
             module(part.to(device))
     for norm, momentum in kept:

@@ -112,6 +112,7 @@ def _check(
         here = f"{path}.{turn}"
         for name, node in like.items():
             owner = node.owner.replace(last, here, 1)
+            # What an added turn reads is a matter of the turns before it, and is not compared.
             wanted[name.replace(last, here, 1)] = node._replace(inputs=(), owner=owner)
     added = [f"{path}.{turn}" for turn in range(count, now)]
     found = {

@@ -50,6 +50,7 @@ class UsesOf:
             item.path[len(path) + 1 :]: self.changes.operators.get(item.path, item.node.op)
             for item in inside
         }
+        # Tried by elaborating them: what a parameter does in a block no rule can tell.
         for arguments in self._candidates(graph, inside):
             if self._made(definition, arguments, flowing) == wanted:
                 return self.taken.call(definition, arguments)
@@ -88,6 +89,7 @@ class UsesOf:
                     old, new = (self._type(value, old=o).shape[lane.axis] for o in (True, False))
                     if isinstance(old, int) and isinstance(new, int):
                         sizes.setdefault(old, set()).add(new)
+        # Blocks often take a part of the width they give, as bottlenecks do: `width = planes // 4`.
         for factor in (2, 4):
             for old, news in list(sizes.items()):
                 if old % factor == 0:

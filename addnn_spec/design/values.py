@@ -45,6 +45,7 @@ class Reader:
     def _receive(self, key: str, call: int, value: Tensor) -> None:
         if key == self.path and call == 0:
             self.found.append(value)
+            # What comes after this node is of no interest.
             raise _Stopped
 
     def __enter__(self) -> Callable[[Tensor], Tensor]:
@@ -65,6 +66,8 @@ class Reader:
         owner, _, name = self.start.rpartition(".")
         held = self.module.get_submodule(owner).__dict__
         tap = held["tap"]
+        # A tap returns its value: here it puts the kept values in the place of those of the
+        # example.
         held["tap"] = lambda key, value: x if key == name else tap(key, value)
         try:
             return self._read(self.example)

@@ -168,6 +168,7 @@ class _Writer:
         lines = []
         head = f" -> {self.changes.head}" if self.changes.head else ""
         last = chains[-1] if chains else None
+        # The last chain can stand behind `output` itself, and needs no name.
         merged = (
             last is not None
             and not self.changes.pick
@@ -284,6 +285,7 @@ class _Writer:
             last is not None
             and bool(flow)
             and tuple(flow) == last.tail
+            # A tensor that is read elsewhere, too, needs a name, so the chain ends at it.
             and all(reads[one] == 1 for one in flow)
             and all(one not in scope.values or not last.names for one in flow)
         )
@@ -383,6 +385,7 @@ class _Writer:
             automatic = base if number == 1 else f"{base}_{number}"
         own = node.name == OWN
         bare = core.startswith(("{", "repeat "))
+        # In these an element is numbered by its place, and not called after its operator.
         counted = scope.graph.kind not in ("chain", "repeat")
         if counted and not own and not bare and automatic == step.name:
             scope.counts[base] += 1
@@ -486,6 +489,7 @@ class _Writer:
         """Return a name that is the same inside of a brace."""
         name = scope.values[key]
         if name == "x":
+            # Inside of the brace `x` is what flows in there.
             name = scope.values[key] = scope.free("around")
             scope.first.insert(0, f"{name} = x")
         return name
