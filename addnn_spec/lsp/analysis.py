@@ -158,6 +158,7 @@ class Analysis:
             if layer is not None and isinstance(layer.target, Definition):
                 found.setdefault(id(layer.target.node), []).append(Use(network, "", watch.top))
             for use in watch.uses:
+                # Equal uses were elaborated once, and saw the same.
                 if id(use.seen) not in met:
                     met.add(id(use.seen))
                     runs = found.setdefault(id(use.definition.node), [])
@@ -259,6 +260,7 @@ def analyse(
         """A watch that stops an elaboration nobody waits for."""
 
         def pause(self) -> None:
+            # The text may change many times a second: an elaboration in the middle is given up.
             if is_stale():
                 raise Stale
 
@@ -277,6 +279,7 @@ def analyse(
     given, wrong = _settings(checked, options)
     checked.check(given)
     found.diagnostics = [*checked.collector.diagnostics, *wrong]
+    # Twice: findings of what syntax errors damaged would mislead, but its shapes are still of use.
     if checked.file.errors:
         found.sketch = session(damaged=True)
         found.sketch.check(_settings(found.sketch, options)[0])

@@ -71,11 +71,13 @@ def _tokens_before(source: Source, offset: int) -> list[Token] | None:
     found = _WORD.search(text, 0, offset)
     begin = found.start() if found else offset
     line = text[text.rfind("\n", 0, offset) + 1 : begin]
+    # Tokens and no tree: the text is half written, so a tree would break off here.
     lexer = Lexer(Findings(Source(source.name, text), Collector()))
     try:
         tokens = lexer.tokens(0, begin)[:-1]
     except StopError:
         return None
+    # In a comment no word is looked for.
     if lexer.comments and lexer.comments[-1].span.end == begin and "#" in line:
         return None
     return tokens

@@ -68,6 +68,7 @@ def _mends(diagnostic: Diagnostic, before: list[Diagnostic], after: list[Diagnos
         return (other.code, other.message) == (diagnostic.code, diagnostic.message)
 
     old, new = _errors(before), _errors(after)
+    # By code and message, since the edit moves all places behind it.
     fewer = sum(map(same, after)) < sum(map(same, before))
     return fewer and (new <= old if diagnostic.severity != "error" else new.total() < old.total())
 

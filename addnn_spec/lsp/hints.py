@@ -81,6 +81,7 @@ def _line_ends(nodes: Iterable[Node], positions: Positions) -> Iterator[Span]:
     for span in _parts(nodes):
         line = positions.line(span.end)
         before = last.get(line)
+        # A line has room for one hint: that of what ends last.
         if before is None or (span.end, -span.start) > (before.end, -before.start):
             last[line] = span
     for line, span in last.items():

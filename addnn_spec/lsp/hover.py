@@ -185,6 +185,7 @@ def _expression(analysis: Analysis, offset: int, sizes: Sizes) -> Hover | None:
     """Return the value of the smallest expression at a character that has one, and does not say so
     itself."""
     item = analysis.item_at(offset)
+    # The smallest around the character first: it is what is pointed at.
     spans = sorted(
         (
             node.span
@@ -198,6 +199,7 @@ def _expression(analysis: Analysis, offset: int, sizes: Sizes) -> Hover | None:
     for span in spans:
         values = analysis.seen_at(offset, span)
         shown = shape_of(values, sizes) or value_text(values)
+        # What says its own value needs no telling.
         if shown and shown != span.text and "\n" not in span.text:
             return Hover(_code(f"{span.text} = {shown}"), span)
     return None

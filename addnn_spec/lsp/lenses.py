@@ -56,6 +56,7 @@ def _uses(analysis: Analysis, item: ast.Block | ast.Network) -> Iterator[Lens]:
 
 def _figures(graph: Graph, dims: Mapping[str, int]) -> str:
     total = count_costs(graph).main.total
+    # The editor's sizes are for all networks of a folder: each takes those that it has.
     own = {name: size for name, size in dims.items() if name in symbolic_sizes(graph)}
     try:
         check_dims(graph, own)

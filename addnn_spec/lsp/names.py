@@ -81,6 +81,7 @@ class NameTable:
         self._source: Source = tree.span.source
         self._body: ast.Item | None = None
         self.top = _Scope()
+        # All names first: a block may be used above its definition.
         for item in tree.items:
             self._declare(item)
         for item in tree.items:
@@ -128,6 +129,7 @@ class NameTable:
 
     def _is_known(self, symbol: Symbol, span: Span, offset: int) -> bool:
         """Return True if a name is given before a character; not by the statement in its line."""
+        # `y = y` reads another y than it gives: a name counts from the next line on.
         if symbol.kind in ("let", "tensor", "output"):
             return "\n" in self._source.text[span.end : offset]
         return span.end < offset
@@ -260,6 +262,8 @@ class NameTable:
         for dim in statement.shape.dims:
             if dim.default is not None:
                 self._expr(dim.default, scope)
+            # The first input that names a size gives it; a block's or function's name may be a
+            # size, too.
             name = dim.value.name if isinstance(dim.value, ast.Name) else ""
             known = scope.find(name)
             if name and (known is None or known.kind in ("block", "network", "fn")):

@@ -169,6 +169,7 @@ def _edit(server: Server, uri: str, renaming: Renaming) -> types.WorkspaceEdit:
     support = server.client_capabilities.workspace and (
         server.client_capabilities.workspace.workspace_edit
     )
+    # Changed keys make saved weights unreadable: whoever renames should agree to that.
     annotates = bool(support and support.change_annotation_support)
     told = _told(renaming.keys)
     if told:

@@ -72,6 +72,8 @@ def _outermost(node: object) -> Iterator[ast.Element | ast.Module | ast.Paramete
     """Yield the elements and weights below a node that are in no other of them."""
     end = -1
     for part in walk(node):
+        # Nodes come in the order of the text: what begins before the last one's end is inside of
+        # it.
         if part is node or part.span.start < end:
             continue
         if isinstance(part, ast.Element | ast.Module | ast.Parameter | ast.Buffer):

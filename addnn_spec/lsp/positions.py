@@ -37,6 +37,7 @@ class Positions:
             return len(self.text)
         start, end = self._starts[position.line], self._ends[position.line]
         line = self.text[start:end] if position.line else self._mark + self.text[start:end]
+        # Almost every line: a character is one unit in each encoding.
         if line.isascii():
             return min(start + position.character, end)
         units = place = 0

@@ -125,6 +125,7 @@ def _origin(file: ParsedFile, symbol: Symbol) -> tuple[ParsedFile, str] | None:
 
 
 def _trace(file: ParsedFile, name: str) -> tuple[ParsedFile, str] | None:
+    # Imports that lead round in a circle lead nowhere.
     for _ in range(100):
         further: tuple[ParsedFile | None, str] | None = None
         for item, other in zip(_imports(file), file.imports, strict=False):
@@ -295,6 +296,7 @@ def _checked(
         errors = [
             [d for d in each.diagnostics if d.severity == "error"] for each in (before, after)
         ]
+        # A new name may hide another: whether it does, only the changed text tells.
         if len(errors[1]) > len(errors[0]):
             known = {diagnostic.message for diagnostic in errors[0]}
             new = [d.message for d in errors[1] if d.message not in known] or [errors[1][0].message]

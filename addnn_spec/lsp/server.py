@@ -84,6 +84,7 @@ class Server(LanguageServer):
         wanted = [module for module in options.ops if module not in self._loaded]
         if not wanted:
             return
+        # Opening a folder must not run its code.
         if not self.trusted:
             why = "operators of one's own are code, which runs in trusted folders only"
             self._warn(f"{', '.join(wanted)} not loaded: {why}")
@@ -112,6 +113,7 @@ class Server(LanguageServer):
         """Publish what is wrong in a document, when it has not changed for a moment."""
         before = self._waiting.get(uri)
         if before is not None:
+            # Only the last of a row of changes is checked.
             before.cancel()
         self._waiting[uri] = asyncio.create_task(self._check(uri, DEBOUNCE))
 
@@ -142,6 +144,7 @@ class Server(LanguageServer):
         """Publish what all open documents say of one, each finding once: its own first."""
         sources = [self._told.get(uri, {}), *self._told.values()]
         said = [diagnostic for found in sources for diagnostic in found.get(uri, ())]
+        # Two documents that import one file both tell what is wrong in it.
         once = {(d.range.start.line, d.range.start.character, d.range.end.line,
                  d.range.end.character, d.code, d.message): d for d in reversed(said)}  # fmt: skip
         document = self.specs.documents.get(uri)

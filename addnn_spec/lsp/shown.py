@@ -29,6 +29,7 @@ class Sizes:
         if isinstance(size, int) or self.symbolic:
             return size
         values = {s.user.name: self.dims.get(s.user.name, s.user.default) for s in symbols(size)}
+        # A default of 1 is none: as a number it would say nothing of the size.
         if any(value == 1 and name not in self.dims for name, value in values.items()):
             return size
         return evaluate(size, values)

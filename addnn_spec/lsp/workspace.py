@@ -47,6 +47,7 @@ class Workspace:
         self.encoding = "utf-16"
         self._changes = 0
         self._changed: dict[Path, int] = {}
+        # One thread: memos and tables are shared without locks, and answers come in order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="addnn")
         self._positions: dict[int, tuple[Source, Positions]] = {}
 
@@ -111,6 +112,7 @@ class Workspace:
     def _analyse(self, document: Document) -> None:
         if self._is_fresh(document):
             return  # another request has waited for the same
+        # Noted before the analysis: what changes while it runs makes it stale.
         made, text = self._changes, document.text
         found = analyse(
             document.path,
@@ -130,6 +132,7 @@ class Workspace:
         analysis = document.analysis
         if analysis is None or document.made < 0 or analysis.text != document.text:
             return False
+        # Any file that changes may be the one that was missing.
         if analysis.misses_files and document.made < self._changes:
             return False
         return all(self._changed.get(path, 0) <= document.made for path in analysis.files)
@@ -149,6 +152,7 @@ class Workspace:
         return self.positions_in(analysis.source, marked=analysis.text.startswith("\ufeff"))
 
     def positions_in(self, source: Source, *, marked: bool = False) -> Positions:
+        # By identity, and checked: an id may be that of another source once the first is gone.
         known = self._positions.get(id(source))
         if known is None or known[0] is not source:
             if len(self._positions) > 100:
