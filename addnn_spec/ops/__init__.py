@@ -37,7 +37,7 @@ _NOT_FAMILIES = {
 
 @cache
 def index() -> dict[str, str]:
-    """Operator names → the module that defines each. Classes with a leading `_` are bases."""
+    """Return the operators' names, and the module of each. Classes with a leading `_` are bases."""
     found: dict[str, str] = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem not in _NOT_FAMILIES:
@@ -71,7 +71,7 @@ def register(module: str | ModuleType) -> tuple[str, ...]:
 
 @cache
 def _plugins() -> dict[str, Any]:
-    """Entry points of installed packages; looked up only for a name that nothing else has."""
+    """Return the entry points of installed packages, read only for a name that nothing else has."""
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group="addnn_spec.operators")}
@@ -84,6 +84,7 @@ def known(name: str) -> bool:
 
 def find(name: str) -> type[Operator] | None:
     """Return the operator called `name`, or None."""
+    # A user's own come first: they were asked for by name.
     if name in _registered:
         return _registered[name]
     module = index().get(name)
@@ -105,6 +106,7 @@ def signs() -> dict[str, type[Operator]]:
         kind.sign: kind
         for name in index()
         if (kind := getattr(arithmetic, name, None)) is not None
+        # `-x` has the sign of a difference, and one input.
         if kind.sign and len(kind.input_names) == 2
     }
 

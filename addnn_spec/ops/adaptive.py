@@ -38,6 +38,7 @@ def _seen(dim: int, size: Size, target: int | None) -> Reach | None:
         return Reach(dim)
     if target == 1:
         return WHOLE
+    # Of a symbolic size the windows are no fixed step apart.
     return areas(dim, Fraction(size, target)) if isinstance(size, int) else None
 
 

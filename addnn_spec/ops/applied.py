@@ -130,6 +130,7 @@ class Applied(Struct, frozen=True):
         if isinstance(self.op, HigherOperator):
             return None
         x, first = self.types[index], self.types[0]
+        # An input that is shaped as the first one is seen as that is (`a + b`).
         if x is None or index == 0 or (first is not None and x.shape == first.shape):
             return self.op.reach(*self._given)
         if type(self.op).reach is not Operator.reach or self.op.mixed(*self._given):

@@ -169,6 +169,7 @@ class MultiheadAttention(Initialized):
     ) -> Mapping[str, Weight]:
         width, keys, values = self.inferred(query, key, value).values()
         found: dict[str, Weight] = {}
+        # torch packs the three projections into one matrix where their widths are equal.
         if width == keys == values:
             found["in_proj_weight"] = Weight((3 * width, width))
         else:
@@ -317,6 +318,7 @@ class ScaledDotProductAttention(Operator):
         """Check that the dimensions before the last two are the query's, but for shared heads."""
         wanted, given = list(query.shape[:-2]), list(x.shape[:-2])
         if self.enable_gqa and len(wanted) == len(given):
+            # The heads stand right before the last two dimensions.
             heads, shared = wanted.pop(), given.pop()
             if not (isinstance(heads, int) and isinstance(shared, int)) or heads % shared:
                 raise Refusal(
@@ -375,6 +377,7 @@ class ScaledDotProductAttention(Operator):
         value: TensorType,
         attn_mask: TensorType | None = None,
     ) -> Code | None:
+        # A function would need `self.training`: with dropout it is a module.
         if self.dropout_p:
             return None
         masked = attn_mask is not None

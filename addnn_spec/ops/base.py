@@ -209,6 +209,7 @@ class Operator(BaseModel):
         """Read the inputs' names off the signature of `infer`, where it names them."""
         super().__init_subclass__(**settings)
         infer = vars(cls).get("infer")
+        # Off the code object: `inspect.signature` of 250 classes would take longer than the import.
         if infer is not None and not infer.__code__.co_flags & CO_VARARGS:
             names = infer.__code__.co_varnames[1 : infer.__code__.co_argcount]
             cls.input_names = names
@@ -226,7 +227,7 @@ class Operator(BaseModel):
         return first
 
     def requires(self, *inputs: Any, **_: Any) -> tuple[tuple[Size, Size], ...]:
-        """Pairs (a, b) of sizes, one of them symbolic, for which `infer` takes it that a ≤ b:
+        """Return pairs (a, b) of sizes, one of them symbolic, of which `infer` supposes a ≤ b:
         `x[:T]` holds T elements only where T is not above x's size. The elaborator proves them.
         """
         return ()
@@ -240,7 +241,7 @@ class Operator(BaseModel):
         return {}
 
     def inferred(self, *inputs: Any, **_: Any) -> Mapping[str, Size | tuple[Size, ...]]:
-        """torch's arguments that we infer, in torch's order: `{"in_channels": x.shape[1]}`."""
+        """Return torch's arguments that are inferred, in its order: `{"in_channels": …}`."""
         return {}
 
     def composed(self, dim: int, *inputs: Any) -> Composed | None:
@@ -253,8 +254,10 @@ class Operator(BaseModel):
         return None
 
     def unusual(self, *inputs: Any, **_: Any) -> int:
-        """How many of its numbers are unusual for such a layer: where they are less so in torch's
-        order of the arguments, which begins with what is inferred, that order is taken to be meant.
+        """Return how many of its numbers are unusual for such a layer.
+
+        `Conv2d(3, 64, 3)` has a kernel of 64. Where fewer numbers are unusual in torch's order of
+        the arguments, which begins with what is inferred, that order is taken to be meant.
         """
         return 0
 
@@ -267,11 +270,11 @@ class Operator(BaseModel):
         return {}
 
     def macs(self, *inputs: Any, **_: Any) -> Size:
-        """Multiply-accumulates of convolutions and matrix products."""
+        """Return the multiply-accumulates of convolutions and matrix products."""
         return 0
 
     def flops(self, *inputs: Any, **_: Any) -> Mapping[FlopClass, Size]:
-        """Operations beside the multiply-accumulates, by class. By default none."""
+        """Return the operations beside the multiply-accumulates, by class. By default none."""
         return {}
 
     def mixed(self, *inputs: Any, **_: Any) -> tuple[int, ...]:
@@ -283,6 +286,7 @@ class Operator(BaseModel):
 
         By default itself, and the whole along `mixed`; None where it is no such thing.
         """
+        # What multiplies by weights mixes its inputs: such an operator tells its reach itself.
         if self.macs(*inputs) != 0:
             return None
         found = self.infer(*inputs)
@@ -341,6 +345,7 @@ class Operator(BaseModel):
             return None
         inferred = tuple(Arg(value) for value in self.inferred(*inputs).values())
         own = self.arguments()
+        # torch's GroupNorm takes `num_groups` first, and then what is inferred.
         before = sum(arg.name is None for arg in own) if self.inferred_last else 0
         return Call(name, own[:before] + inferred + own[before:])
 
@@ -378,7 +383,7 @@ class Operator(BaseModel):
         return None
 
     def initialize(self, *inputs: Any, **_: Any) -> tuple[Code, ...]:
-        """Statements after construction (`nn.init.…_(self.weight)`), over `Own`."""
+        """Return the statements after construction (`nn.init.…_(self.weight)`), over `Own`."""
         return ()
 
     # --- documentation and tests -----------------------------------------------------------------
@@ -389,7 +394,7 @@ class Operator(BaseModel):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Instances with inputs for the registry's test; the first stands in the reference."""
+        """Return instances with inputs for the registry's test; the first stands in the docs."""
         raise TypeError(f"{cls.__name__} has no examples")
 
     def given(self) -> dict[str, Any]:
@@ -438,7 +443,7 @@ class HigherOperator(Operator):
         return outputs
 
     def turns(self, *inputs: TensorType) -> Size:
-        """How often the layer runs, for its costs."""
+        """Return how often the layer runs, for its costs."""
         return 1
 
     def holder(self, layer: Code, outputs: int) -> Call:

@@ -58,7 +58,7 @@ def check_dtype(operator: Operator, x: TensorType, *dtypes: DType, input: int = 
 
 
 def check_equal(operator: Operator, what: str, got: Size, wanted: Size, *, input: int = 0) -> None:
-    """Two sizes are the same; where they are symbolic, provably so."""
+    """Check that two sizes are the same; where they are symbolic, provably so."""
     if got != wanted:
         raise Refusal(
             "E0303",
@@ -71,7 +71,7 @@ def check_equal(operator: Operator, what: str, got: Size, wanted: Size, *, input
 def check_divisible(
     operator: Operator, what: str, size: Size, by: int, argument: str | None = None
 ) -> None:
-    """`by` divides the size; a symbolic size must be known to be a multiple."""
+    """Check that `by` divides a size; a symbolic size must be known to be a multiple."""
     if isinstance(size, int):
         if size % by:
             raise Refusal(
@@ -79,6 +79,7 @@ def check_divisible(
                 f"{name_of(operator)}'s {what}, {size}, is not divisible by {by}",
                 about=argument,
             )
+    # By normal forms: only where facts make it whole are the two the same size.
     elif (size // by) * by != size:
         raise Refusal(
             "E0305",

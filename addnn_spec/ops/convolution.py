@@ -76,6 +76,7 @@ class _Windowed(Weighted):
             sides: tuple[Side, ...] = ("in", "out") if self.transposed else ("out", "in")
             weights = {"weight": (*sides, *space), "bias": ("out",)}
             return Channels("makes", 1, ("out_channels",), weights)
+        # Depthwise: each channel is made of its own alone, so the layer keeps the class it reads.
         if groups == input.shape[1] == self.out_channels:
             weights = {"weight": ("out", None, *space), "bias": ("out",)}
             return Channels("keeps", 1, ("out_channels", "groups"), weights)
@@ -101,6 +102,8 @@ class _Windowed(Weighted):
             padding >= reach,
             kernel == stride > 2 and padding > 0,
         ]
+        # Even kernels are usual where they cut a map into patches, halve or double it evenly, or
+        # are padded so that the map keeps its centre.
         patches = kernel == stride and padding == 0
         double = kernel == 2 * stride and kernel <= limit
         centred = padding > 0 and 2 * padding in (reach - 1, reach - stride)

@@ -141,6 +141,7 @@ class Scan(HigherOperator):
                 help="return y, and then each state in the order in which the cell takes them",
             )
         for number, (before, after) in enumerate(zip(states, outputs[1:], strict=True), 1):
+            # The state that comes out is the next step's state: it must be what goes in.
             if before != after:
                 raise Refusal(
                     "E0303",
@@ -148,6 +149,7 @@ class Scan(HigherOperator):
                     about="cell",
                 )
         y = outputs[0]
+        # One dimension more than a step has.
         dim = self.dim % (y.rank + 1)
         stacked = (*y.shape[:dim], self.turns(*inputs), *y.shape[dim:])
         return (TensorType(y.dtype, stacked), *outputs[1:])
@@ -190,6 +192,7 @@ class TimeDistributed(HigherOperator):
     ) -> tuple[TensorType, ...]:
         n, t = inputs[0].shape[:2]
         for output in outputs:
+            # Else rows could not be told apart again into samples and steps.
             if output.shape[0] != n * t:
                 raise Refusal(
                     "E0303",

@@ -77,6 +77,8 @@ class _Selection(Operator):
             place if not (isinstance(place, int) and place < 0) else size + place
             for place in (0 if start is None else start, size if stop is None else stop)
         )
+        # As Python does: a known size cuts a slice short. A symbolic one must not, which `requires`
+        # has proved.
         if isinstance(size, int):
             begin, end = (
                 min(max(place, 0), size) if isinstance(place, int) else place
@@ -103,6 +105,7 @@ class _Selection(Operator):
 
     def _place(self, size: Size, index: Size, argument: str = "index") -> Bounds:
         """Return what must hold that a place is in a dimension; E0306 if it is known not to be."""
+        # So many elements the dimension must have for the place to be in it.
         needed = index + 1
         if isinstance(index, int):
             needed = index + 1 if index >= 0 else -index

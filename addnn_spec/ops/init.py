@@ -128,6 +128,7 @@ def bound_arguments(init: str, args: Sequence[T], kwargs: Mapping[str, T]) -> di
     names = [parameter.name for parameter in INITS[init].parameters]
     if len(args) > len(names):
         raise Refusal("E0201", f"{init} takes {len(names)} arguments, not {len(args)}")
+    # `normal(0.02)` is what everyone means: a lone number is the deviation, and not torch's mean.
     order = ["std"] if init in _STD_FIRST and len(args) == 1 else names
     given = dict(zip(order, args, strict=False))
     for name, value in kwargs.items():

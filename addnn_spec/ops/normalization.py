@@ -76,6 +76,7 @@ class _Channelwise(_Norm):
 
     def needs(self, input: TensorType) -> Iterable[Need]:
         n, _, *sizes = input.shape
+        # Kept statistics serve in evaluation: only training takes a variance.
         return self.needs_two((n, *sizes), "channel", training=self.track_running_stats)
 
     def channels(self, input: TensorType) -> Channels | None:

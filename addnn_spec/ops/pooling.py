@@ -108,6 +108,8 @@ class _Pool(Operator):
 
     def _ceil_size(self, size: Size, kernel: int, stride: int, padding: int, dilation: int) -> Size:
         reach = dilation * (kernel - 1) + 1
+        # torch rounds up, but lets no window begin in the padding behind: (n - 1)*stride < size +
+        # padding. Both bounds are one ceiling, of the lesser numerator.
         found = ceil_div(size + min(2 * padding - reach + stride, padding), stride)
         if isinstance(found, int) and found < 1:
             raise Refusal(

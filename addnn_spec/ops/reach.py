@@ -27,7 +27,7 @@ WHOLE = Reach(whole=True)
 
 
 def one_place(at: int) -> Reach:
-    """One place, for all elements."""
+    """Return the reach that is one place, for all elements."""
     return Reach(None, at, at, 0)
 
 
@@ -38,30 +38,35 @@ def window(to: int, kernel: int, stride: int, before: int, dilation: int) -> Rea
 
 def transposed(to: int, kernel: int, stride: int, before: int, dilation: int) -> Reach:
     """Return the inverse: element i is of the m whose window, `m·stride − before …`, holds i."""
+    # m*stride - before + dilation*k = i for some k in the kernel, solved for m.
     low, high = before - dilation * (kernel - 1), before
     return Reach(to, Fraction(low, stride), Fraction(high, stride), Fraction(1, stride))
 
 
 def repeated(to: int, times: int) -> Reach:
-    """Each place `times` times in a row."""
+    """Return the reach of an output that has each place `times` times in a row."""
     return Reach(to, Fraction(1 - times, times), 0, Fraction(1, times))
 
 
 def areas(to: int, ratio: Fraction) -> Reach:
-    """From `floor(i·ratio)` to `ceil((i + 1)·ratio) − 1`: `ratio` is the input's over the output's
-    size."""
+    """Return the reach from `floor(i·ratio)` to `ceil((i + 1)·ratio) − 1`, of adaptive pooling.
+
+    `ratio` is the input's size over the output's.
+    """
+    # Floor and ceiling, as ends that the whole numbers between them are read off: a step of a
+    # fraction is its unit.
     unit = Fraction(1, ratio.denominator)
     return Reach(to, unit - 1, ratio - unit, ratio)
 
 
 def nearest(to: int, ratio: Fraction, middle: bool) -> Reach:
-    """`floor(i·ratio)`, or, of the element's middle, `floor((i + 1/2)·ratio)`."""
+    """Return the reach `floor(i·ratio)`, or, of the element's middle, `floor((i + 1/2)·ratio)`."""
     at = ratio / 2 if middle else Fraction(0)
     return Reach(to, at + Fraction(1, (1 + middle) * ratio.denominator) - 1, at, ratio)
 
 
 def interpolated(to: int, ratio: Fraction, at: Fraction, taps: int) -> Reach:
-    """`taps` places around `at + i·ratio`, and that place alone where it is one."""
+    """Return the reach of `taps` places around `at + i·ratio`; of one place where it is whole."""
     unit = Fraction(1, (at + ratio).denominator * at.denominator * ratio.denominator)
     spread = Fraction(taps, 2) - unit
     return Reach(to, at - spread, at + spread, ratio)

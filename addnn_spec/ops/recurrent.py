@@ -199,6 +199,8 @@ class _Recurrent(_Gated):
         state = (Arg(Seq(states) if len(states) > 1 else states[0]),) if states else ()
         if lengths is None:
             return Invoke((Arg(In(0)), *state))
+        # torch wants lengths as a packed sequence, which takes four statements: a function of the
+        # file.
         return Call(self._packed.name, (Arg(Own()), Arg(In(0)), Arg(lengths), *state))
 
     @property

@@ -75,6 +75,7 @@ def _not_broadcastable(
     operator: Operator, shapes: tuple[tuple[Size, ...], ...], number: int, place: int
 ) -> Refusal:
     shape = shapes[number]
+    # The first shape that disagrees there, counted from the last dimension.
     other = next(s for s in shapes if len(s) >= -place and s[place] not in (1, shape[place]))
     return Refusal(
         "E0303",

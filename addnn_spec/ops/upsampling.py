@@ -104,6 +104,8 @@ class _Resize(Operator):
                     about="scale_factor",
                 )
             return scaled
+        # floor(size * by) is exact over the integers where the float is a fraction of small
+        # numbers.
         numerator, denominator = by.as_integer_ratio()
         if denominator <= 1024:
             return size * numerator // denominator
@@ -128,6 +130,8 @@ class _Resize(Operator):
             return areas(dim, ratio)
         if self._mode.startswith("nearest"):
             return nearest(dim, ratio, self._mode == "nearest-exact")
+        # Without aligned corners the middles of elements lie on one another, and not their first
+        # places.
         at = Fraction(0) if self._aligns else ratio / 2 - Fraction(1, 2)
         return interpolated(dim, ratio, at, 4 if self._mode == "bicubic" else 2)
 
@@ -142,6 +146,8 @@ class _Resize(Operator):
         factor = self._option("scale_factor")
         if factor is not None and not self._aligns:
             by = factor[dim - 2] if isinstance(factor, tuple) else factor
+            # torch takes the factor as given, and not the sizes' ratio, unless it is told to
+            # recompute it.
             if by == int(by) or not self._option("recompute_scale_factor"):
                 return 1 / Fraction(by)
         known = isinstance(size, int) and isinstance(to, int) and not self._aligns

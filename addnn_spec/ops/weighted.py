@@ -172,6 +172,7 @@ class Weighted(Initialized):
         shape = plain["weight"].shape
         if self.weight_norm:
             scale = (shape[0], *(1 for _ in shape[1:]))
+            # torch's names: g and v of w = g * v / |v|.
             found["parametrizations.weight.original0"] = Weight(scale)
             found["parametrizations.weight.original1"] = Weight(shape)
         else:
@@ -211,6 +212,8 @@ class Weighted(Initialized):
         if not self.weight_init:
             return bias
         shape = self.plain_weights(*inputs)["weight"].shape
+        # A parametrised weight is computed at each use: it is set as a whole, which stores what it
+        # is computed from.
         empty = Call("torch.empty", tuple(Arg(size) for size in shape))
         filled = init_code(self.weight_init, empty)
         return (Call("set_weight", (Arg(Own()), Arg(filled))), *bias)
