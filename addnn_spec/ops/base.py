@@ -406,11 +406,6 @@ class Operator(BaseModel):
         }
 
 
-# All of them are class variables. Pydantic would evaluate the text of each annotation again for
-# every subclass, which is a third of what it takes to make 150 operators.
-Operator.__annotations__ = dict.fromkeys(Operator.__annotations__, ClassVar)
-
-
 # pydantic evaluates the annotations of a model's bases anew for each subclass. Those of class
 # variables tell it nothing, and there are thirty of them, of 250 operators.
 Operator.__annotations__ = {}
