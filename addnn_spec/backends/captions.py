@@ -65,7 +65,7 @@ def caption(graph: Graph, total: Cost, dims: Mapping[str, int]) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most so many characters as fit into a box."""
+    """Return a text cut to as many characters as fit into a box."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
@@ -83,6 +83,7 @@ def _size(size: Size, dims: Mapping[str, int]) -> str:
     if isinstance(size, int):
         return str(size)
     named = list(symbols(size))
+    # A default of 1 stands for none: N says more than 1.
     if len(named) == 1 and named[0].name not in dims and named[0].default == 1:
         return str(size)
     return str(at(size, dims))

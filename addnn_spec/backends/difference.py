@@ -92,7 +92,7 @@ def compare(
 
 
 def _nodes(graph: Graph, dims: Mapping[str, int] | None, limit: int) -> dict[str, dict[str, Any]]:
-    """Each node by path: its operator with attributes, where its inputs come from, its figures."""
+    """Return each node by path: its operator with attributes, its inputs' origins, its figures."""
     nodes = unfold(graph, limit=limit).nodes
     found = {}
     for item in nodes:
@@ -110,7 +110,7 @@ def _nodes(graph: Graph, dims: Mapping[str, int] | None, limit: int) -> dict[str
 
 
 def _origin(nodes: tuple[FlatNode, ...], value: FlatTensor) -> str:
-    """Where a tensor comes from: a node's path, and which of its outputs if it has several."""
+    """Return where a tensor comes from: a node's path, and which output if it has several."""
     source = nodes[value.source]
     return source.path if len(source.node.outputs) == 1 else f"{source.path}[{value.port}]"
 
@@ -188,6 +188,8 @@ def _folded(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     runs: list[list[tuple[str, int, dict[str, str]]]] = []
     for block in blocks:
         before = runs[-1][-1] if runs else None
+        # Only blocks that differ in the same way are folded, so nothing is told of one that is not
+        # so.
         if before and before[0] == block[0] and block[1] == before[1] + 1 and before[2] == block[2]:
             runs[-1].append(block)
         else:

@@ -118,6 +118,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
     look = _SIGN if box.sign else _LOOKS.get(box.kind, _PLAIN)
     style = f"{look.style},dashed" if box.training else look.style
     yield f"label={quoted(*_box_lines(box))}"
+    # One box may stand for several turns with marks of their own: their fills become stripes.
     fills = [fill for mark in box.marks for fill in mark.fills or (look.fill,)]
     fills = list(dict.fromkeys(fills))[:_MOST_STRIPES] or [look.fill]
     fill = ":".join(fills)
@@ -168,7 +169,7 @@ def _cluster_label(cluster: Cluster) -> str:
 
 
 def _shared(item: Box | Cluster) -> str:
-    """At the first use of a module that it is shared, at the others whose weights they use."""
+    """Tell at a module's first use that it is shared, and at the others whose weights they use."""
     return "shared" if item.name == item.shared_with else f"weights of {item.shared_with}"
 
 

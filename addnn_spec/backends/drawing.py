@@ -86,7 +86,7 @@ class Drawing:
 
 
 def svg_of(dot: str) -> str:
-    """DOT laid out as SVG, by the first engine there is.
+    """Return DOT laid out as SVG, by the first engine there is.
 
     Raises `DiagnosticError` (E0609) where there is none, or none succeeds.
     """
@@ -100,7 +100,7 @@ def svg_of(dot: str) -> str:
 
 
 def _styled(svg: str) -> str:
-    """Without what nobody reads, and with a style for the lines of labels."""
+    """Return an SVG without what nobody reads, and with a style for the lines of labels."""
     head, rest = _NEEDLESS.sub("", svg).split("<svg ", 1)
     attributes, content = rest.split(">", 1)
     return (

@@ -38,6 +38,8 @@ def example_inputs(
             help = f"did you mean {close[0]}?" if close else f"it has {', '.join(known) or 'none'}"
             raise Refusal("E0218", f"{graph.name} has no symbolic size {name}", help=help)
     given = {name: dims.get(name, known[name].default) for name in known}
+    # torch.export specialises on 0 and 1: a dimension that is to stay open must be traced at
+    # another size.
     values = {name: 2 if name in dynamic and n == 1 else n for name, n in given.items()}
     check_dims(graph, values)
     found = []

@@ -67,6 +67,7 @@ def flat_numbers(graph: Graph, dims: Mapping[str, int]) -> Any:
 
 
 def _in_numbers(vertex: dict[str, Any], dims: Mapping[str, int]) -> None:
+    # GraphML knows numbers and texts only.
     del vertex["operator"]
     shapes = vertex.pop("output_shape")
     vertex["output_shape"] = f"[{', '.join(_numbers(shape, dims) for shape in shapes)}]"

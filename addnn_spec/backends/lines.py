@@ -118,6 +118,7 @@ def lines(graph: Graph, summary: Summary, view: View) -> list[Line]:
     found = _innermost(rows, view) if view.sort else _visible(rows, view, shown)
     joined = _joined(found, summary, view)
     listed = []
+    # Counted while lines are made: very many must not be made first.
     for count, line in enumerate(joined, 1):
         if count > view.limit:
             message = f"the table would have more than {view.limit:,} lines"
@@ -180,6 +181,7 @@ def _belongs(before: Row, row: Row) -> bool:
     if first is None or node is None or before.times > 1 or row.times > 1:
         return False
     reads = [ref.node for ref in node.inputs if ref is not None]
+    # Numbers of nodes mean something within one graph only.
     same_graph = before.path.removesuffix(first.name) == row.path.removesuffix(node.name)
     if not same_graph or reads != [first.id]:
         return False

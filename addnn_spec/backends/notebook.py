@@ -61,6 +61,7 @@ def _table(graph: Graph) -> str:
         return plain_table(graph, summary, View(limit=_LINES))
     except Refusal:
         try:
+            # Too long: the first level alone, and then the total alone.
             return plain_table(graph, summary, View(depth=0, limit=_LINES))
         except Refusal as error:
             return f"{graph.name}: {summary.total.params:,} parameters; {error.message}\n"

@@ -101,6 +101,7 @@ def picture(graph: Graph, options: DrawOptions | None = None) -> Picture:
             deeper = _Painter(graph, options, known, depth, once=True).paint()
         except Refusal:
             break
+        # One level more as long as the picture stays small, and shows more than before.
         if deeper.boxes > max(SMALL, found.boxes) or deeper.clusters == found.clusters:
             break
         found = deeper
@@ -214,6 +215,7 @@ class _Painter:
         items: list[Box | Cluster],
         values: dict[Ref, _Tap],
     ) -> None:
+        # An input that only training reads belongs to it.
         readers = [graph.node(id) for id in graph.nx.successors(node.id)]
         training = bool(readers) and all(reader.training for reader in readers)
         box = self._box("input", node.name, path=f"{prefix}{node.name}", training=training)
@@ -294,6 +296,8 @@ class _Painter:
             return False
         if self.shown is None or any(graph.kind != "block" for graph in inner):
             return True
+        # By form, and not by exact content: stages that differ in their sizes are one kind to a
+        # reader.
         kind = self.alike.form(inner[0])
         seen = kind in self.shown
         self.shown.add(kind)
@@ -313,6 +317,7 @@ class _Painter:
         for id, tap in zip(graph.inputs, given, strict=True):
             if tap is None:
                 continue
+            # Several arrows across a cluster's border would look like several tensors.
             if graph.nx.out_degree(id) + (Ref(id) in returned) > 1:
                 junction = self._box("junction", training=training)
                 cluster.items.append(junction)

@@ -96,6 +96,7 @@ def settled(arrows: Iterable[Arrow], junctions: Container[int]) -> list[Arrow]:
     length: dict[int, int] = defaultdict(int)
     best: dict[int, Arrow] = {}
     for arrow in listed:
+        # Arrows come in the order of computing: a source's length is final when it is read.
         if length[arrow.source] + 1 > length[arrow.target]:
             length[arrow.target] = length[arrow.source] + 1
             best[arrow.target] = arrow

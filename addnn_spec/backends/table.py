@@ -64,6 +64,7 @@ def rich_table(graph: Graph, summary: Summary, view: View) -> str:
         table.add_column(column.heading, justify="left" if column.left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
+    # Wide: rich would fold lines at the width that it believes the terminal to have.
     console = Console(force_terminal=True, highlight=False, width=1000)
     with console.capture() as capture:
         console.print(Text(_title(graph, summary), style="bold"))

@@ -81,6 +81,7 @@ def _flow(nodes: tuple[FlatNode, ...], last: FlatNode) -> list[FlatNode]:
         if given is None:
             break
         before = nodes[given.source]
+        # What keeps its input's shape has no part in how the sizes came about.
         if item is not last and before.node.outputs[given.port] != item.node.outputs[0]:
             found.append(item)
         item = before
