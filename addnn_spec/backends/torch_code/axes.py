@@ -1,4 +1,4 @@
-"""What sizes of inputs are called: as what takes them has it, or the text, or by their places."""
+"""The names of sizes of inputs: `in_channels` after what takes them, else by text or place."""
 
 from __future__ import annotations
 

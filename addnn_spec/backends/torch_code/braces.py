@@ -25,6 +25,7 @@ def definition_of(graph: Graph) -> Definition | None:
         return graph.definition
     params = tuple(ast.Param(name, None, place) for name, place in brace.written)
     node, span = brace.node, brace.node.span
+    # A brace of one chain is read as the body whose only statement is the chain.
     if not isinstance(node, ast.Body):
         node = ast.Body("chain", (ast.Element(None, node, span, False),), span)
     return Definition(ast.Block("", params, None, node, span, span), brace.env)
@@ -80,6 +81,7 @@ def _named(
         for dim, size in enumerate(graph.type_of(ref).shape):
             nearest = next(iter(size_origins(graph, ref, dim)), None)
             name = _name(nearest, text, around)
+            # The name may mean something else inside the brace.
             if same(read.get(name), size):
                 yield (input, dim), name
 

@@ -56,6 +56,7 @@ def _scaled(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
         k = _factor(wanted[0], dim.vector[0])
         if k and tuple(size * k for size in dim.vector) == wanted:
             return Infix("*", k, dim.tree)
+        # Exact in every use, so `//` loses nothing.
         k = _factor(dim.vector[0], wanted[0])
         if k and tuple(size * k for size in wanted) == dim.vector:
             return Infix("//", dim.tree, k)
@@ -63,7 +64,7 @@ def _scaled(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
 
 
 def _factor(a: Size, b: Size) -> int:
-    """Return the k > 1 for which a = k·b may hold, from the leading factors; 0 if there is none."""
+    """Return the k > 1 for which a = k·b may hold, by their leading terms; 0 if there is none."""
     if not isinstance(a, SymbolicSize) or not isinstance(b, SymbolicSize):
         return 0
     k, rest = divmod(a.terms[0][1], b.terms[0][1])
@@ -79,6 +80,8 @@ def _shifted(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
             op, amount = ("+", difference) if difference > 0 else ("-", -difference)
             return Infix(op, dim.tree, amount)
     for dim in dims:
+        # What strides leave: rounded down, rounded up, or with a padding of one. Larger strides are
+        # not tried, so that the search stays short.
         for divisor in range(2, 65):
             for extra in (0, divisor - 1, 1):
                 if all(
@@ -106,6 +109,8 @@ def _polynomial(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
     parts: list[Tree] = []
     names: dict[str, str] = {}
     for symbol in sorted(size.symbols, key=lambda symbol: symbol.name):
+        # A symbol may be a part of the size that the user names, as of an H that is a multiple of
+        # 32.
         whole = SymbolicSize.of(symbol) * symbol.divisor + symbol.offset
         found = next((dim.tree for dim in dims if all(s == whole for s in dim.vector)), None)
         if found is None:

@@ -75,7 +75,11 @@ class GivenLayers:
             for graph in group:
                 self._note(graph, found[id(graph)])
         theirs = {id(graph) for graph in variants}
+        # First all uses are noted: how a block applies a layer also tells how one is made that
+        # another block only hands on.
         for group in uses.values():
+            # Variants change numbers: whether a layer is given is decided by the network's own
+            # uses.
             names = _varied([graph for graph in group if id(graph) not in theirs])
             left = {name: [found[id(graph)][name] for graph in group] for name in names}
             left = {n: a for n, a in left.items() if not self._decide(n, group, a)}
@@ -129,7 +133,10 @@ class GivenLayers:
                     self._factories.setdefault(key(values[name]), made)
 
     def _factory(self, value: LayerValue) -> Factory | None:
-        """Return what makes a layer of no size; of a size, where a block applies it."""
+        """Return what makes a layer; None if that is not known.
+
+        A layer that is made for a size is known only where a block applies it.
+        """
         known = self._factories.get(key(value))
         target = value.target
         if known is not None or not isinstance(target, type):
@@ -146,11 +153,12 @@ class GivenLayers:
     def _decide(
         self, name: str, group: Sequence[Graph], applications: Sequence[list[Application]]
     ) -> bool:
-        """Tell if a block is given one of its layers as what makes it, and record that."""
+        """Record how a block applies a layer that is given as a factory; False if it cannot be."""
         values = [dict(graph.arguments)[name] for graph in group]
         made = [self._factory(value) for value in values if isinstance(value, LayerValue)]
         sizes = {None if factory is None else len(factory.sizes) for factory in made}
         there = [(at, _factory_of(at.node)) for places in applications for at in places]
+        # The class calls what it is given with the same sizes in all uses.
         if len(sizes) > 1 or None in sizes or not all(factory for _, factory in there):
             return False
         found = {(id(at.graph), at.node.id): factory for at, factory in there if factory}
@@ -169,6 +177,8 @@ class GivenLayers:
                 for graph, places in zip(group, applications, strict=True)
             )
         }
+        # What is handed on is left out. Then it is no longer made `here`, and others may be found
+        # to be handed on for that.
         while True:
             here = {
                 (id(at.graph), at.node.id) for a in once.values() for places in a for at in places

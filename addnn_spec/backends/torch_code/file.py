@@ -118,6 +118,8 @@ def _classes(
 ) -> tuple[Emission, Sequence[ClassCode]]:
     """Return the classes of a network, with those of its variants that they can say."""
     while True:
+        # That a class cannot express a variant is found only when it is resolved. By then the
+        # variant has left its traces in other classes: all begins anew without it.
         emission = Emission(probes, graph.facts)
         emission.need(SCOPE, _PROBED, _TAPPED)
         said = Variants(graph, variants)
@@ -167,6 +169,8 @@ def _wrapped(text: str) -> list[str]:
 
 def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
     """Return the definitions that the classes name, each after those that it needs."""
+    # Whether a definition is needed is read off the code that was written, where it may have been
+    # simplified away. Docstrings do not count: they may use the word for something else.
     words = {word for line in body if not line.prose for word in re.findall(r"\w+", line.text)}
     chosen: dict[str, Support] = {}
 

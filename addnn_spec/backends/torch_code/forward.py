@@ -29,11 +29,11 @@ from addnn_spec.ops.code import Arg, Call, Infix, Prefix
 from addnn_spec.source import Span
 
 _NESTED = 3
-"""Calls within calls that a reader still takes in."""
+"""How deep calls may stand in calls: deeper ones are hard to read."""
 _LONG = 76
-"""Characters of a statement that others may be written into."""
+"""Characters that a statement may have after others were written into it."""
 _MOST = _LONG // len("f(x), ")
-"""Statements that may be written into one: more are longer than this."""
+"""Statements that may be written into one: more would be longer than `_LONG`."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Assign:
 
     @property
     def training(self) -> bool:
-        """Only training outputs need it: it stands behind what evaluation returns."""
+        """Whether only outputs of training need it: it stands after evaluation has returned."""
         return self.step.training
 
 
@@ -199,6 +199,7 @@ def _fused(
         assign = Assign(step, tree, (step.span,), depth, int(step.heavy or step.composite))
         taken = [] if step.loop else _operands(assign, pending)
         while taken and not _fits(assign, taken):
+            # The earliest goes first: what is left is still a row that ends right before this step.
             taken = taken[1:] if len(taken) > 1 else []
         del pending[len(pending) - len(taken) :]
         assign = _put(assign, taken)
@@ -212,6 +213,8 @@ def _fused(
 
 def _operands(assign: Assign, pending: list[Assign]) -> list[Assign]:
     """Return the last pending statements, as far as the step reads them in just this order."""
+    # Calls within a call are evaluated in the order in which they stand in it. Steps are moved
+    # there only if that is the order they had: layers that draw random numbers draw the same ones.
     last = [p.step.outputs[0] for p in pending[-_MOST:]]
     read = [node.index for node in walk(assign.tree) if isinstance(node, Value)]
     wanted = [value for value in read if value in last][-_MOST:]
@@ -228,6 +231,7 @@ def _fits(assign: Assign, taken: list[Assign]) -> bool:
     if any(assign.step.composite or other.step.composite for other in taken):
         if any(other.step.types != assign.step.types for other in taken):
             return False  # a block's call stays in sight where the shape changes
+    # Variables have no names yet: a name of usual length stands for each.
     named = rewrite(whole.tree, lambda t: Name("value") if isinstance(t, Value) else None)
     return all(_atomic(node) for node in walk(named)) and len(flat(named)) <= _LONG
 

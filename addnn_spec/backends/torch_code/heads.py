@@ -26,7 +26,7 @@ from addnn_spec.backends.torch_code.vectors import is_symbolic
 from addnn_spec.ops.code import Item, Slice
 
 _MOST_SKIPPED = 2
-"""As many sizes are thrown away where the others are read together."""
+"""Sizes between those that are read together which may be unpacked to `_`."""
 
 
 def sizes_at_head(
@@ -76,6 +76,7 @@ def written(tree: Tree, inputs: Sequence[str]) -> Tree:
 def _read_together(value: Value, names: Mapping[int, str], rank: int) -> Iterator[tuple[str, Tree]]:
     """Yield `h, w = x.shape[1:3]`; sizes that are far apart one by one."""
     first, last = min(names), max(names)
+    # `_, _, _, _, w = x.shape` would say less than `w = x.shape[4]`.
     if last + 1 - first - len(names) > _MOST_SKIPPED:
         yield from ((name, Dimension(value, dim)) for dim, name in names.items())
         return

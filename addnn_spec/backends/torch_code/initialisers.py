@@ -68,8 +68,10 @@ class Initialisers:
             if place not in self._own:
                 ((way, filled),) = ways.items()
                 alike[way].append(filled)
+        # The names of the specs' blocks are taken, before their classes are made.
         names = Namespace(_words(graphs))
         for way, layers in alike.items():
+            # Only if the file gets shorter by it.
             if sum(filled.lines for filled in layers) > layers[0].statements + _FRAME:
                 self._add(way, [filled.applied for filled in layers], names)
 
@@ -84,7 +86,10 @@ class Initialisers:
         return any(word in self._local for word in _NAME.findall(place.text))
 
     def _is_own(self, ways: Mapping[str, _Filled]) -> bool:
-        """Return True if a function of the file cannot say what fills the layers of one place."""
+        """Return True if the layers of one place cannot be filled by a function of the file.
+
+        They are filled in several ways, or with numbers that only their class has names for.
+        """
         (filled, *others) = ways.values()
         return bool(others) or any(
             self.reads_names(place) for name, place in filled.written if name in _FIELDS
@@ -158,6 +163,6 @@ def _place(span: Span) -> _Place:
 
 
 def _words(graphs: Iterable[Graph]) -> set[str]:
-    """Return the words of the specs: a function is called otherwise."""
+    """Return all words of the specs, so that no function takes the name of something in them."""
     sources = {id(graph.span.source): graph.span.source for graph in graphs}
     return {word for source in sources.values() for word in re.findall(r"\w+", source.text)}

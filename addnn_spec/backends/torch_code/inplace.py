@@ -1,4 +1,4 @@
-"""Activations that overwrite their input: a pass over memory less, where nobody else can see it.
+"""Activations that overwrite their input, which saves a pass over memory.
 
 Only an activation that can (`in_place`), and that alone reads a tensor which was just made and that
 its maker needs no more (`fresh_output`): the operators' classes say both. With probes nothing is
@@ -56,6 +56,8 @@ def _in_place(step: Step, fresh: set[int], counts: Counter[int]) -> Step:
     if not step.in_place or step.run or not isinstance(tree, Call):
         return step
     read = tree.args[0].value
+    # Another reader would see the overwritten values, and so would the gradient of a maker that
+    # keeps its output (no `fresh_output`).
     if not isinstance(read, Value) or read.index not in fresh or counts[read.index] != 1:
         return step
     return replace(step, tree=Call(tree.fn, (*tree.args, Arg(True, "inplace"))))

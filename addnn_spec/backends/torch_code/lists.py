@@ -1,4 +1,4 @@
-"""Inputs that are lists of tensors: one parameter `features: list[Tensor]`, however long it is.
+"""Inputs that are lists of tensors: one parameter `features: list[Tensor]` for any length.
 
 A block's list input arrives as inputs `features_0`, `features_1`, … (a list of one as `features`).
 Where every use reads the whole list, in order, the class takes it as one argument; then uses with
@@ -78,6 +78,7 @@ def _read_whole(graph: Graph, found: ListInput) -> bool:
         read = [ref for ref in node.inputs if ref in parts]
         if read and (read != whole or not _next_to_each_other(node.inputs, whole)):
             return False
+    # An item that is returned is read by itself.
     return parts.isdisjoint(ref for output in graph.outputs for ref in output.refs)
 
 

@@ -42,7 +42,7 @@ _UNREAD = "_"
 _STRICT = Arg(True, "strict")
 """The language's `zip` wants lists of one length."""
 _TRIED = range(8)
-"""The turns of a `repeat` for which it is computed what its text says."""
+"""Turns of a `repeat` for which an expression is computed, to see if it is the same in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,18 @@ class Header:
 
     @property
     def known(self) -> bool:
-        """Whether it goes through numbers that the class has no name for."""
+        """Whether it goes through literals only: the class has no name for what it reads."""
         return not any(isinstance(node, Name) for node in walk(self.iterable))
 
     def inside(self, origin: Origin, lag: int) -> Origin | None:
-        """Return an origin as it is said inside the loop, in its turn or `lag` turns before.
+        """Return an origin as seen from inside a turn, said in that turn or `lag` turns before.
 
         None for what is said in another turn.
         """
         match origin:
             case InTurn(inner, loop, number) if loop == self.loop:
+                # `text_loops` marks what is said in each turn by 0, and what is said in the turn
+                # before by -1.
                 return inner if number == -lag else None
             case InTurn(inner):
                 inside = self.inside(inner, lag)
@@ -114,6 +116,7 @@ class Headers:
         if any(is_padding_mode(v) for use in turns for turn in use for v in turn.values()):
             return None  # a loop's variable would be any string to a type checker
         made = [len(found) for found in turns]
+        # Another number of turns means that this is not the loop that made them.
         alike = all(n is ABSENT or n == own for n, own in zip(counts, made, strict=True))
         return (
             Header(loop.span, targets, iterable, isinstance(loop, ast.Repeat), turns)
@@ -223,6 +226,7 @@ class Headers:
                 value is ABSENT or gives(tree, use, turn, value)
                 for use, values in enumerate(leaves.vector)
                 if values is not ABSENT
+                # A value of turn t + lag is to be what the text says over the variables of turn t.
                 for value, turn in _distinct(values[lag:], header.turns[use])
             )
         except Unreadable:
@@ -234,6 +238,7 @@ def _distinct(
 ) -> Iterable[tuple[Any, Mapping[str, Any]]]:
     """Return what turns have, and their variables, once for those that have the same."""
     pairs = zip(values, turns, strict=False)  # what the last turn makes may be nobody's
+    # Equal turns share their objects, so `id` is enough to compute the text once for all of them.
     return {(id(value), id(turn)): (value, turn) for value, turn in pairs}.values()
 
 
@@ -320,6 +325,7 @@ def paired(
     name, first, made = flow
     if len(targets.items) == 1:
         (target,) = targets.items
+        # `pairwise` gives items of the list: what flows has to be an item, not made of one.
         if not isinstance(target, ast.Target) or Name(python_name(target.name)) != made:
             return None
         pairs = Call("pairwise", (Arg(_after(first, iterable)),))

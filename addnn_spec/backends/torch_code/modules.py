@@ -36,6 +36,8 @@ def operator_module(applied: Applied) -> Tree | None:
     while isinstance(call, Call) and call.args and isinstance(call.args[0].value, Call):
         call = call.args[0].value  # in `weight_norm(…)`
     assert isinstance(call, Call)
+    # Torch takes inferred sizes before those of the text, `Conv2d(in_channels, out_channels, …)`,
+    # but for a few operators after them.
     room = sum(arg.name is None for arg in call.args) - len(own)  # others are keywords
     positional = own + inferred if op.inferred_last else inferred[: max(room, 0)] + own
     return with_leaves(made, UNNAMED, positional)

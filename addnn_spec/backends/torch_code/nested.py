@@ -34,7 +34,7 @@ class Level:
 
 
 def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tree]:
-    """Return what is to be made first, and the tree over that."""
+    """Return the modules to be made before a tree, innermost first, and the tree over them."""
     levels: list[Level] = []
     classes: dict[str, str] = {}
     """What each variable is: one that is read may become the level around it."""
@@ -58,6 +58,7 @@ def unnested(tree: Tree, unique: Callable[[str], str]) -> tuple[list[Level], Tre
         reused = next((name for name in read if classes.get(name) == call.fn), None)
         name = reused or unique(arg.name or "layer")
         classes[name] = call.fn
+        # The level made of the same variable in the same way is one more turn of a loop.
         if levels and (levels[-1].name, levels[-1].tree) == (name, made):
             levels[-1].times += 1
         else:

@@ -14,7 +14,7 @@ from addnn_spec.graph import Output
 from addnn_spec.ops.code import Arg, Call, Seq
 
 _COUNTED = 6
-"""As many tensors are counted in an annotation."""
+"""More tensors than these are `tuple[Tensor, ...]` in an annotation."""
 
 
 class Returns:
@@ -44,12 +44,15 @@ class Returns:
         return "Tensor" if count == 1 else _tensors(count)
 
     def definition(self) -> list[Line]:
-        """Return the named tuple of the outputs; in evaluation those of training are None, or one
-        other is alone."""
+        """Write the named tuple of the outputs.
+
+        In evaluation the outputs of training are None, or the one other output is returned alone.
+        """
         name = f"{self._code.name}Output"
         lines = [Line(f"class {name}(NamedTuple):", (self._code.graph.span,))]
         for place, output in enumerate(self._outputs):
             optional = output.training and self._alone is None
+            # A field with a default cannot stand before one without.
             rest = all(later.training for later in self._outputs[place:])
             text = f"{INDENT}{output.name}: {_type(output)}{' | None' if optional else ''}"
             lines.append(Line(text + (" = None" if optional and rest else "")))
@@ -78,6 +81,8 @@ class Returns:
     # --- statements ------------------------------------------------------------------------------
     def prepare(self, statements: Sequence[Statement]) -> list[Line]:
         """Annotate the variable that is returned, where a type checker could not know its type."""
+        # A module's result is `Any`, which `mypy --strict` does not let a function return as a
+        # Tensor: the variable is annotated, unless it is known to hold one.
         output = self._tensor()
         if not isinstance(output, Name):
             return []
@@ -151,6 +156,7 @@ class Returns:
             yield output, Seq(own) if output.listed else own[0]
 
     def _named(self, values: Sequence[Tree | None]) -> Tree:
+        # The fields at the end have None as their default.
         while values and values[-1] is None:
             values = values[:-1]
         return Call(f"{self._code.name}Output", tuple(Arg(value) for value in values))

@@ -19,6 +19,8 @@ def constructed(own: ChildDraft) -> tuple[Call, list[Call]]:
     while True:
         call = call.value if isinstance(call, Spanned) else call
         assert isinstance(call, Call)
+        # Torch's functions around a layer (`weight_norm(…)`) are in lower case, its classes are
+        # not.
         if not call.fn.rpartition(".")[2].islower():
             return call, around
         around.insert(0, call)

@@ -47,6 +47,7 @@ class Remarks:
         if is_constant(vector):
             return str(some(vector))
         for known, text in self._known:
+            # A value that only some uses have is called as one that agrees with it in these.
             if all(b is ABSENT or a == b for a, b in zip(known, vector, strict=True)):
                 return text
         tree = self._said(vector)
@@ -54,6 +55,7 @@ class Remarks:
             text = self._new(_letter(dim, rank))
         else:
             text = flat(tree)
+        # So that the same text means the same size throughout the class, and another H is H'.
         self._known.append((vector, text))
         return text
 
@@ -87,6 +89,7 @@ class Remarks:
     def _is_extent(self, candidate: Candidate) -> bool:
         """Return True for a height or width: in remarks these are H and W."""
         column = self._columns.scope.known.get(candidate.parameter)
+        # The rank of a size is eight times its input's place, plus its dimension (`Scope`).
         return column is not None and column.rank[0] == SIZE and column.rank[1] % 8 > 1
 
     def _new(self, letter: str) -> str:

@@ -1,4 +1,4 @@
-"""Sequentials of one child that differ in elements that some uses lack.
+"""A child that is a Sequential in all uses of a class, some of which lack elements of it.
 
 The elements are laid over one another like steps: what some lack stands in a `When`, and the
 constructor appends it to a list of layers.

@@ -76,11 +76,13 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
     for node in graph.nodes():
         if node.id == graph.inputs[0]:
             continue
+        # A Sequential hands each child one tensor, which the child before has made.
         fed = node.inputs[:1] == (current,) and not any(node.inputs[1:])
         named = "." not in node.name and node.name != OWN
         if not fed or len(node.outputs) != 1 or not named or node.module:
             return None
         op = node.op
+        # Turns of a run have one constructor, and only the first reads what was just made.
         overwrites = fresh and not emission.probes and node.times == 1
         tree = _module(graph, node, forms, emission, overwrites=overwrites)
         if tree is None:
@@ -91,6 +93,7 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
         current = Ref(node.id)
     names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]
     taken = not _TAKEN.isdisjoint(names)
+    # What is returned has to be what the last child makes.
     return None if taken or graph.outputs[0].refs[0] != current else elements
 
 
@@ -162,6 +165,7 @@ def _module(
         return None
     applied = Applied(node.op, node.types)
     tree = operator_module(applied)
+    # Some modules are called with more than the tensor, or give more than one back.
     plain = applied.call() == Invoke((Arg(In(0)),)) and node.op.result is None
     if tree is None or not plain:
         return None
@@ -233,6 +237,7 @@ def _counted_from(run: Sequence[Element]) -> tuple[str, int] | None:
     """Return what the names of a run have in common, and the number that they count up from."""
     head = run[0].name.rstrip("0123456789")
     digits = run[0].name[len(head) :]
+    # A counter in an f-string writes no leading zeros, as in `layer01`.
     if not digits or str(int(digits)) != digits:
         return None
     first = int(digits)

@@ -25,10 +25,13 @@ def stateless(graphs: Sequence[Graph], layers: GivenLayers) -> set[int]:
             modules |= {id(g) for _, g in node.called if not (plain and g is node.calls)}
         modules |= {id(called) for module in graph.modules for _, called in module.called}
     found: set[int] = set()
+    # Called graphs first: a block is a function only if those that it calls are.
     for graph in reversed(graphs):
         if id(graph) not in modules and _has_no_state(graph, found):
             found.add(id(graph))
     while True:
+        # All uses of a block are one or the other. Taking some out may take out what calls them,
+        # and then other uses of that: until nothing changes.
         mixed = {
             id(graph)
             for group in members.values()

@@ -45,7 +45,7 @@ def turn_variables(
 def _variables(
     target: ast.Target | ast.Targets, iterable: ast.Expr, number: int, translate: Translate
 ) -> Iterator[tuple[str, Tree]]:
-    """Yield the names of a target with what each takes of an item."""
+    """Yield the names of a loop's target, each with its part of the item of that turn."""
     if isinstance(target, ast.Targets) and len(target.items) == 1:
         (target,) = target.items
     sides = _sides(iterable)
@@ -67,9 +67,11 @@ def _item(iterable: ast.Expr, number: int, translate: Translate) -> Tree:
     if isinstance(iterable, ast.Paren):
         return _item(iterable.inner, number, translate)
     if isinstance(iterable, ast.Range):
+        # Counted from the end, the turn is `n - 1`; from the start, `first + 1`.
         end, step = (iterable.stop, "-") if number < 0 else (iterable.start, "+")
         return simplified(Infix(step, translate(end), abs(number)))
     name, given = _called(iterable)
+    # Turn 0 has the last item, -1; turn -1 has item 0.
     if name == "reversed" and given:
         return _item(given[0], -1 - number, translate)
     if name == "range" and len(given) in (1, 2):
@@ -84,6 +86,8 @@ def _sides(iterable: ast.Expr) -> tuple[ast.Expr, ...]:
     if name != "enumerate" or not given:
         return given if name == "zip" else ()
     at = iterable.span
+    # As if the text had said `zip(0..len(xs), xs)`: the turn's number is then read off a range, and
+    # can be counted from the end, too.
     length = ast.Call(ast.Name("len", at), (ast.Argument(None, given[0], at),), None, at)
     if len(given) == 1:
         return (ast.Range(ast.Number(0, "0", at), length, at), given[0])
@@ -98,7 +102,7 @@ def _called(expr: ast.Expr) -> tuple[str, tuple[ast.Expr, ...]]:
 
 
 def _bound(target: ast.Target | ast.Targets, value: Tree) -> Iterator[tuple[str, Tree]]:
-    """Yield the names of a target with what each takes of a value."""
+    """Yield the names of a target, each with its part of a value that is unpacked to it."""
     if isinstance(target, ast.Target):
         yield target.name, value
     elif len(target.items) == 1:
@@ -182,6 +186,7 @@ def _joined(tree: Infix) -> Tree:
             return one
         case Infix("+", int(0), one) | Infix("+" | "-", one, int(0)):
             return one
+        # Numbers come first: `2 * x * 3` is `6 * x`.
         case Infix("*", Infix("*", int(left), inner), int(right)):
             return Infix("*", left * right, inner)
         case Infix("*", inner, int(right)):
@@ -215,10 +220,11 @@ _RULES: dict[type, Callable[[Any], Tree]] = {Infix: _joined, Choice: _chosen, It
 
 
 def _computed(tree: Tree) -> Tree:
-    """Return the literal that a tree of literals is, itself where Python would raise."""
+    """Return the literal that a tree of literals computes to; the tree if Python would raise."""
     values: dict[str, Any] = {}
     try:
         value = value_of(tree, values.__getitem__, {})
     except Unreadable:
         return tree
+    # None means "not replaced" to `rewrite`.
     return value if is_literal(value) and value is not None else tree

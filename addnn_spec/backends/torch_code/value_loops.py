@@ -46,7 +46,7 @@ _MARKED = re.compile(LOOP + r"\w+")
 
 
 FEW = 2
-"""As many turns with differing arguments are written out."""
+"""So many elements with differing arguments, or fewer, are written out."""
 
 
 class Element(NamedTuple):
@@ -76,7 +76,10 @@ def _star(loop: Loop) -> Tree:
 
 
 def _in_runs_of_loops(children: Sequence[Element]) -> Iterator[Tree]:
-    """Yield children whose own loops differ: in a loop around these, they go over their values."""
+    """Yield children that hold loops of the text which differ from child to child.
+
+    If the children are alike once those loops go over their values, they are a loop themselves.
+    """
     plain = [child._replace(tree=_over_values(child.tree)) for child in children]
     place = 0
     for run in in_a_row(plain):
@@ -111,7 +114,7 @@ def in_a_row(children: Sequence[Element]) -> Iterator[list[Element]]:
 
 
 def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
-    known: dict[int, tuple[Tree, str]] = {}  # the turns of a run share one tree
+    known: dict[int, tuple[Tree, str]] = {}  # turns of a run share one tree: compared once
 
     def key(child: Element) -> tuple[Tree, str]:
         if id(child.tree) not in known:
@@ -154,7 +157,7 @@ def _over_values(tree: Tree) -> Tree:
 
 
 def _by_turn(loop: TextLoop) -> list[Element]:
-    """Return what each turn of a loop makes."""
+    """Return the elements that a loop makes, turn by turn, with the literals of each turn."""
 
     def of(turn: int, tree: Tree) -> Tree:
         def change(node: Tree) -> Tree | None:
@@ -183,10 +186,12 @@ def loop_of(run: Sequence[Element]) -> Loop | None:
         return None
     vectors = [tuple(leaf.value for leaf in column) for column in zip(*rows, strict=True)]
     varying = [place for place, vector in enumerate(vectors) if not is_constant(vector)]
+    # An inner loop's own literals are written once for all turns of the outer one.
     if not in_loops(skeleton).isdisjoint(varying):
         return None
     if any(not is_literal(value) for place in varying for value in vectors[place]):
         return None
+    # More variables than turns: the elements themselves are shorter.
     if len({vectors[place] for place in varying}) > len(run):
         return None
     if any(is_padding_mode(value) for place in varying for value in vectors[place]):
@@ -213,6 +218,7 @@ def _in_all(rows: Sequence[Sequence[Leaf]], place: int) -> Leaf:
     first, *others = (row[place] for row in rows)
     if not others:
         return first
+    # Turns after the first may read what the one before made: only what all say counts.
     said = set.intersection(*({_in_any_turn(o) for o in leaf.origins} for leaf in others))
     found = tuple(origin for origin in first.origins if _in_any_turn(origin) in said)
     return Leaf(first.value, first.hint, found)
@@ -265,6 +271,7 @@ def with_loop_names(tree: Tree) -> Tree:
     read = {node.text.partition(".")[0] for node in inside if isinstance(node, Name)}
     if not loops:
         return tree
+    # Inner and outer loops share it: a variable must not hide one of the loop around it.
     renamed: dict[str, str] = {}
 
     def name(marked: str) -> str:

@@ -110,6 +110,7 @@ class Variables:
         """Note what a loop starts from as read before it; what its turns read, until it ends."""
         for carried in statement.loop.carried:
             self._last[carried.start] = position
+        # What is made outside is read again in the next turn, so it is needed until the loop ends.
         end = position + 1 + len(statement.body)
         made = {value for inner in statement.body for value in inner.step.outputs}
         for place, inner in enumerate(statement.body, position + 1):
@@ -135,7 +136,10 @@ class Variables:
                     self._wishes[value] = identifier(name)
                     self._named.add(value)
         counts: Counter[int] = Counter(
-            value for tree in self._all_trees() for value in set(_read(tree))
+            # A statement that reads a value twice is one reader.
+            value
+            for tree in self._all_trees()
+            for value in set(_read(tree))
         )
         for statement in reversed(self._statements):
             if isinstance(statement, For):
@@ -178,6 +182,8 @@ class Variables:
         wish = self._wishes.get(step.outputs[0]) if len(step.outputs) == 1 else None
         first = next(_operands(assign.tree), None)
         if wish and first is not None and counts[first] == 1:
+            # The name of an output is kept for what is returned: what leads there is not called
+            # `logits`.
             self._wishes.setdefault(first, "x" if wish in self._results else wish)
 
     def _wish_carried(self, statement: For) -> None:
@@ -230,11 +236,13 @@ class Variables:
         if self._available(wish, position):
             return self._bind(value, wish)
         number = self._free_number(wish, position)
+        # By heaps the lowest free number is found without a search through all that are taken,
+        # which is quadratic in a network of thousands of values.
         heappush(self._numbered[wish], (self._last.get(value, -1), number))
         return self._bind(value, f"{wish}_{number}")
 
     def _taken_over(self, reads: Sequence[int], position: int) -> str | None:
-        """Return the variable of the first operand, where nobody will miss it."""
+        """Return the variable of the first operand, if that is read for the last time here."""
         if not reads or self._last[reads[0]] > position or reads[0] in self._lists:
             return None
         if reads[0] < len(self.inputs) and self._network:
@@ -291,6 +299,7 @@ class Variables:
             name, number = wish, 2
             while not self._available(name, position):
                 name, number = f"{wish}_{number}", number + 1
+            # A list's variable is declared as one: no tensor may be assigned to it later.
             self._last[value] = _NEVER_FREE
             lists.append((self._bind(value, name), made))
         statement.before = _one_by_one(statement.before)
@@ -316,6 +325,7 @@ class Variables:
     # --- branches --------------------------------------------------------------------------------
     def _fork(self, fork: Fork, position: int) -> int:
         end = position + len(fork.then) + len(fork.orelse)
+        # Named before the arms, which assign to these variables.
         joined = self._name_joins(fork, end)
         if not fork.orelse:
             for join in fork.joins:
@@ -324,6 +334,7 @@ class Variables:
                 copies = fork.before if unread else fork.else_copies
                 self._copy(name, join.orelse, copies)
         for join in fork.joins:
+            # From here on no value of an arm may take the variable, but the one that is joined.
             self._holds[joined[join.value]] = join.value
         # Reversed, for a value that is in several joins: it has the variable of the first.
         then = {join.then.index: joined[join.value] for join in reversed(fork.joins)}
@@ -412,7 +423,7 @@ def _read(tree: Tree) -> Iterator[int]:
 
 
 def _operands(tree: Tree) -> Iterator[int]:
-    """Yield what is read for more than its size or device."""
+    """Yield the tensors that flow into a step: not those whose shape, dtype or device it reads."""
     return _read(rewrite(tree, lambda node: NONE if _is_about(node) else None))
 
 

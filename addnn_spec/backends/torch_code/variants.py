@@ -18,6 +18,8 @@ class Variants:
     def __init__(self, network: Graph, variants: Sequence[Graph]) -> None:
         self.network = network
         self.unsaid: set[Graph] = set()
+        # Variants are elaborated with the network's own cache: what a number does not reach is the
+        # same graph object in both, so `id` tells what is new.
         own = {id(graph) for graph in network.below()}
         self.graphs: list[Graph] = []
         """The graphs that only variants have, callers before what they call."""
@@ -32,6 +34,7 @@ class Variants:
             # In front: these may call what an earlier variant has, which calls none of them.
             self.graphs[:0] = [graph for graph in new if id(graph) not in self._of]
             for graph in new:
+                # Two variants may have one graph in common, which the cache made once.
                 self._of.setdefault(id(graph), []).append(variant)
 
     @property
@@ -43,7 +46,8 @@ class Variants:
         )
 
     def lost(self, graph: Graph) -> bool:
-        """Return True for a graph of such variants alone as no class says."""
+        """Return True for a graph that only variants have which no class can express."""
+        # A graph that another variant has as well is still wanted.
         return self.has(graph) and self.unsaid.issuperset(self._of[id(graph)])
 
     def has(self, graph: Graph) -> bool:
@@ -62,3 +66,4 @@ def _stated(network: Graph) -> list[str]:
 
 
 _FEW = 3
+"""So many new graphs are no reason to give up a variant, however small the network is."""

@@ -1,4 +1,4 @@
-"""Vectors: a literal of each use of a class, where all say one thing in their own ways."""
+"""Vectors: the values that one literal has in the uses of a class, one a use."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _PADDING_MODES = get_args(PaddingMode)
 
 
 def is_padding_mode(value: Any) -> bool:
-    """Return True for a word that torch's convolutions have a type of their own for."""
+    """Return True for a padding mode, which torch's stubs type as a `Literal` of words."""
     return isinstance(value, str) and value in _PADDING_MODES
 
 
@@ -75,8 +75,10 @@ def annotation(vector: Vector) -> str:
 
 def _annotation(vector: Vector) -> str:
     kinds = list(dict.fromkeys(_kind(value) for value in vector))
+    # To type checkers an int is a float.
     if "float" in kinds and "int" in kinds:
         kinds.remove("int")
+    # A string of any kind takes the words of a Literal, too.
     if "str" in kinds:
         kinds = [kind for kind in kinds if not kind.startswith("Literal")]
     tuples = [value for value in vector if isinstance(value, tuple)]
