@@ -17,9 +17,9 @@ from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticError, Label, near
 from addnn_spec.elaborate.definitions import define
 from addnn_spec.elaborate.frame import Poison, Value
-from addnn_spec.elaborate.network import elaborate_network
+from addnn_spec.elaborate.network_graph import elaborate_network
 from addnn_spec.elaborate.rules import begin
-from addnn_spec.elaborate.settings import setting
+from addnn_spec.elaborate.set_values import setting
 from addnn_spec.elaborate.watch import Watch
 from addnn_spec.graph import Graph
 from addnn_spec.limits import Limits

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
 
-from addnn_spec.diagnostics.names import near
+from addnn_spec.diagnostics.near_names import near
 
 _TOLD = 8
 """So many names are told where none is near."""

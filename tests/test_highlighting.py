@@ -10,7 +10,7 @@ from pygments.token import Error, Keyword, Name, Number, Operator, String, White
 
 from addnn_spec.highlighting import NetLexer, in_colour, reserved
 from addnn_spec.resources import folder
-from addnn_spec.syntax.table import load_table
+from addnn_spec.syntax.parse_table import load_table
 
 SAMPLES = Path(__file__).parent / "samples"
 LEXER = NetLexer(stripnl=False, ensurenl=False)

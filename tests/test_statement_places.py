@@ -13,13 +13,13 @@ from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.translation import Functions, Translator
 from addnn_spec.compiler import _SHAPING
 from addnn_spec.diagnostics import Collector
-from addnn_spec.elaborate.expansion import Forecast
+from addnn_spec.elaborate.item_names import Survey
+from addnn_spec.elaborate.loop_cost import Forecast
 from addnn_spec.elaborate.rules import RULES, begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import _RUN
-from addnn_spec.elaborate.survey import Survey
 from addnn_spec.limits import Limits
-from addnn_spec.lsp.names import NameTable
+from addnn_spec.lsp.symbols import NameTable
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.bindings import Bindings
@@ -114,9 +114,9 @@ def test_its_names_are_found(kind: type) -> None:
     assert isinstance(block, ast.Block)
     after = block.span.source.text.rindex("return")
     own = {"k", "x"}
-    assert Survey(block).names == {"k", *example.gives}, "_KINDS in elaborate/survey.py"
+    assert Survey(block).names == {"k", *example.gives}, "_KINDS in elaborate/item_names.py"
     given = {symbol.name for symbol in NameTable(file).visible(after) if symbol.body is block}
-    assert given - own == set(example.gives), "lsp/names.py"
+    assert given - own == set(example.gives), "lsp/symbols.py"
     bound = {name for name in example.gives if Bindings(block).at(name, after)}
     assert bound == set(example.gives), "syntax/bindings.py"
 
@@ -134,7 +134,7 @@ def test_what_it_reads_is_found(kind: type) -> None:
         text = example.text.replace(old, new)
         if text != example.text:
             table = NameTable(_file(text))
-            assert "other" in table.free.values(), "lsp/names.py"
+            assert "other" in table.free.values(), "lsp/symbols.py"
             return
     assert kind is ast.Let
 
@@ -160,7 +160,7 @@ def test_what_a_loop_of_it_takes_is_reckoned(kind: type) -> None:
     loop = _block(f"for j in 0..9 {{\n{example.text}\n}}").body.items[0]
     assert isinstance(loop, ast.For)
     turn = Forecast(loop, Env(), begin(Collector(), Limits())).turn()
-    assert turn.nodes == example.work, "_statement in elaborate/expansion.py"
+    assert turn.nodes == example.work, "_statement in elaborate/loop_cost.py"
 
 
 def _fields(kind: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from addnn_spec.passes.memory import at
 from addnn_spec.sizes import symbols
 
 
-class Example(NamedTuple):
+class SampleInput(NamedTuple):
     """An input. `open` are the places of dimensions that stay open, with their names, or None where
     they depend on such."""
 
@@ -24,7 +24,7 @@ class Example(NamedTuple):
 
 def example_inputs(
     graph: Graph, dims: Mapping[str, int], dynamic: Sequence[str]
-) -> tuple[Example, ...]:
+) -> tuple[SampleInput, ...]:
     """Return what evaluation takes, at the default sizes or at `dims`; those of `dynamic` stay
     open, and are 2 where they would be 1: torch takes a size of 1 for a constant.
 
@@ -53,5 +53,5 @@ def example_inputs(
                 if not set(names).isdisjoint(dynamic):
                     open[place] = names[0] if str(size) == names[0] else None
             shape = tuple(at(size, values) for size in type.shape)
-            found.append(Example(type.dtype, shape, open))
+            found.append(SampleInput(type.dtype, shape, open))
     return tuple(found)

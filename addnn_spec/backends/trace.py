@@ -18,7 +18,7 @@ from addnn_spec.source import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """One place: a node that gave sizes, or what the node stands in."""
 
     path: str
@@ -43,8 +43,8 @@ class Trace:
     sizes; `within` from the network to the block or brace that the node stands in.
     """
 
-    flow: tuple[Step, ...]
-    within: tuple[Step, ...]
+    flow: tuple[TraceStep, ...]
+    within: tuple[TraceStep, ...]
 
     def __repr__(self) -> str:
         steps = [*self.flow, *self.within]
@@ -90,7 +90,7 @@ def _flow(nodes: tuple[FlatNode, ...], last: FlatNode) -> list[FlatNode]:
     return found[::-1]
 
 
-def _within(graph: Graph, path: str) -> Iterator[Step]:
+def _within(graph: Graph, path: str) -> Iterator[TraceStep]:
     """Yield the blocks and braces that a node stands in, outermost first."""
     prefix = ""
     inside: Graph | None = graph
@@ -114,9 +114,9 @@ def _holder(graph: Graph, below: str) -> tuple[str, Node] | None:
     return None
 
 
-def _step(path: str, node: Node) -> Step:
+def _step(path: str, node: Node) -> TraceStep:
     shape = ", ".join(str(output) for output in node.outputs)
-    return Step(path, _what(node), shape, node.span)
+    return TraceStep(path, _what(node), shape, node.span)
 
 
 def _what(node: Node) -> str:

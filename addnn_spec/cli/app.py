@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from addnn_spec.diagnostics.names import did_you_mean
+            from addnn_spec.diagnostics.near_names import did_you_mean
 
             near = did_you_mean(name, COMMANDS)
             ctx.fail(f"there is no command {name}" + (f": {near}" if near else ""))

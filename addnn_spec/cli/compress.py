@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from addnn_spec.cli.completion import complete_node
-from addnn_spec.cli.data import setting_options, weights_options
+from addnn_spec.cli.data_options import setting_options, weights_options
 from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
 from addnn_spec.cli.progress import shown_work
+from addnn_spec.cli.shell_completion import complete_node
 from addnn_spec.cli.specs import Spec
-from addnn_spec.design.figures import figures
+from addnn_spec.design.expected_sizes import figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.packages import require
 from addnn_spec.runtime.settings import PREPARATION
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 By = Literal["bn", "l1", "greedy-si", "soft-si", "random"]
 
 
-class Widths(click.ParamType[Any]):
+class WidthsOption(click.ParamType[Any]):
     """A ratio between 0 and 1, or `peak`."""
 
     name = "ratio"
@@ -61,7 +61,9 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="Cut behind a node, or where the index of the training samples settles.",
 )
 @click.option("--head", default="linear", show_default=True, help="linear, or mlp:128.")
-@click.option("--widths", type=Widths(), metavar="RATIO|peak", help="Of every class's channels.")
+@click.option(
+    "--widths", type=WidthsOption(), metavar="RATIO|peak", help="Of every class's channels."
+)
 @click.option("--params", type=_SHARE, metavar="SHARE", help="Narrow to this share of parameters.")
 @click.option("--macs", type=_SHARE, metavar="SHARE", help="Narrow to this share of MACs.")
 @click.option(
@@ -147,7 +149,7 @@ def compress(
             progress=progress,
             tell=tell,
         )
-    from addnn_spec.design.page import design_page
+    from addnn_spec.design.compression_page import design_page
 
     write_design(written, made.plan, made.module, made.record)
     put(written["page"], design_page(made.record, plan, made.plan))

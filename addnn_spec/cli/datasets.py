@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.data import setting_options
+from addnn_spec.cli.data_options import setting_options
 from addnn_spec.cli.options import all_of, format_option
 from addnn_spec.cli.outcome import INTERRUPTED, OK, exit_code, report, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard, put

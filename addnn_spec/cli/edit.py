@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.completion import complete_node, complete_node_value
-from addnn_spec.cli.data import weights_options
+from addnn_spec.cli.data_options import weights_options
 from addnn_spec.cli.design_outputs import outputs, plan_of
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import OK, say
 from addnn_spec.cli.outputs import OutputFile, force_option, put, refuse_inputs
+from addnn_spec.cli.shell_completion import complete_node, complete_node_value
 from addnn_spec.cli.specs import Spec
-from addnn_spec.design.figures import figures
+from addnn_spec.design.expected_sizes import figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.packages import require
@@ -26,7 +26,7 @@ _LONG = 18
 """As many digits are read of a number of turns."""
 
 
-class Given(click.ParamType[tuple[str, str]]):
+class NodeValue(click.ParamType[tuple[str, str]]):
     """`NODE=VALUE`: what stands behind the first sign is the value."""
 
     def __init__(self, name: str) -> None:
@@ -47,7 +47,7 @@ def _several(name: str, form: str, help: str) -> Callable[[Callable[..., int]], 
     return click.option(
         name,
         multiple=True,
-        type=Given(form),
+        type=NodeValue(form),
         metavar=form,
         help=help,
         shell_complete=complete_node_value,

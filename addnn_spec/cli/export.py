@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from addnn_spec.cli.data import weights_options
+from addnn_spec.cli.data_options import weights_options
 from addnn_spec.cli.options import Options, network_options
 from addnn_spec.cli.outcome import exit_code
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard

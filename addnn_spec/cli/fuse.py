@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from addnn_spec.cli.data import setting_options
+from addnn_spec.cli.data_options import setting_options
 from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, verdict, write_design
 from addnn_spec.cli.options import Options, network_options, place_options
 from addnn_spec.cli.outcome import OK, say
@@ -92,7 +92,7 @@ def fuse(
     """
     plans = (plan_of(a, options), plan_of(b, options))
     if dry:
-        from addnn_spec.design.figures import figures
+        from addnn_spec.design.expected_sizes import figures
         from addnn_spec.design.fusion import fused
 
         if given["nodes"] is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from addnn_spec.cli.data import setting_options
+from addnn_spec.cli.data_options import setting_options
 from addnn_spec.cli.design_outputs import outputs, plan_of, preparation_of, write_design
 from addnn_spec.cli.options import Options, network_options, training_options
 from addnn_spec.cli.outcome import OK, say

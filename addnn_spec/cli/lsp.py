@@ -51,13 +51,13 @@ def _setup() -> Iterator[str]:
 
 
 def _settings(folder: Path) -> str:
-    from addnn_spec.lsp.options import FILE, OptionError, read_options
+    from addnn_spec.lsp.configuration import FILE, ConfigurationError, read_options
 
     if not (folder / FILE).exists():
         return f"no {FILE}"
     try:
         options = read_options(folder)
-    except OptionError as error:
+    except ConfigurationError as error:
         return str(error)
     given = [f"{name} = {value}" for name, value in vars(options).items() if value]
     return f"{FILE}: {', '.join(given) or 'nothing'}"

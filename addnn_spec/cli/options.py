@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from addnn_spec.cli.completion import complete_network, complete_parameter, complete_size
 from addnn_spec.cli.outcome import exit_code, report
+from addnn_spec.cli.shell_completion import complete_network, complete_parameter, complete_size
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.diagnostics.render import FORMATS, Format
 from addnn_spec.limits import Limits

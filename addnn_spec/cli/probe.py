@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from addnn_spec.cli.data import (
+from addnn_spec.cli.data_options import (
     data_options,
     device_options,
     request,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from addnn_spec.cli.data import data_options, device_options, request, setting_options
+from addnn_spec.cli.data_options import data_options, device_options, request, setting_options
 from addnn_spec.cli.outcome import INTERRUPTED, exit_code, report, say
 from addnn_spec.cli.outputs import STDOUT, OutputFile, force_option, guard
 from addnn_spec.cli.progress import shown_progress

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from addnn_spec.catalogue import locate, packaged
 from addnn_spec.cli.options import Options
 from addnn_spec.cli.outcome import report
-from addnn_spec.cli.settings import read_dims, read_settings
+from addnn_spec.cli.set_options import read_dims, read_settings
 from addnn_spec.diagnostics import Diagnostic, DiagnosticError, Refusal
 from addnn_spec.reading import decode
 from addnn_spec.source import Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from addnn_spec.datasets.loading import DataKeywords, Loaded, load_data, told_errors
+from addnn_spec.datasets.in_memory import DataKeywords, Loaded, load_data, told_errors
 from addnn_spec.datasets.showing import Progress, silent
 from addnn_spec.datasets.suspects import Suspects, suspect_labels
 from addnn_spec.diagnostics import Refusal
@@ -72,7 +72,7 @@ class Cleaning:
 
     def page(self) -> str:
         """Return one self-contained page of HTML, with the suspects as pictures."""
-        from addnn_spec.datasets.page import cleaning_page
+        from addnn_spec.datasets.data_pages import cleaning_page
 
         return cleaning_page(self)
 

@@ -26,7 +26,7 @@ from addnn_spec.statistics.paired import holm, paired_difference
 
 
 @dataclass(frozen=True)
-class Apart:
+class IndexGap:
     """How far two indices of a data set's parts are apart.
 
     Attributes:
@@ -58,7 +58,7 @@ class Homogeneity:
     test: IndexResult
     cross: IndexResult
     back: IndexResult
-    apart: tuple[Apart, ...]
+    apart: tuple[IndexGap, ...]
 
     def __bool__(self) -> bool:
         """Return True where no two of the indices differ beyond error."""
@@ -93,7 +93,9 @@ def homogeneity(
     found = [_independent(train, test), _paired(test, cross), _paired(train, back)]
     names = [("train", "test"), ("test", "test among train"), ("train", "train among test")]
     holds = holm([p for _, _, p in found])
-    apart = [Apart(*pair, *one, held) for pair, one, held in zip(names, found, holds, strict=True)]
+    apart = [
+        IndexGap(*pair, *one, held) for pair, one, held in zip(names, found, holds, strict=True)
+    ]
     return Homogeneity(train, test, cross, back, tuple(apart))
 
 

@@ -12,7 +12,7 @@ from addnn_spec.datasets.difficulty import Difficulty, difficulty
 from addnn_spec.datasets.division import Division, divide
 from addnn_spec.datasets.duplicates import NEAR, Duplicates, nearest_pairs
 from addnn_spec.datasets.homogeneity import Homogeneity, homogeneity
-from addnn_spec.datasets.loading import DataKeywords, Loaded, Part, load_data, told_errors
+from addnn_spec.datasets.in_memory import DataKeywords, DrawnPart, Loaded, load_data, told_errors
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices import IndexResult
 from addnn_spec.json_text import json_text
@@ -51,7 +51,7 @@ class Shown:
     share: float | None = None
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[DrawnPart, ...]:
         """The parts that are compared."""
         return self.data.parts
 
@@ -75,7 +75,7 @@ class Shown:
 
     def page(self) -> str:
         """Return one self-contained page of HTML, with pictures of the hardest samples."""
-        from addnn_spec.datasets.page import shown_page
+        from addnn_spec.datasets.data_pages import shown_page
 
         return shown_page(self)
 
@@ -317,6 +317,6 @@ def _compared(found: Loaded, search: dict[str, Any]) -> Homogeneity:
                        **search)  # fmt: skip
 
 
-def _cut(part: Part, m: int, found: Loaded) -> Part:
+def _cut(part: DrawnPart, m: int, found: Loaded) -> DrawnPart:
     rows = drawn(part.values.numpy(), found.record.task, m, found.settings.seed)
     return part.some(torch.from_numpy(rows))

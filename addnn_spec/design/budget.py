@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from addnn_spec.design.figures import counts_for, figures
+from addnn_spec.design.expected_sizes import counts_for, figures
 from addnn_spec.design.plan import Plan
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.passes.ties import text_ties

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from addnn_spec.design.budget import narrowed_counts, tied_counts
 from addnn_spec.design.choosing import By, channel_values, choose, greedy_channels
-from addnn_spec.design.data import Part, Parts, check_output, check_runs, read_parts
+from addnn_spec.design.cut_point import NOTHING, Index, find_cut
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, DesignRecord, Score, Size
 from addnn_spec.design.refit import Fitted, layers_of, refit
-from addnn_spec.design.settling import NOTHING, Index, find_cut
+from addnn_spec.design.sample_parts import Part, Parts, check_output, check_runs, read_parts
 from addnn_spec.design.training import (
     Progress,
     Recipe,

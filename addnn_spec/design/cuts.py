@@ -9,7 +9,7 @@ from functools import partial
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node, scope_of_owner
 from addnn_spec.design.texts import index_text, operator_text
 from addnn_spec.design.validation import Planned, PlannedGraph, check, planned
-from addnn_spec.design.writing import Changes
+from addnn_spec.design.writing import TextChanges
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import TensorType
@@ -24,7 +24,7 @@ _MOST_FLAT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class HeadInput:
     """How a head gets rows [N, C] of a value: as the old head does of tokens, else flattened."""
 
     elements: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Cut:
     slices: Slices
     output: tuple[Size, ...]
     """The shape of what is the network's output now."""
-    reading: Reading
+    reading: HeadInput
 
     @property
     def type(self) -> TensorType:
@@ -73,7 +73,7 @@ def cut_edit(graph: Graph, widths: Widths, path: str, head: str, classes: int | 
     layers = head_text(head, classes or width_of(cut.output), labels)
     text = " -> ".join([*cut.reading.elements, layers])
     held = partial(check, wanted=PlannedGraph(cut.nodes, ()), added=cut.path)
-    return Edit(Changes(cut=cut.path, head=text, pick=cut.reading.pick), cut.slices, held)
+    return Edit(TextChanges(cut=cut.path, head=text, pick=cut.reading.pick), cut.slices, held)
 
 
 def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
@@ -106,7 +106,7 @@ def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
     return Cut(path, item, live, kept, slices, shape, _reading(nodes, item, main))
 
 
-def _reading(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> Reading:
+def _reading(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> HeadInput:
     """Return how a head reads a value: tokens, which have their channels last, as the old one."""
     type = item.node.outputs[0]
     if type.rank > 2:
@@ -119,8 +119,8 @@ def _reading(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> Rea
                 continue
             if made.shape[1] == given.shape[-1]:
                 mean = (operator_text(node.op, []),) if isinstance(node.op, Mean) else ()
-                return Reading(mean, node.op)
-    return Reading(tuple(_flat_elements(type)))
+                return HeadInput(mean, node.op)
+    return HeadInput(tuple(_flat_elements(type)))
 
 
 def width_of(output: tuple[Size, ...]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from addnn_spec.design.writing import Changes
+from addnn_spec.design.writing import TextChanges
 from addnn_spec.diagnostics import Refusal, near
 from addnn_spec.graph import OWN, Graph
 from addnn_spec.passes.state_dict import weights_of
@@ -32,7 +32,7 @@ Slices = Mapping[str, tuple[Rows | None, ...]]
 class Edit:
     """One edit of a network, planned."""
 
-    changes: Changes
+    changes: TextChanges
     slices: Slices
     check: Callable[[Graph, Unfolded], None]
     """Raises `Refusal` (E0621) where the new text's graph is not what was planned."""

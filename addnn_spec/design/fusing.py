@@ -16,10 +16,11 @@ from torch.nn.functional import one_hot
 
 from addnn_spec.design.compressing import compared, head_recipe, score_of, size_of, train_head
 from addnn_spec.design.cuts import Cut, cut_at
-from addnn_spec.design.data import Part, Parts, check_output, check_runs, read_parts
 from addnn_spec.design.fusion import PARTS, Fusion, fused, places
+from addnn_spec.design.node_values import distances, near_scores, values_at
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Score, Size
+from addnn_spec.design.sample_parts import Part, Parts, check_output, check_runs, read_parts
 from addnn_spec.design.training import (
     Progress,
     Recipe,
@@ -31,7 +32,6 @@ from addnn_spec.design.training import (
     told_time,
     untold,
 )
-from addnn_spec.design.values import distances, near_scores, values_at
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.passes.memory import at
 from addnn_spec.runtime.settings import Preparation, Task

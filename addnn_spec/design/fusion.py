@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from addnn_spec.compiler import Session
-from addnn_spec.design.blocks import Taken
+from addnn_spec.design.copied_blocks import Taken
 from addnn_spec.design.cuts import Cut, cut_at, head_text, width_of
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.validation import Planned, PlannedGraph, check
-from addnn_spec.design.writing import Changes, names_around, write_inputs, write_part
+from addnn_spec.design.writing import TextChanges, names_around, write_inputs, write_part
 from addnn_spec.diagnostics import DiagnosticError, Refusal
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.network import Network
@@ -127,7 +127,7 @@ def _text(
     ]
     parts = []
     for part, scale, plan, cut in zip(PARTS, _SCALES, plans, cuts, strict=True):
-        changes = Changes(cut=cut.path)
+        changes = TextChanges(cut=cut.path)
         uses = UsesOf(plan.widths.unfolded, taken, changes, None)
         brace = write_part(plan.graph, changes, uses, around)
         elements = [given, f"{part}: {brace}"]

@@ -20,17 +20,19 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from addnn_spec.design.compressing import compared, head_recipe, size_of, train_head
-from addnn_spec.design.data import Parts, check_output, check_runs, read_parts
 from addnn_spec.design.forward_rules import (
     forward_forward,
     labelled,
     learn_clusters,
     wrong_labels,
 )
-from addnn_spec.design.frozen import Frozen
+from addnn_spec.design.kept_values import KeptValues
+from addnn_spec.design.node_values import NodeReader, distances, near_scores, pooled
 from addnn_spec.design.plan import Plan
 from addnn_spec.design.record import Comparison, Size
 from addnn_spec.design.refit import value_at
+from addnn_spec.design.repeats import turns_of
+from addnn_spec.design.sample_parts import Parts, check_output, check_runs, read_parts
 from addnn_spec.design.separating import (
     local_triplet,
     similarity,
@@ -53,8 +55,6 @@ from addnn_spec.design.training import (
     train,
     untold,
 )
-from addnn_spec.design.turns import turns_of
-from addnn_spec.design.values import Reader, distances, near_scores, pooled
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.state_dict import weights_of
@@ -71,7 +71,7 @@ _INDEXED = 1000
 """The cross-index looks for neighbours among so many fitting samples."""
 
 
-class Step(BaseModel):
+class LearnedStage(BaseModel):
     """A block that has learned: its cross-index, and against the best turn before it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,7 +95,7 @@ class GrowthRecord(BaseModel):
     recipe: dict[str, float | int | str]
     turns: dict[str, int]
     """By repeat that could grow: the depth that was found."""
-    curve: tuple[Step, ...]
+    curve: tuple[LearnedStage, ...]
     size: Size
     accuracy: float
     backprop: float | None
@@ -126,7 +126,7 @@ class Grown:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LearningStage:
     """What learns at once: the scopes of its weights, and the node that gives its value."""
 
     name: str
@@ -135,7 +135,7 @@ class Block:
     repeat: str = ""
 
 
-def blocks_of(graph: Graph) -> tuple[list[Block], str]:
+def blocks_of(graph: Graph) -> tuple[list[LearningStage], str]:
     """Return a network's blocks in order, and the scope of its head, the last layer with weights.
 
     Raises `Refusal` (E0620) where the main chain has skips over a block's border.
@@ -144,7 +144,7 @@ def blocks_of(graph: Graph) -> tuple[list[Block], str]:
     weighted = [place for place, node in enumerate(chain) if _weighted(graph, node)]
     if len(weighted) < 2:
         raise Refusal("E0620", f"{graph.name} has no two elements with weights on its main chain")
-    found: list[Block] = []
+    found: list[LearningStage] = []
     for place, end in pairwise(weighted):
         node = chain[place]
         rest = [n for n in chain[place + 1 : end] if not n.name.startswith("flatten")]
@@ -174,17 +174,17 @@ def _weighted(graph: Graph, node: Node) -> bool:
     return any(key.startswith(f"{node.name}.") for key in weights_of(graph))
 
 
-def _turns(node: Node, last: str) -> Iterator[Block]:
+def _turns(node: Node, last: str) -> Iterator[LearningStage]:
     inner = node.calls
     if inner is None or inner.kind != "repeat":
-        yield Block(node.name, (node.name,), last)
+        yield LearningStage(node.name, (node.name,), last)
         return
     turns = [n for n in inner.nodes() if not isinstance(n.op, Placeholder)]
     names = [(n, name) for n in turns for name in n.names()]
     for place, (turn, name) in enumerate(names):
         path = f"{node.name}.{name}"
         ends = last if place == len(names) - 1 else giver_of(turn, f"{node.name}.", name)
-        yield Block(path, (path,), ends, node.name)
+        yield LearningStage(path, (path,), ends, node.name)
 
 
 def grow(
@@ -235,14 +235,14 @@ class _Job:
         self.parts = parts
         self.how = how
         self.progress = progress
-        self.curve: list[Step] = []
+        self.curve: list[LearnedStage] = []
         self.turns: dict[str, int] = {}
-        self.learned: list[Block] = []
+        self.learned: list[LearningStage] = []
         self.notes: list[str] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.recipe.seed)
             self.module = plan.network.build(probes=True)
-        self.frozen = Frozen(parts.fit.x, how.recipe.device)
+        self.frozen = KeptValues(parts.fit.x, how.recipe.device)
 
     def run(self) -> None:
         done: set[str] = set()
@@ -313,7 +313,7 @@ class _Job:
 
     # -------------------------------------------------------------------------------- one block
 
-    def _learned(self, block: Block) -> Tensor:
+    def _learned(self, block: LearningStage) -> Tensor:
         """Train a block; return for each choosing sample whether its nearest fitting sample, at
         the block's value, has its label."""
         start = time.process_time()
@@ -324,11 +324,11 @@ class _Job:
         error = float(found.std(correction=0)) / len(found) ** 0.5
         seconds = round(time.process_time() - start, 2)
         self.curve.append(
-            Step(block=block.name, cross=float(found.mean()), error=error, seconds=seconds)
+            LearnedStage(block=block.name, cross=float(found.mean()), error=error, seconds=seconds)
         )
         return found
 
-    def _train(self, block: Block) -> None:
+    def _train(self, block: LearningStage) -> None:
         if self.how.loss == "k-means":
             self._cluster(block)
             return
@@ -380,13 +380,13 @@ class _Job:
         """Whether the samples are others in each epoch: moved, or with another label in them."""
         return self.how.recipe.augment != "none" or self.how.loss == "forward-forward"
 
-    def _before(self, block: Block) -> str:
+    def _before(self, block: LearningStage) -> str:
         """Return the node that gives what a block reads; "" of the first one."""
         blocks, _ = blocks_of(self.plan.graph)
         place = blocks.index(block)
         return blocks[place - 1].gives if place else ""
 
-    def _cluster(self, block: Block) -> None:
+    def _cluster(self, block: LearningStage) -> None:
         """Let the layers of a block learn by k-means, one after the other, norms in between."""
         device = self.how.recipe.device
         generator = torch.Generator().manual_seed(self.how.recipe.seed)
@@ -401,7 +401,9 @@ class _Job:
                     recalibrate(self.module, self.parts.fit.x[:_INDEXED], device)
             self.progress((place + 1) / len(layers), f"learning {block.name}")
 
-    def _loss(self, block: Block) -> tuple[Callable[[Tensor, Tensor], Tensor], list[Tensor]]:
+    def _loss(
+        self, block: LearningStage
+    ) -> tuple[Callable[[Tensor, Tensor], Tensor], list[Tensor]]:
         """Return the local loss, and the parameters that it has of its own."""
         kind, task = self.how.loss, self.parts.task
         if task == "regression" or kind == "smoothness":
@@ -432,10 +434,10 @@ class _Job:
         return both, list(head.parameters())
 
     @torch.no_grad()
-    def _values(self, block: Block, x: Tensor) -> Tensor:
+    def _values(self, block: LearningStage, x: Tensor) -> Tensor:
         was = [(one, one.training) for one in self.module.modules()]
         self.module.eval()
-        with Reader(self.module, block.gives) as read:
+        with NodeReader(self.module, block.gives) as read:
             device = self.how.recipe.device
             parts = [pooled(read(part.to(device))).cpu() for part in torch.split(x, 256)]
         for one, training in was:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator
 from addnn_spec.passes.ties import stands_of
-from addnn_spec.passes.tracing import Frame, Frames, Names, Stand, frames_of
+from addnn_spec.passes.tracing import Enclosing, Frames, Names, Stand, frames_of
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import targets_of
 
 
@@ -19,7 +19,7 @@ class Untraced(Exception):
     """A number that comes from more than literals, names and products of them."""
 
 
-class Leaf(NamedTuple):
+class NumberInText(NamedTuple):
     """A whole number of the text: a literal, or a sum or power of literals alone."""
 
     span: Span
@@ -50,7 +50,7 @@ class Literals:
         self.follow = follow
         self._names = Names()
 
-    def of_field(self, path: str, field: str) -> list[Leaf]:
+    def of_field(self, path: str, field: str) -> list[NumberInText]:
         """Return the literals that a layer's attribute is made of; none where it has its default,
         or follows a tensor.
 
@@ -60,17 +60,17 @@ class Literals:
         value = self._argument(stands, field)
         return [] if value is None else self._found(value, frames_of(stands))
 
-    def of_body(self, value: ast.Expr) -> list[Leaf]:
+    def of_body(self, value: ast.Expr) -> list[NumberInText]:
         """Return the literals that an expression of the network's own body is made of."""
         assert self.graph.definition is not None
-        return self._found(value, (Frame(body=self.graph.definition),))
+        return self._found(value, (Enclosing(body=self.graph.definition),))
 
-    def of(self, value: ast.Expr, stands: list[Stand]) -> list[Leaf]:
+    def of(self, value: ast.Expr, stands: list[Stand]) -> list[NumberInText]:
         """Return the literals that an expression is made of that is read where the innermost node
         stands. Raises `Untraced` where it is made of anything else."""
         return self._found(value, frames_of(stands))
 
-    def _found(self, value: object, frames: Frames) -> list[Leaf]:
+    def _found(self, value: object, frames: Frames) -> list[NumberInText]:
         found = list(self._leaves(value, frames))
         if not found:
             raise Untraced
@@ -94,17 +94,17 @@ class Literals:
                 return argument.value
         return None
 
-    def _at(self, span: Span, frames: Frames) -> Node:
+    def _at(self, span: Span, frames: Frames) -> SyntaxNode:
         found = self._names.expression(span, frames)
         if found is None:
             raise Untraced
         return found
 
-    def _leaves(self, node: object, frames: Frames) -> Iterator[Leaf | None]:
+    def _leaves(self, node: object, frames: Frames) -> Iterator[NumberInText | None]:
         """Yield the literals that an expression is a product of, and None for a tensor's size."""
         match node:
             case ast.Number(value=int() as value):
-                yield Leaf(node.span, value)
+                yield NumberInText(node.span, value)
             case ast.Argument() | ast.Unary(op="-"):
                 yield from self._leaves(node.value, frames)
             case ast.Paren():
@@ -122,7 +122,7 @@ class Literals:
             case _ if not isinstance(node, ast.Number):
                 raise Untraced
 
-    def _of_binary(self, node: ast.Binary, frames: Frames) -> Iterator[Leaf | None]:
+    def _of_binary(self, node: ast.Binary, frames: Frames) -> Iterator[NumberInText | None]:
         if node.op in ("*", "/", "//"):
             yield from self._leaves(node.left, frames)
             if node.op == "*":
@@ -130,9 +130,9 @@ class Literals:
         elif not self._counted(node, frames):
             raise Untraced
         elif (number := _constant(node)) is not None:
-            yield Leaf(node.span, number)
+            yield NumberInText(node.span, number)
 
-    def _of_item(self, item: _Item) -> Iterator[Leaf | None]:
+    def _of_item(self, item: _Item) -> Iterator[NumberInText | None]:
         if isinstance(item, list):
             raise Untraced
         if item is not None:
@@ -172,7 +172,7 @@ class Literals:
                 return self._part(let.targets, _Place(let.value, around), name.name)
             case [(ast.Repeat(), _)]:
                 return None
-            case [(ast.For() | ast.Clause() as loop, (Frame(turn=turn), *_) as around)] if turn:
+            case [(ast.For() | ast.Clause() as loop, (Enclosing(turn=turn), *_) as around)] if turn:
                 given = self._in_turn(loop.iterable, turn.number, around[1:])
                 return self._part(loop.targets, given, name.name)
             case [(ast.Param() as param, (frame, *_) as around)]:
@@ -180,7 +180,7 @@ class Literals:
             case _:
                 raise Untraced
 
-    def _given(self, param: ast.Param, frame: Frame, frames: Frames) -> _Place:
+    def _given(self, param: ast.Param, frame: Enclosing, frames: Frames) -> _Place:
         """Return what a use gives for a parameter, or its default."""
         outside = frames[1:]
         if param.name in frame.given:
@@ -288,4 +288,4 @@ def _let(items: tuple[object, ...], name: str) -> ast.Let | None:
     return found[0] if found else None
 
 
-__all__ = ["Leaf", "Literals", "Untraced", "item_of_turn"]
+__all__ = ["Literals", "NumberInText", "Untraced", "item_of_turn"]

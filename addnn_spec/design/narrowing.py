@@ -9,7 +9,7 @@ from typing import Any
 
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of, scope_of_owner
 from addnn_spec.design.validation import PlannedGraph, check, node_as_planned, origin, shapes_of
-from addnn_spec.design.writing import Changes
+from addnn_spec.design.writing import TextChanges
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator, TensorType
@@ -142,7 +142,7 @@ def narrow_edit(graph: Graph, widths: Widths, keep: Mapping[int, Rows]) -> Edit:
         )
     outputs = tuple(origin(nodes, value) for value in widths.unfolded.outputs)
     held = partial(check, wanted=PlannedGraph(wanted, outputs))
-    return Edit(Changes(operators), _slices(graph, narrowed), held, narrowed)
+    return Edit(TextChanges(operators), _slices(graph, narrowed), held, narrowed)
 
 
 def _slices(graph: Graph, narrowed: Narrowed) -> Slices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from addnn_spec.design.blocks import Taken, packaged_path
+from addnn_spec.design.copied_blocks import Taken, packaged_path
 from addnn_spec.design.patches import Patch, Unpatched, applied, holds, whole_lines
 from addnn_spec.diagnostics import Collector
 from addnn_spec.loading import ParsedFile

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 
-from addnn_spec.design.blocks import Taken
+from addnn_spec.design.copied_blocks import Taken
 from addnn_spec.design.edits import Edit
-from addnn_spec.design.literals import Leaf, Literals, Untraced
+from addnn_spec.design.literals import Literals, NumberInText, Untraced
 from addnn_spec.design.patched_file import PatchedFile
 from addnn_spec.design.patches import (
     Patch,
@@ -151,10 +151,10 @@ class _Patches:
         operators = self.edit.changes.operators
         if not operators:
             return
-        asked: dict[Leaf, dict[int, set[str]]] = {}
+        asked: dict[NumberInText, dict[int, set[str]]] = {}
         for path, leaf, value in [*self._made(), *self._stated()]:
             asked.setdefault(leaf, {}).setdefault(value, set()).add(path)
-        changed: dict[Leaf, int] = {}
+        changed: dict[NumberInText, int] = {}
         for leaf, values in asked.items():
             # All who read this literal ask for one number, and it stands in the user's own file.
             if len(values) == 1 and leaf.span.source is self.root.span.source:
@@ -168,7 +168,7 @@ class _Patches:
             if leaf.value != value:
                 self.found.append(Patch(leaf.span.start, leaf.span.end, str(value)))
 
-    def _made(self) -> Iterator[tuple[str, Leaf, int]]:
+    def _made(self) -> Iterator[tuple[str, NumberInText, int]]:
         """Yield the literals that the layers' widths come from, with whose it is, and what each
         must be; a layer whose new width comes from none is written out."""
         for item in self.widths.unfolded.nodes:
@@ -179,7 +179,7 @@ class _Patches:
                     if item.path in self.edit.changes.operators:
                         self._write_out(item.path)
 
-    def _asked(self, item: FlatNode) -> Iterator[tuple[Leaf, int]]:
+    def _asked(self, item: FlatNode) -> Iterator[tuple[NumberInText, int]]:
         """Yield the literals that a layer's widths come from, with what each must be."""
         rule, old = self.widths.rules.get(item.index), item.node.op
         new = self.edit.changes.operators.get(item.path, old)
@@ -191,7 +191,7 @@ class _Patches:
             if found:
                 yield _solved(found, getattr(old, field), getattr(new, field))
 
-    def _stated(self) -> Iterator[tuple[str, Leaf, int]]:
+    def _stated(self) -> Iterator[tuple[str, NumberInText, int]]:
         """Yield the literals that the sizes come from that the text states of its values, with
         whose value it is, and what each must be."""
         narrowed = self.edit.narrowed
@@ -209,9 +209,9 @@ class _Patches:
                     with suppress(Untraced):
                         yield path, *_solved(self.literals.of(dim.value, stands), was, now)
 
-    def _asserted(self, changed: Mapping[Leaf, int]) -> dict[Leaf, int]:
+    def _asserted(self, changed: Mapping[NumberInText, int]) -> dict[NumberInText, int]:
         """Return what the literals must be that the network asserts its changed numbers equal."""
-        found: dict[Leaf, int] = {}
+        found: dict[NumberInText, int] = {}
         for item in walk(self.root):
             if not isinstance(item, ast.Assert):
                 continue
@@ -219,11 +219,11 @@ class _Patches:
                 if isinstance(one, ast.Binary) and one.op == "==":
                     for number, other in ((one.left, one.right), (one.right, one.left)):
                         if isinstance(number, ast.Number) and isinstance(number.value, int):
-                            leaf = Leaf(number.span, number.value)
+                            leaf = NumberInText(number.span, number.value)
                             found[leaf] = self._followed(number.value, other, changed)
         return found
 
-    def _followed(self, value: int, other: ast.Expr, changed: Mapping[Leaf, int]) -> int:
+    def _followed(self, value: int, other: ast.Expr, changed: Mapping[NumberInText, int]) -> int:
         """Return what a number becomes that equals an expression whose factors have changed."""
         try:
             leaves = self.literals.of_body(other)
@@ -378,7 +378,7 @@ class _Patches:
                 self.found.append(whole_lines(statement.span))
 
 
-def _solved(leaves: list[Leaf], old: int, new: int) -> tuple[Leaf, int]:
+def _solved(leaves: list[NumberInText], old: int, new: int) -> tuple[NumberInText, int]:
     """Return the literal that makes a number another, and what it must be: of a product the
     largest factor. Raises `Untraced` where no whole number does."""
     # Of `2 * 64` the 64 is the width, and the 2 is how it is meant.

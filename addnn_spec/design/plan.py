@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from addnn_spec.compiler import Session
-from addnn_spec.design.blocks import Taken, Unwritable
 from addnn_spec.design.carried import with_comments
+from addnn_spec.design.copied_blocks import Taken, Unwritable
 from addnn_spec.design.cuts import cut_edit
 from addnn_spec.design.edits import Edit, Rows, Shared, Slices, keys_of
 from addnn_spec.design.narrowing import free_class, narrow_edit
 from addnn_spec.design.patches import Unpatched
 from addnn_spec.design.patching import patched_text, without_asserts
+from addnn_spec.design.repeats import turns_edit
 from addnn_spec.design.replacing import insert_edit, replace_edit
 from addnn_spec.design.rewording import reworded
-from addnn_spec.design.turns import turns_edit
 from addnn_spec.design.uses import UsesOf
 from addnn_spec.design.writing import write_body, write_inputs
 from addnn_spec.diagnostics import DiagnosticError, Refusal

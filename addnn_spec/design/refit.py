@@ -30,7 +30,7 @@ _NONE = 1e-9
 """A layer whose relative squared error is below this is left as it is."""
 
 
-class Layer(NamedTuple):
+class FittedLayer(NamedTuple):
     """A layer that is fitted: where its module lives, and which of its outputs the narrowed one
     keeps. `norm` is where the batch norm lives that alone reads it: it takes up what a bias would
     be, and its statistics are taken anew at once: what follows is fitted to what it then gets."""
@@ -48,7 +48,7 @@ class Fitted(NamedTuple):
     after: float
 
 
-def layers_of(before: Plan, after: Plan) -> list[Layer]:
+def layers_of(before: Plan, after: Plan) -> list[FittedLayer]:
     """List the layers that read what has changed, in order: of `after`, the plan of one edit
     more."""
     widths, slices = before.widths, after.slices[-1]
@@ -64,7 +64,7 @@ def layers_of(before: Plan, after: Plan) -> list[Layer]:
         rows = slices.get(f"{item.owner}.weight")
         if rows:
             found.append(
-                Layer(
+                FittedLayer(
                     item.owner,
                     rows[rule.tensors["weight"].index("out")],
                     _normed(widths, item.index),
@@ -86,7 +86,7 @@ def _normed(widths: Widths, index: int) -> str | None:
 def refit(
     original: nn.Module,
     narrowed: nn.Module,
-    layers: list[Layer],
+    layers: list[FittedLayer],
     x: Tensor,
     progress: Progress = silent,
     *,
@@ -161,7 +161,7 @@ def _fit(
     narrowed: nn.Module,
     source: nn.Module,
     module: nn.Module,
-    layer: Layer,
+    layer: FittedLayer,
     x: Tensor,
     device: str,
 ) -> Fitted | None:
@@ -283,4 +283,4 @@ def _solved(
     return Fitted(path, before, error(new))
 
 
-__all__ = ["MOST_COLUMNS", "Fitted", "Layer", "layers_of", "patches", "refit", "value_at"]
+__all__ = ["MOST_COLUMNS", "Fitted", "FittedLayer", "layers_of", "patches", "refit", "value_at"]

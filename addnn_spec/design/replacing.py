@@ -9,7 +9,7 @@ from functools import partial
 
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node
 from addnn_spec.design.validation import Origin, Planned, not_planned, planned
-from addnn_spec.design.writing import Changes
+from addnn_spec.design.writing import TextChanges
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import OWN, Graph, Node, Placeholder
 from addnn_spec.passes.unfold import Unfolded, giver_of
@@ -31,7 +31,7 @@ def replace_edit(graph: Graph, widths: Widths, path: str, text: str) -> Edit:
     gone = giver_of(node, path[: len(path) - len(name)], name)
     slices: Slices = {key: () for key in keys_of(graph) if not _within(key, path)}
     held = partial(_check, new=_New(path, gone), old=planned(widths.unfolded, graph.facts).nodes)
-    return Edit(Changes(texts={path: text}), slices, held)
+    return Edit(TextChanges(texts={path: text}), slices, held)
 
 
 def insert_edit(graph: Graph, widths: Widths, path: str, text: str) -> Edit:
@@ -52,7 +52,7 @@ def insert_edit(graph: Graph, widths: Widths, path: str, text: str) -> Edit:
     slices: Slices = dict.fromkeys(keys_of(graph), ())
     new = _New(f"{prefix}{label}", giver_of(node, prefix, name))
     held = partial(_check, new=new, old=planned(widths.unfolded, graph.facts).nodes)
-    return Edit(Changes(inserted={path: text}), slices, held)
+    return Edit(TextChanges(inserted={path: text}), slices, held)
 
 
 @dataclass(frozen=True, slots=True)

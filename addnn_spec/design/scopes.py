@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from addnn_spec.design.steps import Key
 from addnn_spec.design.texts import RESERVED
+from addnn_spec.design.turn_steps import TurnOutput
 from addnn_spec.graph import Graph
 
 _LINE = 70
@@ -17,13 +17,13 @@ _LABELLED = re.compile(r'(\w+|"[^"]*"): ')
 
 
 @dataclass(slots=True)
-class Chain:
+class WrittenChain:
     """A statement to be: `names = head -> element -> element`."""
 
     head: str
     elements: list[str] = field(default_factory=list)
     names: tuple[str, ...] = ()
-    tail: tuple[Key, ...] = ()
+    tail: tuple[TurnOutput, ...] = ()
 
     @property
     def text(self) -> str:
@@ -40,12 +40,12 @@ class Out(NamedTuple):
     """An output of the network."""
 
     name: str
-    keys: tuple[Key, ...]
+    keys: tuple[TurnOutput, ...]
     listed: bool
     training: bool
 
 
-class Scope:
+class WrittenGraph:
     """One graph while it is written."""
 
     def __init__(
@@ -56,10 +56,10 @@ class Scope:
         self.flows = flows
         self.taken = set(taken)
         """Names that mean something here, of the scopes around, too."""
-        self.values: dict[Key, str] = {}
+        self.values: dict[TurnOutput, str] = {}
         """What names each tensor; "x" what flows in."""
         self.counts: Counter[str] = Counter()
-        self.reads: Counter[Key] = Counter()
+        self.reads: Counter[TurnOutput] = Counter()
         self.first: list[str] = []
         """Statements that stand before all others."""
         self.ports: dict[str, str] = {}

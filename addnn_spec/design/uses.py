@@ -7,9 +7,9 @@ from itertools import islice, product
 from typing import Any
 
 from addnn_spec.compiler import Session
-from addnn_spec.design.blocks import Taken
+from addnn_spec.design.copied_blocks import Taken
 from addnn_spec.design.narrowing import Narrowed
-from addnn_spec.design.writing import Changes, Uses
+from addnn_spec.design.writing import TextChanges, Uses
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator, TensorType
 from addnn_spec.passes.memory import at
@@ -23,7 +23,7 @@ class UsesOf:
     was planned; else not at all."""
 
     def __init__(
-        self, unfolded: Unfolded, taken: Taken, changes: Changes, narrowed: Narrowed | None
+        self, unfolded: Unfolded, taken: Taken, changes: TextChanges, narrowed: Narrowed | None
     ) -> None:
         self.taken = taken
         self.changes = changes

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from addnn_spec.design.scopes import Chain, Out, Scope
-from addnn_spec.design.steps import Key, Step, captured, key_of, live_steps
+from addnn_spec.design.scopes import Out, WrittenChain, WrittenGraph
 from addnn_spec.design.texts import (
     RESERVED,
     as_elements,
@@ -25,8 +24,9 @@ from addnn_spec.design.texts import (
     operator_text,
     value_text,
 )
+from addnn_spec.design.turn_steps import TurnOutput, TurnStep, captured, key_of, live_steps
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.elaborate.names import auto_base
+from addnn_spec.elaborate.module_names import auto_base
 from addnn_spec.graph import (
     OWN,
     Buffer,
@@ -44,7 +44,7 @@ from addnn_spec.sizes import SymbolicSize, source, symbols
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class TextChanges:
     """What a text says otherwise than the graph it is written from."""
 
     operators: Mapping[str, Operator] = field(default_factory=dict)
@@ -81,7 +81,7 @@ BlockUse = Callable[[Graph, str], Uses | None]
 written out."""
 
 
-def write_body(graph: Graph, changes: Changes, block_use: BlockUse | None = None) -> list[str]:
+def write_body(graph: Graph, changes: TextChanges, block_use: BlockUse | None = None) -> list[str]:
     """Return the statements of a network's body, as text that is not laid out yet.
 
     Raises `Refusal` (E0620) where the network has what cannot be written.
@@ -113,21 +113,23 @@ def write_inputs(graph: Graph) -> list[str]:
 
 
 def write_part(
-    graph: Graph, changes: Changes, block_use: BlockUse | None, taken: Iterable[str]
+    graph: Graph, changes: TextChanges, block_use: BlockUse | None, taken: Iterable[str]
 ) -> str:
     """Return a network of one input as a brace, `x` what flows in; `taken` are the names around
     it that mean something else. Raises `Refusal` (E0620) where it cannot be written."""
-    scope = Scope(graph, "", graph.inputs, {*RESERVED, *taken})
-    scope.values[Key(graph.inputs[0], 0)] = "x"
+    scope = WrittenGraph(graph, "", graph.inputs, {*RESERVED, *taken})
+    scope.values[TurnOutput(graph.inputs[0], 0)] = "x"
     return _Writer(changes, block_use).brace(scope)
 
 
-def write_element(graph: Graph, node: Node, changes: Changes, block_use: BlockUse | None) -> str:
+def write_element(
+    graph: Graph, node: Node, changes: TextChanges, block_use: BlockUse | None
+) -> str:
     """Return one element of a network that reads one tensor, as text, with its label where it needs
     one. Raises `Refusal` (E0620) where it cannot be written."""
-    scope = Scope(graph, "", ())
+    scope = WrittenGraph(graph, "", ())
     scope.taken |= names_around(graph)
-    key, step = Key(node.id, 0), Step(graph, node, node.name, node.name)
+    key, step = TurnOutput(node.id, 0), TurnStep(graph, node, node.name, node.name)
     if len(step.inputs(key)) != 1:
         raise _cannot(node.name, "it reads several tensors")
     scope.values.update((one, "x") for one in step.inputs(key))
@@ -135,18 +137,18 @@ def write_element(graph: Graph, node: Node, changes: Changes, block_use: BlockUs
 
 
 class _Writer:
-    def __init__(self, changes: Changes, block_use: BlockUse | None) -> None:
+    def __init__(self, changes: TextChanges, block_use: BlockUse | None) -> None:
         self.changes = changes
         self.block_use = block_use
 
     # ------------------------------------------------------------------------------------- network
 
     def network(self, graph: Graph) -> list[str]:
-        scope = Scope(graph, "", ())
+        scope = WrittenGraph(graph, "", ())
         lines = write_inputs(graph)
         for id in graph.inputs:
             node = graph.node(id)
-            scope.values[Key(id, 0)] = node.name
+            scope.values[TurnOutput(id, 0)] = node.name
         scope.taken |= names_around(graph) | {output.name for output in graph.outputs}
         chains, results = self._statements(scope)
         if self.changes.cut:
@@ -161,8 +163,8 @@ class _Writer:
 
     def _with_outputs(
         self,
-        scope: Scope,
-        chains: list[Chain],
+        scope: WrittenGraph,
+        chains: list[WrittenChain],
         outputs: list[Out],
     ) -> list[str]:
         lines = []
@@ -188,13 +190,13 @@ class _Writer:
             lines.append(f"output {name} = {text}{self.changes.pick}{head}{when}")
         return lines
 
-    def _bound(self, scope: Scope, chain: Chain) -> str:
+    def _bound(self, scope: WrittenGraph, chain: WrittenChain) -> str:
         names = chain.names or tuple(scope.values[key] for key in chain.tail)
         return f"{', '.join(names)} = {chain.text}"
 
     # ------------------------------------------------------------------------------------- a graph
 
-    def _statements(self, scope: Scope) -> tuple[list[Chain], list[Key]]:
+    def _statements(self, scope: WrittenGraph) -> tuple[list[WrittenChain], list[TurnOutput]]:
         """Return a graph's nodes as chains, and the tensors that are its outputs."""
         graph = scope.graph
         ends = [key_of(graph, ref) for output in graph.outputs for ref in output.refs]
@@ -206,14 +208,16 @@ class _Writer:
         reads.update(ends)
         scope.reads = reads
         self._modules(scope)
-        chains: list[Chain] = []
+        chains: list[WrittenChain] = []
         for key, step in live:
             self._step(scope, chains, key, step)
         return chains, ends
 
-    def _steps(self, scope: Scope) -> tuple[list[tuple[Key, Step]], Key | None]:
+    def _steps(
+        self, scope: WrittenGraph
+    ) -> tuple[list[tuple[TurnOutput, TurnStep]], TurnOutput | None]:
         """List the turns of a graph's nodes; where the cut is met, up to it, and what it gives."""
-        steps: list[tuple[Key, Step]] = []
+        steps: list[tuple[TurnOutput, TurnStep]] = []
         cut = self.changes.cut
         turns = self.changes.turns.get(scope.prefix[:-1])
         if turns is not None:
@@ -221,32 +225,36 @@ class _Writer:
         for node in scope.graph.nodes():
             if isinstance(node.op, Placeholder):
                 if f"{scope.prefix}{node.name}" == cut and not scope.prefix:
-                    return steps, Key(node.id, 0)
+                    return steps, TurnOutput(node.id, 0)
                 continue
             for turn, name in enumerate(node.names()):
                 path = f"{scope.prefix}{name}"
-                steps.append((Key(node.id, 0, turn), Step(scope.graph, node, path, name)))
+                steps.append(
+                    (TurnOutput(node.id, 0, turn), TurnStep(scope.graph, node, path, name))
+                )
                 inside = node.calls is not None and cut.startswith(f"{path}.")
                 if path == cut or inside:
-                    return steps, Key(node.id, 0, turn)
+                    return steps, TurnOutput(node.id, 0, turn)
         return steps, None
 
-    def _turns(self, scope: Scope, count: int) -> tuple[list[tuple[Key, Step]], Key | None]:
+    def _turns(
+        self, scope: WrittenGraph, count: int
+    ) -> tuple[list[tuple[TurnOutput, TurnStep]], TurnOutput | None]:
         """List so many turns of a repeat: the first ones, and more like the last."""
-        steps: list[tuple[Key, Step]] = []
+        steps: list[tuple[TurnOutput, TurnStep]] = []
         for node in scope.graph.nodes():
             if not isinstance(node.op, Placeholder):
                 for turn, name in enumerate(node.names()):
-                    step = Step(scope.graph, node, f"{scope.prefix}{name}", name)
-                    steps.append((Key(node.id, 0, turn), step))
+                    step = TurnStep(scope.graph, node, f"{scope.prefix}{name}", name)
+                    steps.append((TurnOutput(node.id, 0, turn), step))
         while len(steps) < count:
             key, step = steps[-1]
             name = str(len(steps))
-            more = Step(scope.graph, step.node, f"{scope.prefix}{name}", name)
-            steps.append((Key(key.node, 0, key.turn + 1), more))
+            more = TurnStep(scope.graph, step.node, f"{scope.prefix}{name}", name)
+            steps.append((TurnOutput(key.node, 0, key.turn + 1), more))
         return steps[:count], steps[count - 1][0]
 
-    def _modules(self, scope: Scope) -> None:
+    def _modules(self, scope: WrittenGraph) -> None:
         uses: dict[str, Node] = {}
         for node in scope.graph.nodes():
             if node.module and not node.module.port and not isinstance(node.op, WeightOf):
@@ -261,15 +269,15 @@ class _Writer:
             label = "" if name == decl.name else f'"{decl.name}": '
             scope.first.append(f"module {name} = {label}{core}")
 
-    def _module_name(self, scope: Scope, ref: ModuleRef) -> str:
+    def _module_name(self, scope: WrittenGraph, ref: ModuleRef) -> str:
         return (scope.ports if ref.port else scope.own_modules)[ref.name]
 
     def _step(
         self,
-        scope: Scope,
-        chains: list[Chain],
-        key: Key,
-        step: Step,
+        scope: WrittenGraph,
+        chains: list[WrittenChain],
+        key: TurnOutput,
+        step: TurnStep,
     ) -> None:
         node, reads = step.node, scope.reads
         if isinstance(node.op, Parameter | Buffer):
@@ -296,20 +304,22 @@ class _Writer:
             self._name(scope, last)
             sign = self._sign(scope, key, step, self._operator_of(step), text)
         if sign or not goes_on or last is None:
-            last = Chain(sign) if sign else Chain(self._head(scope, step, flow), [text])
+            last = (
+                WrittenChain(sign) if sign else WrittenChain(self._head(scope, step, flow), [text])
+            )
             chains.append(last)
         else:
             last.elements.append(text)
         if step.path in self.changes.inserted:
             last.elements.append(self.changes.inserted[step.path])
-        last.tail = tuple(Key(node.id, port, key.turn) for port in range(len(node.outputs)))
+        last.tail = tuple(TurnOutput(node.id, port, key.turn) for port in range(len(node.outputs)))
         last.names = ()
         if step.ends_cut(self.changes.cut):
             last.tail = last.tail[:1]
         if any(reads[one] != 1 for one in last.tail):
             self._name(scope, last)
 
-    def _head(self, scope: Scope, step: Step, flow: list[Key]) -> str:
+    def _head(self, scope: WrittenGraph, step: TurnStep, flow: list[TurnOutput]) -> str:
         names = [self._value(scope, key) for key in flow]
         if not names:
             raise _cannot(step.path, "nothing flows into it")
@@ -317,10 +327,10 @@ class _Writer:
             return names[0]
         return f"({', '.join(names)})" if len(names) > 1 else f"({names[0]},)"
 
-    def _value(self, scope: Scope, key: Key) -> str:
+    def _value(self, scope: WrittenGraph, key: TurnOutput) -> str:
         return scope.values[key]
 
-    def _name(self, scope: Scope, chain: Chain) -> None:
+    def _name(self, scope: WrittenGraph, chain: WrittenChain) -> None:
         """Give names to what a chain makes."""
         if chain.names:
             return
@@ -337,7 +347,7 @@ class _Writer:
             names.append(name)
         chain.names = tuple(names)
 
-    def _declaration(self, scope: Scope, key: Key, node: Node) -> None:
+    def _declaration(self, scope: WrittenGraph, key: TurnOutput, node: Node) -> None:
         type = node.outputs[0]
         name = scope.free(node.name)
         scope.values[key] = name
@@ -353,11 +363,11 @@ class _Writer:
 
     # ----------------------------------------------------------------------------------- elements
 
-    def _operator_of(self, step: Step) -> object:
+    def _operator_of(self, step: TurnStep) -> object:
         op = step.node.op
         return self.changes.operators.get(step.path, op) if isinstance(op, Operator) else op
 
-    def element(self, scope: Scope, key: Key, step: Step) -> tuple[str, str]:
+    def element(self, scope: WrittenGraph, key: TurnOutput, step: TurnStep) -> tuple[str, str]:
         """Return a node as an element, and, where it is written by a sign, the expression."""
         if step.path in self.changes.texts:
             return f"{label_text(step.name)}: {self.changes.texts[step.path]}", ""
@@ -395,7 +405,9 @@ class _Writer:
         label = "_" if own else label_text(step.name)
         return f"{label}: {core}", ""
 
-    def _sign(self, scope: Scope, key: Key, step: Step, op: object, core: str) -> str:
+    def _sign(
+        self, scope: WrittenGraph, key: TurnOutput, step: TurnStep, op: object, core: str
+    ) -> str:
         """Return the expression that a node is, where it is none of a chain's elements."""
         if not isinstance(op, Operator) or step.node.layers:
             return ""
@@ -411,7 +423,7 @@ class _Writer:
             return ""
         return f"{names[0]} {op.sign} {names[1]}"
 
-    def _call(self, scope: Scope, key: Key, step: Step) -> str:
+    def _call(self, scope: WrittenGraph, key: TurnOutput, step: TurnStep) -> str:
         """Return a use of a block, or the brace that stands for it."""
         graph = step.node.calls
         assert graph is not None
@@ -437,19 +449,19 @@ class _Writer:
                 return text + f"({use.text})" if "(" not in text else f"{text[:-1]}, {use.text})"
             if len(graph.inputs) != 1 or graph.module_ports:
                 raise _cannot(path, "it has a layer that reads from around itself")
-            inner = Scope(graph, f"{path}.{name}.", [graph.inputs[0]])
-            inner.values[Key(graph.inputs[0], 0)] = "x"
+            inner = WrittenGraph(graph, f"{path}.{name}.", [graph.inputs[0]])
+            inner.values[TurnOutput(graph.inputs[0], 0)] = "x"
             brace = self.brace(inner)
             return f"{text} {brace if brace.startswith('{') else '{ ' + brace + ' }'}"
         return text
 
     def _core(
         self,
-        scope: Scope,
+        scope: WrittenGraph,
         node: Node | ModuleDecl,
         path: str,
-        key: Key | None = None,
-        step: Step | None = None,
+        key: TurnOutput | None = None,
+        step: TurnStep | None = None,
     ) -> str:
         if isinstance(node.op, Operator):
             text = operator_text(self.changes.operators.get(path, node.op), [])
@@ -457,20 +469,22 @@ class _Writer:
         graph = node.op
         assert isinstance(graph, Graph)
         flows = [i for i in graph.inputs if not captured(graph, i)]
-        inner = Scope(graph, f"{path}.", flows)
+        inner = WrittenGraph(graph, f"{path}.", flows)
         if step is None or key is None:  # a module
             use = self._use(graph, path)
             if use is not None:
                 return use
             if len(flows) != 1 or len(graph.inputs) != 1 or graph.module_ports:
                 raise _cannot(path, "it is a module of several inputs")
-            inner.values[Key(flows[0], 0)] = "x"
+            inner.values[TurnOutput(flows[0], 0)] = "x"
         else:
             self._hand_in(scope, inner, key, step)
         inner.taken |= scope.taken
         return self.brace(inner)
 
-    def _hand_in(self, scope: Scope, inner: Scope, key: Key, step: Step) -> None:
+    def _hand_in(
+        self, scope: WrittenGraph, inner: WrittenGraph, key: TurnOutput, step: TurnStep
+    ) -> None:
         """Give a brace the names of what it reads: `x` the first that flows in, the others as they
         are called around it."""
         graph = inner.graph
@@ -479,13 +493,13 @@ class _Writer:
             if one is None:
                 continue
             if place == 0:
-                inner.values[Key(id, 0)] = "x"
+                inner.values[TurnOutput(id, 0)] = "x"
             else:
-                inner.values[Key(id, 0)] = self._outer(scope, one)
+                inner.values[TurnOutput(id, 0)] = self._outer(scope, one)
         for port, ref in zip(graph.module_ports, step.node.bound_modules, strict=True):
             inner.ports[port] = self._module_name(scope, ref)
 
-    def _outer(self, scope: Scope, key: Key) -> str:
+    def _outer(self, scope: WrittenGraph, key: TurnOutput) -> str:
         """Return a name that is the same inside of a brace."""
         name = scope.values[key]
         if name == "x":
@@ -494,7 +508,7 @@ class _Writer:
             scope.first.insert(0, f"{name} = x")
         return name
 
-    def brace(self, scope: Scope) -> str:
+    def brace(self, scope: WrittenGraph) -> str:
         chains, ends = self._statements(scope)
         single = self._as_chain(scope, chains, ends)
         if single is not None:
@@ -511,12 +525,14 @@ class _Writer:
             lines.append(f"return {', '.join(scope.values[key] for key in ends)}")
         return "{\n" + "\n".join(lines) + "\n}"
 
-    def _as_chain(self, scope: Scope, chains: list[Chain], ends: list[Key]) -> str | None:
+    def _as_chain(
+        self, scope: WrittenGraph, chains: list[WrittenChain], ends: list[TurnOutput]
+    ) -> str | None:
         """Return a brace that is one chain of elements; None where it is none."""
         graph = scope.graph
         if graph.kind not in ("chain", "repeat") or scope.first or len(scope.flows) != 1:
             return None
-        if not chains and ends == [Key(scope.flows[0], 0)]:
+        if not chains and ends == [TurnOutput(scope.flows[0], 0)]:
             return "{}"
         if len(chains) != 1 or chains[0].head != "x" or chains[0].tail != tuple(ends):
             return None
@@ -555,7 +571,7 @@ def _cannot(path: str, why: str) -> Refusal:
 
 __all__ = [
     "BlockUse",
-    "Changes",
+    "TextChanges",
     "Uses",
     "names_around",
     "write_body",

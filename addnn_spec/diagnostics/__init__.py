@@ -6,7 +6,7 @@ The renderers are in `addnn_spec.diagnostics.render`, imported only when there i
 from addnn_spec.diagnostics.collector import Collector
 from addnn_spec.diagnostics.diagnostic_code import DiagnosticCode
 from addnn_spec.diagnostics.model import Diagnostic, DiagnosticError, Label, Refusal, Severity
-from addnn_spec.diagnostics.names import did_you_mean, near
+from addnn_spec.diagnostics.near_names import did_you_mean, near
 
 __all__ = [
     "Collector",

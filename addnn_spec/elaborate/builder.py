@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from addnn_spec.elaborate.capacity import check_ranks, warn_oversized
 from addnn_spec.elaborate.context import Context
-from addnn_spec.elaborate.names import auto_base
+from addnn_spec.elaborate.module_names import auto_base
 from addnn_spec.elaborate.numbering import NamedRun, Numbers, numbered
-from addnn_spec.elaborate.own import check_own
+from addnn_spec.elaborate.own_layer import check_own
 from addnn_spec.elaborate.prefixes import report_clash, share_scopes
+from addnn_spec.elaborate.tensor_limits import check_ranks, warn_oversized
 from addnn_spec.graph import (
     OWN,
     Around,

@@ -20,10 +20,10 @@ from addnn_spec.elaborate.blocks import (
 )
 from addnn_spec.elaborate.builder import Builder, ModuleValue, Naming, Tensor
 from addnn_spec.elaborate.context import Context, Failed
-from addnn_spec.elaborate.expansion import elements, is_chain
 from addnn_spec.elaborate.frame import POISON, Frame, Poison, Site, Value, is_flow, structure
-from addnn_spec.elaborate.hidden import part_of, readings, same
-from addnn_spec.elaborate.names import forbidden, free_name, well_formed
+from addnn_spec.elaborate.hidden_names import part_of, readings, same
+from addnn_spec.elaborate.loop_cost import elements, is_chain
+from addnn_spec.elaborate.module_names import forbidden, free_name, well_formed
 from addnn_spec.elaborate.scope import Binding, Env
 from addnn_spec.elaborate.terms import evaluate, lookup, string, truth
 from addnn_spec.graph import OWN, Kind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from msgspec import Struct, field
 
 from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label
-from addnn_spec.elaborate.extent import Extents
+from addnn_spec.elaborate.value_size import Extents
 from addnn_spec.elaborate.watch import Watch
 from addnn_spec.graph import Assertion
 from addnn_spec.limits import Limits
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from addnn_spec.elaborate.frame import Rules, Value
 
 
-class Typed(Protocol):
+class HasType(Protocol):
     """What has a tensor's type."""
 
     @property
@@ -41,7 +41,7 @@ class Exhausted(Stopped):
     """A limit is reached: nothing goes on."""
 
 
-class Use(Struct):
+class UseStep(Struct):
     """One step of the path of uses that led to a place: where, and at which node name."""
 
     name: str
@@ -61,7 +61,7 @@ class Context(Struct, eq=False):
     watch: Watch | None = None
     """Who looks on."""
     network: str = ""
-    uses: list[Use] = field(default_factory=list)
+    uses: list[UseStep] = field(default_factory=list)
     steps: int = 0
     depth: int = 0
     """How many functions are being called, one inside another."""
@@ -118,7 +118,7 @@ class Context(Struct, eq=False):
             return type
         return type.with_shape(*map(self.facts.normal, type.shape))
 
-    def types(self, inputs: Iterable[Typed | None]) -> tuple[TensorType | None, ...]:
+    def types(self, inputs: Iterable[HasType | None]) -> tuple[TensorType | None, ...]:
         """Return the types of tensors, with the stated facts put in; None of an input not given."""
         return tuple(None if tensor is None else self.normal(tensor.type) for tensor in inputs)
 
@@ -195,7 +195,7 @@ class Context(Struct, eq=False):
     @contextmanager
     def use(self, name: str, span: Span) -> Iterator[None]:
         """Note that what follows happens inside the use of a block or brace called `name`."""
-        self.uses.append(Use(name, span))
+        self.uses.append(UseStep(name, span))
         try:
             yield
         finally:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label
 from addnn_spec.elaborate.frame import POISON
+from addnn_spec.elaborate.item_names import Survey
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.survey import Survey
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read, targets_of, walk

@@ -12,7 +12,7 @@ from addnn_spec.elaborate.calls import called
 from addnn_spec.elaborate.chains import read_label
 from addnn_spec.elaborate.context import Context
 from addnn_spec.elaborate.frame import Frame, Value
-from addnn_spec.elaborate.names import forbidden, free_field
+from addnn_spec.elaborate.module_names import forbidden, free_field
 from addnn_spec.elaborate.terms import evaluate, for_all, lookup
 from addnn_spec.graph import OWN, Buffer, Numbers, Parameter
 from addnn_spec.ops.base import TensorType

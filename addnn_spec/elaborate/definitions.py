@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from addnn_spec.diagnostics import Collector, Diagnostic, Label, near
-from addnn_spec.elaborate.check import Damage, check_file
 from addnn_spec.elaborate.context import Context, Stopped
 from addnn_spec.elaborate.expressions import bind, bind_poison
 from addnn_spec.elaborate.frame import POISON, Frame, Value
+from addnn_spec.elaborate.name_check import Damage, check_file
 from addnn_spec.elaborate.rules import begin
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import evaluate

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from addnn_spec.elaborate import numbers
 from addnn_spec.elaborate.builder import Tensor
-from addnn_spec.elaborate.expansion import refuse_bomb
 from addnn_spec.elaborate.frame import POISON, Frame, Value
+from addnn_spec.elaborate.loop_cost import refuse_bomb
 from addnn_spec.elaborate.scope import Origin
 from addnn_spec.elaborate.terms import evaluate, truth
 from addnn_spec.syntax import ast

@@ -40,7 +40,7 @@ Structure = int | tuple["Structure", ...]
 """The shape of a value made of tensors: an index into a flat list, or a list of such."""
 
 
-class Given(Struct, frozen=True):
+class GivenOutput(Struct, frozen=True):
     """An output of a network as its statements gave it."""
 
     name: str
@@ -60,7 +60,7 @@ class Interface:
         self.given = given
         self.taken = 0
         self.inputs: dict[str, Span] = {}
-        self.outputs: list[Given] = []
+        self.outputs: list[GivenOutput] = []
         self.complete = True
         """Whether every statement that may give an output could be read."""
 

@@ -14,12 +14,12 @@ from addnn_spec.elaborate.blocks import (
 from addnn_spec.elaborate.builder import Builder, Naming, Tensor
 from addnn_spec.elaborate.chains import apply_brace, build_brace, finish_brace, surroundings
 from addnn_spec.elaborate.context import Context, Failed
-from addnn_spec.elaborate.expansion import elements, refuse_bomb
 from addnn_spec.elaborate.expressions import bind, items_of
 from addnn_spec.elaborate.frame import Frame, Poison, Site, Value, flatten, rebuild, structure
+from addnn_spec.elaborate.loop_cost import elements, refuse_bomb
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.terms import check_known, evaluate
-from addnn_spec.elaborate.unlabelled import warn_unlabelled
+from addnn_spec.elaborate.unlabelled_repeats import warn_unlabelled
 from addnn_spec.graph import OWN, ModuleRef, Placeholder, Ref
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.walk import names_read

@@ -18,9 +18,9 @@ from addnn_spec.elaborate.argument_messages import (
 )
 from addnn_spec.elaborate.builder import FirstUse, ModuleValue, Tensor
 from addnn_spec.elaborate.calls import called
-from addnn_spec.elaborate.capacity import warn_oversized_weight
 from addnn_spec.elaborate.context import Context, Failed
 from addnn_spec.elaborate.frame import Poison, Site, Value, is_partial
+from addnn_spec.elaborate.tensor_limits import warn_oversized_weight
 from addnn_spec.elaborate.terms import inexact
 from addnn_spec.elaborate.torch_order import TorchOrder, by_position, torch_order
 from addnn_spec.graph import OWN, Graph

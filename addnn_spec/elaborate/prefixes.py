@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.context import Context
-from addnn_spec.elaborate.own import report_second
+from addnn_spec.elaborate.own_layer import report_second
 from addnn_spec.graph import OWN, Graph, ModuleRef, Node, Placeholder, Ref
 from addnn_spec.source import Span
 

@@ -20,18 +20,18 @@ from addnn_spec.elaborate.declarations import (
     size_of,
     sizes_of,
 )
-from addnn_spec.elaborate.expansion import refuse_bomb
 from addnn_spec.elaborate.expressions import bind, items_of
 from addnn_spec.elaborate.frame import (
     POISON,
     Frame,
-    Given,
+    GivenOutput,
     Interface,
     Poison,
     Value,
     flatten,
     is_flow,
 )
+from addnn_spec.elaborate.loop_cost import refuse_bomb
 from addnn_spec.elaborate.terms import evaluate, evaluate_all, for_all, lookup, string, truth
 from addnn_spec.graph import Assertion
 from addnn_spec.ops.base import TensorType
@@ -139,7 +139,9 @@ def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
             frame.interface.complete = False
         elif isinstance(statement, ast.Output):
             name = statement.target.name
-            frame.interface.outputs.append(Given(name, POISON, statement.training, statement.span))
+            frame.interface.outputs.append(
+                GivenOutput(name, POISON, statement.training, statement.span)
+            )
     return None
 
 
@@ -368,7 +370,7 @@ def _run_output(statement: ast.Output, frame: Frame) -> None:
         ctx.fail("E0206", f"the output {name} is an empty list", span)
     if statement.shape is not None:
         _check_shape(value, statement.shape, frame, span)
-    interface.outputs.append(Given(name, value, statement.training, statement.span))
+    interface.outputs.append(GivenOutput(name, value, statement.training, statement.span))
     frame.bind(name, value, statement.target.span, "tensor")
     if isinstance(value, Tensor):
         value.call(name)

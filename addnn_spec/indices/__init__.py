@@ -23,7 +23,7 @@ from addnn_spec.indices.errors import (
     ShapeError,
     UndefinedIndexError,
 )
-from addnn_spec.indices.geometry import Block, Frame
+from addnn_spec.indices.geometry import RowBlock, RowScaling
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours, SearchPlan, search_plan
 from addnn_spec.indices.query import neighbours
 from addnn_spec.indices.results import (
@@ -53,10 +53,8 @@ from addnn_spec.indices.smoothness import (
 )
 
 __all__ = [
-    "Block",
     "BudgetError",
     "ClassSeparation",
-    "Frame",
     "GeneralizationGap",
     "Guarantee",
     "IndexResult",
@@ -65,6 +63,8 @@ __all__ = [
     "Neighbours",
     "NotFiniteError",
     "OptionError",
+    "RowBlock",
+    "RowScaling",
     "RunningNeighbours",
     "SearchPlan",
     "ShapeError",

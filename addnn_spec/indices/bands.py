@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from addnn_spec.indices import keys
-from addnn_spec.indices.geometry import Block, Frame
+from addnn_spec.indices.geometry import RowBlock, RowScaling
 from addnn_spec.indices.neighbours import blocks_of, search_plan
 from addnn_spec.indices.precision import full_precision
 from addnn_spec.indices.products import AUTO, Product
@@ -24,15 +24,15 @@ class Band:
     ``rows``, ``columns`` (p,) of the samples that bounds leave open.
     """
 
-    queries: Block
-    references: Block
+    queries: RowBlock
+    references: RowBlock
     inside: Tensor
     rows: Tensor
     columns: Tensor
 
 
 def bands(
-    frame: Frame,
+    frame: RowScaling,
     queries: Tensor,
     references: Tensor,
     limits: Tensor,
@@ -65,10 +65,10 @@ def bands(
 
 
 def _band(
-    frame: Frame,
+    frame: RowScaling,
     product: Product,
-    left: Block,
-    right: Block,
+    left: RowBlock,
+    right: RowBlock,
     above: Tensor,
     below: Tensor,
     exclude_self: bool,
@@ -98,7 +98,7 @@ def count_closer(
 
     Among equal distances the lower index is the nearer.
     """
-    frame = Frame.around(samples, weight, product=product)
+    frame = RowScaling.around(samples, weight, product=product)
     own = torch.arange(len(samples), device=samples.device)
     limits = frame.settled(samples, own, samples, marks)
     counts = torch.zeros_like(own)

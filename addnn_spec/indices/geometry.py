@@ -141,7 +141,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Block:
+class RowBlock:
     """Some consecutive samples of one side of the search."""
 
     start: int
@@ -159,7 +159,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Frame:
+class RowScaling:
     """How rows are read before distances are taken: ``(x - shift) * weight * scale``.
 
     ``shift`` (d,) only serves accuracy (distances do not change with it); ``weight`` (d,) in
@@ -183,7 +183,7 @@ class Frame:
         scratch: Scratch | None = None,
         product: str = AUTO,
         strip: int = STRIP,
-    ) -> Frame:
+    ) -> RowScaling:
         """Return the frame for ``rows`` (m, d): centred on the mean of up to 1024 of them.
 
         Raises:
@@ -290,13 +290,13 @@ class Frame:
         product.code(part, -2.0 if twice else 1.0, into)
         return into
 
-    def block(self, start: int, rows: Tensor) -> Block:
+    def block(self, start: int, rows: Tensor) -> RowBlock:
         """``rows`` (n, d), the first of them sample ``start``, with what its bounds rest on."""
-        block = Block(start, rows)
+        block = RowBlock(start, rows)
         self.certificate(block, self.ladder[0])
         return block
 
-    def certificate(self, block: Block, product: Product) -> Certificate:
+    def certificate(self, block: RowBlock, product: Product) -> Certificate:
         """Return what a product's bounds of a block rest on; it is taken once."""
         if product.name not in block.certificates:
             block.certificates[product.name] = self._certify(block.rows, product)
@@ -329,7 +329,7 @@ class Frame:
             lowered, doubt.float(), slack.float(), 2.01 * floor.float(), most.float()
         )
 
-    def hold(self, block: Block, product: Product) -> Block:
+    def hold(self, block: RowBlock, product: Product) -> RowBlock:
         """Return the block with its coded rows held, for many visits, until another block is."""
         shape = (len(block), self.width)
         held = self.scratch.take("held", shape, block.rows, product.dtype)
@@ -337,7 +337,7 @@ class Frame:
             self.coded(block.rows, columns, "left", product, into=held[:, columns])
         return replace(block, held=(product, held))
 
-    def lower_bounds(self, queries: Block, references: Block, product: Product) -> Tensor:
+    def lower_bounds(self, queries: RowBlock, references: RowBlock, product: Product) -> Tensor:
         """Certain lower bounds of squared distances, float32, padded with inf.
 
         Shape: (len(queries), len(references)), each rounded up to a multiple of ``PADDING``. It
@@ -372,8 +372,8 @@ class Frame:
 
     def _multiply(
         self,
-        queries: Block,
-        references: Block,
+        queries: RowBlock,
+        references: RowBlock,
         product: Product,
         tiles: list[tuple[slice, slice]],
         out: Tensor,
@@ -402,13 +402,13 @@ class Frame:
                     sums += more
 
     def _wide_bounds(
-        self, queries: Block, references: Block, product: Product, out: Tensor
+        self, queries: RowBlock, references: RowBlock, product: Product, out: Tensor
     ) -> None:
         """Take bounds in float64, some rows at a time, and round them down to float32."""
         lowered = self.certificate(references, product).lowered
         for start in range(0, len(queries), _WIDE):
             rows = slice(start, start + _WIDE)
-            part = Block(0, queries.rows[rows])
+            part = RowBlock(0, queries.rows[rows])
             wide = self.scratch.take("wide", (len(part), len(references)), lowered, product.bounds)
             everything = [(slice(None), slice(None))]
             self._multiply(part, references, product, everything, wide)

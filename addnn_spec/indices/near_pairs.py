@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from addnn_spec.indices.geometry import Block, Certificate, Frame
+from addnn_spec.indices.geometry import Certificate, RowBlock, RowScaling
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Pairs:
 class Near:
     """Groups of bounds, one of them within the radius of its row, of two blocks."""
 
-    mine: Block
-    theirs: Block
+    mine: RowBlock
+    theirs: RowBlock
     bounds: Certificate
     others: Certificate
     groups: Tensor
@@ -55,7 +55,7 @@ class Near:
     """Groups of a row."""
     transposed: bool
 
-    def pairs(self, lower: Tensor, groups: Tensor, radius: Tensor, frame: Frame) -> Pairs:
+    def pairs(self, lower: Tensor, groups: Tensor, radius: Tensor, frame: RowScaling) -> Pairs:
         """Return those pairs of some of the groups that are within the radius."""
         if self.transposed:
             members = lower.view(-1, self.count, lower.shape[1]).permute(2, 1, 0)

@@ -22,9 +22,9 @@ from addnn_spec.indices.geometry import (
     CHUNK,
     CUDA_STAIR,
     STAIR,
-    Block,
     Certificate,
-    Frame,
+    RowBlock,
+    RowScaling,
     Scratch,
     check_finite,
     strip_values,
@@ -161,7 +161,7 @@ class RunningNeighbours:
         self,
         samples: int,
         order: int,
-        frame: Frame,
+        frame: RowScaling,
         *,
         labels: Tensor | None = None,
         reference_labels: Tensor | None = None,
@@ -205,7 +205,7 @@ class RunningNeighbours:
         return sum(len(pairs) for pairs in self._pending)
 
     def visit(
-        self, queries: Block, references: Block, *, both: bool = False, settle: bool = False
+        self, queries: RowBlock, references: RowBlock, *, both: bool = False, settle: bool = False
     ) -> None:
         """Take in all pairs of two blocks; with ``both`` the references' neighbours as well."""
         with full_precision(self.frame.shift.device):
@@ -273,7 +273,9 @@ class RunningNeighbours:
         distances = self.frame.distances(self.squares)
         return Neighbours(self.indices, distances, self.surplus, same, self._settled)
 
-    def _near(self, queries: Block, references: Block, both: bool) -> tuple[list[Near], Tensor]:
+    def _near(
+        self, queries: RowBlock, references: RowBlock, both: bool
+    ) -> tuple[list[Near], Tensor]:
         """Return the groups of bounds within the radius, of one side or of both, and the bounds;
         the radius shrinks.
 
@@ -302,7 +304,7 @@ class RunningNeighbours:
         return found, lower
 
     def _near_by(
-        self, product: Product, queries: Block, references: Block, both: bool
+        self, product: Product, queries: RowBlock, references: RowBlock, both: bool
     ) -> tuple[list[Near], Tensor]:
         lower = self.frame.lower_bounds(queries, references, product)
         # Forbidden pairs are infinitely far: no step after this one needs to know of them.
@@ -311,7 +313,7 @@ class RunningNeighbours:
         return [self._near_of(lower, *side, product) for side in sides], lower
 
     def _near_of(
-        self, lower: Tensor, mine: Block, theirs: Block, transposed: bool, product: Product
+        self, lower: Tensor, mine: RowBlock, theirs: RowBlock, transposed: bool, product: Product
     ) -> Near:
         groups = lower.shape[0 if transposed else 1] // self._group
         if transposed:
@@ -326,7 +328,7 @@ class RunningNeighbours:
         near = torch.nonzero((least <= radius[:, None]).view(-1)).squeeze(1)
         return Near(mine, theirs, bounds, others, near, groups, transposed)
 
-    def _forbid(self, lower: Tensor, queries: Block, references: Block) -> None:
+    def _forbid(self, lower: Tensor, queries: RowBlock, references: RowBlock) -> None:
         inner = lower[: len(queries), : len(references)]
         first, last = max(queries.start, references.start), min(queries.stop, references.stop)
         if self.exclude_self and first < last:
@@ -354,7 +356,7 @@ class RunningNeighbours:
     def _shrink(
         self,
         least: Tensor,
-        mine: Block,
+        mine: RowBlock,
         bounds: Certificate,
         others: Certificate,
         product: Product,
@@ -381,7 +383,7 @@ class RunningNeighbours:
         self.radius[span] = radius
         return radius
 
-    def _measure_from(self, queries: Block, references: Block) -> Measure:
+    def _measure_from(self, queries: RowBlock, references: RowBlock) -> Measure:
         """Return what settles pairs of two blocks, whichever of the two a row is of."""
 
         def measure(rows: Tensor, columns: Tensor) -> Tensor:
@@ -431,7 +433,7 @@ class RunningNeighbours:
             self.surplus_same.index_add_(0, rows, same)
 
 
-def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
+def blocks_of(rows: Tensor, frame: RowScaling, size: int) -> list[RowBlock]:
     """``rows`` cut into even blocks of at most ``size`` samples, without copies."""
     # Even blocks, and not a small last one, whose products would cost nearly as much.
     count = math.ceil(len(rows) / size)
@@ -440,8 +442,8 @@ def blocks_of(rows: Tensor, frame: Frame, size: int) -> list[Block]:
 
 
 def block_pairs(
-    queries: list[Block], references: list[Block] | None, run: RunningNeighbours, keep: bool
-) -> Iterator[tuple[Block, Block]]:
+    queries: list[RowBlock], references: list[RowBlock] | None, run: RunningNeighbours, keep: bool
+) -> Iterator[tuple[RowBlock, RowBlock]]:
     """All pairs of blocks; each unordered pair once where ``references`` is None. With ``keep``,
     the first one's rows are coded once."""
     for index, block in enumerate(queries):
@@ -458,8 +460,8 @@ class Side:
     """Samples (m, d) ready for any number of searches: cut into blocks, with their bounds."""
 
     rows: Tensor
-    frame: Frame
-    blocks: list[Block]
+    frame: RowScaling
+    blocks: list[RowBlock]
     plan: SearchPlan
 
     @classmethod
@@ -469,7 +471,7 @@ class Side:
         plan: SearchPlan,
         weight: Tensor | None = None,
         *,
-        frame: Frame | None = None,
+        frame: RowScaling | None = None,
         scratch: Scratch | None = None,
         product: str = AUTO,
     ) -> Side:
@@ -480,7 +482,7 @@ class Side:
         """
         with full_precision(rows.device):
             if frame is None:
-                frame = Frame.around(rows, weight, scratch, product, plan.strip)
+                frame = RowScaling.around(rows, weight, scratch, product, plan.strip)
             else:
                 check_finite(rows)
             return cls(rows, frame, blocks_of(rows, frame, plan.block), plan)

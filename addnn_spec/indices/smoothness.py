@@ -15,7 +15,7 @@ from torch import Tensor
 from addnn_spec.indices import keys
 from addnn_spec.indices.bands import bands
 from addnn_spec.indices.errors import NotFiniteError, OptionError, UndefinedIndexError
-from addnn_spec.indices.geometry import Frame, add_squares, check_finite, safe_scale
+from addnn_spec.indices.geometry import RowScaling, add_squares, check_finite, safe_scale
 from addnn_spec.indices.inputs import (
     ArrayLike,
     as_samples,
@@ -215,7 +215,7 @@ def smoothness_error_bound(
     query = Query.of(test, train, **options)
     assert query.references is not None
     nearest = query.search(1)
-    frame = Frame.around(query.references, query.space.weight, product=query.product)
+    frame = RowScaling.around(query.references, query.space.weight, product=query.product)
     reach = (nearest.distances[:, 0] + 2 * gamma) * frame.scale
     limits = keys.of(reach.square() * (1 + 1e-12))  # rounding may only add candidates
     bounds = torch.zeros(len(test), dtype=torch.float64, device=targets.device)

@@ -14,8 +14,8 @@ from addnn_spec.elaborate.frame import Value
 from addnn_spec.elaborate.watch import Seen, Watch
 from addnn_spec.graph import Graph
 from addnn_spec.loading import ParsedFile
-from addnn_spec.lsp.names import NameTable
-from addnn_spec.lsp.options import Options
+from addnn_spec.lsp.configuration import Configuration
+from addnn_spec.lsp.symbols import NameTable
 from addnn_spec.reading import decode
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
@@ -33,7 +33,7 @@ class Stale(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Use:
+class BodyRun:
     """One run of a body that hints can be of: a network, or a use of a block or network in one."""
 
     network: str
@@ -60,7 +60,7 @@ class Use:
         return self.seen.graph
 
     @property
-    def each(self) -> tuple[Use, ...]:
+    def each(self) -> tuple[BodyRun, ...]:
         return (self,)
 
 
@@ -68,7 +68,7 @@ class Use:
 class AllUses:
     """All runs of a body at once, as if they were turns of a loop."""
 
-    each: tuple[Use, ...]
+    each: tuple[BodyRun, ...]
 
     @cached_property
     def values(self) -> Mapping[Span, list[Value]]:
@@ -87,7 +87,7 @@ class AllUses:
         """There is no one graph of several uses."""
 
 
-Looked = Use | AllUses
+Looked = BodyRun | AllUses
 """What is looked at of a body."""
 
 
@@ -147,22 +147,22 @@ class Analysis:
         return None if watch is None else watch.top.graph
 
     @cached_property
-    def uses(self) -> Mapping[int, list[Use]]:
+    def uses(self) -> Mapping[int, list[BodyRun]]:
         """The runs of each body, by the identity of its item, in the order of the file's networks;
         equal uses once."""
-        found: dict[int, list[Use]] = {}
+        found: dict[int, list[BodyRun]] = {}
         met: set[int] = set()
         view = self.view
         for network, watch in () if view is None else view.watches.items():
             layer = view.layer(network) if view and network else None
             if layer is not None and isinstance(layer.target, Definition):
-                found.setdefault(id(layer.target.node), []).append(Use(network, "", watch.top))
+                found.setdefault(id(layer.target.node), []).append(BodyRun(network, "", watch.top))
             for use in watch.uses:
                 # Equal uses were elaborated once, and saw the same.
                 if id(use.seen) not in met:
                     met.add(id(use.seen))
                     runs = found.setdefault(id(use.definition.node), [])
-                    runs.append(Use(network, use.path, use.seen))
+                    runs.append(BodyRun(network, use.path, use.seen))
         return found
 
     def use_of(self, item: ast.Block | ast.Network) -> Looked | None:
@@ -238,7 +238,7 @@ def analyse(
     texts: Mapping[Path, str],
     *,
     folder: Path | None = None,
-    options: Options | None = None,
+    options: Configuration | None = None,
     is_stale: Callable[[], bool] = lambda: False,
 ) -> Analysis:
     """Analyse a document: a file at a path, links followed, or a text whose imports are looked up
@@ -246,7 +246,7 @@ def analyse(
 
     Raises `Stale` as soon as `is_stale` says so.
     """
-    options = options or Options()
+    options = options or Configuration()
     name = path.name if path else "untitled.net"
     try:
         source = decode(name, text.encode(errors="replace"))
@@ -301,7 +301,7 @@ def _foreign(source: Source) -> Span | None:
 
 
 def _settings(
-    session: Session, options: Options
+    session: Session, options: Configuration
 ) -> tuple[dict[str, dict[str, Value]], list[Diagnostic]]:
     """Return the values that the options give each network, and what is wrong with them."""
     wrong: list[Diagnostic] = []

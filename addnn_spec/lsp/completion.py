@@ -14,8 +14,8 @@ from addnn_spec.diagnostics import Collector, DiagnosticError
 from addnn_spec.elaborate import functions
 from addnn_spec.loading import ParsedFile
 from addnn_spec.lsp.analysis import Analysis
-from addnn_spec.lsp.names import Symbol
-from addnn_spec.lsp.shown import Sizes, shape_of, value_text
+from addnn_spec.lsp.rendering import Sizes, shape_of, value_text
+from addnn_spec.lsp.symbols import NamedSymbol
 from addnn_spec.ops import find, index
 from addnn_spec.ops.init import INITS
 from addnn_spec.reading import read_source
@@ -278,18 +278,18 @@ class _Place:
         yield from (Proposal(name, "function") for name in functions.NAMES)
         yield from (Proposal(word, "word") for word in _VALUES)
 
-    def _value(self, symbol: Symbol) -> Proposal:
+    def _value(self, symbol: NamedSymbol) -> Proposal:
         layers = ("block", "network")
         kind: Kind = (
             "block" if symbol.kind in layers else "function" if symbol.kind == "fn" else "value"
         )
         return Proposal(symbol.name, kind, self._detail(symbol))
 
-    def _visible(self) -> list[Symbol]:
+    def _visible(self) -> list[NamedSymbol]:
         table = self.analysis.names
         return [] if table is None else table.visible(self.offset)
 
-    def _detail(self, symbol: Symbol) -> str:
+    def _detail(self, symbol: NamedSymbol) -> str:
         """Return what a name stands for here, or else what kind of name it is."""
         before = [span for span in symbol.given if span.end < self.offset]
         values = self.analysis.seen_at(self.offset, before[-1]) if before else []

@@ -11,16 +11,16 @@ from lsprotocol import types
 
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.lsp.analysis import ALL_USES, Analysis
+from addnn_spec.lsp.assistance import add_writing
+from addnn_spec.lsp.configuration import FILE
 from addnn_spec.lsp.hints import hints
 from addnn_spec.lsp.lenses import Lens, lenses
 from addnn_spec.lsp.navigation import add_navigation
-from addnn_spec.lsp.options import FILE
 from addnn_spec.lsp.outline import folds, symbols
 from addnn_spec.lsp.positions import Positions
 from addnn_spec.lsp.previews import drawing, pytorch
 from addnn_spec.lsp.server import Server, chosen
 from addnn_spec.lsp.workspace import path_of
-from addnn_spec.lsp.writing import add_writing
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.printer import format_source
 

@@ -11,12 +11,12 @@ from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.graph import Graph
 from addnn_spec.lsp.analysis import Analysis, Looked
 from addnn_spec.lsp.positions import Positions
-from addnn_spec.lsp.shown import Sizes, count_text, shape_of
+from addnn_spec.lsp.rendering import Sizes, count_text, shape_of
 from addnn_spec.passes.costs import Cost, Costs, count_costs
 from addnn_spec.passes.memory import at
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import walk
 
 _HINTED = frozenset([
@@ -74,7 +74,7 @@ def _tip(looked: Looked, span: Span, shape: str, sizes: Sizes) -> str:
     return "\n".join(lines + ([f"and {more} more"] if more > 0 else []))
 
 
-def _line_ends(nodes: Iterable[Node], positions: Positions) -> Iterator[Span]:
+def _line_ends(nodes: Iterable[SyntaxNode], positions: Positions) -> Iterator[Span]:
     """Yield the parts of chains that end a line, of each line the one that ends last; of two that
     end together, the one that holds the other."""
     last: dict[int, Span] = {}
@@ -90,7 +90,7 @@ def _line_ends(nodes: Iterable[Node], positions: Positions) -> Iterator[Span]:
             yield span
 
 
-def _parts(nodes: Iterable[Node]) -> Iterator[Span]:
+def _parts(nodes: Iterable[SyntaxNode]) -> Iterator[Span]:
     for node in nodes:
         if isinstance(node, ast.Element):
             yield node.span
@@ -102,7 +102,7 @@ def _parts(nodes: Iterable[Node]) -> Iterator[Span]:
             yield node.value.span
 
 
-def _turns(nodes: Iterable[Node], use: Looked) -> Iterator[Hint]:
+def _turns(nodes: Iterable[SyntaxNode], use: Looked) -> Iterator[Hint]:
     """Yield `×n` behind the header of each loop whose number of turns is not written there."""
     for node in nodes:
         if isinstance(node, ast.Repeat) and not isinstance(node.count, ast.Number):

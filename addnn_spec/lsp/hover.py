@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from addnn_spec.backends.reference import attribute, entry
 from addnn_spec.graph import Graph, Placeholder, scope_of
 from addnn_spec.loading import ParsedFile
-from addnn_spec.lsp.analysis import Analysis, Use
-from addnn_spec.lsp.names import Given, Symbol
-from addnn_spec.lsp.shown import Sizes, shape_of, type_text, value_text
+from addnn_spec.lsp.analysis import Analysis, BodyRun
+from addnn_spec.lsp.rendering import Sizes, shape_of, type_text, value_text
+from addnn_spec.lsp.symbols import ArgumentName, NamedSymbol
 from addnn_spec.ops import find
 from addnn_spec.passes.state_dict import StateEntry, node_weights, weights_of
 from addnn_spec.source import Span
@@ -60,7 +60,7 @@ def _code(text: str) -> str:
 
 
 # --- arguments ----------------------------------------------------------------------------------
-def _argument(analysis: Analysis, given: Given) -> Hover | None:
+def _argument(analysis: Analysis, given: ArgumentName) -> Hover | None:
     definition = analysis.definition(given.callee)
     if definition is not None:
         item = definition[1]
@@ -88,7 +88,7 @@ def _argument(analysis: Analysis, given: Given) -> Hover | None:
 
 # --- names --------------------------------------------------------------------------------------
 def _symbol(
-    analysis: Analysis, symbol: Symbol, span: Span, offset: int, sizes: Sizes
+    analysis: Analysis, symbol: NamedSymbol, span: Span, offset: int, sizes: Sizes
 ) -> Hover | None:
     if symbol.kind == "label":
         told = _joined(_flow(analysis, offset, sizes), _weights(analysis, symbol))
@@ -205,13 +205,13 @@ def _expression(analysis: Analysis, offset: int, sizes: Sizes) -> Hover | None:
     return None
 
 
-def _weights(analysis: Analysis, label: Symbol) -> str:
+def _weights(analysis: Analysis, label: NamedSymbol) -> str:
     """Return the keys of the weights below what a label names, in the use that is looked at."""
     item = label.body
     if not isinstance(item, ast.Block | ast.Network) or not isinstance(label.subject, ast.Element):
         return ""
     use = analysis.use_of(item)
-    if not isinstance(use, Use) or use.graph is None:
+    if not isinstance(use, BodyRun) or use.graph is None:
         return ""
     rows = [
         f"`{key}` {list(entry.shape)}"
@@ -220,7 +220,7 @@ def _weights(analysis: Analysis, label: Symbol) -> str:
     return _listed(rows, _WEIGHTS)
 
 
-def _below(use: Use, graph: Graph, span: Span) -> Iterator[tuple[str, StateEntry]]:
+def _below(use: BodyRun, graph: Graph, span: Span) -> Iterator[tuple[str, StateEntry]]:
     prefix = f"{use.path}." if use.path else ""
     waiting = [(graph, prefix)]
     while waiting:

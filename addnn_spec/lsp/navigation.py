@@ -13,7 +13,7 @@ from addnn_spec.lsp.analysis import Analysis
 from addnn_spec.lsp.hover import hover
 from addnn_spec.lsp.references import (
     CannotRename,
-    Place,
+    FilePlace,
     Renaming,
     definitions,
     local_places,
@@ -149,7 +149,7 @@ def _address(server: Server, path: Path | None, uri: str) -> str:
 
 
 def _locations(
-    server: Server, uri: str, analysis: Analysis, places: Iterable[Place]
+    server: Server, uri: str, analysis: Analysis, places: Iterable[FilePlace]
 ) -> list[types.Location]:
     found = []
     for place in places:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from addnn_spec.diagnostics import Collector, DiagnosticError
-from addnn_spec.elaborate.names import forbidden, well_formed
+from addnn_spec.elaborate.module_names import forbidden, well_formed
 from addnn_spec.limits import Limits
 from addnn_spec.loading import Loader, ParsedFile
 from addnn_spec.lsp.analysis import Analysis, analyse, lead
-from addnn_spec.lsp.names import NameTable, Symbol
+from addnn_spec.lsp.symbols import NamedSymbol, NameTable
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.resources import folder
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.table import load_table
+from addnn_spec.syntax.parse_table import load_table
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OF_FILE = ("fn", "block", "network", "let", "import")
@@ -28,7 +28,7 @@ class CannotRename(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePlace:
     """A place in a file: `path` is None where it is in the document itself that has none."""
 
     path: Path | None
@@ -37,7 +37,7 @@ class Place:
     """The name is given there, not read."""
 
 
-def definitions(analysis: Analysis, offset: int) -> list[Place]:
+def definitions(analysis: Analysis, offset: int) -> list[FilePlace]:
     """Return where the name at a character is given: in an imported file, too."""
     table, view = analysis.names, analysis.view
     if table is None or view is None:
@@ -45,7 +45,7 @@ def definitions(analysis: Analysis, offset: int) -> list[Place]:
     file = view.file
     for item, imported in zip(_imports(file), file.imports, strict=False):
         if item.path_span.start <= offset <= item.path_span.end and imported is not None:
-            return [Place(imported.path, Span(imported.source, 0, 0))]
+            return [FilePlace(imported.path, Span(imported.source, 0, 0))]
     for span, (_, name) in table.imported.items():
         if span.start <= offset <= span.end:
             return _items_place(_lead_import(file, span, name))
@@ -59,7 +59,7 @@ def definitions(analysis: Analysis, offset: int) -> list[Place]:
     if symbol.kind == "import":
         return _items_place(lead(file, symbol.name))
     before = [place for place in symbol.given if place.start <= span.start]
-    return [Place(file.path, place, given=True) for place in (before[-1:] or symbol.given[:1])]
+    return [FilePlace(file.path, place, given=True) for place in (before[-1:] or symbol.given[:1])]
 
 
 def _imports(file: ParsedFile) -> list[ast.Import]:
@@ -73,36 +73,36 @@ def _lead_import(file: ParsedFile, span: Span, name: str) -> tuple[ParsedFile, a
     return None
 
 
-def _items_place(found: tuple[ParsedFile, ast.Item] | None) -> list[Place]:
+def _items_place(found: tuple[ParsedFile, ast.Item] | None) -> list[FilePlace]:
     if found is None:
         return []
     file, item = found
     span = item.targets.span if isinstance(item, ast.Let) else getattr(item, "name_span", item.span)
-    return [Place(file.path, span, given=True)]
+    return [FilePlace(file.path, span, given=True)]
 
 
-def _parameter(found: tuple[ParsedFile, ast.Item] | None, name: str) -> Iterator[Place]:
+def _parameter(found: tuple[ParsedFile, ast.Item] | None, name: str) -> Iterator[FilePlace]:
     if found is not None and isinstance(found[1], ast.Fn | ast.Block | ast.Network):
         item = found[1]
         inputs = item.inputs if isinstance(item, ast.Block) else ()
         for param in (*item.params, *(inputs or ())):
             if param.name == name:
-                yield Place(found[0].path, param.span, given=True)
+                yield FilePlace(found[0].path, param.span, given=True)
 
 
-def local_places(analysis: Analysis, offset: int) -> list[Place]:
+def local_places(analysis: Analysis, offset: int) -> list[FilePlace]:
     """Return where the name at a character is given and read in its own file."""
     table, view = analysis.names, analysis.view
     found = None if table is None else table.at(offset)
     if found is None or view is None:
         return []
     symbol, _ = found
-    return [Place(view.file.path, span, span in symbol.given) for span in symbol.places]
+    return [FilePlace(view.file.path, span, span in symbol.given) for span in symbol.places]
 
 
 def references(
     analysis: Analysis, offset: int, paths: Iterable[Path], texts: Mapping[Path, str]
-) -> list[Place]:
+) -> list[FilePlace]:
     """Return the same in all files: those that the document reads, and those at `paths`."""
     table, view = analysis.names, analysis.view
     found = None if table is None else table.at(offset)
@@ -117,7 +117,7 @@ def references(
     return list(_places_of(origin, _files(view.file, paths, texts)))
 
 
-def _origin(file: ParsedFile, symbol: Symbol) -> tuple[ParsedFile, str] | None:
+def _origin(file: ParsedFile, symbol: NamedSymbol) -> tuple[ParsedFile, str] | None:
     """Return the file that a name comes from, and what it is called there."""
     if symbol.kind != "import":
         return file, symbol.name
@@ -156,7 +156,7 @@ def _files(own: ParsedFile, paths: Iterable[Path], texts: Mapping[Path, str]) ->
     return list(found.values())
 
 
-def _places_of(origin: tuple[ParsedFile, str], files: list[ParsedFile]) -> Iterator[Place]:
+def _places_of(origin: tuple[ParsedFile, str], files: list[ParsedFile]) -> Iterator[FilePlace]:
     home, name = origin
     for file in files:
         table = NameTable(file.tree)
@@ -167,11 +167,11 @@ def _places_of(origin: tuple[ParsedFile, str], files: list[ParsedFile]) -> Itera
             if traced is None or (traced[0].path, traced[1]) != (home.path, name):
                 continue
             for span in symbol.places:
-                yield Place(file.path, span, span in symbol.given)
+                yield FilePlace(file.path, span, span in symbol.given)
             if symbol.kind == "import" and symbol.name != name:
                 for span, (_, imported) in table.imported.items():
                     if imported == name and symbol.item and _holds(symbol.item.span, span):
-                        yield Place(file.path, span)
+                        yield FilePlace(file.path, span)
 
 
 def _holds(outer: Span, inner: Span) -> bool:
@@ -188,7 +188,7 @@ class Renaming:
     """By network: each key of its `state_dict` that changes, and what it becomes."""
 
 
-def renamable(analysis: Analysis, offset: int) -> tuple[Symbol, Span]:
+def renamable(analysis: Analysis, offset: int) -> tuple[NamedSymbol, Span]:
     """Return the name at a character, if it can be called otherwise. Raises `CannotRename`."""
     table = analysis.names
     found = None if table is None else table.at(offset)
@@ -252,10 +252,10 @@ def rename(
 def _renamed_places(
     analysis: Analysis,
     offset: int,
-    symbol: Symbol,
+    symbol: NamedSymbol,
     paths: Iterable[Path],
     texts: Mapping[Path, str],
-) -> list[Place]:
+) -> list[FilePlace]:
     """Return where a name is written: what is imported under another name keeps that."""
     table = analysis.names
     if symbol.kind == "import" and table and symbol.given[0] not in table.imported:

@@ -14,9 +14,9 @@ from pygls.lsp.server import LanguageServer
 from addnn_spec import __version__
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.lsp.analysis import Analysis
+from addnn_spec.lsp.configuration import Configuration, ConfigurationError, read_options
 from addnn_spec.lsp.findings import finding, foreign
-from addnn_spec.lsp.options import OptionError, Options, read_options
-from addnn_spec.lsp.shown import Sizes
+from addnn_spec.lsp.rendering import Sizes
 from addnn_spec.lsp.workspace import Document, Workspace, path_of
 from addnn_spec.runtime.foreign_errors import outside
 
@@ -27,7 +27,7 @@ DEBOUNCE = 0.15
 
 def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of an editor's settings that are the server's, and that the user has made."""
-    known = Options.__dataclass_fields__
+    known = Configuration.__dataclass_fields__
     return {name: v for name, v in settings.items() if name in known and v is not None}
 
 
@@ -65,21 +65,21 @@ class Server(LanguageServer):
 
     def read_options(self) -> None:
         """Read the options anew; what is wrong with them is told, and left out."""
-        options = Options()
+        options = Configuration()
         for folder in self.specs.folders[:1]:
             try:
                 options = read_options(folder)
-            except OptionError as error:
+            except ConfigurationError as error:
                 self._warn(str(error))
         try:
             options = options.over(self.given)
-        except OptionError as error:
+        except ConfigurationError as error:
             self._warn(f"settings: {error}")
         self.specs.options = options
         self._load_operators(options)
         self.specs.forget()
 
-    def _load_operators(self, options: Options) -> None:
+    def _load_operators(self, options: Configuration) -> None:
         """Import the user's own operators, in a folder that the user trusts."""
         wanted = [module for module in options.ops if module not in self._loaded]
         if not wanted:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pygls.uris import from_fs_path, to_fs_path
 
 from addnn_spec.lsp.analysis import Analysis, Stale, analyse
-from addnn_spec.lsp.options import Options
+from addnn_spec.lsp.configuration import Configuration
 from addnn_spec.lsp.positions import Positions
 from addnn_spec.ops import index
 from addnn_spec.source import Source
@@ -43,7 +43,7 @@ class Workspace:
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
         self.folders: list[Path] = []
-        self.options = Options()
+        self.options = Configuration()
         self.encoding = "utf-16"
         self._changes = 0
         self._changed: dict[Path, int] = {}

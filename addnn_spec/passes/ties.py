@@ -17,7 +17,7 @@ from addnn_spec.passes.widths import Widths
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.bindings import Binding
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import walk
 
 _Place = tuple[object, ...]
@@ -69,12 +69,14 @@ class _Places:
             frames = frames_of(stands)
             yield from self.of(self.names.expression(span, frames), frames, ("literal", span))
 
-    def of(self, value: Node | None, frames: Frames, literal: _Place = ()) -> Iterator[_Place]:
+    def of(
+        self, value: SyntaxNode | None, frames: Frames, literal: _Place = ()
+    ) -> Iterator[_Place]:
         """Yield those of an expression; `literal`, if told, where it reads no name."""
         yield from self._of(value, frames, literal, frozenset())
 
     def _of(
-        self, value: Node | None, frames: Frames, literal: _Place, seen: frozenset[int]
+        self, value: SyntaxNode | None, frames: Frames, literal: _Place, seen: frozenset[int]
     ) -> Iterator[_Place]:
         reads = [one for one in walk(value) if isinstance(one, ast.Name | ast.Layer)]
         if not reads and literal:

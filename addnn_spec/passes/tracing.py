@@ -13,7 +13,7 @@ from addnn_spec.graph import Graph, Node, Turn
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.bindings import Binding, Bindings
-from addnn_spec.syntax.node import Node as SyntaxNode
+from addnn_spec.syntax.node import SyntaxNode as SyntaxNode
 from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Definition
 
@@ -25,7 +25,7 @@ class Stand(NamedTuple):
     graph: Graph
 
 
-class Frame(NamedTuple):
+class Enclosing(NamedTuple):
     """What is around a place of the text: a turn of a loop; or a block or network, with where the
     text gives its arguments, and where it is used."""
 
@@ -35,13 +35,13 @@ class Frame(NamedTuple):
     use: Span | None = None
 
 
-Frames = tuple[Frame, ...]
+Frames = tuple[Enclosing, ...]
 """The innermost first; none is the file."""
 
 
 def frames_of(stands: Sequence[Stand]) -> Frames:
     """Return what is around the innermost node, in the text."""
-    found: list[Frame] = []
+    found: list[Enclosing] = []
     for depth in range(len(stands) - 1, -1, -1):
         node, graph = stands[depth]
         around = node.within
@@ -49,16 +49,16 @@ def frames_of(stands: Sequence[Stand]) -> Frames:
         # block.
         while around is not None:
             if isinstance(around, Turn):
-                found.append(Frame(turn=around))
+                found.append(Enclosing(turn=around))
             else:
                 written = dict(around.written)
-                found.append(Frame(body=around.definition, given=written, use=around.span))
+                found.append(Enclosing(body=around.definition, given=written, use=around.span))
             around = around.outer
         if graph.definition is not None:
             user = stands[depth - 1].node if depth else None
             written = {} if user is None else dict(user.written)
             use = None if user is None else user.span
-            found.append(Frame(body=graph.definition, given=written, use=use))
+            found.append(Enclosing(body=graph.definition, given=written, use=use))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from addnn_spec.runtime.steps import Layout
+from addnn_spec.runtime.sequence_steps import Layout
 
 if TYPE_CHECKING:
     from addnn_spec.probes.nodes import ProbeNode

@@ -16,7 +16,7 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.probes import layouts
 from addnn_spec.probes.nodes import ProbeNode, with_places
 from addnn_spec.runtime.run_record import Kind
-from addnn_spec.runtime.steps import Layout
+from addnn_spec.runtime.sequence_steps import Layout
 from addnn_spec.runtime.taps import HOLDERS, Taps, trial
 
 _FAMILIES = {

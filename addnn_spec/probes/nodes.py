@@ -25,7 +25,7 @@ from addnn_spec.passes.unfold import (
 from addnn_spec.patterns import suggestion
 from addnn_spec.probes import layouts
 from addnn_spec.runtime.run_record import Kind
-from addnn_spec.runtime.steps import Layout
+from addnn_spec.runtime.sequence_steps import Layout
 
 SETS = ("layers", "blocks", "all")
 ENDS = ("features", "output")

@@ -42,11 +42,11 @@ class Panel:
 
     width: float
     height: float
-    draw: Callable[[Box], None]
+    draw: Callable[[Area], None]
 
 
 @dataclass(frozen=True)
-class Box:
+class Area:
     """A place in a figure, in inches. Places are given by hand: a layout engine's last digits, and
     so the bytes, change by chance."""
 
@@ -94,7 +94,7 @@ def put_together(panels: Sequence[Panel]) -> Figure:
     figure = Figure(figsize=(width, max(bottom, 0.5)))
     for panel in panels:
         bottom -= panel.height
-        panel.draw(Box(figure, 0.0, bottom))
+        panel.draw(Area(figure, 0.0, bottom))
     return figure
 
 
@@ -145,7 +145,7 @@ class Curves:
         room = 0.25 + _LETTER * max(map(len, names), default=0)
         length = max(_PITCH * len(self.rows), 3.0 if across else 1.0)
 
-        def draw(box: Box) -> None:
+        def draw(box: Area) -> None:
             if across:
                 ax = box.axes(0.6, room, length, 2.2)
             else:
@@ -272,7 +272,7 @@ def heat_panel(maps: Sequence[Heat]) -> Panel:
     heights = [0.13 * min(len(heat.rows), 60) for heat in maps]
     high = room + sum(heights) + 0.3 * len(maps)
 
-    def draw(box: Box) -> None:
+    def draw(box: Area) -> None:
         top = high
         for number, (heat, height) in enumerate(zip(maps, heights, strict=True)):
             top -= height + 0.3
@@ -320,7 +320,7 @@ def epochs_panel(runs: Sequence[RunRecord], epochs: Sequence[float]) -> Panel:
     down = max(1, -(-len(labels) // across))
     whole = _joint([scale(run) for run in runs])
 
-    def draw(box: Box) -> None:
+    def draw(box: Area) -> None:
         from matplotlib.ticker import MaxNLocator
 
         for number, label in enumerate(labels):

@@ -8,7 +8,7 @@ from addnn_spec.packages import require
 from addnn_spec.probes.measure_table import columns
 from addnn_spec.report.dataflow import LEGEND, SPLITS
 from addnn_spec.report.figure import GREY, SPINE, STROKES, ZONE, axis_title
-from addnn_spec.report.figures import MARKS, Box, Panel, bands, draw_heat, draw_key, plain
+from addnn_spec.report.figures import MARKS, Area, Panel, bands, draw_heat, draw_key, plain
 from addnn_spec.report.heat import Heat, heats
 from addnn_spec.report.measure_columns import BAR, heading
 from addnn_spec.report.rows import PageRow, PageTable, table
@@ -52,7 +52,7 @@ def whole_panel(run: RunRecord, depth: int | None = None) -> Panel:
     measures = columns(run)
     wide = _WIDTH + _COLUMN * len(measures)
 
-    def draw(box: Box) -> None:
+    def draw(box: Area) -> None:
         below = height - 1.3 - rows
         axes = [
             box.axes(left, below, width, rows)

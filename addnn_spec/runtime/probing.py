@@ -29,7 +29,6 @@ from addnn_spec.runtime.other_measures import (
     measures_named,
     wants_gram,
 )
-from addnn_spec.runtime.plan import Hold, Plan, SearchCost, Size, batch_size, make_plan, owners
 from addnn_spec.runtime.processes import Alone, Exchange
 from addnn_spec.runtime.row_buffers import (
     Gauge,
@@ -40,10 +39,18 @@ from addnn_spec.runtime.row_buffers import (
     Whole,
     first_not_finite,
 )
+from addnn_spec.runtime.run_plan import (
+    Hold,
+    RowSize,
+    RunPlan,
+    SearchCost,
+    batch_size,
+    make_plan,
+    owners,
+)
 from addnn_spec.runtime.run_record import CkaRecord, IndexRecord, MeasureRecord, Split
 from addnn_spec.runtime.samples import Batch, Feed
-from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.steps import (
+from addnn_spec.runtime.sequence_steps import (
     Layout,
     NotRowsError,
     StepsError,
@@ -51,6 +58,7 @@ from addnn_spec.runtime.steps import (
     at_steps,
     channel_means,
 )
+from addnn_spec.runtime.settings import Settings
 from addnn_spec.runtime.taps import Taps, names_taken, not_run, trial, untouched
 
 
@@ -91,7 +99,7 @@ class Found:
     """What a trial run saw of a node."""
 
     shape: tuple[int, ...]
-    size: Size
+    size: RowSize
 
 
 Values: TypeAlias = tuple[Tensor, ...]
@@ -163,7 +171,7 @@ class Prober:
         self.between = Between()
         self.plan_for(())
 
-    def plan_for(self, done: Collection[str]) -> Plan:
+    def plan_for(self, done: Collection[str]) -> RunPlan:
         """Plan the nodes that are not `done` yet (labels)."""
         left = [n for n, probe in enumerate(self.probes) if probe.label not in done]
         self._owner = owners(left, self._sizes, self.exchange.size)
@@ -298,7 +306,7 @@ class Prober:
             return probe.layout
         return Layout(steps - 1, 2 - steps if value.ndim == 3 else None)
 
-    def _size(self, label: str, rows: Tensor, feed: Feed) -> Size:
+    def _size(self, label: str, rows: Tensor, feed: Feed) -> RowSize:
         """Return what a node's rows take, where distances are taken as asked for.
 
         Raises `NotRowsError` where there is no value, and where whitening has no meaning: with as
@@ -307,7 +315,7 @@ class Prober:
         settings, m, d = self.settings, feed.record.train.m, rows.shape[1]
         if not d:
             raise NotRowsError("it has no values")
-        plain = Size(label, d, rows.element_size())
+        plain = RowSize(label, d, rows.element_size())
         if settings.metric == "whiten":
             if d >= m - 1:
                 raise NotRowsError(f"whitening {d:,} values takes more than {d + 1:,} samples")

@@ -12,8 +12,8 @@ from addnn_spec.diagnostics import Refusal
 from addnn_spec.indices.errors import NotFiniteError
 from addnn_spec.indices.geometry import (
     STRIP,
-    Block,
-    Frame,
+    RowBlock,
+    RowScaling,
     Scratch,
     check_finite,
     column_chunks,
@@ -22,7 +22,7 @@ from addnn_spec.indices.geometry import (
 from addnn_spec.indices.neighbours import Neighbours, RunningNeighbours
 from addnn_spec.indices.space import SketchFold, Spread
 from addnn_spec.runtime.node_indices import Scorer
-from addnn_spec.runtime.plan import ALIGNED, held_block
+from addnn_spec.runtime.run_plan import ALIGNED, held_block
 from addnn_spec.runtime.run_record import Split
 from addnn_spec.runtime.samples import Batch
 
@@ -135,7 +135,7 @@ class _Placed:
     """A block of one split."""
 
     split: int
-    block: Block
+    block: RowBlock
 
 
 class Running:
@@ -148,7 +148,7 @@ class Running:
         self.scratch = scratch
         self.work = work
         self.keeps_gram = keeps_gram
-        self.frame: Frame | None = None
+        self.frame: RowScaling | None = None
         self.found: dict[Split, RunningNeighbours] = {}
         self.spread: Spread | None = None
         """Of the features, where they are gauged."""
@@ -169,7 +169,7 @@ class Running:
         """Return what features are multiplied by; None without normalisation."""
         return None if self.spread is None else self.spread.weight()
 
-    def block(self, first: int, rows: Tensor) -> Block:
+    def block(self, first: int, rows: Tensor) -> RowBlock:
         """Return the rows from `first` on as a block; the first ones set the frame."""
         largest = check_finite(rows, first)
         if self.frame is None:
@@ -184,7 +184,7 @@ class Running:
         scorer = self.scorer
         weight = self.weight()
         strip = strip_values(rows.device.type, self.work)
-        self.frame = Frame.around(rows, weight, self.scratch, strip=strip)
+        self.frame = RowScaling.around(rows, weight, self.scratch, strip=strip)
         self.heaviest = self.frame.scale * (1.0 if weight is None else float(weight.max()))
         if self.keeps_gram:
             count = scorer.rows[0]
@@ -232,7 +232,7 @@ class Running:
         else:
             self.found["cross"].visit(streamed.block, held.block, settle=True)
 
-    def _multiply(self, gram: Tensor, left: Block, right: Block) -> None:
+    def _multiply(self, gram: Tensor, left: RowBlock, right: RowBlock) -> None:
         assert self.frame is not None
         shift = self.frame.shift.double()
         total = gram.new_zeros(len(left), len(right))

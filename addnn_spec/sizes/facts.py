@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from addnn_spec.sizes.division import not_divisible, polynomial_quotient
+from addnn_spec.sizes.exact_division import not_divisible, polynomial_quotient
 from addnn_spec.sizes.formatting import source
 from addnn_spec.sizes.proof import Prover, Range
 from addnn_spec.sizes.symbolic import (

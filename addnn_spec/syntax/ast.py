@@ -11,20 +11,20 @@ from __future__ import annotations
 from typing import Literal
 
 from addnn_spec.source import Span
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 
 # --------------------------------------------------------------------------------------------------
 # Expressions
 
 
-class Name(Node):
+class Name(SyntaxNode):
     """A name that is read: `x`, `width`, `Conv2d`."""
 
     name: str
     span: Span
 
 
-class Number(Node):
+class Number(SyntaxNode):
     """A number literal; integers have at most 18 digits."""
 
     value: int | float
@@ -32,42 +32,42 @@ class Number(Node):
     span: Span
 
 
-class Text(Node):
+class Text(SyntaxNode):
     """A string literal. `parts` are literal pieces and the `{expression}` holes between them."""
 
     parts: tuple[str | Expr, ...]
     span: Span
 
 
-class Constant(Node):
+class Constant(SyntaxNode):
     """`true`, `false` or `none`."""
 
     value: bool | None
     span: Span
 
 
-class ListExpr(Node):
+class ListExpr(SyntaxNode):
     """`[a, b, c]`."""
 
     items: tuple[Expr, ...]
     span: Span
 
 
-class TupleExpr(Node):
+class TupleExpr(SyntaxNode):
     """`(a, b)` or `(a,)`: a list too; as the head of a chain, several inputs."""
 
     items: tuple[Expr, ...]
     span: Span
 
 
-class Paren(Node):
+class Paren(SyntaxNode):
     """`(expression)`, kept for the printer."""
 
     inner: Expr
     span: Span
 
 
-class Clause(Node):
+class Clause(SyntaxNode):
     """`for targets in iterable if condition` of a comprehension."""
 
     targets: Targets
@@ -76,7 +76,7 @@ class Clause(Node):
     span: Span
 
 
-class Comprehension(Node):
+class Comprehension(SyntaxNode):
     """`[item for a, (b, c) in list if condition for …]`."""
 
     item: Expr
@@ -84,7 +84,7 @@ class Comprehension(Node):
     span: Span
 
 
-class Range(Node):
+class Range(SyntaxNode):
     """`a..b`, in the header of a `for` only: a, a + 1, … b - 1."""
 
     start: Expr
@@ -92,7 +92,7 @@ class Range(Node):
     span: Span
 
 
-class Attribute(Node):
+class Attribute(SyntaxNode):
     """`value.name`."""
 
     value: Expr
@@ -101,7 +101,7 @@ class Attribute(Node):
     name_span: Span
 
 
-class Slice(Node):
+class Slice(SyntaxNode):
     """`start:stop:step` in a subscript (each may be missing)."""
 
     start: Expr | None
@@ -110,7 +110,7 @@ class Slice(Node):
     span: Span
 
 
-class Subscript(Node):
+class Subscript(SyntaxNode):
     """`value[a, b:c]`."""
 
     value: Expr
@@ -118,7 +118,7 @@ class Subscript(Node):
     span: Span
 
 
-class Argument(Node):
+class Argument(SyntaxNode):
     """An argument of a call: positional, or `name = value`."""
 
     name: str | None
@@ -126,7 +126,7 @@ class Argument(Node):
     span: Span
 
 
-class Call(Node):
+class Call(SyntaxNode):
     """`callee(arguments)`: a function, an operator or a block; `body` is a brace after it.
 
     `args` is None where no parentheses are written (`TimeDistributed { … }`).
@@ -138,7 +138,7 @@ class Call(Node):
     span: Span
 
 
-class Unary(Node):
+class Unary(SyntaxNode):
     """`-value` or `not value`."""
 
     op: Literal["-", "not"]
@@ -146,7 +146,7 @@ class Unary(Node):
     span: Span
 
 
-class Binary(Node):
+class Binary(SyntaxNode):
     """`left op right`; `op_span` is the operator's own place."""
 
     op: str  # + - * / // % ** @  == != < <= > >=  in  "not in"  and or
@@ -156,7 +156,7 @@ class Binary(Node):
     op_span: Span
 
 
-class Conditional(Node):
+class Conditional(SyntaxNode):
     """`if condition then a else b`."""
 
     condition: Expr
@@ -165,7 +165,7 @@ class Conditional(Node):
     span: Span
 
 
-class Chain(Node):
+class Chain(SyntaxNode):
     """`head -> element -> element`: data flows left to right. At least one element."""
 
     head: Expr
@@ -193,14 +193,14 @@ Expr = (
 )
 
 
-class Targets(Node):
+class Targets(SyntaxNode):
     """The names a `for`, a comprehension or a binding gives: `a`, `i, (a, b)`. `_` discards."""
 
     items: tuple[Target | Targets, ...]
     span: Span
 
 
-class Target(Node):
+class Target(SyntaxNode):
     """One name that is given."""
 
     name: str
@@ -211,7 +211,7 @@ class Target(Node):
 # Elements of a chain
 
 
-class Layer(Node):
+class Layer(SyntaxNode):
     """`Conv2d(64, 3)`, `ReLU`, `m`, `TimeDistributed { … }`: something applied to what flows in."""
 
     name: str
@@ -221,7 +221,7 @@ class Layer(Node):
     name_span: Span
 
 
-class Repeat(Node):
+class Repeat(SyntaxNode):
     """`repeat count as index { … }`."""
 
     count: Expr
@@ -230,7 +230,7 @@ class Repeat(Node):
     span: Span
 
 
-class If(Node):
+class If(SyntaxNode):
     """`if condition { … } else { … }`: an element in a chain, a statement in a body."""
 
     condition: Expr
@@ -239,7 +239,7 @@ class If(Node):
     span: Span
 
 
-class For(Node):
+class For(SyntaxNode):
     """`for targets in iterable { … }`: an element in a chain, a statement in a body."""
 
     targets: Targets
@@ -248,7 +248,7 @@ class For(Node):
     span: Span
 
 
-class Element(Node):
+class Element(SyntaxNode):
     """A core with an optional label (`conv1:`, `"layer{i}":`, `_:`)."""
 
     label: Text | None
@@ -257,7 +257,7 @@ class Element(Node):
     quoted: bool  # the label was written with quotes
 
 
-class Body(Node):
+class Body(SyntaxNode):
     """What stands in braces: nothing, one chain of elements, or statements.
 
     A lone `if` or `for` is both a chain and a statement; it is kept as a `lone` body and told apart
@@ -276,7 +276,7 @@ Core = Layer | Repeat | If | For | Body
 # Statements
 
 
-class Let(Node):
+class Let(SyntaxNode):
     """`let a, b = value`: compile-time values."""
 
     targets: Targets
@@ -284,7 +284,7 @@ class Let(Node):
     span: Span
 
 
-class Bind(Node):
+class Bind(SyntaxNode):
     """`a, b = chain` or `a, b = b, chain`: names tensors."""
 
     targets: Targets
@@ -292,7 +292,7 @@ class Bind(Node):
     span: Span
 
 
-class Dim(Node):
+class Dim(SyntaxNode):
     """A size in a shape: an expression, or `NAME = default`."""
 
     value: Expr
@@ -300,14 +300,14 @@ class Dim(Node):
     span: Span
 
 
-class Shape(Node):
+class Shape(SyntaxNode):
     """`[N, 64, H = 224, W / 4]`."""
 
     dims: tuple[Dim, ...]
     span: Span
 
 
-class Typed(Node):
+class Typed(SyntaxNode):
     """`y: [N, 64] = chain`: the shape must be provably this."""
 
     target: Target
@@ -316,14 +316,14 @@ class Typed(Node):
     span: Span
 
 
-class Return(Node):
+class Return(SyntaxNode):
     """`return a, b`."""
 
     values: tuple[Expr, ...]
     span: Span
 
 
-class Input(Node):
+class Input(SyntaxNode):
     """`input x: float[N, 3, H = 224, W = 224] when training`."""
 
     target: Target
@@ -333,7 +333,7 @@ class Input(Node):
     span: Span
 
 
-class Output(Node):
+class Output(SyntaxNode):
     """`output y: [N, 10] = chain when training`; shape and value may be missing."""
 
     target: Target
@@ -343,7 +343,7 @@ class Output(Node):
     span: Span
 
 
-class Module(Node):
+class Module(SyntaxNode):
     """`module m = "rpn.head": Layer(…)`: one set of weights, used by each `-> m`."""
 
     target: Target
@@ -351,7 +351,7 @@ class Module(Node):
     span: Span
 
 
-class Parameter(Node):
+class Parameter(SyntaxNode):
     """`parameter pos = "encoder.pos": [1, width] = normal(0.02)`: a learned tensor. `label` is its
     key, and its name, too, where `target` gives no other."""
 
@@ -363,7 +363,7 @@ class Parameter(Node):
     quoted: bool
 
 
-class Buffer(Node):
+class Buffer(SyntaxNode):
     """`buffer index: int[n] = [… for …]`: a fixed tensor; as `Parameter`."""
 
     target: Target | None
@@ -375,7 +375,7 @@ class Buffer(Node):
     quoted: bool
 
 
-class Assert(Node):
+class Assert(SyntaxNode):
     """`assert condition, "message"`."""
 
     condition: Expr
@@ -392,7 +392,7 @@ Statement = (
 # Items of a file
 
 
-class ImportName(Node):
+class ImportName(SyntaxNode):
     """`Bottleneck as B`."""
 
     name: str
@@ -400,7 +400,7 @@ class ImportName(Node):
     span: Span
 
 
-class Import(Node):
+class Import(SyntaxNode):
     """`from "resnet.net" import Bottleneck as B`."""
 
     path: str
@@ -409,7 +409,7 @@ class Import(Node):
     path_span: Span
 
 
-class Param(Node):
+class Param(SyntaxNode):
     """A parameter of a function, block or network, or a named input of a block."""
 
     name: str
@@ -417,7 +417,7 @@ class Param(Node):
     span: Span
 
 
-class Fn(Node):
+class Fn(SyntaxNode):
     """`fn name(a, b = 8) = expression`."""
 
     name: str
@@ -427,7 +427,7 @@ class Fn(Node):
     name_span: Span
 
 
-class Block(Node):
+class Block(SyntaxNode):
     """`block Name(parameter, …)(input, …) { … }`; `inputs` is None where the one input is `x`."""
 
     name: str
@@ -438,7 +438,7 @@ class Block(Node):
     name_span: Span
 
 
-class Network(Node):
+class Network(SyntaxNode):
     """`network Name(parameter, …) { … }`."""
 
     name: str
@@ -448,7 +448,7 @@ class Network(Node):
     name_span: Span
 
 
-class Alias(Node):
+class Alias(SyntaxNode):
     """`network ResNet18 = ResNet(Basic, [2, 2, 2, 2])`."""
 
     name: str
@@ -460,14 +460,14 @@ class Alias(Node):
 Item = Import | Let | Fn | Block | Network | Alias
 
 
-class Comment(Node):
+class Comment(SyntaxNode):
     """A `#` comment; kept beside the tree for the printer."""
 
     text: str
     span: Span
 
 
-class File(Node):
+class File(SyntaxNode):
     """A whole `.net` file."""
 
     items: tuple[Item, ...]

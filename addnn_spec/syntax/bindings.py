@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import children, names_given, targets_of
 
 Binding = (
@@ -156,7 +156,7 @@ class Bindings:
 
     # ------------------------------------------------------------------------------- what they hold
 
-    def _core(self, core: Node) -> None:
+    def _core(self, core: SyntaxNode) -> None:
         """Go through an element of a chain."""
         match core:
             case ast.Body():
@@ -190,7 +190,7 @@ class Bindings:
     def _expr(self, node: object) -> None:
         """Go through what stands below a node that gives no names of its own."""
         for child in children(node):
-            if isinstance(child, Node):
+            if isinstance(child, SyntaxNode):
                 self._core(child)
             elif isinstance(child, tuple):
                 self._expr(child)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 
 # Between a part and a comment that trails it: nothing but separators.
 _TRAILS = re.compile(r"[ \t,]*(?:->)?[ \t]*")
@@ -22,10 +22,10 @@ _CONTAINERS = (
 class _Parts(NamedTuple):
     """A node's nodes, or a container's parts, in the order of the text."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[SyntaxNode, ...]
     starts: list[int]
 
-    def around(self, offset: int) -> tuple[Node | None, Node | None]:
+    def around(self, offset: int) -> tuple[SyntaxNode | None, SyntaxNode | None]:
         """Return the last node that starts at or before an offset, and the first that starts after
         it."""
         index = bisect_right(self.starts, offset)
@@ -67,11 +67,11 @@ class Comments:
         else:
             self.leading[id(unit if after is None else after)].append(comment)
 
-    def _enclosing(self, file: ast.File, comment: ast.Comment) -> tuple[Node, Node]:
+    def _enclosing(self, file: ast.File, comment: ast.Comment) -> tuple[SyntaxNode, SyntaxNode]:
         """Return the innermost node around a comment, and the innermost part of a container around
         it."""
-        node: Node = file
-        unit: Node = file
+        node: SyntaxNode = file
+        unit: SyntaxNode = file
         while True:
             inner, _ = self._of(node, inner=True).around(comment.span.start)
             if inner is None or inner.span.end < comment.span.end:
@@ -82,7 +82,7 @@ class Comments:
                 unit = inner
             node = inner
 
-    def _of(self, node: Node, inner: bool) -> _Parts:
+    def _of(self, node: SyntaxNode, inner: bool) -> _Parts:
         """Return the nodes directly below a node, or only those that are its parts as a container.
 
         They are kept, sorted, so that a text with many comments costs a search for each.
@@ -94,14 +94,14 @@ class Comments:
             self._parts[id(node), inner] = found
         return found
 
-    def _closes(self, node: Node, before: Node | None) -> bool:
+    def _closes(self, node: SyntaxNode, before: SyntaxNode | None) -> bool:
         """Return True if a comment after the last part of `node` stands before its closing
         bracket."""
         if isinstance(node, ast.Call | ast.Layer):
             return before is not None and node.body is None
         return isinstance(node, _CONTAINERS) and not isinstance(node, ast.Chain)
 
-    def _trails(self, part: Node, comment: ast.Comment) -> bool:
+    def _trails(self, part: SyntaxNode, comment: ast.Comment) -> bool:
         between = self._text[part.span.end : comment.span.start]
         return _TRAILS.fullmatch(between) is not None
 
@@ -110,16 +110,16 @@ class Comments:
         return not self._text[start : comment.span.start].strip()
 
 
-def _nodes(node: Node) -> Iterator[Node]:
+def _nodes(node: SyntaxNode) -> Iterator[SyntaxNode]:
     """Yield the nodes directly below a node; strings' holes hold no comments."""
     for field in type(node).fields:
         value = getattr(node, field)
         for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Node) and not isinstance(item, ast.Comment):
+            if isinstance(item, SyntaxNode) and not isinstance(item, ast.Comment):
                 yield item
 
 
-def _units(node: Node) -> tuple[Node, ...]:
+def _units(node: SyntaxNode) -> tuple[SyntaxNode, ...]:
     """Return the parts of a container, in order; () if it is none."""
     match node:
         case ast.File() | ast.Body() | ast.ListExpr() | ast.TupleExpr():

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from addnn_spec.diagnostics import DiagnosticCode, Label
 from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.parse_table import END, load_table
 from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.syntax_errors import short
-from addnn_spec.syntax.table import END, load_table
 
 _WORDS = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", END: "the end of the file",

@@ -9,7 +9,7 @@ INDENT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineBreak:
     """Where a line may be broken; `flat` stands there if it is not."""
 
     flat: str = " "
@@ -18,7 +18,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Joined:
     """One after the other."""
 
     parts: tuple[Doc, ...]
@@ -48,7 +48,7 @@ class Fill:
     """As much as fits in each line; after the first break, `indent` further in."""
 
     head: Doc
-    rest: tuple[tuple[Line, Doc], ...]
+    rest: tuple[tuple[LineBreak, Doc], ...]
     indent: int
     breaks: bool
 
@@ -67,26 +67,26 @@ class Suffix:
     text: str
 
 
-Doc = str | Line | Concat | Indent | Group | Fill | IfBroken | Suffix
+Doc = str | LineBreak | Joined | Indent | Group | Fill | IfBroken | Suffix
 
 _NONE, _BRACES, _ALL = range(3)
 """Which groups are broken where it is asked whether something fits."""
 
-HARD = Line(hard=True)
-SOFT = Line("")
-SPACE = Line()
+HARD = LineBreak(hard=True)
+SOFT = LineBreak("")
+SPACE = LineBreak()
 
 
 def breaks(doc: Doc) -> bool:
     """Return True if it cannot stand in one line."""
-    if isinstance(doc, Line):
+    if isinstance(doc, LineBreak):
         return doc.hard
     return isinstance(doc, Suffix) or (not isinstance(doc, str | IfBroken) and doc.breaks)
 
 
-def concat(*parts: Doc) -> Concat:
+def concat(*parts: Doc) -> Joined:
     """Return the parts, one after the other."""
-    return Concat(parts, any(breaks(part) for part in parts))
+    return Joined(parts, any(breaks(part) for part in parts))
 
 
 def indent(*parts: Doc) -> Indent:
@@ -101,7 +101,7 @@ def group(*parts: Doc, brace: bool = False) -> Group:
     return Group(inner, inner.breaks, brace)
 
 
-def fill(head: Doc, rest: Iterable[tuple[Line, Doc]], further: int = INDENT) -> Fill:
+def fill(head: Doc, rest: Iterable[tuple[LineBreak, Doc]], further: int = INDENT) -> Fill:
     """Return the head and the rest, each after its line, as many in a line as fit."""
     links = tuple(rest)
     broken = breaks(head) or any(line.hard or breaks(doc) for line, doc in links)
@@ -156,9 +156,9 @@ class _Renderer:
         match doc:
             case str():
                 self._write(doc)
-            case Line():
+            case LineBreak():
                 self._break(level, doc) if doc.hard or not flat else self._write(doc.flat)
-            case Concat():
+            case Joined():
                 self._stack += [(level, flat, part) for part in reversed(doc.parts)]
             case Indent():
                 push((level + INDENT, flat, doc.inner))
@@ -208,7 +208,7 @@ class _Renderer:
         self._line.append(text)
         self._column += len(text)
 
-    def _break(self, level: int, line: Line) -> None:
+    def _break(self, level: int, line: LineBreak) -> None:
         self._end_line()
         if line.blank:
             self._lines.append("")
@@ -240,7 +240,7 @@ class _Renderer:
                 _, mode, following = self._stack[outer]
                 todo.append((mode, _ALL, following))
             mode, broken, part = todo.pop()
-            if isinstance(part, Line) and (part.hard or not mode):
+            if isinstance(part, LineBreak) and (part.hard or not mode):
                 return True
             # A comment ends its line, and before the next link of a fill the line may be broken.
             if isinstance(part, Suffix) or (isinstance(part, _Rest) and part.more and not mode):
@@ -257,7 +257,7 @@ def _length(part: Doc | _Rest, flat: bool) -> int:
     match part:
         case str():
             return len(part)
-        case Line():
+        case LineBreak():
             return len(part.flat)
         case IfBroken():
             return 0 if flat else len(part.text)
@@ -267,7 +267,7 @@ def _length(part: Doc | _Rest, flat: bool) -> int:
 def _inside(part: Doc | _Rest, flat: bool, broken: int) -> list[tuple[bool, Doc | _Rest]]:
     """Return what is in a part, last first, and whether it stands in one line."""
     match part:
-        case Concat():
+        case Joined():
             return [(flat, inner) for inner in reversed(part.parts)]
         case Indent():
             return [(flat, part.inner)]

@@ -8,8 +8,8 @@ from functools import cache
 from typing import NamedTuple
 
 from addnn_spec.syntax.ast import Comment
+from addnn_spec.syntax.parse_table import END, load_table
 from addnn_spec.syntax.syntax_errors import MAX_NAME, MAX_NESTING, Findings, short
-from addnn_spec.syntax.table import END, load_table
 
 
 class Token(NamedTuple):

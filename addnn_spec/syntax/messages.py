@@ -17,10 +17,10 @@ from addnn_spec.syntax.expected_tokens import (
     unexpected,
 )
 from addnn_spec.syntax.lexer import Token
+from addnn_spec.syntax.parse_table import END, load_table
 from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
 from addnn_spec.syntax.parser_stack import OPENING
 from addnn_spec.syntax.syntax_errors import short
-from addnn_spec.syntax.table import END, load_table
 
 _ONE_VALUE = ("LET", "OUTPUT", "PARAMETER", "BUFFER")
 _CLOSING = frozenset(OPENING.values())

@@ -19,7 +19,7 @@ class _Kind(type):
 
     fields: tuple[str, ...]
     compared: tuple[str, ...]
-    setters: tuple[Callable[[Node, object], None], ...]
+    setters: tuple[Callable[[SyntaxNode, object], None], ...]
 
     def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, object]) -> _Kind:
         named = space.get("__annotations__")
@@ -37,7 +37,7 @@ def _is_layout(field: str) -> bool:
     return field.endswith("span") or field in ("quoted", "comments")
 
 
-class Node(metaclass=_Kind):
+class SyntaxNode(metaclass=_Kind):
     """A node. Its layout (spans, quotes, comments) takes no part in equality."""
 
     if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from addnn_spec.diagnostics import Collector
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.lexer import Lexer, Token
-from addnn_spec.syntax.parser_stack import Stack, StackEntry
+from addnn_spec.syntax.parse_table import END, ParseRule, ParseTable, load_table
+from addnn_spec.syntax.parser_stack import ParserStack, StackEntry
 from addnn_spec.syntax.recovery import Recovery
 from addnn_spec.syntax.strings import Strings
 from addnn_spec.syntax.syntax_errors import MAX_NESTING, Findings, StopError
-from addnn_spec.syntax.table import END, ParseRule, ParseTable, load_table
-from addnn_spec.syntax.tree_builder import Builder
+from addnn_spec.syntax.tree_builder import TreeBuilder
 
 # What counts as a level of nesting. Bodies, brackets, and operators that group to the right.
 _NESTING = frozenset(
@@ -90,7 +90,7 @@ class _Parser:
         self._lexer = lexer
         self._table: ParseTable = load_table()
         self._gotos: dict[tuple[int, int, str], int] = {}
-        builder = Builder(findings, Strings(findings, self._read_hole))
+        builder = TreeBuilder(findings, Strings(findings, self._read_hole))
         self._reductions = [
             _Reduction(
                 rule,
@@ -108,7 +108,7 @@ class _Parser:
         """Return what the builder makes of the tokens; None if they are no `start` at all."""
         table = self._table
         actions, reductions = table.actions, self._reductions
-        stack = Stack(table, start)
+        stack = ParserStack(table, start)
         states, entries = stack.states, stack.entries
         recovery = Recovery(self._findings, stack, tokens)
         position = 0
@@ -134,7 +134,7 @@ class _Parser:
                 if token.kind == END and states[-1] == table.ends[start]:
                     return entry.value
 
-    def _reduce(self, reduction: _Reduction, stack: Stack, token: Token) -> StackEntry:
+    def _reduce(self, reduction: _Reduction, stack: ParserStack, token: Token) -> StackEntry:
         """Take a rule's symbols off the stack, and make its value of theirs."""
         rule = reduction.rule
         length = rule.length

@@ -9,8 +9,8 @@ from itertools import count
 
 from addnn_spec.source import Source
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.parser_stack import OPENING, Stack
-from addnn_spec.syntax.table import END
+from addnn_spec.syntax.parse_table import END
+from addnn_spec.syntax.parser_stack import OPENING, ParserStack
 
 ITEMS = frozenset(["FROM", "FN", "BLOCK", "NETWORK"])
 STATEMENTS = frozenset(
@@ -25,7 +25,7 @@ class Situation:
     """The token that was found, what is around it, and what could have come instead."""
 
     def __init__(
-        self, source: Source, stack: Stack, tokens: Sequence[Token], position: int
+        self, source: Source, stack: ParserStack, tokens: Sequence[Token], position: int
     ) -> None:
         self.source = source
         self.stack = stack

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from addnn_spec.syntax.lexer import Token
-from addnn_spec.syntax.table import END, ParseTable
+from addnn_spec.syntax.parse_table import END, ParseTable
 
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSING = frozenset(OPENING.values())
@@ -22,7 +22,7 @@ class StackEntry(NamedTuple):
     depth: int
 
 
-class Stack:
+class ParserStack:
     """States, and an entry for each but the first."""
 
     limit = _LIMIT

@@ -17,7 +17,7 @@ from addnn_spec.syntax.layout import (
     SPACE,
     Doc,
     IfBroken,
-    Line,
+    LineBreak,
     Suffix,
     breaks,
     concat,
@@ -27,7 +27,7 @@ from addnn_spec.syntax.layout import (
     join,
     render,
 )
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 
 _BLANK = re.compile(r"\n[ \t]*\n[ \t]*\Z")
 _PRECEDENCE = {
@@ -42,7 +42,7 @@ class ExpressionPrinter(ABC):
         self._comments = Comments(file)
         self._source = file.span.source.text
 
-    def doc(self, node: Node) -> Doc:
+    def doc(self, node: SyntaxNode) -> Doc:
         """Return the document of a node."""
         return getattr(self, f"_{type(node).__name__.lower()}")(node)  # type: ignore[no-any-return]
 
@@ -52,35 +52,37 @@ class ExpressionPrinter(ABC):
 
     # ------------------------------------------------------------------------- comments and places
 
-    def unit(self, node: Node, doc: Doc) -> Doc:
+    def unit(self, node: SyntaxNode, doc: Doc) -> Doc:
         """Return a part of a container, with the comment at the end of its line."""
         return concat(doc, *self._suffixes(self._comments.trailing, node))
 
-    def before(self, node: Node) -> list[Doc]:
+    def before(self, node: SyntaxNode) -> list[Doc]:
         """Return the comments in lines of their own before a part."""
         return [
             part for c in self._comments.leading.get(id(node), ()) for part in (_shown(c), HARD)
         ]
 
-    def _suffixes(self, comments: dict[int, list[ast.Comment]], node: Node) -> list[Doc]:
+    def _suffixes(self, comments: dict[int, list[ast.Comment]], node: SyntaxNode) -> list[Doc]:
         return [Suffix(_shown(comment)) for comment in comments.get(id(node), ())]
 
-    def _closing(self, node: Node) -> list[Doc]:
+    def _closing(self, node: SyntaxNode) -> list[Doc]:
         comments = self._comments.closing.get(id(node), ())
         return [part for c in comments for part in (HARD, _shown(c))]
 
-    def breaks_before(self, previous: Node, node: Node) -> bool:
+    def breaks_before(self, previous: SyntaxNode, node: SyntaxNode) -> bool:
         """Return True if the writer began a new line between two parts."""
         return "\n" in self._source[previous.span.end : node.span.start]
 
-    def blank_before(self, node: Node) -> bool:
+    def blank_before(self, node: SyntaxNode) -> bool:
         """Return True if the writer left an empty line before a part or a comment."""
         start = node.span.start
         return _BLANK.search(self._source, max(start - 200, 0), start) is not None
 
     # ------------------------------------------------------------------------------------ brackets
 
-    def _bracketed(self, opening: str, parts: Sequence[Node], closing: str, node: Node) -> Doc:
+    def _bracketed(
+        self, opening: str, parts: Sequence[SyntaxNode], closing: str, node: SyntaxNode
+    ) -> Doc:
         """Lay out `(a, b)`: in one line, or a part a line with a comma after the last."""
         # A comment before the closing bracket keeps the brackets open.
         ending = self._closing(node)
@@ -98,14 +100,14 @@ class ExpressionPrinter(ABC):
         head = [SOFT, inner] if parts else []
         return group(opening, *opened, indent(*head, *ending), SOFT, closing)
 
-    def _hugs(self, part: Node) -> bool:
+    def _hugs(self, part: SyntaxNode) -> bool:
         """Return True if an only argument is a list: it opens and closes with the parentheses."""
         if not isinstance(part, ast.Argument) or part.name is not None:
             return False
         comments = id(part) in self._comments.leading or id(part) in self._comments.trailing
         return isinstance(part.value, ast.ListExpr | ast.Comprehension) and not comments
 
-    def _part(self, part: Node, separator: Doc) -> Doc:
+    def _part(self, part: SyntaxNode, separator: Doc) -> Doc:
         trailing = self._suffixes(self._comments.trailing, part)
         return concat(*self.before(part), self.doc(part), separator, *trailing)
 
@@ -229,7 +231,7 @@ class ExpressionPrinter(ABC):
     def _binary(self, node: ast.Binary) -> Doc:
         """Operators of one level in a row, broken before any of them; a loop: they may be many."""
         level = _PRECEDENCE.get(node.op)
-        links: list[tuple[Line, Doc]] = []
+        links: list[tuple[LineBreak, Doc]] = []
         left: ast.Expr = node
         while isinstance(left, ast.Binary) and (
             left is node or (level is not None and _PRECEDENCE.get(left.op) == level)
@@ -261,10 +263,10 @@ class ExpressionPrinter(ABC):
     def _chain(self, node: ast.Chain) -> Doc:
         return self.links((node.head, *node.elements))
 
-    def links(self, parts: tuple[Node, ...], further: int = INDENT) -> Doc:
+    def links(self, parts: tuple[SyntaxNode, ...], further: int = INDENT) -> Doc:
         """Lay out `a -> b -> c`: broken where the writer broke it, and where it does not fit."""
         head, *elements = parts
-        rest: list[tuple[Line, Doc]] = []
+        rest: list[tuple[LineBreak, Doc]] = []
         previous = head
         for element in elements:
             leading = self.before(element)
@@ -310,7 +312,7 @@ def _shown(comment: ast.Comment) -> str:
     return comment.text.rstrip()
 
 
-def _is_plain(part: Node) -> bool:
+def _is_plain(part: SyntaxNode) -> bool:
     """Return a short value, of which several stand well in one line: a number, or a list of
     them."""
     while isinstance(part, ast.Unary):

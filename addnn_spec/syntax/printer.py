@@ -17,7 +17,7 @@ from addnn_spec.syntax.layout import (
     SPACE,
     Doc,
     IfBroken,
-    Line,
+    LineBreak,
     concat,
     fill,
     group,
@@ -29,7 +29,7 @@ from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.print_expressions import ExpressionPrinter
 
 WIDTH = 100
-_BLANK = Line(hard=True, blank=True)
+_BLANK = LineBreak(hard=True, blank=True)
 
 
 def format_source(source: Source) -> str:

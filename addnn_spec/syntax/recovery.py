@@ -11,10 +11,10 @@ from __future__ import annotations
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.lexer import Token
 from addnn_spec.syntax.messages import explain
+from addnn_spec.syntax.parse_table import END
 from addnn_spec.syntax.parser_position import ITEMS, STATEMENTS, Situation
-from addnn_spec.syntax.parser_stack import Stack
+from addnn_spec.syntax.parser_stack import ParserStack
 from addnn_spec.syntax.syntax_errors import Findings
-from addnn_spec.syntax.table import END
 
 # What a head needs at least, after its first word, before its body may stand.
 _HEADS = {
@@ -29,7 +29,7 @@ _HEADS = {
 class Recovery:
     """Keeps one parse going."""
 
-    def __init__(self, findings: Findings, stack: Stack, tokens: list[Token]) -> None:
+    def __init__(self, findings: Findings, stack: ParserStack, tokens: list[Token]) -> None:
         self._findings = findings
         self._stack = stack
         self._tokens = tokens

@@ -30,7 +30,7 @@ class _Trailer(NamedTuple):
     end: int
 
 
-class Builder:
+class TreeBuilder:
     """The grammar's actions. `strings` reads the holes of string literals."""
 
     def __init__(self, findings: Findings, strings: Strings) -> None:

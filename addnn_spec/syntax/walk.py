@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 
 _FIELDS: dict[type, tuple[str, ...] | None] = {}
 
@@ -15,7 +15,7 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     """Return the fields of a kind of node, last first; None for what is no node."""
     if kind not in _FIELDS:
         found = None
-        if issubclass(kind, Node):
+        if issubclass(kind, SyntaxNode):
             found = tuple(name for name in reversed(kind.fields) if not name.endswith("span"))
         _FIELDS[kind] = found
     return _FIELDS[kind]
@@ -28,7 +28,7 @@ def children(node: object) -> list[object]:
     return [getattr(node, name) for name in _fields(type(node)) or ()]
 
 
-def walk(node: object) -> Iterator[Node]:
+def walk(node: object) -> Iterator[SyntaxNode]:
     """Yield every node of a tree, in the order of the text, the root first. Without recursion."""
     waiting: list[object] = [node]
     while waiting:
@@ -36,7 +36,7 @@ def walk(node: object) -> Iterator[Node]:
         if isinstance(found, tuple):
             waiting.extend(reversed(found))
             continue
-        if isinstance(found, Node):
+        if isinstance(found, SyntaxNode):
             yield found
             waiting.extend([getattr(found, name) for name in _fields(type(found)) or ()])
 
@@ -62,7 +62,7 @@ def weight_name(statement: ast.Parameter | ast.Buffer) -> str:
     return "".join(part for part in statement.label.parts if isinstance(part, str))
 
 
-def names_given(node: Node) -> Iterator[tuple[str, Span]]:
+def names_given(node: SyntaxNode) -> Iterator[tuple[str, Span]]:
     """Yield the names that a statement, a loop or a clause itself gives, and where they stand."""
     match node:
         case ast.Let() | ast.Bind() | ast.For() | ast.Clause():

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from addnn_spec import load
 from addnn_spec.datasets import difficulty
-from addnn_spec.datasets.loading import load_data
+from addnn_spec.datasets.in_memory import load_data
 from addnn_spec.design.training import Recipe, hits, predict, train
 from addnn_spec.indices import local_triplets
 

@@ -123,8 +123,8 @@ def compression(seed: int) -> Iterator[Row]:
     import torch
 
     from addnn_spec.design.compressing import Aim, compress
-    from addnn_spec.design.data import read_parts
     from addnn_spec.design.plan import start
+    from addnn_spec.design.sample_parts import read_parts
     from addnn_spec.design.training import Recipe, train
 
     torch.set_num_threads(1)
@@ -164,9 +164,9 @@ def fusion(seed: int) -> Iterator[Row]:
     """
     import torch
 
-    from addnn_spec.design.data import Part, read_parts
     from addnn_spec.design.fusing import Fusing, fuse
     from addnn_spec.design.plan import Plan, start
+    from addnn_spec.design.sample_parts import Part, read_parts
     from addnn_spec.design.training import Recipe, train
 
     torch.set_num_threads(1)
@@ -254,9 +254,9 @@ def growing(seed: int) -> Iterator[Row]:
     import torch
 
     from addnn_spec.design.compressing import head_recipe, train_head
-    from addnn_spec.design.data import read_parts
     from addnn_spec.design.growing import Growing, grow
     from addnn_spec.design.plan import start
+    from addnn_spec.design.sample_parts import read_parts
     from addnn_spec.design.training import Recipe, hits, predict
 
     torch.set_num_threads(1)

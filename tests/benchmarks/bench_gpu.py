@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from addnn_spec import load
 from addnn_spec.catalogue import entries
-from addnn_spec.indices import Frame, RunningNeighbours, neighbours, separation_index
+from addnn_spec.indices import RowScaling, RunningNeighbours, neighbours, separation_index
 from addnn_spec.indices.neighbours import block_pairs, blocks_of
 from addnn_spec.indices.products import HALF, PRODUCTS
 from addnn_spec.probes.run import Request, run_probe
@@ -428,7 +428,7 @@ def cpu(small: bool) -> None:
 
 def _open(rows: Tensor, product: str) -> float:
     """Pairs a row that bounds leave to be settled."""
-    frame = Frame.around(rows, product=product)
+    frame = RowScaling.around(rows, product=product)
     run = RunningNeighbours(len(rows), 1, frame)
     for left, right in block_pairs(blocks_of(rows, frame, 1024), None, run, keep=False):
         run.visit(left, right, both=left.start != right.start)

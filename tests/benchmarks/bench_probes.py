@@ -30,8 +30,8 @@ from addnn_spec import load
 from addnn_spec.probes.probe_run import plan_text
 from addnn_spec.probes.run import Request, run_probe
 from addnn_spec.runtime.data import Array, SampleSource, open_data
-from addnn_spec.runtime.plan import SearchCost
 from addnn_spec.runtime.probing import Prober
+from addnn_spec.runtime.run_plan import SearchCost
 from addnn_spec.runtime.run_record import PlanRecord
 from addnn_spec.runtime.settings import GIB, Settings
 from tests.benchmarks.bench_indices import cpu_seconds, peak_mib

@@ -16,12 +16,12 @@ from addnn_spec.cli import run
 from addnn_spec.design.budget import narrowed_counts, tied_counts
 from addnn_spec.design.choosing import CRITERIA, choose, greedy_channels
 from addnn_spec.design.compressing import Aim, compared, compress, size_of
-from addnn_spec.design.data import Parts, read_parts
-from addnn_spec.design.figures import counts_for, figures
-from addnn_spec.design.page import design_page
+from addnn_spec.design.compression_page import design_page
+from addnn_spec.design.expected_sizes import counts_for, figures
 from addnn_spec.design.plan import Plan, start
 from addnn_spec.design.record import DesignRecord, Score
 from addnn_spec.design.refit import layers_of, refit
+from addnn_spec.design.sample_parts import Parts, read_parts
 from addnn_spec.design.training import Recipe, augmented, hits, predict, recalibrate, train
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from addnn_spec import load
 from addnn_spec.cli import run
 from addnn_spec.cli.fuse import _SHOWN, _told
-from addnn_spec.design.data import read_parts
 from addnn_spec.design.fusing import Fused, Fusing, fuse
 from addnn_spec.design.fusion import fused, places
 from addnn_spec.design.plan import Plan, start
+from addnn_spec.design.sample_parts import read_parts
 from addnn_spec.design.training import Recipe, train
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import cross_separation_index

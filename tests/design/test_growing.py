@@ -12,9 +12,8 @@ from sklearn.datasets import load_digits
 
 from addnn_spec import load
 from addnn_spec.cli import run
-from addnn_spec.design import frozen
+from addnn_spec.design import kept_values
 from addnn_spec.design.compressing import train_head
-from addnn_spec.design.data import read_parts
 from addnn_spec.design.forward_rules import (
     centres,
     forward_forward,
@@ -25,6 +24,8 @@ from addnn_spec.design.forward_rules import (
 from addnn_spec.design.growing import Growing, Local, _Job, blocks_of, grow
 from addnn_spec.design.plan import start
 from addnn_spec.design.refit import patches
+from addnn_spec.design.repeats import turns_of
+from addnn_spec.design.sample_parts import read_parts
 from addnn_spec.design.separating import (
     local_triplet,
     similarity,
@@ -34,7 +35,6 @@ from addnn_spec.design.separating import (
     squared_distances,
 )
 from addnn_spec.design.training import Recipe, hits, predict, silent
-from addnn_spec.design.turns import turns_of
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
 from addnn_spec.source import Source
@@ -187,7 +187,7 @@ def test_values_that_are_kept_teach_what_values_computed_anew_teach(
     x, y = load_digits(return_X_y=True)
     digits = (x[:500].reshape(-1, 1, 8, 8).astype(np.float32) / 16, y[:500])
     kept = grow(start(spec), digits, how=how)
-    monkeypatch.setattr(frozen, "KEPT", 0)
+    monkeypatch.setattr(kept_values, "KEPT", 0)
     anew = grow(start(spec), digits, how=how)
     assert [one.cross for one in kept.record.curve] == [one.cross for one in anew.record.curve]
     for key, value in anew.module.state_dict().items():
@@ -218,7 +218,7 @@ class Net(Probed):
 
 def test_values_are_kept_that_have_a_row_for_each_sample_and_where_all_is_the_same() -> None:
     x, module = torch.rand(20, 8), Net()
-    held = frozen.Frozen(x, "cpu")
+    held = kept_values.KeptValues(x, "cpu")
     first = module.layer(x).detach()
     held.move(module, "first", "second")
     assert held.start == "first"

@@ -9,7 +9,7 @@ import torch
 
 from addnn_spec import load
 from addnn_spec.design.plan import Plan, start
-from addnn_spec.design.writing import Changes, write_body
+from addnn_spec.design.writing import TextChanges, write_body
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.passes.state_dict import weights_of
 from tests.design.oracle import calibrated, difference, inputs_of, outputs, random_keep
@@ -219,5 +219,5 @@ def test_a_network_written_out_is_itself(name: str) -> None:
 
 
 def test_a_body_without_changes_is_one_chain() -> None:
-    lines = write_body(load("LeNet5").graph, Changes())
+    lines = write_body(load("LeNet5").graph, TextChanges())
     assert len(lines) == 2

@@ -187,7 +187,7 @@ def test_forbidden_labels_are_refused_with_a_free_name(label: str) -> None:
 def test_every_attribute_of_a_torch_module_is_refused() -> None:
     from torch import nn
 
-    from addnn_spec.elaborate.names import MODULE_ATTRIBUTES, forbidden
+    from addnn_spec.elaborate.module_names import MODULE_ATTRIBUTES, forbidden
 
     public = {name for name in dir(nn.Module()) if not name.startswith("_")}
     assert public <= MODULE_ATTRIBUTES

@@ -14,9 +14,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from addnn_spec.indices import (
     BudgetError,
-    Frame,
     NotFiniteError,
     OptionError,
+    RowScaling,
     RunningNeighbours,
     UndefinedIndexError,
     neighbours,
@@ -201,7 +201,7 @@ def test_other_types(dtype: torch.dtype) -> None:
 def test_bounds_hold(m: int, d: int, offset: float, spread: float, seed: int) -> None:
     X = normal(m, d, seed=seed) * spread + offset
     X[0] *= 30  # an outlier
-    frame = Frame.around(X)
+    frame = RowScaling.around(X)
     block = frame.block(0, X)
     with full_precision(X.device):
         lower = frame.lower_bounds(block, block, frame.ladder[0])[:m, :m].clone()
@@ -218,7 +218,7 @@ def test_a_stream_finds_the_same(sizes: tuple[int, int]) -> None:
     X = normal(301, 40)
     X[10] = X[200]
     held, step = sizes
-    frame = Frame.around(X[:held])
+    frame = RowScaling.around(X[:held])
     run = RunningNeighbours(len(X), 3, frame)
     for start in range(0, len(X), held):
         query = frame.block(start, X[start : start + held].clone())
@@ -231,7 +231,7 @@ def test_a_stream_finds_the_same(sizes: tuple[int, int]) -> None:
 
 def test_a_symmetric_stream_visits_each_pair_once() -> None:
     X = normal(200, 10)
-    frame = Frame.around(X)
+    frame = RowScaling.around(X)
     blocks = [frame.block(start, X[start : start + 64]) for start in range(0, 200, 64)]
     run = RunningNeighbours(200, 2, frame)
     for index, block in enumerate(blocks):
@@ -244,7 +244,7 @@ def test_a_symmetric_stream_visits_each_pair_once() -> None:
 def test_inference_mode_may_begin_and_end_between_visits() -> None:
     X = normal(120, 10)
     with torch.inference_mode():
-        frame = Frame.around(X)
+        frame = RowScaling.around(X)
         run = RunningNeighbours(120, 2, frame)
         first, second = frame.block(0, X[:60].clone()), frame.block(60, X[60:].clone())
         run.visit(first, first, settle=True)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from addnn_spec.indices import (
-    Frame,
     OptionError,
+    RowScaling,
     RunningNeighbours,
     center_separation_index,
     guarantee,
@@ -160,7 +160,7 @@ def test_bounds_of_every_product_hold(
 ) -> None:
     X = normal(m, d, seed) * spread + offset
     X[0] *= outlier
-    frame = Frame.around(X, product=product.name)
+    frame = RowScaling.around(X, product=product.name)
     left, right = frame.block(0, X), frame.block(0, X.clone())
     with full_precision(X.device):
         lower = frame.lower_bounds(left, right, product)[:m, :m].clone()
@@ -175,7 +175,7 @@ def test_bounds_of_every_product_hold(
 
 def test_half_leaves_few_pairs_open() -> None:
     X = normal(1000, 300)
-    frame = Frame.around(X, product="float16")
+    frame = RowScaling.around(X, product="float16")
     run = RunningNeighbours(len(X), 1, frame)
     block = frame.block(0, X)
     run.visit(block, block)
@@ -189,13 +189,13 @@ def test_the_next_better_product_takes_over(product: str, monkeypatch: pytest.Mo
     X = normal(1000, 8).double()
     X += (torch.arange(1000) % 2)[:, None] * 1e6
     settled = [0]
-    plain = Frame.settled
+    plain = RowScaling.settled
 
-    def counted(frame: Frame, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
+    def counted(frame: RowScaling, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
         settled[0] += len(i)
         return plain(frame, left, i, right, j)
 
-    monkeypatch.setattr(Frame, "settled", counted)
+    monkeypatch.setattr(RowScaling, "settled", counted)
     found = search(X, 2, product=product)
     assert settled[0] < 20 * len(X)
     exact = (X[:, None] - X).square().sum(dim=2)
@@ -210,7 +210,7 @@ def test_a_sample_is_counted_once_where_another_product_takes_over() -> None:
 
 def test_ties_leave_the_search_to_the_first_product() -> None:
     X = torch.full((300, 6), 0.1)
-    frame = Frame.around(X, product="float16")
+    frame = RowScaling.around(X, product="float16")
     run = RunningNeighbours(len(X), 1, frame)
     block = frame.block(0, X)
     run.visit(block, block, settle=True)
@@ -226,7 +226,7 @@ def test_a_stream_by_every_product(product: str, later: float) -> None:
     X[10] = X[100]
     X[7] *= 1000
     X[60:] *= later
-    frame = Frame.around(X[:50], product=product)
+    frame = RowScaling.around(X[:50], product=product)
     run = RunningNeighbours(len(X), 3, frame)
     blocks = [frame.block(start, X[start : start + 50].clone()) for start in (0, 50, 100)]
     for number, left in enumerate(blocks):

@@ -9,7 +9,7 @@ import pytest
 from addnn_spec.lsp.analysis import Stale, analyse
 from addnn_spec.lsp.hints import hints
 from addnn_spec.lsp.positions import Positions
-from addnn_spec.lsp.shown import Sizes
+from addnn_spec.lsp.rendering import Sizes
 
 
 def _hints(text: str, *, symbolic: bool = False) -> list[str]:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from addnn_spec.lsp.options import Options
-from addnn_spec.syntax.table import load_table
+from addnn_spec.lsp.configuration import Configuration
+from addnn_spec.syntax.parse_table import load_table
 
 FOLDER = Path(__file__).parents[2] / "editors" / "vscode"
 
@@ -28,7 +28,7 @@ def test_the_words_of_the_textmate_grammar_are_those_of_the_language() -> None:
 def test_the_settings_of_the_extension_are_those_of_the_server() -> None:
     settings = _json("package.json")["contributes"]["configuration"]["properties"]
     known = {name.removeprefix("addnn.") for name in settings} - {"path"}
-    assert known == set(Options.__dataclass_fields__)
+    assert known == set(Configuration.__dataclass_fields__)
     assert all(settings[f"addnn.{name}"]["default"] is None for name in known)
 
 

@@ -15,7 +15,7 @@ from addnn_spec import load, probe
 from addnn_spec.diagnostics import DiagnosticError
 from addnn_spec.indices import separation_index
 from addnn_spec.network import Network
-from addnn_spec.runtime.steps import Layout, StepsError, at_steps, channel_means
+from addnn_spec.runtime.sequence_steps import Layout, StepsError, at_steps, channel_means
 from addnn_spec.runtime.taps import Taps
 
 GENERATOR = np.random.default_rng(0)

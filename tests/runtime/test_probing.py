@@ -18,7 +18,7 @@ from addnn_spec.indices import (
     separation_index,
     smoothness_index,
 )
-from addnn_spec.indices.geometry import Block, Frame
+from addnn_spec.indices.geometry import RowBlock, RowScaling
 from addnn_spec.indices.information import hsic, mutual_information
 from addnn_spec.indices.measures import (
     effective_rank,
@@ -34,8 +34,8 @@ from addnn_spec.runtime.other_measures import CKA, MEASURES, Rows, measures_name
 from addnn_spec.runtime.preparing import Expected
 from addnn_spec.runtime.probing import Measured, Probe, Prober
 from addnn_spec.runtime.samples import IGNORED, Feed, make_feed
+from addnn_spec.runtime.sequence_steps import Layout
 from addnn_spec.runtime.settings import Settings
-from addnn_spec.runtime.steps import Layout
 from addnn_spec.runtime.taps import Taps, untouched
 
 PROBES = [Probe("0", "0"), Probe("1", "1"), Probe("3", "3")]
@@ -160,9 +160,11 @@ def test_the_plan_keeps_the_budget_and_says_what_is_too_little() -> None:
 @pytest.mark.parametrize("budget", [2**28, 3_300_000])
 def test_the_plan_tells_what_the_searches_do(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     done = [0, 0]
-    plain = Frame.lower_bounds
+    plain = RowScaling.lower_bounds
 
-    def counted(frame: Frame, queries: Block, references: Block, product: Product) -> Tensor:
+    def counted(
+        frame: RowScaling, queries: RowBlock, references: RowBlock, product: Product
+    ) -> Tensor:
         if frame.width != 512:  # the targets' own search
             return plain(frame, queries, references, product)
         pairs = len(queries) * len(references)
@@ -170,7 +172,7 @@ def test_the_plan_tells_what_the_searches_do(budget: int, monkeypatch: pytest.Mo
         done[1] += 4 * (len(queries) + len(references)) * frame.width
         return plain(frame, queries, references, product)
 
-    monkeypatch.setattr(Frame, "lower_bounds", counted)
+    monkeypatch.setattr(RowScaling, "lower_bounds", counted)
     images = np.random.default_rng(0).random((240, 1, 8, 8), np.float32)
     targets = images.mean(axis=(1, 2, 3))  # with classes there would be their means as well
     feed = make_feed(from_arrays("images", images, targets), None)

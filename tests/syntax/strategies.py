@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.table import load_table
+from addnn_spec.syntax.parse_table import load_table
 
 NOWHERE = Span(Source("tree.net", ""), 0, 0)
 _WORDS = ["x", "y", "width", "Conv2d", "ReLU", "_", "a_1", "int", "training", "LayerNorm"]

@@ -17,9 +17,9 @@ from addnn_spec.lsp.completion import _STATEMENTS
 from addnn_spec.source import Source
 from addnn_spec.syntax.generate import GRAMMAR, TABLE, build_parser, generate
 from addnn_spec.syntax.lexer import _expression
+from addnn_spec.syntax.parse_table import load_table
 from addnn_spec.syntax.parser import parse
 from addnn_spec.syntax.parser_position import STATEMENTS
-from addnn_spec.syntax.table import load_table
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "tests" / "samples").rglob("*.net"))

@@ -16,7 +16,7 @@ from addnn_spec.diagnostics.render import render_text
 from addnn_spec.reading import decode
 from addnn_spec.source import Source
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.parser import parse
 from tests.support import in_time
 
@@ -139,7 +139,7 @@ def test_spans() -> None:
     todo: list[object] = [*read(text).items]
     while todo:
         node = todo.pop()
-        for name in type(node).fields if isinstance(node, Node) else ():
+        for name in type(node).fields if isinstance(node, SyntaxNode) else ():
             part = getattr(node, name)
             if name == "span":
                 seen[type(node).__name__, part.text] = part.position

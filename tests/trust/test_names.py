@@ -15,9 +15,9 @@ from addnn_spec.backends.torch_code.names import FILE_NAMES
 from addnn_spec.backends.torch_source import torch_source
 from addnn_spec.compiler import check_text
 from addnn_spec.diagnostics import Diagnostic
-from addnn_spec.elaborate.names import forbidden_class
+from addnn_spec.elaborate.module_names import forbidden_class
 from addnn_spec.ops import index
-from addnn_spec.syntax.table import load_table
+from addnn_spec.syntax.parse_table import load_table
 from tests.property.emitted import imported
 from tests.support import seldom, session
 from tests.trust.confined import Confined

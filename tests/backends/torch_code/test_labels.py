@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from addnn_spec.backends.torch_code import emit
 from addnn_spec.compiler import check_text
-from addnn_spec.elaborate.names import forbidden
+from addnn_spec.elaborate.module_names import forbidden
 from tests.property.emitted import imported
 from tests.support import examples, session
 

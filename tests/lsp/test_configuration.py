@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from addnn_spec.lsp.options import OptionError, Options, read_options
+from addnn_spec.lsp.configuration import Configuration, ConfigurationError, read_options
 from tests.lsp.client import Editor
 
 NET = (
@@ -25,9 +25,9 @@ class Mine(Operator):
 def test_a_file_of_settings_and_an_editors_over_it(tmp_path: Path) -> None:
     (tmp_path / "addnn.toml").write_text("costs = true\n[set]\nwidth = [1, true]\n[dim]\nH = 64\n")
     options = read_options(tmp_path)
-    assert options == Options(set={"width": "[1, true]"}, dim={"H": 64}, costs=True)
+    assert options == Configuration(set={"width": "[1, true]"}, dim={"H": 64}, costs=True)
     assert options.over({"costs": False}).costs is False
-    assert read_options(tmp_path / "none") == Options()
+    assert read_options(tmp_path / "none") == Configuration()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_file_of_settings_and_an_editors_over_it(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "addnn.toml").write_text(text)
-    with pytest.raises(OptionError, match=said):
+    with pytest.raises(ConfigurationError, match=said):
         read_options(tmp_path)
 
 

@@ -42,7 +42,7 @@ class DataKeywords(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Part:
+class DrawnPart:
     """Drawn samples: their places in the source, rows (m, d), and codes (m,) or targets (m, q)."""
 
     source: SampleSource
@@ -53,17 +53,17 @@ class Part:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def some(self, rows: Tensor) -> Part:
+    def some(self, rows: Tensor) -> DrawnPart:
         """Return the samples of some rows."""
         where = rows.numpy()
-        return Part(self.source, self.places[where], self.rows[rows], self.values[rows])
+        return DrawnPart(self.source, self.places[where], self.rows[rows], self.values[rows])
 
 
 @dataclass(frozen=True)
 class Loaded:
     """Train, perhaps with test, drawn in equal number; how they came about, what must be told."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DrawnPart, ...]
     record: DataRecord
     notes: tuple[str, ...]
     settings: Settings
@@ -123,7 +123,7 @@ def load_data(data: Any, test: Any, options: Mapping[str, Any], *, beside: bool 
             help="give fewer --samples, a smaller --resize, or a larger --budget",
         )
     parts = [
-        Part(
+        DrawnPart(
             split.source,
             split.indices,
             rows_of(split.source, split.indices, settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from addnn_spec.elaborate.builder import Builder, Entry
 from addnn_spec.elaborate.context import Context
-from addnn_spec.elaborate.names import auto_base
+from addnn_spec.elaborate.module_names import auto_base
 from addnn_spec.graph import Graph
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Operator

@@ -9,8 +9,8 @@ from addnn_spec.diagnostics import Label
 from addnn_spec.elaborate.blocks import bind_params
 from addnn_spec.elaborate.builder import Builder
 from addnn_spec.elaborate.context import Context, Stopped
-from addnn_spec.elaborate.frame import Frame, Given, Interface, Poison, flatten
-from addnn_spec.elaborate.names import forbidden_class
+from addnn_spec.elaborate.frame import Frame, GivenOutput, Interface, Poison, flatten
+from addnn_spec.elaborate.module_names import forbidden_class
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.elaborate.statements import run_statements
 from addnn_spec.graph import Assertion, Graph, Output
@@ -108,7 +108,7 @@ def _outputs(
     return tuple(_output(output, builder, ctx) for output in given)
 
 
-def _output(given: Given, builder: Builder, ctx: Context) -> Output:
+def _output(given: GivenOutput, builder: Builder, ctx: Context) -> Output:
     refs = tuple(builder.use(tensor) for tensor in flatten(given.value))
     output = Output(given.name, refs, isinstance(given.value, tuple), given.training)
     for needed in () if given.training else builder.training_inputs(output):

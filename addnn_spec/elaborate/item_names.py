@@ -7,7 +7,7 @@ from functools import cached_property
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import names_given, walk
 
 _READING = (ast.Name, ast.Layer)  # most nodes of a text are asked: a union takes longer
@@ -20,7 +20,7 @@ class Survey:
         self.item = item
 
     @cached_property
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[SyntaxNode, ...]:
         return tuple(walk(self.item))
 
     @cached_property
@@ -57,7 +57,7 @@ class Survey:
         )
 
 
-def _given(item: ast.Item, nodes: Iterable[Node]) -> Iterator[tuple[str, Span, str]]:
+def _given(item: ast.Item, nodes: Iterable[SyntaxNode]) -> Iterator[tuple[str, Span, str]]:
     """Yield the names that a definition gives anywhere, with their place and kind."""
     if isinstance(item, ast.Fn | ast.Block | ast.Network):
         yield from ((param.name, param.span, "parameter") for param in item.params)

@@ -13,8 +13,8 @@ from addnn_spec.diagnostics import Collector, Diagnostic, DiagnosticCode, Label,
 from addnn_spec.elaborate import functions
 from addnn_spec.elaborate.cycles import check_order
 from addnn_spec.elaborate.frame import POISON
+from addnn_spec.elaborate.item_names import Survey
 from addnn_spec.elaborate.scope import Env
-from addnn_spec.elaborate.survey import Survey
 from addnn_spec.ops import index, known
 from addnn_spec.ops.init import INITS
 from addnn_spec.source import Source, Span

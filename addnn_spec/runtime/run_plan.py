@@ -24,7 +24,7 @@ _COPIES = 3  # of the largest value of a batch: the network's own, its input, a 
 
 
 @dataclass(frozen=True)
-class Size:
+class RowSize:
     """A node's rows: how many values each has, and the bytes of one value.
 
     `width` float32 values of each are held instead, if it is less: a sketch; and of `checked`
@@ -93,7 +93,7 @@ class SearchCost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The passes of one process, with what they take.
 
     Attributes:
@@ -121,7 +121,7 @@ def held_block(work: int, device: str) -> int:
     return max(64, min(_BLOCK[device], work // _ROW_BYTES))
 
 
-def batch_size(sizes: Sequence[Size], budget: int) -> int:
+def batch_size(sizes: Sequence[RowSize], budget: int) -> int:
     """Return the samples of a batch, a power of two: up to 64 in a quarter of the budget, or up to
     256 in a sixteenth of it."""
     row = _COPIES * max(size.row_bytes for size in sizes)
@@ -132,7 +132,7 @@ def batch_size(sizes: Sequence[Size], budget: int) -> int:
 
 
 def make_plan(
-    sizes: Sequence[Size],
+    sizes: Sequence[RowSize],
     mine: Sequence[int],
     rows: Sequence[int],
     splits: tuple[int, ...],
@@ -143,7 +143,7 @@ def make_plan(
     grams: int = 0,
     lasting: int = 0,
     device: str = "cpu",
-) -> Plan:
+) -> RunPlan:
     """Return the plan for the nodes `mine` (numbers in `sizes`).
 
     `rows` are the rows of each batch, `splits` those of train and test. `normalised`: features are
@@ -168,10 +168,10 @@ def make_plan(
     held = max((sum(map(packed.bytes, holds)) for holds in passes), default=0)
     costs = tuple(sum(map(packed.cost, holds), SearchCost()) for holds in passes)
     room = max((sum(map(packed.kept, holds)) for holds in passes), default=0)
-    return Plan(passes, streamed + work + results + held, room, work, costs)
+    return RunPlan(passes, streamed + work + results + held, room, work, costs)
 
 
-def _work(size: Size, splits: tuple[int, ...], order: int, budget: int, device: str) -> int:
+def _work(size: RowSize, splits: tuple[int, ...], order: int, budget: int, device: str) -> int:
     """Return the bytes for the searches of one node: the usual, or the least that it needs."""
     usual = min(default_budget(device), budget // 4)
     searches = [(max(splits), size.searched, max(order, 2))]  # two class means, at the least
@@ -199,7 +199,7 @@ class _Packing:
     """Nodes into passes: first fit, in the order of the network; the parts of a large node in
     passes of their own."""
 
-    sizes: Sequence[Size]
+    sizes: Sequence[RowSize]
     rows: Sequence[int]
     splits: tuple[int, ...]
     order: int
@@ -300,7 +300,7 @@ class _Packing:
         return parts
 
 
-def owners(nodes: Sequence[int], sizes: Sequence[Size], processes: int) -> dict[int, int]:
+def owners(nodes: Sequence[int], sizes: Sequence[RowSize], processes: int) -> dict[int, int]:
     """Return which process measures each node: the widest first, to the one with least to do."""
     load = [0] * processes
     found: dict[int, int] = {}

@@ -10,7 +10,7 @@ from addnn_spec.graph import Graph, Node, Placeholder, Ref
 from addnn_spec.ops.base import Operator
 
 
-class Key(NamedTuple):
+class TurnOutput(NamedTuple):
     """A tensor of one graph while it is written: an output of a turn of a node."""
 
     node: int
@@ -19,7 +19,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TurnStep:
     """A turn of a node."""
 
     graph: Graph
@@ -27,18 +27,18 @@ class Step:
     path: str
     name: str
 
-    def inputs(self, key: Key, optional: bool = False) -> list[Any]:
+    def inputs(self, key: TurnOutput, optional: bool = False) -> list[Any]:
         """Return the tensors that the turn reads."""
-        found: list[Key | None] = []
+        found: list[TurnOutput | None] = []
         for place, ref in enumerate(self.node.inputs):
             # From the second turn on the first inputs are what the turn before gave.
             if key.turn and place < len(self.node.outputs):
-                found.append(Key(key.node, place, key.turn - 1))
+                found.append(TurnOutput(key.node, place, key.turn - 1))
             else:
                 found.append(None if ref is None else key_of(self.graph, ref))
         return found if optional else [one for one in found if one is not None]
 
-    def flow(self, key: Key) -> list[Key | None]:
+    def flow(self, key: TurnOutput) -> list[TurnOutput | None]:
         """Return what flows into the element, in order."""
         keys = self.inputs(key, optional=True)
         op = self.node.op
@@ -47,14 +47,14 @@ class Step:
         assert isinstance(op, Operator)
         if op.variadic:  # what is named behind the list is given by name
             return keys[: len(keys) + 1 - len(op.input_names)]
-        flowing: list[Key | None] = []
+        flowing: list[TurnOutput | None] = []
         for name, one in zip(op.input_names, keys, strict=False):
             if one is None or name in op.named_inputs:
                 break
             flowing.append(one)
         return flowing
 
-    def others(self, key: Key) -> list[tuple[str, Key]]:
+    def others(self, key: TurnOutput) -> list[tuple[str, TurnOutput]]:
         """Return the inputs that are given by name."""
         op = self.node.op
         if isinstance(op, Graph) or not isinstance(op, Operator):
@@ -74,12 +74,14 @@ def captured(graph: Graph, id: int) -> bool:
     return isinstance(op, Placeholder) and op.captured
 
 
-def key_of(graph: Graph, ref: Ref) -> Key:
+def key_of(graph: Graph, ref: Ref) -> TurnOutput:
     """Return the tensor that a reference means: of a run, what its last turn gives."""
-    return Key(ref.node, ref.port, graph.node(ref.node).times - 1)
+    return TurnOutput(ref.node, ref.port, graph.node(ref.node).times - 1)
 
 
-def live_steps(steps: list[tuple[Key, Step]], ends: Iterable[Key]) -> list[tuple[Key, Step]]:
+def live_steps(
+    steps: list[tuple[TurnOutput, TurnStep]], ends: Iterable[TurnOutput]
+) -> list[tuple[TurnOutput, TurnStep]]:
     """Return the steps that the ends need, in order."""
     wanted = {(key.node, key.turn) for key in ends}
     found = []
@@ -90,4 +92,4 @@ def live_steps(steps: list[tuple[Key, Step]], ends: Iterable[Key]) -> list[tuple
     return found[::-1]
 
 
-__all__ = ["Key", "Step", "captured", "key_of", "live_steps"]
+__all__ = ["TurnOutput", "TurnStep", "captured", "key_of", "live_steps"]

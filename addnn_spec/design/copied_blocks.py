@@ -14,7 +14,7 @@ from typing import Any
 from addnn_spec.design.texts import value_text
 from addnn_spec.design.writing import Uses
 from addnn_spec.diagnostics import Refusal
-from addnn_spec.elaborate.names import auto_base
+from addnn_spec.elaborate.module_names import auto_base
 from addnn_spec.elaborate.scope import Env
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator

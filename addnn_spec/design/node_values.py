@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnn_spec.design.cuts import Reading
-from addnn_spec.design.data import Part
+from addnn_spec.design.cuts import HeadInput
+from addnn_spec.design.sample_parts import Part
 from addnn_spec.ops.indexing import GetItem, IndexSlice
 from addnn_spec.runtime.taps import Taps
 
@@ -24,7 +24,7 @@ class _Stopped(Exception):
     pass
 
 
-class Reader:
+class NodeReader:
     """Forward passes up to one node: what it gives.
 
     With `start`, what is given is what that node before it gave, and the way to there is run for
@@ -77,7 +77,7 @@ class Reader:
 
 @torch.no_grad()
 def values_at(
-    module: nn.Module, readings: Mapping[str, Reading], x: Tensor, device: str
+    module: nn.Module, readings: Mapping[str, HeadInput], x: Tensor, device: str
 ) -> dict[str, Tensor]:
     """Return what nodes of a probed module give, by path, in rows as a head would read them."""
     found: dict[str, list[Tensor]] = {path: [] for path in readings}
@@ -94,7 +94,7 @@ def values_at(
     return {path: torch.cat(parts) for path, parts in found.items()}
 
 
-def _rows(value: Tensor, reading: Reading) -> Tensor:
+def _rows(value: Tensor, reading: HeadInput) -> Tensor:
     if isinstance(reading.op, GetItem):
         picked = value[tuple(map(_place, reading.op.index))]
         assert isinstance(picked, Tensor)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from addnn_spec.design.data import Parts
 from addnn_spec.design.plan import Plan
+from addnn_spec.design.sample_parts import Parts
 from addnn_spec.design.training import Progress
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.probes.probe_run import ProbeRun

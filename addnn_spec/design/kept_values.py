@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from addnn_spec.design.values import Reader
+from addnn_spec.design.node_values import NodeReader
 
 KEPT = 2**30
 """So many bytes of values are kept at most; what is larger is computed whenever it is read."""
 _BATCH = 256
 
 
-class Frozen:
+class KeptValues:
     """All samples at a node before which nothing learns any more, on the CPU.
 
     Attributes:
@@ -29,9 +29,9 @@ class Frozen:
         """Go back to the network's input."""
         self.start, self.values = "", self.x
 
-    def reader(self, module: nn.Module, path: str) -> Reader:
+    def reader(self, module: nn.Module, path: str) -> NodeReader:
         """Return passes from the values to a node."""
-        return Reader(module, path, self.start, self.x[:1].to(self.device))
+        return NodeReader(module, path, self.start, self.x[:1].to(self.device))
 
     @torch.no_grad()
     def move(self, module: nn.Module, start: str, path: str) -> None:
@@ -44,7 +44,7 @@ class Frozen:
     @torch.no_grad()
     def fits(self, module: nn.Module, path: str) -> bool:
         """Return whether what a node gives can be kept: by sample, and not too large."""
-        with Reader(module, path) as read:
+        with NodeReader(module, path) as read:
             some = read(self.x[:2].to(self.device))
         return len(some) == len(self.x[:2]) and some[0].nbytes * len(self.x) <= KEPT
 
@@ -69,11 +69,11 @@ class Frozen:
                 found = read(self.values[:2].to(self.device))
         except RuntimeError:  # a shape that is not there
             return False
-        with Reader(module, path) as read:
+        with NodeReader(module, path) as read:
             wanted = read(self.x[:2].to(self.device))
         # The same numbers may be summed in another order: a difference of kind is far larger.
         far = 1e-3 * float(wanted.abs().max())
         return found.shape == wanted.shape and torch.allclose(found, wanted, 1e-3, far)
 
 
-__all__ = ["KEPT", "Frozen"]
+__all__ = ["KEPT", "KeptValues"]

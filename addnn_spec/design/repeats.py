@@ -7,7 +7,7 @@ from functools import partial
 
 from addnn_spec.design.edits import Edit, Slices, keys_of, no_node
 from addnn_spec.design.validation import Planned, planned
-from addnn_spec.design.writing import Changes
+from addnn_spec.design.writing import TextChanges
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.graph import Graph, Node, Placeholder
 from addnn_spec.passes.unfold import Unfolded
@@ -74,7 +74,7 @@ def turns_edit(graph: Graph, widths: Widths, path: str, turns: int) -> Edit:
     slices: Slices = {key: () for key in keys_of(graph) if not _is_of(key, gone)}
     old = planned(widths.unfolded, graph.facts).nodes
     held = partial(_check, old=old, path=path, turns=(count, turns), kept=kept)
-    return Edit(Changes(turns={path: turns}), slices, held)
+    return Edit(TextChanges(turns={path: turns}), slices, held)
 
 
 def _is_of(path: str, scopes: Iterable[str]) -> bool:

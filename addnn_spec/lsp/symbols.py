@@ -13,7 +13,7 @@ from typing import Literal
 
 from addnn_spec.source import Source, Span
 from addnn_spec.syntax import ast
-from addnn_spec.syntax.node import Node
+from addnn_spec.syntax.node import SyntaxNode
 from addnn_spec.syntax.walk import children, targets_of
 
 Kind = Literal[
@@ -23,7 +23,7 @@ Kind = Literal[
 
 
 @dataclass(eq=False)
-class Symbol:
+class NamedSymbol:
     """One name: the places that give it, and those that read it. `item` is the file's item that a
     name of the file is of, `body` the block, network or function that a local one is in."""
 
@@ -44,7 +44,7 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ArgumentName:
     """The name of an argument, `padding` in `Conv2d(8, 3, padding = 1)`."""
 
     name: str
@@ -57,9 +57,9 @@ class _Scope:
 
     def __init__(self, around: _Scope | None = None) -> None:
         self.around = around
-        self.names: dict[str, Symbol] = {}
+        self.names: dict[str, NamedSymbol] = {}
 
-    def find(self, name: str) -> Symbol | None:
+    def find(self, name: str) -> NamedSymbol | None:
         scope: _Scope | None = self
         while scope is not None:
             if name in scope.names:
@@ -72,8 +72,8 @@ class NameTable:
     """All names of a file."""
 
     def __init__(self, tree: ast.File) -> None:
-        self.symbols: list[Symbol] = []
-        self.arguments: list[Given] = []
+        self.symbols: list[NamedSymbol] = []
+        self.arguments: list[ArgumentName] = []
         self.free: dict[Span, str] = {}
         """What is read and given nowhere in the file: operators, functions of the language."""
         self.imported: dict[Span, tuple[ast.Import, str]] = {}
@@ -90,7 +90,7 @@ class NameTable:
         self._spans = sorted(spans, key=lambda entry: (entry[0].start, entry[0].end))
         self._starts = [span.start for span, _ in self._spans]
 
-    def at(self, offset: int) -> tuple[Symbol, Span] | None:
+    def at(self, offset: int) -> tuple[NamedSymbol, Span] | None:
         """Return the name that is written at a character, or ends right before it."""
         index = bisect_right(self._starts, offset)
         for span, symbol in reversed(self._spans[max(index - 3, 0) : index]):
@@ -105,14 +105,14 @@ class NameTable:
                 return name, span
         return None
 
-    def argument_at(self, offset: int) -> Given | None:
+    def argument_at(self, offset: int) -> ArgumentName | None:
         """Return the argument's name that is written at a character."""
         for given in self.arguments:
             if given.span.start <= offset <= given.span.end:
                 return given
         return None
 
-    def visible(self, offset: int) -> list[Symbol]:
+    def visible(self, offset: int) -> list[NamedSymbol]:
         """Return the names that are given before a character in its body, and those of the file."""
         return [
             symbol
@@ -127,7 +127,7 @@ class NameTable:
             )
         ]
 
-    def _is_known(self, symbol: Symbol, span: Span, offset: int) -> bool:
+    def _is_known(self, symbol: NamedSymbol, span: Span, offset: int) -> bool:
         """Return True if a name is given before a character; not by the statement in its line."""
         # `y = y` reads another y than it gives: a name counts from the next line on.
         if symbol.kind in ("let", "tensor", "output"):
@@ -138,10 +138,10 @@ class NameTable:
     def _part(self, start: int, length: int) -> Span:
         return Span(self._source, start, start + length)
 
-    def _give(self, name: str, span: Span, kind: Kind, scope: _Scope) -> Symbol:
+    def _give(self, name: str, span: Span, kind: Kind, scope: _Scope) -> NamedSymbol:
         symbol = scope.names.get(name)
         if symbol is None or name == "_":
-            symbol = Symbol(name, kind, body=self._body)
+            symbol = NamedSymbol(name, kind, body=self._body)
             scope.names[name] = symbol
             self.symbols.append(symbol)
         if name != "_":
@@ -204,7 +204,7 @@ class NameTable:
 
     def _flow(self, scope: _Scope) -> None:
         """Give the `x` that flows into a brace or a block."""
-        scope.names["x"] = Symbol("x", "flow", body=self._body)
+        scope.names["x"] = NamedSymbol("x", "flow", body=self._body)
         self.symbols.append(scope.names["x"])
 
     # --- bodies ---------------------------------------------------------------------------------
@@ -306,7 +306,9 @@ class NameTable:
     ) -> None:
         self._nodes(text, scope)
         name = text.span.text.strip('"')
-        symbol = Symbol(name, "label", [text.span], body=self._body, text=text, subject=subject)
+        symbol = NamedSymbol(
+            name, "label", [text.span], body=self._body, text=text, subject=subject
+        )
         self.symbols.append(symbol)
 
     def _element(
@@ -354,11 +356,11 @@ class NameTable:
         for arg in args:
             if arg.name is not None:
                 span = self._part(arg.span.start, len(arg.name))
-                self.arguments.append(Given(arg.name, span, callee))
+                self.arguments.append(ArgumentName(arg.name, span, callee))
             self._expr(arg.value, scope)
 
     # --- expressions ----------------------------------------------------------------------------
-    def _expr(self, expr: Node, scope: _Scope) -> None:
+    def _expr(self, expr: SyntaxNode, scope: _Scope) -> None:
         match expr:
             case ast.Name():
                 self._read(expr.name, expr.span, scope)
@@ -389,5 +391,5 @@ class NameTable:
         for child in reversed(children(node)):
             if isinstance(child, tuple | ast.Slice | ast.Dim):
                 self._nodes(child, scope)
-            elif isinstance(child, Node):
+            elif isinstance(child, SyntaxNode):
                 self._expr(child, scope)

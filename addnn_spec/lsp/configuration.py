@@ -11,12 +11,12 @@ from typing import Any
 FILE = "addnn.toml"
 
 
-class OptionError(Exception):
+class ConfigurationError(Exception):
     """An option that is not understood, in the user's words."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Configuration:
     """How specs are looked at.
 
     `set` and `dim` are values by name, in the language's own writing (`{"depth": "18"}`). `ops` are
@@ -31,7 +31,7 @@ class Options:
     symbolic: bool = False
     """Hints show sizes such as `floor((H + 3)/4)` as they are, not at the default of `H`."""
 
-    def over(self, given: Mapping[str, Any]) -> Options:
+    def over(self, given: Mapping[str, Any]) -> Configuration:
         """Return the options with those that are given in their place. Raises `OptionError`."""
         known: dict[str, Any] = {
             "set": _texts,
@@ -42,25 +42,27 @@ class Options:
         }
         wrong = sorted(set(given) - set(known))
         if wrong:
-            raise OptionError(f"there is no setting {wrong[0]}: there are {', '.join(known)}")
+            raise ConfigurationError(
+                f"there is no setting {wrong[0]}: there are {', '.join(known)}"
+            )
         read: dict[str, Any] = {name: known[name](name, value) for name, value in given.items()}
         return replace(self, **read)
 
 
-def read_options(folder: Path) -> Options:
+def read_options(folder: Path) -> Configuration:
     """Return what `addnn.toml` in a folder says. Raises `OptionError`."""
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Options()
+        return Configuration()
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{FILE} cannot be read: {error}") from error
+        raise ConfigurationError(f"{FILE} cannot be read: {error}") from error
     try:
-        return Options().over(tomllib.loads(text))
+        return Configuration().over(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{FILE}: {error}") from error
-    except OptionError as error:
-        raise OptionError(f"{FILE}: {error}") from error
+        raise ConfigurationError(f"{FILE}: {error}") from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{FILE}: {error}") from error
 
 
 def _texts(name: str, value: Any) -> dict[str, str]:
@@ -80,23 +82,23 @@ def _sizes(name: str, value: Any) -> dict[str, int]:
     table = _table(name, value)
     for key, size in table.items():
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise OptionError(f"{name}.{key} is a whole number from 1, not {size!r}")
+            raise ConfigurationError(f"{name}.{key} is a whole number from 1, not {size!r}")
     return table
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise OptionError(f"{name} is a table, as in [{name}]")
+        raise ConfigurationError(f"{name} is a table, as in [{name}]")
     return value
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-        raise OptionError(f"{name} is a list of texts")
+        raise ConfigurationError(f"{name} is a list of texts")
     return tuple(value)
 
 
 def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise OptionError(f"{name} is true or false")
+        raise ConfigurationError(f"{name} is true or false")
     return value
