@@ -33,6 +33,7 @@ def _glyph(character: str) -> str:
     if character == "\t":
         return _TAB
     if code < 0x20:
+        # Unicode has a picture of each control character, in the same order.
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
@@ -81,6 +82,7 @@ def _window(line: str, focus: int) -> tuple[int, int]:
     if len(line) <= WIDEST and _columns("".join(map(_glyph, line))) <= WIDEST:
         return 0, len(line)
     room = WIDEST - 2  # for an ellipsis at either end
+    # A quarter of the window stands before the focus: what follows says more.
     first = last = max(0, min(focus - room // 4, len(line)))
     while last < len(line):
         room -= _columns(_glyph(line[last]))

@@ -143,6 +143,7 @@ class _Walk:
                 outputs = self._all_of(node, self._add(node, path, owner, inside[:1], ports))
             else:
                 outputs = self._all_of(node, self._add(node, path, owner, inputs, ports))
+            # The next turn of a run reads what this one made, and else the same.
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
@@ -257,6 +258,7 @@ class _Walk:
             block=path[: -len(name)].removesuffix("."),
             feeds=tuple(dict.fromkeys(value.label for value in feeds)),
             shape=(*self.steps, *shape),
+            # Weights that several uses share are counted at the first.
             parameters=0 if weights in self.counted else parameters,
             macs=self.turns * at(cost.macs, {**self.dims}) if cost is not None else None,
             layout=self._layout(node, 0, feeds),

@@ -86,6 +86,8 @@ def read_models(path: Path) -> tuple[Model, ...]:
     """
     try:
         with path.open("rb") as file:
+            # One byte more than is allowed tells a file that is too large, without reading all of
+            # it.
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
