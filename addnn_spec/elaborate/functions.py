@@ -75,6 +75,7 @@ def _wins(name: str, item: Value, best: Value, facts: Facts) -> bool:
 
 
 def _to_int(args: tuple[Value, ...]) -> Value:
+    # A symbolic size is whole already.
     if isinstance(args[0], SymbolicSize):
         return args[0]
     if isinstance(args[0], bool):

@@ -330,6 +330,7 @@ def _changed_keys(before: Analysis, after: Analysis) -> dict[str, list[tuple[str
 
 def edited(text: str, edits: Iterable[tuple[Span, str]]) -> str:
     """Return a text with its edits made."""
+    # From the end of the text, so that the places before stay right.
     for span, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         text = text[: span.start] + new + text[span.end :]
     return text

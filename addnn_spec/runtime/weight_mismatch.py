@@ -14,7 +14,9 @@ from addnn_spec.diagnostics import DiagnosticCode, Refusal
 
 _LISTED = 12
 _COMPARED = 500
+"""A near key is sought among so many: each comparison takes long."""
 _LONGEST = 120
+"""Characters of a key that are shown and compared: a file may have keys of any length."""
 
 _Pair = tuple[Tensor, Tensor]
 
