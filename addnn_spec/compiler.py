@@ -97,7 +97,8 @@ class Session:
         return None if found is None or isinstance(found.value, Poison) else found.value
 
     def layer(self, network: str) -> LayerValue | None:
-        """Return what a network's name stands for: its definition, and what an alias gave it."""
+        """Return the definition that a network's name stands for, with the arguments that an alias
+        gave it."""
         found = self._env.names.get(network)
         value = found.value if found else None
         if isinstance(value, LayerValue) and isinstance(value.target, Definition):
@@ -274,7 +275,7 @@ def _other_numbers(value: Value) -> tuple[Value, ...]:
 
 
 def check_text(text: str, *, name: str = "example.net") -> list[Diagnostic]:
-    """All diagnostics of a text."""
+    """Return all diagnostics of a text."""
     try:
         return Session(decode(name, text.encode())).check()
     except DiagnosticError as error:

@@ -10,7 +10,7 @@ _TAB = "    "
 
 
 def safe(text: str) -> str:
-    """One line that any terminal or log shows as it is.
+    """Return one line of text that is safe for any terminal or log.
 
     Controls are spelt out, and the middle of a long text is left out.
     """
@@ -21,7 +21,7 @@ def safe(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Lines that any terminal or log shows as they are: of controls, only line ends are left."""
+    """Return text that is safe for any terminal or log: of its controls only line ends are left."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c == "\n" else _glyph(c) for c in text)

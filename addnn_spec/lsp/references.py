@@ -103,7 +103,8 @@ def local_places(analysis: Analysis, offset: int) -> list[FilePlace]:
 def references(
     analysis: Analysis, offset: int, paths: Iterable[Path], texts: Mapping[Path, str]
 ) -> list[FilePlace]:
-    """Return the same in all files: those that the document reads, and those at `paths`."""
+    """Return where a name is given and read in all files: those that the document reads, and those
+    at `paths`."""
     table, view = analysis.names, analysis.view
     found = None if table is None else table.at(offset)
     if found is None or view is None:

@@ -241,7 +241,8 @@ class _Trace:
         function: Any,
         value: Tensor,
     ) -> ProbeNode:
-        """With the node whose values these are: merely passed on, or reshaped by a module."""
+        """Return a node with the node whose values it has, if it only passes them on or reshapes
+        them."""
         own = replace(node, root=node.label, exact_root=node.label)
         if len(feeds) != 1:
             return own

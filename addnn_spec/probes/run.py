@@ -143,7 +143,7 @@ def _placed(settings: Settings) -> Settings:
 
 
 class UnsavedRunError(DiagnosticError):
-    """A run that is done, and whose file could not be written; `run` has all of it."""
+    """A finished run whose file could not be written; `run` has all of it."""
 
     def __init__(self, run: ProbeRun, error: DiagnosticError) -> None:
         super().__init__(*error.diagnostics)
@@ -332,7 +332,7 @@ class _Runner:
         return run
 
     def _known(self) -> list[str]:
-        """Return what a reader must know of the run as a whole, as far as it is known before it."""
+        """Return the notes on the run as a whole that are known before it."""
         found = []
         if self.request.settings.mode == "train":
             found.append("training mode was asked for: norms use each batch's own statistics")
@@ -365,7 +365,7 @@ class _Runner:
             write_atomic(self.request.output, record.text())
 
     def _resume(self) -> None:
-        """Take over the nodes of an earlier run of the same, and plan for the rest."""
+        """Take over the nodes of an earlier equal run, and plan for the rest."""
         before = self.request.before or self._unfinished()
         if before is None or self.request.settings.cka:  # CKA takes all nodes in one run
             return

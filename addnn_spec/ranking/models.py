@@ -70,7 +70,7 @@ class _Models(BaseModel):
 
 
 def models_of(given: str | Path | Sequence[Model | Mapping[str, Any]]) -> tuple[Model, ...]:
-    """Models from a file, or from a list of them or of their fields.
+    """Return the models of a file, or of a list of them or of their fields.
 
     Raises `DiagnosticError` as `read_models` does.
     """

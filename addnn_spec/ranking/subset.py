@@ -62,7 +62,7 @@ def _prefixes(rows: Rows, order: list[int]) -> tuple[float, ...]:
 
 
 def _with(apart: Tensor, feature: Tensor) -> Tensor:
-    """Squared distances (m, m) with one feature (m,) more."""
+    """Return the squared distances (m, m) with one feature (m,) added."""
     return (feature[:, None] - feature[None, :]).square_().add_(apart)
 
 

@@ -299,7 +299,7 @@ class Prober:
         return found
 
     def _layout(self, probe: Probe, value: Tensor) -> Layout | None:
-        """Return where a node has its steps: as is known, else as was said."""
+        """Return where a node has its steps: as its layers tell, else as the user said."""
         steps = self.settings.steps
         if probe.layout is not None or steps is None or steps >= value.ndim:
             return probe.layout

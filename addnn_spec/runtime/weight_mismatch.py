@@ -23,7 +23,7 @@ _Pair = tuple[Tensor, Tensor]
 
 @dataclass
 class WeightMismatch:
-    """By key, what is given and what is wanted."""
+    """Where given weights differ from the wanted ones, by key."""
 
     given: Mapping[str, Tensor]
     wanted: Mapping[str, Tensor]
@@ -62,7 +62,8 @@ class WeightMismatch:
 
 
 def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> WeightMismatch:
-    """Where they differ. Of `given`, only what is wanted, too, is read."""
+    """Return where two mappings of weights differ. Of `given`, only keys that are wanted are
+    read."""
     found = WeightMismatch(
         given,
         wanted,
