@@ -49,8 +49,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class NetworkDifference:
-    """What differs between two networks. `totals` has every total of the summary, before and
-    after."""
+    """`totals` holds each total of the summary before and after, also where it is the same."""
 
     old: str
     new: str
@@ -209,8 +208,7 @@ def _node(node: Mapping[str, Any]) -> str:
 
 
 def _node_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return the changed figures of a node, each before and after; of its attributes only the
-    changed ones."""
+    """Return what changed, each with what it was and is; of the attributes, the changed ones."""
     parts = []
     for name in before:
         a, b = before[name], after[name]

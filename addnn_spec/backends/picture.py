@@ -74,7 +74,7 @@ class _Tap(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What does not depend on the depth that is drawn; `shapes` caches the texts of types."""
+    """What is the same at every depth; `shapes` are the texts of types, as they are found."""
 
     costs: Costs
     alike: Alike
@@ -394,7 +394,7 @@ class _Painter:
         return [f"{before}{name}" for before in around for name in names][:_MAX_TURNS_NAMED]
 
     def _marks(self, prefix: str, names: list[str]) -> Iterator[Mark]:
-        """Yield the marks of the node that a box stands for, and of the nodes inside it."""
+        """Yield the marks of what a box stands for, and of what is inside."""
         marks = self.options.marks
         for path in self._paths(prefix, names) if marks else ():
             if path in marks:

@@ -52,7 +52,7 @@ def plain_table(graph: Graph, summary: Summary, view: View) -> str:
 
 
 def rich_table(graph: Graph, summary: Summary, view: View) -> str:
-    """Return the table of `plain_table` with the escapes of a colour terminal."""
+    """As `plain_table`, with the escapes of a colour terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

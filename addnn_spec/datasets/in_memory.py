@@ -154,8 +154,7 @@ def rows_of(source: SampleSource, places: Array, settings: Settings) -> Tensor:
 
 @contextmanager
 def told_errors(name: str) -> Iterator[None]:
-    """Turn errors of the indices that are raised inside into a `Refusal` (E0612) that names the
-    data."""
+    """Within it an error of the indices is a `Refusal` (E0612) that names the data."""
     try:
         yield
     except IndicesError as error:

@@ -97,8 +97,7 @@ def _reached(tree: ast.File, names: set[str]) -> set[str]:
 
 
 def _carry(old: list[_Line], new: list[_Line], lost: Counter[str]) -> None:
-    """Give new lines the comments of the old lines that are equal; a line that was lost is put back
-    with its comment.
+    """Give lines the comments of those that are the same; each that is lost is there once again.
 
     A line that is there more often than it was, or less often, is taken for another.
     """

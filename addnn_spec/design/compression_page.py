@@ -56,8 +56,7 @@ _GONE = "#ef7f76"
 
 
 def _marks(record: DesignRecord, before: Plan, after: Plan) -> dict[str, Mark]:
-    """Return the marks in the drawing of the network before: which nodes and channels were
-    removed."""
+    """Return what the drawing of the network before says of what went: nodes, and channels."""
     stay = {item.path for item in after.widths.unfolded.nodes}
     marks = {}
     for item in before.widths.unfolded.nodes:

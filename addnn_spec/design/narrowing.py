@@ -70,8 +70,7 @@ class Narrowed:
         return op.model_copy(update=changed) if changed else None
 
     def _pads(self, item: FlatNode, zeros: tuple[int, int]) -> tuple[int, ...]:
-        """Return a `Pad`'s amounts for the channels that stay, with as many of its zeros beside
-        them."""
+        """Return a `Pad`'s amounts, with as many zeros beside the channels as stay."""
         sides, row = [], list(self.widths.made(item.index))
         for count, place in zip(zeros, (0, -1), strict=True):
             left, kept = count, 0
@@ -108,8 +107,7 @@ class Narrowed:
 
 
 def free_class(widths: Widths, number: int) -> ChannelClass:
-    """Return the channel class of a name. Raises `Refusal` (E0620) if there is none, or if its
-    width is fixed."""
+    """Return a class. Raises `Refusal` (E0620) where there is none, or its width must stay."""
     if not 0 <= number < len(widths.classes):
         raise Refusal("E0620", f"there is no channel class {number}")
     found = widths.classes[number]

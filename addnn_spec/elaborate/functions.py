@@ -75,7 +75,6 @@ def _wins(name: str, item: Value, best: Value, facts: Facts) -> bool:
 
 
 def _to_int(args: tuple[Value, ...]) -> Value:
-    # A symbolic size is whole already.
     if isinstance(args[0], SymbolicSize):
         return args[0]
     if isinstance(args[0], bool):
@@ -140,7 +139,7 @@ def _materialise(name: str, span: range) -> tuple[int, ...]:
 
 
 def between(start: Value, stop: Value) -> tuple[int, ...]:
-    """Return the list of `start..stop`."""
+    """`start..stop`."""
     return _materialise("range", range(_whole("..", start), _whole("..", stop)))
 
 
@@ -162,7 +161,7 @@ def _reversed(args: tuple[Value, ...]) -> Value:
 
 
 def _linspace(args: tuple[Value, ...]) -> Value:
-    """Return `n` numbers from start to end, both included, as torch.linspace does."""
+    """As torch.linspace: `n` numbers from start to end, both included."""
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
     if not 0 <= n <= 1_000_000:

@@ -132,8 +132,7 @@ def _settle_sizes(graph: Graph, ctx: Context) -> None:
 
 
 def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -> None:
-    """Give sizes without a default the smallest ones at which the network works: there costs are
-    counted.
+    """Costs are counted where the network works: where nothing is said, at its smallest sizes.
 
     `stated` are those with what the assertions say.
     """
@@ -151,7 +150,7 @@ def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -
 
 
 def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> None:
-    """Let sizes fulfil a joint condition: the last one without a default grows until it holds."""
+    """Where sizes must hold something together, the last that has no default grows for it."""
     values = {symbol.name: symbol.default for symbol in ctx.sizes}
     if condition.holds(values):
         return
@@ -208,7 +207,7 @@ def _defaults(stated: Assertion) -> dict[str, int]:
 
 
 def _warn_dead(ctx: Context) -> None:
-    """Warn of nodes that no output needs: they are not emitted and not counted."""
+    """Nodes that no output needs: they are not emitted and not counted."""
     for span, name in ctx.dead.items():
         if span not in ctx.live_spans:
             ctx.report(

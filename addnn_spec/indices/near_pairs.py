@@ -24,7 +24,7 @@ class Pairs:
 
     @classmethod
     def joined(cls, parts: list[Pairs]) -> Pairs:
-        """Return the pairs of several sets as one set."""
+        """Return all pairs of several such sets as one."""
         first = parts[0]
         if len(parts) == 1:
             return first

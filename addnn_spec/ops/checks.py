@@ -109,8 +109,7 @@ def window_size(
     padding: tuple[int, int],
     dilation: int,
 ) -> Size:
-    """Return how often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride)
-    + 1`.
+    """How often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride) + 1`.
 
     `padding` is what is added before and after.
     """

@@ -207,8 +207,7 @@ def _rows(
     alike = Alike()
 
     def equal(before: Node, node: Node) -> bool:
-        """Return True for the next turn of something written out: named by counting, and otherwise
-        equal."""
+        """Return True for the next turn of what is written out: named by counting, and the same."""
         return (
             _counts_on(before, node)
             and before.outputs == node.outputs

@@ -249,7 +249,7 @@ class _Finder:
         return True
 
     def _same_weights(self, known: dict[str, _Row], item: FlatNode, row: _Row) -> None:
-        """Require the same channels of all uses of one set of weights."""
+        """Hold all uses of one set of weights to the same channels."""
         first = known.setdefault(item.owner, row)
         if first is not row:
             self._unify(first, row)

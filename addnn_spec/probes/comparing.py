@@ -44,7 +44,7 @@ class NodeDifference:
 
     @property
     def change(self) -> float:
-        """The second value minus the first."""
+        """The second minus the first."""
         return self.after - self.before
 
     @property
@@ -54,7 +54,7 @@ class NodeDifference:
 
 
 def unequal(a: RunRecord, b: RunRecord) -> list[str]:
-    """Return, in words, the options in which two runs differ although they must be equal."""
+    """In what two runs differ that must be equal, in words."""
     pairs: list[tuple[str, object, object]] = [
         ("m", a.m, b.m),
         ("task", a.data.task, b.data.task),

@@ -76,8 +76,6 @@ def module_nodes(
     """
     trace = _Trace(module, mode)
     given = [
-        # The second copy is made of the first, so that the input has a function in autograd's
-        # graph.
         value.clone().requires_grad_().clone() if value.is_floating_point() else value
         for value in inputs
     ]
@@ -156,7 +154,6 @@ class _Trace:
         self.function[node.label] = function
         if is_input and function is None:
             self.untraced.append(node.label)
-        # A block returns what its last layer made: the value stays that layer's.
         if not (kind == "block" and function in self.made):
             self._made(raw, node)
 
@@ -229,7 +226,6 @@ class _Trace:
             if here in self.made:
                 found[self.made[here].label] = self.made[here]
             else:
-                # Not beyond a node that is known: only the nearest ones feed a value.
                 waiting += [before for before, _ in here.next_functions]
         return sorted(found.values(), key=lambda node: node.depth)
 
@@ -241,8 +237,7 @@ class _Trace:
         function: Any,
         value: Tensor,
     ) -> ProbeNode:
-        """Return a node with the node whose values it has, if it only passes them on or reshapes
-        them."""
+        """With the node whose values these are: merely passed on, or reshaped by a module."""
         own = replace(node, root=node.label, exact_root=node.label)
         if len(feeds) != 1:
             return own

@@ -31,7 +31,7 @@ class Place:
 
     @classmethod
     def of(cls, device: str, precision: str) -> Place:
-        """Return the place with these names of a device and a precision.
+        """By their names.
 
         Raises `DiagnosticError` as `own_device` does.
         """

@@ -141,8 +141,7 @@ class Scorer:
     def record(
         self, split: Split, found: Neighbours, extra: Mapping[str, Tensor] | None = None
     ) -> IndexRecord:
-        """Return all indices that one search serves; `extra` are others' values of each sample
-        (m,)."""
+        """All indices that one search serves; `extra` are others' values of each sample (m,)."""
         return (self._separation if self.classes else self._smoothness)(split, found, extra or {})
 
     def _separation(
@@ -277,8 +276,7 @@ class Scorer:
 
 
 def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
-    """Return the places of `count` samples in each split of so many `rows`, ascending, drawn by
-    `seed`."""
+    """Places of `count` samples in each split of so many `rows`, ascending, drawn by `seed`."""
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randperm(n, generator=generator, device="cpu")[:count].sort().values for n in rows

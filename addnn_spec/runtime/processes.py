@@ -33,7 +33,7 @@ class Exchange(Protocol):
         ...
 
     def share(self, text: str) -> list[str]:
-        """Return each process's text."""
+        """Each process's text."""
         ...
 
 

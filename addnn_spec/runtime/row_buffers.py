@@ -55,7 +55,7 @@ class Room:
         self._taken = 0
 
     def clear(self) -> None:
-        """Make all of the room free again."""
+        """Let all of it be taken again."""
         self._taken = 0
 
     def take(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:

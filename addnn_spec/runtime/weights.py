@@ -85,11 +85,11 @@ class GivenTensors(Mapping[str, Tensor]):
         self._read[key] = value
 
     def drop(self, key: str) -> None:
-        """Remove a value."""
+        """Leave a value out."""
         del self.placed[key]
 
     def without(self, prefix: str) -> None:
-        """Remove a prefix from every name."""
+        """Take a prefix off every name."""
         self.placed = {name.removeprefix(prefix): place for name, place in self.placed.items()}
 
     def mapped(self, keys: KeyMap) -> None:
@@ -259,7 +259,7 @@ def _form(value: Tensor) -> tuple[object, ...]:
 
 
 def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
-    """Return the key of an equal tensor, the very same one or one of the same values; else None."""
+    """Return the tensor, of those of its form, that is the same, or has the same values."""
     place = _place(value)
     for key, other in kept.items():
         if _place(other) == place:

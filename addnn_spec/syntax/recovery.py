@@ -27,7 +27,7 @@ _HEADS = {
 
 
 class Recovery:
-    """Lets a parse go on after a syntax error."""
+    """Keeps one parse going."""
 
     def __init__(self, findings: Findings, stack: ParserStack, tokens: list[Token]) -> None:
         self._findings = findings

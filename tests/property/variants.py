@@ -144,7 +144,8 @@ class BlockMaker:
             self.locals.append(name)
         head = self.rng.choice(["i in 0..n", "i, w in enumerate(widths)", "i in 0..n + 2"])
         layer = "Linear(w) -> Linear(6)" if "w" in head else self.rng.choice(["Linear(6)", "act"])
-        own = "" if " -> " in layer or layer == "act" else f'"{label}_{{i}}": '
+        own = f'"{label}{self.rng.choice("._")}{{i}}": '
+        own = "" if " -> " in layer or layer == "act" else own
         self.lines.append(f"for {head} {{ {name} = {name} -> {own}{layer} -> opt }}")
 
     def _capture(self) -> None:

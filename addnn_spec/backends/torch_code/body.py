@@ -109,7 +109,7 @@ class Apart:
             tuple(step.span for step, _ in self.steps) if places else (),
             tuple(name for name, _ in self.draft.inputs),
             tuple(self.draft.ports.items()),
-            tuple((c.path, c.tree, c.inits, c.tensor, c.run) for c, _ in self.children),
+            tuple((c.path, c.tree, c.inits, c.tensor, c.run, c.listed) for c, _ in self.children),
             tuple(
                 (s.tree, s.outputs, s.pattern, s.training, s.loop, s.run, s.name if probes else "")
                 for s, _ in self.steps

@@ -19,7 +19,14 @@ from addnn_spec.backends.torch_code.forward import (
 )
 from addnn_spec.backends.torch_code.heads import sizes_at_head, written
 from addnn_spec.backends.torch_code.inplace import steps_in_place
-from addnn_spec.backends.torch_code.loops import COUNTER, Loop, Rolled, module_lists, rolled
+from addnn_spec.backends.torch_code.loops import (
+    COUNTER,
+    Loop,
+    Rolled,
+    Unrolled,
+    module_lists,
+    rolled,
+)
 from addnn_spec.backends.torch_code.names import identifier, is_plain
 from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Leaves, Parameter
@@ -146,6 +153,9 @@ class _Resolver:
                 items, results, lists, body.types, None if text is None else text.node
             )
         loops = [item for item in items if isinstance(item, Loop)]
+        listed = {child.path for child, _ in code.children if child.listed}
+        if not listed.issubset(path for loop in loops for path in loop.lists):
+            raise Unrolled
         found, outputs = without_copies(
             statements(items, results, flags, code.paths.written, self._probes),
             map(code.paths.written, results),
@@ -189,11 +199,12 @@ class _Resolver:
 
     # --- the constructor -------------------------------------------------------------------------
     def _child(self, child: ChildDraft) -> ChildDraft:
-        tree = self._constructed(child.tree, child.span)
+        tree = self._constructed(child.tree, child.span, said=child.listed)
         inits = tuple(self._constructed(code, child.span) for code in child.inits)
         return replace(child, tree=tree, inits=inits)
 
-    def _constructed(self, tree: Tree, span: Span) -> Tree:
+    def _constructed(self, tree: Tree, span: Span, *, said: bool = False) -> Tree:
+        """Resolve what makes a child; `said`: the text must say what its loops make."""
         columns = self._body.columns
 
         def resolved(leaves: Leaves) -> Tree:
@@ -214,7 +225,7 @@ class _Resolver:
                 if not isinstance(inner, TextLoop):
                     yield rewrite(part, put)
                     continue
-                for made in self._turns.elements(inner, columns, resolved, put):
+                for made in self._turns.elements(inner, columns, resolved, put, said=said):
                     yield replace(part, value=made) if isinstance(part, When) else made
 
         def put(node: Tree) -> Tree | None:
@@ -240,7 +251,7 @@ class _Resolver:
         for prefix in module_lists(children):
             turns = [c for c in children if c.path.rpartition(".")[0] == prefix]
             spans = {(id(c.span.source), c.span.start, c.span.end) for c in turns}
-            if len(spans) > 1 or any(child.inits for child in turns):
+            if len(spans) != 1 or any(child.inits for child in turns):
                 continue
             trees = [child.tree for child in turns]
             found = self._turns.module_list(trees, self._body.columns, turns[0].span)

@@ -120,6 +120,8 @@ class ChildDraft:
     """It is made for each number of a run, and its path is that of the first."""
     saved: bool = True
     """Whether a buffer is in the `state_dict`."""
+    listed: bool = False
+    """It is a list of modules, two of which stand for the turns of a loop in the steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from addnn_spec.backends.torch_code.body import Branch, Item
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
@@ -20,6 +20,7 @@ from addnn_spec.backends.torch_code.readings import holds
 from addnn_spec.backends.torch_code.tree import (
     Change,
     Child,
+    Leaf,
     Name,
     Star,
     Tree,
@@ -76,10 +77,16 @@ class Loop:
 Rolled = Item | Loop
 
 
+class Unrolled(Exception):
+    """Turns that stand for those of a loop are not one loop."""
+
+
 def module_lists(children: Sequence[ChildDraft]) -> dict[str, int]:
     """Return the paths that hold modules called 0 … n − 1 and nothing else, with n."""
     found: dict[str, list[str]] = {}
     for child in children:
+        if child.listed:
+            found[child.path] = [str(turn) for turn in range(FEW)]
         parts = child.path.split(".")
         for depth in range(1, len(parts)):
             module = depth == len(parts) - 1 and not child.tensor and child.run is None
@@ -156,11 +163,11 @@ class _Parts(NamedTuple):
     """A step taken apart: what all turns have in common, and what they may differ in."""
 
     skeleton: Tree
-    leaves: tuple[Value | Child | int, ...]
+    leaves: tuple[Value | Child | Leaf | int, ...]
 
 
 def _parts(tree: Tree) -> _Parts:
-    leaves: list[Value | Child | int] = []
+    leaves: list[Value | Child | Leaf | int] = []
 
     def take(node: Tree) -> Tree | None:
         if isinstance(node, Child):
@@ -168,7 +175,7 @@ def _parts(tree: Tree) -> _Parts:
             return Call(
                 "", tuple(Arg(rewrite(a.value, take), a.name, a.default) for a in node.args)
             )
-        if isinstance(node, Value) or type(node) is int:
+        if isinstance(node, Value) or _is_number(node):
             leaves.append(node)
             return Name("")
         if isinstance(node, bool | float):  # equal numbers of another type mean something else
@@ -176,6 +183,11 @@ def _parts(tree: Tree) -> _Parts:
         return None
 
     return _Parts(rewrite(tree, take), tuple(leaves))
+
+
+def _is_number(node: Tree) -> TypeGuard[Leaf | int]:
+    """Return True for a whole number, also where it is not yet known how the text says it."""
+    return type(node.value if isinstance(node, Leaf) else node) is int
 
 
 class _Roller:
@@ -263,7 +275,7 @@ class _Roller:
                     return Child(called.path, args)
                 assert isinstance(called, Name)
                 return Call(called.text, args)
-            if isinstance(node, Value) or type(node) is int:
+            if isinstance(node, Value) or _is_number(node):
                 return next(waiting)
             return None
 
@@ -273,14 +285,16 @@ class _Roller:
         """Return the pattern a step would have, if it unpacked its outputs as the last one does."""
         return last.pattern if len(step.outputs) == len(last.outputs) else object()
 
-    def _leaf(self, place: int, column: list[Value | Child | int]) -> Tree:
+    def _leaf(self, place: int, column: list[Value | Child | Leaf | int]) -> Tree:
         last = column[-1]
         if isinstance(last, Child):
             return self._child([leaf.path for leaf in column if isinstance(leaf, Child)])
         if isinstance(last, Value):
             self._value(place, [leaf.index for leaf in column if isinstance(leaf, Value)])
             return last
-        return self._number([leaf for leaf in column if isinstance(leaf, int)])
+        leaves = [leaf.value if isinstance(leaf, Leaf) else leaf for leaf in column]
+        numbers = [number for number in leaves if isinstance(number, int)]
+        return last if len(set(numbers)) == 1 else self._number(numbers)
 
     def _child(self, paths: list[str]) -> Tree:
         if len(set(paths)) == 1:

@@ -131,7 +131,7 @@ class _Merger:
         return (step.span, blank, form, name)
 
     def _child_key(self, child: ChildDraft) -> Hashable:
-        return (child.path, child.tree, child.inits, child.tensor, child.run)
+        return (child.path, child.tree, child.inits, child.tensor, child.run, child.listed)
 
     def _aligned(self, rows: list[list[Any]], key_of: Any, place_of: Any) -> list[_Slot]:
         """Lay the rows over one another in one order, equal keys in one slot."""

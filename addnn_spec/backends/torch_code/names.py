@@ -41,6 +41,10 @@ class Namespace:
     def __contains__(self, name: str) -> bool:
         return name in self._taken
 
+    def copy(self) -> Namespace:
+        """Return another one, in which the same names are taken."""
+        return Namespace(self._taken)
+
     def reserve(self, name: str) -> None:
         """Take a name without changing it."""
         self._taken.add(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -19,9 +20,11 @@ from addnn_spec.backends.torch_code.braces import Sizes, common, named_sizes, te
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
 from addnn_spec.backends.torch_code.factories import GivenLayers
+from addnn_spec.backends.torch_code.folds import folded, keeps_turns
 from addnn_spec.backends.torch_code.forms import Form
 from addnn_spec.backends.torch_code.initialisers import Initialisers
 from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
+from addnn_spec.backends.torch_code.loops import Unrolled
 from addnn_spec.backends.torch_code.merge import body_of
 from addnn_spec.backends.torch_code.names import Namespace, class_name, snake_case
 from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Parameter
@@ -194,6 +197,20 @@ class Planner:
     def _plan_classes(self, drafts: list[Draft], base: str) -> None:
         if not drafts:
             return
+        alone = self._emission.probes or self._is_network(drafts[0].graph)
+        same = None if alone else folded(drafts)
+        names, planned = self._names.copy(), len(self.classes)
+        try:
+            for body in self._bodies(same or drafts):
+                self._add_class(body, base)
+        except Unrolled:
+            self._names = names
+            del self.classes[planned:]
+            for body in self._bodies(drafts):
+                self._add_class(body, base)
+
+    def _bodies(self, drafts: list[Draft]) -> list[Body]:
+        """Lay drafts over one another, as few bodies as they allow."""
         probes = self._emission.probes
         groups = self._said(structures(drafts, probes))
         whole = None
@@ -201,9 +218,7 @@ class Planner:
             by_place = structures([item.draft for item in groups[0]], probes, places=True)
             whole = self._body(by_place)
         whole = whole or self._body(groups)
-        bodies = [whole] if whole is not None else self._merged(groups)
-        for body in bodies:
-            self._add_class(body, base)
+        return [whole] if whole is not None else self._merged(groups)
 
     def _merged(self, groups: Sequence[list[Apart]]) -> list[Body]:
         """Lay structures over one another one by one: each is in the first class that it fits.
@@ -225,8 +240,10 @@ class Planner:
         """Make one body for drafts of one or several structures, if they go together."""
         if len(groups) == 1:
             return body_of_equals(groups[0])
-        columns = self._columns([item.draft for group in groups for item in group])
-        return body_of(groups, self._emission.probes, columns.reason)
+        # Not before it is asked for: drafts with other inputs are no uses of one class.
+        columns = cache(lambda: self._columns([item.draft for group in groups for item in group]))
+        body = body_of(groups, self._emission.probes, lambda arm: columns().reason(arm))
+        return body if body is not None and keeps_turns(body) else None
 
     def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
         """Return the network's own structures: what only its variants have is not said."""

@@ -41,7 +41,7 @@ def loops_unlike(uses: Iterable[Sequence[Element]]) -> set[Span]:
             [child for element in elements for child in each_turn(element)]
         ):
             if loop is not None and group[0].loop is not None:
-                own = (_text_loop(group) is not None, group[0].loop.turns)
+                own = (text_loop(group) is not None, group[0].loop.turns)
                 found.setdefault(loop, []).append(own)
     return {
         loop
@@ -55,7 +55,7 @@ def positional(children: Sequence[Element], unlike: Container[Span]) -> Iterator
     """Yield the children of a Sequential: a loop of the text as one, and runs of others."""
     waiting: list[Element] = []
     for loop, group in _by_loop(children):
-        made = None if loop is None or loop in unlike else _text_loop(group)
+        made = None if loop is None or loop in unlike else text_loop(group)
         if made is None:
             waiting += group
             continue
@@ -80,7 +80,7 @@ def each_turn(element: Element) -> Iterator[Element]:
         yield element._replace(name=f"{head}{number}", times=1)
 
 
-def _text_loop(children: Sequence[Element]) -> TextLoop | None:
+def text_loop(children: Sequence[Element]) -> TextLoop | None:
     """Return what all turns of a loop of the text make; None where these are not the same code."""
     loop = children[0].loop
     assert loop is not None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from addnn_spec.backends.torch_code.columns import Columns
 from addnn_spec.backends.torch_code.loop_headers import Header, Headers, narrowed, paired, through
+from addnn_spec.backends.torch_code.loops import Unrolled
 from addnn_spec.backends.torch_code.parameters import CALLED, Leaves
 from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.tree import (
@@ -85,13 +86,20 @@ class Turns:
         return Call("nn.ModuleList", (Arg(Each(self._headers.over(over), element, targets)),))
 
     def elements(
-        self, loop: TextLoop, columns: Sequence[Leaves], resolve: Resolve, put: Change
+        self,
+        loop: TextLoop,
+        columns: Sequence[Leaves],
+        resolve: Resolve,
+        put: Change,
+        *,
+        said: bool,
     ) -> list[Tree]:
-        """Return what a loop of the text makes in a Sequential.
+        """Return what a loop of the text makes in a Sequential, or in a list.
 
-        `resolve` makes columns expressions, `put` all that is the same in every turn.
+        `resolve` makes columns expressions, `put` all that is the same in every turn. Raises
+        `Unrolled` if what must be `said` by the text is not.
         """
-        return _Elements(loop, columns, resolve, put, self._headers).made()
+        return _Elements(loop, columns, resolve, put, self._headers).made(said=said)
 
 
 class _Place(NamedTuple):
@@ -127,7 +135,7 @@ class _Elements:
             else:
                 self._moving[turns] = _Place(columns[first], columns[turns])
 
-    def made(self) -> list[Tree]:
+    def made(self, *, said: bool) -> list[Tree]:
         """Return the elements: loops, or turns that are written out."""
         if not self._moving:
             return self._alike(self._resolve(self._count), self._turn({}))
@@ -135,6 +143,8 @@ class _Elements:
         found = None
         if self._headers is not None and header is not None:
             found = self._through(self._headers, header)
+        if said and not found:
+            raise Unrolled
         return found or self._over_values()
 
     def _turn(self, trees: Mapping[int, Tree]) -> tuple[Tree, ...]:

@@ -201,11 +201,11 @@ def test_the_length_does_not_grow_with_the_turns() -> None:
     assert short.count("\n") == long.count("\n")
 
 
-def random_loop(random: Random) -> str:
+def random_loop(random: Random, turns: str = "") -> str:
     """Return statements of a loop over tensors of one shape, some carried and some collected."""
     names, lines = ["x", "a", "b"], ["a = x -> Tanh", "b = x"]
     made: list[str] = []
-    turns = random.choice([2, 3, 4])
+    turns = turns or str(random.choice([2, 3, 4]))
     body: list[str] = []
     for number in range(random.randint(1, 4)):
         target = random.choice(["x", "a", "b", f"t{number}"])
