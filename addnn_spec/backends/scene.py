@@ -11,7 +11,7 @@ _FAR = 4  # boxes
 
 
 class Mark(NamedTuple):
-    """What a drawing says of a node besides: fills in the place of its kind's, and a few words."""
+    """What a drawing shows of a node besides: a fill that replaces its kind's, and a few words."""
 
     fills: tuple[str, ...] = ()
     note: str = ""

@@ -65,7 +65,8 @@ def _definitions(surveys: list[Survey]) -> dict[str, _Definition]:
 
 
 class _Step(NamedTuple):
-    """Names that are given together, each with its place, and what they are made from."""
+    """Names that one definition gives together, each with its place, and what the definition
+    reads."""
 
     names: dict[str, Span]
     value: ast.Expr | None

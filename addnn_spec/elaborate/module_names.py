@@ -27,7 +27,7 @@ _SEGMENT = re.compile(r"[ -\-/-~]+")
 
 
 def forbidden(segment: str) -> str | None:
-    """Why a node cannot be called `segment`, or None."""
+    """Return why a node cannot be called `segment`, or None."""
     if keyword.iskeyword(segment):
         return f"{segment} is a keyword of Python"
     if segment in MODULE_ATTRIBUTES:
@@ -48,7 +48,7 @@ _EMITTED = frozenset(
 
 
 def forbidden_class(name: str) -> str | None:
-    """Why the class of a network cannot be called `name`, or None."""
+    """Return why the class of a network cannot be called `name`, or None."""
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return f"{name} is a keyword of Python"
     if name in dir(builtins):

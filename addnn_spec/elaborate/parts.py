@@ -155,7 +155,7 @@ def _numbers_of(expr: ast.Subscript) -> Iterator[tuple[str, Span]]:
 
 
 def _in_place_of(name: str) -> str:
-    """Return what is written where a tensor of torch has an attribute or a method."""
+    """Return what the language has in the place of a tensor's attribute or method in torch."""
     names = ("shape", "rank", *DIMENSIONS)
     known = _METHODS.get(name) or next(iter(near(name, names)), None)
     if known is not None:

@@ -113,7 +113,7 @@ def inline(graph: Graph, scopes: Container[str]) -> Graph:
 
 
 def _parts(node: Node, scopes: Container[str]) -> Iterator[Node]:
-    """Yield a run with the turns of these names apart; another node as it is."""
+    """Yield a node in parts: of a run, turns of these names one by one and the others together."""
     if node.times == 1 or not _holds(node, scopes):
         yield node
         return

@@ -40,7 +40,8 @@ def bands(
     exclude_self: bool,
     budget: int | None = None,
 ) -> Iterator[Band]:
-    """All pairs against ``limits`` (m,): squared distances in the frame's units, as keys."""
+    """Return the bands of all pairs against ``limits`` (m,): squared distances in the frame's
+    units, as keys."""
     plan = search_plan(
         len(queries),
         queries.shape[1],
@@ -94,7 +95,8 @@ def count_closer(
     budget: int | None,
     product: str = AUTO,
 ) -> Tensor:
-    """How many samples are nearer to each sample i than sample ``marks[i]`` (m,) int64.
+    """Count for each sample i how many samples are nearer to it than sample ``marks[i]`` (m,)
+    int64.
 
     Among equal distances the lower index is the nearer.
     """

@@ -131,7 +131,8 @@ def _worst_case(query: Query, codes: Tensor, classes: list[object]) -> tuple[Ten
 
 
 def separation_score(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions]) -> IndexResult:
-    """Each sample's score: how many neighbours in a row share its label, before one does not.
+    """Return each sample's score: how many neighbours in a row share its label, before one does
+    not.
 
     score_i is the largest r for which sample i's hard index of order r is 1, else minus the largest
     r for which its anti index is 1; at most m - 1 in size. ``per_sample`` holds the scores (m,),

@@ -246,7 +246,7 @@ class RowScaling:
         into: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Columns of ``rows`` in this frame, in ``dtype``; times -2 (exactly) if ``twice``.
+        """Return columns of ``rows`` in this frame, in ``dtype``; times -2 (exactly) if ``twice``.
 
         Without a place to put it ``into`` it lies in the scratch buffer ``name`` until that is
         taken again.
@@ -281,7 +281,8 @@ class RowScaling:
         twice: bool = False,
         into: Tensor | None = None,
     ) -> Tensor:
-        """Columns of ``rows`` as a product takes them; times -2 if ``twice``. See ``centre``."""
+        """Return columns of ``rows`` as a product takes them; times -2 if ``twice``. See
+        ``centre``."""
         if not product.loss:
             return self.centre(rows, columns, name, twice=twice, into=into, dtype=product.dtype)
         part = self.centre(rows, columns, "centred")
@@ -338,7 +339,7 @@ class RowScaling:
         return replace(block, held=(product, held))
 
     def lower_bounds(self, queries: RowBlock, references: RowBlock, product: Product) -> Tensor:
-        """Certain lower bounds of squared distances, float32, padded with inf.
+        """Return certain lower bounds of squared distances, float32, padded with inf.
 
         Shape: (len(queries), len(references)), each rounded up to a multiple of ``PADDING``. It
         lies in a scratch buffer until the next call.
@@ -417,7 +418,8 @@ class RowScaling:
             out[rows] = wide.sub_(wide.abs(), alpha=2.0**-23)
 
     def lift(self, lower: Tensor, doubt: Tensor, other: Tensor) -> Tensor:
-        """Certain upper bounds of pairs from their lower bounds and the doubts of both rows."""
+        """Return certain upper bounds of pairs from their lower bounds and the doubts of both
+        rows."""
         return (lower.clamp_min(0) + 2.01 * (doubt + other)) * (1 + 2.0**-20)
 
     def slack(self, mine: Certificate, theirs: Certificate) -> Tensor:
@@ -427,8 +429,8 @@ class RowScaling:
     def upper_bounds(
         self, lower: Tensor, mine: Certificate, theirs: Certificate, product: Product
     ) -> Tensor:
-        """Certain upper bounds (n, k) of squared distances from lower ones of my rows, whichever of
-        their rows the other is.
+        """Return certain upper bounds (n, k) of squared distances from lower ones of my rows,
+        whichever of their rows the other is.
 
         ``d^2 <= lower + 2 w_i + 2 w_j``, where w_j is at most the largest. With
         ``w_j <= c n_j + f`` and ``n_j <= 2 n_i + 2 d^2`` it is also at most
@@ -442,12 +444,13 @@ class RowScaling:
         return torch.minimum(plain, spared).clamp_max(high)
 
     def doubt(self, squares: Tensor, slack: Tensor) -> Tensor:
-        """More than ``squares``, the middle of a row's lower and upper bound, can be off by."""
+        """Return more than ``squares``, the middle of a row's lower and upper bound, can be off
+        by."""
         share = 5 * self.usual(self.ladder[0]) + 2.0**-20
         return slack * (1 + share) + squares * share
 
     def settled(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
-        """Squared distances of rows ``left[i]`` and ``right[j]`` (p,), as keys (keys.py), by
+        """Return squared distances of rows ``left[i]`` and ``right[j]`` (p,), as keys (keys.py), by
         differences in float64.
 
         The order of summation is fixed by ``CHUNK`` alone, so equal pairs have equal values, on any
@@ -500,7 +503,7 @@ class RowScaling:
     def _differences(
         self, left: Tensor, i: Tensor, right: Tensor, j: Tensor, columns: slice
     ) -> Tensor:
-        """``left[i] - right[j]``, weighted, not scaled, in float64; until the next call."""
+        """Return ``left[i] - right[j]``, weighted, not scaled, in float64; until the next call."""
         a, b = self._wide("a", left[:, columns], i), self._wide("b", right[:, columns], j)
         if self._huge:
             a *= 0.5
@@ -517,7 +520,7 @@ class RowScaling:
         return self.scratch.take(name + " wide", shape, rows, torch.float64).copy_(picked)
 
     def distances(self, squares: Tensor) -> Tensor:
-        """Distances in the data's units, from squared ones (keys) in the frame's."""
+        """Return distances in the data's units, from squared ones (keys) in the frame's."""
         return (keys.root(squares.cpu()) / self.scale).to(squares.device)
 
 

@@ -159,7 +159,7 @@ def check_order(order: int, others: int) -> None:
 
 
 def check_gamma(gamma: float) -> float:
-    """``gamma`` if it is a finite number, 0 or more; else ``OptionError``."""
+    """Return ``gamma`` if it is a finite number, 0 or more; else raise ``OptionError``."""
     if not 0 <= gamma < float("inf"):
         raise OptionError(f"gamma bounds an error: a finite number, 0 or more, not {gamma!r}")
     return float(gamma)

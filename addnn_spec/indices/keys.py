@@ -45,7 +45,8 @@ def exponent(values: Tensor) -> Tensor:
 
 
 def times_power(values: Tensor, exponent: Tensor) -> Tensor:
-    """``values * 2**exponent``, exact where the result is a normal number; ``values`` are lost."""
+    """Return ``values * 2**exponent``, exact where the result is a normal number; ``values`` are
+    lost."""
     # 2**exponent itself may be beyond the normal numbers: half of it is not.
     half = exponent >> 1
     return values.mul_(_power(half)).mul_(_power(exponent - half))
@@ -77,7 +78,7 @@ def below(keys: Tensor) -> Tensor:
 
 
 def _power(exponent: Tensor) -> Tensor:
-    """2**exponent as float64, exactly; exponents are those of normal numbers."""
+    """Return 2**exponent as float64, exactly; exponents are those of normal numbers."""
     return ((exponent + _BIAS) << _MANTISSA).view(torch.float64)
 
 

@@ -57,7 +57,8 @@ def unbiased_hsic(first: Tensor, second: Tensor) -> float:
 
 
 def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
-    """Linear centred kernel alignment of two nodes on the same samples, (m, d) and (m, k).
+    """Return the linear centred kernel alignment of two nodes on the same samples, (m, d) and (m,
+    k).
 
     ``||Y^T X||_F^2 / (||X^T X||_F ||Y^T Y||_F)`` of centred features (Kornblith et al. 2019,
     equation 5), through whichever of features or samples are fewer. 1 under rotation and scale.
@@ -82,7 +83,8 @@ def linear_cka(X: ArrayLike, Y: ArrayLike) -> float:
 
 
 def two_nn_dimension(X: ArrayLike | Neighbours, discard: float = 0.1) -> float:
-    """TwoNN intrinsic dimension (Facco et al. 2017) of samples (m, ...), or of their neighbours.
+    """Return the TwoNN intrinsic dimension (Facco et al. 2017) of samples (m, ...), or of their
+    neighbours.
 
     The slope through the origin of ``-log(1 - F(mu))`` on ``log mu``, mu the ratio of the second to
     the first neighbour's distance, F its empirical distribution i/m, the largest ``discard`` share
@@ -111,7 +113,8 @@ def two_nn_dimension(X: ArrayLike | Neighbours, discard: float = 0.1) -> float:
 
 
 def effective_rank(X: ArrayLike) -> float:
-    """Effective rank (Roy and Vetterli 2007) of centred samples (m, d): ``exp(-sum p log p)``.
+    """Return the effective rank (Roy and Vetterli 2007) of centred samples (m, d): ``exp(-sum p log
+    p)``.
 
     p are the singular values divided by their sum.
 
@@ -130,13 +133,14 @@ def _effective_rank(singular: Tensor) -> float:
 
 
 def centred_gram(gram: Tensor) -> Tensor:
-    """Inner products (m, m), float64, of samples about their mean, from those about any point."""
+    """Return inner products (m, m), float64, of samples about their mean, from those about any
+    point."""
     mean = gram.mean(dim=0)
     return gram - mean[:, None] - mean + mean.mean()
 
 
 def effective_rank_of(gram: Tensor) -> float:
-    """``effective_rank`` from the samples' inner products (m, m): their eigenvalues' roots.
+    """Return ``effective_rank`` from the samples' inner products (m, m): their eigenvalues' roots.
 
     Squaring costs half the digits: singular values below 1e-8 of the largest are not told from 0.
 
@@ -149,7 +153,7 @@ def effective_rank_of(gram: Tensor) -> float:
 
 
 def neural_collapse_of(gram: Tensor, y: ArrayLike) -> float:
-    """``neural_collapse`` from the samples' inner products (m, m), about any point.
+    """Return ``neural_collapse`` from the samples' inner products (m, m), about any point.
 
     Raises:
         UndefinedIndexError: as ``neural_collapse``.
@@ -174,7 +178,7 @@ def neural_collapse_of(gram: Tensor, y: ArrayLike) -> float:
 
 
 def neural_collapse(X: ArrayLike, y: ArrayLike) -> float:
-    """NC1 (Papyan, Han, Donoho 2020): ``Tr(S_W pinv(S_B)) / C``; 0 is collapse.
+    """Return NC1 (Papyan, Han, Donoho 2020): ``Tr(S_W pinv(S_B)) / C``; 0 is collapse.
 
     S_W is the within-class covariance over all m samples, S_B the covariance of the C class means
     about the mean of means. Computed in the span of the class means, never (d, d).
@@ -231,7 +235,8 @@ def linear_probe(
     penalty: float = 1.0,
     steps: int = 200,
 ) -> TrainedRate:
-    """Accuracy of multinomial logistic regression on z-scored features (Alain and Bengio 2016).
+    """Return the accuracy of multinomial logistic regression on z-scored features (Alain and Bengio
+    2016).
 
     Minimises the summed cross-entropy plus ``penalty / 2 ||W||^2``, the bias free, as
     scikit-learn's ``LogisticRegression(C=1/penalty)`` does; here by torch's L-BFGS, from zero, in
@@ -355,7 +360,7 @@ class _Split:
         return cls(train, labels, test, truth, len(classes))
 
     def rate(self, train: Tensor, test: Tensor, recipe: str) -> TrainedRate:
-        """Accuracies of scores (m, classes) and (n, classes)."""
+        """Return the accuracies of scores (m, classes) and (n, classes)."""
         right = [
             float((scores.argmax(dim=1) == labels).double().mean())
             for scores, labels in ((train, self.labels), (test, self.truth))

@@ -434,7 +434,7 @@ class RunningNeighbours:
 
 
 def blocks_of(rows: Tensor, frame: RowScaling, size: int) -> list[RowBlock]:
-    """``rows`` cut into even blocks of at most ``size`` samples, without copies."""
+    """Return ``rows`` cut into even blocks of at most ``size`` samples, without copies."""
     # Even blocks, and not a small last one, whose products would cost nearly as much.
     count = math.ceil(len(rows) / size)
     even = min(size, -(-math.ceil(len(rows) / count) // 16) * 16)
@@ -561,7 +561,7 @@ def search_sides(
     among: str = "all",
     distances: bool = True,
 ) -> Neighbours:
-    """``search`` among samples that are ready; both sides are of one frame."""
+    """Return the result of ``search`` among samples that are ready; both sides are of one frame."""
     cross = references is not None
     target = queries if references is None else references
     frame = queries.frame

@@ -164,7 +164,8 @@ Compute = Callable[[Tensor, Tensor, tuple[int, int] | None], IndexResult]
 def sketched(
     compute: Compute, samples: Tensor, others: Tensor, sketch: int | None, seed: int, order: int
 ) -> IndexResult:
-    """``compute(samples, others, fold)``, exact without ``sketch``, else with its measured error.
+    """Return ``compute(samples, others, fold)``, exact without ``sketch``, else with its measured
+    error.
 
     The error is that of the same sketch on up to 1000 of the samples, drawn by ``seed``. A sketch
     as wide as the samples is no sketch: the result is exact.

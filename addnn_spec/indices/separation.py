@@ -89,7 +89,7 @@ def agreement(
     kind: str = "hard",
     ties: str = "lowest",
 ) -> tuple[Tensor, int]:
-    """Each sample's value (m,) and the number of samples whose neighbours are tied.
+    """Return each sample's value (m,) and the number of samples whose neighbours are tied.
 
     ``found`` must hold ``order`` neighbours or more, searched with labels unless ties are lowest.
     One search so serves every order, kind and tie rule.
@@ -124,7 +124,8 @@ def agreement(
 def class_separation(
     X: ArrayLike, y: ArrayLike, order: int = 1, **options: Unpack[SearchOptions]
 ) -> ClassSeparation:
-    """CS_k: the (hard) Separation Index over the samples of each class; ``SI = sum_k m_k/m CS_k``.
+    """Return CS_k: the (hard) Separation Index over the samples of each class; ``SI = sum_k m_k/m
+    CS_k``.
 
     Shapes and errors as in ``separation_index``.
     """
@@ -140,7 +141,8 @@ def class_separation(
 def center_separation_index(
     X: ArrayLike, y: ArrayLike, *, leave_one_out: bool = False, **options: Unpack[SearchOptions]
 ) -> IndexResult:
-    """CSI: the share of samples of ``X`` (m, ...) whose nearest class mean is that of their class.
+    """Return CSI: the share of samples of ``X`` (m, ...) whose nearest class mean is that of their
+    class.
 
     The course's form takes each sample into its own class's mean, which inflates the index for
     small classes; ``leave_one_out`` takes it out, exactly: the distance to the own mean grows by
@@ -189,7 +191,8 @@ class CentreHits:
 
 
 def centre_hits(side: Side, codes: Tensor) -> CentreHits:
-    """Both forms of the centre index from one search of ``side`` (m, d) among the class means."""
+    """Return both forms of the centre index from one search of ``side`` (m, d) among the class
+    means."""
     codes = torch.unique(codes, return_inverse=True)[1].to(side.rows.device)
     centres, counts = _class_means(side.rows, codes)
     size = counts[codes].double()
@@ -235,7 +238,7 @@ def _hits_without(
 
 
 def _class_means(samples: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (C, d) in float64 and sizes (C,) of the classes 0 to C - 1."""
+    """Return the means (C, d) in float64 and the sizes (C,) of the classes 0 to C - 1."""
     counts = torch.bincount(codes)
     shape = len(counts), samples.shape[1]
     total = torch.zeros(shape, dtype=torch.float64, device=samples.device)
@@ -261,7 +264,8 @@ def cross_separation_index(
     ties: str = "lowest",
     **options: Unpack[SearchOptions],
 ) -> IndexResult:
-    """Cross-SI: the index of ``X_test`` (n, ...) by its neighbours among the training data ``X``.
+    """Return cross-SI: the index of ``X_test`` (n, ...) by its neighbours among the training data
+    ``X``.
 
     At order 1 it is the test accuracy of the nearest-neighbour rule. The result's ``m`` counts test
     samples; normalisation takes the training statistics. Labels may be missing on either side.
@@ -289,7 +293,8 @@ def generalization_gap(
     y_test: ArrayLike,
     **options: Unpack[SearchOptions],
 ) -> GeneralizationGap:
-    """``SI(train) - cross-SI(test)``: near 0 where both come from one distribution, else a shift.
+    """Return ``SI(train) - cross-SI(test)``: near 0 where both come from one distribution, else a
+    shift.
 
     The comparison is the course's; the name and the difference are this package's.
     """
@@ -298,7 +303,7 @@ def generalization_gap(
 
 
 def local_triplets(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions]) -> Triplets:
-    """Each sample's nearest of the same and of another class: triplets for a local loss.
+    """Return each sample's nearest of the same and of another class: triplets for a local loss.
 
     Raises:
         UndefinedIndexError: no sample has both.

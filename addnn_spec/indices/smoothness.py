@@ -193,7 +193,8 @@ def smoothness_error_bound(
     gamma: float,
     **options: Unpack[SearchOptions],
 ) -> SmoothnessBound:
-    """How far the nearest neighbour's target may be from the true one, features known to ``gamma``.
+    """Return how far the nearest neighbour's target may be from the true one, features known to
+    ``gamma``.
 
     For a test sample x with nearest training sample 1*: ``max_{j in J} (|y_1* - y_j| + alpha_j)``,
     alpha_j the distance from target j to that of j's own nearest neighbour. The course takes for J

@@ -111,7 +111,7 @@ class Spread:
             self.mean[columns] += change * (new / self.count)
 
     def weight(self) -> Tensor:
-        """1 / (the standard deviation, ddof 1, + 1e-10) of each feature (width,).
+        """Return 1 / (the standard deviation, ddof 1, + 1e-10) of each feature (width,).
 
         Raises:
             OptionError: fewer than two samples.
@@ -129,7 +129,7 @@ def _z_score(samples: Tensor) -> Tensor:
 
 
 def _root(matrix: Tensor, width: int) -> Tensor:
-    """R (d, k) with R R^T = M, for a symmetric positive semi-definite M."""
+    """Return R (d, k) with R R^T = M, for a symmetric positive semi-definite M."""
     if tuple(matrix.shape) != (width, width):
         raise ShapeError(f"the metric of {width} features is {width} x {width}")
     if not torch.isfinite(matrix).all() or not torch.allclose(matrix, matrix.T):
@@ -145,7 +145,7 @@ def _root(matrix: Tensor, width: int) -> Tensor:
 
 
 def _whitening(centred: Tensor) -> Tensor:
-    """W (d, k) with W W^T the pseudo-inverse of the covariance (ddof 1)."""
+    """Return W (d, k) with W W^T the pseudo-inverse of the covariance (ddof 1)."""
     _, singular, right = torch.linalg.svd(centred, full_matrices=False)
     tolerance = float(singular.max()) * max(centred.shape) * torch.finfo(torch.float64).eps
     kept = singular > tolerance

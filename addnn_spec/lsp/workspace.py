@@ -64,7 +64,7 @@ class Workspace:
         return document
 
     def drop(self, uri: str) -> Document | None:
-        """Forget a document: what is in its file counts from now on."""
+        """Forget an open document: from now on the file on disk counts."""
         document = self.documents.pop(uri, None)
         if document is not None:
             self.touch(document.path)

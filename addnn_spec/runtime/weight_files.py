@@ -142,7 +142,7 @@ def _read_torch(path: Path) -> Stored:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a zip archive that unpacks to more than it has: torch stores, it does not compress."""
+    """Refuse a zip archive that unpacks to more bytes than it stores: torch does not compress."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) != b"PK\3\4":

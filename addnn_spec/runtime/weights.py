@@ -204,7 +204,8 @@ def _wrapped_prefix(given: GivenTensors, wanted: Mapping[str, Tensor], keys: Key
 
 
 def _common_prefix(given: GivenTensors, wanted: Mapping[str, Tensor]) -> str:
-    """Return the prefix of all names without which the most of them are the network's."""
+    """Return the common prefix of all names that, once removed, leaves the most names of the
+    network."""
     parts = next(iter(given), "").split(".")[:-1][:_DEEPEST]
     best, most = "", sum(name in wanted for name in given)
     for depth in range(1, len(parts) + 1):

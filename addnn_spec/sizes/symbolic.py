@@ -36,7 +36,7 @@ MAX_FLOOR_WEIGHT = 2000
 
 
 class SizeError(ValueError):
-    """A size that cannot be, or cannot be known; the message is in the user's terms.
+    """A size that is impossible or cannot be known; the message is in the user's terms.
 
     `fact` is what would have to be asserted for it to be known, if that can be said.
     """

@@ -82,7 +82,7 @@ def _foreign(at: Situation) -> Finding | None:
 
 
 def _range(at: Situation) -> Finding | None:
-    """`reversed(0..3)`: a range elsewhere than in the header of a loop."""
+    """Explain `reversed(0..3)`: a range elsewhere than in the header of a loop."""
     if at.found.kind != "RANGE":
         return None
     message = "`..` stands in the header of a `for` only, and not within brackets"
@@ -109,7 +109,7 @@ def _misspelt(at: Situation) -> Finding | None:
 
 
 def _missing_value(at: Situation) -> Finding | None:
-    """`y =` at the end of a line."""
+    """Explain `y =` at the end of a line."""
     equal = at.at(-2)
     if at.found.kind not in ("EQUAL", "COMMA", "COLON") or equal.kind != "EQUAL":
         return None
@@ -191,7 +191,7 @@ def _stray(at: Situation) -> Finding | None:
 
 
 def _augmented(at: Situation) -> Finding | None:
-    """`x += 1`."""
+    """Explain `x += 1`."""
     sign = at.found
     if sign.kind not in ("PLUS", "MINUS", "MUL", "POW") or at.next.kind != "EQUAL":
         return None
@@ -207,7 +207,7 @@ def _augmented(at: Situation) -> Finding | None:
 
 
 def _several_values(at: Situation) -> Finding | None:
-    """`let a, b = 1, 2`."""
+    """Explain `let a, b = 1, 2`."""
     statement = next((kind for kind in _ONE_VALUE if at.inside(kind)), None)
     in_brackets = at.opener is not None and at.opener.kind != "LBRACE"
     if at.found.kind != "COMMA" or in_brackets or statement is None or not at.inside("EQUAL"):
@@ -221,7 +221,7 @@ def _several_values(at: Situation) -> Finding | None:
 
 
 def _chain_as_arm(at: Situation) -> Finding | None:
-    """`if c then x -> Layer else x`."""
+    """Explain `if c then x -> Layer else x`."""
     if at.found.kind != "ARROW" or not at.allows("ELSE") or not at.inside("THEN"):
         return None
     message = "`->` binds looser than `then`: a chain as an arm stands in brackets"
@@ -244,7 +244,7 @@ def _equality(at: Situation) -> Finding | None:
 
 
 def _colon(at: Situation) -> Finding | None:
-    """`:` for `=`, or Python's before a body."""
+    """Explain `:` for `=`, or Python's before a body."""
     found = at.found
     if found.kind != "COLON":
         return None
@@ -263,7 +263,7 @@ def _colon(at: Situation) -> Finding | None:
 
 
 def _body_given(at: Situation) -> Finding | None:
-    """`block Stem = { … }`."""
+    """Explain `block Stem = { … }`."""
     if at.reads("NETWORK", "NAME", "EQUAL") and at.found.kind == "LBRACE":
         equal, repair = at.previous, None
     elif at.found.kind == "EQUAL" and at.next.kind == "LBRACE" and at.allows("LBRACE"):
@@ -284,7 +284,7 @@ def _missing_brace(at: Situation) -> Finding | None:
 
 
 def _typed_value(at: Situation) -> Finding | None:
-    """`let width: int = 64`."""
+    """Explain `let width: int = 64`."""
     if at.found.kind != "COLON" or not at.reads("LET", "NAME") or at.next.kind != "NAME":
         return None
     help_ = f"write `let {at.previous.text} = …`"
@@ -292,7 +292,7 @@ def _typed_value(at: Situation) -> Finding | None:
 
 
 def _other_head(at: Situation) -> Finding | None:
-    """`fn f(x) { … }`, `network A(n) = B(n)`, `for (i = 0; …)`."""
+    """Explain `fn f(x) { … }`, `network A(n) = B(n)`, `for (i = 0; …)`."""
     found = at.found
     if found.kind == "LBRACE" and at.inside("FN") and at.expected == {"EQUAL"}:
         message = "a function is one expression, with no braces"
@@ -308,7 +308,7 @@ def _other_head(at: Situation) -> Finding | None:
 
 
 def _typed_parameter(at: Situation) -> Finding | None:
-    """`network Net(depth: int = 3)`."""
+    """Explain `network Net(depth: int = 3)`."""
     in_header = at.opener is not None and at.opener.kind == "LPAR"
     if not in_header or not at.inside("BLOCK", "NETWORK", "FN") or at.inside("EQUAL", "LBRACE"):
         return None
@@ -320,7 +320,7 @@ def _typed_parameter(at: Situation) -> Finding | None:
 
 
 def _misused_word(at: Situation) -> Finding | None:
-    """`output = x`, `-> for: Conv2d(8, 3)`, a `repeat` that is no element."""
+    """Explain `output = x`, `-> for: Conv2d(8, 3)`, a `repeat` that is no element."""
     found, word = at.found, at.previous
     if found.kind == "EQUAL" and word.kind in ("INPUT", "OUTPUT") and at.begins_line_at(-1):
         message = f"an {word.text} has a name"
@@ -374,7 +374,7 @@ def _dtype(at: Situation) -> Finding | None:
 
 
 def _shape(at: Situation) -> Finding | None:
-    """`input x: float(N, 3)`, `input x: int`, `input x [N, 3]`."""
+    """Explain `input x: float(N, 3)`, `input x: int`, `input x [N, 3]`."""
     for back in (0, -1, -2):  # `parameter a = 0`, `= normal(…)`: a key could stand there
         kind, name, sign = at.at(back - 2), at.at(back - 1), at.at(back)
         if kind.kind in ("PARAMETER", "BUFFER") and sign.kind == "EQUAL":
@@ -406,7 +406,7 @@ def _lone_name(at: Situation) -> Finding | None:
 
 
 def _sign_after_element(at: Situation) -> Finding | None:
-    """`y -> Mean(0) * 2`: what flows out of a chain is a value only in brackets."""
+    """Explain `y -> Mean(0) * 2`: what flows out of a chain is a value only in brackets."""
     found = at.found
     signs = ("PLUS", "MINUS", "MUL", "POW", "CMP", "DOT", "LSQB")
     if found.kind not in signs or not at.inside("ARROW") or not at.allows("ARROW"):
@@ -418,7 +418,7 @@ def _sign_after_element(at: Situation) -> Finding | None:
 
 
 def _nested_names(at: Situation) -> Finding | None:
-    """`y, (h, c) = x -> LSTM(8)`, as in torch."""
+    """Explain `y, (h, c) = x -> LSTM(8)`, as in torch."""
     if at.found.kind != "LPAR" or not at.reads("NAME", "COMMA") or "LPAR" in at.expected:
         return None
     help_ = "the outputs of a layer are one flat list: write `y, h, c = …`"
@@ -461,7 +461,7 @@ def _mixed_body(at: Situation) -> Finding | None:
 
 
 def _arrow(at: Situation) -> Finding | None:
-    """Two elements side by side."""
+    """Explain two elements side by side, without an arrow."""
     found = at.found
     if found.kind in ELEMENT and at.allows("ARROW", found.kind):
         token = Token("ARROW", "->", found.start, found.start)
@@ -475,7 +475,7 @@ def _arrow(at: Situation) -> Finding | None:
 
 
 def _comma(at: Situation) -> Finding | None:
-    """Two values side by side in brackets."""
+    """Explain two values side by side in brackets, without a comma."""
     found, opener = at.found, at.opener
     if opener is None or opener.kind == "LBRACE" or not at.allows("COMMA", found.kind):
         return None
