@@ -15,8 +15,8 @@ _STEPS = 10
 def narrowed_counts(
     plan: Plan, ratio: float | None, params: float | None, macs: float | None
 ) -> dict[int, int]:
-    """Return how many channels of each class stay: at a ratio, or at the largest ratio that comes
-    to a share of the parameters or MACs. Nothing is given: none are narrowed.
+    """Return how many channels of each class stay, at a ratio or at the largest ratio that meets a
+    share of the parameters or MACs. Without either none are narrowed.
 
     Raises `Refusal` (E0620) where what is frozen is more than the share.
     """

@@ -35,7 +35,7 @@ class _Line:
 
 
 def with_comments(text: str, source: Source, network: str, now: str) -> str:
-    """Return a text in which each line that a text had, too, has the comments that it had there.
+    """Return a text with the comments of an older text, at the lines that both have.
 
     Lines are looked for in the block or network of the same name, `now` the name of what was
     `network`; the network's in those of its blocks, too, that are there no longer.
@@ -85,7 +85,7 @@ def _lines_of(tree: ast.File) -> tuple[list[_Line], dict[str, list[_Line]]]:
 
 
 def _reached(tree: ast.File, names: set[str]) -> set[str]:
-    """Return the names that items of a file read, themselves or by others."""
+    """Return the names that items of a file read, directly or through others."""
     items = {one.name: one for one in tree.items if not isinstance(one, ast.Import | ast.Let)}
     found: set[str] = set()
     waiting = names & items.keys()

@@ -49,7 +49,8 @@ def choose(
 def largest_channels(
     plan: Plan, counts: Mapping[int, int], state: Mapping[str, Tensor], *, norms: bool = True
 ) -> dict[int, list[int]]:
-    """Return the channels of the largest weights, so many of each class, or of the norms'."""
+    """Return the channels with the largest weights, or with the largest of their norms', so many of
+    each class."""
     found = {}
     for number, count in counts.items():
         score = weights_score(plan, plan.widths.classes[number], state, norms=norms)
@@ -93,7 +94,8 @@ def weights_score(
 
 
 def channel_values(plan: Plan, one: ChannelClass, module: nn.Module, x: Tensor) -> Tensor:
-    """Return what the first reader of a class is given of its channels: (n, channels, values)."""
+    """Return the values of a class's channels as its first reader gets them: (n, channels,
+    values)."""
     widths = plan.widths
     item = next(i for i in widths.unfolded.nodes if i.path == one.readers[0])
     lane = widths.read(item.index)
@@ -115,10 +117,9 @@ def channel_values(plan: Plan, one: ChannelClass, module: nn.Module, x: Tensor) 
 def greedy_channels(
     values: Tensor, y: Tensor, count: int, *, soft: bool = False
 ) -> tuple[list[int], list[float]]:
-    """Return whole channels in the order in which each gives the largest index with those before
-    it, and that index. `values` is (n, channels, values); targets have the smoothness of their
-    nearest neighbour.
-    """
+    """Return channels greedily, each the one that gives the largest index together with those
+    before it, and that index. `values` is (n, channels, values); targets have the smoothness of
+    their nearest neighbour."""
     # Squared distances add up over channels: a candidate costs one sum, and not a new search.
     apart = values.new_zeros(len(values), len(values))
     order: list[int] = []

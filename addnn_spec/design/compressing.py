@@ -44,7 +44,7 @@ _PEAK = 64
 
 @dataclass(frozen=True)
 class Aim:
-    """What a compression shall come to. Of `widths`, `params` and `macs` at most one is given."""
+    """The goal of a compression. At most one of `widths`, `params` and `macs` is given."""
 
     cut: str = "none"
     head: str = "linear"
@@ -353,8 +353,8 @@ def score_of(name: str, found: Tensor) -> Score:
 
 
 def compared(name: str, before: Tensor, after: Tensor, margin: float) -> Comparison:
-    """Return whether what came after is no worse than before by more than a margin: a paired test
-    at two standard errors."""
+    """Return whether a network is no worse than another by more than a margin: a paired test at two
+    standard errors."""
     each = (after - before).double()
     value = float(each.mean())
     error = float(each.std(correction=0)) / math.sqrt(len(each))

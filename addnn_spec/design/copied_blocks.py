@@ -26,7 +26,7 @@ from addnn_spec.values import Brace, Definition, Function, LayerValue
 
 
 class Taken:
-    """Imports and copies for one text, in which each thing has a name of its own."""
+    """The imports and copied items of one text; each has a name of its own there."""
 
     def __init__(self, own: Mapping[str, object] | None = None) -> None:
         """Begin with what the names of the text's file stand for, which is not taken again."""
@@ -40,8 +40,8 @@ class Taken:
         self._by_name: dict[str, object] = {}
 
     def use(self, graph: Graph, path: str) -> Uses | None:
-        """Return how a use of a block is written, its definition taken along; None where it must
-        be written out."""
+        """Return how a use of a block is written, with its definition copied; None if it must be
+        written out."""
         if graph.definition is None or graph.kind != "block":
             return None
         return self.call(graph.definition, graph.arguments)
@@ -68,7 +68,7 @@ class Taken:
         return [*heads, *self.copies.values()]
 
     def layer(self, value: LayerValue) -> str:
-        """Return a layer as a value of the text, its definition taken along."""
+        """Return a layer as a value of the text; its definition is copied."""
         target = value.target
         if isinstance(target, Brace):
             raise Unwritable
@@ -152,7 +152,7 @@ def identity_of(value: object) -> object:
 
 
 class Unwritable(Exception):
-    """A value that no text stands for here."""
+    """A value that cannot be written as text here."""
 
 
 def _of_file(env: Env, name: str) -> object | None:
@@ -234,7 +234,8 @@ def _text_of(item: ast.Block | ast.Fn | ast.Network, name: str, renamed: Mapping
 
 
 def _labels(item: ast.Block | ast.Fn | ast.Network, changed: Collection[str]) -> dict[Span, str]:
-    """Return the labels that uses need whose name was made of the block's: by their places.
+    """Return, by place, the labels that unlabelled uses in an item need to keep their names, which
+    were made of a name that has changed.
 
     Raises `Unwritable` where that depends on more than the use.
     """

@@ -26,7 +26,7 @@ NOTHING: Index = ()
 def find_cut(
     plan: Plan, weights: Any, parts: Parts, *, keys: Any, seed: int, device: str, progress: Progress
 ) -> tuple[str | None, Index]:
-    """Return the node to cut behind, and the indices that say so; None where nothing settles.
+    """Return the node to cut behind, with the indices that decide it; None if none does.
 
     It is the first node from which on no change of the index is measured on one half of the
     samples that do not judge, or the first behind it that every path to the output passes. The

@@ -25,7 +25,8 @@ _MOST_FLAT = 4096
 
 @dataclass(frozen=True, slots=True)
 class HeadInput:
-    """How a head gets rows [N, C] of a value: as the old head does of tokens, else flattened."""
+    """How a head reads a value as rows [N, C]: tokens as the old head does, anything else
+    flattened."""
 
     elements: tuple[str, ...] = ()
     """What stands before the head in its chain."""
@@ -107,7 +108,7 @@ def cut_at(graph: Graph, widths: Widths, path: str) -> Cut:
 
 
 def _reading(nodes: Sequence[FlatNode], item: FlatNode, main: FlatTensor) -> HeadInput:
-    """Return how a head reads a value: tokens, which have their channels last, as the old one."""
+    """Return how a head reads a value: tokens, whose channels come last, as the old head does."""
     type = item.node.outputs[0]
     if type.rank > 2:
         for index in sorted(_before(nodes, main.source)):
@@ -131,7 +132,8 @@ def width_of(output: tuple[Size, ...]) -> int:
 
 
 def _givers(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield each block and brace of one output, outer ones first, with the node that gives it."""
+    """Yield each block and brace that has one output, outer ones first, with the node that makes
+    it."""
     for node in graph.nodes():
         if node.calls is None:
             continue
@@ -190,7 +192,7 @@ def _first_main(graph: Graph) -> int:
 
 
 def _before(nodes: Sequence[FlatNode], index: int, without: int = -1) -> set[int]:
-    """Return the nodes that lead to one, itself among them; not through `without`."""
+    """Return a node and all nodes that lead to it, but for ways through `without`."""
     found: set[int] = set()
     waiting = [index]
     while waiting:

@@ -20,8 +20,8 @@ Rows = tuple[int, ...]
 
 
 class Shared(tuple[int, ...]):
-    """Places of which some are copies of one, in an axis that weights read: each has its part of
-    the weight, so that all together carry what the one did."""
+    """Places of an axis that weights read of which some are copies of one: each copy carries its
+    part of the weight, so that together they give the same."""
 
 
 Slices = Mapping[str, tuple[Rows | None, ...]]

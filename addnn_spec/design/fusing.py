@@ -149,7 +149,8 @@ def fuse(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node that a part may end with: distances there, divided by the total variance."""
+    """A node that a part may end with, and the distances between samples there, over the total
+    variance."""
 
     cut: Cut
     apart: Tensor
@@ -252,8 +253,8 @@ class _Job:
         return found
 
     def _pairs(self, sides: list[list[_Place]]) -> tuple[list[Pair], tuple[_Place, _Place]]:
-        """Return all pairs by their index, and the cheapest of those that tie with the best: by
-        the index, and among these by what a linear head makes of them."""
+        """Return all pairs in the order of their index, and the cheapest of those that tie with the
+        best: by the index, and then by the score of a linear head."""
         fit, choose = self.parts.fit.first(_INDEXED), self.parts.choose
         rows = []
         for a, b in product(*sides):
@@ -339,6 +340,6 @@ def _error(each: Tensor) -> float:
 
 
 def _ties(rows: list[Tensor]) -> list[bool]:
-    """Return for each whether it is less than the best by no more than two standard errors."""
+    """Return for each whether it is less than the best by at most two standard errors."""
     best = max(rows, key=lambda row: float(row.mean()))
     return [float((best - row).mean()) <= 2 * _error(best - row) for row in rows]

@@ -44,7 +44,8 @@ class Fusion:
         return self.plan.text
 
     def apply(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the new network's tensors of those of the two; the head's are not among them."""
+        """Return the new network's tensors from those of the two networks; the head's are left
+        out."""
         found: dict[str, Any] = {}
         for part, weights, cut in zip(PARTS, (a, b), self.cuts, strict=True):
             found |= {f"{part}.{key}": weights[key] for key in cut.slices if key in weights}
@@ -149,8 +150,8 @@ _SCALES = tuple(f"{part}_scale" for part in PARTS)
 def _wanted(
     new: Graph, plans: tuple[Plan, Plan], cuts: tuple[Cut, Cut]
 ) -> Iterator[tuple[str, Planned]]:
-    """Yield the two networks' nodes as they shall be in the new one: their paths, what they read,
-    and where their weights live begin with the part's label."""
+    """Yield the two networks' nodes as planned in the new one: their paths, inputs and the places
+    of their weights begin with the part's label."""
     given = new.node(new.inputs[0]).name
     for part, plan, cut in zip(PARTS, plans, cuts, strict=True):
         inputs = {plan.graph.node(id).name for id in plan.graph.inputs}

@@ -270,7 +270,7 @@ class _Job:
                 self._end(repeat, 1 + int(best_name.rpartition(".")[2]), done)
 
     def _end(self, repeat: str, turns: int, done: set[str]) -> None:
-        """End a repeat behind its best turn: what came after it is left out."""
+        """End a repeat with its best turn; later turns are removed."""
         self.turns[repeat] = turns
         if turns < turns_of(self.plan.graph, repeat)[0]:
             self.plan = self.plan.repeated(repeat, turns)
@@ -377,11 +377,12 @@ class _Job:
 
     @property
     def _changes(self) -> bool:
-        """Whether the samples are others in each epoch: moved, or with another label in them."""
+        """Return whether the samples differ from epoch to epoch: moved at random, or with another
+        label in them."""
         return self.how.recipe.augment != "none" or self.how.loss == "forward-forward"
 
     def _before(self, block: LearningStage) -> str:
-        """Return the node that gives what a block reads; "" of the first one."""
+        """Return the node that a block reads from; "" for the first block."""
         blocks, _ = blocks_of(self.plan.graph)
         place = blocks.index(block)
         return blocks[place - 1].gives if place else ""
@@ -481,7 +482,8 @@ class _Job:
         return Grown(plan, module.to("cpu").eval(), record)
 
     def _control(self, found: Tensor) -> tuple[Comparison, float]:
-        """Return how what has grown compares with backpropagation, and the latter's accuracy."""
+        """Return how the grown network compares with backpropagation, and the accuracy of the
+        latter."""
         how, parts = self.how, self.parts
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.recipe.seed)
@@ -497,7 +499,7 @@ class _Job:
 
 
 def _rises(before: Tensor, after: Tensor) -> bool:
-    """Return True if the paired difference is more than two standard errors."""
+    """Return True if the paired difference is above two standard errors."""
     each = after - before
     error = float(each.std(correction=0)) / math.sqrt(len(each))
     return float(each.mean()) > 2 * error

@@ -13,7 +13,7 @@ _BATCH = 256
 
 
 class KeptValues:
-    """All samples at a node before which nothing learns any more, on the CPU.
+    """The values of all samples at a node before which nothing is trained any more, on the CPU.
 
     Attributes:
         start: the node; "" is the network's input.
@@ -43,7 +43,8 @@ class KeptValues:
 
     @torch.no_grad()
     def fits(self, module: nn.Module, path: str) -> bool:
-        """Return whether what a node gives can be kept: by sample, and not too large."""
+        """Return whether a node's values can be kept: they are one row a sample, and not too
+        large."""
         with NodeReader(module, path) as read:
             some = read(self.x[:2].to(self.device))
         return len(some) == len(self.x[:2]) and some[0].nbytes * len(self.x) <= KEPT

@@ -16,7 +16,7 @@ from addnn_spec.syntax.walk import targets_of
 
 
 class Untraced(Exception):
-    """A number that comes from more than literals, names and products of them."""
+    """A number that is not made of literals, names and products of these alone."""
 
 
 class NumberInText(NamedTuple):
@@ -66,8 +66,8 @@ class Literals:
         return self._found(value, (Enclosing(body=self.graph.definition),))
 
     def of(self, value: ast.Expr, stands: list[Stand]) -> list[NumberInText]:
-        """Return the literals that an expression is made of that is read where the innermost node
-        stands. Raises `Untraced` where it is made of anything else."""
+        """Return the literals that an expression is made of, read where the innermost node stands.
+        Raises `Untraced` if it is made of anything else."""
         return self._found(value, frames_of(stands))
 
     def _found(self, value: object, frames: Frames) -> list[NumberInText]:
@@ -139,7 +139,7 @@ class Literals:
             yield from self._leaves(*item)
 
     def _counted(self, node: object, frames: Frames) -> bool:
-        """Return whether an expression is made of literals and the numbers of turns."""
+        """Return whether an expression is made of literals and loop variables that count turns."""
         match node:
             case ast.Number():
                 return True
@@ -190,7 +190,7 @@ class Literals:
         return _Place(param.default, frames)
 
     def _in_turn(self, iterable: ast.Expr, turn: int, frames: Frames) -> _Item:
-        """Return what a loop gives in a turn: `zip` and `enumerate` are looked through."""
+        """Return the item that a loop gives in a turn, also through `zip` and `enumerate`."""
         if isinstance(iterable, ast.Range):
             return None
         called = iterable.callee if isinstance(iterable, ast.Call) else None
@@ -222,7 +222,7 @@ class Literals:
         return item[place]
 
     def _part(self, targets: ast.Targets, given: _Item, name: str) -> _Item:
-        """Return what a name among targets is given."""
+        """Return the part of an item that one of several targets gets."""
         if len(targets.items) == 1 and isinstance(targets.items[0], ast.Target):
             return given
         for place, one in enumerate(targets.items):

@@ -48,7 +48,7 @@ class Narrowed:
         return tuple(found)
 
     def read(self, row: Iterable[Segment]) -> Rows | None:
-        """Return the places of a row that is read by weights: copies share what they carry."""
+        """Return the places of a row that weights read, in which copies share one weight."""
         found = self.rows(row)
         # A copied channel is read twice: each copy gets its part of the weight.
         return found if found is None or len(set(found)) == len(found) else Shared(found)

@@ -25,7 +25,7 @@ class _Stopped(Exception):
 
 
 class NodeReader:
-    """Forward passes up to one node: what it gives.
+    """Forward passes up to one node, which give its value.
 
     With `start`, what is given is what that node before it gave, and the way to there is run for
     `example` alone, one sample of the network's input.
@@ -79,7 +79,8 @@ class NodeReader:
 def values_at(
     module: nn.Module, readings: Mapping[str, HeadInput], x: Tensor, device: str
 ) -> dict[str, Tensor]:
-    """Return what nodes of a probed module give, by path, in rows as a head would read them."""
+    """Return the values of nodes of a probed module, by path, as rows in the way a head would read
+    them."""
     found: dict[str, list[Tensor]] = {path: [] for path in readings}
 
     def receive(key: str, call: int, value: Tensor) -> None:

@@ -19,7 +19,7 @@ _FIGURES = " parameters, "
 
 
 class PatchedFile:
-    """The file that comes out: the network with its patches, and the items that it reaches."""
+    """The file that is written: the network with its patches, and the items that it reaches."""
 
     def __init__(
         self, file: ParsedFile, definition: Definition, patches: list[Patch], taken: Taken
@@ -102,7 +102,7 @@ class PatchedFile:
             yield Patch(params[0].span.start, params[-1].span.end, text)
 
     def _reached(self, network: ast.Network) -> set[str]:
-        """Return the names of the file that the network reads, itself or by others."""
+        """Return the names of the file that the network reads, directly or through others."""
         found: set[str] = set()
         waiting = set(names_read(network))
         by_name = {name: item for item in self.file.tree.items for name in sorted(_names_of(item))}
@@ -118,8 +118,7 @@ class PatchedFile:
         return found
 
     def _copied(self) -> set[str]:
-        """Return the names that are imported of files of the user's: what they stand for is
-        copied."""
+        """Return the names that are imported from the user's own files: their items are copied."""
         imports = [item for item in self.file.tree.items if isinstance(item, ast.Import)]
         return {
             name
@@ -152,7 +151,7 @@ def _names_of(item: ast.Item) -> set[str]:
 
 
 def _head_figures(text: str) -> Iterator[Patch]:
-    """Take the figures out of the comment at the head of the file: they hold no longer."""
+    """Remove the figures from the comment at the head of the file, since they no longer hold."""
     start = 0
     rows = []
     for row in text.splitlines(keepends=True):

@@ -13,7 +13,7 @@ class Unpatched(Exception):
 
 
 class Patch(NamedTuple):
-    """Other text in the place of some."""
+    """A replacement of a piece of the text."""
 
     start: int
     end: int

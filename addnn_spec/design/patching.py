@@ -133,7 +133,7 @@ class _Patches:
     # --------------------------------------------------------------------------------- parameters
 
     def _parameters(self) -> None:
-        """Make what a network was given the defaults of its parameters."""
+        """Set the defaults of the network's parameters to the values that it was given."""
         values = dict(self.graph.arguments)
         for param in self.root.params:
             if param.name in self.graph.given:
@@ -146,8 +146,8 @@ class _Patches:
     # ------------------------------------------------------------------------------------ numbers
 
     def _numbers(self) -> None:
-        """Change the literals that new widths come from, in stated shapes and asserts, too; what
-        disagrees is written out."""
+        """Change the literals that new widths come from, also in stated shapes and asserts; a layer
+        whose literals disagree is written out."""
         operators = self.edit.changes.operators
         if not operators:
             return
@@ -192,8 +192,8 @@ class _Patches:
                 yield _solved(found, getattr(old, field), getattr(new, field))
 
     def _stated(self) -> Iterator[tuple[str, NumberInText, int]]:
-        """Yield the literals that the sizes come from that the text states of its values, with
-        whose value it is, and what each must be."""
+        """Yield the literals behind the sizes that the text states of values, each with the value's
+        path and its new number."""
         narrowed = self.edit.narrowed
         if narrowed is None:
             return
@@ -210,7 +210,8 @@ class _Patches:
                         yield path, *_solved(self.literals.of(dim.value, stands), was, now)
 
     def _asserted(self, changed: Mapping[NumberInText, int]) -> dict[NumberInText, int]:
-        """Return what the literals must be that the network asserts its changed numbers equal."""
+        """Return the new values of literals that the network's asserts equate with changed
+        numbers."""
         found: dict[NumberInText, int] = {}
         for item in walk(self.root):
             if not isinstance(item, ast.Assert):
@@ -224,7 +225,7 @@ class _Patches:
         return found
 
     def _followed(self, value: int, other: ast.Expr, changed: Mapping[NumberInText, int]) -> int:
-        """Return what a number becomes that equals an expression whose factors have changed."""
+        """Return the new value of a number that equals an expression whose factors have changed."""
         try:
             leaves = self.literals.of_body(other)
         except Untraced:
@@ -255,13 +256,13 @@ class _Patches:
         self.found.append(Patch(element.span.start, element.span.end, text))
 
     def _used(self, span: Span) -> int:
-        """Return how many nodes of the network have a piece of the text as theirs."""
+        """Count the nodes of the network that come from a piece of the text."""
         return Counter(node.span for _, node in _nodes(self.graph, ""))[span]
 
     # ----------------------------------------------------------------------------------- elements
 
     def _own_element(self, path: str) -> tuple[Node, ast.Element] | None:
-        """Return a node and its element, if the text has it for this node alone."""
+        """Return a node and its element, if this node alone comes from that text."""
         node = next((one for here, one in _nodes(self.graph, "") if here == path), None)
         if node is None:
             raise Unpatched
@@ -328,8 +329,8 @@ class _Patches:
         self.found.append(Patch(end, body.span.end - 1, closing))
 
     def _head(self, end: int) -> str:
-        """Return the new head; a parameter that was read behind the cut alone, and has its number
-        of classes, is read by it."""
+        """Return the new head. It reads a parameter for its number of classes, if one was read
+        behind the cut alone and has that value."""
         head = self.edit.changes.head
         before = {
             one.name
@@ -342,8 +343,7 @@ class _Patches:
         return head
 
     def _value(self, statement: ast.Statement, span: Span) -> tuple[int, int, str]:
-        """Return where the expression begins and ends that gives a node's value, and what closes
-        it."""
+        """Return where the expression for a node's value begins and ends, and what closes it."""
         for one in walk(statement):
             if isinstance(one, ast.Chain):
                 for element in one.elements:
@@ -354,7 +354,7 @@ class _Patches:
         raise Unpatched
 
     def _drop_dead(self, statements: list[ast.Statement], last: Node) -> None:
-        """Take out the statements of which nothing leads to a node."""
+        """Remove the statements that lead to no node."""
         live = _leading_to(self.graph, last)
         modules = {self.graph.node(id).module for id in live}
         used = {one.name for one in modules if one is not None}

@@ -39,7 +39,7 @@ from addnn_spec.syntax.printer import format_source
 
 @dataclass(frozen=True)
 class Plan:
-    """A network as it shall be, and how its weights come from those of the first one."""
+    """A changed network, and how its weights come from those of the first one."""
 
     network: Network
     slices: tuple[Slices, ...] = ()
@@ -136,8 +136,8 @@ class Plan:
         return self._edited(insert_edit(self.graph, self.widths, path, text))
 
     def _edited(self, edit: Edit) -> Plan:
-        """Return the plan of the text that says the edit, once it has been checked: the user's own
-        text where it can say so, else one that is written from the graph."""
+        """Return the plan of an edited text, once it has been checked: the user's own text if it
+        can be patched, else one written from the graph."""
         notes: list[str] = []
         network = self._patched(edit, notes) or self._written(edit)
         # What was put in place of something may read or make other sizes: weights that no longer
@@ -205,7 +205,7 @@ class Plan:
         return network
 
     def _read(self, text: str) -> Network:
-        """Return the network of an edited text; lines that have stayed have their comments."""
+        """Return the network of an edited text; lines that stay keep their comments."""
         before, definition = self.network.session.source, self.graph.definition
         name = self.graph.name if definition is None else definition.name
         text = with_comments(text, before, name, self.graph.name)
@@ -237,8 +237,8 @@ def start(network: Network | str | Path) -> Plan:
 
 
 def _reads_alike(old: Graph, new: Graph, edit: Edit) -> bool:
-    """Return True if a network has the inputs that it had, and no weights beside those that stay
-    but what the edit says."""
+    """Return True if a network has its old inputs, and no weights but those that stay and those
+    that the edit says."""
     count = len(old.inputs)
     if write_inputs(old)[:count] != write_inputs(new)[:count]:
         return False
@@ -250,7 +250,7 @@ def _reads_alike(old: Graph, new: Graph, edit: Edit) -> bool:
 
 
 def _fitting(slices: Slices, old: Graph, new: Graph) -> Slices:
-    """Return what becomes of the tensors that have the shape that they had."""
+    """Return the slices of the tensors that have kept their shape."""
     before, after = weights_of(old), weights_of(new)
     return {
         key: rows

@@ -57,7 +57,7 @@ def insert_edit(graph: Graph, widths: Widths, path: str, text: str) -> Edit:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """What is new: where its nodes are, and the old node whose readers read it now."""
+    """The new nodes: where they are, and the old node whose readers now read them."""
 
     scope: str
     stands_for: str

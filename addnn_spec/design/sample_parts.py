@@ -37,7 +37,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`fit` trains and is fitted to, `choose` decides between things, `judge` is looked at last."""
+    """Three parts of the samples: `fit` to train on, `choose` to decide by, `judge` to be looked at
+    last."""
 
     fit: Part
     choose: Part

@@ -39,7 +39,7 @@ _SHIFT = 8
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How something is trained; it stands in the record. The rate falls to 0 in a straight line."""
+    """How a network or a head is trained, as the record has it. The rate falls linearly to 0."""
 
     epochs: int = 8
     batch: int = 64
@@ -147,7 +147,7 @@ def pass_seconds(module: nn.Module, x: Tensor, device: str = "cpu") -> float:
 
 
 def told_time(parts: Mapping[str, float]) -> str:
-    """Return how long something will take, in words: what takes longest is named."""
+    """Return in words how long a run will take, with the part of it that takes longest."""
     total = sum(parts.values())
     longest = max(parts, key=lambda name: parts[name])
     share = f", {parts[longest] / total:.0%} of it {longest}" if len(parts) > 1 and total else ""

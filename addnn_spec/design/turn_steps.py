@@ -11,7 +11,7 @@ from addnn_spec.ops.base import Operator
 
 
 class TurnOutput(NamedTuple):
-    """A tensor of one graph while it is written: an output of a turn of a node."""
+    """An output of one turn of a node, in the graph that is being written."""
 
     node: int
     port: int

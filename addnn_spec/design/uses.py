@@ -19,8 +19,8 @@ from addnn_spec.values import Definition, LayerValue
 
 
 class UsesOf:
-    """How uses of blocks are written: as they were, or with other numbers, where that gives what
-    was planned; else not at all."""
+    """How uses of blocks are written: as before, or with other numbers, if that gives what was
+    planned; else they are written out."""
 
     def __init__(
         self, unfolded: Unfolded, taken: Taken, changes: TextChanges, narrowed: Narrowed | None
@@ -57,8 +57,7 @@ class UsesOf:
         return None
 
     def _moves(self, item: FlatNode) -> bool:
-        """Return True if a node's operator is another, or what it reads or makes has another
-        size."""
+        """Return True if a node's operator has changed, or a size of what it reads or makes."""
         if item.path in self.changes.operators:
             return True
         values = [value for value in item.inputs if value is not None]
@@ -104,7 +103,7 @@ class UsesOf:
     def _made(
         self, definition: Definition, arguments: tuple[tuple[str, Any], ...], flowing: TensorType
     ) -> dict[str, Operator]:
-        """Return the operators that a use of a block comes to, by path."""
+        """Return the operators inside a use of a block, by path."""
         key = (id(definition.node), repr(arguments), str(flowing))
         if key not in self.tried:
             self.tried[key] = self._elaborated(definition, arguments, flowing)

@@ -45,7 +45,7 @@ from addnn_spec.sizes import SymbolicSize, source, symbols
 
 @dataclass(frozen=True, slots=True)
 class TextChanges:
-    """What a text says otherwise than the graph it is written from."""
+    """The changes that a text makes to the graph it is written from."""
 
     operators: Mapping[str, Operator] = field(default_factory=dict)
     """By the path of a node: the operator in its place."""
@@ -63,13 +63,13 @@ class TextChanges:
     """By the path of a labelled repeat: how many turns it has now; more are like its last."""
 
     def within(self, path: str) -> bool:
-        """Return True if something inside of a block is written otherwise than its definition."""
+        """Return True if something inside a block is written differently from its definition."""
         edited = (self.cut, *self.turns, *self.texts, *self.inserted)
         return any(one.startswith(f"{path}.") for one in edited)
 
 
 class Uses(NamedTuple):
-    """What is written of a use of a block."""
+    """How a use of a block is written."""
 
     text: str
     flows: tuple[str, ...] = ("x",)

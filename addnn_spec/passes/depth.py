@@ -66,7 +66,7 @@ def _own(node: Node, given: Sequence[_Far]) -> int:
 
 
 def _run(turn: Sequence[_Far], given: Sequence[_Far], times: int) -> list[_Far]:
-    """Take so many turns; the outputs of each are the first inputs of the next."""
+    """Do so many turns; the outputs of each are the first inputs of the next."""
     if times == 1:
         return [_after(far, given) for far in turn]
     state = list(given)
@@ -81,7 +81,8 @@ def _run(turn: Sequence[_Far], given: Sequence[_Far], times: int) -> list[_Far]:
 
 
 def _after(far: _Far, given: Sequence[_Far]) -> _Far:
-    """Put `far`, from some inputs, behind how far these are themselves."""
+    """Return the distances `far` from some inputs, added to the distances of these inputs
+    themselves."""
     found: dict[int, int] = {}
     for place, length in far.items():
         for start, before in ({place: 0} if place < 0 else given[place]).items():

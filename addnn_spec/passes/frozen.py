@@ -16,7 +16,8 @@ from addnn_spec.patterns import matches, suggestion
 
 
 class Frozen(Struct, frozen=True):
-    """The frozen parameters of a network: their keys, sorted, and how many values come before."""
+    """The frozen parameters of a network: their sorted keys, and the running sums of their
+    sizes."""
 
     keys: tuple[str, ...]
     before: tuple[int, ...]
@@ -47,7 +48,8 @@ NOTHING_FROZEN = Frozen((), (0,))
 
 
 def own_keys(node: Node, prefix: str) -> tuple[str, ...]:
-    """Return the keys of a node's weights where it is its graph's own layer: its path is none."""
+    """Return the keys of a node's weights if the node is its graph's own layer, which has no path
+    of its own."""
     keys = (key for key, _ in node_tensors(node)) if node.name == OWN else ()
     return tuple(f"{prefix}{key}" for key in keys)
 

@@ -10,7 +10,7 @@ from addnn_spec.values import show
 
 
 class Alike:
-    """Numbers for graphs: equal numbers for graphs that are alike.
+    """Numbers graphs so that equal graphs have equal numbers.
 
     Numbers stand for the graphs inside, too, so that the work grows with the distinct graphs only.
     """
@@ -21,11 +21,13 @@ class Alike:
         self._kept: list[Graph] = []
 
     def form(self, graph: Graph) -> int:
-        """Equal for graphs of the same nodes, whatever their attributes and sizes."""
+        """Return a number that graphs of the same nodes share, whatever their attributes and
+        sizes."""
         return self._number(graph, exact=False)
 
     def content(self, graph: Graph) -> int:
-        """Equal for graphs whose nodes have the same attributes too, whatever their sizes."""
+        """Return a number that graphs of the same nodes and attributes share, whatever their
+        sizes."""
         return self._number(graph, exact=True)
 
     def _number(self, graph: Graph, *, exact: bool) -> int:
@@ -48,7 +50,7 @@ class Alike:
         return (self.node(node) if exact else self._form(node), node.inputs, node.times)
 
     def node(self, node: Node) -> object:
-        """Equal for nodes that do the same, wherever they stand."""
+        """Return a key that nodes share which do the same, wherever they stand."""
         what: object
         if node.calls is not None:
             what = self.content(node.calls)

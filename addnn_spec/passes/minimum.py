@@ -41,7 +41,8 @@ class Condition(Struct, frozen=True):
 
 
 class Smallest(Struct, frozen=True):
-    """The smallest values of symbolic sizes, of those that may not be 1, and what else must hold.
+    """The smallest values of those symbolic sizes that cannot be 1, and the conditions that hold
+    besides.
 
     `never` says why no sizes do, where that is so.
     """
@@ -111,7 +112,7 @@ def serves_training_nodes(graph: Graph, values: Mapping[str, int]) -> bool:
 
 
 def misplaced(asked: Iterable[Demand]) -> Iterator[tuple[Span, str]]:
-    """Yield where a constant names a place that a dimension has not, and what is wrong there."""
+    """Yield the constants that index a place beyond their dimension, and what is wrong there."""
     for one in asked:
         if one.span is not None and all(isinstance(n, int) and n < one.least for n in one.numbers):
             yield one.span, one.message
@@ -191,7 +192,7 @@ def _stated(graph: Graph) -> Facts:
 
 
 class _Ways:
-    """How numbers get large enough, by themselves or under a network's assertions."""
+    """The ways in which numbers get large enough, by themselves or under a network's assertions."""
 
     def __init__(self, graph: Graph) -> None:
         self._alone, self._stated = Facts(), _stated(graph)
@@ -213,8 +214,8 @@ class _Ways:
         return Smallest(sizes, tuple(one for one in conditions if one.alternatives), never)
 
     def _of(self, one: Demand) -> dict[str, int] | Condition:
-        """Return the sizes that a demand asks for, {} if none; what is no such thing as a
-        condition."""
+        """Return the least sizes that a demand asks for, {} if none; a condition if it is one on
+        several sizes."""
         facts: list[Fact] = []
         least: dict[str, int] = {}
         open_numbers = [n for n in one.numbers if isinstance(n, SymbolicSize)]

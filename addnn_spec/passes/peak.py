@@ -132,9 +132,9 @@ class _Peak:
         dying: frozenset[int],
         needed: frozenset[int],
     ) -> _Profile:
-        """Go through a graph. `same` gives for each input which tensor it is (-1: none that is
-        read), `sizes` the bytes of these tensors, `dying` those that nobody reads later, `needed`
-        the outputs that somebody does."""
+        """Run through a graph. `same` tells for each input which tensor it is (-1 if it is not
+        read), `sizes` the bytes of these tensors, `dying` those that are not read later, `needed`
+        the outputs that are read later."""
         key = (id(graph), same, sizes, dying, needed)
         known = self.profiles.get(key)
         if known is None:

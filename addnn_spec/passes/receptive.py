@@ -40,7 +40,8 @@ _MOST_ENDS = 4096
 
 
 class _Axis(NamedTuple):
-    """What is seen of a dimension of the input; `dim` is the node's own that moves along it.
+    """What is seen of a dimension of the input; `dim` is the node's own dimension that moves along
+    it.
 
     Element `q·len(ends) + r` along it sees from `ends[r]`, each `q·step` further.
     """
@@ -115,7 +116,7 @@ def _field(axes: _Axes) -> Field:
 
 
 def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes | None:
-    """Return what a node sees, by all its inputs that see something; None where that is not
+    """Return what a node sees through all its inputs that see something; None if that is not
     known."""
     applied = item.node.applied
     if applied is None:

@@ -235,7 +235,8 @@ def _rows(
 
 
 def _counts_on(before: Node, node: Node) -> bool:
-    """Return True if a node is called what comes after the run before it: `2` after `0` and `1`."""
+    """Return True if a node's name continues the count of the run before it: `2` after `0` and
+    `1`."""
     head, first = run_name(before.name)
     return node.name == f"{head}{first + before.times}"
 
@@ -339,8 +340,8 @@ def _node_json(
 
 
 def flat_cost(item: FlatNode) -> Cost:
-    """Return what one node of the unfolded graph costs, over all steps; a module's weights count
-    at its first use, and what a layer holds that is written out, there."""
+    """Return the cost of one node of the unfolded graph, over all steps. A module's weights count
+    at its first use, those of a layer that is written out at its nodes."""
     if item.written_out:
         return Cost()
     return operator_cost(item.node, counted=item.use == 0).times(item.steps, shared=True)

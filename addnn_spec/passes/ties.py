@@ -62,7 +62,7 @@ class _Places:
         self.names = Names()
 
     def of_width(self, graph: Graph, path: str, field: str) -> Iterator[_Place]:
-        """Yield those of a layer's number of channels."""
+        """Yield the places that a layer's number of channels comes from."""
         stands = list(stands_of(graph, path))
         span = dict(stands[-1].node.written).get(field)
         if span is not None:
@@ -72,7 +72,8 @@ class _Places:
     def of(
         self, value: SyntaxNode | None, frames: Frames, literal: _Place = ()
     ) -> Iterator[_Place]:
-        """Yield those of an expression; `literal`, if told, where it reads no name."""
+        """Yield the places that an expression's value comes from; with `literal` its own, if it
+        reads no name."""
         yield from self._of(value, frames, literal, frozenset())
 
     def _of(

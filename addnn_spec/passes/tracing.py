@@ -63,7 +63,8 @@ def frames_of(stands: Sequence[Stand]) -> Frames:
 
 
 class Traced(NamedTuple):
-    """What gives a name, and the frames around it: of a loop, its turn is the first."""
+    """The statement that gives a name, and the frames around it; for a loop its turn is the
+    first."""
 
     by: Binding
     frames: Frames
@@ -78,7 +79,7 @@ class Names:
 
     def traced(self, name: str, offset: int, frames: Frames) -> list[Traced]:
         """Return what gives a name that is read at a character of the innermost block or network:
-        nothing where the file does, several where it hangs on what runs."""
+        nothing if the file does, several if it depends on what runs."""
         place = next((k for k, frame in enumerate(frames) if frame.body is not None), None)
         if place is None:
             return []

@@ -91,7 +91,8 @@ def channel_classes(graph: Graph, *, limit: int = MAX_FLAT_NODES) -> Widths:
 
 @dataclass(slots=True)
 class _Block:
-    """Channels in a row that are known to have one fate; `same` and `parts` lead on."""
+    """Channels in a row that share one fate: they stay or go together. `same` and `parts` lead on
+    to others."""
 
     size: int
     frozen: str = ""
@@ -128,7 +129,7 @@ class _Finder:
         return Segment(len(self.blocks) - 1)
 
     def _resolve(self, row: Iterable[Segment]) -> _Row:
-        """Return the segments by the classes that they are of now."""
+        """Return the segments by their present classes."""
         found: list[Segment] = []
         waiting = list(row)[::-1]
         while waiting:
@@ -298,7 +299,7 @@ class _Finder:
         return True
 
     def _by_reach(self, item: FlatNode, applied: Applied) -> None:
-        """Pass channels on where each stays in its place; else freeze them."""
+        """Pass channels on if each stays in its place; else freeze them."""
         label = f"{item.path} ({op_title(item.node.op)})"
         outputs = item.node.outputs
         alone = not item.node.layers and len(outputs) == 1  # a pool's places have channels, too
