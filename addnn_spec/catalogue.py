@@ -39,8 +39,8 @@ def packaged() -> dict[str, Path]:
 
 
 def packaged_name(name: str) -> str | None:
-    """Return the name of a packaged network, written in any case; None if there is none, or several
-    that differ in case alone."""
+    """Return the name of a packaged network that is written in any case; None if none or several
+    match."""
     if name in packaged():
         return name
     folded = name.casefold()

@@ -97,7 +97,8 @@ class Session:
         return None if found is None or isinstance(found.value, Poison) else found.value
 
     def layer(self, network: str) -> LayerValue | None:
-        """Return what a network's name stands for: its definition, and what an alias gave it."""
+        """Return the definition that a network's name stands for, with the arguments that an alias
+        gave it."""
         found = self._env.names.get(network)
         value = found.value if found else None
         if isinstance(value, LayerValue) and isinstance(value.target, Definition):
@@ -168,7 +169,11 @@ class Session:
         for name, numbers in others.items():
             for other in numbers:
                 changed = LayerValue(layer.target, (*given, (name, other)), layer.spans)
+                # What is wrong with another number is no mistake of the spec: nobody sees this
+                # collector.
                 context = begin(Collector(), self.limits, memoise=self.memoise)
+                # By the network's own memo, blocks that the number does not reach are its very
+                # graphs.
                 context.memo = self._memos.get(graph, {})
                 with deep_recursion(), suppress(RecursionError):
                     variant = elaborate_network(graph.name, changed, context)
@@ -264,12 +269,13 @@ def _shaping(body: ast.Body) -> frozenset[str]:
 def _other_numbers(value: Value) -> tuple[Value, ...]:
     """Return numbers that an argument may have instead, the likeliest first; none for others."""
     if type(value) is int and value > 0:
+        # Where one more does not fit (heads must divide a width), twice as many may.
         return (value + 1, 2 * value)
     return (value / 2,) if type(value) is float and value else ()
 
 
 def check_text(text: str, *, name: str = "example.net") -> list[Diagnostic]:
-    """All diagnostics of a text."""
+    """Return all diagnostics of a text."""
     try:
         return Session(decode(name, text.encode())).check()
     except DiagnosticError as error:

@@ -80,7 +80,7 @@ def _replace(path: Path, data: bytes, mode: int | None) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """Return a file in the same folder that nobody has."""
+    """Return the path of a new file in the same folder."""
     return path.parent / f".{path.name[:32]}.{os.urandom(8).hex()}.tmp"
 
 

@@ -55,5 +55,5 @@ def find_spec(path: str) -> Path | None:
 
 @cache
 def _by_name(root: Path) -> dict[str, Path]:
-    """Return the files in the folders of a folder, the first of each name."""
+    """Return the files in the folders of a folder by name; of several of one name the first."""
     return {path.name: path for path in sorted(root.glob("*/*.net"), reverse=True)}

@@ -95,6 +95,7 @@ def key(value: Value) -> Hashable:
     if kind is int or kind is str or kind is bool or value is None:
         return (kind.__name__, value)
     if kind is float:
+        # The bits: they tell 0.0 from -0.0, and a NaN is equal to itself.
         return ("float", struct.pack("<d", value))
     if isinstance(value, tuple):
         return ("list", *(key(item) for item in value))

@@ -49,7 +49,8 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class NetworkDifference:
-    """`totals` holds each total of the summary before and after, also where it is the same."""
+    """What differs between two networks. `totals` has every total of the summary, before and
+    after."""
 
     old: str
     new: str
@@ -208,7 +209,8 @@ def _node(node: Mapping[str, Any]) -> str:
 
 
 def _node_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return what changed, each with what it was and is; of the attributes, the changed ones."""
+    """Return the changed figures of a node, each before and after; of its attributes only the
+    changed ones."""
     parts = []
     for name in before:
         a, b = before[name], after[name]

@@ -169,7 +169,8 @@ def _cluster_label(cluster: Cluster) -> str:
 
 
 def _shared(item: Box | Cluster) -> str:
-    """Tell at a module's first use that it is shared, and at the others whose weights they use."""
+    """Return the mark of a shared module: "shared" at its first use, at the others whose weights
+    they use."""
     return "shared" if item.name == item.shared_with else f"weights of {item.shared_with}"
 
 

@@ -100,7 +100,8 @@ def svg_of(dot: str) -> str:
 
 
 def _styled(svg: str) -> str:
-    """Return an SVG without what nobody reads, and with a style for the lines of labels."""
+    """Return an SVG without the parts that no reader sees, and with a style for the lines of
+    labels."""
     head, rest = _NEEDLESS.sub("", svg).split("<svg ", 1)
     attributes, content = rest.split(">", 1)
     return (

@@ -14,8 +14,8 @@ from addnn_spec.sizes import symbols
 
 
 class SampleInput(NamedTuple):
-    """An input. `open` are the places of dimensions that stay open, with their names, or None where
-    they depend on such."""
+    """An input to export with. `open` names the dimensions that stay open, by place; None if one
+    depends on an open size."""
 
     dtype: DType
     shape: tuple[int, ...]

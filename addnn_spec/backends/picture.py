@@ -74,7 +74,7 @@ class _Tap(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is the same at every depth; `shapes` are the texts of types, as they are found."""
+    """What does not depend on the depth that is drawn; `shapes` caches the texts of types."""
 
     costs: Costs
     alike: Alike
@@ -394,7 +394,7 @@ class _Painter:
         return [f"{before}{name}" for before in around for name in names][:_MAX_TURNS_NAMED]
 
     def _marks(self, prefix: str, names: list[str]) -> Iterator[Mark]:
-        """Yield the marks of what a box stands for, and of what is inside."""
+        """Yield the marks of the node that a box stands for, and of the nodes inside it."""
         marks = self.options.marks
         for path in self._paths(prefix, names) if marks else ():
             if path in marks:

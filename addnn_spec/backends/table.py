@@ -52,7 +52,7 @@ def plain_table(graph: Graph, summary: Summary, view: View) -> str:
 
 
 def rich_table(graph: Graph, summary: Summary, view: View) -> str:
-    """As `plain_table`, with the escapes of a colour terminal."""
+    """Return the table of `plain_table` with the escapes of a colour terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

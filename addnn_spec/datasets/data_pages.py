@@ -25,7 +25,7 @@ PARTS = ("Train", "Test")
 
 @dataclass(frozen=True)
 class _Card:
-    """A sample with its picture, if it has one, and what is said below it."""
+    """A sample with its picture, if it has one, and the lines below it."""
 
     picture: str
     lines: tuple[str, ...]

@@ -60,6 +60,7 @@ def divide(
 
 def _dealt(scores: Floats, codes: Ids, share: float, generator: np.random.Generator) -> Ids:
     """Return every (1 / share)-th place in the order of class and score, equal ones in any."""
+    # The last key sorts first: by class, then by score, equal scores at random.
     order = np.lexsort((generator.random(len(scores)), scores, codes))
     count = max(1, min(round(share * len(scores)), len(scores) - 1))
     step = len(scores) / count

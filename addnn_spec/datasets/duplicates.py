@@ -58,7 +58,8 @@ def near_duplicates(
 def nearest_pairs(
     test: Tensor, parts: Iterable[Tensor], near: float = NEAR, **options: Unpack[SearchOptions]
 ) -> Duplicates:
-    """Return the same of training samples that come in parts (m_i, d)."""
+    """Return `near_duplicates` of test samples among training samples that come in parts (m_i,
+    d)."""
     if not 0 <= near <= 1:
         raise OptionError(f"near is a share of the usual distance, 0 to 1, not {near!r}")
     distances = torch.full((len(test),), torch.inf, dtype=torch.float64)

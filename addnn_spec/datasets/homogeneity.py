@@ -135,7 +135,8 @@ def _independent(a: IndexResult, b: IndexResult) -> tuple[float, float, float]:
 
 
 def _paired(own: IndexResult, across: IndexResult) -> tuple[float, float, float]:
-    """Compare the same samples' values among their own part's and among the other's samples."""
+    """Compare the samples' values with neighbours in their own part and with neighbours in the
+    other."""
     classes = None if own.labels is None else own.labels.cpu().numpy()
     touches = together(_ids(own), _ids(across))
     one = paired_difference(_values(own), _values(across), touches, classes)

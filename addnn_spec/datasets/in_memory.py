@@ -154,7 +154,8 @@ def rows_of(source: SampleSource, places: Array, settings: Settings) -> Tensor:
 
 @contextmanager
 def told_errors(name: str) -> Iterator[None]:
-    """Within it an error of the indices is a `Refusal` (E0612) that names the data."""
+    """Turn errors of the indices that are raised inside into a `Refusal` (E0612) that names the
+    data."""
     try:
         yield
     except IndicesError as error:

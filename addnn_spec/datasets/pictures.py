@@ -35,9 +35,11 @@ _SHAPE = {"layout", "channels"}
 
 
 def _bytes(values: Array) -> Array:
-    """Return values (c, h, w) as bytes (h, w, c): 0 to 1 as they are, else from least to most."""
+    """Return values (c, h, w) as bytes (h, w, c). Values in 0 to 1 are kept; others are stretched
+    from the least to the most."""
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
+        # Of an image of one value there is nothing to stretch.
         values = (values - low) / max(high - low, 1e-12)
     return np.round(values * 255).astype(np.uint8).transpose(1, 2, 0)
 

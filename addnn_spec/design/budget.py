@@ -40,7 +40,7 @@ def narrowed_counts(
 
 
 def tied_counts(plan: Plan, counts: Mapping[int, int]) -> dict[int, int]:
-    """Return counts of which those that the text ties are one share of their class: the largest,
+    """Return counts in which all classes that the text ties keep the same share, the largest one,
     so that its loops and blocks can stay as they are."""
     found = dict(counts)
     classes = plan.widths.classes

@@ -97,7 +97,8 @@ def _reached(tree: ast.File, names: set[str]) -> set[str]:
 
 
 def _carry(old: list[_Line], new: list[_Line], lost: Counter[str]) -> None:
-    """Give lines the comments of those that are the same; each that is lost is there once again.
+    """Give new lines the comments of the old lines that are equal; a line that was lost is put back
+    with its comment.
 
     A line that is there more often than it was, or less often, is taken for another.
     """

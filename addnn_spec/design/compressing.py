@@ -231,7 +231,8 @@ class _Job:
         return plan, module, fitted
 
     def tune(self) -> None:
-        """Train on, where that was asked for; the better on the choosing samples stays."""
+        """Train the network further, if asked for, and keep the version that does better on the
+        choosing samples."""
         if not self.recipe.epochs:
             return
         start = time.process_time()
@@ -390,7 +391,7 @@ def train_head(
     recipe: Recipe,
     progress: Progress,
 ) -> None:
-    """Train what is new; what was there stays as it is, its norms in evaluation.
+    """Train the new head alone; the other layers stay as they are, their norms in evaluation mode.
 
     A linear layer with a bias learns from values less their mean, at unit variance, and has that in
     its weights and biases in the end: local losses are blind to scale, and leave any.

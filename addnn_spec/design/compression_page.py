@@ -56,7 +56,8 @@ _GONE = "#ef7f76"
 
 
 def _marks(record: DesignRecord, before: Plan, after: Plan) -> dict[str, Mark]:
-    """Return what the drawing of the network before says of what went: nodes, and channels."""
+    """Return the marks in the drawing of the network before: which nodes and channels were
+    removed."""
     stay = {item.path for item in after.widths.unfolded.nodes}
     marks = {}
     for item in before.widths.unfolded.nodes:

@@ -79,7 +79,7 @@ class Taken:
     # --------------------------------------------------------------------------------- definitions
 
     def take(self, name: str, value: object) -> str:
-        """Take along what a name stands for; return what it is called in this text."""
+        """Copy what a name stands for into the new text; return its name there."""
         value = item_of(value)
         identity = identity_of(value)
         # The file has it under some name already. Numbers and strings are one thing only under one
@@ -146,7 +146,7 @@ def item_of(value: object) -> object:
 
 
 def identity_of(value: object) -> object:
-    """Return what makes a name's value the one that it is: of a definition its text."""
+    """Return what tells values apart: the node of a definition or function, else the value."""
     value = item_of(value)
     return value.node if isinstance(value, Definition | Function) else value
 

@@ -63,7 +63,8 @@ def centres(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def learn_clusters(module: nn.Module, given: Tensor, generator: torch.Generator) -> bool:
-    """Make a layer's weights the centres of what it reads; False for a layer that has no such.
+    """Set a layer's weights to the cluster centres of its input; False for a layer without such
+    weights.
 
     Each piece that is read, of a convolution a patch, is less its mean; the bias becomes 0.
     """

@@ -286,8 +286,8 @@ class _Job:
         return sorted(pairs, key=lambda pair: -pair.cross), cheapest[0]
 
     def _read(self, a: _Place, b: _Place, fit: Part, choose: Part) -> Tensor:
-        """Return the choosing samples' scores by a linear head that is fitted in closed form: ridge
-        regression on what both give, of which products alone are needed."""
+        """Return the choosing samples' scores by a linear head in closed form: ridge regression on
+        both parts' values, for which inner products are enough."""
         own, other = (x + y for x, y in zip(a.products, b.products, strict=True))
         regresses = self.parts.task == "regression"
         y = fit.y.double() if regresses else one_hot(fit.y, len(self.parts.classes)).double()

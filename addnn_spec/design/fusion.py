@@ -189,6 +189,7 @@ def places(plan: Plan) -> list[str]:
             continue
         if node.outputs[0].dtype != "float" or node.name.startswith("flatten"):
             continue
+        # Of a run the last turn: what stands behind it reads that.
         path = list(node.names())[-1]
         try:
             cut_at(graph, plan.widths, path)

@@ -26,7 +26,7 @@ class KeptValues:
         self.forget()
 
     def forget(self) -> None:
-        """Go back to the network's input."""
+        """Begin at the network's input again."""
         self.start, self.values = "", self.x
 
     def reader(self, module: nn.Module, path: str) -> NodeReader:
@@ -35,8 +35,8 @@ class KeptValues:
 
     @torch.no_grad()
     def move(self, module: nn.Module, start: str, path: str) -> None:
-        """Go on to a node, from which passes to another will begin; to the network's input where
-        the node's values are too large, or the passes would not be the same from there."""
+        """Keep the values at a node, from which later passes begin. Begin at the network's input if
+        the values are too large, or if passes from there would give something else."""
         kept = start == self.start or self._kept(module, start)
         if not (kept and self._same(module, path)):
             self.forget()
@@ -63,8 +63,8 @@ class KeptValues:
         return True
 
     def _same(self, module: nn.Module, path: str) -> bool:
-        """Return whether two samples give the same from here as from the network's input: what
-        reads the number of samples from that input gives something else."""
+        """Return True if two samples give the same from the kept values as from the network's
+        input. They do not where the number of samples is read off that input."""
         try:
             with self.reader(module, path) as read:
                 found = read(self.values[:2].to(self.device))

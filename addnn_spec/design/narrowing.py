@@ -70,7 +70,8 @@ class Narrowed:
         return op.model_copy(update=changed) if changed else None
 
     def _pads(self, item: FlatNode, zeros: tuple[int, int]) -> tuple[int, ...]:
-        """Return a `Pad`'s amounts, with as many zeros beside the channels as stay."""
+        """Return a `Pad`'s amounts for the channels that stay, with as many of its zeros beside
+        them."""
         sides, row = [], list(self.widths.made(item.index))
         for count, place in zip(zeros, (0, -1), strict=True):
             left, kept = count, 0
@@ -107,7 +108,8 @@ class Narrowed:
 
 
 def free_class(widths: Widths, number: int) -> ChannelClass:
-    """Return a class. Raises `Refusal` (E0620) where there is none, or its width must stay."""
+    """Return the channel class of a name. Raises `Refusal` (E0620) if there is none, or if its
+    width is fixed."""
     if not 0 <= number < len(widths.classes):
         raise Refusal("E0620", f"there is no channel class {number}")
     found = widths.classes[number]

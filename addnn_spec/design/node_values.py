@@ -124,8 +124,8 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def near_scores(apart: Tensor, fit: Part, chosen: Part) -> Tensor:
-    """Return each chosen sample's score by its nearest fitting sample, of which `apart` tells: 1
-    where it has its label; of targets the negative squared difference."""
+    """Return each chosen sample's score by its nearest fitting sample, by the distances of `apart`:
+    1 if it has the same label; for targets minus the squared difference."""
     nearest = fit.y[apart.argmin(1)]
     if fit.y.dim() == 1:
         return (nearest == chosen.y).double()

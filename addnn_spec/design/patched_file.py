@@ -58,7 +58,7 @@ class PatchedFile:
         return _below_head("\n".join([*lines, ""]) if lines else "", body)
 
     def _without_unread(self) -> ast.Network:
-        """Take out each `let` that nothing reads any more; return the network as it is then."""
+        """Remove each `let` that nothing reads any more; return the network without them."""
         before = names_read(self.definition.node)
         # A `let` that is gone may have been the last reader of another one.
         while True:
@@ -76,7 +76,7 @@ class PatchedFile:
             self.patches = [*self.patches, *gone]
 
     def _network(self) -> ast.Network:
-        """Return the network as it is with its patches."""
+        """Return the network's text with its patches applied."""
         node = self.definition.node
         inside = [patch for patch in self.patches if holds(node.span, patch)]
         collector = Collector()
@@ -88,7 +88,7 @@ class PatchedFile:
         )
 
     def _parameters(self, network: ast.Network) -> Iterator[Patch]:
-        """Leave out the parameters that nothing reads any more."""
+        """Return the parameters without those that nothing reads any more."""
         node, now = self.definition.node, names_read(network)
         params, before = node.params, names_read(node)
         kept = [one for one in params if one.name in now or one.name not in before]
@@ -130,7 +130,8 @@ class PatchedFile:
     def _import(
         self, item: ast.Import, file: ParsedFile | None, reached: set[str]
     ) -> Iterator[Patch]:
-        """Keep of an import what is reached; of a user's file nothing."""
+        """Yield the patch that leaves of an import the names that are reached; of a user's file
+        none is left."""
         kept = [one for one in item.names if (one.alias or one.name) in reached]
         users = file is not None and packaged_path(file.source) is None
         if users or not kept:

@@ -9,7 +9,7 @@ from addnn_spec.source import Span
 
 
 class Unpatched(Exception):
-    """An edit that cannot be said by changing the text here and there."""
+    """An edit that cannot be made by changing the text at a few places."""
 
 
 class Patch(NamedTuple):

@@ -72,7 +72,8 @@ def patched_text(
 
 
 def without_asserts(findings: Sequence[Diagnostic]) -> tuple[str, list[str]]:
-    """Return a text without the asserts of it that do not hold, by what is wrong, and these.
+    """Return a text without its `assert`s that the diagnostics say do not hold, and those that were
+    removed.
 
     Raises `Unpatched` where anything else is wrong.
     """
@@ -169,8 +170,8 @@ class _Patches:
                 self.found.append(Patch(leaf.span.start, leaf.span.end, str(value)))
 
     def _made(self) -> Iterator[tuple[str, NumberInText, int]]:
-        """Yield the literals that the layers' widths come from, with whose it is, and what each
-        must be; a layer whose new width comes from none is written out."""
+        """Yield the literals that the layers' widths come from, each with the layer's path and its
+        new value. A layer whose new width comes from no literal is written out."""
         for item in self.widths.unfolded.nodes:
             if isinstance(item.node.op, Operator):
                 try:
@@ -282,7 +283,7 @@ class _Patches:
         self._write_out(path)
 
     def _element(self, path: str, said: Callable[[str, str], str]) -> None:
-        """Put what is `said` of an element's label and text in its place."""
+        """Replace the given parts of an element's label and text."""
         found = self._own_element(path)
         if found is None:
             self._write_out(path)
@@ -379,8 +380,8 @@ class _Patches:
 
 
 def _solved(leaves: list[NumberInText], old: int, new: int) -> tuple[NumberInText, int]:
-    """Return the literal that makes a number another, and what it must be: of a product the
-    largest factor. Raises `Untraced` where no whole number does."""
+    """Return the literal to change so that a number becomes another, and its new value; of a
+    product the largest factor. Raises `Untraced` if no whole number does."""
     # Of `2 * 64` the 64 is the width, and the 2 is how it is meant.
     leaf = max(leaves, key=lambda one: one.value, default=None)
     value = 0 if leaf is None else leaf.value

@@ -60,7 +60,7 @@ class Plan:
 
     @cached_property
     def widths(self) -> Widths:
-        """The channel classes of the network as it is now."""
+        """The channel classes of the network in its present form."""
         return channel_classes(self.graph)
 
     @cached_property
@@ -84,7 +84,7 @@ class Plan:
         return self._edited(cut_edit(self.graph, self.widths, path, head, classes))
 
     def narrow(self, keep: Mapping[int, Sequence[int]]) -> Plan:
-        """Return the plan with fewer channels: of each class that is named, those that stay.
+        """Return the plan with fewer channels: for each named class the channels to keep.
 
         Classes are numbered as `widths` has them. Raises `Refusal` (E0620) for one that is frozen.
         """
@@ -92,7 +92,7 @@ class Plan:
         return self._edited(narrow_edit(self.graph, self.widths, rows))
 
     def widen(self, sizes: Mapping[int, int]) -> Plan:
-        """Return the plan with more channels: of each class that is named, so many.
+        """Return the plan with more channels: for each named class their new number.
 
         What is added are copies of the channels there are, one after the other, and weights that
         read them are shared among the copies: the network computes what it did before (Net2Net,
@@ -148,8 +148,8 @@ class Plan:
         )
 
     def _patched(self, edit: Edit, notes: list[str]) -> Network | None:
-        """Return the network of the text as it is with the edit in it; None where that is not what
-        was planned. What it asserts and is no longer so is left out, and noted."""
+        """Return the network with the edit made in its text; None if the text then is not what was
+        planned. Assertions that no longer hold are removed, and noted."""
         ways = (
             (network, follow)
             # From the text as it is to what is said otherwise most: the first that is right is
@@ -215,7 +215,8 @@ class Plan:
     # ------------------------------------------------------------------------------------- weights
 
     def apply(self, weights: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the new network's tensors, of those of the network that the plan began with.
+        """Return the new network's tensors, made from those of the network that the plan began
+        with.
 
         Tensors of torch or numpy. A new head's are not among them.
         """
@@ -273,7 +274,7 @@ def _sliced(tensor: Any, rows: tuple[Rows | None, ...]) -> Any:
 
 
 def _like(tensor: Any, values: list[float], after: int) -> Any:
-    """Return numbers as a tensor of the same kind, with so many dimensions of 1 behind."""
+    """Return numbers as a tensor of the same kind, with `1`s as further dimensions at its end."""
     import numpy as np
 
     found = np.asarray(values).reshape(-1, *[1] * after)

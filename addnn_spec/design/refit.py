@@ -49,7 +49,7 @@ class Fitted(NamedTuple):
 
 
 def layers_of(before: Plan, after: Plan) -> list[FittedLayer]:
-    """List the layers that read what has changed, in order: of `after`, the plan of one edit
+    """Return the layers that read changed channels, in order; `after` is the plan with one edit
     more."""
     widths, slices = before.widths, after.slices[-1]
     found = []
@@ -124,7 +124,7 @@ class _Stopped(Exception):
 
 @contextmanager
 def _caught(module: nn.Module, found: list[Tensor], *, given: bool) -> Iterator[None]:
-    """Note what flows into a module or out of it, and end the pass."""
+    """Record what flows into or out of a module, and end the pass there."""
 
     def note(_: nn.Module, inputs: tuple[Tensor, ...], made: Tensor) -> None:
         found.append(inputs[0] if given else made)
@@ -138,7 +138,7 @@ def _caught(module: nn.Module, found: list[Tensor], *, given: bool) -> Iterator[
 
 
 def value_at(network: nn.Module, module: nn.Module, x: Tensor, *, given: bool) -> Tensor:
-    """Return what flows into a module of a network, or out of it."""
+    """Return the value that flows into or out of a module of a network."""
     found: list[Tensor] = []
     with _caught(module, found, given=given), suppress(_Stopped):
         network(x)
@@ -146,7 +146,8 @@ def value_at(network: nn.Module, module: nn.Module, x: Tensor, *, given: bool) -
 
 
 class _Sums(NamedTuple):
-    """Sums over rows: of AᵀA, AᵀZ, ZᵀZ, of A, of Z, and how many. By group in front."""
+    """Sums over rows: of AᵀA, AᵀZ, ZᵀZ, A and Z, and the number of rows. The groups are the first
+    dimension."""
 
     aa: Tensor
     az: Tensor

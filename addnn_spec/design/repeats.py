@@ -89,8 +89,8 @@ def _check(
     turns: tuple[int, int],
     kept: set[str],
 ) -> None:
-    """Hold the new text to what was asked: what stays is as it was but for the one tensor that
-    comes out of the last turn, and turns that are added are the last one again."""
+    """Check the new text: turns that stay are unchanged but for the tensor that leaves the last
+    one, and added turns are equal to the last."""
     count, now = turns
     new = planned(unfolded, edited.facts).nodes
     last, end = f"{path}.{count - 1}", f"{path}.{now - 1}"

@@ -80,8 +80,8 @@ def _within(path: str, scope: str) -> bool:
 
 
 def _check(edited: Graph, unfolded: Unfolded, new: _New, old: Mapping[str, Planned]) -> None:
-    """Hold the new text to what was asked: what stays does what it did, and reads what it read, or
-    what is new in its place. Sizes may be others."""
+    """Check the new text: nodes that stay do what they did, and read what they read or what
+    replaced it. Sizes may differ."""
     found = planned(unfolded, edited.facts)
     stays = {path: node for path, node in old.items() if not _within(path, new.scope)}
     around = _read_from_around(old, new)
@@ -110,8 +110,8 @@ def _check(edited: Graph, unfolded: Unfolded, new: _New, old: Mapping[str, Plann
 
 
 def _read_from_around(old: Mapping[str, Planned], new: _New) -> set[Origin]:
-    """Return what may flow into what is new: what was read by what it stands for, if that is gone;
-    else what that gives."""
+    """Return the tensors that may flow into the replacement: those that the replaced part read, if
+    their readers are gone, else its output."""
     if not _within(new.stands_for, new.scope):
         return {(new.stands_for, 0)}
     inside: Iterable[Planned] = (n for path, n in old.items() if _within(path, new.scope))

@@ -24,7 +24,8 @@ from addnn_spec.syntax.walk import walk
 
 
 def reworded(network: Network, folder: Path | None) -> Iterator[Network]:
-    """Yield a network as it is, and said otherwise: without its alias, without its loops."""
+    """Yield the network's text in equivalent forms: as it is, without its alias, without its
+    loops."""
     yield network
     for change in (_without_alias, _without_loops):
         text = change(network.session.file, network.name)
@@ -56,7 +57,7 @@ def _paths(graph: Graph) -> list[tuple[str, object]]:
 
 
 def _of_alias(file: ParsedFile, name: str) -> tuple[ast.Alias, ast.Call, ast.Network] | None:
-    """Return an alias, its call, and the network of the same file that it calls."""
+    """Return an alias, its call, and the network that it calls in the same file."""
     found = {one.name: one for one in file.tree.items if isinstance(one, ast.Network | ast.Alias)}
     alias = found.get(name)
     if not isinstance(alias, ast.Alias) or not isinstance(alias.value, ast.Call):
@@ -67,7 +68,7 @@ def _of_alias(file: ParsedFile, name: str) -> tuple[ast.Alias, ast.Call, ast.Net
 
 
 def _arguments(file: ParsedFile, name: str) -> dict[str, str]:
-    """Return the text of what an alias gives each parameter; nothing for what is no alias."""
+    """Return the text of each argument that an alias gives; nothing if the network is no alias."""
     found = _of_alias(file, name)
     if found is None:
         return {}
@@ -79,8 +80,8 @@ def _arguments(file: ParsedFile, name: str) -> dict[str, str]:
 
 
 def _without_alias(file: ParsedFile, name: str) -> str | None:
-    """Return the text in which an alias is the network that it stands for; None if it is none of
-    a network of the file."""
+    """Return the text with an alias replaced by the network that it calls; None if it calls none of
+    this file."""
     found = _of_alias(file, name)
     if found is None:
         return None

@@ -111,7 +111,8 @@ def train(
     *,
     what: str = "training",
 ) -> None:
-    """Train a module in place; what needs no gradient stays. It ends in evaluation mode."""
+    """Train a module in place, and leave it in evaluation mode; parameters without gradients stay
+    as they are."""
     device = torch.device(recipe.device)
     module.to(device).train()
     # Two sources: the order of samples by its own generator, dropout by torch's, both by the seed.

@@ -75,7 +75,7 @@ def captured(graph: Graph, id: int) -> bool:
 
 
 def key_of(graph: Graph, ref: Ref) -> TurnOutput:
-    """Return the tensor that a reference means: of a run, what its last turn gives."""
+    """Return the key of the tensor that a reference means; of a run, that of its last turn."""
     return TurnOutput(ref.node, ref.port, graph.node(ref.node).times - 1)
 
 

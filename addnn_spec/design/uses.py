@@ -135,7 +135,8 @@ _MOST_TRIED = 32
 
 
 def _options(value: Any, sizes: Mapping[int, set[int]]) -> Iterator[Any]:
-    """Yield what an argument may be now: what it was, and with new widths in the place of old."""
+    """Yield values that an argument may have now: its old one, and ones with new widths in place of
+    old."""
     yield value
     if type(value) is int:
         yield from sorted(sizes.get(value, set()) - {value}, reverse=True)

@@ -19,7 +19,7 @@ Origin = tuple[str, int]
 
 
 class Planned(NamedTuple):
-    """A node as it shall be: what it computes, of what, and the shapes that it gives."""
+    """A node as planned: its operator, attributes and inputs, and the shapes of its outputs."""
 
     operator: str
     attributes: tuple[tuple[str, str], ...]

@@ -408,7 +408,8 @@ class _Writer:
     def _sign(
         self, scope: WrittenGraph, key: TurnOutput, step: TurnStep, op: object, core: str
     ) -> str:
-        """Return the expression that a node is, where it is none of a chain's elements."""
+        """Return the expression of a node that is written outside of a chain, such as `a + b`; ""
+        if it has none."""
         if not isinstance(op, Operator) or step.node.layers:
             return ""
         keys = [one for one in step.flow(key) if one is not None]
@@ -485,8 +486,8 @@ class _Writer:
     def _hand_in(
         self, scope: WrittenGraph, inner: WrittenGraph, key: TurnOutput, step: TurnStep
     ) -> None:
-        """Give a brace the names of what it reads: `x` the first that flows in, the others as they
-        are called around it."""
+        """Name the inputs of a brace: `x` for the first tensor that flows in, the others by their
+        names around it."""
         graph = inner.graph
         keys = step.inputs(key, optional=True)
         for place, (id, one) in enumerate(zip(graph.inputs, keys, strict=True)):
@@ -500,7 +501,7 @@ class _Writer:
             inner.ports[port] = self._module_name(scope, ref)
 
     def _outer(self, scope: WrittenGraph, key: TurnOutput) -> str:
-        """Return a name that is the same inside of a brace."""
+        """Return a name that means the same inside a brace as around it."""
         name = scope.values[key]
         if name == "x":
             # Inside of the brace `x` is what flows in there.

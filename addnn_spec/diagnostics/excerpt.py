@@ -10,7 +10,7 @@ _TAB = "    "
 
 
 def safe(text: str) -> str:
-    """One line that any terminal or log shows as it is.
+    """Return one line of text that is safe for any terminal or log.
 
     Controls are spelt out, and the middle of a long text is left out.
     """
@@ -21,7 +21,7 @@ def safe(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Lines that any terminal or log shows as they are: of controls, only line ends are left."""
+    """Return text that is safe for any terminal or log: of its controls only line ends are left."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c == "\n" else _glyph(c) for c in text)
@@ -33,6 +33,7 @@ def _glyph(character: str) -> str:
     if character == "\t":
         return _TAB
     if code < 0x20:
+        # Unicode has a picture of each control character, in the same order.
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
@@ -81,6 +82,7 @@ def _window(line: str, focus: int) -> tuple[int, int]:
     if len(line) <= WIDEST and _columns("".join(map(_glyph, line))) <= WIDEST:
         return 0, len(line)
     room = WIDEST - 2  # for an ellipsis at either end
+    # A quarter of the window stands before the focus: what follows says more.
     first = last = max(0, min(focus - room // 4, len(line)))
     while last < len(line):
         room -= _columns(_glyph(line[last]))

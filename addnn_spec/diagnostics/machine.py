@@ -64,7 +64,7 @@ def _corners(span: Span) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
-    """Workflow commands that GitHub shows as annotations of the changed lines."""
+    """Return workflow commands that GitHub shows as annotations of the changed lines."""
     return "".join(_github(diagnostic) + "\n" for diagnostic in diagnostics)
 
 

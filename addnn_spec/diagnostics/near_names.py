@@ -68,7 +68,7 @@ def _fold(name: str) -> str:
 
 
 def _numbers_apart(a: str, b: str) -> int | None:
-    """How far the last numbers of two names are apart, `resnet49` and `resnet50`: 1.
+    """Return how far apart the last numbers of two names are: 1 for `resnet49` and `resnet50`.
 
     None if not only their numbers differ, or there are hardly letters before them.
     """

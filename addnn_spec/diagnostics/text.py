@@ -43,7 +43,7 @@ class _Mark(Struct, frozen=True):
 
 
 def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
-    """Each diagnostic with its excerpts, notes and help, and an empty line between two."""
+    """Return each diagnostic with its excerpts, notes and help, separated by empty lines."""
     paint = _Paint(color)
     blocks = ["\n".join(_block(diagnostic, paint)) for diagnostic in diagnostics]
     return "\n\n".join(blocks) + "\n" if blocks else ""
@@ -86,7 +86,7 @@ def _by_source(diagnostic: Diagnostic) -> dict[Source, list[_Mark]]:
 
 
 def _mark(label: Label, *, primary: bool) -> _Mark:
-    """Where a label is drawn; of a span over several lines, its first."""
+    """Return where a label is drawn; for a span of several lines, in its first."""
     span = label.span
     line, column = span.position
     start = column - 1

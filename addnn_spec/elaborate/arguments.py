@@ -22,9 +22,9 @@ def give(
     body: ast.Body | None,
     frame: Frame,
 ) -> LayerValue:
-    """Return the layer with these arguments; one that is wrong is `POISON`, called `""` if it has
-    no place. Of arguments that make up a list, `dims`, the places are `dims`, the first's, and
-    `dims.0`, `dims.1` …"""
+    """Return the layer with these arguments added. A wrong one is `POISON`, under the name `""` if
+    it belongs to no parameter. Arguments that are collected into a list `dims` have the places
+    `dims` (that of the first), `dims.0`, `dims.1` …"""
     given, spans = dict(layer.given), dict(layer.spans)
     fresh: dict[str, ast.Argument] = {}
     open_names = [name for name in positional_names(layer) if name not in given]

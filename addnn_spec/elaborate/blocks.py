@@ -265,7 +265,7 @@ def bind_params(
 
 
 def finish(builder: Builder, value: Value, arguments: tuple[tuple[str, Value], ...] = ()) -> Built:
-    """Seal a builder whose value is known."""
+    """Seal the builder of a block whose returned value is known."""
     if isinstance(value, Poison):
         # There is no graph, but labels that clash are still worth telling.
         builder.check_labels()
@@ -347,7 +347,8 @@ def _written_out(
 def _watched(
     ctx: Context, watch: Watch, target: Definition, span: Span, run: Callable[[], Value]
 ) -> Value:
-    """Return what `run` gives: the nodes of a block, written out, which are a use of it."""
+    """Return the result of `run`; the nodes that it makes are recorded as a use of a block that is
+    written out."""
     key = ("written out", len(watch.uses), span)
     value = watch.inside(key, run)
     watch.use(key, target, ctx.path(""), span)

@@ -251,7 +251,8 @@ class Builder(Struct, eq=False):
         return tuple(Tensor(self, Ref(id, port), type) for port, type in enumerate(entry.outputs))
 
     def _connect(self, entry: Entry) -> None:
-        """Charge what a node reads: in a loop that reads all of a growing list it is quadratic."""
+        """Count the tensors that a node reads against the limit: a loop that reads all of a growing
+        list is quadratic."""
         limit = _CONNECTIONS * self.ctx.limits.nodes
         self.ctx.connections += len(entry.inputs)
         if self.ctx.connections > limit:

@@ -107,6 +107,7 @@ def _call_builtin(name: str, expr: ast.Call, frame: Frame) -> Value:
         items = positional[0]
         if items and any(isinstance(item, Tensor) for item in flatten(items)):
             return _sum_tensors(items, frame, expr.span)
+    # A function of the language goes through its lists: each item counts as a step.
     ctx.step(expr.span, sum(len(a) for a in positional if isinstance(a, tuple)) + 1)
     return guarded(ctx, expr.span, lambda: functions.call(name, tuple(positional), ctx.facts))
 

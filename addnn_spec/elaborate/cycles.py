@@ -105,7 +105,7 @@ def _check_steps(
 
 
 def _read_early(value: ast.Expr, later: Mapping[str, Span]) -> list[ast.Name]:
-    """Where the names of `later` are first read, but for the names of comprehensions."""
+    """Return where the names of `later` are first read; names of comprehensions do not count."""
     nodes = list(walk(value))
     own = {
         t.name for node in nodes if isinstance(node, ast.Clause) for t in targets_of(node.targets)

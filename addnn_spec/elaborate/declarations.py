@@ -42,8 +42,8 @@ def size_of(dim: ast.Dim, frame: Frame) -> Size:
 
 
 def check_field(ctx: Context, name: str, span: Span, output: bool = False) -> None:
-    """Refuse what cannot be a Python name: inputs and outputs become such, an output's a field of
-    a named tuple."""
+    """Refuse a name of an input or output that Python cannot have; an output's becomes a field of a
+    named tuple."""
     reason = forbidden(name)
     if output and name in ("count", "index"):
         reason = f"every tuple has an attribute {name}"

@@ -87,7 +87,7 @@ class _Definer:
         return names.env
 
     def _define(self, tree: ast.File, names: _Names, damage: Damage) -> None:
-        """Bind functions, blocks and networks first: they may be used before they stand."""
+        """Bind functions, blocks and networks first: they may be used before their definition."""
         for item in tree.items:
             if isinstance(item, ast.Import):
                 continue

@@ -43,7 +43,8 @@ def _clauses(expr: ast.Comprehension, depth: int, frame: Frame, made: list[Value
 def _in_turns(
     clause: ast.Clause, turns: tuple[Value, ...], frame: Frame
 ) -> AbstractContextManager[Iterator[tuple[int, Value]]]:
-    """Go through the turns; where there is a graph, nodes that are made meanwhile are a turn's."""
+    """Return a context that gives the turns of a comprehension with their numbers; nodes that are
+    made in it are recorded as of their turn."""
     if frame.builder is None:
         return nullcontext(enumerate(turns))
     return frame.builder.in_turns(clause.span, turns)

@@ -83,8 +83,8 @@ class Frame(Struct):
             self.ctx.watch.see(span, value)
 
     def inner(self, *, repeated: bool = False) -> Frame:
-        """Return the same graph, with a scope of its own; what runs there is no network's
-        statement."""
+        """Return a frame of the same graph with a scope of its own; it is not one of a network's
+        statements."""
         return Frame(self.ctx, self.builder, Env(self.env), None, self.repeated or repeated)
 
 
@@ -159,7 +159,7 @@ def flatten(value: Value) -> Iterator[Tensor]:
 
 
 def structure(value: Value, first: int = 0) -> Structure:
-    """How the tensors of `flatten(value)` are nested."""
+    """Return how the tensors of `flatten(value)` are nested."""
     if not isinstance(value, tuple):
         return first
     parts: list[Structure] = []

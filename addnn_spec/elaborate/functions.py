@@ -75,6 +75,7 @@ def _wins(name: str, item: Value, best: Value, facts: Facts) -> bool:
 
 
 def _to_int(args: tuple[Value, ...]) -> Value:
+    # A symbolic size is whole already.
     if isinstance(args[0], SymbolicSize):
         return args[0]
     if isinstance(args[0], bool):
@@ -139,7 +140,7 @@ def _materialise(name: str, span: range) -> tuple[int, ...]:
 
 
 def between(start: Value, stop: Value) -> tuple[int, ...]:
-    """`start..stop`."""
+    """Return the list of `start..stop`."""
     return _materialise("range", range(_whole("..", start), _whole("..", stop)))
 
 
@@ -161,7 +162,7 @@ def _reversed(args: tuple[Value, ...]) -> Value:
 
 
 def _linspace(args: tuple[Value, ...]) -> Value:
-    """As torch.linspace: `n` numbers from start to end, both included."""
+    """Return `n` numbers from start to end, both included, as torch.linspace does."""
     start, end = _number("linspace", args[0]), _number("linspace", args[1])
     n = _whole("linspace", args[2])
     if not 0 <= n <= 1_000_000:

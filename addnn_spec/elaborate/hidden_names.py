@@ -46,7 +46,7 @@ def _gives_x(node: object) -> bool:
 
 
 def _reading(node: object) -> Reading | None:
-    """Return the reading that a node is: `x`, or a known part of it."""
+    """Return what a node reads of `x`: all of it, or a known part; None for another node."""
     if isinstance(node, ast.Name | ast.Layer):
         plain = isinstance(node, ast.Name) or (node.args is None and node.body is None)
         return Reading(node) if node.name == "x" and plain else None
@@ -73,8 +73,7 @@ def _place(node: ast.Subscript) -> int | None:
 
 
 def part_of(value: Value, parts: tuple[str | int, ...]) -> Value:
-    """Return what the parts of a tensor, or of a list of tensors, are; None where there is no
-    such."""
+    """Return the part of a value that attributes and places lead to; None if there is none."""
     for part in parts:
         if isinstance(value, Tensor) and isinstance(part, str):
             value = _attribute(value.type, part)

@@ -187,7 +187,7 @@ def _layer_graph(ctx: Context, inner: LayerValue, argument: str, flow: Value, sp
 
 
 def _wrap_operator(ctx: Context, inner: LayerValue, flow: Value, span: Span) -> Built:
-    """Make a graph of a lone operator as the layer: of one node, which takes the argument's
+    """Make a graph of one node for a lone operator as the layer; the node has the argument's
     scope."""
     builder = Builder(ctx, "chain", "", span)
     inside = place_inputs(ctx, builder, "x", flow, span)

@@ -27,7 +27,7 @@ from addnn_spec.values import kind_of
 
 
 def run_loop(core: ast.Repeat | ast.For, flow: Value, site: Site) -> Value:
-    """Return what comes out of a loop: of its turns written out, or of a graph where it has a
+    """Return what flows out of a loop: its turns are written out, or are a graph if it has a
     label."""
     frame, naming = site.frame, site.naming
     turns = _turns_of(core, frame)
@@ -143,7 +143,7 @@ def _repeats(ctx: Context, core: ast.Repeat | ast.For, flow: Value, result: Valu
 
 
 def _is_link(builder: Builder, flow: Value, result: Value) -> bool:
-    """Return True if the last entry leads from what flows in to what flows out.
+    """Return True if the last entry reads what flows in and gives what flows out.
 
     What flows in must be its first inputs, in order, each once: only then are equal entries in a
     row the turns one after another.

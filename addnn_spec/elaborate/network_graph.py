@@ -132,7 +132,8 @@ def _settle_sizes(graph: Graph, ctx: Context) -> None:
 
 
 def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -> None:
-    """Costs are counted where the network works: where nothing is said, at its smallest sizes.
+    """Give sizes without a default the smallest ones at which the network works: there costs are
+    counted.
 
     `stated` are those with what the assertions say.
     """
@@ -150,7 +151,7 @@ def _settle_defaults(found: Smallest, stated: Mapping[str, int], ctx: Context) -
 
 
 def _settle_condition(condition: Condition, free: set[str], ctx: Context) -> None:
-    """Where sizes must hold something together, the last that has no default grows for it."""
+    """Let sizes fulfil a joint condition: the last one without a default grows until it holds."""
     values = {symbol.name: symbol.default for symbol in ctx.sizes}
     if condition.holds(values):
         return
@@ -207,7 +208,7 @@ def _defaults(stated: Assertion) -> dict[str, int]:
 
 
 def _warn_dead(ctx: Context) -> None:
-    """Nodes that no output needs: they are not emitted and not counted."""
+    """Warn of nodes that no output needs: they are not emitted and not counted."""
     for span, name in ctx.dead.items():
         if span not in ctx.live_spans:
             ctx.report(

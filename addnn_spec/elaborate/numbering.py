@@ -59,7 +59,8 @@ def _number(base: str, n: int) -> str:
 
 
 def _readings(name: str) -> Iterator[tuple[str, int]]:
-    """Which automatic names it is: `relu_2` is the first of its own base, the second of `relu`."""
+    """Yield the automatic names that a name may be: `relu_2` is the first of `relu_2`, the second
+    of `relu`."""
     yield name, 1
     head, _, tail = name.rpartition("_")
     if head and tail.isdigit() and len(tail) < 10:

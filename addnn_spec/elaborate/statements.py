@@ -146,7 +146,7 @@ def _recover(statement: ast.Statement | ast.Element, frame: Frame) -> Value:
 
 
 def _forget(frame: Frame) -> None:
-    """After an assertion that fails, nothing is known: what follows relies on it."""
+    """Make all names unknown after an assertion that fails, since what follows relies on it."""
     for binding in frame.env.names.values():
         binding.value = POISON
     if frame.interface is not None:

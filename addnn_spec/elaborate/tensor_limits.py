@@ -31,7 +31,7 @@ def check_ranks(types: Iterable[TensorType], ctx: Context, span: Span) -> None:
 def warn_oversized(
     made: Iterable[TensorType], read: Iterable[TensorType], ctx: Context, span: Span
 ) -> None:
-    """Warn (W0109) of tensors that are too large; of those made of such, no more is said."""
+    """Warn (W0109) of tensors that are too large, but not of those that are made from such."""
     large = [type for type in made if _is_oversized(type, ctx)]
     if large and not any(_is_oversized(type, ctx) for type in read):
         ctx.report("W0109", f"at the default sizes, this {large[0].dtype} tensor {_LARGE}", span)

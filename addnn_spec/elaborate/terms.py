@@ -181,7 +181,7 @@ def joined(expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
 
 
 def _length(ctx: Context, value: Value) -> int:
-    """How many steps it takes to go through a value."""
+    """Return how many steps it takes to go through a value."""
     return len(value) if isinstance(value, str) else ctx.extents.of(value).size
 
 

@@ -66,7 +66,7 @@ class Watch:
         self._known: dict[Hashable, Seen] = {}
 
     def pause(self) -> None:
-        """Be asked now and then whether to go on: what is raised here ends the elaboration."""
+        """Let the watcher end the elaboration: it is asked now and then, and may raise."""
 
     def see(self, span: Span, value: Value) -> None:
         """Note what a place of the text gives."""

@@ -486,8 +486,8 @@ class RowScaling:
         return found
 
     def _by_own_exponent(self, left: Tensor, i: Tensor, right: Tensor, j: Tensor) -> Tensor:
-        """Settle where squares would vanish or overflow: by differences times a pair's own power of
-        two."""
+        """Settle pairs whose squares would vanish or overflow: their differences are scaled by a
+        power of two of the pair's own."""
         largest = torch.zeros(len(i), dtype=torch.float64, device=left.device)
         for columns in self._strips(len(i)):
             apart = self._differences(left, i, right, j, columns)
@@ -571,7 +571,7 @@ def _sum_of_squares(values: Tensor) -> Tensor:
 
 
 def equal_rows(rows: Tensor) -> Tensor:
-    """For each row the index of a row with the same values (n,): a 64-bit hash, checked.
+    """Return for each row the index of a row with the same values (n,): a 64-bit hash, checked.
 
     Equal rows nearly always share an index; rows that differ never do.
     """

@@ -43,7 +43,7 @@ def mutual_information(X: ArrayLike, y: ArrayLike, k: int = NEIGHBOURS) -> float
 
 
 def mutual_information_of(squares: Tensor, y: ArrayLike, k: int = NEIGHBOURS) -> float:
-    """Return the same from the samples' squared distances (m, m)."""
+    """Return `mutual_information` from the samples' squared distances (m, m)."""
     targets, codes = _labels(y, squares)
     if targets is not None:
         return _of_targets(squares, _scaled(targets), k)
@@ -109,7 +109,7 @@ def hsic(X: ArrayLike, y: ArrayLike) -> float:
 
 
 def hsic_of(squares: Tensor, y: ArrayLike) -> float:
-    """Return the same from the samples' squared distances (m, m)."""
+    """Return `hsic` from the samples' squared distances (m, m)."""
     targets, codes = _labels(y, squares)
     if len(squares) < 4:
         raise UndefinedIndexError("HSIC needs four samples")

@@ -66,7 +66,7 @@ def root(keys: Tensor) -> Tensor:
 
 
 def above(keys: Tensor) -> Tensor:
-    """Return the least float32 above the squares, or a little more: of none 2^-120."""
+    """Return the least float32 above the squares, or a little more; 2^-120 if there are none."""
     squares = keys.clamp_min(0).view(torch.float64).float()
     return torch.nextafter(squares, torch.full_like(squares, math.inf)).clamp_min(2.0**-120)
 

@@ -24,7 +24,7 @@ class Pairs:
 
     @classmethod
     def joined(cls, parts: list[Pairs]) -> Pairs:
-        """Return all pairs of several such sets as one."""
+        """Return the pairs of several sets as one set."""
         first = parts[0]
         if len(parts) == 1:
             return first

@@ -59,7 +59,8 @@ def _legacy_precision() -> str | None:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Sum by index in one order, where torch has a way: on CUDA terms come in any otherwise."""
+    """Sum by index in one fixed order, where torch can: on CUDA the order of terms is otherwise
+    any."""
     filled: Any = torch.utils.deterministic
     mode, fills = torch.get_deterministic_debug_mode(), filled.fill_uninitialized_memory
     try:

@@ -179,7 +179,7 @@ class Guarantee:
 
 @dataclass(frozen=True)
 class Margins:
-    """How far off each sample may be, and its nearest neighbour is still of the same class.
+    """How far off each sample may be before its nearest neighbour is of another class.
 
     Attributes:
         margin: (n,) float64, in the data's units: an error below it changes no prediction.

@@ -326,7 +326,8 @@ def local_triplets(X: ArrayLike, y: ArrayLike, **options: Unpack[SearchOptions])
 
 
 def nearest_by_label(query: Query, codes: Tensor) -> tuple[Neighbours, Neighbours]:
-    """Nearest of the same and of another class for each sample; -1 at inf where there is none."""
+    """Return the nearest of the same and of another class for each sample; -1 at inf where there is
+    none."""
     return query.search(1, codes, among="same"), query.search(1, codes, among="other")
 
 

@@ -29,7 +29,7 @@ ALL_USES = -1
 
 
 class Stale(Exception):
-    """The text has changed meanwhile: nobody waits for the answer."""
+    """The text has changed meanwhile, so the answer is of no use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class Analysis:
 
     @property
     def view(self) -> Session | None:
-        """The session to show: of a text with syntax errors, what could be read."""
+        """The session to show; for a text with syntax errors, the one of what could be read."""
         return self.sketch or self.session
 
     @property
@@ -257,7 +257,7 @@ def analyse(
         return Analysis(text, source, None, [], foreign)
 
     class Looking(Watch):
-        """A watch that stops an elaboration nobody waits for."""
+        """A watch that stops an elaboration whose text has changed."""
 
         def pause(self) -> None:
             # The text may change many times a second: an elaboration in the middle is given up.

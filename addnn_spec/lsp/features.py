@@ -163,7 +163,7 @@ def _structure(server: Server) -> None:
     specs = server.specs
 
     def of_tree(request: str, answer: Callable[[ast.File, Positions], list[_T]]) -> None:
-        """Answer a request by what only the syntax tree says."""
+        """Answer a request from the syntax tree alone."""
 
         @server.feature(request)
         async def give(params: _OfDocument) -> list[_T]:
@@ -263,7 +263,7 @@ def _show(server: Server, name: str, found: dict[str, str]) -> None:
 
 
 def serve() -> None:
-    """Answer on the standard streams until the client is done."""
+    """Answer requests on the standard streams until the client is done."""
     server = make_server()
     gc.collect()
     gc.freeze()  # what is loaded lives to the end: a collection after an analysis is dear enough

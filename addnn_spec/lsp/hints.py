@@ -29,7 +29,7 @@ _ENDS_LINE = re.compile(r"[\s,)\]}]*(?:->)?\s*(?:#.*)?$")
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A text to show behind a character, and what to say of it when pointed at."""
+    """A text to show behind a character, and the tip that is shown on pointing at it."""
 
     offset: int
     text: str

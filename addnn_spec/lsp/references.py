@@ -103,7 +103,8 @@ def local_places(analysis: Analysis, offset: int) -> list[FilePlace]:
 def references(
     analysis: Analysis, offset: int, paths: Iterable[Path], texts: Mapping[Path, str]
 ) -> list[FilePlace]:
-    """Return the same in all files: those that the document reads, and those at `paths`."""
+    """Return where a name is given and read in all files: those that the document reads, and those
+    at `paths`."""
     table, view = analysis.names, analysis.view
     found = None if table is None else table.at(offset)
     if found is None or view is None:
@@ -330,6 +331,7 @@ def _changed_keys(before: Analysis, after: Analysis) -> dict[str, list[tuple[str
 
 def edited(text: str, edits: Iterable[tuple[Span, str]]) -> str:
     """Return a text with its edits made."""
+    # From the end of the text, so that the places before stay right.
     for span, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         text = text[: span.start] + new + text[span.end :]
     return text

@@ -110,7 +110,7 @@ class Server(LanguageServer):
 
     # --- findings -------------------------------------------------------------------------------
     def check_later(self, uri: str) -> None:
-        """Publish what is wrong in a document, when it has not changed for a moment."""
+        """Publish a document's findings once it has not changed for a moment."""
         before = self._waiting.get(uri)
         if before is not None:
             # Only the last of a row of changes is checked.
@@ -141,7 +141,7 @@ class Server(LanguageServer):
             self._send(uri)
 
     def _send(self, uri: str) -> None:
-        """Publish what all open documents say of one, each finding once: its own first."""
+        """Publish the findings of all open documents about one file, each once: its own first."""
         sources = [self._told.get(uri, {}), *self._told.values()]
         said = [diagnostic for found in sources for diagnostic in found.get(uri, ())]
         # Two documents that import one file both tell what is wrong in it.
@@ -155,7 +155,7 @@ class Server(LanguageServer):
         )
 
     def forget(self, uri: str) -> None:
-        """Take back what a document that is closed has said."""
+        """Withdraw the findings of a document that is closed."""
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()

@@ -99,7 +99,7 @@ class NameTable:
         return None
 
     def free_at(self, offset: int) -> tuple[str, Span] | None:
-        """Return the same of a name that the file does not give."""
+        """Return the name at a character that the file reads but does not give."""
         for span, name in self.free.items():
             if span.start <= offset <= span.end:
                 return name, span
@@ -216,7 +216,7 @@ class NameTable:
                 self._statement(item, scope)
 
     def _brace(self, body: ast.Body, around: _Scope) -> None:
-        """Go through a brace of a chain: a scope of its own, where `x` is what flows in."""
+        """Visit a brace of a chain: a scope of its own, where `x` is what flows in."""
         scope = _Scope(around)
         self._flow(scope)
         for item in body.items:
@@ -387,7 +387,7 @@ class NameTable:
                 self._nodes(expr, scope)
 
     def _nodes(self, node: object, scope: _Scope) -> None:
-        """Go through what stands below a node that gives no names of its own."""
+        """Visit the children of a node that gives no names of its own."""
         for child in reversed(children(node)):
             if isinstance(child, tuple | ast.Slice | ast.Dim):
                 self._nodes(child, scope)

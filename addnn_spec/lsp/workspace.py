@@ -77,7 +77,7 @@ class Workspace:
             self._changed[path] = self._changes
 
     def forget(self) -> None:
-        """Analyse all anew when next asked: the options have changed."""
+        """Analyse all documents anew when next asked: the options have changed."""
         self._changes += 1
         for document in self.documents.values():
             document.made = -1

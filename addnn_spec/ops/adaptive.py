@@ -306,6 +306,7 @@ class FractionalMaxPool3d(_FractionalMaxPool):
     """
 
     spatial = 3
+    # torch asks for `output + kernel - 1 <= size` in maps, and for `<` in volumes.
     slack = 1
     output_names = ("output", "indices")
     kernel_size: Positive3
@@ -393,6 +394,8 @@ class MixedPool2d(_RandomPool):
         pool = self._plain()
         output = pool.infer(input)
         assert isinstance(output, TensorType)
+        # Both pools are computed whatever is drawn; then a difference, a product and a sum mix
+        # them.
         return {"pool": pool.flops(input)["pool"] * 2, "elementwise": output.numel * 3}
 
     @classmethod

@@ -38,7 +38,7 @@ class Applied(Struct, frozen=True):
 
     @property
     def _given(self) -> tuple[Any, ...]:
-        """The types: the operator's own methods say which of them may be None."""
+        """Return the inputs' types; the operator's own methods say which of them may be None."""
         return self.types
 
     def infer(self) -> tuple[TensorType, ...]:

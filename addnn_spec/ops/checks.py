@@ -109,7 +109,8 @@ def window_size(
     padding: tuple[int, int],
     dilation: int,
 ) -> Size:
-    """How often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride) + 1`.
+    """Return how often a window fits: `floor((size + padding − dilation·(kernel − 1) − 1) / stride)
+    + 1`.
 
     `padding` is what is added before and after.
     """

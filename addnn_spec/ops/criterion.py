@@ -22,7 +22,7 @@ class Criterion(Operator):
         return TensorType("float", shape if getattr(self, "reduction", "mean") == "none" else ())
 
     def check_alike(self, *inputs: TensorType, dtype: DType = "float") -> None:
-        """All inputs are of one type and one shape."""
+        """Check that all inputs are of one type and one shape."""
         for number, x in enumerate(inputs):
             check_dtype(self, x, dtype, input=number)
             check_shape(self, x, inputs[0].shape, number)

@@ -42,7 +42,7 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def spread(value: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
-    """One number for each of `dims` dimensions."""
+    """Return one number for each of `dims` dimensions."""
     return value if isinstance(value, tuple) else (value,) * dims
 
 

@@ -454,6 +454,7 @@ class IndexReduce(Operator):
 
     def functional(self, input: TensorType, index: TensorType) -> Code | None:
         dim = wrap_dim(self, self.dim, input.rank)
+        # Sums need no function of the file: `index_add` is one call.
         if self.reduce == "sum":
             zeros = Method(In(0), "new_zeros", (Arg(Seq(self.infer(input, index).shape)),))
             return Method(zeros, "index_add", (Arg(dim), Arg(In(1)), Arg(In(0))))

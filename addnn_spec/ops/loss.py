@@ -345,6 +345,7 @@ class CTCLoss(Criterion):
         yield Need((classes,), self.blank + 1, said, "blank", "E0201")
 
     def _tensors(self) -> tuple[Arg, ...]:
+        # torch's CTC loss takes `[T, N, C]`; everything here has the batch first.
         time_first = Method(In(0), "transpose", (Arg(0), Arg(1)))
         return (Arg(time_first), *(Arg(In(number)) for number in (1, 2, 3)))
 

@@ -224,6 +224,7 @@ class Einsum(Operator):
         sizes: dict[str, Size] = {}
         for number, (names, x) in enumerate(zip(labels, inputs, strict=True)):
             for label, size in zip(names, x.shape, strict=True):
+                # A size of 1 stretches to whatever size another operand gives the label.
                 if sizes.get(label, 1) == 1:
                     sizes[label] = size
                 elif size != 1:

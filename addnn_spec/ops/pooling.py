@@ -383,6 +383,7 @@ class MinPool2d(_Pool):
 
     def functional(self, *inputs: TensorType) -> Code | None:
         negated = Arg(Prefix("-", In(0)))
+        # torch has no pool of minima: min(x) = −max(−x).
         return Prefix("-", Call(self.function, (negated, *self.arguments())))
 
     @classmethod
@@ -406,6 +407,7 @@ class SumPool2d(_Pool):
     ceil_mode: bool = False
 
     def arguments(self) -> tuple[Arg, ...]:
+        # The mean of a window, divided by 1 and not by its elements, is the sum.
         return (*super().arguments(), Arg(1, "divisor_override", None))
 
     @classmethod
@@ -439,6 +441,7 @@ class _MaxUnpool(Operator):
     def needs(self, input: TensorType, *rest: TensorType | None) -> Iterator[Need]:
         for dim, usual, stride, wanted in self._rows(input):
             if wanted is not None:
+                # A pool of stride s makes one size of s different ones: as many may be asked back.
                 most = f"dimension {dim} to at most {usual + stride - 1} here, not to {wanted}"
                 said = f"{name_of(self)} can widen {most}"
                 yield Need((usual + stride - wanted,), 1, said, "output_size", "E0201")

@@ -36,6 +36,8 @@ class _Regrouped(_View):
     def reach(self, input: TensorType) -> Reaches:
         x, output = input, self.infer(input)
         assert isinstance(output, TensorType)
+        # Dimensions before the first that changes keep their places from the front, those behind
+        # the last that changes keep theirs from the back.
         same = [a == b for a, b in zip(x.shape, output.shape, strict=False)]
         before = same.index(False) if False in same else len(same)
         shift = output.rank - x.rank
@@ -161,6 +163,7 @@ class Unflatten(_Sized):
         return input.shape[self.dim]
 
     def constructor(self, input: TensorType) -> Call | None:
+        # A module is made before any tensor is there to read a size off.
         known = all(isinstance(size, int) for size in self.unflattened_size)
         return super().constructor(input) if known else None
 

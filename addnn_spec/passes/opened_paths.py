@@ -14,7 +14,7 @@ _LOOKED_AT = 100_000
 
 
 def opened_paths(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
-    """Return the paths of what patterns name, of all inside, and of all that hold it.
+    """Return the paths of the nodes that the patterns name, with all nodes inside and around them.
 
     Raises `DiagnosticError` (E0607) for a pattern that names no node.
     """

@@ -204,8 +204,8 @@ class _Peak:
         held: _Held,
         last: Mapping[int, int],
     ) -> None:
-        """Go through a call at step `i`: note what it holds inside, and hold what of its outputs is
-        read after it."""
+        """Visit a call at step `i`: record what is held inside, and hold those outputs that are
+        read later."""
         # Renumbered in order of first use, so that calls that are alike have equal keys: one
         # profile serves them all.
         group = {n: k for k, n in enumerate(dict.fromkeys(n for n in reads if n >= 0))}

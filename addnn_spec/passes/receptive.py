@@ -138,7 +138,8 @@ def _of_node(item: FlatNode, found: dict[int, _Axes], blind: set[int]) -> _Axes 
 
 
 def _through(axes: _Axes, reaches: Reaches | None) -> _Axes | None:
-    """Return what is seen of the input by a layer that sees this of what sees `axes`."""
+    """Return what a layer sees of the network's input, from what it sees of its own input's
+    `axes`."""
     passed = [one if one.dim is None else _along(one, reaches) for one in axes]
     known = tuple(one for one in passed if one is not None)
     return known if len(known) == len(axes) else None

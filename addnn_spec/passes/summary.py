@@ -207,7 +207,8 @@ def _rows(
     alike = Alike()
 
     def equal(before: Node, node: Node) -> bool:
-        """Return True for the next turn of what is written out: named by counting, and the same."""
+        """Return True for the next turn of something written out: named by counting, and otherwise
+        equal."""
         return (
             _counts_on(before, node)
             and before.outputs == node.outputs

@@ -95,8 +95,8 @@ class Names:
         ]
 
     def expression(self, span: Span, frames: Frames) -> SyntaxNode | None:
-        """Return what stands at a place of the innermost block or network; None for what is no
-        place of it."""
+        """Return the expression at a place of the innermost block or network; None if nothing is
+        there."""
         body = next((frame.body for frame in frames if frame.body is not None), None)
         if body is None or span.source is not body.node.span.source:
             return None

@@ -250,7 +250,7 @@ class _Finder:
         return True
 
     def _same_weights(self, known: dict[str, _Row], item: FlatNode, row: _Row) -> None:
-        """Hold all uses of one set of weights to the same channels."""
+        """Require the same channels of all uses of one set of weights."""
         first = known.setdefault(item.owner, row)
         if first is not row:
             self._unify(first, row)

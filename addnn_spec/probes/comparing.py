@@ -44,7 +44,7 @@ class NodeDifference:
 
     @property
     def change(self) -> float:
-        """The second minus the first."""
+        """The second value minus the first."""
         return self.after - self.before
 
     @property
@@ -54,7 +54,7 @@ class NodeDifference:
 
 
 def unequal(a: RunRecord, b: RunRecord) -> list[str]:
-    """In what two runs differ that must be equal, in words."""
+    """Return, in words, the options in which two runs differ although they must be equal."""
     pairs: list[tuple[str, object, object]] = [
         ("m", a.m, b.m),
         ("task", a.data.task, b.data.task),

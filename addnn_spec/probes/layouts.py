@@ -69,6 +69,7 @@ def _passed(
     if len(before) == len(shape):
         same = steps < len(shape) and (joins or before[steps] == shape[steps])
         return layout if same else None
+    # With other dimensions the steps are where they were only if nothing up to them has changed.
     if before[: steps + 1] != shape[: steps + 1]:
         return None
     whole = len(shape) == 2 and steps == 0  # heads put together again
@@ -78,6 +79,7 @@ def _passed(
 def with_readers(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
     """Return the nodes, those without a layout with that of a node that reads them."""
     found = {node.label: node for node in nodes}
+    # Readers come first, so that what one tells is handed on to what feeds that in turn.
     for node in reversed(nodes):
         for label in node.feeds:
             source = found.get(label)

@@ -76,6 +76,8 @@ def module_nodes(
     """
     trace = _Trace(module, mode)
     given = [
+        # The second copy is made of the first, so that the input has a function in autograd's
+        # graph.
         value.clone().requires_grad_().clone() if value.is_floating_point() else value
         for value in inputs
     ]
@@ -154,6 +156,7 @@ class _Trace:
         self.function[node.label] = function
         if is_input and function is None:
             self.untraced.append(node.label)
+        # A block returns what its last layer made: the value stays that layer's.
         if not (kind == "block" and function in self.made):
             self._made(raw, node)
 
@@ -226,6 +229,7 @@ class _Trace:
             if here in self.made:
                 found[self.made[here].label] = self.made[here]
             else:
+                # Not beyond a node that is known: only the nearest ones feed a value.
                 waiting += [before for before, _ in here.next_functions]
         return sorted(found.values(), key=lambda node: node.depth)
 
@@ -237,7 +241,8 @@ class _Trace:
         function: Any,
         value: Tensor,
     ) -> ProbeNode:
-        """With the node whose values these are: merely passed on, or reshaped by a module."""
+        """Return a node with the node whose values it has, if it only passes them on or reshapes
+        them."""
         own = replace(node, root=node.label, exact_root=node.label)
         if len(feeds) != 1:
             return own

@@ -143,6 +143,7 @@ class _Walk:
                 outputs = self._all_of(node, self._add(node, path, owner, inside[:1], ports))
             else:
                 outputs = self._all_of(node, self._add(node, path, owner, inputs, ports))
+            # The next turn of a run reads what this one made, and else the same.
             inputs = [*outputs, *inputs[len(outputs) :]]
         for port, value in enumerate(outputs):
             values[Ref(node.id, port)] = value
@@ -176,7 +177,8 @@ class _Walk:
         return outputs
 
     def _told(self, sequence: ProbeNode | None, node: Node) -> None:
-        """Note where what flows into a layer over steps has them, if that is not known yet."""
+        """Record which dimension holds the steps of what flows into a layer over steps, if that is
+        not known yet."""
         op = node.op
         if sequence is None or sequence.layout is not None or getattr(op, "steps", None):
             return
@@ -257,6 +259,7 @@ class _Walk:
             block=path[: -len(name)].removesuffix("."),
             feeds=tuple(dict.fromkeys(value.label for value in feeds)),
             shape=(*self.steps, *shape),
+            # Weights that several uses share are counted at the first.
             parameters=0 if weights in self.counted else parameters,
             macs=self.turns * at(cost.macs, {**self.dims}) if cost is not None else None,
             layout=self._layout(node, 0, feeds),
@@ -301,8 +304,8 @@ def _kind(node: Node, parameters: int, feeds: Sequence[ProbeNode]) -> Kind:
 
 
 def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode], mode: str) -> tuple[str, str]:
-    """Whose values a node's are: a block's are its last node's; a reshaped or dropped-out tensor's
-    are its input's, as long as no value is lost or repeated."""
+    """Return the labels of the nodes whose values a node has. A block has its last node's; a
+    reshaped or dropped-out tensor its input's, as long as no value is lost or repeated."""
     own = made.label, made.label
     if not feeds or not feeds[0].root:
         return own
@@ -321,7 +324,7 @@ def _roots(node: Node, made: ProbeNode, feeds: Sequence[ProbeNode], mode: str) -
 
 
 def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> list[ProbeNode]:
-    """All nodes of a network in the order in which they are computed in evaluation.
+    """Return all nodes of a network in the order in which they are computed in evaluation.
 
     `dims` give the symbolic sizes; the batch's should be 1. Raises `DiagnosticError` (E0614) for
     more nodes than can be listed.
@@ -337,7 +340,8 @@ def graph_nodes(graph: Graph, dims: Mapping[str, int], mode: str = "eval") -> li
 
 
 def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
-    """Nodes with the fully connected zone and the ends marked; `output` is the main output's."""
+    """Return the nodes with the fully connected zone and the ends marked; `output` is the main
+    output's."""
     nodes = layouts.with_readers(_ending(nodes))
     features = _features(nodes, output)
     return [
@@ -424,8 +428,8 @@ def _matches(node: ProbeNode, pattern: str) -> bool:
 
 
 def sources(chosen: Sequence[ProbeNode], *, exact: bool) -> dict[str, str]:
-    """For nodes whose values are another chosen node's: the label of that. `exact`: only where the
-    shape of a sample is the same too, as reductions need it."""
+    """Return the chosen nodes whose values are another chosen node's, with the label of that.
+    `exact`: only if a sample has the same shape, too, as reductions need it."""
     first: dict[str, str] = {}
     above: dict[str, str] = {}
     for node in chosen:
@@ -437,7 +441,7 @@ def sources(chosen: Sequence[ProbeNode], *, exact: bool) -> dict[str, str]:
 
 
 def nearest(nodes: Sequence[ProbeNode], chosen: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """For each node the nearest chosen nodes that feed it."""
+    """Return for each node the nearest chosen nodes that feed it."""
     found: dict[str, tuple[str, ...]] = {}
     for node in nodes:
         above: dict[str, None] = {}

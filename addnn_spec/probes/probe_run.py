@@ -39,7 +39,8 @@ class ProbeRun:
         return plain(self.record)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a node: its place, and each index by split and name (`train_hard1`)."""
+        """Return one dictionary a node: its place, and each index by split and name
+        (`train_hard1`)."""
         return [_row(self.record, node) for node in self.record.nodes]
 
     def to_frame(self) -> pd.DataFrame:
@@ -91,7 +92,7 @@ class ProbeRun:
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {self.caption()}", ""])
 
     def caption(self) -> str:
-        """How the indices were taken, in a line."""
+        """Return in one line how the indices were taken."""
         record = self.record
         options = record.options
         index = "Separation" if record.data.task == "classification" else "Smoothness"
@@ -104,7 +105,7 @@ class ProbeRun:
         )
 
     def cite(self) -> str:
-        """BibTeX of the indices' source and of this software."""
+        """Return BibTeX of the indices' source and of this software."""
         version = self.record.versions["addnn_spec"]
         return (
             "@misc{kalhor2019evaluation,\n"

@@ -143,7 +143,7 @@ def _placed(settings: Settings) -> Settings:
 
 
 class UnsavedRunError(DiagnosticError):
-    """A run that is done, and whose file could not be written; `run` has all of it."""
+    """A finished run whose file could not be written; `run` has all of it."""
 
     def __init__(self, run: ProbeRun, error: DiagnosticError) -> None:
         super().__init__(*error.diagnostics)
@@ -223,6 +223,8 @@ class _Runner:
 
     def _built(self, network: Network, weights: Weights | None) -> nn.Module:
         """Return the live module; without weights as `seed` initialises it."""
+        # On the CPU a seed gives the same weights whatever the device, and the caller's random
+        # state stays as it is.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(self.request.settings.seed)
             return network.build(weights, keys=self.request.keys, probes=True)
@@ -317,6 +319,7 @@ class _Runner:
             self.request.announce(self.prober, self._plan(), [*known, *once])
         try:
             self.prober.run(self._receive, self.request.progress)
+        # Also where Ctrl-C stops it: the run can be gone on with.
         except BaseException:
             self._save(self._record(complete=False))
             raise
@@ -329,7 +332,7 @@ class _Runner:
         return run
 
     def _known(self) -> list[str]:
-        """Return what a reader must know of the run as a whole, as far as it is known before it."""
+        """Return the notes on the run as a whole that are known before it."""
         found = []
         if self.request.settings.mode == "train":
             found.append("training mode was asked for: norms use each batch's own statistics")
@@ -362,7 +365,7 @@ class _Runner:
             write_atomic(self.request.output, record.text())
 
     def _resume(self) -> None:
-        """Take over the nodes of an earlier run of the same, and plan for the rest."""
+        """Take over the nodes of an earlier equal run, and plan for the rest."""
         before = self.request.before or self._unfinished()
         if before is None or self.request.settings.cka:  # CKA takes all nodes in one run
             return
@@ -490,6 +493,7 @@ def _digest(module: nn.Module) -> str:
     digest = sha256()
     for name, value in module.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        # Hashed as bytes: numpy has no bfloat16, and sparse tensors have no memory to view.
         dense = value.detach().cpu().to_dense() if value.layout != torch.strided else value.detach()
         digest.update(dense.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -70,7 +70,7 @@ class _Models(BaseModel):
 
 
 def models_of(given: str | Path | Sequence[Model | Mapping[str, Any]]) -> tuple[Model, ...]:
-    """Models from a file, or from a list of them or of their fields.
+    """Return the models of a file, or of a list of them or of their fields.
 
     Raises `DiagnosticError` as `read_models` does.
     """
@@ -86,6 +86,8 @@ def read_models(path: Path) -> tuple[Model, ...]:
     """
     try:
         with path.open("rb") as file:
+            # One byte more than is allowed tells a file that is too large, without reading all of
+            # it.
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -45,7 +45,7 @@ def placed(found: Sequence[Ranked], by: By = "index") -> list[Ranked]:
 
 
 def no_subset() -> Refusal:
-    """Return what is said where networks cannot be ranked by a subset."""
+    """Return the refusal to rank networks by a subset that none was chosen for."""
     return Refusal("E0607", "no subset was chosen", help="--subset N chooses one")
 
 

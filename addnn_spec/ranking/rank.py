@@ -100,12 +100,12 @@ class UnsavedRankingError(DiagnosticError):
 
 
 def _within(request: Request, title: str, number: int, count: int) -> Callable[[float, str], None]:
-    """Progress within one of several models."""
+    """Return the progress within one of several models."""
     return lambda share, what: request.progress((number + share) / count, f"{title}: {what}")
 
 
 def _scaled(rows: Rows) -> Rows:
-    """Each feature over its standard deviation on train, as in `normalize=True`."""
+    """Return each feature over its standard deviation on train, as in `normalize=True`."""
     weight = 1 / (rows.train.double().std(dim=0) + 1e-10)
     test = None if rows.test is None else rows.test * weight
     return replace(rows, train=rows.train * weight, test=test)

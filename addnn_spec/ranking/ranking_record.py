@@ -47,7 +47,7 @@ class Subset(BaseModel):
 
     @property
     def best(self) -> int:
-        """How many features the prefix with the largest chosen value has, the shortest such."""
+        """The length of the prefix of features with the largest chosen value, the shortest such."""
         return self.chosen.index(max(self.chosen)) + 1
 
 
@@ -95,8 +95,8 @@ class Ranking(BaseModel):
         write_atomic(Path(path), self.text())
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a network: place, name, node, and each index with its standard error by
-        split and name (`train_hard1`, `train_hard1_error`)."""
+        """Return one dictionary a network: place, name, node, and each index with its standard
+        error by split and name (`train_hard1`, `train_hard1_error`)."""
         rows = []
         for ranked in self.models:
             row: dict[str, Any] = {

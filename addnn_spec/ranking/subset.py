@@ -62,7 +62,7 @@ def _prefixes(rows: Rows, order: list[int]) -> tuple[float, ...]:
 
 
 def _with(apart: Tensor, feature: Tensor) -> Tensor:
-    """Squared distances (m, m) with one feature (m,) more."""
+    """Return the squared distances (m, m) with one feature (m,) added."""
     return (feature[:, None] - feature[None, :]).square_().add_(apart)
 
 
@@ -74,6 +74,7 @@ def _scorer(labels: Tensor) -> _Score:
     if labels.ndim == 1:
         return lambda apart: float((labels[_nearest(apart)] == labels).double().mean())
     targets = labels.double()
+    # By matrix products the distances of near targets would lose their digits.
     between = torch.cdist(targets, targets, compute_mode="donot_use_mm_for_euclid_dist")
     largest = between.amax(dim=1)
     smallest = between.clone().fill_diagonal_(torch.inf).amin(dim=1)
@@ -82,6 +83,7 @@ def _scorer(labels: Tensor) -> _Score:
 
     def smoothness(apart: Tensor) -> float:
         each = (largest - between[rows, _nearest(apart)]) / room
+        # Where all other targets are equally far, a sample has no term.
         return float(each[room > 0].mean())
 
     return smoothness

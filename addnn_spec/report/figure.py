@@ -182,7 +182,7 @@ class _Figure:
         return parts
 
     def _glyphs(self) -> list[int]:
-        """Visible rows that stand for a node, in order: not those of open blocks."""
+        """Return the visible rows that stand for a node, in order: not those of open blocks."""
         return [r.number for r in self.shown if not r.is_group or r.number in self.closed]
 
     def _curves(self, split: Split, *, band: bool) -> list[str]:

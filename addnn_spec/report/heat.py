@@ -15,7 +15,7 @@ _LEFT, _TOP, _NUMBERED = 130.0, 96.0, 24
 
 @dataclass(frozen=True)
 class Heat:
-    """Values by row and column; None where there is none. Darker is larger, and `low` is white."""
+    """Values by row and column, None where there is none. Darker is larger; `low` is white."""
 
     title: str
     columns: tuple[str, ...]

@@ -69,8 +69,7 @@ class IndexHistory:
         return put_together([epochs_panel(list(self.runs.values()), list(self.runs))])
 
     def lightning(self) -> Any:
-        """Return the same as a callback of Lightning, which probes at the end of each training
-        epoch."""
+        """Return a callback of Lightning that probes at the end of each training epoch."""
         names = ("lightning.pytorch", "pytorch_lightning")
         found = [name for name in names if find_spec(name.partition(".")[0]) is not None]
         if not found:

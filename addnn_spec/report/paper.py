@@ -200,7 +200,7 @@ class _View:
 
 
 def _bare(ax: Axes, name: str) -> None:
-    """Leave of an axis its name and nothing else."""
+    """Remove all of an axis but its name."""
     ax.set_xlabel(name, fontsize=7)
     ax.xaxis.set_label_position("top")
     ax.set_xticks([])

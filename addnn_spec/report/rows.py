@@ -58,8 +58,8 @@ class PageTable:
         return [row for row in self.rows if self.standing_for(row.number, closed) == row.number]
 
     def visible_edges(self, closed: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
-        """For an edge, without its mark, the visible rows that it joins; of several edges between
-        the same rows one, the main one if there is one."""
+        """Return the visible rows that each edge joins; of several edges between the same rows one,
+        the main one if there is one."""
         found: dict[tuple[int, int], tuple[int, int]] = {}
         seen: set[tuple[int, int]] = set()
         # Main edges first, so that they are kept where several join the same rows.

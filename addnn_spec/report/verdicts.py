@@ -93,7 +93,7 @@ def statements(run: RunRecord) -> Statements:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A change that is looked for, `p` of it by chance; or that a node memorises."""
+    """A change between two nodes that is looked for, and how likely it is by chance, `p`."""
 
     before: str
     node: str

@@ -118,7 +118,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _not_beside(shard: object) -> str | None:
-    """Why `shard` is no file of weights beside the index, or None."""
+    """Return why `shard` is no file of weights beside the index, or None."""
     if not isinstance(shard, str):
         return "is no name of a file"
     # On either system: `..\x` is a plain name on one and a path on the other.

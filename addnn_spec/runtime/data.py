@@ -160,7 +160,7 @@ def _named(name: str, inputs: Mapping[str, Array], labels: Array) -> SampleSourc
 
 
 def _numbers(what: str, values: Array) -> Array:
-    """Numbers as torch takes them: in the machine's byte order, of 64 bits at most.
+    """Return numbers in a form that torch takes: in the machine's byte order, of 64 bits at most.
 
     Raises `DiagnosticError` for what is none, or has nothing in it.
     """
@@ -181,7 +181,7 @@ def _numbers(what: str, values: Array) -> Array:
 
 
 def _labels(name: str, values: Array) -> Array:
-    """Labels or targets (n, …): numbers, or names.
+    """Return labels or targets (n, …): numbers, or names.
 
     Raises `DiagnosticError` for anything else, and where there are none.
     """
@@ -230,8 +230,8 @@ def _imported(text: str) -> SampleSource:
 
 @contextmanager
 def _of_others(message: str) -> Iterator[None]:
-    """Within it whatever is raised is a `Refusal` that says `message`, and why: a file is taken
-    apart by a library, or a Dataset of the user's own is read."""
+    """Turn any error that is raised inside into a `Refusal` with `message` and the reason: there a
+    library reads a file, or a user's own Dataset runs."""
     with outside(message, "E0612"):
         yield
 

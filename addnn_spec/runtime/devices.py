@@ -31,7 +31,7 @@ class Place:
 
     @classmethod
     def of(cls, device: str, precision: str) -> Place:
-        """By their names.
+        """Return the place with these names of a device and a precision.
 
         Raises `DiagnosticError` as `own_device` does.
         """

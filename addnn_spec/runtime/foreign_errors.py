@@ -18,7 +18,8 @@ _LONGEST = 300
 
 @contextmanager
 def outside(message: str, code: DiagnosticCode, *, file: str = "") -> Iterator[None]:
-    """Within it whatever code of others raises is a `Refusal` that says `message`, and why.
+    """Turn any error of foreign code that is raised inside into a `Refusal` with `message` and the
+    reason.
 
     Such code is a library that takes apart a file of anyone's, and a module of the user's own: both
     raise what they like. The line of `file` that raised is told.

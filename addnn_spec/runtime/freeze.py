@@ -11,7 +11,7 @@ from addnn_spec.patterns import matches, suggestion
 
 
 class Trainable(NamedTuple):
-    """How many learned values are trained, and how many are kept as they are."""
+    """How many learned values are trained, and how many are frozen."""
 
     trainable: int
     frozen: int

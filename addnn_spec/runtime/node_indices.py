@@ -141,7 +141,8 @@ class Scorer:
     def record(
         self, split: Split, found: Neighbours, extra: Mapping[str, Tensor] | None = None
     ) -> IndexRecord:
-        """All indices that one search serves; `extra` are others' values of each sample (m,)."""
+        """Return all indices that one search serves; `extra` are others' values of each sample
+        (m,)."""
         return (self._separation if self.classes else self._smoothness)(split, found, extra or {})
 
     def _separation(
@@ -276,7 +277,8 @@ class Scorer:
 
 
 def drawn_to_check(rows: Sequence[int], count: int, seed: int) -> list[Tensor]:
-    """Places of `count` samples in each split of so many `rows`, ascending, drawn by `seed`."""
+    """Return the places of `count` samples in each split of so many `rows`, ascending, drawn by
+    `seed`."""
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randperm(n, generator=generator, device="cpu")[:count].sort().values for n in rows

@@ -226,5 +226,5 @@ def check_sizes(wanted: Expected, found: Tensor) -> None:
 
 
 def sizes(shape: Sequence[int | None]) -> str:
-    """Sizes in words: `3 x any x any`."""
+    """Return sizes in words: `3 x any x any`."""
     return " x ".join("any" if size is None else str(size) for size in shape)

@@ -217,8 +217,7 @@ class Prober:
     ) -> None:
         """Run the plan; `receive` gets each node's results as soon as they are there.
 
-        Raises:
-            Refusal: E0618, another value when a batch is computed again; E0622, a lost worker.
+        Raises `Refusal`: E0618, another value when a batch is computed again; E0622, a lost worker.
         """
         running: dict[int, Running] = {}
         room = Room(self.plan.room, self.place.device)
@@ -300,7 +299,7 @@ class Prober:
         return found
 
     def _layout(self, probe: Probe, value: Tensor) -> Layout | None:
-        """Return where a node has its steps: as is known, else as was said."""
+        """Return where a node has its steps: as its layers tell, else as the user said."""
         steps = self.settings.steps
         if probe.layout is not None or steps is None or steps >= value.ndim:
             return probe.layout
@@ -440,10 +439,7 @@ class Prober:
     def _rows(
         self, probe: Probe, value: Tensor, batch: Batch, feed: Feed, mask: Tensor | None
     ) -> Tensor:
-        """Return a node's value as rows (n, d).
-
-        Raises `NotRowsError` where it has not one value for each sample, or position.
-        """
+        """Return a node's value as rows (n, d); raises `NotRowsError` without a row a sample."""
         samples = batch.stop - batch.start
         if value.ndim == 0 or len(value) != samples:
             raise NotRowsError("its value does not depend on the sample")
@@ -500,8 +496,7 @@ class _Flow:
         self.mine = self.batches[self.first]
 
     def _batch(self, step: int) -> Batch:
-        """Return this process's batch of a step: without one of its own the last again, and nobody
-        takes the result."""
+        """Return this process's batch of a step; the last again, for nobody, if it has none."""
         place = self.first + step * self.size + self.prober.exchange.rank
         return self.batches[min(place, len(self.batches) - 1)]
 

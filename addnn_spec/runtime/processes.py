@@ -33,7 +33,7 @@ class Exchange(Protocol):
         ...
 
     def share(self, text: str) -> list[str]:
-        """Each process's text."""
+        """Return each process's text."""
         ...
 
 

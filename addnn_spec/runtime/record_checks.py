@@ -39,7 +39,7 @@ def faults(run: RunRecord) -> Iterator[str]:
 
 
 def _numbers(value: object, place: str) -> Iterator[str]:
-    """Whole numbers below 0, or beyond 64 bits: none in a run is."""
+    """Yield whole numbers below 0 or beyond 64 bits, which no run has."""
     if isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _numbers(getattr(value, name), f"{place}.{name}" if place else name)

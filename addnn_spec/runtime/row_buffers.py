@@ -55,7 +55,7 @@ class Room:
         self._taken = 0
 
     def clear(self) -> None:
-        """Let all of it be taken again."""
+        """Make all of the room free again."""
         self._taken = 0
 
     def take(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:

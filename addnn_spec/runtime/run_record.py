@@ -182,7 +182,8 @@ class IndexRecord(_Record):
         return self.interval.beside(self.value)
 
     def nearest(self) -> NDArray[np.int64]:
-        """Return the place of each sample's nearest (m, 1): across, among the training samples."""
+        """Return the place of each sample's nearest neighbour, (m, 1); on the split "cross" among
+        the training samples."""
         return unpack_places(self.neighbours)[:, None]
 
     @property

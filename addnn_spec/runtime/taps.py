@@ -159,7 +159,7 @@ class Taps:
             yield
 
     def run(self, *inputs: Tensor) -> Any:
-        """One forward pass; calls are counted from 0 again."""
+        """Do one forward pass; calls are counted from 0 again."""
         self._calls.clear()
         self._turns.clear()
         if self.names:

@@ -166,7 +166,8 @@ def _check_archive(path: Path) -> None:
 
 
 def _refused(path: Path, reason: str) -> Refusal:
-    """torch's own message invites to load the file all the same: it is not passed on."""
+    """Return the refusal of a file, without torch's own message, which invites to load it all the
+    same."""
     said = reason.partition("WeightsUnpickler error: ")[2] or reason
     name = _REFUSED_GLOBAL.search(said)
     if said.startswith("Unsupported") or name:

@@ -14,14 +14,16 @@ from addnn_spec.diagnostics import DiagnosticCode, Refusal
 
 _LISTED = 12
 _COMPARED = 500
+"""A near key is sought among so many: each comparison takes long."""
 _LONGEST = 120
+"""Characters of a key that are shown and compared: a file may have keys of any length."""
 
 _Pair = tuple[Tensor, Tensor]
 
 
 @dataclass
 class WeightMismatch:
-    """By key, what is given and what is wanted."""
+    """Where given weights differ from the wanted ones, by key."""
 
     given: Mapping[str, Tensor]
     wanted: Mapping[str, Tensor]
@@ -60,7 +62,8 @@ class WeightMismatch:
 
 
 def compare(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> WeightMismatch:
-    """Where they differ. Of `given`, only what is wanted, too, is read."""
+    """Return where two mappings of weights differ. Of `given`, only keys that are wanted are
+    read."""
     found = WeightMismatch(
         given,
         wanted,

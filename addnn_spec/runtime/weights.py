@@ -85,11 +85,11 @@ class GivenTensors(Mapping[str, Tensor]):
         self._read[key] = value
 
     def drop(self, key: str) -> None:
-        """Leave a value out."""
+        """Remove a value."""
         del self.placed[key]
 
     def without(self, prefix: str) -> None:
-        """Take a prefix off every name."""
+        """Remove a prefix from every name."""
         self.placed = {name.removeprefix(prefix): place for name, place in self.placed.items()}
 
     def mapped(self, keys: KeyMap) -> None:
@@ -260,7 +260,7 @@ def _form(value: Tensor) -> tuple[object, ...]:
 
 
 def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
-    """Return the tensor, of those of its form, that is the same, or has the same values."""
+    """Return the key of an equal tensor, the very same one or one of the same values; else None."""
     place = _place(value)
     for key, other in kept.items():
         if _place(other) == place:

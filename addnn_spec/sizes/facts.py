@@ -66,7 +66,7 @@ class Fact(Struct, frozen=True):
         return f"{source(self.left, names)} {self.op} {source(self.right, names)}"
 
     def sides(self, values: Mapping[str, int]) -> tuple[int, int]:
-        """Left and right where the symbols, by name, have these values.
+        """Return the left and right side for values of the symbols, by name.
 
         A side that other facts have simplified is rounded down where they do not hold. Raises
         SizeError where a value is missing.
@@ -183,7 +183,7 @@ class Facts:
         return False if self._prover.is_nonnegative(-1 - difference) else None
 
     def bounds(self, size: Size) -> tuple[int | None, int | None]:
-        """Numbers that the size is never below, never above; not always the closest."""
+        """Return numbers that the size is never below and never above; not always the closest."""
         size = self.normal(size)
         return self._prover.at_least(size), self._prover.at_most(size)
 
@@ -502,7 +502,7 @@ def _depends(size: Size, symbol: Symbol) -> bool:
 
 
 def _factors(size: SymbolicSize) -> list[Size]:
-    """Sizes whose product this is: the atoms that are in all its terms, and what is left."""
+    """Return sizes whose product this is: the atoms that are in all its terms, and the rest."""
     if size.constant:
         return [size]
     common = [atom for atom in size.terms[0][0] if all(atom in m for m, _ in size.terms)]

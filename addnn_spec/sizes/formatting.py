@@ -35,7 +35,7 @@ def source(size: Size, names: Mapping[str, str] | None = None) -> str:
 
 
 class _Writer:
-    """One notation: the readers' where `names` is None, that of source otherwise."""
+    """Writes sizes in one notation: for readers if `names` is None, else as source."""
 
     def __init__(self, names: Mapping[str, str] | None) -> None:
         self.names = names

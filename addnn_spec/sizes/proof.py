@@ -104,7 +104,7 @@ class Prover:
         return cases is not None and all(p.is_plainly_nonzero(case) for p, case in cases)
 
     def is_plainly_nonzero(self, size: Size) -> bool:
-        """As `is_nonzero`, without cases."""
+        """Return `is_nonzero` as far as it is known without splitting into cases."""
         if isinstance(size, int):
             return size != 0
         low, high = self.at_least(size), self.at_most(size)

@@ -356,7 +356,7 @@ def defaults(size: Size) -> int:
 
 
 def evaluate_loosely(size: Size, values: Mapping[str, int]) -> int:
-    """As `evaluate`, but an inner symbol is rounded down where its congruence is broken."""
+    """Return `evaluate`, but with an inner symbol rounded down where its congruence is broken."""
 
     def value(symbol: Symbol) -> int:
         name = symbol.user.name

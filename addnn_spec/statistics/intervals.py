@@ -126,7 +126,7 @@ def stated(
 def stated_all(
     each: Sequence[Floats], touches: Ids, classes: Ids | None = None, groups: Ids | None = None
 ) -> list[Stated]:
-    """Return the same of several means of the same samples, undefined in the same places."""
+    """Return the intervals of several means of the same samples, undefined in the same places."""
     known = ~np.isnan(each[0])
     if not bool(known.all()):
         each, touches = [values[known] for values in each], touches[known]

@@ -105,7 +105,7 @@ def linked_errors(
     drawn: Ids | None = None,
     groups: Ids | None = None,
 ) -> list[LinkedError]:
-    """Return the same of several means whose samples are linked alike."""
+    """Return the errors of several means whose samples are linked alike."""
     m = len(touches)
     if drawn is None:
         drawn = np.zeros(m, dtype=np.int64)

@@ -112,7 +112,7 @@ class Bindings:
                 self._statement(item, scope)
 
     def _brace(self, body: ast.Body) -> None:
-        """Go through a brace of a chain; a lone `if` or `for` in it is one of a chain, too."""
+        """Visit a brace of a chain; a lone `if` or `for` in it is one of a chain, too."""
         scope = _Scope(body.span.end)
         for item in body.items:
             if body.kind == "lone" and isinstance(item, ast.If | ast.For):
@@ -157,7 +157,7 @@ class Bindings:
     # ------------------------------------------------------------------------------- what they hold
 
     def _core(self, core: SyntaxNode) -> None:
-        """Go through an element of a chain."""
+        """Visit an element of a chain."""
         match core:
             case ast.Body():
                 self._brace(core)
@@ -188,7 +188,7 @@ class Bindings:
             self._targets(clause.targets, clause, after, _Scope(node.span.end))
 
     def _expr(self, node: object) -> None:
-        """Go through what stands below a node that gives no names of its own."""
+        """Visit the children of a node that gives no names of its own."""
         for child in children(node):
             if isinstance(child, SyntaxNode):
                 self._core(child)

@@ -253,7 +253,7 @@ class _Renderer:
 
 
 def _length(part: Doc | _Rest, flat: bool) -> int:
-    """How much of a line the part itself takes."""
+    """Return how much of a line the part itself takes."""
     match part:
         case str():
             return len(part)

@@ -164,7 +164,7 @@ class Situation:
         return self.begins_line_at(0)
 
     def begins_line_at(self, distance: int) -> bool:
-        """Return the same of the token `distance` further on."""
+        """Return True if the token `distance` further on is the first of its line."""
         before, token = self.at(distance - 1), self.at(distance)
         return before is _NONE or "\n" in self.source.text[before.end : token.start]
 

@@ -27,7 +27,7 @@ _HEADS = {
 
 
 class Recovery:
-    """Keeps one parse going."""
+    """Lets a parse go on after a syntax error."""
 
     def __init__(self, findings: Findings, stack: ParserStack, tokens: list[Token]) -> None:
         self._findings = findings
