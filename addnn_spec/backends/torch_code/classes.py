@@ -32,7 +32,7 @@ from addnn_spec.backends.torch_code.own import own_attributes
 from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Leaves, Parameter
 from addnn_spec.backends.torch_code.paths import Paths
 from addnn_spec.backends.torch_code.plan import ClassPlan
-from addnn_spec.backends.torch_code.python import negated
+from addnn_spec.backends.torch_code.python import negated, type_of
 from addnn_spec.backends.torch_code.remarks import Remarks
 from addnn_spec.backends.torch_code.text import flat, literal
 from addnn_spec.backends.torch_code.tree import (
@@ -40,6 +40,7 @@ from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Column,
     Dimension,
+    Listing,
     Made,
     Name,
     TextLoop,
@@ -200,8 +201,39 @@ class _Resolver:
     # --- the constructor -------------------------------------------------------------------------
     def _child(self, child: ChildDraft) -> ChildDraft:
         tree = self._constructed(child.tree, child.span, said=child.listed)
+        if child.tensor == "buffer" and self._holds_floats(child.tree):
+            tree = rewrite(tree, self._of_floats)
         inits = tuple(self._constructed(code, child.span) for code in child.inits)
         return replace(child, tree=tree, inits=inits)
+
+    def _holds_floats(self, tree: Tree) -> bool:
+        """Return True for the tensor of a buffer whose values are floats in all uses."""
+        columns = (self._body.columns[n.index] for n in walk(tree) if isinstance(n, Column))
+        return any(
+            value is not ABSENT and _kind(value) is float
+            for column in columns
+            if column.word == "values"
+            for value in column.vector
+        )
+
+    def _of_floats(self, tree: Tree) -> Tree | None:
+        """Return a tensor of floats; torch is told so where the text gives whole numbers."""
+        match tree:
+            case Call("torch.tensor" | "torch.full" as fn, (*_, Arg(values)) as args):
+                if not self._is_float(values):
+                    return Call(fn, (*args, Arg(Call("torch.get_default_dtype"), "dtype")))
+        return None
+
+    def _is_float(self, tree: Tree) -> bool:
+        """Return True if what a tensor is made of has a float in it for sure."""
+        match tree:
+            case Seq(items) | tuple(items):
+                return any(map(self._is_float, items))
+            case Listing(element):
+                return self._is_float(element)
+            case Name(text) if text in self._columns.parameters:
+                return all(_kind(value) is float for value in self._columns.parameters[text].vector)
+        return type_of(tree, self._columns.kind, self._columns.functions) is float
 
     def _constructed(self, tree: Tree, span: Span, *, said: bool = False) -> Tree:
         """Resolve what makes a child; `said`: the text must say what its loops make."""
@@ -242,7 +274,7 @@ class _Resolver:
                     return resolved(columns[index])
             return None
 
-        return with_loop_names(without_defaults(rewrite(tree, put)))
+        return with_loop_names(without_defaults(_with_lists(rewrite(tree, put))))
 
     def _module_lists(self) -> dict[str, Tree]:
         """Return the calls that make lists of modules, where a loop of the text does."""
@@ -491,6 +523,33 @@ def _making_flags(children: Sequence[tuple[ChildDraft, Guard | None]]) -> set[in
     guards = {guard.flag for _, guard in children if guard is not None}
     parts = (node for child, _ in children for node in walk(child.tree))
     return guards | {node.flag for node in parts if isinstance(node, When)}
+
+
+def _kind(value: Any) -> type:
+    """Return the type of a value, or of the first in a list."""
+    while isinstance(value, tuple) and value:
+        value = value[0]
+    return type(value)
+
+
+def _with_lists(tree: Tree) -> Tree:
+    """Return the tree with lists in place of tuples where a tensor is made of them."""
+
+    def change(node: Tree) -> Tree | None:
+        match node:
+            case Call("torch.tensor", (Arg(values), *others)):
+                return Call("torch.tensor", (Arg(_as_list(values)), *others))
+        return None
+
+    return rewrite(tree, change)
+
+
+def _as_list(tree: Tree) -> Tree:
+    if isinstance(tree, Seq):
+        return Seq(tuple(map(_as_list, tree.items)), tree.brackets)
+    if isinstance(tree, Listing):
+        return replace(tree, element=_as_list(tree.element), brackets=True)
+    return tree
 
 
 def _literal(tree: Tree) -> Tree:

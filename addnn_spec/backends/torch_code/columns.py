@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from addnn_spec.backends.torch_code.axes import axis
 from addnn_spec.backends.torch_code.braces import Sizes
@@ -32,7 +32,10 @@ from addnn_spec.backends.torch_code.parameters import (
     usual,
 )
 from addnn_spec.backends.torch_code.python import (
+    Function,
+    Kind,
     Unreadable,
+    common_type,
     negated,
     value_of,
 )
@@ -66,7 +69,7 @@ from addnn_spec.backends.torch_code.vectors import (
     some,
 )
 from addnn_spec.graph import Graph
-from addnn_spec.ops.code import Arg, Infix, Item, Seq
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
 from addnn_spec.syntax import ast
 
 
@@ -140,9 +143,23 @@ class Columns:
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
                 # A number says more than the row and column of a table where all uses have it.
-                if self.scope.gives(tree, leaves.vector) and not (constant and _in_table(tree)):
+                if constant and self._in_table(tree):
+                    continue
+                if self.scope.gives(tree, leaves.vector):
                     return tree
         return None
+
+    def _in_table(self, tree: Tree) -> bool:
+        """Return True if a tree reads an item of a list within a list, or of a range's `let`."""
+        return any(_is_item(n) and (_is_item(n.value) or self._counts(n.value)) for n in walk(tree))
+
+    def _counts(self, tree: Tree) -> bool:
+        """Return True for a `let` that is a range."""
+        made = self.scope.let_trees.get(tree.text) if isinstance(tree, Name) else None
+        match made:
+            case Call("tuple", (Arg(Call("range")),)):
+                return True
+        return False
 
     def condition(self, arm: Arm) -> Tree | None:
         """Return the condition of the text under which a use takes an arm."""
@@ -410,7 +427,7 @@ class Columns:
 
         tree = rewrite(tree, named)
         try:
-            return means(value_of(tree, value, self.text.functions if self.text else {}), wanted)
+            return means(value_of(tree, value, self.functions), wanted)
         except Unreadable:
             return False
 
@@ -480,6 +497,16 @@ class Columns:
         self.parameters[own] = column
         return Name(own)
 
+    def kind(self, name: str) -> Kind:
+        """Return the type of one of the class's names, as a type checker finds it."""
+        column = self.parameters.get(name)
+        return self.scope.kind(name) if column is None else common_type(column.vector)
+
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        """The functions of the text that expressions may call."""
+        return self.text.functions if self.text is not None else {}
+
     def unique(self, wish: str) -> str:
         """Return a name that nothing else of the class has."""
         return self.scope.names.unique(wish)
@@ -505,9 +532,9 @@ def _is_given(condition: Tree) -> bool:
     return isinstance(condition, Infix) and condition.op == "is not"
 
 
-def _in_table(tree: Tree) -> bool:
-    """Return True if a tree reads an item of a list within a list."""
-    return any(isinstance(n, Item) and isinstance(n.value, Item) for n in walk(tree))
+def _is_item(tree: Tree) -> TypeGuard[Item]:
+    """Return True for an item of a list, and not a part of it."""
+    return isinstance(tree, Item) and not any(isinstance(part, Slice) for part in tree.index)
 
 
 def _constant(tree: Tree) -> Any:

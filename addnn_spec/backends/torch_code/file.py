@@ -13,7 +13,7 @@ from addnn_spec.backends.torch_code.paths import SCOPE
 from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
 from addnn_spec.backends.torch_code.text import WIDTH, Line, flat, layout
 from addnn_spec.backends.torch_code.translation import Function
-from addnn_spec.backends.torch_code.tree import walk
+from addnn_spec.backends.torch_code.tree import is_literal, walk
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.backends.torch_code.vectors import annotation
 from addnn_spec.backends.torch_code.writer import ClassWriter, comment
@@ -222,7 +222,8 @@ def _definition(function: Function) -> Support:
     parameters = []
     for (name, default), seen in zip(function.parameters, function.seen, strict=False):
         value = "" if default is REQUIRED else f" = {flat(default)}"
-        parameters.append(f"{name}: {annotation(tuple(seen))}{value}")
+        known = (default,) if is_literal(default) else ()
+        parameters.append(f"{name}: {annotation((*seen, *known))}{value}")
     head = (
         f"def {function.name}({', '.join(parameters)}) -> {annotation(tuple(function.seen[-1]))}:"
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from itertools import islice
+from types import NoneType, UnionType
+from typing import Any, Protocol, get_args
 
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -16,7 +18,7 @@ from addnn_spec.backends.torch_code.tree import (
     Variable,
     is_literal,
 )
-from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq, Slice
 
 Values = Callable[[str], Any]
 """Gives the values of the names that a tree reads; raises KeyError where one has none."""
@@ -42,6 +44,7 @@ FUNCTIONS = {name.rpartition(".")[2]: name for name in _CALLED}
 THROUGH: dict[str, Callable[..., Iterable[Any]]] = {
     "enumerate": enumerate,
     "range": range,
+    "reversed": reversed,
     "zip": zip,
 }
 """What a list may go through besides a list."""
@@ -51,6 +54,10 @@ _MOST_ITEMS = 20_000
 
 _MOST_BITS = 4_096
 """Numbers of more digits are not computed."""
+
+
+Kind = type | UnionType | None
+"""A type of numbers, which may be None besides; None where it is another."""
 
 
 class Unreadable(Exception):
@@ -63,7 +70,7 @@ class Function(Protocol):
     def call(self, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Compute its result."""
 
-    def returns(self) -> type | None:
+    def returns(self) -> Kind:
         """Return the type of its result, as a type checker finds it."""
 
 
@@ -109,6 +116,9 @@ class _Computer:
                 return value(then if value(condition) else orelse)
             case Seq(items):
                 return tuple(map(value, items))
+            case Item(inner, (Slice(start, stop, step),)):
+                bounds = (None if part is None else value(part) for part in (start, stop, step))
+                return value(inner)[slice(*bounds)]
             case Item(inner, (index,)):
                 return value(inner)[value(index)]
             case Call(fn, args):
@@ -122,7 +132,7 @@ class _Computer:
 
     def _other(self, tree: Tree) -> Any:
         if isinstance(tree, Listing):
-            return tuple(self._listed(tree, 0))
+            return (list if tree.brackets else tuple)(self._listed(tree, 0))
         if is_literal(tree):
             return tree
         raise Unreadable
@@ -135,10 +145,9 @@ class _Computer:
                 raise Unreadable
             yield self.value(tree.element)
             return
-        names = tree.targets[depth].split(", ")
+        target = tree.targets[depth]
         for item in self._through(tree.iterables[depth]):
-            values = (item,) if len(names) == 1 else item
-            self._variables |= zip(names, values, strict=True)
+            self._variables |= _bound(target, item)
             if self.value(tree.conditions[depth]):
                 yield from self._listed(tree, depth + 1)
 
@@ -151,23 +160,60 @@ class _Computer:
 
     def _given(self, tree: Tree) -> Any:
         if isinstance(tree, Call) and tree.fn in THROUGH:
-            return THROUGH[tree.fn](*(self._given(arg.value) for arg in tree.args))
+            return THROUGH[tree.fn](*map(self._given, _positional(tree.args)), **_named(tree.args))
         return self.value(tree)
 
     def _called(self, fn: str, args: tuple[Arg, ...]) -> Any:
-        positional = [self.value(arg.value) for arg in args if arg.name is None]
+        if fn == "range":
+            return _short(range(*map(self.value, _positional(args))))
+        if fn == "tuple":
+            return tuple(islice(self._through(args[0].value), _MOST_ITEMS))
+        positional = [self.value(value) for value in _positional(args)]
         if fn in _CALLED:
             return _CALLED[fn](*positional)
-        named = {arg.name: self.value(arg.value) for arg in args if arg.name is not None}
+        named = {name: self.value(value) for name, value in _named(args).items()}
         return self._functions[fn].call(positional, named)
+
+
+def _bound(target: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names of a target with what each takes of a value: `i, (a, b)`."""
+    parts = [""]
+    for sign in target:
+        if sign == "," and parts[-1].count("(") == parts[-1].count(")"):
+            parts.append("")
+        else:
+            parts[-1] += sign
+    if len(parts) == 1:
+        yield target, value
+        return
+    for part, one in zip(map(str.strip, parts), value, strict=True):
+        yield from _bound(part[1:-1] if part[0] == "(" else part, one)
+
+
+def _positional(args: tuple[Arg, ...]) -> list[Tree]:
+    return [arg.value for arg in args if arg.name is None]
+
+
+def _named(args: tuple[Arg, ...]) -> dict[str, Tree]:
+    return {arg.name: arg.value for arg in args if arg.name is not None}
+
+
+def _short(items: range) -> range:
+    """Return a range that may be summed or searched."""
+    if len(items) > _MOST_ITEMS:
+        raise Unreadable
+    return items
 
 
 def _product(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > _MOST_BITS:
             raise Unreadable
+    elif isinstance(left, tuple) and isinstance(right, int):
+        if len(left) * right > _MOST_ITEMS:
+            raise Unreadable
     elif not isinstance(left, int | float) or not isinstance(right, int | float):
-        raise Unreadable  # a list times a number is no arithmetic of the language
+        raise Unreadable  # a word times a number is no arithmetic of the language
     return left * right
 
 
@@ -216,28 +262,30 @@ _BOOLEAN = frozenset({"==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "n
 _NUMBERS = (bool, int, float)
 
 
-def common_type(values: Iterable[Any]) -> type | None:
-    """Return the widest type of numbers, None where something else is among them."""
-    return _wider(*map(type, values))
+def common_type(values: Iterable[Any]) -> Kind:
+    """Return the widest type of numbers, of None besides; None where something else is there."""
+    found = {type(value) for value in values}
+    numbers = _wider(*found - {NoneType})
+    return numbers | None if numbers is not None and NoneType in found else numbers
 
 
-def _wider(*types: type | None) -> type | None:
+def _wider(*types: Kind) -> type | None:
     if not types or not all(found in _NUMBERS for found in types):
         return None
-    return max((found for found in types if found is not None), key=_NUMBERS.index)
+    return max((found for found in types if isinstance(found, type)), key=_NUMBERS.index)
 
 
-def type_of(tree: Tree, names: Callable[[str], type | None], functions: _Functions) -> type | None:
+def type_of(tree: Tree, names: Callable[[str], Kind], functions: _Functions) -> Kind:
     """Return the type that a type checker finds for a tree: int, float or bool, None if another."""
     return _Typing(names, functions).of(tree)
 
 
 class _Typing:
-    def __init__(self, names: Callable[[str], type | None], functions: _Functions) -> None:
+    def __init__(self, names: Callable[[str], Kind], functions: _Functions) -> None:
         self._names = names
         self._functions = functions
 
-    def of(self, tree: Tree) -> type | None:
+    def of(self, tree: Tree) -> Kind:
         match tree:
             case Name(text):
                 return self._names(text)
@@ -245,8 +293,9 @@ class _Typing:
                 return self._joined(op, left, right)
             case Prefix(op, value):
                 return bool if op == "not" else self.of(value)
-            case Choice(then, _, orelse):
-                return _wider(self.of(then), self.of(orelse))
+            case Choice(then, condition, orelse):
+                there, otherwise = self._where(condition, True), self._where(condition, False)
+                return _wider(there.of(then), otherwise.of(orelse))
             case Seq(items):
                 return _wider(*map(self.of, items))  # of what min, max and sum choose among
             case Item():
@@ -255,18 +304,31 @@ class _Typing:
                 return self._called(fn, args)
         return type(tree) if type(tree) in _NUMBERS else None
 
-    def _joined(self, op: str, left: Tree, right: Tree) -> type | None:
+    def _where(self, condition: Tree, holds: bool) -> _Typing:
+        """Return the types where a condition holds, or does not: what is not None is a number."""
+        match condition:
+            case Infix("is" | "is not" as op, Name(text), none) if none == NONE:
+                if holds is (op == "is not"):
+                    return _Typing(lambda n: _given(self._names(n), n == text), self._functions)
+        return self
+
+    def _joined(self, op: str, left: Tree, right: Tree) -> Kind:
         if op in _BOOLEAN or op == "/":
             return float if op == "/" else bool
         wide = _wider(self.of(left), self.of(right))
         return wide if op in ("and", "or") or wide is not bool else int
 
-    def _called(self, fn: str, args: tuple[Arg, ...]) -> type | None:
+    def _called(self, fn: str, args: tuple[Arg, ...]) -> Kind:
         if fn in self._functions:
             return self._functions[fn].returns()
         if fn in ("max", "min", "sum") and len(args) == 1 and not isinstance(args[0].value, Seq):
             return int  # of a list by its name, as an item of it
         return _RESULTS.get(fn) or _wider(*(self.of(arg.value) for arg in args))
+
+
+def _given(found: Kind, there: bool) -> Kind:
+    """Return a type; of what is known to be there, without the None besides."""
+    return get_args(found)[0] if there and isinstance(found, UnionType) else found
 
 
 # --------------------------------------------------------------------------------------------------

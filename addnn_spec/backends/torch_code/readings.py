@@ -141,7 +141,7 @@ class Text:
             name: value
             for item in self.node.body.items
             if isinstance(item, ast.Let)
-            for name, value in _bindings(item)
+            for name, value in _bound(item.targets, item.value)
             if self.bound.count(name) == 1
         }
 
@@ -471,25 +471,24 @@ ARGUMENT = "@"
 """How the name of a written-out block's argument begins, until the class has a parameter for it."""
 
 
-def _bindings(item: ast.Let) -> Iterator[tuple[str, ast.Expr]]:
-    """Yield the names of a `let`, each with what it stands for: an item of a list for one of many.
-
-    Not those in a list within the list: nothing shorter says them.
-    """
-    targets, value = item.targets.items, item.value
+def _bound(targets: ast.Targets, value: ast.Expr) -> Iterator[tuple[str, ast.Expr]]:
+    """Yield the names of a `let`, each with what it stands for: an item of a list for one of
+    many."""
     while isinstance(value, ast.Paren):
         value = value.inner
     values: tuple[ast.Expr, ...] = (value,)
-    if len(targets) > 1:
+    if len(targets.items) > 1:
         if isinstance(value, ast.TupleExpr | ast.ListExpr):
             values = value.items
         elif isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Comprehension):
-            values = tuple(_item(value, place) for place in range(len(targets)))
+            values = tuple(_item(value, place) for place in range(len(targets.items)))
         else:
             values = ()
-    if len(values) == len(targets):
-        for target, one in zip(targets, values, strict=True):
-            if isinstance(target, ast.Target):
+    if len(values) == len(targets.items):
+        for target, one in zip(targets.items, values, strict=True):
+            if isinstance(target, ast.Targets):
+                yield from _bound(target, one)
+            else:
                 yield target.name, one
 
 

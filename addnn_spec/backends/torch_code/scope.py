@@ -21,6 +21,7 @@ from addnn_spec.backends.torch_code.parameters import (
     written_out,
 )
 from addnn_spec.backends.torch_code.python import (
+    Kind,
     Unreadable,
     Values,
     common_type,
@@ -215,7 +216,7 @@ class Scope:
                 read = repr([values(name) for name in sorted(names)])
                 if read not in computed:
                     computed[read] = value_of(tree, values, self.text.functions)
-                if not same(computed[read], wanted):
+                if not means(computed[read], wanted):
                     return False
         except (Unreadable, KeyError):
             return False
@@ -239,9 +240,9 @@ class Scope:
         assert self.text is not None
         if not all(type(value) is int for value in wanted):
             return True
-        return type_of(tree, self._type, self.text.functions) in (int, bool)
+        return type_of(tree, self.kind, self.text.functions) in (int, bool)
 
-    def _type(self, name: str) -> type | None:
+    def kind(self, name: str) -> Kind:
         """Return the type of one of the class's names, None where it is no plain number."""
         column = self.known.get(name)
         if column is not None:
@@ -250,7 +251,7 @@ class Scope:
             return common_type(v for v in self.arguments[name].vector if v is not ABSENT)
         tree = self.let_trees.get(name)
         assert self.text is not None
-        return None if tree is None else type_of(tree, self._type, self.text.functions)
+        return None if tree is None else type_of(tree, self.kind, self.text.functions)
 
 
 def means(value: Any, wanted: Any) -> bool:

@@ -137,7 +137,7 @@ def _flat(tree: Tree) -> tuple[str, int]:
             return (name if module else f"{name}({_flat_args(args)})"), _ATOM
         case Listing():
             clauses = (f"{prefix}{flat(part)}" for prefix, part, _ in _clauses(tree))
-            return f"[{' '.join(clauses)}]", _ATOM
+            return " ".join(clauses).join(_BRACKETS[tree.brackets]), _ATOM
         case Formula(text, parts):
             for place, part in enumerate(parts):
                 text = text.replace(formula_part(place), _bound(part, _ATOM))
@@ -369,7 +369,8 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
             parts = [(f"{quoted(k)}: ", i, ",") for k, i in zip(keys, items, strict=True)]
             return f"{prefix}{{", parts, f"}}{suffix}"
         case Listing():
-            return f"{prefix}[", _clauses(tree), f"]{suffix}"
+            opening, closing = _BRACKETS[tree.brackets]
+            return f"{prefix}{opening}", _clauses(tree), f"{closing}{suffix}"
         case Star(value):
             each = isinstance(value, Each)
             inner = (f"{prefix}*(", [("", value, "")], f"){suffix}")
@@ -387,6 +388,10 @@ def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], s
             return f"{prefix}(", parts, f"){suffix}"
     assert isinstance(tree, tuple)
     return f"{prefix}(", [("", item, ",") for item in tree], f"){suffix}"
+
+
+_BRACKETS = {False: ("tuple(", ")"), True: ("[", "]")}
+"""What stands around a tuple that is gone through, and around a list."""
 
 
 def _clauses(tree: Listing) -> list[_Part]:

@@ -6,14 +6,17 @@ Functions of the text that are called become functions of the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from addnn_spec.backends.torch_code.names import FILE_NAMES, RESERVED, Namespace
 from addnn_spec.backends.torch_code.python import (
     FUNCTIONS,
     THROUGH,
+    Kind,
     Unreadable,
     common_type,
+    negated,
     type_of,
     value_of,
 )
@@ -27,8 +30,9 @@ from addnn_spec.backends.torch_code.tree import (
     is_literal,
 )
 from addnn_spec.backends.torch_code.unrolled import simplified
-from addnn_spec.ops.code import REQUIRED, Arg, Call, Infix, Item, Prefix, Seq
+from addnn_spec.ops.code import REQUIRED, Arg, Call, Infix, Item, Prefix, Seq, Slice
 from addnn_spec.syntax import ast
+from addnn_spec.syntax.walk import walk
 from addnn_spec.values import Function as LanguageFunction
 
 if TYPE_CHECKING:
@@ -107,7 +111,7 @@ class Function:
         self.seen[-1].append(result)
         return result
 
-    def returns(self) -> type | None:
+    def returns(self) -> Kind:
         """Return the type of its result, as a type checker finds it."""
         types = {
             name: common_type(seen)
@@ -152,6 +156,29 @@ class Scope(Protocol):
         """Return the size of an input; raises `Unreadable`."""
 
 
+_OF_LISTS = frozenset({"len", "max", "min", "sum"})
+
+
+def _written(targets: ast.Targets) -> str:
+    """Write what a loop gives names to: `i, (a, b)`."""
+    return ", ".join(
+        f"({_written(item)})" if isinstance(item, ast.Targets) else python_name(item.name)
+        for item in targets.items
+    )
+
+
+def _linspace(start: Tree, end: Tree, count: Tree, variable: str) -> Listing:
+    """Return the numbers from start to end: one is the start alone."""
+    steps: Tree = Call("max", (Arg(Infix("-", count, 1)), Arg(1)))
+    if type(count) is int:
+        steps = max(count - 1, 1)
+    whole = end if start == 0 else Infix("-", end, start)
+    part = Infix("/", Infix("*", whole, Variable(variable)), steps)
+    item = part if start == 0 else Infix("+", start, part)
+    through = Call("range", (Arg(count),))
+    return Listing(simplified(item), (variable,), (through,), (True,))
+
+
 class Translator:
     """Writes an expression of the language as Python."""
 
@@ -182,9 +209,12 @@ class Translator:
         return Prefix(expr.op, self.translate(expr.value))
 
     def _binary(self, expr: ast.Binary) -> Tree:
-        left, right = self.translate(expr.left), self.translate(expr.right)
+        left = self.translate(expr.left)
+        right = (self._list if expr.op in ("in", "not in") else self.translate)(expr.right)
         if expr.op in ("==", "!=") and right == NONE:
             return Infix("is" if expr.op == "==" else "is not", left, right)
+        if expr.op in ("==", "!=") and isinstance(right, bool):  # numbers equal to it are others
+            return left if right is (expr.op == "==") else negated(left)
         return Infix(self._division if expr.op == "/" else expr.op, left, right)
 
     def _conditional(self, expr: ast.Conditional) -> Tree:
@@ -198,33 +228,58 @@ class Translator:
         return self._scope.size(expr.value.name, SIZES[expr.name])
 
     def _subscript(self, expr: ast.Subscript) -> Tree:
-        """Translate `x.shape[1]`, or an item of a list."""
+        """Translate `x.shape[1]`, or an item or a part of a list."""
         value, *others = expr.value, *expr.items
-        if len(others) != 1 or isinstance(others[0], ast.Slice):
+        if len(others) != 1:
             raise Unreadable
+        if isinstance(others[0], ast.Slice):
+            return Item(self._list(value), (self._slice(others[0]),))
         if isinstance(value, ast.Attribute) and value.name == "shape":
             dim = self.translate(others[0])
             if not isinstance(value.value, ast.Name) or type(dim) is not int:
                 raise Unreadable
             return self._scope.size(value.value.name, dim)
-        item = Item(self.translate(value), (self.translate(others[0]),))
-        return simplified(item) if isinstance(item.value, Listing) else item
+        item = Item(self._list(value), (self.translate(others[0]),))
+        return simplified(item) if isinstance(item.value, Listing | Item) else item
+
+    def _slice(self, part: ast.Slice) -> Slice:
+        bounds = (part.start, part.stop, part.step)
+        return Slice(*(None if bound is None else self.translate(bound) for bound in bounds))
 
     def _call(self, expr: ast.Call) -> Tree:
         """Translate a call of a function of the language, or of the user's."""
         if not isinstance(expr.callee, ast.Name) or expr.args is None or expr.body is not None:
             raise Unreadable
         name = expr.callee.name
-        given = tuple(
-            Arg(self.translate(arg.value), None if arg.name is None else python_name(arg.name))
-            for arg in expr.args
-        )
         value = None if self._scope.is_local(name) else self._scope.constant(name, None)
         if isinstance(value, LanguageFunction):
+            given = tuple(
+                Arg(self.translate(arg.value), None if arg.name is None else python_name(arg.name))
+                for arg in expr.args
+            )
             return Call(self._scope.functions.named(value), given)
-        if value is None and name in FUNCTIONS and all(arg.name is None for arg in given):
-            return Call(FUNCTIONS[name], given)
+        if value is not None or any(arg.name is not None for arg in expr.args):
+            raise Unreadable
+        return self._builtin(name, [arg.value for arg in expr.args])
+
+    def _builtin(self, name: str, args: Sequence[ast.Expr]) -> Tree:
+        """Translate a call of a function that the language has."""
+        if name in FUNCTIONS:
+            single = self._list if len(args) == 1 and name in _OF_LISTS else self.translate
+            return Call(FUNCTIONS[name], tuple(Arg(single(arg)) for arg in args))
+        if name == "reversed" and len(args) == 1:
+            return Item(self._list(args[0]), (Slice(None, None, -1),))
+        if name == "linspace" and len(args) == 3:
+            start, end, count = map(self.translate, args)
+            return _linspace(start, end, count, self._fresh())
+        if name in THROUGH:
+            return Call("tuple", (Arg(self._through(name, args)),))
         raise Unreadable
+
+    def _fresh(self) -> str:
+        """Return a name for a list's variable, which nothing else of the expression has."""
+        names = (f"{letter}{number}" for number in ("", *range(2, 99)) for letter in "ijk")
+        return next(n for n in names if not (self._scope.is_local(n) or n in self._variables))
 
     def _name(self, expr: ast.Name) -> Tree:
         name = expr.name
@@ -242,18 +297,31 @@ class Translator:
         trees = tuple(self.translate(item) for item in expr.items)
         return trees if is_literal(trees) else Seq(trees)
 
-    def _comprehension(self, expr: ast.Comprehension) -> Tree:
-        """Return a list over what loops go through; a variable of one is not given anew in it."""
+    def _list(self, expr: ast.Expr) -> Tree:
+        """Translate what is a list for the moment, and may be any that Python has."""
+        match self.translate(expr):
+            case Listing() as found:
+                return replace(found, brackets=True)
+            case Call("tuple", (Arg(Call("range") as found),)):
+                return found
+            case found:
+                return found
+
+    def _comprehension(self, expr: ast.Comprehension) -> Listing:
+        """Return a list over what loops go through; a variable of one is not given anew in it.
+
+        It is a tuple, as all lists are that parameters have: it may be compared, and joined.
+        """
         given: set[str] = set()
         targets, iterables, conditions = [], [], []
         for clause in expr.clauses:
             iterables.append(self._iterable(clause.iterable))
-            names = [item.name for item in clause.targets.items if isinstance(item, ast.Target)]
-            if len(names) != len(clause.targets.items) or self._variables.intersection(names):
+            names = [node.name for node in walk(clause.targets) if isinstance(node, ast.Target)]
+            if self._variables.intersection(names):
                 raise Unreadable
             given.update(names)
             self._variables.update(names)
-            targets.append(", ".join(map(python_name, names)))
+            targets.append(_written(clause.targets))
             held = clause.condition
             conditions.append(True if held is None else self.translate(held))
         element = self.translate(expr.item)
@@ -265,8 +333,12 @@ class Translator:
         if isinstance(expr, ast.Call) and isinstance(expr.callee, ast.Name):
             name, args = expr.callee.name, expr.args or ()
             if name in THROUGH and not self._scope.is_local(name) and not any(a.name for a in args):
-                return Call(name, tuple(Arg(self._iterable(arg.value)) for arg in args))
-        return self.translate(expr)
+                return self._through(name, [arg.value for arg in args])
+        return self._list(expr)
+
+    def _through(self, name: str, args: Sequence[ast.Expr]) -> Call:
+        strict = (Arg(True, "strict"),) if name == "zip" else ()  # as the language wants it
+        return Call(name, (*(Arg(self._iterable(arg)) for arg in args), *strict))
 
     def _range(self, expr: ast.Range) -> Tree:
         start, stop = self.translate(expr.start), self.translate(expr.stop)

@@ -269,12 +269,16 @@ class Variable(BackendNode):
 
 @dataclass(frozen=True, slots=True)
 class Listing(BackendNode):
-    """`[element for target in iterable if condition …]`; True where no condition is."""
+    """`tuple(element for target in iterable if condition …)`; True where no condition is.
+
+    With `brackets` it is a list, which is no tuple: it is never equal to one, nor joined to one.
+    """
 
     element: Tree
     targets: tuple[str, ...]
     iterables: tuple[Tree, ...]
     conditions: tuple[Tree, ...]
+    brackets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

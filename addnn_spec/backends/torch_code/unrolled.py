@@ -21,7 +21,7 @@ from addnn_spec.backends.torch_code.tree import (
     is_literal,
     rewrite,
 )
-from addnn_spec.ops.code import Infix, Item, Prefix, Seq
+from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq, Slice
 from addnn_spec.syntax import ast
 
 Translate = Callable[[ast.Expr], Tree]
@@ -212,8 +212,22 @@ def _taken(tree: Item) -> Tree:
             return items[place]
         case Item(Listing(element, (target,), (Seq(items),), (True,)), (int(place),)):
             if -len(items) <= place < len(items):
-                return rewrite(element, lambda t: items[place] if t == Variable(target) else None)
+                return _with(element, target, items[place])
+        case Item(
+            Listing(element, (target,), (Call("range", (Arg(count),)),), (True,)), (int(place),)
+        ):
+            if type(count) is int and place < 0:
+                place += count
+            if place >= 0:
+                return simplified(_with(element, target, place))
+        case Item(Item(value, (Slice(None, None, -1),)), (int(place),)):
+            return Item(value, (-1 - place,))
     return tree
+
+
+def _with(element: Tree, variable: str, value: Tree) -> Tree:
+    """Return an item of a list, where its variable has a value."""
+    return rewrite(element, lambda t: value if t == Variable(variable) else None)
 
 
 _RULES: dict[type, Callable[[Any], Tree]] = {Infix: _joined, Choice: _chosen, Item: _taken}

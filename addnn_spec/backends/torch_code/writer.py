@@ -28,7 +28,16 @@ from addnn_spec.backends.torch_code.text import (
     layout_statement,
     quoted,
 )
-from addnn_spec.backends.torch_code.tree import Key, Name, Spanned, Star, Template, Tree, When
+from addnn_spec.backends.torch_code.tree import (
+    Choice,
+    Key,
+    Name,
+    Spanned,
+    Star,
+    Template,
+    Tree,
+    When,
+)
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call, Seq
 from addnn_spec.sizes import SymbolicSize
@@ -208,7 +217,8 @@ class ClassWriter:
 
     def _optional(self, name: str, tree: Tree, test: Tree) -> list[Line]:
         first, tree = self._first(tree, 3)
-        one = layout(tree, 2, f"self.{name} = ", f" if {flat(test)} else None")
+        asked = f"({flat(test)})" if isinstance(test, Choice) else flat(test)
+        one = layout(tree, 2, f"self.{name} = ", f" if {asked} else None")
         if len(one) == 1 and len(one[0].text) <= WIDTH and not first:
             return one
         return [

@@ -178,6 +178,39 @@ def test_a_let_over_a_list_is_a_local_variable_of_the_constructor() -> None:
     check_weights(text)
 
 
+def test_a_list_that_is_gone_through_is_a_tuple_as_those_of_parameters_are() -> None:
+    """Python's lists are equal to no tuple, and joined to none."""
+    text = (
+        "block Inner(ws) { return x -> a: Linear(ws[0]) -> if ws == [2, 4] { b: Linear(3) } } "
+        "block Unit(ws) { return x -> i: Inner([2 * w for w in ws]) "
+        "-> c: Linear(sum([w + 1 for w in ws] + [1])) -> d: Linear(4) } "
+        "network Test { input x: float[N, 4] output y = x -> u: Unit([1, 2]) -> v: Unit([2, 3]) }"
+    )
+    source = source_of(text)
+    assert "self.i = Inner(in_features, tuple(2 * w for w in ws))" in source
+    assert "sum(tuple(w + 1 for w in ws) + (1,))" in source
+    check_weights(text)
+
+
+def test_an_optional_layer_may_hang_on_a_conditional() -> None:
+    body = "return x -> if (if n > 5 then k > 2 else k == 2) { a: Linear(8) }"
+    text = (
+        f"block Unit(n, k) {{ {body} }} network Test {{ input x: float[N, 8] "
+        "output y = x -> u: Unit(6, 2) -> v: Unit(6, 3) -> w: Unit(4, 2) }"
+    )
+    assert "if (k > 2 if n > 5 else k == 2) else None" in source_of(text)
+    check_weights(text)
+
+
+def test_a_number_is_neither_true_nor_false() -> None:
+    """To Python 1 is True; to the language no number is equal to it."""
+    text = (
+        "block Unit(n) { return x -> a: Linear(if n == true then 3 else 5) -> Linear(8) } "
+        "network Test { input x: float[N, 8] output y = x -> u: Unit(1) -> v: Unit(true) }"
+    )
+    check_weights(text)
+
+
 def test_a_name_that_is_given_twice_is_no_reading() -> None:
     body = "let m = n\nlet m = m + 1\nreturn x -> a: Linear(m)"
     text = f"block Unit(n) {{\n{body}\n}}\nnetwork Test {{ input x: float[N, 8] "
@@ -320,13 +353,24 @@ def test_the_items_of_a_buffer_are_the_texts(values: str, python: str) -> None:
     check_weights(text)
 
 
-def test_a_buffer_of_floats_is_no_list_of_whole_numbers() -> None:
+@pytest.mark.parametrize(
+    ("values", "python"),
+    [
+        ("[i * n for i in 0..3]", "torch.tensor([i * n for i in range(3)], dtype="),
+        ("[n, 1, 2]", "torch.tensor((n, 1, 2), dtype="),
+        ("n", "torch.full((3,), n, dtype="),
+        ("[n / 2, 1, 2]", "torch.tensor((n / 2, 1, 2)))"),
+        ("[n, 0.5, 2]", "torch.tensor((n, 0.5, 2)))"),
+    ],
+)
+def test_a_buffer_of_floats_holds_floats(values: str, python: str) -> None:
+    """Whole numbers of the text are of another type, which torch would take."""
     text = (
-        "block Unit(n) { buffer at: float[3] = [i * n for i in 0..3] return x * at } "
+        f"block Unit(n) {{ buffer at: float[3] = {values} return x * at }} "
         "network Test { input x: float[N, 3] output y = x -> a: Unit(3) -> b: Unit(5) }"
     )
-    assert "range" not in source_of(text)
-    assert built(graph_of(text)).get_buffer("a.at").dtype.is_floating_point
+    assert python in source_of(text)
+    assert built(graph_of(text)).get_buffer("a.at").dtype == torch.get_default_dtype()
 
 
 def test_what_a_block_is_given_that_is_written_out_is_a_parameter() -> None:
