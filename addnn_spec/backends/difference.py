@@ -174,8 +174,8 @@ _NUMBERED = re.compile(r"(?P<head>(?:[^.]+\.)*?)(?P<number>0|[1-9]\d*)\.(?P<rest
 
 
 def _folded(told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield names with what is told of them; of numbered blocks in a row that are told alike each
-    name once: `layer3.(6…22).conv1`, ×17."""
+    """Yield names with their texts. Numbered blocks in a row with equal texts are one:
+    `layer3.(6…22).conv1`, ×17."""
     blocks: list[tuple[str, int, dict[str, str]]] = []
     """What names begin with, the number behind it (-1 for none), and what is told by the rest."""
     for name, text in told.items():

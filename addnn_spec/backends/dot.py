@@ -135,7 +135,7 @@ def _box_attributes(box: Box) -> Iterator[str]:
 
 
 def _box_lines(box: Box) -> Iterator[str]:
-    """Yield what it is; then, where there is more to say, its name and its parameters."""
+    """Yield the title of a box; then, if there is more to say, its name and its parameters."""
     yield repeated(_call(box), box.times)
     second = [box.name] if box.name and box.kind not in ("input", "output") else []
     if box.params:

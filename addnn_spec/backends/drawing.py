@@ -115,7 +115,7 @@ def inline(svg: str) -> str:
 
 
 class _EngineError(Exception):
-    """An engine is not there, or has failed."""
+    """A layout engine is missing, or has failed."""
 
 
 def _program(dot: str) -> bytes:

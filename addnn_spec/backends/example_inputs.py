@@ -25,8 +25,9 @@ class SampleInput(NamedTuple):
 def example_inputs(
     graph: Graph, dims: Mapping[str, int], dynamic: Sequence[str]
 ) -> tuple[SampleInput, ...]:
-    """Return what evaluation takes, at the default sizes or at `dims`; those of `dynamic` stay
-    open, and are 2 where they would be 1: torch takes a size of 1 for a constant.
+    """Return the inputs that evaluation takes, at the default sizes or at `dims`. Those of
+    `dynamic` stay open, and are 2 where they would be 1, since torch takes a size of 1 for a
+    constant.
 
     Raises `DiagnosticError` for a name that is no symbolic size, and where the network cannot have
     these sizes.

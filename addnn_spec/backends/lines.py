@@ -145,7 +145,7 @@ def _visible(rows: Iterator[Row], view: View, shown: Container[str]) -> Iterator
 
 
 def _innermost(rows: Iterator[Row], view: View) -> Iterator[Row]:
-    """Yield what has nothing inside, and what stands at the view's depth, one by one."""
+    """Yield the rows without nodes inside, and those at the view's depth, one by one."""
     for folded in rows:
         for row in folded.turns():
             if row.has_rows and (view.depth is None or row.depth < view.depth):
@@ -155,8 +155,8 @@ def _innermost(rows: Iterator[Row], view: View) -> Iterator[Row]:
 
 
 def _joined(rows: Iterable[Row], summary: Summary, view: View) -> Iterator[Line]:
-    """Yield the rows as lines; of a view that folds, what belongs to the layer before is a part of
-    its line.
+    """Yield the rows as lines; in a view that folds, a norm or the like is part of the line of the
+    layer before it.
 
     That is what reads the layer's output alone, and stands next to it.
     """

@@ -341,7 +341,7 @@ class _Painter:
         training: bool,
         depth: int,
     ) -> list[_Tap]:
-        """Draw an operator with the layers that it runs: their inputs are its own affair."""
+        """Draw an operator with the layers that it runs, which it feeds itself."""
         box = self._leaf(graph, [node], prefix, [node.name], 1, training)
         cluster.items.append(box)
         for argument, layer in node.layers:
@@ -389,7 +389,8 @@ class _Painter:
         )
 
     def _paths(self, prefix: str, names: list[str]) -> list[str]:
-        """Return the paths that are drawn as one: a run's, of all turns that are drawn as one."""
+        """Return the paths that are drawn as one box: those of all turns of a run that is drawn
+        once."""
         around = self.prefixes.get(prefix, [prefix])
         return [f"{before}{name}" for before in around for name in names][:_MAX_TURNS_NAMED]
 

@@ -116,7 +116,7 @@ def records(graph: Graph, summary: Summary, view: View) -> list[dict[str, Cell]]
 
 
 def _record_columns(graph: Graph, summary: Summary, view: View) -> list[_Column]:
-    """Return the columns for programs: how often and how deep a line stands are columns of their
+    """Return the columns for programs; the repetition and depth of a line are columns of their
     own."""
     node, operator, *rest = _columns(graph, summary, view, _path)
     return [
@@ -130,7 +130,7 @@ def _record_columns(graph: Graph, summary: Summary, view: View) -> list[_Column]
 
 
 def _counted(column: _Column) -> Callable[[Line], Cell]:
-    """Return the cell as a number also where people are told whose the weights are."""
+    """Return the cell as a number, also where people read whose weights these are."""
     if column.name == "params":
         return lambda line: line.params
     return column.cell

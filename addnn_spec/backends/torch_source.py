@@ -40,5 +40,6 @@ def torch_source(
 
 
 def _file_name(shown: str) -> str:
-    """Return the last part of a path: where a file stands is nobody's business."""
+    """Return the last part of a path, since folders of the user's machine do not belong in the
+    file."""
     return shown.replace("\\", "/").rsplit("/", 1)[-1]

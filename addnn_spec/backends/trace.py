@@ -19,7 +19,7 @@ from addnn_spec.source import Span
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """One place: a node that gave sizes, or what the node stands in."""
+    """One place in a trace: a node that gave sizes, or a block around it."""
 
     path: str
     what: str
@@ -72,8 +72,8 @@ def trace(graph: Graph, path: str) -> Trace:
 
 
 def _flow(nodes: tuple[FlatNode, ...], last: FlatNode) -> list[FlatNode]:
-    """Return the nodes from the network's input on whose outputs have other sizes than what they
-    read."""
+    """Return the nodes, from the network's input on, whose outputs have other sizes than their
+    inputs."""
     found = [last]
     item = last
     while True:
@@ -105,7 +105,7 @@ def _within(graph: Graph, path: str) -> Iterator[TraceStep]:
 
 
 def _holder(graph: Graph, below: str) -> tuple[str, Node] | None:
-    """Return the node that calls what a path goes on into, with its name there."""
+    """Return the node that calls the graph in which a path goes on, with its name there."""
     for node in graph.nodes():
         if node.calls is not None:
             for name in node.names():

@@ -42,7 +42,7 @@ _SHORT = 40
 
 
 def _akin(name: str, known: list[str]) -> list[str]:
-    """Return the arguments that a name is the beginning of, or another library's name for."""
+    """Return the arguments that begin with a name, or that another library calls by it."""
     begins = [other for other in known if len(name) > 2 and other.startswith(name)]
     return begins or [other for other in known if _ELSEWHERE.get(name) == other]
 
@@ -250,7 +250,7 @@ def _torch_habit(name: str, value: Value, place: Span) -> str | None:
 
 
 def _nearest(details: list[ErrorDetails], value: Value) -> ErrorDetails:
-    """Return what pydantic finds wrong by the type, of a union, that fits the value best."""
+    """Return what pydantic finds wrong by that type of a union which fits the value best."""
     for detail in details:
         if isinstance(value, str) and detail["type"] == "literal_error":
             return detail
@@ -271,7 +271,7 @@ _WORDS = {
 
 
 def _item(detail: ErrorDetails, value: Value) -> tuple[int | None, Value]:
-    """Return which item of a list is wrong, and that item; the value where it is no list's."""
+    """Return which item of a list is wrong, and that item; the value itself if it is no list."""
     for part in detail["loc"][1:]:
         if isinstance(part, int) and isinstance(value, tuple) and part < len(value):
             return part, value[part]

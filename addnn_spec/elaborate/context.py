@@ -34,7 +34,7 @@ class Stopped(Exception):
 
 
 class Failed(Stopped):
-    """What is being elaborated cannot be. What does not need it goes on."""
+    """The expression or statement cannot be elaborated; what does not need it goes on."""
 
 
 class Exhausted(Stopped):

@@ -187,8 +187,8 @@ def _buffer_values(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame)
 
 
 def _buffer_key(statement: ast.Buffer, shape: tuple[Size, ...], frame: Frame) -> Hashable | None:
-    """Return what the values of a buffer hang on: many layers have equal ones, which are long; None
-    where they hang on more than numbers, strings and functions."""
+    """Return a key of what the values of a buffer depend on: many layers have equal ones, which are
+    long. None if they depend on more than numbers, strings and functions."""
     read = [(name, frame.env.find(name)) for name in sorted(names_read(statement.value))]
     bound = [(name, binding.value) for name, binding in read if binding is not None]
     if not all(value is None or isinstance(value, _PLAIN) for _, value in bound):

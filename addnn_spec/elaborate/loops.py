@@ -132,7 +132,7 @@ def _of_last(builder: Builder, result: Value) -> Value:
 
 
 def _repeats(ctx: Context, core: ast.Repeat | ast.For, flow: Value, result: Value) -> bool:
-    """Return True if all turns from here on are equal: nothing that a turn reads changes any
+    """Return True if all turns from here on are equal, since nothing that a turn reads changes any
     more."""
     return (
         ctx.memoise  # without, every turn is elaborated, to compare with

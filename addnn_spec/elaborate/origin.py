@@ -53,7 +53,7 @@ def _first_with(size: Size, ref: Ref, at: _At) -> Ref:
 
 
 def _made(size: Size, ref: Ref, at: _At) -> Origin:
-    """Return the operator that a tensor is from, also where that is inside of a block or brace."""
+    """Return the operator that made a tensor, also inside a block or brace."""
     node = at(ref.node)
     if isinstance(node.op, Graph):
         graph = node.op

@@ -25,8 +25,8 @@ _MOST = 64
 
 
 class Seen(Struct, eq=False):
-    """One run of a body. `values` are those of its expressions and elements, by their places; what
-    flowed into an element is in `flows`. `inner` are the braces and loops in it."""
+    """What one run of a body gave. `values` are those of its expressions and elements, by place;
+    `flows` what flowed into the elements; `inner` the braces and loops in it."""
 
     values: dict[Span, list[Value]] = field(default_factory=dict)
     flows: dict[Span, list[Value]] = field(default_factory=dict)

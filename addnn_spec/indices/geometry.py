@@ -418,12 +418,12 @@ class RowScaling:
             out[rows] = wide.sub_(wide.abs(), alpha=2.0**-23)
 
     def lift(self, lower: Tensor, doubt: Tensor, other: Tensor) -> Tensor:
-        """Return certain upper bounds of pairs from their lower bounds and the doubts of both
-        rows."""
+        """Return certain upper bounds of pairs from their lower bounds and both rows' doubts."""
         return (lower.clamp_min(0) + 2.01 * (doubt + other)) * (1 + 2.0**-20)
 
     def slack(self, mine: Certificate, theirs: Certificate) -> Tensor:
-        """Return what lifts lower bounds of my rows (n,), whichever of their rows the other is."""
+        """Return what turns lower bounds of my rows (n,) into upper ones, whichever the other row
+        is."""
         return mine.slack + theirs.floor
 
     def upper_bounds(
@@ -444,8 +444,7 @@ class RowScaling:
         return torch.minimum(plain, spared).clamp_max(high)
 
     def doubt(self, squares: Tensor, slack: Tensor) -> Tensor:
-        """Return more than ``squares``, the middle of a row's lower and upper bound, can be off
-        by."""
+        """Return more than ``squares``, the middle of a row's two bounds, can be off by."""
         share = 5 * self.usual(self.ladder[0]) + 2.0**-20
         return slack * (1 + share) + squares * share
 

@@ -444,8 +444,8 @@ def blocks_of(rows: Tensor, frame: RowScaling, size: int) -> list[RowBlock]:
 def block_pairs(
     queries: list[RowBlock], references: list[RowBlock] | None, run: RunningNeighbours, keep: bool
 ) -> Iterator[tuple[RowBlock, RowBlock]]:
-    """All pairs of blocks; each unordered pair once where ``references`` is None. With ``keep``,
-    the first one's rows are coded once."""
+    """Yield all pairs of blocks; each unordered pair once where ``references`` is None. With
+    ``keep``, the first one's rows are coded once."""
     for index, block in enumerate(queries):
         others = queries[index:] if references is None else references
         product = run.product

@@ -39,7 +39,8 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 def _half_settings() -> dict[str, bool]:
-    """Return what lets CUDA sum products of float16 or bfloat16 in less than float32."""
+    """Return the settings that let CUDA sum products of float16 or bfloat16 in less than
+    float32."""
     names = (
         "allow_fp16_reduced_precision_reduction",
         "allow_bf16_reduced_precision_reduction",
@@ -49,8 +50,8 @@ def _half_settings() -> dict[str, bool]:
 
 
 def _legacy_precision() -> str | None:
-    """Return what torch's older setting says, which is an error to read where the two disagree;
-    None where they already do."""
+    """Return torch's older setting of precision, which it is an error to read where the two
+    disagree; None where they already do."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:

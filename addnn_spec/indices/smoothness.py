@@ -108,7 +108,7 @@ def cross_smoothness_index(
 
 @dataclass(frozen=True)
 class TargetSpread:
-    """What the targets alone say; one serves every node of a network.
+    """What the Smoothness Index needs of the targets alone; one serves every node of a network.
 
     Attributes:
         targets, references: (m, q) and (n, q) float64; extreme ones times a power of two, which no
@@ -132,7 +132,8 @@ class TargetSpread:
         references: Tensor | None = None,
         budget: int | None = None,
     ) -> TargetSpread:
-        """From targets (m, q), among themselves or against those of the training data (n, q)."""
+        """Return the spread of targets (m, q), among themselves or against those of the training
+        data (n, q)."""
         other = targets if references is None else references
         # One for both sides, so that their distances stay comparable.
         scale = safe_scale(max(check_finite(targets), check_finite(other)))
@@ -160,7 +161,7 @@ class TargetSpread:
     def values(
         self, found: Neighbours, order: int, kind: str, form: str, gain: float = 1.0
     ) -> Tensor:
-        """Each sample's value (m,), NaN where undefined, from its input neighbours."""
+        """Return each sample's value (m,), NaN where undefined, from its input neighbours."""
         indices = found.indices[:, :order].to(self.targets.device)
         error = self.targets.new_zeros(indices.shape)
         # Summed as the search sums them: both enter one difference.

@@ -187,7 +187,7 @@ class SketchFold:
 
 
 def fold_all(width: int, seed: int, weight: Tensor | None, *sides: Tensor) -> list[Tensor]:
-    """Every side folded alike.
+    """Return every side, folded alike.
 
     Raises:
         OptionError: ``width`` is below 1.

@@ -52,7 +52,7 @@ class BodyRun:
 
     @property
     def name(self) -> str:
-        """How it is told: `layer1.0 in ResNet50`."""
+        """Its name for people: `layer1.0 in ResNet50`."""
         return f"{self.path} in {self.network}" if self.path else self.network
 
     @property

@@ -108,7 +108,7 @@ def _candidates(diagnostic: Diagnostic, span: Span, tree: ast.File) -> Iterator[
 
 
 def import_edit(tree: ast.File, name: str, file: str) -> Fix:
-    """Return the import of a name put at the head of a file."""
+    """Return the edit that adds an import of a name at the head of a file."""
     for item in tree.items:
         if isinstance(item, ast.Import) and item.path == file and item.names:
             end = item.names[-1].span.end
@@ -118,7 +118,8 @@ def import_edit(tree: ast.File, name: str, file: str) -> Fix:
 
 
 def _renamed(span: Span, name: str) -> Fix:
-    """Return the name of a place changed: of an argument or a label, the one that is nearest."""
+    """Return the edit that changes a name in a place, of an argument or a label, to the nearest
+    one."""
     written = list(_NAME.finditer(span.text))
     close = near(name, [match[0] for match in written])
     for match in written:
@@ -130,7 +131,7 @@ def _renamed(span: Span, name: str) -> Fix:
 
 
 def _removed(span: Span, tree: ast.File) -> Fix:
-    """Return the statement, argument or import taken out that a place is of."""
+    """Return the edit that removes the statement, argument or import at a place."""
     for node in walk(tree):
         if isinstance(node, ast.Layer | ast.Call) and node.args:
             for arg in node.args:
@@ -150,7 +151,7 @@ def _removed(span: Span, tree: ast.File) -> Fix:
 
 
 def _without(span: Span, title: str) -> Fix:
-    """Return a part of a list taken out, with the comma before or behind it."""
+    """Return the edit that removes a part of a list, with the comma before or behind it."""
     text = span.source.text
     behind = re.compile(r"\s*,\s*").match(text, span.end)
     ahead = re.search(r"\s*,\s*\Z", text[: span.start])
@@ -160,7 +161,7 @@ def _without(span: Span, title: str) -> Fix:
 
 
 def _whole_lines(span: Span, title: str) -> Fix:
-    """Return a statement taken out, with its line where nothing else stands in it."""
+    """Return the edit that removes a statement, with its line if nothing else stands in it."""
     text = span.source.text
     start, end = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
     end = len(text) if end < 0 else end + 1
@@ -169,7 +170,7 @@ def _whole_lines(span: Span, title: str) -> Fix:
 
 
 def _before_statement(span: Span, tree: ast.File, line: str) -> Iterator[Fix]:
-    """Yield a line put before the statement of the network's body that a place is in."""
+    """Yield the edit that puts a line before the statement of the network's body at a place."""
     for item in tree.items:
         if (
             isinstance(item, ast.Block | ast.Network)
@@ -199,7 +200,7 @@ def _head(tree: ast.File) -> tuple[int, int]:
 
 
 def _closed(diagnostic: Diagnostic, span: Span) -> Iterator[Fix]:
-    """Yield the bracket or quotes that are missing, put at the end of the line."""
+    """Yield the edit that puts a missing bracket or quote at the end of the line."""
     bracket = re.match(r"this `([(\[{])` is never closed", diagnostic.message)
     text = span.source.text
     if bracket is not None:

@@ -38,7 +38,7 @@ class Sizes:
         return type.with_shape(*map(self.shown, type.shape))
 
     def text(self, type: TensorType) -> str:
-        """Return a type as it is shown; most lines of a text have one of few."""
+        """Return a type as it is shown; remembered, since most lines of a text have one of few."""
         text = self._texts.get(type)
         if text is None:
             text = self._texts[type] = type_text(self.type(type))
@@ -46,8 +46,8 @@ class Sizes:
 
 
 def shape_of(values: Sequence[Value], sizes: Sizes) -> str:
-    """Return the shape of a tensor, or of a list of such, as turns or uses gave it: what differs
-    between them is `…`; empty for what is no tensor, or differs in all."""
+    """Return the shape of a tensor, or of a list of tensors, over turns or uses: a size that
+    differs between them is `…`. Empty if it is no tensor, or if all sizes differ."""
     shapes = [_shape(value, sizes) for value in values]
     first = shapes[0] if shapes else ""
     if all(shape == first for shape in shapes):

@@ -164,7 +164,7 @@ class Workspace:
     def locator(
         self, uri: str, analysis: Analysis
     ) -> Callable[[Source], tuple[str, Positions] | None]:
-        """Return what gives a source's address and places, for what an analysis says."""
+        """Return a function that gives a source's address and positions, to show an analysis by."""
         own = {document.path: document for document in self.documents.values()}
         paths: dict[int, Path] = {}
         for session in (analysis.session, analysis.sketch):

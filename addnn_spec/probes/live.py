@@ -48,7 +48,7 @@ _ACTIVATIONS = (
 
 
 def plain(module: nn.Module) -> nn.Module:
-    """Return a module as hooks can read it: that which a compiled one was made from.
+    """Return a module that hooks can read: the one that a compiled module was made from.
 
     Raises `DiagnosticError` (E0607) for a ScriptModule, whose parts run without Python.
     """
@@ -63,7 +63,8 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def takes_whole_numbers(module: nn.Module) -> bool:
-    """Return True if a part of a module is an embedding: whole numbers stay such then."""
+    """Return True if a part of a module is an embedding: then inputs of whole numbers are not made
+    floats."""
     return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
 
 
@@ -109,7 +110,7 @@ class _Trace:
         """Inputs that autograd does not follow: integers."""
 
     def receive(self, key: str, call: int, value: Tensor, raw: Sequence[Tensor]) -> None:
-        """Take a value, put together from those of each step in `raw`, if it is not that."""
+        """Receive a value; `raw` holds the values of its steps, or the value alone."""
         key, _, place = key.partition(":")
         if not key:
             return
@@ -161,13 +162,13 @@ class _Trace:
             self._made(raw, node)
 
     def _made(self, raw: Sequence[Tensor], node: ProbeNode) -> None:
-        """Note which node a value is of, or its steps are."""
+        """Record which node made a value, or the values of its steps."""
         self.made.update((part.grad_fn, node) for part in raw if part.grad_fn is not None)
 
     def _other(
         self, part: nn.Module | None, key: str, call: int, value: Tensor, place: str
     ) -> None:
-        """Take another output of the layer whose first has just been received."""
+        """Receive another output of the layer whose first output has just been received."""
         main = next(node for node in reversed(self.nodes) if node.key == key)
         if main.kind == "input" or value.ndim == 0:
             return

@@ -353,8 +353,8 @@ def with_places(nodes: Sequence[ProbeNode], output: str) -> list[ProbeNode]:
 
 
 def _ending(nodes: Sequence[ProbeNode]) -> list[ProbeNode]:
-    """Return the nodes, the other outputs of the last layer before its first: that stays the last
-    of all."""
+    """Return the nodes with the other outputs of the last layer before its first output, so that
+    this one stays the last of all."""
     last = max((n.depth for n in nodes if not n.port), default=0)
     main, others = nodes[last : last + 1], nodes[last + 1 :]
     if not others:

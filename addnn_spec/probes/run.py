@@ -62,7 +62,7 @@ _ANEW = "cka takes all nodes in one run: stopped, it begins anew, and does not g
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a run beside the network and the data; see `probe`.
+    """What is asked of a run, beside the network and the data; see `probe`.
 
     `measures` are functions in place of those that the settings name. `before` is an earlier run:
     if it was of the same network and data, taken in the same way, what stands in it is not measured
@@ -222,7 +222,7 @@ class _Runner:
         self.saved = time.monotonic()
 
     def _built(self, network: Network, weights: Weights | None) -> nn.Module:
-        """Return the live module; without weights as `seed` initialises it."""
+        """Return the live module of a network; without weights it is initialised by `seed`."""
         # On the CPU a seed gives the same weights whatever the device, and the caller's random
         # state stays as it is.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):

@@ -52,7 +52,7 @@ class Model(BaseModel):
 
     @property
     def preparation(self) -> Preparation:
-        """What is done to samples for this network."""
+        """How samples are prepared for this network."""
         return Preparation(
             layout=self.layout,
             channels=self.channels,
@@ -113,7 +113,7 @@ def _validated(table: Mapping[str, Any], name: str) -> tuple[Model, ...]:
 
 
 def _told_apart(models: tuple[Model, ...]) -> tuple[Model, ...]:
-    """Return the models; of those without a name that would have one title, each with a number."""
+    """Return the models; those without a name that would share a title get a number each."""
     titles = Counter(model.title for model in models)
     seen: Counter[str] = Counter()
     found = []

@@ -27,9 +27,9 @@ _DIFFER = 0.05
 
 
 def placed(found: Sequence[Ranked], by: By = "index") -> list[Ranked]:
-    """Sorted, best first; a model shares the place of the first one there whose difference from it
-    may be chance (p of 5 % or more): the paired one, on the same samples, for the index itself; for
-    others that of their standard errors. Subsets share a place where they are equal.
+    """Return the networks sorted, best first. One shares the place of the first there if their
+    difference may be chance (p of 5 % or more): for the index the paired one on the same samples,
+    for others that of their standard errors. Subsets share a place if they are equal.
 
     Raises `DiagnosticError` (E0607) where a network has no such value.
     """

@@ -38,8 +38,7 @@ def flow(run: RunRecord) -> dict[str, tuple[str, ...]]:
 
 
 def _leaving(source: NodeRecord, reader: NodeRecord, blocks: Iterable[NodeRecord]) -> str:
-    """Return the outermost of the blocks that `source` is the end of and that `reader` stands
-    outside of."""
+    """Return the outermost block that ends in `source` and does not hold `reader`."""
     around = [
         block
         for block in blocks

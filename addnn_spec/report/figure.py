@@ -54,7 +54,7 @@ def _title(run: RunRecord) -> str:
 
 
 def axis_title(run: RunRecord) -> str:
-    """Return what the values are, and of how many samples."""
+    """Return what the axis shows, and of how many samples."""
     known = [node.train for node in run.nodes if node.train is not None]
     smooth = bool(known) and known[0].index == "smoothness"
     name = "Smoothness Index (linear)" if smooth else "Separation Index"
@@ -334,7 +334,7 @@ class _Figure:
         return self._group(row, "row", tag("title", quoted(described(row))) + own + label)
 
     def _own(self, row: PageRow) -> str:
-        """Return what stands for the node itself: its sign, its marks, its figures and its bars."""
+        """Return the elements of the node itself: its sign, its marks, its figures and its bars."""
         parts = [_sign(row)]
         values = row.values
         if RATE in values.measures:

@@ -127,7 +127,7 @@ class Curves:
         ]
 
     def _reads(self, row: PageRow, before: PageRow) -> bool:
-        """Return True if a row reads another, perhaps by way of such as are not shown."""
+        """Return True if a row reads another one, directly or through rows that are not shown."""
         # Against the flow, but only through rows that are left out: a shown one has a curve of its
         # own.
         open_ends = set(self.sources.get(row.number, ()))
@@ -375,7 +375,7 @@ def panels(
     across: bool = False,
     epochs: Sequence[float] = (),
 ) -> list[Panel]:
-    """Return the panels of runs: what each shows is one of `What`."""
+    """Return the panels of runs; each shows one of `What`."""
     if what == "epochs":
         return [epochs_panel(runs, epochs or range(1, len(runs) + 1))]
     if what == "curves":

@@ -35,7 +35,7 @@ class PageRow:
 
     @property
     def above(self) -> bool:
-        """True if its values are merely another node's."""
+        """True if its values are another node's, merely passed on."""
         return self.node.as_above is not None and not self.is_group
 
 

@@ -17,7 +17,7 @@ SHARE = 0.01
 
 @dataclass(frozen=True)
 class Settling:
-    """What can be said of the trunk on one split, beyond error.
+    """What can be said of the trunk on one split, beyond error: where its index reaches the peak.
 
     Attributes:
         ways: the nodes with values of their own that every way to the last node passes, in order.

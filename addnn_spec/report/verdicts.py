@@ -159,7 +159,8 @@ def _steps(run: RunRecord) -> Iterator[_Asked]:
 
 
 def _memorising(before: str, node: str, known: dict[Split, PairedDifference]) -> _Asked:
-    """Ask whether train rises, and by more than test and across rise, each beyond error."""
+    """Ask whether the index rises on train, and by more than on test and across, each beyond
+    error."""
     train = known["train"]
     ps = [train.p if train.value > 0 else 1.0]
     for split, found in known.items():

@@ -30,8 +30,8 @@ class Between:
         self.kept[label] = (centred / norm).float() if float(norm) > 0 else None
 
     def record(self, owners: dict[str, int], m: int, exchange: Exchange) -> CkaRecord | None:
-        """CKA of all pairs, in the order of `owners`, which tells the process that keeps each node;
-        at process 0, elsewhere None."""
+        """Return CKA of all pairs, in the order of `owners`, which tells the process that keeps
+        each node; at process 0, elsewhere None."""
         grams = [self._fetch(label, owner, m, exchange) for label, owner in owners.items()]
         if exchange.rank != 0:
             return None
@@ -62,7 +62,7 @@ def _similarity(left: Tensor | None, right: Tensor | None) -> float | None:
 
 
 def gram_of(rows: Tensor) -> Tensor:
-    """Inner products (m, m), float64, of rows (m, d) about their mean."""
+    """Return inner products (m, m), float64, of rows (m, d) about their mean."""
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for columns in column_chunks(rows.shape[1]):
         part = rows[:, columns].double()

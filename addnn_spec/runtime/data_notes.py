@@ -17,7 +17,7 @@ _UNLIKE = 0.01
 
 
 def told(splits: Sequence[SplitSamples], data: DataRecord, *, apart: bool) -> list[str]:
-    """Return what is known of the drawn samples before anything runs."""
+    """Return what is to be noted of the drawn samples before anything runs."""
     notes = [*_other_classes(data), *_shared(splits), *_one_hot(splits[0])]
     if splits[0].groups is not None:
         counts = [len(np.unique(split.groups)) for split in splits if split.groups is not None]
@@ -89,8 +89,8 @@ def small(data: DataRecord, order: int) -> list[str]:
 
 
 def unlike(run: RunRecord) -> list[str]:
-    """Return that train and test differ at the input already, beyond error (p < .01): the course
-    takes them for alike."""
+    """Return a note if train and test differ at the input already, beyond error (p < .01); the
+    course takes them for alike."""
     notes = []
     for node in run.nodes:
         if node.kind != "input" or node.train is None or node.test is None:

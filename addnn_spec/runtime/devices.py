@@ -52,13 +52,13 @@ class Place:
             raise refusal(error, f"the network does not go to {self.device}") from error
 
     def inputs(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return what the network is given, here."""
+        """Return the network's inputs on this device, in its type of floats."""
         return tuple(
             value.to(self.device, self._type(value), non_blocking=True) for value in values
         )
 
     def pinned(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return it on the CPU still, in memory that a GPU reads while this process goes on."""
+        """Return the inputs in CPU memory that a GPU can read while this process goes on."""
         return tuple(value.to(self._type(value)).pin_memory() for value in values)
 
     def _type(self, tensor: Tensor) -> torch.dtype:
@@ -106,7 +106,8 @@ def device_errors() -> Iterator[None]:
 
 
 def refusal(error: Exception, message: str, code: DiagnosticCode = "E0619") -> Refusal:
-    """Return what to say of an error; of one where memory did not suffice, that."""
+    """Return the refusal for an error of a device; for one of memory, that memory did not
+    suffice."""
     notes = (reason(error),)
     if isinstance(error, torch.OutOfMemoryError):
         help = "a smaller budget or batch, or --device cpu"

@@ -95,8 +95,7 @@ class Scorer:
         return (train if split == "train" else test), (test if split == "test" else train)
 
     def limits(self, split: Split) -> tuple[Tensor | None, Tensor | None, str]:
-        """Return what a search is told: codes of the samples and of their references, and which
-        references may be neighbours."""
+        """Return which references may be neighbours of which samples, as codes of both."""
         if self.apart and split != "cross":
             groups = self.groups[0 if split == "train" else 1]
             return groups, groups, "other"
@@ -109,8 +108,8 @@ class Scorer:
         weight: Tensor | None = None,
         scratch: Scratch | None = None,
     ) -> tuple[Side, ...]:
-        """Rows held whole, one tensor for train and test each, ready for the searches in `work`
-        bytes; `weight` (d,) multiplies features first."""
+        """Return rows held whole, one tensor for train and test each, ready for the searches in
+        `work` bytes; `weight` (d,) multiplies features first."""
         device = parts[0].device.type
         # The centre index takes the two nearest class means, whatever the order.
         order = max(self.order, 2)
@@ -267,7 +266,7 @@ class Scorer:
         return float(((spread.largest - mean) / room)[spread.defined(1)].mean())
 
     def _chance_apart(self, labels: Tensor, groups: Tensor) -> float:
-        """Return the same where neighbours are of other groups."""
+        """Return `chance` where neighbours are of other groups."""
         both = torch.zeros(int(groups.max()) + 1, self.classes, dtype=torch.int64, device="cpu")
         both.index_put_((groups, labels), torch.ones_like(labels), accumulate=True)
         # Of the same class, less those of the own sample.

@@ -70,8 +70,8 @@ Measure = Callable[[Rows], MeasureValue]
 
 @dataclass(frozen=True)
 class Streamed:
-    """A measure of the training rows that can do without: `passed` takes what is left of them;
-    `of_gram` tells that it wants the inner products; `recipe` is the record's."""
+    """A measure that needs not hold the training rows. `passed` computes it from what is kept of
+    them; `of_gram` tells that this includes their inner products; `recipe` is the record's."""
 
     rows: Callable[[Rows], float]
     passed: Callable[[Passed], float]

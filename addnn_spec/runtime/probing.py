@@ -202,11 +202,11 @@ class Prober:
 
     @property
     def cost(self) -> SearchCost:
-        """Of the searches of all processes."""
+        """The cost of all searches of all processes."""
         return sum((plan.cost for plan in self._plans), SearchCost())
 
     def forwards(self) -> int:
-        """How many samples go through the network, over all passes."""
+        """Return how many samples go through the network, over all passes."""
         return sum(
             sum(batch.stop - batch.start for batch in self.feed.batches[self._first(number) :])
             for number in range(self.passes)

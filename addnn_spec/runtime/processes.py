@@ -28,8 +28,8 @@ class Exchange(Protocol):
     size: int
 
     def gather(self, rows: Tensor, counts: Sequence[int], owner: int) -> list[Tensor]:
-        """Each process's rows (n, d), of which `counts` are wanted; at other ranks than the owner
-        nothing."""
+        """Return each process's rows (n, d), `counts` of them; nothing at other ranks than the
+        owner's."""
         ...
 
     def share(self, text: str) -> list[str]:

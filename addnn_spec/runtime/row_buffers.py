@@ -86,7 +86,7 @@ class Whole:
 
 
 class Gauge:
-    """Nothing is held: the deviations of a node's features on train are taken."""
+    """A pass that holds no rows: it takes the deviations of a node's features on train."""
 
     def __init__(self, running: Running) -> None:
         self.running = running
@@ -160,13 +160,13 @@ class Running:
         """Why the node cannot be measured."""
 
     def gauge(self, like: Tensor) -> Spread:
-        """Return what gauges the features, begun with the first rows."""
+        """Return the running statistics of the features, begun with the first rows."""
         if self.spread is None:
             self.spread = Spread(like.shape[1], like.device)
         return self.spread
 
     def weight(self) -> Tensor | None:
-        """Return what features are multiplied by; None without normalisation."""
+        """Return the factors of the features; None without normalisation."""
         return None if self.spread is None else self.spread.weight()
 
     def block(self, first: int, rows: Tensor) -> RowBlock:

@@ -49,17 +49,17 @@ class RowSize:
 
     @property
     def searched(self) -> int:
-        """Values a sample that distances are taken of."""
+        """The number of values a sample that distances are taken of."""
         return self.width if self.width is not None and self.sketched else self.dimensions
 
     @property
     def kept_bytes(self) -> int:
-        """Of one row that is held, its copies apart."""
+        """The bytes of one row that is held, without its copies."""
         return 4 * self.searched if self.sketched else self.row_bytes
 
     @property
     def held_bytes(self) -> int:
-        """Of one row that is held."""
+        """The bytes of one row that is held."""
         return self.kept_bytes + 8 * self.copies * self.dimensions
 
 
@@ -211,7 +211,7 @@ class _Packing:
     device: str
 
     def kept(self, hold: Hold) -> int:
-        """Return what the rows of a hold take, with what aligns them."""
+        """Return the bytes of the rows of a hold, with their alignment."""
         size = self.sizes[hold.node]
         rows = sum(self.rows[hold.first : hold.last])
         splits = len(self.splits)

@@ -170,12 +170,12 @@ class IndexRecord(_Record):
 
     @property
     def standard_error(self) -> float:
-        """Of the first value."""
+        """The standard error of the first value."""
         return self.interval.error
 
     @property
     def interval(self) -> IntervalRecord:
-        """Of the first value."""
+        """The interval of the first value."""
         return next(iter(self.intervals.values()))
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ class Layout:
 
 
 class StepsError(ValueError):
-    """Steps that are not there, or are others than the mask's."""
+    """There are no such steps, or they do not fit the mask."""
 
 
 def at_steps(value: Tensor, layout: Layout, rule: str, mask: Tensor | None = None) -> Tensor:

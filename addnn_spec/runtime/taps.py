@@ -86,8 +86,8 @@ class _Turns:
         self.calls[key] += 1
 
     def side_by_side(self, value: Tensor, sizes: tuple[int, int]) -> Tensor:
-        """Return a value whose steps lie in the batch as [N, T, …]; one that does not depend on
-        the sample as a single one."""
+        """Return a value whose steps lie in the batch as [N, T, …]; one that does not depend on the
+        sample as [1, …]."""
         if value.ndim == 0 or len(value) != sizes[0] * sizes[1]:
             return value[None]
         return value.reshape(*sizes, *value.shape[1:])
@@ -141,7 +141,7 @@ class Taps:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Within it every forward pass is read; after it the module is as it was."""
+        """Read every forward pass inside it; afterwards the module is as it was."""
         with ExitStack() as stack:
             for name, module in self.module.named_modules():
                 if self.probed and is_probed(module):
@@ -276,7 +276,7 @@ def untouched(
 def trial(
     taps: Taps, inputs: Sequence[Tensor], mode: str = "eval", *, traced: bool = False
 ) -> None:
-    """One forward pass that leaves no trace.
+    """Do one forward pass that leaves no trace.
 
     Raises `DiagnosticError` (E0617) where the module does not run on the inputs.
     """
@@ -291,7 +291,7 @@ def trial(
 
 
 def not_run(error: Exception) -> Refusal:
-    """Return what to say where a forward pass has failed."""
+    """Return the refusal where a forward pass has failed."""
     return refusal(error, "the network does not run on these data", "E0617")
 
 

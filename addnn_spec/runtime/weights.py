@@ -145,7 +145,7 @@ def load_weights(
 
 
 def _unwrapped(stored: Stored, notes: list[str]) -> Stored:
-    """Return the state dict in what training code saved around it."""
+    """Return the state dict inside what training code has saved around it."""
     within: list[str] = []
     others: list[str] = []
     while len(within) < _DEEPEST and (
@@ -161,7 +161,7 @@ def _unwrapped(stored: Stored, notes: list[str]) -> Stored:
 
 
 def _is_table(values: Mapping[str, Any], key: str) -> bool:
-    """Return True if tensors, or again a table of them, stand under a key."""
+    """Return True if there are tensors, or a table of them, under a key."""
     inner = values.get(key)
     return isinstance(inner, Mapping) and any(
         isinstance(value, Tensor) or name in _WRAPPERS for name, value in inner.items()
@@ -271,7 +271,7 @@ def _copied(value: Tensor, kept: Mapping[str, Tensor]) -> str | None:
 
 
 def _place(value: Tensor) -> tuple[object, ...]:
-    """Return what two names of one tensor have in common, and nothing else has."""
+    """Return a key that two names share only if they are names of one tensor."""
     if value.is_meta or value.numel() == 0:
         return (id(value),)
     return (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)

@@ -46,8 +46,8 @@ def centred(values: Floats, drawn: Ids | None = None) -> Floats:
 
 
 def touching(neighbours: Ids, groups: Ids | None = None) -> Ids:
-    """Return what each sample touches (m, r + 1): itself and its `neighbours` (m, r), −1 for none.
-    Two samples are linked where they touch a same one.
+    """Return the samples that each sample touches (m, r + 1): itself and its `neighbours` (m, r),
+    −1 for none. Two samples are linked if they touch a common one.
 
     With `groups` (m,), positions of one sample or sequence are one, and so are their neighbours.
     """
@@ -59,8 +59,8 @@ def touching(neighbours: Ids, groups: Ids | None = None) -> Ids:
 def touching_across(
     neighbours: Ids, groups: Ids | None = None, reference_groups: Ids | None = None
 ) -> Ids:
-    """Return the same where neighbours are training samples: these alone (m, r), for the statement
-    is given the training samples; with groups, also the own one."""
+    """Return `touching` where neighbours are training samples: these alone (m, r), since the
+    statement is given the training samples; with groups also the own one."""
     if groups is None or reference_groups is None:
         return neighbours
     # Numbers of test groups begin behind those of training groups: they must not look shared.
@@ -69,7 +69,8 @@ def touching_across(
 
 
 def together(*touches: Ids) -> Ids:
-    """Return what samples touch at any of several nodes: linked at one of them is linked."""
+    """Return what samples touch at any of several nodes: two that are linked at one of them are
+    linked."""
     first = 0
     parts = []
     for one in touches:

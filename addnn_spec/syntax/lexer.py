@@ -178,7 +178,8 @@ class Lexer:
 
 
 def _character(character: str) -> str:
-    """`U+00D7 MULTIPLICATION SIGN`; ASCII as it is."""
+    """Return a character's code and name, `U+00D7 MULTIPLICATION SIGN`; an ASCII character as it
+    is."""
     if " " < character < "\x7f":
         return f"`{character}`"
     name = unicodedata.name(character, "")

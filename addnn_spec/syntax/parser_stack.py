@@ -23,7 +23,7 @@ class StackEntry(NamedTuple):
 
 
 class ParserStack:
-    """States, and an entry for each but the first."""
+    """The parser's stack: states, and an entry for each state but the first."""
 
     limit = _LIMIT
 

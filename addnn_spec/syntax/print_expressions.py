@@ -48,7 +48,7 @@ class ExpressionPrinter(ABC):
 
     @abstractmethod
     def body(self, body: ast.Body) -> Doc:
-        """Braces and what stands in them."""
+        """Lay out braces and what stands in them."""
 
     # ------------------------------------------------------------------------- comments and places
 
@@ -112,7 +112,7 @@ class ExpressionPrinter(ABC):
         return concat(*self.before(part), self.doc(part), separator, *trailing)
 
     def arguments(self, node: ast.Call | ast.Layer) -> list[Doc]:
-        """Parentheses and braces after a callee, as far as they were written."""
+        """Lay out the parentheses and braces after a callee, as far as they were written."""
         docs: list[Doc] = []
         if node.args is not None:
             docs.append(self._bracketed("(", node.args, ")", node))
@@ -198,7 +198,7 @@ class ExpressionPrinter(ABC):
         return self._postfix(node)
 
     def _postfix(self, node: ast.Expr) -> Doc:
-        """`a.b(c)[d]`: from the outside in, in a loop, for it may be long."""
+        """Lay out `a.b(c)[d]`: from the outside in, in a loop, for it may be long."""
         docs: list[Doc] = []
         while True:
             match node:
@@ -229,7 +229,8 @@ class ExpressionPrinter(ABC):
         return concat("not " if node.op == "not" else "-", self.doc(node.value))
 
     def _binary(self, node: ast.Binary) -> Doc:
-        """Operators of one level in a row, broken before any of them; a loop: they may be many."""
+        """Lay out operators of one level in a row, broken before any of them; in a loop, for they
+        may be many."""
         level = _PRECEDENCE.get(node.op)
         links: list[tuple[LineBreak, Doc]] = []
         left: ast.Expr = node

@@ -141,7 +141,8 @@ class Recovery:
         return False
 
     def _body(self) -> int:
-        """How many entries stand up to the innermost open `{`, itself included; 0 in none."""
+        """Return how many entries there are up to the innermost open `{`, itself included; 0 if
+        none is open."""
         braces = [i for i, token in self._stack.open_brackets() if token.kind == "LBRACE"]
         return braces[-1] + 1 if braces else 0
 

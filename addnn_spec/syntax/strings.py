@@ -13,7 +13,8 @@ _BRACE = re.compile(r"\{\{|\}\}|[{}]")
 
 
 class Strings:
-    """`read_hole(start, end)` parses an expression; it returns None where it reported an error."""
+    """Reads string literals. `read_hole(start, end)` parses an expression in one; it returns None
+    where it reported an error."""
 
     def __init__(
         self, findings: Findings, read_hole: Callable[[int, int], ast.Expr | None]
