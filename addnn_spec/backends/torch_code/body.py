@@ -47,11 +47,12 @@ class Branch:
 Item = Step | Branch
 
 _MOST_ORIGINS = 8
+"""As many origins of a column are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A child that only the uses have whose flag is `present`."""
+    """The condition of a child: only uses whose flag has this value have it."""
 
     flag: int
     present: bool
@@ -59,7 +60,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What tells the uses apart that take an arm of an `if`."""
+    """A condition that tells uses apart: those that take an arm of an `if` from the others."""
 
     name: str
     values: tuple[bool, ...]
@@ -101,7 +102,7 @@ class Apart:
     steps: tuple[tuple[Step, tuple[Leaf, ...]], ...]
 
     def key(self, probes: bool, places: bool) -> Hashable:
-        """Return what two drafts of one class have in common, with the places of the text or not.
+        """Return what drafts of one class have in common, with or without the places of the text.
 
         Two arms of an `if` may do the same at two places.
         """
@@ -164,7 +165,8 @@ def body_of_equals(group: Sequence[Apart]) -> Body:
 
 
 def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) -> int:
-    """Add columns for a part's leaves, by use; return the first's place. None: it is not there."""
+    """Add columns for a part's leaves, one row a use, None for a use without the part; return the
+    place of the first column."""
     base = len(body.columns)
     label = name.rpartition(".")[2]
     for place, leaf in enumerate(next(row for row in rows if row is not None)):
@@ -177,7 +179,7 @@ def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) 
 
 
 def _common_origins(rows: Sequence[tuple[Leaf, ...] | None], place: int) -> tuple[Origin, ...]:
-    """Return what the leaves of all uses may come from, the likeliest first."""
+    """Return the origins that the leaves of the uses have, the likeliest first."""
     found: dict[Origin, None] = {}
     for row in rows:
         if row is not None:

@@ -227,7 +227,7 @@ class _Drafter:
         self._chosen: set[int] = set()
         """Values of an element type that the text has chosen, and what is made of them."""
         self._made: defaultdict[DType | None, list[tuple[Value, bool]]] = defaultdict(list)
-        """The other values of steps by element type, and all (None); if training alone has them."""
+        """The other values, by element type and under None all; True if only training has them."""
         self._reads = Counter(ref for node in graph.nodes() for ref in node.inputs if ref)
         self._reads.update(ref for output in graph.outputs for ref in output.refs)
 
@@ -242,6 +242,7 @@ class _Drafter:
                     self._add(turn)
                 continue
             self._add(turns[0])
+            # The second turn stands for all others; the last has the text's name.
             self._add(structs.replace(turns[1], value_names=turns[-1].value_names))
             self._repeat_last(turns)
         draft.outputs = [self._trees[ref] for output in graph.outputs for ref in output.refs]
@@ -437,6 +438,7 @@ class _Drafter:
         ):
             self._chosen.update(outputs)
         else:
+            # Backwards, so that the first of several outputs is the nearest.
             for value, own in reversed(list(zip(outputs, node.outputs, strict=True))):
                 for kind in (None, own.dtype):
                     self._made[kind].append((Value(value), node.training))
@@ -465,7 +467,7 @@ class _Drafter:
 
     # --- element types and devices -------------------------------------------------------------
     def _typed(self, code: Code, node: Node, applied: Applied) -> Code:
-        """Give what makes floats of none the network's type, and not torch's default one."""
+        """Give floats that are made of none the network's type, and not torch's default."""
         kinds = [kind and kind.dtype for kind in applied.types]
         makes = node.outputs[0].dtype == "float" and "float" not in kinds
         if applied.op.creates:
@@ -474,6 +476,7 @@ class _Drafter:
             return Call(code.fn, (*code.args, last)) if makes else code
         if not makes or any(isinstance(part, FloatType) for part in walk(code)):
             return code
+        # Of ints and masks torch makes floats of its own default type.
         first = In(next(place for place, kind in enumerate(kinds) if kind))
         floats = Method(first, "to", (Arg(FloatType()),))
         typed: Code = rewrite(code, lambda tree: floats if tree == first else None)

@@ -41,7 +41,7 @@ _BRACES = ("chain", "body", "repeat")
 
 
 class Application(NamedTuple):
-    """Where a block applies a layer that it is given, `times` in all."""
+    """A place where a block applies a layer that it is given, done `times` in all."""
 
     graph: Graph
     node: Node
@@ -87,7 +87,7 @@ class GivenLayers:
 
     # --- what the backend asks -------------------------------------------------------------------
     def argument(self, graph: Graph, name: str, value: Any) -> Any:
-        """Return an argument of a block as its class is given it."""
+        """Return an argument of a block in the form in which its class is given it."""
         module = self._given.get((id(graph), name))
         if module is not None or not isinstance(value, LayerValue):
             return value if module is None else module
@@ -276,7 +276,7 @@ def _applications(graph: Graph) -> _Applications:
 
 
 def _applied_name(node: Node, definition: Definition) -> str:
-    """Return the text of a node, of a block's own text; nothing where it is none."""
+    """Return the name that a node of a block's own text applies; "" if it is another node."""
     span, whole = node.span, definition.node.span
     if node.within is not None or node.module is not None or span.source is not whole.source:
         return ""

@@ -66,7 +66,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class EmittedSource:
-    """Source, and where it comes from."""
+    """The emitted source, and the places of the spec behind its lines."""
 
     text: str
     network: str

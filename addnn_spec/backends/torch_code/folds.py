@@ -52,6 +52,8 @@ def folded(drafts: Sequence[Draft]) -> list[Draft] | None:
             for draft, lists in zip(drafts, known, strict=True)
         ]
         unlike = set().union(*(side.unlike for side in sides))
+        # A list that is written out may keep others from being loops: all are tried again without
+        # it.
         paths -= unlike
         if not unlike:
             break
@@ -73,6 +75,7 @@ def keeps_turns(body: Body) -> bool:
         for item in body.items
     ]
     found, _ = rolled(items, body.outputs, dict.fromkeys(listed, FEW), dict(body.types), None)
+    # All columns are alike here: turns may differ in their literals, and yet be one loop.
     return listed == {path for item in found if isinstance(item, Loop) for path in item.lists}
 
 
@@ -194,6 +197,7 @@ class _Side:
             short, long = side.written(dict.fromkeys(single, 1)), side.written({})
             if short.skeleton() != own.skeleton():
                 continue
+            # Backwards, so that of several turns of another loop the first one counts.
             mine = dict(zip(reversed(short.made), reversed(own.steps), strict=True))
             steps = [
                 replace(mine[at], tree=_with_leaves(step.tree, mine[at].tree), outputs=step.outputs)

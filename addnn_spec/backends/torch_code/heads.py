@@ -36,7 +36,8 @@ def sizes_at_head(
     skipped: Collection[int],
     columns: Columns,
 ) -> list[tuple[str, Tree]]:
-    """Give the sizes of inputs that are read several times variables, in the body's steps, too.
+    """Give each size of an input that `forward` reads several times a variable at its head, and let
+    the body's steps read that.
 
     Return what gives them: the variables, and what they are. `skipped` inputs may not be there.
     """

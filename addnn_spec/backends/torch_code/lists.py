@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"(\w+)_(\d+)")
 
 
 class ListInput(NamedTuple):
-    """`length` inputs from the place `first` on, that are one list."""
+    """`length` inputs, from the place `first` on, that are one list."""
 
     name: str
     first: int

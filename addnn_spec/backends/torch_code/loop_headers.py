@@ -47,7 +47,7 @@ _TRIED = range(8)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a loop goes through: in Python, and its variables in each turn of each use."""
+    """What a loop goes through, in Python, and its variables in each turn of each use."""
 
     loop: Span
     targets: ast.Targets | None
@@ -236,7 +236,7 @@ class Headers:
 def _distinct(
     values: Sequence[Any], turns: Sequence[Mapping[str, Any]]
 ) -> Iterable[tuple[Any, Mapping[str, Any]]]:
-    """Return what turns have, and their variables, once for those that have the same."""
+    """Return pairs of a turn's value and variables, once for equal turns."""
     pairs = zip(values, turns, strict=False)  # what the last turn makes may be nobody's
     # Equal turns share their objects, so `id` is enough to compute the text once for all of them.
     return {(id(value), id(turn)): (value, turn) for value, turn in pairs}.values()
@@ -317,7 +317,7 @@ def _target(target: ast.Target | ast.Targets, read: Container[str]) -> str:
 def paired(
     iterable: Tree, targets: ast.Targets, flow: tuple[str, Tree, Tree], read: Container[str]
 ) -> tuple[Tree, tuple[str, ...]] | None:
-    """Return a loop that has beside a variable what it was in the turn before.
+    """Return a loop that has, beside a variable, the value of it in the turn before.
 
     `flow` is what flows: a name for it, the first one, and what each turn makes of it. None if that
     is no variable which takes the items of a list.
@@ -342,7 +342,7 @@ def paired(
 
 
 def _sides(iterable: Tree, targets: int) -> dict[int, Arg]:
-    """Return what each target goes through, by its place, but for what counts."""
+    """Return by place what each target goes through; a counter goes through nothing."""
     match iterable:
         case Call("zip", args) if len(args) == targets + 1:
             return dict(enumerate(args[:-1]))

@@ -117,9 +117,12 @@ def rolled(
             for place, item in enumerate(found)
             if isinstance(item, Step) and path in _lists_of(item)
         ]
+        # A list whose modules are called elsewhere, too, or not all of them, is no loop of
+        # `forward`.
         if len(calls) != turns or turns < FEW:
             continue
         period = calls[1] - calls[0]
+        # Turns of one loop have as many steps each.
         if any(b - a != period for a, b in pairwise(calls)):
             continue
         for first in _firsts(found, calls[0], period):
@@ -156,7 +159,7 @@ class _Output(NamedTuple):
 
 
 class _Unlike(Exception):
-    """Turns do not say the same."""
+    """The turns are not the same code."""
 
 
 class _Parts(NamedTuple):
@@ -324,7 +327,8 @@ class _Roller:
         return Infix("+", tree, start) if start else tree
 
     def _value(self, place: int, values: list[int]) -> None:
-        """Check that a value is the same in all turns, of the turn itself, or carried."""
+        """Check that a value is the same in all turns, made in the same turn, or carried from the
+        one before."""
         if len(set(values)) == 1 and values[0] not in self._place:
             return
         last = self._place.get(values[-1])
@@ -345,7 +349,7 @@ class _Roller:
             raise _Unlike
 
     def _made(self, before: int) -> int:
-        """Return what the last turn makes where the one before made this."""
+        """Return the value of the last turn that corresponds to this one of the turn before."""
         turn, place, port = self._place[before]
         return next(v for v, at in self._place.items() if at == (turn + 1, place, port))
 
@@ -394,7 +398,8 @@ class _Roller:
         return list(lists.values()), after, outputs
 
     def _gathered(self, items: Sequence[Tree], turns: int) -> Iterator[Tree | _Output]:
-        """Yield the items of a sequence, those that are one output of all turns as that."""
+        """Yield the items of a sequence; those that are one output of all turns, in order, as that
+        output."""
         place = 0
         while place < len(items):
             at = [

@@ -59,7 +59,7 @@ _NUMBERED = re.compile(r"\.\d|_l\d")
 
 
 def bind(code: Tree, operands: list[Tree], own: Submodule | Name | None) -> Tree:
-    """Put the inputs and its own module into an operator's code."""
+    """Return an operator's code with its inputs and its own module in place."""
 
     def change(tree: Tree) -> Tree | None:
         if isinstance(tree, In):

@@ -42,7 +42,7 @@ class Namespace:
         return name in self._taken
 
     def copy(self) -> Namespace:
-        """Return another one, in which the same names are taken."""
+        """Return a namespace in which the same names are taken."""
         return Namespace(self._taken)
 
     def reserve(self, name: str) -> None:

@@ -26,7 +26,7 @@ from addnn_spec.ops.code import Arg, Call
 
 @dataclass(slots=True)
 class Level:
-    """`times` in a row, a variable becomes what is made of it."""
+    """A variable that is set to a module made of it, `times` in a row."""
 
     name: str
     tree: Tree

@@ -87,7 +87,7 @@ class Parameter:
     counts: tuple[int, ...]
     """How often the network has each use."""
     origin: Origin | None = None
-    """What it is to those that use the class."""
+    """Where its value comes from, as those that use the class see it."""
     default: Any = NO_DEFAULT
     """The default that the text gives."""
     resolved: Tree | None = None

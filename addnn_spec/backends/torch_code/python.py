@@ -176,9 +176,10 @@ class _Computer:
 
 
 def _bound(target: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names of a target with what each takes of a value: `i, (a, b)`."""
+    """Yield the names of a target, `i, (a, b)`, each with its part of a value."""
     parts = [""]
     for sign in target:
+        # A comma in brackets is one of an inner target.
         if sign == "," and parts[-1].count("(") == parts[-1].count(")"):
             parts.append("")
         else:
@@ -219,6 +220,7 @@ def _product(left: Any, right: Any) -> Any:
 
 def _power(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
+        # A spec may say `9 ** 9 ** 9`.
         if left.bit_length() * abs(right) > _MOST_BITS:
             raise Unreadable
     return left**right
@@ -327,7 +329,7 @@ class _Typing:
 
 
 def _given(found: Kind, there: bool) -> Kind:
-    """Return a type; of what is known to be there, without the None besides."""
+    """Return a type without the None beside it, if the value is known not to be None."""
     return get_args(found)[0] if there and isinstance(found, UnionType) else found
 
 

@@ -38,9 +38,11 @@ from addnn_spec.source import Span
 WIDTH = 100
 INDENT = "    "
 _TABLE = 24
+"""A tuple of more items is written as a table, as many on a line as fit."""
 _DIGITS = 14
 """A number that is longer than this is no one's choice: it was computed."""
 _LARGE = 1000
+"""Fractions and roots are looked for up to this size."""
 
 _CHOICE, _NOT, _COMPARISON = 1, 4, 5
 _PRECEDENCE = {"or": 2, "and": 3, "|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
@@ -149,6 +151,7 @@ def _flat(tree: Tree) -> tuple[str, int]:
 
 def _literal(value: object) -> tuple[str, int]:
     text = literal(value)
+    # What `_computed` has written is an expression, which binds as one.
     if isinstance(value, float) and "**" in text:
         return text, _POWER
     if isinstance(value, float) and " / " in text:
@@ -201,6 +204,7 @@ def _sequence(items: list[str], brackets: bool) -> str:
 
 def _bound(tree: Tree, precedence: int) -> str:
     text, own = _flat(tree)
+    # `1.shape` is no Python.
     if precedence == _ATOM and isinstance(tree, int | float):
         return f"({text})"
     return text if own >= precedence else f"({text})"
@@ -208,12 +212,15 @@ def _bound(tree: Tree, precedence: int) -> str:
 
 def _infix(op: str, left: Tree, right: Tree) -> tuple[str, int]:
     if op == "**":
+        # `-2**2` is −4: a base below 0 needs parentheses, and so does all that is no atom.
         base = str(left) if type(left) is int and left >= 0 else _bound(left, _ATOM)
         power = _bound(right, _UNARY)
+        # As `ruff format` has it: `x**2`, but `(a + b) ** 2`.
         joint = "**" if base[0] != "(" and _simple(left) and _simple(right) else " ** "
         return f"{base}{joint}{power}", _POWER
     own = _precedence(op)
     chained = own + 1 if own == _COMPARISON else own  # a < b < c is another thing in Python
+    # Operators bind to the left: `a - (b - c)` keeps its parentheses.
     return f"{_bound(left, chained)} {op} {_bound(right, own + 1)}", own
 
 
@@ -236,6 +243,7 @@ def _index(part: Tree) -> str:
     bounds: tuple[str, ...] = (start, stop)
     if part.step is not None:
         bounds = (start, stop, flat(part.step))
+    # As `ruff format` has it: `x[1:n]`, but `x[n // 2 : m]`.
     if all(text.lstrip("-").replace("_", "").isalnum() or not text for text in bounds):
         return ":".join(bounds)
     first, *others = bounds
@@ -308,6 +316,7 @@ def layout(
         rows = _table(tree, indent + 1, spans)
         return [Line(f"{pad}{prefix}(", spans), *rows, Line(f"{pad}){suffix}", spans)]
     head, parts, tail = _exploded(tree, prefix, suffix)
+    # As `ruff format` has it: first all arguments on a line of their own, then one a line.
     if isinstance(tree, Call | Method) and all(_is_plain(arg.value) for arg in tree.args):
         inner = INDENT * (indent + 1) + _flat_args(tree.args)
         if len(inner) <= WIDTH:

@@ -79,7 +79,7 @@ class Function:
         return otherwise if found is None else found.value
 
     def size(self, name: str, dim: int) -> Name:
-        """Refuse: a function reads no tensor."""
+        """Refuse a size: a function reads no tensor."""
         raise Unreadable
 
     @property
@@ -205,6 +205,7 @@ class Translator:
 
     def _unary(self, expr: ast.Unary) -> Tree:
         if expr.op == "-" and isinstance(expr.value, ast.Number):
+            # A literal like any other: as an operation it would be compared as a tree.
             return -expr.value.value
         return Prefix(expr.op, self.translate(expr.value))
 
@@ -298,7 +299,7 @@ class Translator:
         return trees if is_literal(trees) else Seq(trees)
 
     def _list(self, expr: ast.Expr) -> Tree:
-        """Translate what is a list for the moment, and may be any that Python has."""
+        """Translate a list that is only read here: it may be any sequence that Python has."""
         match self.translate(expr):
             case Listing() as found:
                 return replace(found, brackets=True)

@@ -114,14 +114,15 @@ class ParameterOf:
 
 @dataclass(frozen=True, slots=True)
 class MadeBy:
-    """The size that a layer gives which the block is given, by its parameter."""
+    """A size that a given layer makes, by the block's parameter for that layer."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use:
-    """A use of a block in the text: what its own text says can be said there, too."""
+    """A use of a block that is written out in the text: what the block's text says can be said
+    there."""
 
     definition: Definition
     written: tuple[tuple[str, Span], ...]
@@ -166,7 +167,7 @@ Around = Use | TurnOf | None
 
 
 def put(origin: Origin, around: Around) -> Origin:
-    """Return an origin as it is said in the text of the class."""
+    """Return an origin as it is seen from the text of the class."""
     if isinstance(around, Use):
         return Within(origin, around)
     if isinstance(around, TurnOf):
@@ -405,6 +406,7 @@ def rewrite(tree: Tree, change: Change) -> Tree:
                     for item in part
                 ]
             )
+            # What does not change stays the same object: trees are large, and changes few.
             if not all(map(is_, new, part)):
                 made[name] = new
         elif part is not None:

@@ -163,6 +163,7 @@ class _Elements:
         """Return so many turns that are alike."""
         if count == 1:
             return [*elements]
+        # A loop within a loop is longer than two turns of a few elements.
         if count == FEW and len(elements) > 1:
             return [*elements, *elements]
         return [_star(Call("range", (Arg(count),)), (f"{LOOP}_",), elements)]
@@ -222,6 +223,7 @@ class _Elements:
             )
         )
         first = self._turn({at: self._resolve(self._moving[at].first) for at in trees})
+        # From the second turn on the text says the same in all: the second one stands for them.
         second = dict.fromkeys(header.variables, 1)
         later = {
             at: tree if header.variables.isdisjoint(_read((tree,))) else in_turn(tree, second)
@@ -240,6 +242,7 @@ class _Elements:
         assert header.targets is not None
         (at, made), *others = flows.items()
         first, turns = self._moving[at]
+        # There is one variable for what flows: all that does has to be the same.
         if any((self._moving[a].first.vector, t) != (first.vector, made) for a, t in others):
             return None
         name = f"{LOOP}{turns.word.removeprefix(CALLED)}"
@@ -256,6 +259,7 @@ class _Elements:
         before, inner = through(over, targets, _read((made,)))
         flow = Seq((start, Star(Each(before, made, inner))))
         over, names = through(over, targets, read)
+        # What flows has one item more, which the last turn makes and none reads.
         sides = Call("zip", (Arg(flow), Arg(over), Arg(False, "strict")))
         return [
             _star(sides, (name, names[0] if len(names) == 1 else f"({', '.join(names)})"), elements)
@@ -324,7 +328,7 @@ def _read(elements: Sequence[Tree]) -> set[str]:
 
 
 def _is_steady(turns: Leaves) -> bool:
-    """Return True if a literal is the same in all turns, in each use."""
+    """Return True if a literal is the same in all turns of each use."""
     there = [values for values in turns.vector if values is not ABSENT]
     return all(same(value, values[0]) for values in there for value in _distinct(values))
 
@@ -335,7 +339,7 @@ def _distinct(values: Sequence[Any]) -> Iterable[Any]:
 
 
 def _of_a_turn(turns: Leaves) -> Leaves:
-    """Return what is the same in all turns as what it is in one."""
+    """Return a literal that is the same in all turns as a literal of one turn."""
     return turns._replace(
         vector=tuple(v if v is ABSENT else v[0] for v in turns.vector),
         origins=tuple(o for o in turns.origins if not (isinstance(o, InTurn) and o.number < 0)),

@@ -226,7 +226,7 @@ def _taken(tree: Item) -> Tree:
 
 
 def _with(element: Tree, variable: str, value: Tree) -> Tree:
-    """Return an item of a list, where its variable has a value."""
+    """Return an item of a list: its element, with a value for the variable."""
     return rewrite(element, lambda t: value if t == Variable(variable) else None)
 
 

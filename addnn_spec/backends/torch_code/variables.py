@@ -129,7 +129,8 @@ class Variables:
 
     # --- wishes ----------------------------------------------------------------------------------
     def _wish(self) -> None:
-        """Wish for the names in the text, and back along the flow from them."""
+        """Note the names that values should have: those of the text, and back along the flow from
+        them."""
         for assign in self._all_assigns():
             for value, name in zip(assign.step.outputs, assign.step.names, strict=True):
                 if name:
