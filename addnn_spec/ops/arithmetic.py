@@ -364,6 +364,7 @@ class Where(_Elementwise):
         values: list[Code] = [
             next(tensors) if number is None else number for number in (self.left, self.right)
         ]
+        # Of ints and numbers torch makes floats of its default type, not of the network's.
         if (
             not any(x and x.dtype == "float" for x in (input, other))
             and self.infer(condition, input, other).dtype == "float"

@@ -81,6 +81,7 @@ class Linear(Weighted):
     def constructor(self, input: TensorType, weight: TensorType | None = None) -> Call | None:
         if weight is None:
             return super().constructor(input, weight)
+        # Without a bias nothing is the layer's own: it is a call of `F.linear`.
         if not self.bias:
             return None
         return Call("TiedLinear", (Arg(input.shape[-1]), Arg(self.out_features)))

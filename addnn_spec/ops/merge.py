@@ -206,6 +206,7 @@ class Split(_Parts):
     def _equal_parts(self, size: Size, part: Size) -> Sequence[Size]:
         if isinstance(size, int) and isinstance(part, int):
             whole, rest = divmod(size, part)
+            # Before the list is made: there may be very many parts.
             self._check_count(whole + 1, "split_size_or_sections")
             return [part] * whole + ([rest] if rest else [])
         try:
@@ -253,6 +254,7 @@ class Chunk(_Parts):
         size = input.shape[dim]
         if not isinstance(size, int):
             return self._parts(input, dim, [self._exact(size)] * self.chunks)
+        # torch's rule: all parts have the size rounded up, but for the last.
         part = -(-size // self.chunks)
         last = size - part * (self.chunks - 1)
         if last < 1:

@@ -156,6 +156,7 @@ class _Spread(_Reduction):
 
     def needs(self, input: TensorType) -> Iterator[Need]:
         reduced = wrap_dims(self, self.dim, input.rank)
+        # The variance divides by n - correction, which is to be above 0.
         values = prod(input.shape[dim] for dim in reduced)
         least = f"more than {self.correction} value{'s' if self.correction > 1 else ''}"
         said = f"{name_of(self)} needs {least} to divide by n - {self.correction}; it has {values}"

@@ -100,6 +100,7 @@ class Initialized(Operator):
         """Return the weights that `weight_init` or `bias_init` is about."""
         biases = argument == "bias_init"
         names = self.plain_weights(*inputs)
+        # torch's names of biases all have the word in them: `in_proj_bias`, `bias_ih_l0`.
         return [name for name in names if ("bias" in name.rpartition(".")[2]) == biases]
 
     def initialize(self, *inputs: Any) -> tuple[Code, ...]:
@@ -184,6 +185,7 @@ class Weighted(Initialized):
             return {}
         shape = self.plain_weights(*inputs)["weight"].shape
         rows = shape[self._spectral_dim]
+        # The vectors of the power iteration, kept from step to step.
         columns = TensorType("float", shape).numel // rows
         return {
             "parametrizations.weight.0._u": Weight((rows,)),
