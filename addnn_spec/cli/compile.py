@@ -35,6 +35,7 @@ def compile_(
     if check and output in (None, STDOUT):
         raise click.UsageError("--check compares with a file: name it with --output")
     network, _ = load(spec, options)
+    # With --check the file is read, and not written over.
     guard(output, network.session.files, force=force or check)
     given = [f"--set {text}" for text in options.settings]
     text = network.source(probes=probes, options=given)

@@ -199,6 +199,7 @@ def _write_weights(path: Path, plan: Plan, state: dict[str, Any]) -> list[str]:
     from safetensors.torch import save
 
     kept = plan.apply(state)
+    # What is new is drawn alike in every run.
     torch.manual_seed(0)
     module = plan.network.build()
     module.load_state_dict(kept, strict=False)

@@ -65,6 +65,7 @@ def _limit_options(command: _Command) -> _Command:
         show_default=True,
         help="Limit: nodes where all are listed (--json, drawings).",
     )(command)
+    # Each option is put before those that the command has: reversed, the help has them in order.
     for field, (name, what) in reversed(_LIMITS.items()):
         command = click.option(
             f"--limit-{name}",
@@ -161,6 +162,7 @@ def all_of(*decorators: _Decorator) -> _Decorator:
     """Several options as one, in this order in the help."""
 
     def decorate(command: _Command) -> _Command:
+        # As above: the last one to be applied comes first in the help.
         for decorator in reversed(decorators):
             command = decorator(command)
         return command

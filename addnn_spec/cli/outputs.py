@@ -50,6 +50,7 @@ force_option = click.option(
 def is_made_here(path: Path) -> bool:
     """Return True if a command has written the source, drawing, page or figure in a file."""
     with path.open("rb") as file:
+        # Only both ends are read: a figure may be large.
         text = file.read(_EDGE)
         file.seek(max(path.stat().st_size - _EDGE, len(text)))
         return _MARKS.search(text + file.read()) is not None
@@ -111,6 +112,7 @@ def guard(
 def _file_of(given: str | Path) -> Path | None:
     """Return the file or folder that an argument names; None for what is none: a packaged name,
     `-`."""
+    # More may stand behind the file's name: `train.npz[:500]`, `net.py:Class`.
     for text in (str(given), _PART.sub("", str(given)), str(given).rpartition(":")[0]):
         if text and Path(text).exists():
             return Path(text)

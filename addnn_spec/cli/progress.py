@@ -77,6 +77,7 @@ def shown_progress() -> Iterator[
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
+    # Of the processes that torchrun has started only the first one shows anything.
     first = os.environ.get("RANK", "0") == "0"
     quiet = not (console.is_terminal and first)
     with Progress(*columns, console=console, disable=quiet) as bar, _told_notes(bar.console):

@@ -59,6 +59,7 @@ def read_stdin(options: Options) -> Source:
     """Read standard input as a source; raise `DiagnosticError` as `decode` does, E0601 if it is
     closed or a folder."""
     try:
+        # One byte more than the limit tells a text that is too large, however long it is.
         data = sys.stdin.buffer.read(options.limits.text_bytes + 1)
     except OSError as error:
         message = f"standard input cannot be read: {error.strerror}"
