@@ -1,4 +1,4 @@
-"""Other measures that ride on the same pass: of a node's rows, or of what passes by of them."""
+"""Other measures, taken in the same pass: of a node's rows, or of what is kept of streamed rows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Text to syntax tree: a table-driven LALR(1) parser that recovers from errors.
 
 The table comes from grammar/net.lark by lark (see `generate`). The tree is built as rules are
-recognised, without recursion, by `Builder`.
+recognised, without recursion, by `TreeBuilder`.
 """
 
 from __future__ import annotations

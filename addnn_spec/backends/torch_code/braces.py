@@ -1,6 +1,6 @@
 """Braces as blocks: a brace that is a class has what it reads of the text around it as parameters.
 
-Who uses the class says there what the text says in the brace: `width`, by that name.
+The class is used with what these names stand for in the text around it: `Enc(width)`.
 """
 
 from __future__ import annotations

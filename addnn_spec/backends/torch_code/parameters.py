@@ -1,4 +1,4 @@
-"""What the columns of a class are made of: its parameters, and what each use gives for them."""
+"""The parameters of a class, and the value that each of its uses gives for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python makes of a tree: its value, without running it."""
+"""The value and the type that Python finds for an expression tree, computed without running it."""
 
 from __future__ import annotations
 

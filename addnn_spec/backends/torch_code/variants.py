@@ -1,8 +1,9 @@
 """Which parameters that a network leaves open can be parameters of its class?
 
-A variant is the graph of the network with one number changed. Its graphs are uses of the same
-classes: what the text of a class says must hold there, too. Where a class cannot say it, by another
-number alone, the parameter is none of the class, and the file is made without the variant.
+A variant is the graph of the network with one number changed. Its graphs are further uses of the
+same classes, so every expression of a class must hold for them, too. If a class cannot express a
+variant by another argument, the number is no parameter of the network's class, and the file is made
+again without the variant.
 """
 
 from __future__ import annotations
