@@ -234,7 +234,7 @@ class Translator:
         if len(others) != 1:
             raise Unreadable
         if isinstance(others[0], ast.Slice):
-            return Item(self._list(value), (self._slice(others[0]),))
+            return Item(self.translate(value), (self._slice(others[0]),))
         if isinstance(value, ast.Attribute) and value.name == "shape":
             dim = self.translate(others[0])
             if not isinstance(value.value, ast.Name) or type(dim) is not int:
@@ -269,11 +269,11 @@ class Translator:
             single = self._list if len(args) == 1 and name in _OF_LISTS else self.translate
             return Call(FUNCTIONS[name], tuple(Arg(single(arg)) for arg in args))
         if name == "reversed" and len(args) == 1:
-            return Item(self._list(args[0]), (Slice(None, None, -1),))
+            return Item(self.translate(args[0]), (Slice(None, None, -1),))
         if name == "linspace" and len(args) == 3:
             start, end, count = map(self.translate, args)
             return _linspace(start, end, count, self._fresh())
-        if name in THROUGH:
+        if name in THROUGH and name != "reversed":
             return Call("tuple", (Arg(self._through(name, args)),))
         raise Unreadable
 
