@@ -500,7 +500,9 @@ def optional_child(
     if len(guarded) != 1 or not guarded[0][1].present or guarded[0][0].tensor:
         return None
     child = guarded[0][0]
-    return None if "." in child.path or not is_plain(child.path) or child.inits else child
+    ways = sum(other.path == child.path for other, _ in children)
+    usual = ways == 1 and "." not in child.path and is_plain(child.path) and not child.inits
+    return child if usual else None
 
 
 def _is_all(tree: Tree) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any, TypeGuard
 
 from addnn_spec.backends.torch_code.axes import axis
@@ -185,7 +186,40 @@ class Columns:
         for tree, holds in sorted(found, key=lambda pair: not _is_given(pair[0])):
             if self.scope.gives(tree, tuple(value is holds for value in vector)):
                 return tree, holds
-        return None
+        return next(filter(None, (self._conditions(place, vector) for place in places)), None)
+
+    def _conditions(self, place: Origin, vector: tuple[bool, ...]) -> tuple[Tree, bool] | None:
+        """Return what several conditions of the text say together.
+
+        What stands in `if`s is taken where all of them hold, and not made where nothing reads it:
+        that is told by the `if`s behind it.
+        """
+        assert self.text is not None
+        taken = [use for use, value in enumerate(vector) if value]
+        others = {use for use, value in enumerate(vector) if not value}
+        parts: list[tuple[Tree, bool]] = []
+        around = [tree for tree, _ in self.text.conditions(place)][::-1]
+        for tree in (*around, *self.text.later_conditions(place)):
+            values = self._values_of(tree)
+            holds = {values[use] for use in taken}
+            if len(holds) != 1 or not isinstance(value := holds.pop(), bool):
+                continue
+            left = {use for use in others if values[use] is value}
+            if left != others:
+                parts.append((tree, value))
+                others = left
+            if not others:
+                break
+        if others or not parts:
+            return None
+        if len(parts) == 1:
+            return parts[0]
+        wanted = (tree if value else negated(tree) for tree, value in parts)
+        return reduce(partial(Infix, "and"), wanted), True
+
+    def _values_of(self, tree: Tree) -> list[Any]:
+        """Return what a condition is in each use, ABSENT where it cannot be computed."""
+        return [self.scope.value_in(tree, use) for use in range(len(self.uses))]
 
     def _by_arm(self, leaves: Leaves) -> Tree | None:
         """Return a column that is one thing in an arm of an `if`, and another in the other."""

@@ -23,6 +23,7 @@ from addnn_spec.backends.torch_code.body import (
 )
 from addnn_spec.backends.torch_code.draft import ChildDraft, Step
 from addnn_spec.backends.torch_code.names import snake_case
+from addnn_spec.backends.torch_code.origins import text_order
 from addnn_spec.backends.torch_code.parameters import Arm
 from addnn_spec.backends.torch_code.sequences import function_of, parts_of, with_parts
 from addnn_spec.backends.torch_code.tree import (
@@ -148,8 +149,8 @@ class _Merger:
                         slot.of[variant] = i
                         merged.append(slot)
                     continue
-                merged += slots[a:b]
-                merged += [_Slot(keys[i], {variant: i}, place_of(row[i])) for i in range(c, d)]
+                new = [_Slot(keys[i], {variant: i}, place_of(row[i])) for i in range(c, d)]
+                merged += _as_the_text(slots[a:b], new)
             slots = merged
         return slots
 
@@ -158,22 +159,28 @@ class _Merger:
         at_path: dict[str, list[_Slot]] = {}
         for slot in slots:
             at_path.setdefault(self._child(slot).path, []).append(slot)
-        return [slot for same in at_path.values() for slot in self._as_sequence(same)]
+        made = {id(same[0]): self._as_sequence(same) for same in at_path.values()}
+        gone = {id(s) for same in at_path.values() if made[id(same[0])] is not None for s in same}
+        found: list[_Slot] = []
+        for slot in slots:
+            sequence = made.get(id(slot))
+            found += [sequence] if sequence else [] if id(slot) in gone else [slot]
+        return found
 
-    def _as_sequence(self, same: list[_Slot]) -> list[_Slot]:
+    def _as_sequence(self, same: list[_Slot]) -> _Slot | None:
         of = {variant: index for slot in same for variant, index in slot.of.items()}
         made = [self._groups[v][0].children[i][0] for v, i in sorted(of.items())]
         functions = {function_of(child) for child in made}
         if len(same) < 2 or frozenset(of) != self._all or len(functions) > 1 or None in functions:
-            return same
+            return None
         elements = self._aligned(
             [parts_of(child) for child in made],
             lambda part: part.key,
             lambda part: _spanned(part.tree),
         )
         if all(len(element.of) < len(self._all) for element in elements):
-            return same
-        return [_Slot(("sequence", made[0].path), of, _place(made[0]), elements)]
+            return None
+        return _Slot(("sequence", made[0].path), of, _place(made[0]), elements)
 
     def _child(self, slot: _Slot) -> ChildDraft:
         variant, index = next(iter(slot.of.items()))
@@ -459,7 +466,8 @@ class _Merger:
             for node in walk(child.tree):
                 if isinstance(node, When) and node.flag == flag and node.present:
                     calls = (n.fn for n in walk(node.value) if isinstance(n, Call))
-                    return snake_case(next(calls, "layer").rpartition(".")[2])
+                    layers = (fn.rpartition(".")[2] for fn in calls if fn != "range")
+                    return snake_case(next(layers, "layer"))
         return None
 
     def _name_flags(self) -> None:
@@ -490,6 +498,23 @@ class _Merger:
                     place = _spanned(node.value)
                     found += [] if place is None else [place]
         return tuple(dict.fromkeys(found))
+
+
+def _as_the_text(known: Sequence[_Slot], new: Sequence[_Slot]) -> list[_Slot]:
+    """Return two rows as one in the order of the text; each keeps its own."""
+    merged: list[_Slot] = []
+    waiting = list(new)
+    for slot in known:
+        while waiting and _is_before(waiting[0].place, slot.place):
+            merged.append(waiting.pop(0))
+        merged.append(slot)
+    return [*merged, *waiting]
+
+
+def _is_before(one: Origin | None, other: Origin | None) -> bool:
+    if one is None or other is None:
+        return False
+    return text_order(one) < text_order(other)
 
 
 def _place(part: Step | ChildDraft) -> Origin:

@@ -16,6 +16,7 @@ from addnn_spec.backends.torch_code.tree import (
     ArgumentOf,
     Around,
     Combined,
+    InTurn,
     ItemOf,
     Leaf,
     MadeBy,
@@ -167,6 +168,22 @@ def called_leaves(tree: Tree, graph: Graph, node: Node) -> Tree:
 def placed(graph: Graph, node: Node, place: Origin) -> Origin:
     """Return a place of the text that a node comes from, in the use that it was written out of."""
     return put(place, _around(graph, node.within))
+
+
+def text_order(place: Origin) -> tuple[int, ...]:
+    """Return what puts places in the order in which the text computes them: operands first."""
+    match place:
+        case Within(origin, use):
+            return (*_computed(use.span), *text_order(origin))
+        case InTurn(origin, loop, number):
+            return (*_computed(loop), number, *text_order(origin))
+        case Span():
+            return _computed(place)
+    return ()
+
+
+def _computed(place: Span) -> tuple[int, int]:
+    return (place.end, -place.start)
 
 
 def _around(graph: Graph, within: graphs.Around) -> Around:

@@ -128,6 +128,11 @@ class Paths:
             container = inner
         container.entries[last if child.run is None else f"{last}*"] = child
 
+    def entry_of(self, path: str) -> str:
+        """Return the name under which the root has a child, or what holds it."""
+        name = path.partition(".")[0]
+        return name if name in self.root.entries else f"{name}*"
+
     @property
     def keyed(self) -> bool:
         """Whether a child has a name that no attribute can have."""

@@ -166,7 +166,8 @@ class Planner:
             None if elements else list_elements(graph, self._forms)
             for graph, elements in zip(group, chains, strict=True)
         ]
-        unlike = loops_unlike([found for found in (*chains, *lists) if found])
+        text = text_of(group[0], self._emission.functions, {}) if group else None
+        unlike = loops_unlike([found for found in (*chains, *lists) if found], text)
         for graph, elements, turns in zip(group, chains, lists, strict=True):
             if turns is not None:
                 ports = dict.fromkeys(graph.module_ports, "nn.Module")
@@ -213,12 +214,12 @@ class Planner:
         """Lay drafts over one another, as few bodies as they allow."""
         probes = self._emission.probes
         groups = self._said(structures(drafts, probes))
-        whole = None
-        if len(groups) == 1:
-            by_place = structures([item.draft for item in groups[0]], probes, places=True)
-            whole = self._body(by_place)
-        whole = whole or self._body(groups)
-        return [whole] if whole is not None else self._merged(groups)
+        kept = {id(item.draft) for group in groups for item in group}
+        said = [draft for draft in drafts if id(draft) in kept]
+        bodies = self._merged(structures(said, probes, places=True))
+        if len(bodies) > 1 and len(groups) == 1:
+            bodies = [body_of_equals(groups[0])]
+        return bodies
 
     def _merged(self, groups: Sequence[list[Apart]]) -> list[Body]:
         """Lay structures over one another one by one: each is in the first class that it fits.

@@ -204,6 +204,19 @@ class Text:
                 for tree in self.expression(expr):
                     yield tree, holds
 
+    def later_conditions(self, place: Origin) -> Iterator[Tree]:
+        """Yield the conditions of what stands behind a place: they tell whether it is read."""
+        if not isinstance(place, Span):
+            return
+        behind = (
+            node.condition
+            for node in walk(self.node)
+            if isinstance(node, ast.If | ast.Conditional) and node.span.start >= place.end
+            if not _does_nothing(node)
+        )
+        for expr in behind:
+            yield from self.expression(expr)
+
     def _given(self, place: Span) -> Iterator[tuple[Tree, bool]]:
         """Yield what tells if a layer is there that is given, or one of two by a `let`."""
         name = self._at(place)
@@ -243,6 +256,16 @@ class Text:
         own = place.source is self.node.span.source
         found = self._loops.get(_key(place)) if own else None
         return found if isinstance(found, ast.For | ast.Repeat) else None
+
+    def asks_turn(self, place: Span) -> bool:
+        """Return True for a loop in which a condition reads what differs from turn to turn."""
+        loop = self.loop(place)
+        if loop is None:
+            return False
+        turning = {node.name for node in walk(loop) if isinstance(node, ast.Target)}
+        conditions = (n.condition for n in walk(loop) if isinstance(n, ast.If | ast.Conditional))
+        read = (node for condition in conditions for node in walk(condition))
+        return any(isinstance(node, ast.Name) and node.name in turning for node in read)
 
     def item(self, origin: Origin, place: int) -> Origin | None:
         """Return the place of an item of a list, or of arguments that are collected into one."""
@@ -460,6 +483,13 @@ class Text:
         InTurn: _in_turn,
         Combined: _combined,
     }
+
+
+def _does_nothing(node: ast.If | ast.Conditional) -> bool:
+    """Return True for an `if` that gives names what they stand for already."""
+    gives = [part for part in walk(node) if isinstance(part, ast.Bind)]
+    same = (part.targets.span.text == ", ".join(v.span.text for v in part.values) for part in gives)
+    return bool(gives) and all(same)
 
 
 def argument_name(definition: Definition, name: str) -> str:

@@ -235,6 +235,13 @@ class Scope:
 
         return value_of(tree, value, self.text.functions if self.text is not None else {})
 
+    def value_in(self, tree: Tree, use: int) -> Any:
+        """Compute the value of a tree in a use; ABSENT where that cannot be done."""
+        try:
+            return self.computed(tree, use)
+        except Unreadable:
+            return ABSENT
+
     def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
         """Tell if a type checker would take the expression for the whole number that it is."""
         assert self.text is not None

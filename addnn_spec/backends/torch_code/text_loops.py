@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple, cast
 
+from addnn_spec.backends.torch_code.readings import Text
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Factory,
@@ -29,26 +30,22 @@ from addnn_spec.ops.code import Literal
 from addnn_spec.source import Span
 
 
-def loops_unlike(uses: Iterable[Sequence[Element]]) -> set[Span]:
+def loops_unlike(uses: Iterable[Sequence[Element]], text: Text | None) -> set[Span]:
     """Return the loops of the text that are written out in all uses of a brace or block.
 
-    Their turns are not the same code in the first use, or in another one where they are few in all:
-    so a further use leaves the code of those before it as it is.
+    Their turns are not the same code in the first use; or it has few of a loop that asks in each
+    turn which it is. So a further use leaves the code of those before it as it is.
     """
-    found: dict[Span, list[tuple[bool, int]]] = {}
+    found: dict[Span, bool] = {}
     for elements in uses:
         for loop, group in _by_loop(
             [child for element in elements for child in each_turn(element)]
         ):
-            if loop is not None and group[0].loop is not None:
-                own = (text_loop(group) is not None, group[0].loop.turns)
-                found.setdefault(loop, []).append(own)
-    return {
-        loop
-        for loop, turns in found.items()
-        if not turns[0][0]
-        or (max(number for _, number in turns) <= FEW and not all(alike for alike, _ in turns))
-    }
+            if loop is not None and loop not in found and group[0].loop is not None:
+                few = group[0].loop.turns <= FEW
+                asks = few and text is not None and text.asks_turn(loop)
+                found[loop] = asks or text_loop(group) is None
+    return {loop for loop, unlike in found.items() if unlike}
 
 
 def positional(children: Sequence[Element], unlike: Container[Span]) -> Iterator[Tree]:

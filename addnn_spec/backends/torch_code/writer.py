@@ -184,30 +184,35 @@ class ClassWriter:
         return self._base().endswith("Scope") or self._code.paths.own is not None
 
     def _children(self) -> list[Line]:
+        """Write the children in the order of the text, those in one container together."""
         lines: list[Line] = []
-        guarded: dict[str, list[tuple[ChildDraft, Guard]]] = {}
-        for child, guard in self._code.children:
-            if guard is not None:
-                guarded.setdefault(child.path, []).append((child, guard))
+        waiting = dict(self._code.paths.root.entries)
         arms = Arms(self._code.flags)
-        for name, entry in self._code.paths.root.entries.items():
-            if isinstance(entry, ChildDraft) and entry.path in guarded:
-                lines += self._guarded(guarded[entry.path], arms)
-            else:
-                lines += self._child(name, entry, 2)
+        for path, group in groupby(self._code.children, key=lambda pair: pair[0].path):
+            made = [(child, guard) for child, guard in group if guard is not None]
+            name = self._code.paths.entry_of(path)
+            if made:
+                lines += self._guarded(made, arms, first=waiting.pop(name, None) is not None)
+            elif name in waiting:
+                lines += self._child(name, waiting.pop(name), 2)
                 arms.close()
         return lines
 
-    def _guarded(self, made: Sequence[tuple[ChildDraft, Guard]], arms: Arms) -> list[Line]:
-        """Write a child that some uses lack, or that is made in one of two ways."""
+    def _guarded(
+        self, made: Sequence[tuple[ChildDraft, Guard]], arms: Arms, *, first: bool
+    ) -> list[Line]:
+        """Write a child that some uses lack, or that is made in one of two ways, or one of these
+        ways."""
         child, guard = made[0]
-        if len(made) == 1 and optional_child(self._code.children, guard.flag) is child:
+        if optional_child(self._code.children, guard.flag) is child:
             return self._optional(child.path, child.tree, self._code.flags[guard.flag])
         lines: list[Line] = []
-        if len(made) == 2:
+        if first and sum(other.path == child.path for other, _ in self._code.children) > 1:
             arms.close()
             lines += self._declared(child.path)
-        for one, own in sorted(made, key=lambda pair: not pair[1].present):
+        if len({own.flag for _, own in made}) == 1:
+            made = sorted(made, key=lambda pair: not pair[1].present)
+        for one, own in made:
             lines += [*arms.opened(own, 2), *self._child(one.path, one, 3)]
         return lines
 

@@ -176,7 +176,7 @@ def test_arms_that_the_same_uses_take_hang_on_their_own_conditions() -> None:
     assert classes(source) == ["Unit", "Test"]
     made = body_of(source, "Unit", "__init__")
     assert "self.opt = opt(8) if opt is not None else None" in made
-    assert "if not p:\n    s.append(nn.ReLU())\nelse:\n    s.append(nn.Tanh())" in made
+    assert "if p:\n    s.append(nn.Tanh())\nelse:\n    s.append(nn.ReLU())" in made
     assert body_of(source, "Unit")[:3] == [
         "if self.n == 2:\n    x = x * 2",
         "x = self.linear(x)",
@@ -191,3 +191,69 @@ def test_what_both_arms_make_alike_is_made_once() -> None:
     )
     assert source.count("self.l = nn.Linear(") == 1
     assert "if k > 2" not in source.partition("def forward")[0]
+
+
+def of_uses(block: str, *uses: str) -> str:
+    """What is emitted of a block, in a network that has it so often."""
+    lines = " ".join(f"output y{n} = x -> u{n}: Unit({use})" for n, use in enumerate(uses))
+    return source_of(f"{block}\nnetwork Test {{ input x: float[N, 6] {lines} }}")
+
+
+def test_what_only_an_if_behind_it_reads_hangs_on_that_and_on_its_own() -> None:
+    block = (
+        "block Unit(p = false, a = 3) { v = x if p { v = x -> Tanh }\n"
+        "  if a > 3 { v = v * 2 } else { v = x -> Sigmoid } return x + v }"
+    )
+    uses = ("", "true, 5", "true, 2")
+    for count in (2, 3):
+        forward = body_of(of_uses(block, *uses[:count]), "Unit")
+        own = "self.p" if count == 2 else "self.p and self.a > 3"
+        assert f"if {own}:\n    v: Tensor = torch.tanh(x)" in forward, forward
+        assert "if self.a > 3:\n    v = v * 2\nelse:\n    v = torch.sigmoid(x)" in forward
+
+
+def test_what_is_made_by_two_ifs_one_in_the_other_is_asked_for_by_both() -> None:
+    block = (
+        "block Unit(p = false, q = false) { v = x\n"
+        "  if p { if q { v = x -> Tanh } }\n  return x + v }"
+    )
+    source = of_uses(block, "", "true", "false, true", "true, true")
+    assert "if self.p and self.q:\n    v = torch.tanh(x)" in body_of(source, "Unit")
+
+
+def test_arms_come_in_the_order_of_the_text_whichever_use_is_first() -> None:
+    block = (
+        "block Unit(a = 3, p = false) { v = if a > 3 then (x -> ReLU) else x\n"
+        "  v = if p then v else (x * 3)\n  return v -> Linear(6) }"
+    )
+    for uses in (("", "4, true"), ("4, true", "")):
+        forward = body_of(of_uses(block, *uses), "Unit")
+        (relu,) = (n for n, line in enumerate(forward) if "F.relu" in line)
+        (mul,) = (n for n, line in enumerate(forward) if "x * 3" in line)
+        assert relu < mul, forward
+        assert "self.p" in forward[mul]
+
+
+def test_a_literal_of_two_arms_is_that_of_each() -> None:
+    block = (
+        "block Unit(a = 3, p = false) { v = if p then x else (x * 3)\n"
+        "  if a > 3 { v = v * 2 } else { v = v * 7 } return x + v }"
+    )
+    source = of_uses(block, "2, true", "", "5, true", "")
+    assert "def __init__(self, a: int = 3, p: bool = False) -> None:" in source
+    assert "if self.a > 3:\n    v = x * 2\nelse:\n    v = v * 7" in body_of(source, "Unit")
+
+
+def test_a_child_of_two_ways_is_made_where_the_text_makes_each() -> None:
+    block = (
+        "block Unit(a = 3) { v = x -> if a > 3 { Linear(6) }\n"
+        "  v = v -> mid: Linear(6) -> Linear(6, bias = false) return v }"
+    )
+    made = body_of(of_uses(block, "2", "4"), "Unit", "__init__")
+    plain = "nn.Linear(6, 6, bias=False)"
+    assert made[-4:] == [
+        "self.linear: nn.Module",
+        "if a > 3:\n    self.linear = nn.Linear(in_features, 6)",
+        "self.mid = nn.Linear(in_features, 6)",
+        f"if a <= 3:\n    self.linear = {plain}\nelse:\n    self.linear_2 = {plain}",
+    ]

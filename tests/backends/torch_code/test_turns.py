@@ -232,15 +232,16 @@ def test_a_block_of_two_depths_is_one_class(block: str, written: str) -> None:
     assert classes(source_of(text)) == ["Enc", "B", "Net"]
 
 
-def test_a_use_whose_turns_are_other_code_leaves_the_class_as_it_is() -> None:
+def test_a_loop_that_asks_which_turn_it_is_promises_no_turns_that_nobody_has() -> None:
     block = (
         "block B(n) { return x -> body: repeat n as j "
         "{ if j > 0 { ReLU } -> Linear(4) -> Linear(8) } }"
     )
-    alone = source_of(network(block, "B(1)", "B(1)"))
-    (first, *_) = alone.partition("class Net(")
-    source = check(network(block, "B(1)", "B(1)", "B(3)"))
     turn = "nn.Sequential(nn.Linear(in_features, 4), nn.Linear(4, 8))"
-    line = f"nn.Sequential(*({turn} for _ in range(n)))"
-    assert line in flat(first)
-    assert line in source
+    alone = flat(source_of(network(block, "B(1)", "B(1)")))
+    assert "def __init__(self, in_features: int) -> None:" in alone
+    assert f"self.body = nn.Sequential({turn})" in alone
+    source = source_of(network(block, "B(1)", "B(1)", "B(3)"))
+    assert classes(source) == ["B", "Net"]
+    assert f"body: list[nn.Module] = [{turn}] if with_sequential: body += [" in flat(source)
+    check(network(block, "B(1)", "B(1)", "B(3)"))
