@@ -5,28 +5,34 @@
     shape.arms             what the class makes and computes, for each way to decide its conditions
 
 In an arm no condition is left, and each variable stands for what was assigned to it: whether a
-value has a name of its own, and which, depends on who else reads it.
+value has a name of its own, and which, depends on who else reads it. A condition is decided by its
+atoms: `p and a <= 3` by `p` and `a > 3`, and `self.part is not None` by what makes the part. An arm
+that reads what is not there in it is none: no use can take it.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 
 Decided = Mapping[str, bool]
-"""Each condition of a class, by its text, as it is decided in an arm."""
+"""Each atom of a class's conditions, by its text, as it is decided in an arm."""
 Values = dict[str, ast.expr]
 
 _MOST = 10
-"""Conditions of a class; of so many decisions are all combinations."""
+"""Atoms of a class; of so many decisions are all combinations."""
 
 
 class TooMany(Exception):
     """A class has too many conditions to try all decisions."""
+
+
+class _Missing(Exception):
+    """An arm reads what is not there in it."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,30 @@ class Shape:
     """A class: its parameters, and what it is in each arm."""
 
     parameters: tuple[tuple[str, str], ...]
-    arms: frozenset[str]
+    arms: Mapping[frozenset[tuple[str, bool]], str]
+    """By what is decided."""
 
-    def extends(self, old: Shape) -> bool:
-        """Return True if this class is the old one, with further parameters and arms."""
+    def extends(self, old: Shape, added: Iterable[Mapping[str, object]] = ()) -> bool:
+        """Return True if this class is the old one, with further parameters and arms.
+
+        The arms that uses of it take that were added, by their arguments, may be other ones.
+        """
         kept = tuple(one for one in self.parameters if one in old.parameters)
-        return kept == old.parameters and old.arms <= self.arms
+        free = [old.taken(arguments) for arguments in added]
+        return kept == old.parameters and all(
+            decided in free or self._has(decided, arm) for decided, arm in old.arms.items()
+        )
+
+    def _has(self, decided: frozenset[tuple[str, bool]], arm: str) -> bool:
+        """Return True if an arm is there where all this, and perhaps more, is decided so."""
+        return any(decided <= own and text == arm for own, text in self.arms.items())
+
+    def taken(self, arguments: Mapping[str, object]) -> frozenset[tuple[str, bool]]:
+        """Return what is decided where the class has these arguments."""
+        atoms = {atom for arm in self.arms for atom, _ in arm}
+        given = {name: ast.literal_eval(text) for name, text in self.parameters if text}
+        given |= arguments
+        return frozenset((atom, bool(eval(atom, {}, given))) for atom in atoms)
 
 
 def kind_of(name: str) -> str:
@@ -84,21 +108,110 @@ class _Bare(ast.NodeTransformer):
         return node
 
 
+def arguments_of(code: str, child: str) -> tuple[str, dict[str, object]]:
+    """Return the class of a child of the network, and what it is given there."""
+    trees = class_trees(code)
+    (call,) = [
+        node.value
+        for node in ast.walk(trees["Net"])
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"self.{child}"
+    ]
+    assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    names = [name for name, _ in _parameters(trees[call.func.id])][1:]
+    given = [*zip(names, call.args, strict=False)]
+    given += [(word.arg or "", word.value) for word in call.keywords]
+    return call.func.id, {name: _given(value) for name, value in given}
+
+
+def _given(value: ast.expr) -> object:
+    """Return a literal; for a layer anything that is not None."""
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return ast.unparse(value)
+
+
 def _shape(tree: ast.ClassDef) -> Shape:
-    conditions = list(
-        dict.fromkeys(
-            ast.unparse(node.test)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If | ast.IfExp)
-        )
-    )
-    if len(conditions) > _MOST:
+    conditions = _Conditions(tree)
+    atoms = conditions.atoms()
+    if len(atoms) > _MOST:
         raise TooMany
-    arms = set()
-    for decisions in product((True, False), repeat=len(conditions)):
-        decided = dict(zip(conditions, decisions, strict=True))
-        arms.add(" ; ".join(_Arm(decided).lines(tree)))
-    return Shape(tuple(_parameters(tree)), frozenset(arms))
+    arms = {}
+    for decisions in product((True, False), repeat=len(atoms)):
+        decided = dict(zip(atoms, decisions, strict=True))
+        try:
+            arms[frozenset(decided.items())] = " ; ".join(_Arm(conditions, decided).lines(tree))
+        except _Missing:
+            continue
+    return Shape(tuple(_parameters(tree)), arms)
+
+
+_OPPOSITE = {ast.LtE: ast.Gt, ast.Lt: ast.GtE, ast.NotEq: ast.Eq, ast.Is: ast.IsNot}
+
+
+class _Conditions:
+    """The conditions of a class, and what decides them."""
+
+    def __init__(self, tree: ast.ClassDef) -> None:
+        self._stored: dict[str, ast.expr] = {}
+        """What attributes are that hold no module."""
+        self._made: dict[str, ast.expr] = {}
+        """The conditions under which there is a child that may be None."""
+        self._tests: list[ast.expr] = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If | ast.IfExp):
+                self._tests.append(node.test)
+            match node:
+                case ast.Assign([ast.Attribute() as target], ast.Name() | ast.Compare() as value):
+                    self._stored[ast.unparse(target)] = value
+                case ast.Assign(
+                    [ast.Attribute() as target], ast.IfExp(test, _, ast.Constant(None))
+                ):
+                    self._made[ast.unparse(target)] = test
+                case ast.If(test, [*_, ast.Assign([ast.Attribute() as target], _)], []):
+                    self._made.setdefault(ast.unparse(target), test)
+
+    def atoms(self) -> list[str]:
+        """Return what decides all conditions."""
+        found: dict[str, bool] = {}
+        for test in self._tests:
+            self._decide(test, found, every=True)
+        return list(found)
+
+    def holds(self, test: ast.expr, decided: Decided) -> bool:
+        """Return True for a condition that holds where its atoms are decided so."""
+        return self._decide(test, dict(decided), every=False)
+
+    def _decide(self, test: ast.expr, found: dict[str, bool], *, every: bool) -> bool:
+        match test:
+            case ast.Attribute() if ast.unparse(test) in self._stored:
+                return self._decide(self._stored[ast.unparse(test)], found, every=every)
+            case ast.UnaryOp(ast.Not(), inner):
+                return not self._decide(inner, found, every=every)
+            case ast.BoolOp(op, parts):
+                values = [self._decide(part, found, every=every) for part in parts]
+                return all(values) if isinstance(op, ast.And) else any(values)
+            case ast.Compare(left, [op], [right]) if type(op) in _OPPOSITE:
+                opposite = ast.Compare(left, [_OPPOSITE[type(op)]()], [right])
+                return not self._decide(opposite, found, every=every)
+            case ast.Compare(ast.Attribute() as child, [ast.IsNot()], [ast.Constant(None)]) if (
+                ast.unparse(child) in self._made
+            ):
+                return self._decide(self._made[ast.unparse(child)], found, every=every)
+        text = ast.unparse(_Stored(self._stored).visit(deepcopy(test)))
+        if every:
+            found[text] = False
+        return found[text]
+
+
+class _Stored(ast.NodeTransformer):
+    """Puts what attributes hold in their place."""
+
+    def __init__(self, stored: Values) -> None:
+        self._stored = stored
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return deepcopy(self._stored.get(ast.unparse(node), node))
 
 
 def _parameters(tree: ast.ClassDef) -> Iterator[tuple[str, str]]:
@@ -112,26 +225,54 @@ def _parameters(tree: ast.ClassDef) -> Iterator[tuple[str, str]]:
                 yield arg.arg, "" if default is None else ast.unparse(default)
 
 
+def _assigned(method: ast.FunctionDef) -> Iterator[str]:
+    """Yield the variables that statements of a method assign."""
+    for node in ast.walk(method):
+        match node:
+            case ast.Assign(targets):
+                parts = [part for target in targets for part in ast.walk(target)]
+            case ast.AugAssign(target) | ast.For(target):
+                parts = [*ast.walk(target)]
+            case _:
+                continue
+        yield from (part.id for part in parts if isinstance(part, ast.Name) and part.id != "self")
+
+
 class _Arm(ast.NodeTransformer):
     """A class in one arm: its statements, decided, each variable replaced by its value."""
 
-    def __init__(self, decided: Decided) -> None:
+    def __init__(self, conditions: _Conditions, decided: Decided) -> None:
+        self.conditions = conditions
         self.decided = decided
         self.values: Values = {}
         self.found: list[str] = []
+        self.given: set[str] = set()
+        """Variables that get a value in some arm."""
+        self.children: set[str] = set()
+        """Children that are made in some arm, and not yet in this one."""
 
     def lines(self, tree: ast.ClassDef) -> list[str]:
+        self.children = {
+            ast.unparse(target)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Attribute)
+        }
         for method in tree.body:
             if isinstance(method, ast.FunctionDef):
                 self.values = {}
+                self.given = set(_assigned(method)) - {arg.arg for arg in method.args.args}
                 self.statements(method.body)
         return self.found
+
+    def holds(self, test: ast.expr) -> bool:
+        return self.conditions.holds(test, self.decided)
 
     def statements(self, body: list[ast.stmt]) -> None:
         for statement in body:
             if isinstance(statement, ast.If):
-                taken = self.decided[ast.unparse(statement.test)]
-                self.statements(statement.body if taken else statement.orelse)
+                self.statements(statement.body if self.holds(statement.test) else statement.orelse)
             elif isinstance(statement, ast.Assign):
                 self.assign(statement.targets[0], self.value(statement.value))
             elif isinstance(statement, ast.AugAssign):
@@ -153,11 +294,12 @@ class _Arm(ast.NodeTransformer):
             ]  # fmt: skip
             for one, item in zip(target.elts, items, strict=True):
                 self.assign(one, item)
-        elif isinstance(value, ast.Name) or (
-            isinstance(value, ast.Constant) and value.value is None
-        ):
-            pass  # a parameter that `forward` reads; a layer that is not there in this arm
+        elif isinstance(value, ast.Constant) and value.value is None:
+            pass  # a layer that is not there in this arm
+        elif isinstance(value, ast.Name):
+            self.children.discard(ast.unparse(target))  # a parameter that `forward` reads
         else:
+            self.children.discard(ast.unparse(target))
             self.found.append(f"{ast.unparse(target)} = {ast.unparse(value)}")
 
     def append(self, call: ast.expr) -> bool:
@@ -191,7 +333,8 @@ class _Arm(ast.NodeTransformer):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         before = {name: ast.unparse(v) for name, v in self.values.items() if name in read - given}
-        inner = _Arm(self.decided)
+        inner = _Arm(self.conditions, self.decided)
+        inner.children = self.children
         inner.values = {name: ast.Name(f"<{name}>", ast.Load()) for name in before}
         inner.statements(loop.body)
         made = {name: ast.unparse(inner.values[name]) for name in written if name in inner.values}
@@ -213,10 +356,18 @@ class _Arm(ast.NodeTransformer):
         found = self.values.get(node.id)
         if found is not None:
             return deepcopy(found)
+        if node.id in self.given:
+            raise _Missing
         return ast.Name(kind_of(node.id), node.ctx) if node.id[0].isupper() else node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        return self.value(node.body if self.decided[ast.unparse(node.test)] else node.orelse)
+        return self.value(node.body if self.holds(node.test) else node.orelse)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if ast.unparse(node) in self.children:
+            raise _Missing
+        self.generic_visit(node)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)

@@ -29,7 +29,7 @@ import pytest
 
 from addnn_spec.backends.torch_source import torch_source
 from tests.property.checks import elaborated
-from tests.property.locality import TooMany, class_trees, kind_of, shapes
+from tests.property.locality import TooMany, arguments_of, class_trees, kind_of, shapes
 from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
@@ -80,14 +80,17 @@ def emitted(text: str) -> str:
 def check_a_use_is_added(seed: int) -> None:
     block, uses = random_spec(Random(seed))
     try:
-        before = shapes(emitted(text_of(block, uses[:-1])))
-        after = shapes(emitted(text_of(block, uses)))
+        files = [emitted(text_of(block, some)) for some in (uses[:-1], uses)]
+        before, after = map(shapes, files)
     except TooMany:
         return
-    for name, old in before.items():
-        if name != "Net":
-            found = [new for other, new in after.items() if kind_of(other) == kind_of(name)]
-            assert any(new.extends(old) for new in found), f"{name} is not what it was"
+    name, arguments = arguments_of(files[1], f"use{len(uses) - 1}")
+    for old_name, old in before.items():
+        if old_name != "Net":
+            found = {n: new for n, new in after.items() if kind_of(n) == kind_of(old_name)}
+            assert any(
+                new.extends(old, [arguments] if n == name else []) for n, new in found.items()
+            ), f"{old_name} is not what it was"
 
 
 NUMBERS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -158,3 +161,62 @@ def test_seeded_changes(name: str) -> None:
     """
     failures = failures_of(CHECKS[name], COUNT)
     assert len(failures) <= COUNT // 200, failures
+
+
+# --- the comparison itself -----------------------------------------------------------------------
+FIRST = """
+class First(nn.Module):
+    def __init__(self, a: int = 3, p: bool = False) -> None:
+        super().__init__()
+        self.a = a
+        self.p = p
+        self.part = nn.Linear(6, a) if a > 3 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        v = x
+        if self.p:
+            v = x * 2
+        if self.part is not None:
+            v = self.part(v)
+        return v
+"""
+
+
+def extends(new: str, *added: dict[str, object]) -> bool:
+    return shapes(new)["First"].extends(shapes(FIRST)["First"], added)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("if self.p:\n            v = x * 2", "if not self.p:\n            v = x * 2"),
+        ("if self.p:\n            v = x * 2", "if self.a > 3:\n            v = x * 2"),
+        ("if self.p:\n            v = x * 2", "if self.p and self.a > 3:\n            v = x * 2"),
+        ("x * 2", "x * 3"),
+        ("x * 2", "x * self.a"),
+        ("        if self.p:\n            v = x * 2\n", ""),
+        ("self.part(v)", "self.part(x)"),
+        ("a: int = 3, p: bool = False", "p: bool = False, a: int = 3"),
+        ("a: int = 3", "a: int = 4"),
+        ("nn.Linear(6, a)", "nn.Linear(a, 6)"),
+        ("if a > 3 else None", "if a > 4 else None"),
+    ],
+)
+def test_a_class_that_changes_is_told(old: str, new: str) -> None:
+    assert old in FIRST
+    assert not extends(FIRST.replace(old, new))
+
+
+def test_a_class_may_say_the_same_in_other_words() -> None:
+    assert extends(FIRST)
+    assert extends(FIRST.replace("if self.p:\n", "if not (not self.p):\n"))
+    assert extends(FIRST.replace("if self.part is not None", "if self.a > 3"))
+    more = FIRST.replace("p: bool = False", "p: bool = False, q: bool = False")
+    assert extends(more.replace("return v", "return v + x if q else v"))
+
+
+def test_an_arm_may_change_that_an_added_use_takes() -> None:
+    new = FIRST.replace("v = x * 2", "v = x * 2 if self.a > 3 else x * 5")
+    assert not extends(new)
+    assert extends(new, {"p": True})
+    assert not extends(new, {"p": True, "a": 4})
