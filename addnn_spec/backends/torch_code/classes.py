@@ -128,6 +128,8 @@ class _Resolver:
         code, body = self._code, self._body
         self._columns.takers = takers(body.columns)
         self._columns.arms = [arm for flag in body.flags for arm in flag.arms]
+        # The constructor comes first. It settles which sizes are parameters: `forward` reads the
+        # others off its inputs.
         code.children = [(self._child(child), guard) for child, guard in body.children]
         making = _making_flags(code.children)
         tests = {n: self._test(n, flag) for n, flag in enumerate(body.flags) if n in making}
@@ -162,6 +164,7 @@ class _Resolver:
             map(code.paths.written, results),
         )
         code.lists = frozenset(place for place, (_, type) in enumerate(first) if type is None)
+        # What only training needs goes behind what evaluation returns; the sort is stable.
         code.statements = sorted(found, key=lambda statement: statement.training)
         own = self._columns.parameters if code.function else ()
         variables = Variables(
@@ -194,6 +197,7 @@ class _Resolver:
         names = [*self._columns.parameters, *self._columns.locals]
         code.stored = {n: self._stored[n] for n in names if n in self._stored} | self._told
         for loop in loops:
+            # Without a type there is no remark: the shape is another one in each turn.
             body.types |= {value: [] for value in loop.unlike}
         code.remarks = Remarks(self._columns, body.types, len(body.drafts[0].inputs))
         return code
@@ -311,7 +315,8 @@ class _Resolver:
         return f"other_{wish}" if len(ways) == 2 else f"with_{wish}"
 
     def _condition(self, flag: int, test: Tree) -> Tree:
-        """Return what `forward` asks: is the one optional child there, or the stored condition."""
+        """Return what `forward` asks: whether the one optional child is there, or the stored
+        condition."""
         optional = optional_child(self._code.children, flag)
         if optional is not None:
             return Infix("is not", Name(self._code.paths.access(optional.path)), NONE)
@@ -379,7 +384,8 @@ class _Resolver:
         return replace(step, tree=tree)
 
     def _left_to_torch(self, tree: Tree) -> Tree:
-        """Return a reshape with -1 for the size that is -1 in some uses, and known in others."""
+        """Return a reshape with -1 for a size that is -1 in some uses, also where it is known in
+        others."""
 
         def left(node: Tree) -> Tree | None:
             if not isinstance(node, Method) or node.name != "reshape":
@@ -394,7 +400,8 @@ class _Resolver:
         return rewrite(tree, left)
 
     def _computed(self, leaves: Leaves, operands: list[int], scope: list[int], span: Span) -> Tree:
-        """Put a column in `forward`: a literal, a size in scope, or what the constructor stored."""
+        """Return a column as `forward` has it: a literal, a size in scope, or what the constructor
+        stored."""
         vector = leaves.vector
         symbolic = any(is_symbolic(value) for value in vector)
         if not symbolic:
@@ -495,7 +502,8 @@ def _loop_variables(body: Body, loops: Sequence[Loop]) -> list[str]:
 def optional_child(
     children: Sequence[tuple[ChildDraft, Guard | None]], flag: int
 ) -> ChildDraft | None:
-    """Find the one child that is None where the flag is not set; None if there is no such child."""
+    """Return the one child that is None where the flag is not set; None if there is no such
+    child."""
     guarded = [(child, guard) for child, guard in children if guard and guard.flag == flag]
     if len(guarded) != 1 or not guarded[0][1].present or guarded[0][0].tensor:
         return None
@@ -506,7 +514,7 @@ def optional_child(
 
 
 def _is_all(tree: Tree) -> bool:
-    """Return True for a part of a tensor that is all of it."""
+    """Return True for a slice of a tensor that takes all of it."""
     match tree:
         case Item(Value() as value, index):
             return all(_is_whole(part, value, dim) for dim, part in enumerate(index))

@@ -98,7 +98,7 @@ class Columns:
     sizes: dict[Dimension, str] = field(default_factory=dict)
     """The sizes that `forward` has a variable for."""
     named: Sizes = field(default_factory=dict)
-    """The sizes of a brace's inputs that a parameter of it is by the text."""
+    """Sizes of a brace's inputs that the text calls by the name of a parameter of the brace."""
     takers: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """By size of an input, the argument that takes it."""
 
@@ -129,7 +129,8 @@ class Columns:
         return rewrite(taken, lambda t: Name(t.text) if isinstance(t, Variable) else None)
 
     def reading(self, leaves: Leaves) -> Tree | None:
-        """Return what the block's text says there, over the names that a class can have."""
+        """Return the expression of the block's text at a column, over the names that a class can
+        have."""
         found = self._read(leaves)
         if found is None:
             return None
@@ -189,7 +190,7 @@ class Columns:
         return next(filter(None, (self._conditions(place, vector) for place in places)), None)
 
     def _conditions(self, place: Origin, vector: tuple[bool, ...]) -> tuple[Tree, bool] | None:
-        """Return what several conditions of the text say together.
+        """Return the conditions of the text that together decide on an arm, as one.
 
         What stands in `if`s is taken where all of them hold, and not made where nothing reads it:
         that is told by the `if`s behind it.
@@ -199,6 +200,8 @@ class Columns:
         others = {use for use, value in enumerate(vector) if not value}
         parts: list[tuple[Tree, bool]] = []
         around = [tree for tree, _ in self.text.conditions(place)][::-1]
+        # From the outside in. A condition counts if all that take the arm agree on it, and some use
+        # that does not take it is excluded by it alone.
         for tree in (*around, *self.text.later_conditions(place)):
             values = self._values_of(tree)
             holds = {values[use] for use in taken}
@@ -222,7 +225,7 @@ class Columns:
         return [self.scope.value_in(tree, use) for use in range(len(self.uses))]
 
     def _by_arm(self, leaves: Leaves) -> Tree | None:
-        """Return a column that is one thing in an arm of an `if`, and another in the other."""
+        """Return a column that is one expression in an arm of an `if`, another one in the other."""
         for arm in self.arms:
             found = self._condition(arm)
             if found is None:
@@ -231,6 +234,7 @@ class Columns:
             sides = []
             for side in (holds, not holds):
                 pairs = zip(leaves.vector, arm.values, strict=True)
+                # Only the uses that take this arm have to agree on what it says.
                 vector = tuple(value if taken is side else ABSENT for value, taken in pairs)
                 there = any(value is not ABSENT for value in vector)
                 sides.append(self._known_as(leaves._replace(vector=vector)) if there else None)
@@ -260,6 +264,7 @@ class Columns:
             column = self.scope.known.get(node.text)
             if column is None:
                 return self._take_let(node)
+            # `forward` has the tensor: a parameter for its size would be one thing more to give.
             if self._forward and node.text in self.scope.sizes:
                 if not (deciding and column.name in self.parameters):
                     return self.dimension(node.text)
@@ -280,7 +285,7 @@ class Columns:
         return rewrite(tree, take)
 
     def _named(self, column: Parameter) -> Name | None:
-        """Return the parameter that a size is by the text around a brace."""
+        """Return the parameter that has, by the text around a brace, this size; else None."""
         match column.origin:
             case SizeOf(input, dim) if (input, dim) in self.takers.keys() & self.named.keys():
                 name = self.named[input, dim]
@@ -288,7 +293,7 @@ class Columns:
         return None
 
     def _take_let(self, node: Name) -> Tree:
-        """Return a `let` of the block as a variable; one that is a size is that size."""
+        """Return a `let` of the block as a variable; one that is an input's size as that size."""
         name = node.text
         made = self.scope.let_trees.get(name)
         if name in self.derived:
@@ -306,7 +311,7 @@ class Columns:
         return node
 
     def _is_of_forward(self, node: Tree) -> bool:
-        """Return True for a size that `forward` reads, or a variable of it; a list has its own."""
+        """Return True for a size that `forward` reads, or a variable that it makes of one."""
         if isinstance(node, Variable):
             return node.text in self.derived
         return isinstance(node, Dimension)
@@ -377,6 +382,7 @@ class Columns:
                 and self.scope.gives(tree, wanted)
             ):
                 column.default, column.omitted = None, omitted
+                # The constructor computes a default, whatever is being resolved now.
                 forward, self._forward = self._forward, False
                 column.resolved = self._take(tree, "")
                 self._forward = forward
@@ -417,7 +423,8 @@ class Columns:
         return Made(given or self.new(leaves), args, first.module)
 
     def _given_layer(self, leaves: Leaves) -> Tree | None:
-        """Return the parameter that a layer is, where not all uses of the class give the same."""
+        """Return the parameter that a layer is given by, if not all uses of the class give the same
+        one."""
         if self.text is None:
             return None
         for origin in leaves.origins:
@@ -432,7 +439,8 @@ class Columns:
         return None
 
     def _without_variants(self, leaves: Leaves) -> Tree:
-        """Return what the network's own uses say; leave a variant that has another value there."""
+        """Return the column by the network's own uses; drop variants that have another value
+        there."""
         assert self.variants is not None
         vector = leaves.vector
         own = tuple(ABSENT if use in self._extra else v for use, v in enumerate(vector))
@@ -452,6 +460,7 @@ class Columns:
         def value(name: str) -> Any:
             return values[name][use] if name in values else self.scope.value(name, use)
 
+        # What `forward` reads off tensors can be computed only by its name.
         raw = {self.dimension(name): Name(name) for name in self.scope.sizes}
 
         def named(node: Tree) -> Tree | None:
@@ -497,6 +506,7 @@ class Columns:
             tuple(ABSENT if value is ABSENT else value[i] for value in vector)
             for i in range(length)
         ]
+        # Items that are equal in every use are one parameter, and not one each.
         if length > 1 and len({repr(item) for item in items}) == 1:
             return None
         return Seq(
@@ -509,10 +519,11 @@ class Columns:
         )
 
     def new(self, leaves: Leaves) -> Tree:
-        """Make a new parameter: called as the block's body calls its values, or after the hint."""
+        """Make a new parameter: named as the block's body names these values, or after the hint."""
         vector = leaves.vector
         lets = (name for name, values in self.scope.lets.items() if agree(values, vector))
         name = self.scope.names.unique(next(lets, leaves.hint))
+        # Uses without this step may give anything: as others do, since that may become the default.
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         origin = leaves.origins[0] if leaves.origins else None
         column = Parameter(name, vector, (NEW, len(self.parameters)), self.scope.counts, origin)
@@ -546,19 +557,20 @@ class Columns:
         return self.scope.names.unique(wish)
 
     def reads_module(self, tree: Tree) -> bool:
-        """Return True if an expression reads a module: as an attribute it would be a child."""
+        """Return True if an expression reads a module, which an attribute would make a child."""
         read = {node.text for node in walk(tree) if isinstance(node, Name)}
         given = (p for name, p in self.parameters.items() if name in read)
         return any(isinstance(v, Factory) and v.module for p in given for v in p.vector)
 
     @property
     def unsaid(self) -> tuple[str, ...]:
-        """The parameters that are neither the text's nor a size: where it could not be read."""
+        """The parameters that had to be made up, since the text could not be read there."""
         return tuple(p.name for p in self.parameters.values() if p.rank[0] in (NEW, FLAG))
 
     def signature(self) -> list[Parameter]:
         """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
+        # Python wants parameters without a default first; the sort is stable.
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
 
 

@@ -44,7 +44,7 @@ MOST_FLAGS = 2
 
 
 Reason = Callable[[Arm], Tree | None]
-"""Says on which condition of the text an arm hangs, whether it is taken where that holds or not."""
+"""Finds the condition of the text that decides on an arm, whether the arm is its `then` or not."""
 
 
 def body_of(groups: Sequence[Sequence[Apart]], probes: bool, reason: Reason) -> Body | None:
@@ -126,6 +126,7 @@ class _Merger:
 
     # --- alignment -------------------------------------------------------------------------------
     def _step_key(self, step: Step) -> Hashable:
+        # Steps are one though they read other tensors: these become joins.
         blank = rewrite(step.tree, lambda t: Value(0) if isinstance(t, Value) else None)
         name = step.name if self._probes else ""
         form = (len(step.outputs), step.pattern, step.training, step.loop, step.run)
@@ -223,7 +224,8 @@ class _Merger:
         return None if slot.place is None else self._reason(Arm((slot.place,), values))
 
     def _turns_differ(self, steps: Sequence[_Slot]) -> bool:
-        """Tell if a step that some lack is a turn of a loop that all have: no arm of an `if`."""
+        """Tell if a step that some lack is a turn of a loop that all have, and so no arm of an
+        `if`."""
         partial = {self._first(slot).span for slot in steps if len(slot.of) < len(self._all)}
         return any(
             self._first(slot).span in partial for slot in steps if len(slot.of) == len(self._all)
@@ -253,7 +255,7 @@ class _Merger:
         return frozenset(variant for slot in slots for variant in slot.of) == self._all
 
     def _flag(self, slot: _Slot) -> Guard | None:
-        """Return the flag that says which structures have it; None if there is none."""
+        """Return the flag that says which structures have a slot; None if there is none."""
         present = frozenset(slot.of)
         for flag, (set_, reason) in enumerate(zip(self._flag_sets, self._reasons, strict=True)):
             if slot.reason == reason and present in (set_, self._all - set_):
@@ -301,6 +303,7 @@ class _Merger:
         for slot in slots:
             target = self._target(self._flag(slot))
             alone = target is self._body.items
+            # A step of a branch stands in the last item, which is that branch.
             step = self._step(slot, frozenset(slot.of), len(self._body.items) - (not alone))
             if step is None:
                 return False
@@ -322,13 +325,15 @@ class _Merger:
         if guard is None:
             return items
         last = items[-1] if items else None
+        # A branch with joins has ended, for the steps behind it read them.
         if not (isinstance(last, Branch) and last.flag == guard.flag and not last.joins):
             last = Branch(guard.flag)
             items.append(last)
         return last.then if guard.present else last.orelse
 
     def _step(self, slot: _Slot, present: Variants, place: int) -> Step | None:
-        """Return a step that the item at this place is, or holds."""
+        """Return a slot's step, to be put at this place among the items, or into the branch
+        there."""
         variant, index = next(iter(slot.of.items()))
         step: Step = self._groups[variant][0].steps[index][0]
         trees = {v: self._moved(self._groups[v][0].steps[i][0].tree, v) for v, i in slot.of.items()}
@@ -402,7 +407,8 @@ class _Merger:
         return sorted(range(len(self._flag_sets)), key=lambda flag: (flag not in making, -flag))
 
     def _latest(self, value: Tree, structures: Variants) -> Tree:
-        """Return the join that the value is in all of these structures, if there is one.
+        """Return the join that has a value in all of these structures, if there is one; else the
+        value.
 
         What the text reads is what was made last, whichever arm was taken.
         """
@@ -420,6 +426,8 @@ class _Merger:
         if not isinstance(then, Value) or not isinstance(orelse, Value):
             return None
         members = self._flag_sets[flag]
+        # Each value has to be there whenever its arm is taken: made in the arm, or in all
+        # structures.
         if self._where[then.index][1] not in (self._all, members):
             return None
         if self._where[orelse.index][1] not in (self._all, self._all - members):
@@ -443,6 +451,7 @@ class _Merger:
     def _drop_unread_joins(self) -> None:
         """Forget the joins that were tried and led nowhere."""
         read = {value.index for output in self._body.outputs for value in _values(output)}
+        # Backwards: a join may be read by nothing but a later one, which is dropped itself.
         for item in reversed(self._body.items):
             steps = (item,) if isinstance(item, Step) else (*item.then, *item.orelse)
             if isinstance(item, Branch):
@@ -486,7 +495,7 @@ class _Merger:
             self._body.flags.append(Flag(name, values, places, others))
 
     def _places(self, guard: Guard) -> tuple[Origin, ...]:
-        """Return where the text has what only stands under a guard."""
+        """Return where the text has the parts that stand under a guard."""
         found: list[Origin] = [_place(child) for child, own in self._body.children if own == guard]
         for item in self._body.items:
             if isinstance(item, Branch) and item.flag == guard.flag:

@@ -60,6 +60,7 @@ def operator_leaves(tree: Tree, graph: Graph, applied: Applied, node: Node) -> T
         if not isinstance(leaf, Leaf):
             return None
         if leaf.hint in places and (
+            # `value` is an argument of some layers, and the hint of what nothing names.
             leaf.hint != UNNAMED or same(getattr(applied.op, UNNAMED), leaf.value)
         ):
             return Leaf(leaf.value, leaf.hint, (placed(graph, node, places[leaf.hint]),))
@@ -183,6 +184,7 @@ def text_order(place: Origin) -> tuple[int, ...]:
 
 
 def _computed(place: Span) -> tuple[int, int]:
+    # What ends first is computed first, and an inner expression before the one around it.
     return (place.end, -place.start)
 
 
@@ -222,6 +224,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
     waiting = [(ref, dim % graph.type_of(ref).rank)]
     arguments = {name for name, _ in graph.arguments}
     while waiting and len(found) < _MOST and len(seen) < _NEAR:
+        # Breadth first: what is nearest is likeliest.
         place = waiting.pop(0)
         if place in seen:
             continue
@@ -241,6 +244,7 @@ def size_origins(graph: Graph, ref: Ref, dim: int, depth: int = 0) -> tuple[Orig
             found |= dict.fromkeys(_inside(graph, node, ref.port, dim))
             found |= dict.fromkeys(_combined(graph, node, dim, depth))
         waiting += _passing(graph, node, dim, size)
+    # What the text says comes first: a given layer tells only that it made the size.
     return (*found, *made)
 
 
@@ -257,7 +261,7 @@ def _giving(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[Origin]:
 
 
 def _inside(graph: Graph, node: Node, port: int, dim: int) -> Iterator[Origin]:
-    """Yield what a brace or a block says of its output."""
+    """Yield the origins that the text of a called brace or block gives a size of its output."""
     called = node.calls
     if called is None:
         return
@@ -312,8 +316,8 @@ def _combined(graph: Graph, node: Node, dim: int, depth: int) -> Iterator[Origin
 
 
 def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Ref, int]]:
-    """Yield the inputs of a node that have the size: in the dimension that the layer puts where
-    the output has it, else in the same one."""
+    """Yield the inputs of a node that have a size of its output, in the dimension that the layer
+    moves there, else in the same one."""
     applied = node.applied
     for place, ref in enumerate(node.inputs):
         if ref is None:
@@ -322,6 +326,7 @@ def _passing(graph: Graph, node: Node, dim: int, size: Any) -> Iterator[tuple[Re
         dims = [d for d, s in enumerate(shape) if s == size]
         if len(dims) > 1 and applied is not None:
             reaches = applied.reach(place, node.outputs) or ()
+            # Of several dimensions of this size, the one that the layer puts there.
             moved = [d for d in dims if d < len(reaches) and (r := reaches[d]) and r.to == dim]
             dims = moved or dims
         if dims:

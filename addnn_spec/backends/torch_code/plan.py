@@ -216,7 +216,9 @@ class Planner:
         groups = self._said(structures(drafts, probes))
         kept = {id(item.draft) for group in groups for item in group}
         said = [draft for draft in drafts if id(draft) in kept]
+        # Told apart by their places in the text, two arms of an `if` that do the same stay two.
         bodies = self._merged(structures(said, probes, places=True))
+        # Where no condition tells them apart, drafts of one structure are one class all the same.
         if len(bodies) > 1 and len(groups) == 1:
             bodies = [body_of_equals(groups[0])]
         return bodies
@@ -247,7 +249,8 @@ class Planner:
         return body if body is not None and keeps_turns(body) else None
 
     def _said(self, groups: list[list[Apart]]) -> list[list[Apart]]:
-        """Return the network's own structures: what only its variants have is not said."""
+        """Return the structures that the network's own graphs have; variants that need others are
+        dropped."""
         said = []
         for group in groups:
             graphs = [item.draft.graph for item in group]
@@ -412,6 +415,8 @@ def _groups(graphs: Sequence[Graph], layers: GivenLayers) -> Iterator[list[Graph
         members.setdefault(own, []).append(graph)
         heights[id(graph)] = 1 + max((heights[id(c)] for c in graph.children()), default=0)
         between.add_edges_from((own, _definition(child)) for child in graph.children())
+    # Definitions that hold one another, as levels of a U-Net do, are one knot: in what order these
+    # are made, only the uses tell.
     knots = nx.condensation(between)
     for knot in reversed(list(nx.lexicographical_topological_sort(knots, key=lambda k: k))):
         definitions = sorted(knots.nodes[knot]["members"], key=list(members).index)

@@ -50,6 +50,7 @@ from addnn_spec.values import Definition
 
 _EXPRESSIONS = get_args(ast.Expr)
 _COMBINATIONS = 8
+"""As many ways to put the parts of a size together are tried."""
 _DEPTH = 20
 """As many uses are gone through, one inside the other."""
 
@@ -87,6 +88,7 @@ class Text:
         found: dict[tuple[int, int], Any] = {}
         for node in walk(self.node):
             if isinstance(node, ast.Argument):
+                # The place of a named argument is all of `stride = 2`; what it says is the value.
                 found[_key(node.span)] = node.value
             elif isinstance(node, _EXPRESSIONS):
                 found.setdefault(_key(node.span), node)
@@ -167,7 +169,8 @@ class Text:
         return found
 
     def is_local(self, name: str) -> bool:
-        """Tell if a name is a parameter of the block, a `let` of it, or the loop's variable."""
+        """Return True for a parameter of the block, a `let` of it, or a variable of the loop
+        around."""
         if name in self.variables:
             return True
         return (name in self.defaults and name not in self.fixed) or name in self.lets
@@ -205,7 +208,7 @@ class Text:
                     yield tree, holds
 
     def later_conditions(self, place: Origin) -> Iterator[Tree]:
-        """Yield the conditions of what stands behind a place: they tell whether it is read."""
+        """Yield the conditions of `if`s behind a place, which tell whether something reads it."""
         if not isinstance(place, Span):
             return
         behind = (
@@ -225,6 +228,8 @@ class Text:
         chosen = self.lets.get(name.name)
         if isinstance(chosen, ast.Conditional):
             for tree in self.expression(chosen.condition):
+                # Either side of the `let` may be the layer at this place: the values of the uses
+                # tell.
                 yield tree, True
                 yield tree, False
         elif self.is_local(name.name):
@@ -373,6 +378,7 @@ class Text:
         found = [
             (part,)
             if isinstance(part, int)
+            # Two for each part: all combinations of them are tried.
             else tuple(islice(chain.from_iterable(self.trees(o, depth + 1) for o in part), 2))
             for part in origin.parts
         ]
@@ -437,7 +443,8 @@ class Text:
                 return
 
     def _replaced(self, tree: Tree, use: Use, depth: int) -> Tree:
-        """Return a tree over a block's names as one over this block's, in a use of it."""
+        """Return a tree over another block's names, in a use of it, as one over this block's
+        names."""
         other, written = self._other(use.definition), dict(use.written)
         names = {python_name(name): name for name in (*other.defaults, *other.lets)}
 
@@ -455,6 +462,8 @@ class Text:
                 return self._size(node, use, depth)
             if name in written:
                 found = next(self.trees(put(written[name], use.outer), depth + 1), None)
+                # What this text does not say may become a parameter of the class
+                # (`Scope.argument_tree`).
                 return Name(argument_name(use.definition, name)) if found is None else found
             expr = other.defaults.get(name) or other.lets.get(name)
             if expr is None:

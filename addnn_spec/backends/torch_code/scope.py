@@ -79,6 +79,7 @@ class Scope:
                     self.candidates.append(Candidate(Name(own), vector, own))
         if len(uses) > 1:
             self.lets = dict(self._named_values())
+        # A name that has one value in all uses says nothing of a column that differs.
         self.candidates = [c for c in self.candidates if not is_constant(c.vector)]
 
     def _block_parameters(self) -> Iterator[Candidate]:
@@ -104,6 +105,7 @@ class Scope:
             types = [use.inputs[slot][1] for use in self.uses]
             if any(type.rank != first.rank for type in types):
                 continue
+            # Channels first, then from the last dimension on: the first that fits is taken.
             for dim in sorted(range(first.rank), key=lambda d: (d == 0, d != 1, -d)):
                 vector = tuple(type.shape[dim] for type in types)
                 if not all(isinstance(size, int) for size in vector):
@@ -139,7 +141,7 @@ class Scope:
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
-        """What the blocks are given that are written out here, where all of a kind agree."""
+        """The arguments of blocks that are written out here, if equal in all their uses here."""
         found: dict[str, Argument] = {}
         for use, graph in enumerate(self.graphs):
             for around in written_out(graph):
@@ -151,7 +153,7 @@ class Scope:
         return {key: argument for key, argument in found.items() if argument.agrees}
 
     def argument_tree(self, key: str) -> Tree:
-        """Return what a written-out block is given: a parameter of that name, if none is it yet."""
+        """Return an argument of a written-out block: what has its values, or a new parameter."""
         argument = self.arguments[key]
         own, vector = python_name(argument.name), tuple(argument.vector)
         known = self.known.get(own)
@@ -179,7 +181,8 @@ class Scope:
             return ABSENT
 
     def _let(self, name: str) -> Tree | None:
-        """Say what a `let` of the block stands for, if it can be said in every use that has it."""
+        """Return what a `let` of the block stands for, if that gives its value in every use that
+        has it."""
         if name not in self.let_trees and self.text is not None:
             self.let_trees[name] = None
             known = {python_name(n): (n, expr) for n, expr in self.text.lets.items()}
@@ -206,8 +209,8 @@ class Scope:
         return all(map(means, found, wanted)) and self._typed(tree, wanted)
 
     def _lists(self, tree: Tree, there: Sequence[tuple[Values, Any]]) -> bool:
-        """Return True if a list has the items of every use; it is long, and computed once where
-        the names that it reads have the same values."""
+        """Return True if a list has the items of every use. It is long, so it is computed once for
+        equal values of the names that it reads."""
         assert self.text is not None
         names = {n.text for n in walk(tree) if isinstance(n, Name) and n != NONE}
         computed: dict[str, Any] = {}
@@ -243,7 +246,7 @@ class Scope:
             return ABSENT
 
     def _typed(self, tree: Tree, wanted: Sequence[Any]) -> bool:
-        """Tell if a type checker would take the expression for the whole number that it is."""
+        """Return True if a type checker takes an expression for the whole number that it is."""
         assert self.text is not None
         if not all(type(value) is int for value in wanted):
             return True

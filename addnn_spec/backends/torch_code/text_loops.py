@@ -1,7 +1,8 @@
 """What loops of the text make in a Sequential, or in a list of modules.
 
-The turns of a loop are one `TextLoop` where they are the same code, with all that its literals are
-in them, until the class is known in whose text the loop stands (`turns`).
+If the turns of a loop are the same code, they are one `TextLoop`, which holds the values of its
+literals in all turns. How it is written is decided when the class is known in whose text the loop
+stands (`turns`).
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ def _filled(skeleton: Tree, leaves: Sequence[Tree]) -> Tree:
 
 
 def _common(turns: Sequence[_Turn], at: int, loop: Span, lag: int) -> tuple[Origin, ...]:
-    """Return the origins that a leaf has in all these turns, said there or in the turn before."""
+    """Return the origins that a leaf has in all these turns, said in the turn or in the one
+    before."""
 
     def said(origin: Origin, turn: int) -> Origin | None:
         if isinstance(origin, InTurn) and origin.loop == loop:

@@ -58,6 +58,7 @@ def docstring(text: str, indent: int) -> list[Line]:
     width = WIDTH - len(pad) - len(quotes)
     rows: list[str] = []
     for paragraph in text.split("\n\n"):
+        # Quotes of the spec must not end the docstring; backslashes are doubled below.
         words = comment(paragraph).replace('"', "'")
         if words:
             rows += [""] if rows else []
@@ -163,7 +164,7 @@ class ClassWriter:
         return lines
 
     def _own(self, own: ChildDraft) -> Iterator[Line]:
-        """Initialise the base as the scope's own layer, with what is done to it."""
+        """Write the call of the base's constructor, with what is done to the scope's own layer."""
         call, around = constructed(own)
         yield from layout(Call("super().__init__", call.args), 2, spans=(own.span,))
         for function in around:
@@ -257,7 +258,7 @@ class ClassWriter:
         return first + self._put(name, tree, indent, spans)
 
     def _first(self, tree: Tree, indent: int) -> tuple[list[Line], Tree]:
-        """Write the levels of a child that are made before it; return the rest of it."""
+        """Write the modules that are made before a child; return the rest of it."""
         levels, tree = unnested(tree, self._locals.unique)
         lines: list[Line] = []
         for level in levels:
