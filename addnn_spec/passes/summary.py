@@ -193,8 +193,8 @@ def summarize(
 
 
 def _training(costs: Costs, trains: bool) -> Cost:
-    """Return what training adds: of sizes that it cannot run at, the weights, which all sizes
-    share."""
+    """Return the costs that training adds. At sizes that it cannot run at only weights are told,
+    which all sizes share."""
     extra = costs.main.training
     return extra if trains else Cost(extra.params, extra.buffers)
 

@@ -364,6 +364,7 @@ class _Resolver:
         return False
 
     def _arm(self, steps: Sequence[Step], scope: list[int]) -> list[Step]:
+        # What an arm makes is not there behind it.
         inner = list(scope)
         made = []
         for step in steps:
@@ -439,6 +440,7 @@ class _Resolver:
     def _sized(self, vector: Any, operands: list[int], scope: list[int], span: Span) -> Tree:
         uses = [place for place, value in enumerate(vector) if value is not ABSENT]
         wanted = tuple(vector[place] for place in uses)
+        # First what the step reads, then what was made last, then the inputs.
         around = dict.fromkeys([*operands, *reversed(scope[-_NEAR:]), *scope[:_NEAR]])
         found = find_size(wanted, self._dims(operands, uses), self._facts) or find_size(
             wanted, self._dims(around, uses), self._facts

@@ -192,6 +192,7 @@ def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
 def _with_imports(lines: Sequence[Line]) -> list[Line]:
     """Return the lines with the imports that they use after the docstring."""
     text = "\n".join(line.text for line in lines if not line.prose)
+    # The imports stand right behind the docstring.
     end = next(place for place, line in enumerate(lines) if not line.prose)
 
     def used(name: str) -> bool:

@@ -61,6 +61,7 @@ class Initialisers:
         """The names that blocks and networks give."""
         fills: dict[_Place, dict[str, _Filled]] = defaultdict(dict)
         for filled in _layers(graphs):
+            # By the statements themselves: one place may fill its layers otherwise in each use.
             fills[_place(filled.span)].setdefault(repr(filled.applied.initialize()), filled)
         self._own = {place for place, ways in fills.items() if self._is_own(ways)}
         alike: dict[str, list[_Filled]] = defaultdict(list)

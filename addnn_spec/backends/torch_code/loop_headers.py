@@ -177,19 +177,23 @@ class Headers:
 
     # --- what the text says in a loop ------------------------------------------------------------
     def taken(self, tree: Tree, word: str, header: Header) -> Tree:
-        """Return what the text says in a loop, over parameters that the class has from now on."""
+        """Return an expression in a loop over parameters; those that it reads are the class's from
+        now on."""
         return self._columns.taken(tree, word, header.variables)
 
     def over(self, iterable: Tree) -> Tree:
-        """Return what a loop goes through, over parameters that the class has from now on."""
+        """Return what a loop goes through over parameters; those that it reads are the class's from
+        now on."""
         return self._columns.taken(iterable, "", frozenset())
 
     def said(self, turns: Leaves, header: Header) -> Tree | None:
-        """Return what the text says of a column in all turns; None if it does not."""
+        """Return the text's expression for a column that gives its value in every turn; None if
+        there is none."""
         return self._found(turns, header, 0)
 
     def flowing(self, turns: Leaves, header: Header) -> Tree | None:
-        """Return what the text says of a column in the turn before each."""
+        """Return the text's expression for a column that gives, in each turn, its value in the
+        next."""
         return self._found(turns, header, 1)
 
     def settles(self, tree: Tree, header: Header, first: int) -> bool:
@@ -209,7 +213,8 @@ class Headers:
         return True
 
     def _found(self, leaves: Leaves, header: Header, lag: int) -> Tree | None:
-        """Return what the text says that has the values of all turns, each `lag` turns before."""
+        """Return the text's expression that gives the values of all turns, each `lag` turns
+        before."""
         text = self._text.inside(header.variables)
         said = {origin: header.inside(origin, lag) for origin in leaves.origins}
         # What is said in this loop is likelier than what is as large elsewhere.

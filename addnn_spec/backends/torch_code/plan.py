@@ -120,6 +120,7 @@ class Planner:
         for name in self._emission.support:
             self._names.reserve(name)
         self._network_name = self._names.unique(self._network.name, joint="")
+        # The named tuple of a network with several outputs.
         self._names.reserve(f"{self._network_name}Output")
 
     def _count_calls(self, graphs: Sequence[Graph]) -> None:

@@ -416,6 +416,7 @@ class Text:
         if name not in self._ranks:
             raise Unreadable
         rank = self._ranks[name]
+        # Of another block it is not known: its uses may have inputs of several ranks.
         if rank is None:
             return size_name(name, dim)
         if not -rank <= dim < rank:

@@ -376,6 +376,7 @@ _FIELDS: dict[type, tuple[_Fields, tuple[str, ...]]] = {}
 
 def _fields(kind: type) -> tuple[_Fields, tuple[str, ...]]:
     """List the fields of a node that are trees, in order: is it a tuple of them. And all fields."""
+    # Read off the annotations once for each class: trees are walked very often.
     found = _FIELDS.get(kind)
     if found is None:
         declared: dict[str, str] = kind.__annotations__
@@ -437,6 +438,7 @@ def walk(tree: Tree) -> Iterator[Tree]:
         if kind in _ATOMS:
             continue
         parts = _FIELDS.get(kind) or _fields(kind)
+        # Pushed backwards, so that they are taken in order.
         for name, many in reversed(parts[0]):
             part = getattr(node, name)
             if many:
@@ -539,12 +541,14 @@ def without_defaults(tree: Tree) -> Tree:
 
 def _needed(args: list[Arg]) -> tuple[Arg, ...]:
     positional = [arg for arg in args if arg.name is None]
+    # An argument by position can be left out only if all behind it are.
     while positional and _is_default(positional[-1]):
         positional.pop()
     return (*positional, *(arg for arg in args if arg.name is not None and not _is_default(arg)))
 
 
 def _is_default(arg: Arg) -> bool:
+    # In a tree None is a name, as a default it is the value.
     return same(None if arg.value == NONE else arg.value, arg.default)
 
 

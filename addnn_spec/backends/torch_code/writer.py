@@ -392,6 +392,7 @@ class ClassWriter:
         orelse = self._arm(statement.orelse, statement.else_copies, indent + 1)
         if not then and not orelse:
             return lines
+        # If only the other arm does something, the `if` asks the opposite.
         lines += condition(statement.test if then else negated(statement.test), indent)
         lines += then or orelse
         return [*lines, Line(f"{pad}else:"), *orelse] if then and orelse else lines
@@ -507,6 +508,7 @@ def _signature(
     if len(one) <= WIDTH:
         return [Line(one, spans)]
     inner = f"{deep}{', '.join(params)}"
+    # As `ruff format` has it: all parameters on one line, else one a line.
     rows = [inner] if len(inner) <= WIDTH else [f"{deep}{param}," for param in params]
     return [
         Line(f"{pad}def {name}(", spans),
