@@ -22,6 +22,8 @@ from itertools import product
 Decided = Mapping[str, bool]
 """Each atom of a class's conditions, by its text, as it is decided in an arm."""
 Values = dict[str, ast.expr]
+Given = Iterable[Mapping[str, object]]
+"""What uses give a class."""
 
 _MOST = 10
 """Atoms of a class; of so many decisions are all combinations."""
@@ -42,28 +44,34 @@ class Shape:
     parameters: tuple[tuple[str, str], ...]
     arms: Mapping[frozenset[tuple[str, bool]], str]
     """By what is decided."""
+    outcomes: Mapping[frozenset[tuple[str, bool]], tuple[bool, ...]]
+    """How the conditions turn out that the class asks: two ways to decide them may be one arm."""
 
-    def extends(self, old: Shape, added: Iterable[Mapping[str, object]] = ()) -> bool:
+    def extends(self, old: Shape, held: Given = (), added: Given = ()) -> bool:
         """Return True if this class is the old one, with further parameters and arms.
 
-        The arms that uses of it take that were added, by their arguments, may be other ones.
+        The arms that only added uses of it take may be other ones.
         """
         kept = tuple(one for one in self.parameters if one in old.parameters)
-        free = [old.taken(arguments) for arguments in added]
-        return kept == old.parameters and all(
-            decided in free or self._has(decided, arm) for decided, arm in old.arms.items()
+        if kept != old.parameters:
+            return False
+        free = {old.taken(arguments) for arguments in added}
+        free -= {old.taken(arguments) for arguments in held}
+        return all(
+            old.outcomes[decided] in free or self._has(decided, arm)
+            for decided, arm in old.arms.items()
         )
 
     def _has(self, decided: frozenset[tuple[str, bool]], arm: str) -> bool:
         """Return True if an arm is there where all this, and perhaps more, is decided so."""
         return any(decided <= own and text == arm for own, text in self.arms.items())
 
-    def taken(self, arguments: Mapping[str, object]) -> frozenset[tuple[str, bool]]:
-        """Return what is decided where the class has these arguments."""
-        atoms = {atom for arm in self.arms for atom, _ in arm}
+    def taken(self, arguments: Mapping[str, object]) -> tuple[bool, ...]:
+        """Return how the conditions turn out where the class has these arguments."""
+        atoms = {atom for decided in self.outcomes for atom, _ in decided}
         given = {name: ast.literal_eval(text) for name, text in self.parameters if text}
         given |= arguments
-        return frozenset((atom, bool(eval(atom, {}, given))) for atom in atoms)
+        return self.outcomes[frozenset((atom, bool(eval(atom, {}, given))) for atom in atoms)]
 
 
 def kind_of(name: str) -> str:
@@ -136,14 +144,15 @@ def _shape(tree: ast.ClassDef) -> Shape:
     atoms = conditions.atoms()
     if len(atoms) > _MOST:
         raise TooMany
-    arms = {}
+    arms, outcomes = {}, {}
     for decisions in product((True, False), repeat=len(atoms)):
         decided = dict(zip(atoms, decisions, strict=True))
+        outcomes[frozenset(decided.items())] = conditions.outcome(decided)
         try:
             arms[frozenset(decided.items())] = " ; ".join(_Arm(conditions, decided).lines(tree))
         except _Missing:
             continue
-    return Shape(tuple(_parameters(tree)), arms)
+    return Shape(tuple(_parameters(tree)), arms, outcomes)
 
 
 _OPPOSITE = {ast.LtE: ast.Gt, ast.Lt: ast.GtE, ast.NotEq: ast.Eq, ast.Is: ast.IsNot}
@@ -177,6 +186,10 @@ class _Conditions:
         for test in self._tests:
             self._decide(test, found, every=True)
         return list(found)
+
+    def outcome(self, decided: Decided) -> tuple[bool, ...]:
+        """Return how the conditions turn out."""
+        return tuple(self.holds(test, decided) for test in self._tests)
 
     def holds(self, test: ast.expr, decided: Decided) -> bool:
         """Return True for a condition that holds where its atoms are decided so."""

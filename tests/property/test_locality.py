@@ -29,7 +29,7 @@ import pytest
 
 from addnn_spec.backends.torch_source import torch_source
 from tests.property.checks import elaborated
-from tests.property.locality import TooMany, arguments_of, class_trees, kind_of, shapes
+from tests.property.locality import Given, TooMany, arguments_of, class_trees, kind_of, shapes
 from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
@@ -84,12 +84,14 @@ def check_a_use_is_added(seed: int) -> None:
         before, after = map(shapes, files)
     except TooMany:
         return
-    name, arguments = arguments_of(files[1], f"use{len(uses) - 1}")
+    held = [arguments_of(files[0], f"use{place}") for place in range(len(uses) - 1)]
+    name, added = arguments_of(files[1], f"use{len(uses) - 1}")
     for old_name, old in before.items():
         if old_name != "Net":
+            own = [arguments for used, arguments in held if used == old_name]
             found = {n: new for n, new in after.items() if kind_of(n) == kind_of(old_name)}
             assert any(
-                new.extends(old, [arguments] if n == name else []) for n, new in found.items()
+                new.extends(old, own, [added] if n == name else []) for n, new in found.items()
             ), f"{old_name} is not what it was"
 
 
@@ -182,8 +184,8 @@ class First(nn.Module):
 """
 
 
-def extends(new: str, *added: dict[str, object]) -> bool:
-    return shapes(new)["First"].extends(shapes(FIRST)["First"], added)
+def extends(new: str, *added: dict[str, object], held: Given = ()) -> bool:
+    return shapes(new)["First"].extends(shapes(FIRST)["First"], held, added)
 
 
 @pytest.mark.parametrize(
@@ -220,3 +222,4 @@ def test_an_arm_may_change_that_an_added_use_takes() -> None:
     assert not extends(new)
     assert extends(new, {"p": True})
     assert not extends(new, {"p": True, "a": 4})
+    assert not extends(new, {"p": True}, held=[{"p": True, "a": 2}])
