@@ -206,6 +206,7 @@ class ClassWriter:
         ways."""
         child, guard = made[0]
         if optional_child(self._code.children, guard.flag) is child:
+            arms.close()
             return self._optional(child.path, child.tree, self._code.flags[guard.flag])
         lines: list[Line] = []
         if first and sum(other.path == child.path for other, _ in self._code.children) > 1:

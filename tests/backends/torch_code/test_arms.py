@@ -257,3 +257,18 @@ def test_a_child_of_two_ways_is_made_where_the_text_makes_each() -> None:
         "self.mid = nn.Linear(in_features, 6)",
         f"if a <= 3:\n    self.linear = {plain}\nelse:\n    self.linear_2 = {plain}",
     ]
+
+
+def test_an_optional_child_between_two_arms_ends_the_first() -> None:
+    block = (
+        "block Unit(q = false) { v = x - x if not q { v = v * 2 } else { v = v -> Linear(6) }\n"
+        "  if q { v = v } else { v = v -> mid: Linear(6) } return v + x -> Linear(6) }"
+    )
+    made = body_of(of_uses(block, "true", "false"), "Unit", "__init__")
+    plain = "nn.Linear(in_features, 6)"
+    assert made[-4:] == [
+        "self.linear: nn.Module",
+        f"if q:\n    self.linear = {plain}",
+        f"self.mid = {plain} if not q else None",
+        "if q:\n    self.linear_2 = nn.Linear(6, 6)\nelse:\n    self.linear = nn.Linear(6, 6)",
+    ]
