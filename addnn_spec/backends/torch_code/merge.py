@@ -243,16 +243,15 @@ class _Merger:
             paths.setdefault(self._child(slot).path, []).append(slot)
         return all(
             frozenset(slots[0].of) == self._all
-            or (
-                path
-                and "." not in path
-                and (len(slots) == 1 or (len(slots) == 2 and self._complete(slots)))
-            )
+            or (path and "." not in path and (len(slots) == 1 or self._are_arms(slots)))
             for path, slots in paths.items()
         )
 
-    def _complete(self, slots: Sequence[_Slot]) -> bool:
-        return frozenset(variant for slot in slots for variant in slot.of) == self._all
+    def _are_arms(self, slots: Sequence[_Slot]) -> bool:
+        """Return True if slots are the two arms of one `if`."""
+        guards = {self._flag(slot) for slot in slots}
+        complete = frozenset(variant for slot in slots for variant in slot.of) == self._all
+        return len(slots) == 2 and complete and len({g and g.flag for g in guards}) == 1
 
     def _flag(self, slot: _Slot) -> Guard | None:
         """Return the flag that says which structures have a slot; None if there is none."""

@@ -63,6 +63,10 @@ class Variables:
         self._freed: defaultdict[str, list[int]] = defaultdict(list)
         """By wish, a heap of the numbers that were read for the last time."""
         self._variable: dict[int, str] = {}
+        forks = (statement for statement in statements if isinstance(statement, Fork))
+        arms = (inner for fork in forks for inner in (*fork.then, *fork.orelse))
+        self._in_arms = {value for inner in arms for value in inner.step.outputs}
+        """The values that only some uses make."""
         self.inputs = [self._names.unique(name) for name in inputs]
         for value, name in enumerate(self.inputs):
             self._bind(value, name)
@@ -329,10 +333,12 @@ class Variables:
         # Named before the arms, which assign to these variables.
         joined = self._name_joins(fork, end)
         if not fork.orelse:
+            made = self._in_arms
             for join in fork.joins:
                 name = joined[join.value]
-                unread = self._available(name, position - 1)  # by the arm, too
-                copies = fork.before if unread else fork.else_copies
+                # Not read by the arm, and there also where the arm of another `if` is not taken.
+                before = self._available(name, position - 1) and join.orelse.index not in made
+                copies = fork.before if before else fork.else_copies
                 self._copy(name, join.orelse, copies)
         for join in fork.joins:
             # From here on no value of an arm may take the variable, but the one that is joined.

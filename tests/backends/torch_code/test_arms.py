@@ -17,6 +17,7 @@ from tests.backends.torch_code.emitted import (
     keys_of,
     source_of,
 )
+from tests.backends.torch_code.test_turns import check, network
 from tests.support import graph_of, in_network
 
 
@@ -272,3 +273,19 @@ def test_an_optional_child_between_two_arms_ends_the_first() -> None:
         f"self.mid = {plain} if not q else None",
         "if q:\n    self.linear_2 = nn.Linear(6, 6)\nelse:\n    self.linear = nn.Linear(6, 6)",
     ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "v = x if not q { v = x -> Linear(3) -> Linear(6) } return v -> if p { Linear(6) }",
+        "v = x if not q { v = x * 2 -> Tanh } w = v if p { w = x * 3 } return v + w",
+        "v = x * 3 if q { v = -x } else { v = x * 2 } w = v if p { w = x * 3 } return w -> Tanh",
+    ],
+    ids=["a child of two arms", "a value that is read", "a value that is not"],
+)
+def test_arms_of_two_conditions_that_hold_by_turns(body: str) -> None:
+    """What one arm makes is not there where another one is taken."""
+    uses = ("B(false, false)", "B(true, true)")
+    for order in (uses, uses[::-1]):
+        check(network(f"block B(q, p) {{ {body} }}", *order))
