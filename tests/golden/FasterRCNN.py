@@ -244,23 +244,26 @@ class Bottleneck(nn.Module):
 class Body(nn.Module):
     """The convolutional part: the outputs of its four stages, the finest first."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, depths: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
+        self.layer1 = nn.Sequential(
+            Bottleneck(64, 64),
+            *(Bottleneck(256, 64) for _ in range(depths[0] - 1)),
+        )
         self.layer2 = nn.Sequential(
             Bottleneck(256, 128, stride=2),
-            *(Bottleneck(512, 128) for _ in range(3)),
+            *(Bottleneck(512, 128) for _ in range(depths[1] - 1)),
         )
         self.layer3 = nn.Sequential(
             Bottleneck(512, 256, stride=2),
-            *(Bottleneck(1024, 256) for _ in range(5)),
+            *(Bottleneck(1024, 256) for _ in range(depths[2] - 1)),
         )
         self.layer4 = nn.Sequential(
             Bottleneck(1024, 512, stride=2),
-            *(Bottleneck(2048, 512) for _ in range(2)),
+            *(Bottleneck(2048, 512) for _ in range(depths[3] - 1)),
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -276,7 +279,7 @@ class Body(nn.Module):
 class Backbone(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.body = Body(in_channels)
+        self.body = Body(in_channels, (3, 4, 6, 3))
         self.fpn = FPN(256, 512, 1024, 2048)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

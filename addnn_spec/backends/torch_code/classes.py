@@ -38,6 +38,7 @@ from addnn_spec.backends.torch_code.text import flat, literal
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Attribute,
+    Choice,
     Column,
     Dimension,
     Listing,
@@ -235,6 +236,8 @@ class _Resolver:
                 return any(map(self._is_float, items))
             case Listing(element):
                 return self._is_float(element)
+            case Choice(then, _, orelse):
+                return self._is_float(then) and self._is_float(orelse)
             case Name(text) if text in self._columns.parameters:
                 return all(_kind(value) is float for value in self._columns.parameters[text].vector)
         return type_of(tree, self._columns.kind, self._columns.functions) is float

@@ -9,7 +9,7 @@ by chance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, TypeGuard
@@ -48,6 +48,7 @@ from addnn_spec.backends.torch_code.tree import (
     Choice,
     Dimension,
     Factory,
+    Listing,
     Made,
     MadeBy,
     Name,
@@ -72,6 +73,9 @@ from addnn_spec.backends.torch_code.vectors import (
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
 from addnn_spec.syntax import ast
+
+VALUES = "values"
+"""What the values of a buffer are called."""
 
 
 @dataclass
@@ -139,16 +143,36 @@ class Columns:
         return taken
 
     def _read(self, leaves: Leaves) -> Tree | None:
-        if self.text is None:
-            return None
         constant = is_constant(leaves.vector)
+        # A number says more than the row and column of a table where all uses have it.
+        return next(
+            (t for t in self._sayings(leaves) if not (constant and self._in_table(t))), None
+        )
+
+    def _sayings(self, leaves: Leaves) -> Iterator[Tree]:
+        """Yield what the text says that gives the values of all uses."""
+        if self.text is None:
+            return
         for origin in leaves.origins:
             for tree in self.text.trees(origin):
-                # A number says more than the row and column of a table where all uses have it.
-                if constant and self._in_table(tree):
-                    continue
                 if self.scope.gives(tree, leaves.vector):
-                    return tree
+                    yield tree
+
+    def is_scheduled(self, tree: Tree) -> bool:
+        """Return True for an item of a list that the text computes in a `let`."""
+        match tree:
+            case Item(Name(name)):
+                return isinstance(self.scope.let_trees.get(name), Listing)
+        return False
+
+    def _listed(self, leaves: Leaves) -> Tree | None:
+        """Return what the text of a network computes as a list, or takes of one: `rates[3]`."""
+        value = some(leaves.vector)
+        if not (type(value) is float or (leaves.word == VALUES and isinstance(value, tuple))):
+            return None
+        for tree in self._sayings(leaves):
+            if self.is_scheduled(tree) or any(isinstance(node, Listing) for node in walk(tree)):
+                return self._take(tree, leaves.word)
         return None
 
     def _in_table(self, tree: Tree) -> bool:
@@ -398,7 +422,7 @@ class Columns:
         """
         vector = leaves.vector
         if self._network and is_constant(vector):
-            return some(vector)
+            return self._listed(leaves) or some(vector)
         tree = self.reading(leaves)
         if tree is not None:
             return tree

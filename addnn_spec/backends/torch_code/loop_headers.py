@@ -89,15 +89,26 @@ class Headers:
     def __init__(self, text: Text, columns: Columns) -> None:
         self._text = text
         self._columns = columns
+        self._around: InTurn | None = None
 
     def at(self, count: Leaves) -> Header | None:
         """Return the header of the loop that makes so many turns, where this text has it."""
-        place = next((origin for origin in count.origins if isinstance(origin, Span)), None)
-        loop = None if place is None else self._text.loop(place)
-        return None if loop is None else self.read(loop, count.vector)
+        for origin in count.origins:
+            place = _innermost(origin)
+            loop = None if place is None else self._text.loop(place)
+            found = None if loop is None else self.read(loop, count.vector, origin)
+            if found is not None:
+                return found
+        return None
 
-    def read(self, loop: ast.For | ast.Repeat, counts: Sequence[Any]) -> Header | None:
-        """Return the header of a loop that makes so many turns in each use; some may lack it."""
+    def read(
+        self, loop: ast.For | ast.Repeat, counts: Sequence[Any], origin: Origin | None = None
+    ) -> Header | None:
+        """Return the header of a loop that makes so many turns in each use; some may lack it.
+
+        `origin` tells the turn of a loop around it that it stands in.
+        """
+        self._around = origin if isinstance(origin, InTurn) else None
         there = [count is not ABSENT for count in counts]
         try:
             if isinstance(loop, ast.Repeat):
@@ -170,16 +181,26 @@ class Headers:
 
     def _value(self, expr: ast.Expr, there: Sequence[bool]) -> tuple[Tree, list[Any]]:
         """Read an expression of a header, and its value in each use that has the loop."""
-        for tree in self._text.expression(expr):
+        for tree in self._sayings(expr):
             computed = self._columns.scope.computed
             return tree, [computed(tree, use) if has else () for use, has in enumerate(there)]
         raise Unreadable
+
+    def _sayings(self, expr: ast.Expr) -> Iterator[Tree]:
+        """Yield an expression as Python, also in the turn of a loop around."""
+        if self._around is None or isinstance(expr, ast.Number):
+            return self._text.expression(expr)
+        return self._text.trees(_at(self._around, expr.span))
 
     # --- what the text says in a loop ------------------------------------------------------------
     def taken(self, tree: Tree, word: str, header: Header) -> Tree:
         """Return an expression in a loop over parameters; those that it reads are the class's from
         now on."""
         return self._columns.taken(tree, word, header.variables)
+
+    def is_scheduled(self, tree: Tree) -> bool:
+        """Return True for an item of a list that the text computes in a `let`."""
+        return self._columns.is_scheduled(tree)
 
     def over(self, iterable: Tree) -> Tree:
         """Return what a loop goes through over parameters; those that it reads are the class's from
@@ -245,6 +266,19 @@ def _distinct(
     pairs = zip(values, turns, strict=False)  # what the last turn makes may be nobody's
     # Equal turns share their objects, so `id` is enough to compute the text once for all of them.
     return {(id(value), id(turn)): (value, turn) for value, turn in pairs}.values()
+
+
+def _innermost(origin: Origin) -> Span | None:
+    """Return the place of the text that is said in turns of loops around it."""
+    while isinstance(origin, InTurn):
+        origin = origin.origin
+    return origin if isinstance(origin, Span) else None
+
+
+def _at(around: InTurn, place: Span) -> InTurn:
+    """Return another place of the text, in the same turns."""
+    inner = around.origin
+    return replace(around, origin=_at(inner, place) if isinstance(inner, InTurn) else place)
 
 
 # --- variables ------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ class _Elements:
             found = self._through(self._headers, header)
         if said and not found:
             raise Unrolled
-        return found or self._over_values()
+        return found or self._over_values(header)
 
     def _turn(self, trees: Mapping[int, Tree]) -> tuple[Tree, ...]:
         """Return the elements of a turn, with these trees for what differs."""
@@ -246,11 +246,14 @@ class _Elements:
         if any((self._moving[a].first.vector, t) != (first.vector, made) for a, t in others):
             return None
         name = f"{LOOP}{turns.word.removeprefix(CALLED)}"
-        elements = self._turn(self._taken(headers, header, said) | dict.fromkeys(flows, Name(name)))
-        read = _read(elements)
+        flowing = dict.fromkeys(flows, Name(name))
+        read = _read(self._turn({**said, **flowing}))
         over, targets = narrowed(header.iterable, header.targets, read | _read((made,)))
         if paired(over, targets, (name, None, made), read) is None and self._is_known():
             return None  # rows of numbers are shorter
+        elements = self._turn(self._taken(headers, header, said) | flowing)
+        read = _read(elements)
+        over, targets = narrowed(header.iterable, header.targets, read | _read((made,)))
         over, start = headers.over(over), self._resolve(first)
         pairs = paired(over, targets, (name, start, made), read)
         if pairs is not None:
@@ -266,10 +269,10 @@ class _Elements:
         ]
 
     # --- over values -----------------------------------------------------------------------------
-    def _over_values(self) -> list[Tree]:
+    def _over_values(self, header: Header | None) -> list[Tree]:
         """Return the turns over their own values, which the text does not say."""
         if self._is_known():
-            return list(self._written_out())
+            return list(self._written_out(self._scheduled(header)))
         moving = self._moving.items()
         names = {at: f"{LOOP}{place.turns.hint}" for at, place in moving}
         rows = tuple(
@@ -282,14 +285,31 @@ class _Elements:
         elements = self._turn({at: Name(name) for at, name in names.items()})
         return [_star(over, tuple(names.values()), elements)]
 
-    def _written_out(self) -> Iterator[Tree]:
+    def _scheduled(self, header: Header | None) -> Mapping[int, Sequence[Tree]]:
+        """Return what is an item of a list that the text computes, in each turn: `rates[3]`."""
+        found: dict[int, Sequence[Tree]] = {}
+        if self._headers is None or header is None:
+            return found
+        turns = next((turns for turns in header.turns if turns), ())
+        for at, place in self._moving.items():
+            tree = self._headers.said(place.turns, header)
+            if tree is not None and self._headers.is_scheduled(tree):
+                found[at] = [
+                    self._headers.taken(in_turn(tree, turn), place.turns.word, header)
+                    for turn in turns
+                ]
+        return found
+
+    def _written_out(self, scheduled: Mapping[int, Sequence[Tree]]) -> Iterator[Tree]:
         """Yield the turns with numbers, those in a row that are alike as a loop."""
         values = {at: some(place.turns.vector) for at, place in self._moving.items()}
         names = {at: place.turns.word.removeprefix(CALLED) for at, place in self._moving.items()}
         children: list[Tree] = []
-        for row in zip(*map(_items, values.values()), strict=True):
-            trees = {at: Leaf(v, names[at]) for at, v in zip(values, row, strict=True)}
-            children += self._turn(trees)
+        for turn, row in enumerate(zip(*map(_items, values.values()), strict=True)):
+            trees: dict[int, Tree] = {
+                at: Leaf(v, names[at]) for at, v in zip(values, row, strict=True)
+            }
+            children += self._turn(trees | {at: said[turn] for at, said in scheduled.items()})
         for tree in in_runs([Element(str(at), tree) for at, tree in enumerate(children)]):
             yield rewrite(tree, lambda t: _tree(t.value) if isinstance(t, Leaf) else None)
 

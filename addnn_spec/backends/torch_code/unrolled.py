@@ -157,15 +157,33 @@ def _of_choice(tree: Choice) -> tuple[Tree, bool]:
 
 def _of_item(tree: Item) -> tuple[Tree, bool]:
     value, index = simplified(tree.value), tuple(map(simplified, tree.index))
-    return Item(value, index), is_literal(value) and all(map(is_literal, index))
+    parts = (bound for part in index for bound in _bounds(part))
+    return Item(value, index), is_literal(value) and all(map(is_literal, parts))
+
+
+def _bounds(index: Tree) -> tuple[Tree, ...]:
+    return (index.start, index.stop, index.step) if isinstance(index, Slice) else (index,)
+
+
+def _of_slice(tree: Slice) -> tuple[Tree, bool]:
+    return Slice(*(None if part is None else simplified(part) for part in _bounds(tree))), False
+
+
+def _of_call(tree: Call) -> tuple[Tree, bool]:
+    args = tuple(Arg(simplified(arg.value), arg.name, arg.default) for arg in tree.args)
+    known = tree.fn in _OF_LISTS and all(is_literal(arg.value) for arg in args)
+    return Call(tree.fn, args), known
 
 
 def _of_seq(tree: Seq) -> tuple[Tree, bool]:
     return Seq(tuple(map(simplified, tree.items)), tree.brackets), False
 
 
+_OF_LISTS = frozenset({"len", "max", "min", "sum"})
 _PARTS: dict[type, Callable[[Any], tuple[Tree, bool]]] = {
+    Call: _of_call,
     Infix: _of_infix,
+    Slice: _of_slice,
     Prefix: _of_prefix,
     Choice: _of_choice,
     Item: _of_item,
