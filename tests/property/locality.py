@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
@@ -50,16 +50,26 @@ class Shape:
     def extends(self, old: Shape, held: Given = (), added: Given = ()) -> bool:
         """Return True if this class is the old one, with further parameters and arms.
 
-        The arms that only added uses of it take may be other ones.
+        Where it takes an arm that only added uses take, it may be another one.
         """
         kept = tuple(one for one in self.parameters if one in old.parameters)
         if kept != old.parameters:
             return False
-        free = {old.taken(arguments) for arguments in added}
-        free -= {old.taken(arguments) for arguments in held}
+        held, added = list(held), list(added)
+        free = set(map(old.taken, added)) - set(map(old.taken, held))
+        known = [set(ways) for ways in zip(*map(self.taken, held), strict=True)]
+        now = [set(ways) for ways in zip(*map(self.taken, added), strict=True)]
+        new = [ways - old_ways for ways, old_ways in zip(now, known, strict=False)]
         return all(
-            old.outcomes[decided] in free or self._has(decided, arm)
+            old.outcomes[decided] in free or self._has(decided, arm) or self._is_new(decided, new)
             for decided, arm in old.arms.items()
+        )
+
+    def _is_new(self, decided: frozenset[tuple[str, bool]], new: Sequence[set[bool]]) -> bool:
+        """Return True if all this leads into an arm of an `if` that is a new one."""
+        found = [outcome for own, outcome in self.outcomes.items() if decided <= own]
+        return bool(found) and all(
+            any(way in ways for way, ways in zip(outcome, new, strict=False)) for outcome in found
         )
 
     def _has(self, decided: frozenset[tuple[str, bool]], arm: str) -> bool:
