@@ -38,7 +38,7 @@ from addnn_spec.backends.torch_code.sequential import (
 )
 from addnn_spec.backends.torch_code.stateless import stateless
 from addnn_spec.backends.torch_code.text_loops import loops_unlike
-from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, split
+from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, same, split
 from addnn_spec.backends.torch_code.value_loops import Element
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
@@ -328,7 +328,7 @@ class Planner:
         return {
             name: value
             for name, value in first.arguments
-            if all(value == dict(other.arguments)[name] for other in uses)
+            if all(same(value, dict(other.arguments)[name]) for other in uses)
         }
 
     def _function_name(self, graph: Graph) -> str:

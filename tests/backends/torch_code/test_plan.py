@@ -143,3 +143,13 @@ def test_levels_that_apply_what_they_are_given_twice_come_from_below() -> None:
         "top.c.b.a.weight": (5, 4),
         "top.c.c.a.weight": (5, 5),
     }
+
+
+def test_arguments_of_an_inner_network_that_only_look_equal_are_a_parameter() -> None:
+    text = (
+        f"network Inner(k = 3) {{ {INPUT} output y = x * k }} "
+        f"network Test {{ {INPUT} output y = x -> u: Inner(2) -> v: Inner(2.0) }}"
+    )
+    source = source_of(text)
+    assert "def __init__(self, k: float = 3) -> None:" in source
+    assert "self.u = Inner(k=2)" in source and "self.v = Inner(k=2.0)" in source
