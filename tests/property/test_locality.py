@@ -2,7 +2,7 @@
 
 **A use of a block is added**, of the same kind: with the same layers, and lists as long as in its
 other uses. The class keeps its parameters, with their order and defaults, and in each arm it still
-is what it was. Free are: arms that are taken now, and parameters that only these read; which value
+is what it was. Free are: arms that only it takes, and parameters that only these read; which value
 has a variable of its own, and how it is called, for a value that two arms make needs one; which
 number a class has among the kinds of its block (`First2`); annotations, `inplace`, remarks.
 
@@ -34,7 +34,7 @@ from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
 FEW = 50
-COUNT = count_of(1_000)
+COUNT = count_of(10_000)
 """Specs of each kind in the quick run."""
 
 
@@ -158,11 +158,12 @@ def test_a_change_stays_where_it_is(name: str) -> None:
 def test_seeded_changes(name: str) -> None:
     """All seeds are tried; of those that fail, which are told, there are few.
 
-    One of three hundred fails: where what tells two uses apart is in no arm that one of them takes,
-    a condition is told by another one as long as no use tells them apart.
+    Of a thousand some two fail. In a loop of statements over a list of modules, what a turn reads
+    is said by the text or is a size of the input, as far as it is followed back: that depends on
+    how many turns there are. And a list of one turn is no loop until a use has several.
     """
     failures = failures_of(CHECKS[name], COUNT)
-    assert len(failures) <= COUNT // 200, failures
+    assert len(failures) <= COUNT // 250, failures
 
 
 # --- the comparison itself -----------------------------------------------------------------------
