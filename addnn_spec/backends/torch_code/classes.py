@@ -484,9 +484,10 @@ def _without_twins(
 ) -> list[tuple[ChildDraft, Guard | None]]:
     """Return the children, one in place of two that both arms of an `if` make alike."""
     kept: list[tuple[ChildDraft, Guard | None]] = []
+    places: dict[str, int] = {}
     for child, guard in children:
-        twin = next((n for n, (other, _) in enumerate(kept) if other.path == child.path), None)
-        if twin is None or not guard:
+        twin = places.setdefault(child.path, len(kept))
+        if twin == len(kept) or not guard:
             kept.append((child, guard))
             continue
         other, opposite = kept[twin]
