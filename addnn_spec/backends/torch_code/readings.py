@@ -108,6 +108,11 @@ class Text:
         return {_key(node.span): node for node in walk(self.node) if isinstance(node, kinds)}
 
     @cached_property
+    def _choices(self) -> list[ast.If | ast.Conditional]:
+        # Kept: each node of the block asks for those around it.
+        return [node for node in walk(self.node) if isinstance(node, ast.If | ast.Conditional)]
+
+    @cached_property
     def _turns_of(self) -> dict[tuple[int, int], ast.Expr]:
         """For each loop that counts, how often it runs."""
         found: dict[tuple[int, int], ast.Expr] = {}
@@ -213,9 +218,8 @@ class Text:
             return
         behind = (
             node.condition
-            for node in walk(self.node)
-            if isinstance(node, ast.If | ast.Conditional) and node.span.start >= place.end
-            if not _does_nothing(node)
+            for node in self._choices
+            if node.span.start >= place.end and not _does_nothing(node)
         )
         for expr in behind:
             yield from self.expression(expr)
@@ -236,12 +240,7 @@ class Text:
             yield Infix("is not", Name(python_name(name.name)), NONE), True
 
     def _around(self, place: Span) -> Iterator[tuple[ast.Expr, bool]]:
-        around = [
-            node
-            for node in walk(self.node)
-            if isinstance(node, ast.If | ast.Conditional) and holds(node.span, place)
-        ]
-        for node in reversed(around):
+        for node in reversed(self._choices):
             if holds(node.then.span, place):
                 yield node.condition, True
             elif node.otherwise is not None and holds(node.otherwise.span, place):
@@ -249,12 +248,9 @@ class Text:
 
     def loops(self, place: Span) -> Iterator[ast.For | ast.Repeat]:
         """Yield the loops around a place, innermost first."""
-        around = [
-            node
-            for node in walk(self.node)
-            if isinstance(node, ast.For | ast.Repeat) and holds(node.body.span, place)
-        ]
-        yield from reversed(around)
+        for node in reversed(self._loops.values()):
+            if isinstance(node, ast.For | ast.Repeat) and holds(node.body.span, place):
+                yield node
 
     def loop(self, place: Span) -> ast.For | ast.Repeat | None:
         """Return the loop at a place, where this text has it."""
