@@ -420,7 +420,7 @@ class _Resolver:
                 for i in range(length)
             ]
             return self._sizes([self._computed(item, operands, scope, span) for item in items])
-        return self._sized(vector, operands, scope, span)
+        return self._sized(leaves, operands, scope, span)
 
     def _sizes(self, trees: Sequence[Tree]) -> Tree:
         """Return several sizes as a tuple; the last dimensions of a tensor as `x.shape[2:]`."""
@@ -440,7 +440,11 @@ class _Resolver:
 
         return rewrite(tree, own)
 
-    def _sized(self, vector: Any, operands: list[int], scope: list[int], span: Span) -> Tree:
+    def _sized(self, leaves: Leaves, operands: list[int], scope: list[int], span: Span) -> Tree:
+        said = self._columns.size_reading(leaves, self._facts, own=True)
+        if said is not None:
+            return self._store(said)
+        vector = leaves.vector
         uses = [place for place, value in enumerate(vector) if value is not ABSENT]
         wanted = tuple(vector[place] for place in uses)
         # First what the step reads, then what was made last, then the inputs.
@@ -448,14 +452,17 @@ class _Resolver:
         found = find_size(wanted, self._dims(operands, uses), self._facts) or find_size(
             wanted, self._dims(around, uses), self._facts
         )
-        if found is None:
+        if found is not None:
+            return found
+        said = self._columns.size_reading(leaves, self._facts, own=False)
+        if said is None:
             raise Refusal(
                 "E0701",
                 f"the size {some(vector)} cannot be read off a tensor that is in scope here",
                 about=span,
                 help="pass a tensor that has this size to the block",
             )
-        return found
+        return self._store(said)
 
     def _dims(self, values: Iterable[int], uses: list[int]) -> list[Dim]:
         return [

@@ -72,6 +72,7 @@ from addnn_spec.backends.torch_code.vectors import (
 )
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
+from addnn_spec.sizes import Facts
 from addnn_spec.syntax import ast
 
 VALUES = "values"
@@ -174,6 +175,30 @@ class Columns:
             if self.is_scheduled(tree) or any(isinstance(node, Listing) for node in walk(tree)):
                 return self._take(tree, leaves.word)
         return None
+
+    def size_reading(self, leaves: Leaves, facts: Facts, *, own: bool) -> Tree | None:
+        """Return what the text says of a size that is known only when the network runs.
+
+        With `own` it reads a parameter of the block: nothing else means what it does.
+        """
+        if self.text is None:
+            return None
+        for origin in leaves.origins:
+            for tree in self.text.trees(origin):
+                given = self.scope.gives_sizes(tree, leaves.vector, facts)
+                if given and (not own or any(map(self._is_own, walk(tree)))):
+                    return self._take(tree, leaves.word)
+        return None
+
+    def _is_own(self, tree: Tree) -> bool:
+        """Return True for the name of a parameter of the block, and of a `let` over one."""
+        if not isinstance(tree, Name):
+            return False
+        known = self.scope.known.get(tree.text)
+        if known is not None:
+            return not known.is_size
+        made = self.scope.let_trees.get(tree.text)
+        return made is not None and any(map(self._is_own, walk(made)))
 
     def _in_table(self, tree: Tree) -> bool:
         """Return True if a tree reads an item of a list within a list, or of a range's `let`."""
@@ -285,6 +310,9 @@ class Columns:
                 return None
             if node.text in self.scope.arguments:
                 return self._take(self.scope.argument_tree(node.text), word)
+            if node.text in self.scope.symbolic:
+                slot, dim = self.scope.symbolic[node.text]
+                return Dimension(Value(self.tensors[slot]), dim)
             column = self.scope.known.get(node.text)
             if column is None:
                 return self._take_let(node)

@@ -19,6 +19,7 @@ from addnn_spec.backends.torch_code.tree import (
     is_literal,
 )
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq, Slice
+from addnn_spec.sizes import SymbolicSize
 
 Values = Callable[[str], Any]
 """Gives the values of the names that a tree reads; raises KeyError where one has none."""
@@ -206,6 +207,9 @@ def _short(items: range) -> range:
     return items
 
 
+_FACTORS = (int, float, SymbolicSize)
+
+
 def _product(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > _MOST_BITS:
@@ -213,7 +217,7 @@ def _product(left: Any, right: Any) -> Any:
     elif isinstance(left, tuple) and isinstance(right, int):
         if len(left) * right > _MOST_ITEMS:
             raise Unreadable
-    elif not isinstance(left, int | float) or not isinstance(right, int | float):
+    elif not (isinstance(left, _FACTORS) and isinstance(right, _FACTORS)):
         raise Unreadable  # a word times a number is no arithmetic of the language
     return left * right
 

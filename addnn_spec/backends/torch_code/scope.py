@@ -50,6 +50,8 @@ from addnn_spec.backends.torch_code.vectors import (
 )
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Item
+from addnn_spec.sizes import Facts, SizeError, SymbolicSize
+from addnn_spec.syntax import ast
 
 
 class Scope:
@@ -64,6 +66,8 @@ class Scope:
         self.known: dict[str, Parameter] = {}
         self.sizes: dict[str, tuple[str, int]] = {}
         """Of each size that the class may have a parameter for: how it begins, and its input."""
+        self.symbolic: dict[str, tuple[int, int]] = {}
+        """The sizes that are known only when the network runs: their input, and dimension."""
         self.lets: dict[str, Vector] = {}
         self.let_trees: dict[str, Tree | None] = {}
         self.counts = tuple(use.count for use in uses)
@@ -108,9 +112,10 @@ class Scope:
             # Channels first, then from the last dimension on: the first that fits is taken.
             for dim in sorted(range(first.rank), key=lambda d: (d == 0, d != 1, -d)):
                 vector = tuple(type.shape[dim] for type in types)
-                if not all(isinstance(size, int) for size in vector):
-                    continue
                 own = f"{input_name}.shape[{dim}]"
+                if not all(isinstance(size, int) for size in vector):
+                    self.symbolic[own] = (slot, dim)
+                    continue
                 rank, origin = (SIZE, slot * 8 + dim), SizeOf(input_name, dim)
                 self.known[own] = Parameter("", vector, rank, self.counts, origin)
                 prefix = "in" if slot == 0 else identifier(input_name)
@@ -138,6 +143,29 @@ class Scope:
             raise KeyError(name)
         assert self.text is not None
         return value_of(tree, self._values[use], self.text.functions)
+
+    def gives_sizes(self, tree: Tree, vector: Vector, facts: Facts) -> bool:
+        """Return True if a translation has the size of every use, which runs may change."""
+
+        def value(name: str, use: int) -> Any:
+            if name in self.symbolic:
+                slot, dim = self.symbolic[name]
+                return self.uses[use].inputs[slot][1].shape[dim]
+            made = None if name in self.known else self._size_let(name, facts)
+            if made is None:
+                return self.value(name, use)
+            return value_of(made, partial(value, use=use), functions)
+
+        functions = self.text.functions if self.text is not None else {}
+
+        def is_size(use: int) -> bool:
+            found = value_of(tree, partial(value, use=use), functions)
+            return isinstance(found, int | SymbolicSize) and facts.equal(found, vector[use]) is True
+
+        try:
+            return all(wanted is ABSENT or is_size(use) for use, wanted in enumerate(vector))
+        except (Unreadable, SizeError):
+            return False
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
@@ -185,14 +213,29 @@ class Scope:
         has it."""
         if name not in self.let_trees and self.text is not None:
             self.let_trees[name] = None
-            known = {python_name(n): (n, expr) for n, expr in self.text.lets.items()}
-            own, expr = known.get(name, ("", None))
-            lets = [dict(use.lets) for use in self.uses]
-            vector = tuple(use.get(own, ABSENT) for use in lets)
-            if expr is not None and ABSENT not in vector:  # it is computed in every use
+            expr, vector = self._let_values(name)
+            if expr is not None:
                 trees = self.text.expression(expr)
                 self.let_trees[name] = next((t for t in trees if self.gives(t, vector)), None)
         return self.let_trees.get(name)
+
+    def _size_let(self, name: str, facts: Facts) -> Tree | None:
+        """Say what a `let` stands for that is a size which runs may change."""
+        if self._let(name) is None:
+            expr, vector = self._let_values(name)
+            trees = self.text.expression(expr) if self.text is not None and expr else ()
+            found = next((tree for tree in trees if self.gives_sizes(tree, vector, facts)), None)
+            if found is not None:
+                self.let_trees[name] = found
+                self.names.reserve(name)
+        return self.let_trees.get(name)
+
+    def _let_values(self, name: str) -> tuple[ast.Expr | None, Vector]:
+        """Return what the text gives a `let`, and its value in each use; None if a use lacks it."""
+        known = {python_name(n): (n, e) for n, e in self.text.lets.items()} if self.text else {}
+        own, expr = known.get(name, ("", None))
+        vector = tuple(dict(use.lets).get(own, ABSENT) for use in self.uses)
+        return (None if ABSENT in vector else expr), vector
 
     def gives(self, tree: Tree, vector: Vector) -> bool:
         """Return True if a translation has the value of every use."""

@@ -25,7 +25,7 @@ from addnn_spec.compiler import Session
 from addnn_spec.graph import Graph
 from addnn_spec.passes.state_dict import weights_of
 from addnn_spec.runtime.build import import_source
-from addnn_spec.sizes import Size
+from addnn_spec.sizes import defaults
 from addnn_spec.source import Source
 from tests.interpreter import evaluate
 
@@ -292,6 +292,20 @@ TABLE = "what all uses have of a table is a number: which row says less"
 WORDS = "a string that is put together is no size, word or number: labels are the structure"
 GIVEN = "a name that is given several times is none of a class"
 MADE = "what is asked of a tensor that the block makes is not followed to what made it"
+SYMBOLIC = {
+    "an exact division": "assert x.height % 12 == 0 y = x -> c: Conv2d(2, 1) "
+    "return y -> Reshape(-1, 2, p, x.height / p, 24)",
+    "a whole division": "return (x -> c: Conv2d(2, 1))[:, :, : x.height // p]",
+    "a part": "assert x.height >= 16 return (x -> c: Conv2d(2, 1))[:, :, p : x.height - 1]",
+    "a product": "y = x -> c: Conv2d(p, 1) return y -> Reshape(-1, p * x.height, 24)",
+    "a let": "assert x.height >= 16 let h = x.height - p return (x -> c: Conv2d(2, 1))[:, :, h:]",
+    "a function": "assert x.height >= 16 "
+    "return (x -> c: Conv2d(2, 1))[:, :, : doubled(p) + x.height // 4]",
+    "a sum": "assert x.height >= 16 return (x -> c: Conv2d(2, 1))[:, :, : sum([x.height // 2, p])]",
+    "a remainder": "return (x -> c: Conv2d(2, 1))[:, :, x.height % p :]",
+}
+"""Bodies that read a size which is known only when the network runs."""
+
 LOST = {
     ("size: item of the file's rows", True): TABLE,
     ("size: list of lists", True): TABLE,
@@ -388,8 +402,8 @@ def lost(kind: Kind, form: Form, places: Mapping[str, str], *, alike: bool) -> d
     emitted = emit(graph).text
     module: Any = import_source(emitted, "Test")
     network: Any = fill(module.Test().double().eval())
-    shape = [3 if size is None else size for size in map(known, graph.node(0).outputs[0].shape)]
-    x = torch.rand(shape, dtype=torch.float64)
+    sizes = [defaults(size) for size in graph.node(graph.inputs[0]).outputs[0].shape]
+    x = torch.rand(sizes, dtype=torch.float64)
     check(graph, network(x)._asdict(), network.state_dict(), x)
     found = {}
     for place, body in places.items():
@@ -402,10 +416,6 @@ def lost(kind: Kind, form: Form, places: Mapping[str, str], *, alike: bool) -> d
         except (Lost, AssertionError, RuntimeError) as error:
             found[place] = f"{error}\n{emitted}"
     return found
-
-
-def known(size: Size) -> int | None:
-    return size if isinstance(size, int) else None
 
 
 def cases() -> list[Any]:
@@ -433,3 +443,11 @@ def test_a_class_says_what_the_text_says(name: str, form: str, alike: bool) -> N
 def test_a_let_is_what_the_text_says(let: str, alike: bool) -> None:
     found = lost(SIZES, Form("", ("[2, 7]", "[4, 3]", "[5, 6]")), {let: LETS[let]}, alike=alike)
     assert bool(found) is ((let, alike) in LOST), "\n".join(found.values())
+
+
+@ALIKE
+@pytest.mark.parametrize("place", SYMBOLIC)
+def test_a_size_of_a_run_is_what_the_text_says(place: str, alike: bool) -> None:
+    kind = Kind("float[N, 1, H = 24, 24]", {}, {})
+    found = lost(kind, Form("", ("2", "3", "4")), {place: SYMBOLIC[place]}, alike=alike)
+    assert not found, "\n".join(found.values())
