@@ -276,9 +276,7 @@ class _Elements:
         moving = self._moving.items()
         names = {at: f"{LOOP}{place.turns.hint}" for at, place in moving}
         rows = tuple(
-            count
-            if count is ABSENT
-            else tuple(zip(*(place.turns.vector[use] for _, place in moving), strict=True))
+            count if count is ABSENT else _rows([place.turns.vector[use] for _, place in moving])
             for use, count in enumerate(self._count.vector)
         )
         over = self._resolve(Leaves(rows, "turns"))
@@ -312,6 +310,11 @@ class _Elements:
             children += self._turn(trees | {at: said[turn] for at, said in scheduled.items()})
         for tree in in_runs([Element(str(at), tree) for at, tree in enumerate(children)]):
             yield rewrite(tree, lambda t: _tree(t.value) if isinstance(t, Leaf) else None)
+
+
+def _rows(columns: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what a loop goes through in one use: values, or rows of several."""
+    return tuple(columns[0]) if len(columns) == 1 else tuple(zip(*columns, strict=True))
 
 
 def _items(values: Literal | Factory) -> tuple[Literal, ...]:

@@ -245,3 +245,12 @@ def test_a_loop_that_asks_which_turn_it_is_promises_no_turns_that_nobody_has() -
     assert classes(source) == ["B", "Net"]
     assert f"body: list[nn.Module] = [{turn}] if with_sequential: body += [" in flat(source)
     check(network(block, "B(1)", "B(1)", "B(3)"))
+
+
+def test_turns_that_differ_in_one_number_go_through_numbers() -> None:
+    block = (
+        "block B(n) { h = x -> s: for k in [6, 6] { _: { drop: Dropout } -> Linear(n) } "
+        "return h -> Linear(n) }"
+    )
+    text = network(block, "B(5)", "B(4)")
+    assert "for s_in_features in (8, n)" in check(text)
