@@ -180,7 +180,10 @@ def loop_of(run: Sequence[Element]) -> Loop | None:
     """Return the run as a loop, or None if it is better written out."""
     if len(run) < 2:
         return None
-    apart = [apart_of(tree) for tree in {id(child.tree): child.tree for child in run}.values()]
+    trees = {id(child.tree): child.tree for child in run}
+    made = {key: apart_of(tree) for key, tree in trees.items()}
+    # One object is one turn's tree, seen once; of several each turn has its row.
+    apart = list(made.values()) if len(made) == 1 else [made[id(child.tree)] for child in run]
     skeleton, rows = apart[0][0], [leaves for _, leaves in apart]
     if any(other != skeleton for other, _ in apart):
         return None

@@ -93,6 +93,12 @@ def test_children_in_a_row(elements: list[Element], written: str) -> None:
     assert text(sequential(elements, "S")) == written
 
 
+def test_a_tree_that_stands_twice_is_two_turns() -> None:
+    one = linear(8, 4)
+    found = text(sequential(counted(one, linear(8, 6), one), "S"))
+    assert found == "S(*(nn.Linear(8, out_features) for out_features in (4, 6, 4)))"
+
+
 def test_a_list_of_modules_is_what_a_loop_yields_or_is_written_out() -> None:
     assert (
         text(module_list(counted(relu(), relu()))) == "nn.ModuleList(nn.ReLU() for _ in range(2))"
