@@ -33,7 +33,7 @@ from tests.property.locality import Given, TooMany, arguments_of, class_trees, k
 from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
-FEW = 50
+FEW = 150
 COUNT = count_of(10_000)
 """Specs of each kind in the quick run."""
 

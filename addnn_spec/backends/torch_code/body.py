@@ -46,7 +46,7 @@ class Branch:
 
 Item = Step | Branch
 
-_MOST_ORIGINS = 8
+_MOST_ORIGINS = 24
 """As many origins of a column are kept."""
 
 

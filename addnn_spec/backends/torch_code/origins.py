@@ -37,7 +37,7 @@ from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.indexing import GetItem
 from addnn_spec.source import Span
 
-_MOST = 4
+_MOST = 12
 """As many origins are tried."""
 _NEAR = 40
 """As many nodes are asked for a size."""
