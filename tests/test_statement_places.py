@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.translation import Functions, Translator
 from addnn_spec.compiler import _SHAPING
 from addnn_spec.diagnostics import Collector
@@ -175,7 +175,7 @@ def test_what_holds_statements_is_known_as_such(kind: type) -> None:
     assert kind in _SHAPING, "_SHAPING in compiler.py"
     block = _block(STATEMENTS[kind].text)
     inner = next(node for node in walk(block.body.items[0]) if isinstance(node, ast.Chain))
-    text = Text(Definition(block, Env()), {"x": 2}, Functions())
+    text = BlockText(Definition(block, Env()), {"x": 2}, Functions())
     around = [*text.conditions(inner.span), *text.loops(inner.span)]
     assert around, "_around or loops in backends/torch_code/readings.py"
 
@@ -186,6 +186,6 @@ def test_each_expression_is_written_in_python(kind: type) -> None:
     let = block.body.items[0]
     assert isinstance(let, ast.Let)
     assert kind in map(type, walk(let.value))
-    text = Text(Definition(block, Env()), {"x": 2}, Functions())
+    text = BlockText(Definition(block, Env()), {"x": 2}, Functions())
     found = Translator(text, "/").translate(let.value)
     assert found is not None, "_RULES in backends/torch_code/translation.py"

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from addnn_spec import __version__
-from addnn_spec.backends.torch_code import EmittedSource, Header, emit
+from addnn_spec.backends.torch_code import EmittedSource, FileHeader, emit
 from addnn_spec.deep_recursion import deep_recursion
 from addnn_spec.graph import Graph
 from addnn_spec.passes.costs import count_costs
@@ -27,7 +27,7 @@ def torch_source(
     """
     source = session.source
     costs = count_costs(graph).main
-    header = Header(
+    header = FileHeader(
         spec=_file_name(source.name),
         hash=sha256(source.text.encode("utf-8")).hexdigest(),
         version=__version__,

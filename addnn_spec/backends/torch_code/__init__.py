@@ -1,13 +1,13 @@
 """The PyTorch backend: a graph as source that reads as if an expert had written it.
 
-    emitted = emit(graph, probes=False, header=Header(...))
+    emitted = emit(graph, probes=False, header=FileHeader(...))
     emitted.text        the file: torch and the standard library only, formatted
     emitted.lines_of    for each line (from 1) the places of the spec that it comes from
 
-The stages, each a module: `draft` (a graph as a class to be, literals in place) · `sequential`
-(chains) · `body` (drafts of one block laid over one another) · `columns` and `dims` (where what
-differs comes from) · `plan` (which graphs share a class) · `classes` (columns resolved) · `forward`
-and `variables` (statements) · `writer` and `file` (text).
+The stages, each a module: `class_draft` (a graph as a class to be, literals in place) ·
+`sequential` (chains) · `body` (drafts of one block laid over one another) · `literal_columns` and
+`runtime_sizes` (where what differs comes from) · `class_plan` (which graphs share a class) ·
+`classes` (columns resolved) · `forward` and `variables` (statements) · `writer` and `file` (text).
 
 With `probes`, every node's value passes `self.tap("name", value)`, where `name` is the node's path
 inside its class: the node's path in the graph is the module's name in `named_modules()`, a dot, and
@@ -19,6 +19,6 @@ order of the uses: its call index tells them apart. The network's inputs are tap
 names; parameters, buffers and tensors of modules are not.
 """
 
-from addnn_spec.backends.torch_code.file import EmittedSource, Header, emit
+from addnn_spec.backends.torch_code.file import EmittedSource, FileHeader, emit
 
-__all__ = ["EmittedSource", "Header", "emit"]
+__all__ = ["EmittedSource", "FileHeader", "emit"]

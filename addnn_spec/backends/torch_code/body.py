@@ -1,7 +1,7 @@
 """The body of a class: the drafts of its uses laid over one another.
 
 Drafts of equal structure differ in their leaves only: these are the columns. Drafts whose
-structures differ in taken arms of `if` are aligned by `merge`.
+structures differ in taken arms of `if` are aligned by `arms`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Draft, DraftStep
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.parameters import CALLED, Arm, Leaves
 from addnn_spec.backends.torch_code.tree import (
@@ -39,12 +39,12 @@ class Branch:
     """Steps that only some uses have: `if flag: then … else: orelse …`."""
 
     flag: int
-    then: list[Step] = field(default_factory=list)
-    orelse: list[Step] = field(default_factory=list)
+    then: list[DraftStep] = field(default_factory=list)
+    orelse: list[DraftStep] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
 
 
-Item = Step | Branch
+Item = DraftStep | Branch
 
 _MOST_ORIGINS = 24
 """As many origins of a column are kept."""
@@ -80,7 +80,7 @@ class Flag:
 
 
 @dataclass
-class Body:
+class ClassBody:
     """What the constructor makes and `forward` computes, literals as columns over the uses."""
 
     drafts: list[Draft]
@@ -99,7 +99,7 @@ class Apart:
 
     draft: Draft
     children: tuple[tuple[ChildDraft, tuple[Leaf, ...]], ...]
-    steps: tuple[tuple[Step, tuple[Leaf, ...]], ...]
+    steps: tuple[tuple[DraftStep, tuple[Leaf, ...]], ...]
 
     def key(self, probes: bool, places: bool) -> Hashable:
         """Return what drafts of one class have in common, with or without the places of the text.
@@ -145,10 +145,10 @@ def _taken_apart(draft: Draft) -> Apart:
     return Apart(draft, tuple(children), tuple(steps))
 
 
-def body_of_equals(group: Sequence[Apart]) -> Body:
+def body_of_equals(group: Sequence[Apart]) -> ClassBody:
     """Make the body of drafts of one structure."""
     first = group[0]
-    body = Body([item.draft for item in group])
+    body = ClassBody([item.draft for item in group])
     body.outputs = list(first.draft.outputs)
     for index in range(len(first.draft.inputs)):
         body.types[index] = [item.draft.inputs[index][1] for item in group]
@@ -164,7 +164,7 @@ def body_of_equals(group: Sequence[Apart]) -> Body:
     return body
 
 
-def add_columns(body: Body, rows: Sequence[tuple[Leaf, ...] | None], name: str) -> int:
+def add_columns(body: ClassBody, rows: Sequence[tuple[Leaf, ...] | None], name: str) -> int:
     """Add columns for a part's leaves, one row a use, None for a use without the part; return the
     place of the first column."""
     base = len(body.columns)

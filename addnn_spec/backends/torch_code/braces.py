@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from addnn_spec.backends.torch_code.origins import size_origins
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.translation import Functions, python_name
 from addnn_spec.backends.torch_code.tree import ItemOf, Name, Origin, SizeOf, same
 from addnn_spec.graph import Graph, Node
@@ -35,14 +35,14 @@ Sizes = Mapping[tuple[str, int], str]
 """By size of an input, the name that it has in the text."""
 
 
-def text_of(graph: Graph, functions: Functions, fixed: Mapping[str, Any]) -> Text | None:
+def text_of(graph: Graph, functions: Functions, fixed: Mapping[str, Any]) -> BlockText | None:
     """Return the text that a graph comes from; of a network, some parameters are numbers."""
     definition = definition_of(graph)
     if definition is None:
         return None
     inputs = zip(graph.input_names, graph.inputs, strict=True)
     ranks = {name: graph.node(id).outputs[0].rank for name, id in inputs}
-    return Text(definition, ranks, functions, fixed)
+    return BlockText(definition, ranks, functions, fixed)
 
 
 def named_sizes(graphs: Iterable[Graph]) -> dict[int, Sizes]:
@@ -69,7 +69,7 @@ def common(sizes: Iterable[Sizes]) -> Sizes:
 
 
 def _named(
-    graph: Graph, node: Node, text: Text, around: Sizes
+    graph: Graph, node: Node, text: BlockText, around: Sizes
 ) -> Iterator[tuple[tuple[str, int], str]]:
     """Yield the sizes that flow into a brace, as the text says them that it stands in."""
     called = node.calls
@@ -86,7 +86,7 @@ def _named(
                 yield (input, dim), name
 
 
-def _name(origin: Origin | None, text: Text, around: Sizes) -> str:
+def _name(origin: Origin | None, text: BlockText, around: Sizes) -> str:
     """Return the name that an origin is in the text, if it is one."""
     if isinstance(origin, SizeOf):
         return around.get((origin.input, origin.dim), "")

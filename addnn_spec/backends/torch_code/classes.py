@@ -7,19 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from addnn_spec.backends.torch_code.axes import takers
-from addnn_spec.backends.torch_code.body import Body, Branch, Flag, Guard
-from addnn_spec.backends.torch_code.columns import Columns
-from addnn_spec.backends.torch_code.dims import Dim, dims_of, find_size
-from addnn_spec.backends.torch_code.draft import ChildDraft, Emission, Step
+from addnn_spec.backends.torch_code.base_layer import own_attributes
+from addnn_spec.backends.torch_code.body import Branch, ClassBody, Flag, Guard
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, DraftStep, Emission
+from addnn_spec.backends.torch_code.class_plan import ClassPlan
+from addnn_spec.backends.torch_code.code_text import flat, literal
 from addnn_spec.backends.torch_code.forward import (
     Statement,
     statements,
     use_counts,
     without_copies,
 )
-from addnn_spec.backends.torch_code.heads import sizes_at_head, written
-from addnn_spec.backends.torch_code.inplace import steps_in_place
-from addnn_spec.backends.torch_code.loops import (
+from addnn_spec.backends.torch_code.forward_loops import (
     COUNTER,
     Loop,
     Rolled,
@@ -27,14 +26,15 @@ from addnn_spec.backends.torch_code.loops import (
     module_lists,
     rolled,
 )
+from addnn_spec.backends.torch_code.heads import sizes_at_head, written
+from addnn_spec.backends.torch_code.inplace import steps_in_place
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.names import identifier, is_plain
-from addnn_spec.backends.torch_code.own import own_attributes
-from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Leaves, Parameter
+from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, ClassParameter, Leaves
 from addnn_spec.backends.torch_code.paths import Paths
-from addnn_spec.backends.torch_code.plan import ClassPlan
 from addnn_spec.backends.torch_code.python import negated, type_of
 from addnn_spec.backends.torch_code.remarks import Remarks
-from addnn_spec.backends.torch_code.text import flat, literal
+from addnn_spec.backends.torch_code.runtime_sizes import TensorDim, dims_of, find_size
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Attribute,
@@ -113,7 +113,7 @@ def resolve(plan: ClassPlan, network: bool, emission: Emission) -> ClassCode:
 class _Resolver:
     def __init__(self, plan: ClassPlan, network: bool, emission: Emission) -> None:
         self._plan = plan
-        self._body: Body = plan.body
+        self._body: ClassBody = plan.body
         self._columns: Columns = plan.columns
         self._probes = emission.probes
         self._facts = emission.facts
@@ -345,7 +345,7 @@ class _Resolver:
     def _steps(self) -> None:
         scope: list[int] = list(range(len(self._body.drafts[0].inputs)))
         for place, item in enumerate(self._body.items):
-            if isinstance(item, Step):
+            if isinstance(item, DraftStep):
                 pads = not self._probes and self._pads_nothing(item.tree)
                 made = item if pads else self._step(item, scope)
                 if pads or (not self._probes and _is_all(made.tree)):
@@ -366,7 +366,7 @@ class _Resolver:
                 return all(size == 0 for size in sizes)
         return False
 
-    def _arm(self, steps: Sequence[Step], scope: list[int]) -> list[Step]:
+    def _arm(self, steps: Sequence[DraftStep], scope: list[int]) -> list[DraftStep]:
         # What an arm makes is not there behind it.
         inner = list(scope)
         made = []
@@ -375,7 +375,7 @@ class _Resolver:
             inner += step.outputs
         return made
 
-    def _step(self, step: Step, scope: list[int]) -> Step:
+    def _step(self, step: DraftStep, scope: list[int]) -> DraftStep:
         operands = [node.index for node in walk(step.tree) if isinstance(node, Value)]
 
         def put(node: Tree) -> Tree | None:
@@ -464,7 +464,7 @@ class _Resolver:
             )
         return self._store(said)
 
-    def _dims(self, values: Iterable[int], uses: list[int]) -> list[Dim]:
+    def _dims(self, values: Iterable[int], uses: list[int]) -> list[TensorDim]:
         return [
             dim
             for value in values
@@ -506,8 +506,8 @@ def _without_twins(
     return kept
 
 
-def _loop_variables(body: Body, loops: Sequence[Loop]) -> list[str]:
-    found = [item.loop for item in body.items if isinstance(item, Step) and item.loop]
+def _loop_variables(body: ClassBody, loops: Sequence[Loop]) -> list[str]:
+    found = [item.loop for item in body.items if isinstance(item, DraftStep) and item.loop]
     found += [variable for loop in loops for variable in loop.lists.values()]
     return [*found, COUNTER] if found else []
 
@@ -580,6 +580,6 @@ def _literal(tree: Tree) -> Tree:
     return NONE if tree is None else tree
 
 
-def _parameter(column: Parameter) -> str:
+def _parameter(column: ClassParameter) -> str:
     text = f"{column.name}: {column.annotation}"
     return text if column.default is NO_DEFAULT else f"{text} = {literal(column.default)}"

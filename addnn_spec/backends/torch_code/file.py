@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from addnn_spec.backends.torch_code.class_draft import Emission
+from addnn_spec.backends.torch_code.class_plan import ClassPlan, Planner
 from addnn_spec.backends.torch_code.classes import ClassCode, resolve
-from addnn_spec.backends.torch_code.draft import Emission
+from addnn_spec.backends.torch_code.code_text import WIDTH, CodeLine, flat, layout
 from addnn_spec.backends.torch_code.origins import size_origins
 from addnn_spec.backends.torch_code.paths import SCOPE
-from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
-from addnn_spec.backends.torch_code.text import WIDTH, Line, flat, layout
-from addnn_spec.backends.torch_code.translation import Function
+from addnn_spec.backends.torch_code.translation import FileFunction
 from addnn_spec.backends.torch_code.tree import is_literal, walk
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.backends.torch_code.vectors import annotation
@@ -48,7 +48,7 @@ class Tapped(Probed, nn.Sequential):
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class FileHeader:
     """What the file's docstring says of its origin: names and figures, no path and no date."""
 
     spec: str = ""
@@ -82,7 +82,7 @@ def emit(
     variants: Sequence[Graph] = (),
     *,
     probes: bool = False,
-    header: Header | None = None,
+    header: FileHeader | None = None,
 ) -> EmittedSource:
     """Return the PyTorch source of a network. The same graph and options give the same bytes.
 
@@ -96,13 +96,13 @@ def emit(
         emission, classes = _classes(graph, variants, probes)
     finally:
         size_origins.cache_clear()  # it holds the graphs
-    body: list[Line] = []
+    body: list[CodeLine] = []
     for code in classes:
-        body += [Line(""), Line(""), *ClassWriter(code, probes).lines()]
+        body += [CodeLine(""), CodeLine(""), *ClassWriter(code, probes).lines()]
     for function in emission.functions.values():
         emission.need(_definition(function))
     support_lines = _support(body, emission)
-    lines = [*_head(graph, header or Header()), *support_lines, *body]
+    lines = [*_head(graph, header or FileHeader()), *support_lines, *body]
     lines = _with_imports(lines)
     text = "\n".join(line.text for line in lines) + "\n"
     return EmittedSource(
@@ -133,7 +133,7 @@ def _classes(
         variants = [variant for variant in variants if variant not in said.unsaid]
 
 
-def _head(graph: Graph, header: Header) -> list[Line]:
+def _head(graph: Graph, header: FileHeader) -> list[CodeLine]:
     origin = f", compiled from {header.spec}" if header.spec else ""
     by = f" by addnn-spec {header.version}" if header.version else ""
     rows = [f"{graph.name}{origin}{by}."]
@@ -154,8 +154,8 @@ def _head(graph: Graph, header: Header) -> list[Line]:
     wrapped = [part for row in rows for part in _wrapped(row)]
     first, *rest = [row.replace("\\", "\\\\").replace('"', "'") for row in wrapped]
     if not rest:
-        return [Line(f'"""{first}"""', prose=True)]
-    return [Line(row, prose=True) for row in (f'"""{first}', "", *rest, '"""')]
+        return [CodeLine(f'"""{first}"""', prose=True)]
+    return [CodeLine(row, prose=True) for row in (f'"""{first}', "", *rest, '"""')]
 
 
 def _wrapped(text: str) -> list[str]:
@@ -167,7 +167,7 @@ def _wrapped(text: str) -> list[str]:
     return rows
 
 
-def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
+def _support(body: Sequence[CodeLine], emission: Emission) -> list[CodeLine]:
     """Return the definitions that the classes name, each after those that it needs."""
     # Whether a definition is needed is read off the code that was written, where it may have been
     # simplified away. Docstrings do not count: they may use the word for something else.
@@ -182,14 +182,14 @@ def _support(body: Sequence[Line], emission: Emission) -> list[Line]:
     for name, support in emission.support.items():
         if name in words:
             choose(support)
-    lines: list[Line] = []
+    lines: list[CodeLine] = []
     for support in chosen.values():
-        lines += [Line(""), Line("")]
-        lines += [Line(row) for row in support.source.rstrip("\n").split("\n")]
+        lines += [CodeLine(""), CodeLine("")]
+        lines += [CodeLine(row) for row in support.source.rstrip("\n").split("\n")]
     return lines
 
 
-def _with_imports(lines: Sequence[Line]) -> list[Line]:
+def _with_imports(lines: Sequence[CodeLine]) -> list[CodeLine]:
     """Return the lines with the imports that they use after the docstring."""
     text = "\n".join(line.text for line in lines if not line.prose)
     # The imports stand right behind the docstring.
@@ -215,10 +215,10 @@ def _with_imports(lines: Sequence[Line]) -> list[Line]:
     rows += torch
     if "TypeVar" in typing:
         rows += ["", 'Tapping = TypeVar("Tapping")']
-    return [*lines[:end], *(Line(row) for row in rows), *lines[end:]]
+    return [*lines[:end], *(CodeLine(row) for row in rows), *lines[end:]]
 
 
-def _definition(function: Function) -> Support:
+def _definition(function: FileFunction) -> Support:
     """Write a function's definition, with those that it calls; its types are what it was given."""
     parameters = []
     for (name, default), seen in zip(function.parameters, function.seen, strict=False):

@@ -2,7 +2,7 @@
 
 A draft has every turn of a `for` statement. Where another use has more of them, each draft gets
 two, the first and one that reads it, and its modules are one list, which holds what the text's loop
-makes: so drafts have equal structures, and `loops` makes one loop of the two turns again.
+makes: so drafts have equal structures, and `forward_loops` makes one loop of the two turns again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from addnn_spec.backends.torch_code.body import Body
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
-from addnn_spec.backends.torch_code.loops import COUNTER, FEW, Loop, Types, rolled
+from addnn_spec.backends.torch_code.body import ClassBody
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Draft, DraftStep
+from addnn_spec.backends.torch_code.forward_loops import COUNTER, FEW, Loop, Types, rolled
 from addnn_spec.backends.torch_code.text_loops import text_loop
 from addnn_spec.backends.torch_code.tree import (
     Child,
@@ -26,7 +26,7 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     split,
 )
-from addnn_spec.backends.torch_code.value_loops import Element, list_of
+from addnn_spec.backends.torch_code.value_loops import ChildElement, list_of
 from addnn_spec.graph import Turn
 from addnn_spec.ops.code import Arg, Call, Infix, Seq
 
@@ -64,14 +64,14 @@ def folded(drafts: Sequence[Draft]) -> list[Draft] | None:
     return found if len(found) == len(drafts) else None
 
 
-def keeps_turns(body: Body) -> bool:
+def keeps_turns(body: ClassBody) -> bool:
     """Return True if the turns of all lists are loops: no arm that some take is part of one."""
     listed = {child.path for child, _ in body.children if child.listed}
     guarded = {child.path for child, guard in body.children if child.listed and guard is not None}
     if not listed or guarded:
         return not guarded
     items = [
-        replace(item, tree=rewrite(item.tree, _any_column)) if isinstance(item, Step) else item
+        replace(item, tree=rewrite(item.tree, _any_column)) if isinstance(item, DraftStep) else item
         for item in body.items
     ]
     found, _ = rolled(items, body.outputs, dict.fromkeys(listed, FEW), dict(body.types), None)
@@ -120,7 +120,7 @@ def _list(draft: Draft, path: str) -> _List | None:
         if (place.number, place.turns) != (number, len(children)):
             return None
         turn = Turn(place.loop, number, place.turns, None)
-        elements.append(Element(str(number), child.tree, loop=turn))
+        elements.append(ChildElement(str(number), child.tree, loop=turn))
     loop = elements[0].loop
     if loop is None or any(e.loop is None or e.loop.loop != loop.loop for e in elements):
         return None
@@ -138,7 +138,7 @@ class _Unlike(Exception):
 class _Written:
     """Steps with their loops written out, each with the item that it comes from."""
 
-    steps: list[Step]
+    steps: list[DraftStep]
     outputs: list[Tree]
     values: int
     made: list[tuple[int, int]]
@@ -210,7 +210,7 @@ class _Side:
         """Write out so many turns of the loops, by a list that each goes through, else two."""
         writer = _Writer(len(self._draft.inputs))
         for at, item in enumerate(self._items):
-            if isinstance(item, Step):
+            if isinstance(item, DraftStep):
                 writer.add(item, item.tree, (at, 0))
             else:
                 assert isinstance(item, Loop)
@@ -224,12 +224,12 @@ class _Writer:
     """Writes out the turns of loops, their values counted anew."""
 
     def __init__(self, inputs: int) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[DraftStep] = []
         self.made: list[tuple[int, int]] = []
         self.count = inputs
         self._values: dict[int, Tree] = {value: Value(value) for value in range(inputs)}
 
-    def add(self, step: Step, tree: Tree, at: tuple[int, int]) -> None:
+    def add(self, step: DraftStep, tree: Tree, at: tuple[int, int]) -> None:
         """Add a step."""
         outputs = tuple(range(self.count, self.count + len(step.outputs)))
         self.steps.append(replace(step, tree=self.put(tree), outputs=outputs))

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from addnn_spec.backends.torch_code.body import Join
-from addnn_spec.backends.torch_code.draft import Pattern, Step
-from addnn_spec.backends.torch_code.loops import Loop, Rolled
-from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.class_draft import DraftStep, Pattern
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.forward_loops import Loop, Rolled
 from addnn_spec.backends.torch_code.tree import (
     Child,
     Key,
@@ -40,7 +40,7 @@ _MOST = _LONG // len("f(x), ")
 class Assign:
     """A statement that computes values; `step` is the outermost one."""
 
-    step: Step
+    step: DraftStep
     tree: Tree
     spans: tuple[Span, ...]
     depth: int = 1
@@ -81,7 +81,7 @@ class Fork:
 
 
 @dataclass
-class For:
+class ForStatement:
     """`for layer in self.layers: …`, with what is given before the first turn."""
 
     loop: Loop
@@ -92,7 +92,7 @@ class For:
     training: bool = False
 
 
-Statement = Assign | Fork | For
+Statement = Assign | Fork | ForStatement
 
 
 def use_counts(items: Iterable[Rolled], outputs: Iterable[Tree]) -> Counter[int]:
@@ -107,7 +107,7 @@ def use_counts(items: Iterable[Rolled], outputs: Iterable[Tree]) -> Counter[int]
 
 
 def _trees(item: Rolled) -> Iterable[Tree]:
-    if isinstance(item, Step):
+    if isinstance(item, DraftStep):
         return [item.tree]
     if isinstance(item, Loop):  # what is carried has a variable: it is read by the next turn, too
         carried = [Value(v) for c in item.carried for v in (c.start, c.made, c.made)]
@@ -127,16 +127,16 @@ def statements(
     """Return the items as statements; `composite` turns children into the text that calls them."""
     counts = use_counts(items, outputs)
     made: list[Statement] = []
-    straight: list[Step] = []
+    straight: list[DraftStep] = []
     for item in items:
-        if isinstance(item, Step):
+        if isinstance(item, DraftStep):
             straight.append(item)
             continue
         made += _fused(straight, counts, composite, probes)
         straight = []
         if isinstance(item, Loop):
             inner = _fused(item.body, counts, composite, probes)
-            made.append(For(item, inner, training=item.body[0].training))
+            made.append(ForStatement(item, inner, training=item.body[0].training))
             continue
         made.append(
             Fork(
@@ -165,7 +165,7 @@ def without_copies(
             if isinstance(statement.tree, Value) and not statement.step.loop:  # a loop taps it
                 same[statement.step.outputs[0]] = statement.tree
                 continue
-        elif isinstance(statement, For):
+        elif isinstance(statement, ForStatement):
             for inner in statement.body:
                 inner.tree = put(inner.tree)
         else:
@@ -184,7 +184,7 @@ def without_copies(
 
 
 def _fused(
-    steps: Sequence[Step], counts: Counter[int], called: Callable[[Tree], Tree], probes: bool
+    steps: Sequence[DraftStep], counts: Counter[int], called: Callable[[Tree], Tree], probes: bool
 ) -> list[Assign]:
     done: list[Assign] = []
     pending: list[Assign] = []

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from addnn_spec.backends.torch_code.body import Body
+from addnn_spec.backends.torch_code.body import ClassBody
 from addnn_spec.backends.torch_code.body import Item as BodyItem
-from addnn_spec.backends.torch_code.columns import Columns
-from addnn_spec.backends.torch_code.draft import Step
+from addnn_spec.backends.torch_code.class_draft import DraftStep
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
     Dimension,
@@ -30,7 +30,7 @@ _MOST_SKIPPED = 2
 
 
 def sizes_at_head(
-    body: Body,
+    body: ClassBody,
     flags: Mapping[int, Tree],
     derived: Mapping[str, Tree],
     skipped: Collection[int],
@@ -91,16 +91,16 @@ def _read_together(value: Value, names: Mapping[int, str], rank: int) -> Iterato
     yield targets, shape if whole else Item(shape, (part,))
 
 
-def _steps(body: Body) -> Iterator[Step]:
+def _steps(body: ClassBody) -> Iterator[DraftStep]:
     for item in body.items:
-        if isinstance(item, Step):
+        if isinstance(item, DraftStep):
             yield item
         else:
             yield from (*item.then, *item.orelse)
 
 
 def _with_variables(item: BodyItem, columns: Columns) -> BodyItem:
-    if isinstance(item, Step):
+    if isinstance(item, DraftStep):
         return replace(item, tree=columns.with_variables(item.tree))
     item.then = [replace(step, tree=columns.with_variables(step.tree)) for step in item.then]
     item.orelse = [replace(step, tree=columns.with_variables(step.tree)) for step in item.orelse]

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from addnn_spec.backends.torch_code.code_text import INDENT, CodeLine, layout
 from addnn_spec.backends.torch_code.names import Namespace, snake_case
-from addnn_spec.backends.torch_code.text import INDENT, Line, layout
 from addnn_spec.backends.torch_code.tree import Name, Tree, rewrite, without_defaults
 from addnn_spec.graph import Graph, Written
 from addnn_spec.ops.applied import Applied
@@ -116,7 +116,7 @@ class Initialisers:
         self.support.append(Support(name, "\n".join(rows)))
 
 
-def _statement(code: Code, argument: str, *, typed: bool) -> list[Line]:
+def _statement(code: Code, argument: str, *, typed: bool) -> list[CodeLine]:
     """Write a statement that fills a tensor of the function's argument."""
 
     def own(tree: Tree) -> Tree | None:

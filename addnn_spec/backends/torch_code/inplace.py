@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from addnn_spec.backends.torch_code.body import Branch, Item
-from addnn_spec.backends.torch_code.draft import Step
+from addnn_spec.backends.torch_code.class_draft import DraftStep
 from addnn_spec.backends.torch_code.tree import Tree, Value, rewrite
 from addnn_spec.ops.code import Arg, Call
 
@@ -51,7 +51,7 @@ def steps_in_place(items: list[Item], counts: Counter[int]) -> None:
             items[place] = _in_place(item, fresh, counts)
 
 
-def _in_place(step: Step, fresh: set[int], counts: Counter[int]) -> Step:
+def _in_place(step: DraftStep, fresh: set[int], counts: Counter[int]) -> DraftStep:
     tree = step.tree
     if not step.in_place or step.run or not isinstance(tree, Call):
         return step

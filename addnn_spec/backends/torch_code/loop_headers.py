@@ -11,10 +11,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, replace
 from typing import Any
 
-from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.parameters import Leaves
 from addnn_spec.backends.torch_code.python import Unreadable
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     Factory,
@@ -86,7 +86,7 @@ class Header:
 class Headers:
     """Reads the loops of a class's text."""
 
-    def __init__(self, text: Text, columns: Columns) -> None:
+    def __init__(self, text: BlockText, columns: Columns) -> None:
         self._text = text
         self._columns = columns
         self._around: InTurn | None = None

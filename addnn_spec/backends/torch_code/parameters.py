@@ -77,7 +77,7 @@ OTHERS = 1_000
 
 
 @dataclass(slots=True)
-class Parameter:
+class ClassParameter:
     """A constructor parameter of the class, with its value in each use."""
 
     name: str
@@ -118,7 +118,7 @@ class Parameter:
         return None if self.omitted and self.omitted[use] else self.vector[use]
 
 
-def usual(column: Parameter) -> Any:
+def usual(column: ClassParameter) -> Any:
     """Return the value that most uses give a new parameter; a size has no default."""
     uses = list(zip(column.vector, column.counts, strict=True))
     most = _majority(uses)
@@ -142,7 +142,7 @@ def _majority(uses: Sequence[tuple[Any, int]]) -> Any:
 
 
 @dataclass(slots=True)
-class Argument:
+class WrittenArgument:
     """What a written-out block is given for a parameter, in each use of the class."""
 
     name: str

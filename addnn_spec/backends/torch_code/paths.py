@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.class_draft import ChildDraft
+from addnn_spec.backends.torch_code.code_text import quoted
 from addnn_spec.backends.torch_code.names import is_plain
 from addnn_spec.backends.torch_code.sequential import module_list
-from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.tree import (
     Child,
     Display,
@@ -26,7 +26,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
     with_leaves,
 )
-from addnn_spec.backends.torch_code.value_loops import Element, with_loop_names
+from addnn_spec.backends.torch_code.value_loops import ChildElement, with_loop_names
 from addnn_spec.graph import OWN
 from addnn_spec.ops.code import Arg, Call, Seq, Support
 
@@ -91,7 +91,9 @@ class Container:
 
 def _list(trees: Mapping[str, Tree]) -> Tree:
     """Return the list of modules, with those in a row that are alike as a loop."""
-    made = module_list([Element(name, with_leaves(tree, _UNNAMED)) for name, tree in trees.items()])
+    made = module_list(
+        [ChildElement(name, with_leaves(tree, _UNNAMED)) for name, tree in trees.items()]
+    )
     if any(_is_unclear(node) for node in walk(made)):
         return Call("nn.ModuleList", (Arg(Seq(tuple(trees.values()), True)),))
     return with_loop_names(rewrite(made, lambda t: t.value if isinstance(t, Leaf) else None))

@@ -65,7 +65,7 @@ class Unreadable(Exception):
     """An expression has no translation, or no value in this use."""
 
 
-class Function(Protocol):
+class PythonFunction(Protocol):
     """A function of the emitted file."""
 
     def call(self, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -75,7 +75,7 @@ class Function(Protocol):
         """Return the type of its result, as a type checker finds it."""
 
 
-_Functions = Mapping[str, Function]
+_Functions = Mapping[str, PythonFunction]
 
 
 def value_of(tree: Tree, values: Values, functions: _Functions) -> Any:

@@ -55,7 +55,7 @@ _DEPTH = 20
 """As many uses are gone through, one inside the other."""
 
 
-class Text:
+class BlockText:
     """The text of a block: its expressions by their places, and its names."""
 
     def __init__(
@@ -72,11 +72,11 @@ class Text:
         self.node = definition.node
         self._ranks = ranks
         """The rank of each input, where it is known."""
-        self._others: dict[int, Text] = {}
+        self._others: dict[int, BlockText] = {}
         self.variables = frozenset[str]()
         """Of the loop that is around."""
 
-    def inside(self, variables: frozenset[str]) -> Text:
+    def inside(self, variables: frozenset[str]) -> BlockText:
         """Return the text as it reads inside a loop with these variables."""
         inner = copy(self)
         inner.variables = self.variables | variables
@@ -271,7 +271,7 @@ class Text:
     def item(self, origin: Origin, place: int) -> Origin | None:
         """Return the place of an item of a list, or of arguments that are collected into one."""
 
-        def find(text: Text, whole: Span) -> Span | None:
+        def find(text: BlockText, whole: Span) -> Span | None:
             found = text._expressions.get(_key(whole))
             items = found.items if isinstance(found, ast.ListExpr | ast.TupleExpr) else None
             items = items or text._gathered.get(_key(whole), ())
@@ -283,7 +283,7 @@ class Text:
         """Return the place of an initialiser's argument; of a number that stands for one, its
         own."""
 
-        def find(text: Text, whole: Span) -> Span | None:
+        def find(text: BlockText, whole: Span) -> Span | None:
             found = text._at(whole)
             if isinstance(found, ast.Name):
                 found = text.lets.get(found.name, found)
@@ -299,7 +299,7 @@ class Text:
 
         return self.part(origin, find)
 
-    def part(self, origin: Origin, find: Callable[[Text, Span], Span | None]) -> Origin | None:
+    def part(self, origin: Origin, find: Callable[[BlockText, Span], Span | None]) -> Origin | None:
         """Return a part of what the text gives, wherever it does."""
         if isinstance(origin, Within):
             inner = self._other(origin.use.definition).part(origin.origin, find)
@@ -354,7 +354,7 @@ class Text:
             if isinstance(node, ast.Input) and node.target.name == origin.input:
                 yield from self.expression(node.shape.dims[origin.dim].value)
 
-    def _turns(self, origin: InTurn) -> Iterator[tuple[Text, Mapping[str, Tree]]]:
+    def _turns(self, origin: InTurn) -> Iterator[tuple[BlockText, Mapping[str, Tree]]]:
         """Yield the text inside a loop with what its variables are in a turn, as far as it can be
         said: counted from the first turn, and from the last."""
         loop = self._loops.get(_key(origin.loop))
@@ -420,11 +420,11 @@ class Text:
         return size_name(name, dim % rank)
 
     # --- other blocks ----------------------------------------------------------------------------
-    def _other(self, definition: Definition) -> Text:
+    def _other(self, definition: Definition) -> BlockText:
         if id(definition.node) not in self._others:
             inputs = definition.node.inputs if isinstance(definition.node, ast.Block) else ()
             names = ["x"] if inputs is None else [param.name for param in inputs]
-            self._others[id(definition.node)] = Text(
+            self._others[id(definition.node)] = BlockText(
                 definition, dict.fromkeys(names), self.functions
             )
         return self._others[id(definition.node)]
@@ -480,7 +480,7 @@ class Text:
                 return tree
         raise Unreadable
 
-    _RULES: ClassVar[dict[type, Callable[[Text, Any, int], Iterator[Tree]]]] = {
+    _RULES: ClassVar[dict[type, Callable[[BlockText, Any, int], Iterator[Tree]]]] = {
         Span: _written,
         SizeOf: _size_of,
         ItemOf: _item_of,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.parameters import SIZE, Candidate
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Choice, Dimension, Name, Tree, rewrite, walk
 from addnn_spec.backends.torch_code.vectors import ABSENT, Vector, agree, is_constant, some
 from addnn_spec.ops.base import TensorType

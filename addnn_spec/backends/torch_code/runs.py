@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from addnn_spec.backends.torch_code.forms import Forms
+from addnn_spec.backends.torch_code.construction import Forms
 from addnn_spec.backends.torch_code.tree import identity
 from addnn_spec.graph import Graph, Node, Ref, run_name
 from addnn_spec.ops.weighted import Initialized

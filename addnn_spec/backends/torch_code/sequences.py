@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from addnn_spec.backends.torch_code.body import moved
-from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.class_draft import ChildDraft
 from addnn_spec.backends.torch_code.inplace import without_in_place
 from addnn_spec.backends.torch_code.tree import Column, Leaf, Spanned, Tree, walk
 from addnn_spec.ops.code import Arg, Call
@@ -18,7 +18,7 @@ from addnn_spec.ops.code import Arg, Call
 _SEQUENTIAL = frozenset({"nn.Sequential", "Tapped", "super().__init__"})
 
 
-class Part(NamedTuple):
+class SequencePart(NamedTuple):
     """An element of a Sequential: its skeleton, columns from 0 on, and which leaves it has."""
 
     tree: Tree
@@ -55,7 +55,7 @@ def _call(child: ChildDraft) -> Call:
     return made
 
 
-def parts_of(child: ChildDraft) -> list[Part]:
+def parts_of(child: ChildDraft) -> list[SequencePart]:
     """Return the elements of a Sequential that was taken apart."""
     made = _call(child)
     parts = []
@@ -63,7 +63,7 @@ def parts_of(child: ChildDraft) -> list[Part]:
     for arg in made.args:
         columns = [node.index for node in walk(arg.value) if isinstance(node, Column)]
         first, stop = stop, stop + len(columns)
-        parts.append(Part(moved(arg.value, -first), first, stop))
+        parts.append(SequencePart(moved(arg.value, -first), first, stop))
     return parts
 
 

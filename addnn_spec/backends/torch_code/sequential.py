@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from addnn_spec.backends.torch_code.draft import Emission
-from addnn_spec.backends.torch_code.forms import Forms
+from addnn_spec.backends.torch_code.class_draft import Emission
+from addnn_spec.backends.torch_code.code_text import quoted
+from addnn_spec.backends.torch_code.construction import Forms
 from addnn_spec.backends.torch_code.inplace import module_in_place
 from addnn_spec.backends.torch_code.modules import operator_module
 from addnn_spec.backends.torch_code.names import is_plain
@@ -19,7 +20,6 @@ from addnn_spec.backends.torch_code.origins import (
     operator_leaves,
     placed,
 )
-from addnn_spec.backends.torch_code.text import quoted
 from addnn_spec.backends.torch_code.text_loops import each_turn, positional
 from addnn_spec.backends.torch_code.tree import (
     Display,
@@ -38,8 +38,8 @@ from addnn_spec.backends.torch_code.tree import (
 from addnn_spec.backends.torch_code.value_loops import (
     COUNTER,
     LOOP,
-    Element,
-    Loop,
+    ChildElement,
+    ValueLoop,
     in_a_row,
     list_of,
     loop_of,
@@ -62,7 +62,9 @@ def initialized(module: nn.Module, *fills: Callable[[nn.Module], object]) -> nn.
 )
 
 
-def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[Element] | None:
+def sequential_elements(
+    graph: Graph, forms: Forms, emission: Emission
+) -> list[ChildElement] | None:
     """List the children of a graph that can be an `nn.Sequential`; None if it needs a `forward`."""
     if len(graph.inputs) != 1 or graph.modules or graph.module_ports:
         return None
@@ -71,7 +73,7 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
     current = Ref(graph.inputs[0])
     if graph.kind in ("network", "body", "block") and not _counted(graph):
         return None
-    elements: list[Element] = []
+    elements: list[ChildElement] = []
     fresh = False
     for node in graph.nodes():
         if node.id == graph.inputs[0]:
@@ -89,7 +91,7 @@ def sequential_elements(graph: Graph, forms: Forms, emission: Emission) -> list[
             return None
         fresh = isinstance(op, Operator) and op.fresh_output
         made = Spanned(tree, node.span, placed(graph, node, node.span))
-        elements.append(Element(node.name, made, node.times, _outermost(node.within)))
+        elements.append(ChildElement(node.name, made, node.times, _outermost(node.within)))
         current = Ref(node.id)
     names = [name for node in graph.nodes() if node.id != graph.inputs[0] for name in node.names()]
     taken = not _TAKEN.isdisjoint(names)
@@ -107,7 +109,7 @@ def _counted(graph: Graph) -> bool:
     return bool(names) and names == [str(place) for place in range(len(names))]
 
 
-def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
+def list_elements(graph: Graph, forms: Forms) -> list[ChildElement] | None:
     """Return the turns of a labelled repeat that read more than what flows, or None.
 
     Each is a call with what flows first, and then the same inputs and modules in every turn.
@@ -116,7 +118,7 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
         return None
     current = Ref(graph.inputs[0]) if graph.inputs else None
     around = tuple(Ref(id) for id in graph.inputs[1:])
-    elements: list[Element] = []
+    elements: list[ChildElement] = []
     for node in graph.nodes():
         if node.id in graph.inputs:
             continue
@@ -130,7 +132,7 @@ def list_elements(graph: Graph, forms: Forms) -> list[Element] | None:
             return None
         made = called_leaves(form.constructor, graph, node)
         loop = _outermost(node.within)
-        elements.append(Element(node.name, Spanned(made, node.span), node.times, loop))
+        elements.append(ChildElement(node.name, Spanned(made, node.span), node.times, loop))
         current = Ref(node.id)
     names = [child.name for element in elements for child in each_turn(element)]
     counted = bool(names) and names == [str(place) for place in range(len(names))]
@@ -144,7 +146,7 @@ def _outermost(within: Around) -> Turn | None:
     return within if isinstance(within, Turn) else None
 
 
-def module_list(elements: Sequence[Element], unlike: Container[Span] = ()) -> Tree:
+def module_list(elements: Sequence[ChildElement], unlike: Container[Span] = ()) -> Tree:
     """Return `nn.ModuleList(Layer(512) for _ in range(6))`."""
     children = [child for element in elements for child in each_turn(element)]
     return list_of(positional(children, unlike))
@@ -199,7 +201,9 @@ def _initialized(
     return Call("initialized", (Arg(tree), *(Arg(fill) for fill in made)))
 
 
-def sequential(elements: Sequence[Element], function: str, unlike: Container[Span] = ()) -> Tree:
+def sequential(
+    elements: Sequence[ChildElement], function: str, unlike: Container[Span] = ()
+) -> Tree:
     """Return the constructor call of a Sequential: positional children if all names are counted.
 
     `unlike` are loops of the text whose turns are written out.
@@ -210,9 +214,9 @@ def sequential(elements: Sequence[Element], function: str, unlike: Container[Spa
     return Call(function, (Arg(_ordered(children)),))
 
 
-def _ordered(children: Sequence[Element]) -> Tree:
+def _ordered(children: Sequence[ChildElement]) -> Tree:
     """Return the children with their names: as keywords where these can be, else as pairs."""
-    parts: list[tuple[list[Element], Tree | None]] = []
+    parts: list[tuple[list[ChildElement], Tree | None]] = []
     for run in in_a_row(children):
         loop, number = loop_of(run), _counted_from(run)
         if loop is None or number is None:
@@ -233,7 +237,7 @@ def _ordered(children: Sequence[Element]) -> Tree:
     return Call("OrderedDict", (Arg(Seq(tuple(pairs), True)),))
 
 
-def _counted_from(run: Sequence[Element]) -> tuple[str, int] | None:
+def _counted_from(run: Sequence[ChildElement]) -> tuple[str, int] | None:
     """Return what the names of a run have in common, and the number that they count up from."""
     head = run[0].name.rstrip("0123456789")
     digits = run[0].name[len(head) :]
@@ -245,7 +249,7 @@ def _counted_from(run: Sequence[Element]) -> tuple[str, int] | None:
     return (head, first) if regular else None
 
 
-def _numbered(pair: Tree, loop: Loop, first: int) -> Each:
+def _numbered(pair: Tree, loop: ValueLoop, first: int) -> Each:
     if loop.targets == (LOOP + "_",):
         bounds = (
             (Leaf(first, "first"), Leaf(first + loop.length, "end"))

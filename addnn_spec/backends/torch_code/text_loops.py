@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple, cast
 
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Factory,
@@ -25,13 +25,19 @@ from addnn_spec.backends.torch_code.tree import (
     rewrite,
     same,
 )
-from addnn_spec.backends.torch_code.value_loops import FEW, Element, apart_of, in_loops, in_runs
+from addnn_spec.backends.torch_code.value_loops import (
+    FEW,
+    ChildElement,
+    apart_of,
+    in_loops,
+    in_runs,
+)
 from addnn_spec.graph import run_name
 from addnn_spec.ops.code import Literal
 from addnn_spec.source import Span
 
 
-def loops_unlike(uses: Iterable[Sequence[Element]], text: Text | None) -> set[Span]:
+def loops_unlike(uses: Iterable[Sequence[ChildElement]], text: BlockText | None) -> set[Span]:
     """Return the loops of the text that are written out in all uses of a brace or block.
 
     Their turns are not the same code in the first use; or it has few of a loop that asks in each
@@ -49,9 +55,9 @@ def loops_unlike(uses: Iterable[Sequence[Element]], text: Text | None) -> set[Sp
     return {loop for loop, unlike in found.items() if unlike}
 
 
-def positional(children: Sequence[Element], unlike: Container[Span]) -> Iterator[Tree]:
+def positional(children: Sequence[ChildElement], unlike: Container[Span]) -> Iterator[Tree]:
     """Yield the children of a Sequential: a loop of the text as one, and runs of others."""
-    waiting: list[Element] = []
+    waiting: list[ChildElement] = []
     for loop, group in _by_loop(children):
         made = None if loop is None or loop in unlike else text_loop(group)
         if made is None:
@@ -63,12 +69,12 @@ def positional(children: Sequence[Element], unlike: Container[Span]) -> Iterator
     yield from in_runs(waiting)
 
 
-def _by_loop(children: Sequence[Element]) -> Iterator[tuple[Span | None, list[Element]]]:
+def _by_loop(children: Sequence[ChildElement]) -> Iterator[tuple[Span | None, list[ChildElement]]]:
     for loop, group in groupby(children, key=lambda child: child.loop and child.loop.loop):
         yield loop, list(group)
 
 
-def each_turn(element: Element) -> Iterator[Element]:
+def each_turn(element: ChildElement) -> Iterator[ChildElement]:
     """Yield a run's elements one by one."""
     if element.times == 1:
         yield element
@@ -78,7 +84,7 @@ def each_turn(element: Element) -> Iterator[Element]:
         yield element._replace(name=f"{head}{number}", times=1)
 
 
-def text_loop(children: Sequence[Element]) -> TextLoop | None:
+def text_loop(children: Sequence[ChildElement]) -> TextLoop | None:
     """Return what all turns of a loop of the text make; None where these are not the same code."""
     loop = children[0].loop
     assert loop is not None
@@ -117,7 +123,7 @@ class _Turns(NamedTuple):
     places: list[int]
 
     @classmethod
-    def of(cls, children: Sequence[Element]) -> _Turns:
+    def of(cls, children: Sequence[ChildElement]) -> _Turns:
         """Take the elements apart."""
         known: dict[int, int] = {}
         places = [known.setdefault(id(child.tree), len(known)) for child in children]

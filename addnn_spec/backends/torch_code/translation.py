@@ -52,7 +52,7 @@ def size_name(input: str, dim: int) -> Name:
     return Name(f"{input}.shape[{dim}]")
 
 
-class Function:
+class FileFunction:
     """A function of the language that the file has as Python's.
 
     `seen` are the values that its parameters had, and its result, in the order of the signature:
@@ -120,20 +120,20 @@ class Function:
         return None if self.tree is None else type_of(self.tree, types.get, self.functions)
 
 
-class Functions(dict[str, Function]):
+class Functions(dict[str, FileFunction]):
     """The functions of a file, by their names in Python."""
 
     def __init__(self) -> None:
         super().__init__()
         self._names = Namespace()
-        self._made: dict[int, Function] = {}
+        self._made: dict[int, FileFunction] = {}
 
     def named(self, value: LanguageFunction) -> str:
         """Name a function of the language in the file, which has it from now on."""
         found = self._made.get(id(value.node))
         if found is None:
             name = self._names.unique(value.node.name)
-            found = self._made[id(value.node)] = Function(name, value.node, value.env, self)
+            found = self._made[id(value.node)] = FileFunction(name, value.node, value.env, self)
             self[name] = found
             found.tree = Translator(found, "/").translate(value.node.value)
         if found.tree is None:
@@ -141,7 +141,7 @@ class Functions(dict[str, Function]):
         return found.name
 
 
-class Scope(Protocol):
+class ReadingScope(Protocol):
     """Whose names an expression reads."""
 
     functions: Functions
@@ -182,7 +182,7 @@ def _linspace(start: Tree, end: Tree, count: Tree, variable: str) -> Listing:
 class Translator:
     """Writes an expression of the language as Python."""
 
-    def __init__(self, scope: Scope, division: str) -> None:
+    def __init__(self, scope: ReadingScope, division: str) -> None:
         self._scope = scope
         self._division = division
         self._variables: set[str] = set()

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.forward_loops import Unrolled
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.loop_headers import Header, Headers, narrowed, paired, through
-from addnn_spec.backends.torch_code.loops import Unrolled
 from addnn_spec.backends.torch_code.parameters import CALLED, Leaves
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.tree import (
     NONE,
     Change,
@@ -36,7 +36,7 @@ from addnn_spec.backends.torch_code.tree import (
     walk,
 )
 from addnn_spec.backends.torch_code.unrolled import in_turn
-from addnn_spec.backends.torch_code.value_loops import FEW, LOOP, Element, in_runs
+from addnn_spec.backends.torch_code.value_loops import FEW, LOOP, ChildElement, in_runs
 from addnn_spec.backends.torch_code.vectors import ABSENT, is_constant, some
 from addnn_spec.ops.code import Arg, Call, Literal, Seq
 from addnn_spec.source import Span
@@ -48,7 +48,7 @@ Resolve = Callable[[Leaves], Tree]
 class Turns:
     """The loops of a class's text that make its modules."""
 
-    def __init__(self, text: Text | None, columns: Columns) -> None:
+    def __init__(self, text: BlockText | None, columns: Columns) -> None:
         self._text = text
         self._columns = columns
         self._headers = None if text is None else Headers(text, columns)
@@ -308,7 +308,7 @@ class _Elements:
                 at: Leaf(v, names[at]) for at, v in zip(values, row, strict=True)
             }
             children += self._turn(trees | {at: said[turn] for at, said in scheduled.items()})
-        for tree in in_runs([Element(str(at), tree) for at, tree in enumerate(children)]):
+        for tree in in_runs([ChildElement(str(at), tree) for at, tree in enumerate(children)]):
             yield rewrite(tree, lambda t: _tree(t.value) if isinstance(t, Leaf) else None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, ForStatement, Statement
 from addnn_spec.backends.torch_code.paths import OWN_FORWARD
 from addnn_spec.backends.torch_code.tree import Name, Tree, walk
 from addnn_spec.ops.code import Call, Infix, Item, Method, Prefix
@@ -27,7 +27,7 @@ def bindings(statements: Iterable[Statement]) -> Iterator[Assign | Copy]:
             yield from statement.then_copies
             yield from statement.orelse
             yield from statement.else_copies
-        elif isinstance(statement, For):
+        elif isinstance(statement, ForStatement):
             yield from statement.before
             yield from statement.body
         else:

@@ -49,7 +49,7 @@ FEW = 2
 """So many elements with differing arguments, or fewer, are written out."""
 
 
-class Element(NamedTuple):
+class ChildElement(NamedTuple):
     """A child of a Sequential: `times` in a row, named from `name` upwards."""
 
     name: str
@@ -59,7 +59,7 @@ class Element(NamedTuple):
     """The turn of the outermost loop of the text that it is made in."""
 
 
-def in_runs(children: Sequence[Element]) -> Iterator[Tree]:
+def in_runs(children: Sequence[ChildElement]) -> Iterator[Tree]:
     """Yield the children, those in a row that are alike as a loop."""
     for run in in_a_row(children):
         found = loop_of(run)
@@ -71,11 +71,11 @@ def in_runs(children: Sequence[Element]) -> Iterator[Tree]:
             yield from (child.tree for child in run)
 
 
-def _star(loop: Loop) -> Tree:
+def _star(loop: ValueLoop) -> Tree:
     return Star(Each(loop.iterable, loop.element, loop.targets))
 
 
-def _in_runs_of_loops(children: Sequence[Element]) -> Iterator[Tree]:
+def _in_runs_of_loops(children: Sequence[ChildElement]) -> Iterator[Tree]:
     """Yield children that hold loops of the text which differ from child to child.
 
     If the children are alike once those loops go over their values, they are a loop themselves.
@@ -91,7 +91,7 @@ def _in_runs_of_loops(children: Sequence[Element]) -> Iterator[Tree]:
         place += len(run)
 
 
-class Loop(NamedTuple):
+class ValueLoop(NamedTuple):
     """A run as a loop: `element for targets in iterable`."""
 
     element: Tree
@@ -100,9 +100,9 @@ class Loop(NamedTuple):
     length: int
 
 
-def in_a_row(children: Sequence[Element]) -> Iterator[list[Element]]:
+def in_a_row(children: Sequence[ChildElement]) -> Iterator[list[ChildElement]]:
     """Group children: equal ones in a row, else those in a row that differ in literals only."""
-    run: list[Element] = []
+    run: list[ChildElement] = []
     for equal, group in _equal(children):
         if equal:
             yield from _alike(run)
@@ -113,10 +113,10 @@ def in_a_row(children: Sequence[Element]) -> Iterator[list[Element]]:
     yield from _alike(run)
 
 
-def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
+def _equal(children: Sequence[ChildElement]) -> Iterator[tuple[bool, list[ChildElement]]]:
     known: dict[int, tuple[Tree, str]] = {}  # turns of a run share one tree: compared once
 
-    def key(child: Element) -> tuple[Tree, str]:
+    def key(child: ChildElement) -> tuple[Tree, str]:
         if id(child.tree) not in known:
             known[id(child.tree)] = identity(child.tree)
         return known[id(child.tree)]
@@ -126,7 +126,7 @@ def _equal(children: Sequence[Element]) -> Iterator[tuple[bool, list[Element]]]:
         yield len(group) > 1, group
 
 
-def _alike(children: Sequence[Element]) -> Iterator[list[Element]]:
+def _alike(children: Sequence[ChildElement]) -> Iterator[list[ChildElement]]:
     for _, found in groupby(children, key=lambda child: split(child.tree, [])):
         group = list(found)
         if len(group) > FEW:
@@ -156,7 +156,7 @@ def _over_values(tree: Tree) -> Tree:
     return rewrite(tree, change)
 
 
-def _by_turn(loop: TextLoop) -> list[Element]:
+def _by_turn(loop: TextLoop) -> list[ChildElement]:
     """Return the elements that a loop makes, turn by turn, with the literals of each turn."""
 
     def of(turn: int, tree: Tree) -> Tree:
@@ -173,10 +173,10 @@ def _by_turn(loop: TextLoop) -> list[Element]:
 
     count = cast("int", cast("Leaf", loop.count).value)
     made = [_over_values(of(turn, element)) for turn in range(count) for element in loop.elements]
-    return [Element(str(place), tree) for place, tree in enumerate(made)]
+    return [ChildElement(str(place), tree) for place, tree in enumerate(made)]
 
 
-def loop_of(run: Sequence[Element]) -> Loop | None:
+def loop_of(run: Sequence[ChildElement]) -> ValueLoop | None:
     """Return the run as a loop, or None if it is better written out."""
     if len(run) < 2:
         return None
@@ -210,10 +210,10 @@ def loop_of(run: Sequence[Element]) -> Loop | None:
     element = rewrite(skeleton, put)
     if not varying:
         counter = Call("range", (Arg(Leaf(len(run), "depth")),))
-        return Loop(element, (f"{LOOP}_",), counter, len(run))
+        return ValueLoop(element, (f"{LOOP}_",), counter, len(run))
     targets = tuple(dict.fromkeys(names))
     columns = [vectors[varying[names.index(target)]] for target in targets]
-    return Loop(element, targets, _iterable(columns), len(run))
+    return ValueLoop(element, targets, _iterable(columns), len(run))
 
 
 def _in_all(rows: Sequence[Sequence[Leaf]], place: int) -> Leaf:

@@ -15,7 +15,14 @@ from heapq import heappop, heappush
 from itertools import count
 
 from addnn_spec.backends.torch_code.body import Join
-from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement, pattern_text
+from addnn_spec.backends.torch_code.forward import (
+    Assign,
+    Copy,
+    Fork,
+    ForStatement,
+    Statement,
+    pattern_text,
+)
 from addnn_spec.backends.torch_code.names import Namespace, identifier
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -80,7 +87,7 @@ class Variables:
             if isinstance(statement, Assign):
                 self._name(statement, position)
                 position += 1
-            elif isinstance(statement, For):
+            elif isinstance(statement, ForStatement):
                 position = self._for(statement, position)
             else:
                 position = self._fork(statement, position)
@@ -97,7 +104,7 @@ class Variables:
                         self._last[value] = position + 1
                 position += 1
                 continue
-            if isinstance(statement, For):
+            if isinstance(statement, ForStatement):
                 position = self._measure_for(statement, position)
                 continue
             for inner in (*statement.then, *statement.orelse):
@@ -110,7 +117,7 @@ class Variables:
         for output in self._outputs:
             self._read(output, position)
 
-    def _measure_for(self, statement: For, position: int) -> int:
+    def _measure_for(self, statement: ForStatement, position: int) -> int:
         """Note what a loop starts from as read before it; what its turns read, until it ends."""
         for carried in statement.loop.carried:
             self._last[carried.start] = position
@@ -147,7 +154,7 @@ class Variables:
             for value in set(_read(tree))
         )
         for statement in reversed(self._statements):
-            if isinstance(statement, For):
+            if isinstance(statement, ForStatement):
                 for inner in reversed(statement.body):
                     self._wish_back(inner, counts)
                 self._wish_carried(statement)
@@ -164,7 +171,7 @@ class Variables:
             if isinstance(statement, Assign):
                 yield statement.tree
                 continue
-            if isinstance(statement, For):
+            if isinstance(statement, ForStatement):
                 yield from (inner.tree for inner in statement.body)
                 continue
             yield from (inner.tree for inner in (*statement.then, *statement.orelse))
@@ -177,7 +184,7 @@ class Variables:
         for statement in self._statements:
             if isinstance(statement, Assign):
                 yield statement
-            elif isinstance(statement, For):
+            elif isinstance(statement, ForStatement):
                 yield from statement.body
             else:
                 yield from (*statement.then, *statement.orelse)
@@ -191,7 +198,7 @@ class Variables:
             # `logits`.
             self._wishes.setdefault(first, "x" if wish in self._results else wish)
 
-    def _wish_carried(self, statement: For) -> None:
+    def _wish_carried(self, statement: ForStatement) -> None:
         """Wish that what a loop starts from be called as what its turns make."""
         for carried in statement.loop.carried:
             wish = self._wishes.get(carried.made)
@@ -286,7 +293,7 @@ class Variables:
         )
 
     # --- loops -----------------------------------------------------------------------------------
-    def _for(self, statement: For, position: int) -> int:
+    def _for(self, statement: ForStatement, position: int) -> int:
         """Name what a loop carries and collects, and what its turns make."""
         end = position + 1 + len(statement.body)
         chosen: dict[int, str] = {}

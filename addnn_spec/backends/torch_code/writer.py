@@ -8,26 +8,26 @@ from textwrap import wrap
 
 from msgspec.structs import replace
 
+from addnn_spec.backends.torch_code.base_layer import constructed, overrides
 from addnn_spec.backends.torch_code.body import Guard
+from addnn_spec.backends.torch_code.class_draft import ChildDraft
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child
-from addnn_spec.backends.torch_code.draft import ChildDraft
-from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Statement
-from addnn_spec.backends.torch_code.loops import COUNTER
-from addnn_spec.backends.torch_code.names import Namespace, is_plain
-from addnn_spec.backends.torch_code.nested import unnested
-from addnn_spec.backends.torch_code.outputs import Returns
-from addnn_spec.backends.torch_code.own import constructed, overrides
-from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
-from addnn_spec.backends.torch_code.python import negated
-from addnn_spec.backends.torch_code.text import (
+from addnn_spec.backends.torch_code.code_text import (
     INDENT,
     WIDTH,
-    Line,
+    CodeLine,
     flat,
     layout,
     layout_statement,
     quoted,
 )
+from addnn_spec.backends.torch_code.forward import Assign, Copy, ForStatement, Statement
+from addnn_spec.backends.torch_code.forward_loops import COUNTER
+from addnn_spec.backends.torch_code.names import Namespace, is_plain
+from addnn_spec.backends.torch_code.nested import unnested
+from addnn_spec.backends.torch_code.paths import DICT_METHODS, Container
+from addnn_spec.backends.torch_code.python import negated
+from addnn_spec.backends.torch_code.signatures import Returns
 from addnn_spec.backends.torch_code.tree import (
     Choice,
     Key,
@@ -52,7 +52,7 @@ def comment(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def docstring(text: str, indent: int) -> list[Line]:
+def docstring(text: str, indent: int) -> list[CodeLine]:
     """Write a docstring, its lines filled anew; without control characters."""
     pad, quotes = INDENT * indent, '"""'
     width = WIDTH - len(pad) - len(quotes)
@@ -65,10 +65,10 @@ def docstring(text: str, indent: int) -> list[Line]:
             opening = "" if rows else quotes
             rows += wrap(words, width, initial_indent=opening, break_on_hyphens=False)
     rows = [f"{rows[0]}{quotes}"] if len(rows) == 1 else [*rows, quotes] if rows else []
-    return [Line((pad + row.replace("\\", "\\\\")).rstrip(), prose=True) for row in rows]
+    return [CodeLine((pad + row.replace("\\", "\\\\")).rstrip(), prose=True) for row in rows]
 
 
-def condition(test: Tree, indent: int) -> list[Line]:
+def condition(test: Tree, indent: int) -> list[CodeLine]:
     """Write the head of an `if`."""
     return layout(test, indent, "if ", ":")
 
@@ -84,13 +84,13 @@ class Arms:
         """Note that something was written that depends on nothing."""
         self._written = []
 
-    def opened(self, guard: Guard, indent: int) -> list[Line]:
+    def opened(self, guard: Guard, indent: int) -> list[CodeLine]:
         """Write the line that begins an arm; none if that is the open one."""
         if self._written[-1:] == [guard]:
             return []
         if self._written == [Guard(guard.flag, not guard.present)]:
             self._written.append(guard)
-            return [Line(f"{INDENT * indent}else:")]
+            return [CodeLine(f"{INDENT * indent}else:")]
         self._written = [guard]
         test = self._flags[guard.flag]
         return condition(test if guard.present else negated(test), indent)
@@ -107,21 +107,23 @@ class ClassWriter:
         self._locals = Namespace([*names, *(name for name, *_ in code.head)])
         """The variables of the constructor."""
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[CodeLine]:
         """Write the class, and the named tuple of a network with several outputs before it."""
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         if self._returns.named_tuple:
-            lines += [*self._returns.definition(), Line(""), Line("")]
+            lines += [*self._returns.definition(), CodeLine(""), CodeLine("")]
         if self._code.function:
             return [*lines, *self._forward()]
-        lines.append(Line(f"class {self._code.name}({self._base()}):", (self._code.graph.span,)))
+        lines.append(
+            CodeLine(f"class {self._code.name}({self._base()}):", (self._code.graph.span,))
+        )
         head = docstring(self._code.graph.doc, 1)
         buffers = self._buffers()
-        body = [*head, *([Line("")] if head else [])]
-        body += [*buffers, *([Line("")] if buffers else [])]
+        body = [*head, *([CodeLine("")] if head else [])]
+        body += [*buffers, *([CodeLine("")] if buffers else [])]
         constructor = self._constructor()
         if constructor:
-            body += [*constructor, Line("")]
+            body += [*constructor, CodeLine("")]
         body += self._forward()
         while body and not body[-1].text:
             body.pop()
@@ -137,15 +139,15 @@ class ClassWriter:
             base = "Scope"
         return f"Probed, {base}" if self._probes and base != "Tapped" else base
 
-    def _buffers(self) -> list[Line]:
+    def _buffers(self) -> list[CodeLine]:
         return [
-            Line(f"{INDENT}{child.path}: Tensor", (child.span,))
+            CodeLine(f"{INDENT}{child.path}: Tensor", (child.span,))
             for child, _ in self._code.children
             if child.tensor == "buffer" and is_plain(child.path)
         ]
 
     # --- the constructor -------------------------------------------------------------------------
-    def _constructor(self) -> list[Line]:
+    def _constructor(self) -> list[CodeLine]:
         code = self._code
         if not code.children and not code.parameters:
             return []
@@ -157,13 +159,13 @@ class ClassWriter:
             lines += [*self._head(), *self._own(code.paths.own)]
         else:
             arguments = "{}" if self._base().endswith("Scope") else ""
-            lines.append(Line(f"{INDENT * 2}super().__init__({arguments})"))
+            lines.append(CodeLine(f"{INDENT * 2}super().__init__({arguments})"))
             lines += self._head()
-        lines += [Line(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
+        lines += [CodeLine(f"{INDENT * 2}self.{at} = {name}") for name, at in code.stored.items()]
         lines += self._children()
         return lines
 
-    def _own(self, own: ChildDraft) -> Iterator[Line]:
+    def _own(self, own: ChildDraft) -> Iterator[CodeLine]:
         """Write the call of the base's constructor, with what is done to the scope's own layer."""
         call, around = constructed(own)
         yield from layout(Call("super().__init__", call.args), 2, spans=(own.span,))
@@ -171,12 +173,12 @@ class ClassWriter:
             yield from layout(Call(function.fn, (Arg(Name("self")), *function.args[1:])), 2)
         yield from self._fills(own, 2)
 
-    def _head(self) -> list[Line]:
+    def _head(self) -> list[CodeLine]:
         """Write what the block's `let`s, and its defaults that read other parameters, stand for."""
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         for name, tree, is_default in self._code.head:
             if is_default:
-                lines.append(Line(f"{INDENT * 2}if {name} is None:"))
+                lines.append(CodeLine(f"{INDENT * 2}if {name} is None:"))
             lines += layout(tree, 3 if is_default else 2, f"{name} = ")
         return lines
 
@@ -184,9 +186,9 @@ class ClassWriter:
         """Return True if children named by numbers are added, and not set as items."""
         return self._base().endswith("Scope") or self._code.paths.own is not None
 
-    def _children(self) -> list[Line]:
+    def _children(self) -> list[CodeLine]:
         """Write the children in the order of the text, those in one container together."""
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         waiting = dict(self._code.paths.root.entries)
         arms = Arms(self._code.flags)
         for path, group in groupby(self._code.children, key=lambda pair: pair[0].path):
@@ -201,14 +203,14 @@ class ClassWriter:
 
     def _guarded(
         self, made: Sequence[tuple[ChildDraft, Guard]], arms: Arms, *, first: bool
-    ) -> list[Line]:
+    ) -> list[CodeLine]:
         """Write a child that some uses lack, or that is made in one of two ways, or one of these
         ways."""
         child, guard = made[0]
         if optional_child(self._code.children, guard.flag) is child:
             arms.close()
             return self._optional(child.path, child.tree, self._code.flags[guard.flag])
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         if first and sum(other.path == child.path for other, _ in self._code.children) > 1:
             arms.close()
             lines += self._declared(child.path)
@@ -218,31 +220,31 @@ class ClassWriter:
             lines += [*arms.opened(own, 2), *self._child(one.path, one, 3)]
         return lines
 
-    def _declared(self, name: str) -> list[Line]:
+    def _declared(self, name: str) -> list[CodeLine]:
         """Declare a child that is made in one of two ways, for type checkers."""
-        return [] if not is_plain(name) else [Line(f"{INDENT * 2}self.{name}: nn.Module")]
+        return [] if not is_plain(name) else [CodeLine(f"{INDENT * 2}self.{name}: nn.Module")]
 
-    def _optional(self, name: str, tree: Tree, test: Tree) -> list[Line]:
+    def _optional(self, name: str, tree: Tree, test: Tree) -> list[CodeLine]:
         first, tree = self._first(tree, 3)
         asked = f"({flat(test)})" if isinstance(test, Choice) else flat(test)
         one = layout(tree, 2, f"self.{name} = ", f" if {asked} else None")
         if len(one) == 1 and len(one[0].text) <= WIDTH and not first:
             return one
         return [
-            Line(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
+            CodeLine(f"{INDENT * 2}self.{name}: nn.Module | None = None"),
             *condition(test, 2),
             *first,
             *layout_statement(tree, 3, f"self.{name} = "),
         ]
 
-    def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[Line]:
+    def _child(self, name: str, entry: ChildDraft | Container, indent: int) -> list[CodeLine]:
         if isinstance(entry, Container):
             lines = self._assigned(name, entry.tree(), indent, ())
             access = f"self.{name}" if is_plain(name) else f"self.get_submodule({quoted(name)})"
             return lines + list(self._inside(entry, name, access, indent))
         if entry.run is not None:
             run, call = entry.run, Call("self.add_module", (Arg(entry.run.name), Arg(entry.tree)))
-            header = Line(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
+            header = CodeLine(f"{INDENT * indent}for i in range({run.start}, {run.stop}):")
             return [header, *layout(call, indent + 1, spans=(entry.span,))]
         if entry.tensor == "buffer" or (entry.tensor and not is_plain(name)):
             unsaved = () if entry.saved else (Arg(False, "persistent"),)
@@ -253,23 +255,25 @@ class ClassWriter:
             lines = self._assigned(name, entry.tree, indent, (entry.span,))
         return lines + list(self._fills(entry, indent))
 
-    def _assigned(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+    def _assigned(
+        self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]
+    ) -> list[CodeLine]:
         """Put a child where it is read."""
         first, tree = self._first(tree, indent)
         return first + self._put(name, tree, indent, spans)
 
-    def _first(self, tree: Tree, indent: int) -> tuple[list[Line], Tree]:
+    def _first(self, tree: Tree, indent: int) -> tuple[list[CodeLine], Tree]:
         """Write the modules that are made before a child; return the rest of it."""
         levels, tree = unnested(tree, self._locals.unique)
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         for level in levels:
             again = level.times > 1
             if again:
-                lines.append(Line(f"{INDENT * indent}for _ in range({level.times}):"))
+                lines.append(CodeLine(f"{INDENT * indent}for _ in range({level.times}):"))
             lines += layout(level.tree, indent + again, f"{level.name} = ")
         return lines, tree
 
-    def _put(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+    def _put(self, name: str, tree: Tree, indent: int, spans: tuple[Span, ...]) -> list[CodeLine]:
         if not is_plain(name) and self._scope():
             call = Call("self.add_module", (Arg(Key(name)), Arg(tree)))
             return layout(call, indent, spans=spans)
@@ -278,13 +282,13 @@ class ClassWriter:
 
     def _made(
         self, path: str, tree: Tree, indent: int, prefix: str, spans: tuple[Span, ...]
-    ) -> list[Line]:
+    ) -> list[CodeLine]:
         """Make a child; a Sequential with elements that some uses lack, by way of a list."""
         call = tree.value if isinstance(tree, Spanned) else tree
         if not isinstance(call, Call) or not any(isinstance(a.value, When) for a in call.args):
             return layout_statement(tree, indent, prefix, spans)
         name = self._locals.unique(path if path and not path.isdigit() else "layers")
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         arms = Arms(self._code.flags)
         for guard, group in groupby((arg.value for arg in call.args), key=_condition):
             items = tuple(item.value if isinstance(item, When) else item for item in group)
@@ -293,12 +297,14 @@ class ClassWriter:
                 arms.close()
                 continue
             if not lines:
-                lines.append(Line(f"{INDENT * indent}{name}: list[nn.Module] = []"))
+                lines.append(CodeLine(f"{INDENT * indent}{name}: list[nn.Module] = []"))
             lines += [*arms.opened(guard, indent), *_added(name, items, indent + 1)]
         last = Call(call.fn, (Arg(Star(Name(name))),))
         return lines + layout(last, indent, prefix, spans=spans)
 
-    def _inside(self, container: Container, path: str, access: str, indent: int) -> Iterator[Line]:
+    def _inside(
+        self, container: Container, path: str, access: str, indent: int
+    ) -> Iterator[CodeLine]:
         """Write the tensors in a container, and the initialisation of what it holds."""
         for name, entry in container.entries.items():
             if isinstance(entry, Container):
@@ -310,12 +316,12 @@ class ClassWriter:
                 yield from layout(call, indent, spans=(entry.span,))
             yield from self._fills(entry, indent)
 
-    def _fills(self, entry: ChildDraft, indent: int) -> Iterator[Line]:
+    def _fills(self, entry: ChildDraft, indent: int) -> Iterator[CodeLine]:
         for code in entry.inits:
             yield from layout(self._code.paths.written(code), indent, spans=(entry.span,))
 
     # --- forward ---------------------------------------------------------------------------------
-    def _forward(self) -> list[Line]:
+    def _forward(self) -> list[CodeLine]:
         code = self._code
         if code.base:
             return []
@@ -330,7 +336,7 @@ class ClassWriter:
         else:
             lines = _signature("forward", params, self._returns.annotation, spans)
         if code.paths.own is not None and not self._overrides():
-            lines[0] = Line(f"{lines[0].text}  # type: ignore[override]", spans)
+            lines[0] = CodeLine(f"{lines[0].text}  # type: ignore[override]", spans)
         main = [s for s in code.statements if not s.training]
         training = [s for s in code.statements if s.training]
         if code.network:
@@ -354,7 +360,7 @@ class ClassWriter:
         plain = not (code.ports or code.lists or self._returns.training)
         return plain and overrides(code.graph, len(code.inputs))
 
-    def _stated(self) -> Iterator[Line]:
+    def _stated(self) -> Iterator[CodeLine]:
         """Write the checks of what the spec's `assert`s state about sizes."""
         names: dict[str, str] = {}
         for name, type in zip(self._code.inputs, self._input_types(), strict=True):
@@ -368,7 +374,7 @@ class ClassWriter:
             if all(symbol.name in names for symbol in fact.symbols):
                 text = stated.message or f"{fact} does not hold"
                 failed = replace(fact, op=_FAILS[fact.op])
-                yield Line(f"{INDENT * 2}if {failed.source(names)}:", (stated.span,))
+                yield CodeLine(f"{INDENT * 2}if {failed.source(names)}:", (stated.span,))
                 message = Call("ValueError", (Arg(comment(text)),))
                 yield from layout(message, 3, "raise ", spans=(stated.span,))
 
@@ -376,16 +382,16 @@ class ClassWriter:
         graph = self._code.graph
         return [graph.node(id).outputs[0] for id in graph.inputs]
 
-    def _tapped_inputs(self) -> list[Line]:
+    def _tapped_inputs(self) -> list[CodeLine]:
         return [
-            Line(f"{INDENT * 2}{name} = self.tap({quoted(name)}, {name})")
+            CodeLine(f"{INDENT * 2}{name} = self.tap({quoted(name)}, {name})")
             for name in self._returns.inputs()
         ]
 
-    def _statement(self, statement: Statement, indent: int) -> list[Line]:
+    def _statement(self, statement: Statement, indent: int) -> list[CodeLine]:
         if isinstance(statement, Assign):
             return self._assign(statement, indent)
-        if isinstance(statement, For):
+        if isinstance(statement, ForStatement):
             return self._for(statement, indent)
         pad = INDENT * indent
         lines = [_copied(copy, indent) for copy in statement.before]
@@ -396,61 +402,65 @@ class ClassWriter:
         # If only the other arm does something, the `if` asks the opposite.
         lines += condition(statement.test if then else negated(statement.test), indent)
         lines += then or orelse
-        return [*lines, Line(f"{pad}else:"), *orelse] if then and orelse else lines
+        return [*lines, CodeLine(f"{pad}else:"), *orelse] if then and orelse else lines
 
-    def _arm(self, assigns: Iterable[Assign], copies: Sequence[Copy], indent: int) -> list[Line]:
+    def _arm(
+        self, assigns: Iterable[Assign], copies: Sequence[Copy], indent: int
+    ) -> list[CodeLine]:
         lines = [line for assign in assigns for line in self._assign(assign, indent)]
         return lines + [_copied(copy, indent) for copy in copies]
 
-    def _assign(self, assign: Assign, indent: int) -> list[Line]:
+    def _assign(self, assign: Assign, indent: int) -> list[CodeLine]:
         prefix = f"{assign.targets}{assign.annotation} = "
         if self._returns.inlined(assign):
             prefix = "return "
         if assign.step.loop:
             return self._loop(assign, indent)
-        lines = [Line(line.text, assign.spans) for line in layout(assign.tree, indent, prefix)]
+        lines = [CodeLine(line.text, assign.spans) for line in layout(assign.tree, indent, prefix)]
         remark = self._remark(assign)
         last = lines[-1].text
         if remark and len(lines) == 1 and len(last) + 4 + len(remark) <= WIDTH:
-            lines[-1] = Line(f"{last}  # {remark}", assign.spans)
+            lines[-1] = CodeLine(f"{last}  # {remark}", assign.spans)
         return lines
 
-    def _for(self, statement: For, indent: int) -> list[Line]:
+    def _for(self, statement: ForStatement, indent: int) -> list[CodeLine]:
         """Write `for layer, norm in zip(self.layers, self.norms): …`."""
         pad, loop = INDENT * indent, statement.loop
         lines = [_copied(copy, indent) for copy in statement.before]
-        lines += [Line(f"{pad}{name}: list[Tensor] = []") for name, _ in statement.collected]
+        lines += [CodeLine(f"{pad}{name}: list[Tensor] = []") for name, _ in statement.collected]
         targets, over = ", ".join(loop.lists.values()), [self._turns(p) for p in loop.lists]
         iterable = over[0] if len(over) == 1 else f"zip({', '.join(over)}, strict=True)"
         if loop.counted:
             targets = f"{COUNTER}, {targets if len(over) == 1 else f'({targets})'}"
             iterable = f"enumerate({iterable})"
         spans = tuple(span for inner in statement.body for span in inner.spans)
-        lines.append(Line(f"{pad}for {targets} in {iterable}:", spans))
+        lines.append(CodeLine(f"{pad}for {targets} in {iterable}:", spans))
         for inner in statement.body:
             lines += self._assign(inner, indent + 1)
         added = INDENT * (indent + 1)
-        return lines + [Line(f"{added}{name}.append({made})") for name, made in statement.collected]
+        return lines + [
+            CodeLine(f"{added}{name}.append({made})") for name, made in statement.collected
+        ]
 
     def _turns(self, path: str) -> str:
         """Name what goes through a list of modules."""
         access = self._code.paths.access(path)
         return f"{access}.children()" if access.endswith(("]", ")")) else access
 
-    def _loop(self, assign: Assign, indent: int) -> list[Line]:
+    def _loop(self, assign: Assign, indent: int) -> list[CodeLine]:
         """Write `for layer in self.layers: x = layer(x, memory)`."""
         pad, target = INDENT * indent, assign.targets
         header, source, turn, name = self._turn(assign)
         lines = []
         if source != target:
-            lines.append(Line(f"{pad}{target}{assign.annotation} = {source}"))
+            lines.append(CodeLine(f"{pad}{target}{assign.annotation} = {source}"))
         if self._probes:
             turn = Call("self.tap", (Arg(name), Arg(turn)))
-        lines.append(Line(pad + header, assign.spans))
+        lines.append(CodeLine(pad + header, assign.spans))
         lines += layout(turn, indent + 1, f"{target} = ", spans=assign.spans)
         remark = self._remark(assign)
         if remark and len(lines[-1].text) + len(remark) + 4 <= WIDTH:
-            lines[-1] = Line(f"{lines[-1].text}  # {remark}", assign.spans)
+            lines[-1] = CodeLine(f"{lines[-1].text}  # {remark}", assign.spans)
         if self._probes and assign.step.run is None:
             tapped = Call("self.tap", (Arg(Key(assign.step.name)), Arg(Name(target))))
             lines += layout(tapped, indent, f"{target} = ", spans=assign.spans)
@@ -488,7 +498,9 @@ def _condition(element: Tree) -> Guard | None:
     return Guard(element.flag, element.present) if isinstance(element, When) else None
 
 
-def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = False) -> list[Line]:
+def _added(
+    name: str, items: tuple[Tree, ...], indent: int, *, first: bool = False
+) -> list[CodeLine]:
     """Put elements into a list of layers."""
     if first:
         return layout(Seq(items, brackets=True), indent, f"{name}: list[nn.Module] = ")
@@ -497,22 +509,22 @@ def _added(name: str, items: tuple[Tree, ...], indent: int, *, first: bool = Fal
     return layout(Seq(items, brackets=True), indent, f"{name} += ")
 
 
-def _copied(copy: Copy, indent: int) -> Line:
-    return Line(f"{INDENT * indent}{copy.targets}{copy.annotation} = {copy.source}")
+def _copied(copy: Copy, indent: int) -> CodeLine:
+    return CodeLine(f"{INDENT * indent}{copy.targets}{copy.annotation} = {copy.source}")
 
 
 def _signature(
     name: str, params: Sequence[str], returns: str, spans: tuple[Span, ...], indent: int = 1
-) -> list[Line]:
+) -> list[CodeLine]:
     pad, deep = INDENT * indent, INDENT * (indent + 1)
     one = f"{pad}def {name}({', '.join(params)}) -> {returns}:"
     if len(one) <= WIDTH:
-        return [Line(one, spans)]
+        return [CodeLine(one, spans)]
     inner = f"{deep}{', '.join(params)}"
     # As `ruff format` has it: all parameters on one line, else one a line.
     rows = [inner] if len(inner) <= WIDTH else [f"{deep}{param}," for param in params]
     return [
-        Line(f"{pad}def {name}(", spans),
-        *(Line(row, spans) for row in rows),
-        Line(f"{pad}) -> {returns}:", spans),
+        CodeLine(f"{pad}def {name}(", spans),
+        *(CodeLine(row, spans) for row in rows),
+        CodeLine(f"{pad}) -> {returns}:", spans),
     ]

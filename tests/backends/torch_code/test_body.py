@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from addnn_spec.backends.torch_code.body import (
-    Body,
+    ClassBody,
     Flag,
     add_columns,
     body_of_equals,
     moved,
     structures,
 )
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Draft, DraftStep
 from addnn_spec.backends.torch_code.parameters import CALLED
 from addnn_spec.backends.torch_code.tree import Column, Leaf, ParameterOf, Value
 from addnn_spec.backends.torch_code.vectors import ABSENT
@@ -34,7 +34,9 @@ def draft(width: int, factor: float = 2.0, *, path: str = "conv", rows: int = 4)
     tree = Call("nn.Linear", (Arg(8), Arg(Leaf(width, "out_features", (ParameterOf("w"),)))))
     made.children.append(ChildDraft(path, tree, SPAN))
     scaled = Infix("*", Value(0), Leaf(factor, "value"))
-    made.steps.append(Step("mul", scaled, (1,), (TensorType("float", (rows, width)),), SPAN, ("",)))
+    made.steps.append(
+        DraftStep("mul", scaled, (1,), (TensorType("float", (rows, width)),), SPAN, ("",))
+    )
     made.outputs = [Value(1)]
     return made
 
@@ -50,7 +52,7 @@ def test_drafts_that_differ_in_leaves_are_one_structure() -> None:
     assert guard is None
     assert child.tree == Call("nn.Linear", (Arg(8), Arg(Column(0))))
     (step,) = body.items
-    assert isinstance(step, Step)
+    assert isinstance(step, DraftStep)
     assert step.tree == Infix("*", Value(0), Column(1))
     assert body.outputs == [Value(1)]
     assert [type and type.shape for type in body.types[1]] == [(4, 3), (4, 5), (4, 3)]
@@ -81,8 +83,8 @@ def test_names_count_where_they_are_tapped_and_places_where_arms_may_be_alike(
     assert len(structures([draft(3), other], probes, places=places)) == count
 
 
-def body_with(*rows: tuple[Leaf, ...] | None, name: str) -> tuple[Body, int]:
-    body = Body([])
+def body_with(*rows: tuple[Leaf, ...] | None, name: str) -> tuple[ClassBody, int]:
+    body = ClassBody([])
     add_columns(body, [(Leaf(0, "first"),)], "x")
     return body, add_columns(body, rows, name)
 

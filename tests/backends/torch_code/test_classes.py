@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from addnn_spec.backends.torch_code.body import Guard
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Emission
+from addnn_spec.backends.torch_code.class_plan import ClassPlan, Planner
 from addnn_spec.backends.torch_code.classes import ClassCode, optional_child, resolve
-from addnn_spec.backends.torch_code.draft import ChildDraft, Emission
-from addnn_spec.backends.torch_code.plan import ClassPlan, Planner
-from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.tree import Name, Tree, bare, without_defaults
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.ops.code import Call

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from addnn_spec.backends.torch_code import Header, emit
+from addnn_spec.backends.torch_code import FileHeader, emit
 from addnn_spec.diagnostics import Refusal
 from addnn_spec.source import Span
 from tests.backends.torch_code.emitted import (
@@ -56,7 +56,7 @@ def test_a_plain_network() -> None:
 
 
 def test_the_head_says_what_made_it_and_not_where() -> None:
-    header = Header("net.net", "ab12", "1.2", ("--set depth=18",), parameters=1234, macs=5678)
+    header = FileHeader("net.net", "ab12", "1.2", ("--set depth=18",), parameters=1234, macs=5678)
     head = ast.get_docstring(
         ast.parse(emit(graph_of(in_network("output y = x -> Linear(2)")), header=header).text)
     )
@@ -283,7 +283,7 @@ def test_comments_of_a_spec_run_nowhere() -> None:
         '# a doc """ and more \\\n# import os; os.abort()\n'
         "block Unit { return x -> fc: Linear(8) }\n" + in_network("output y = x -> Unit")
     )
-    header = Header(spec=HOSTILE, hash=HOSTILE, version=HOSTILE, options=(HOSTILE,))
+    header = FileHeader(spec=HOSTILE, hash=HOSTILE, version=HOSTILE, options=(HOSTILE,))
     for probes in (False, True):
         tree = ast.parse(emit(graph, probes=probes, header=header).text)
         kinds = {type(node) for node in tree.body}

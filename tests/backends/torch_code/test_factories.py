@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from addnn_spec.backends.torch_code.code_text import flat, literal
 from addnn_spec.backends.torch_code.factories import GivenLayers, call_of
 from addnn_spec.backends.torch_code.modules import operator_module
-from addnn_spec.backends.torch_code.text import flat, literal
 from addnn_spec.backends.torch_code.tree import Factory, Made, Name, Variable, bare
 from addnn_spec.graph import Graph, Node
 from addnn_spec.ops.code import Arg, Call

@@ -8,7 +8,7 @@ import pytest
 
 from addnn_spec.backends.torch_code import emit
 from tests.backends.torch_code.emitted import body_of, built, classes, source_of
-from tests.backends.torch_code.test_loops import UNITS, random_loop, same_as_written_out
+from tests.backends.torch_code.test_forward_loops import UNITS, random_loop, same_as_written_out
 from tests.backends.torch_code.test_turns import check, flat
 from tests.support import graph_of
 

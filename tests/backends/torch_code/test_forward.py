@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from addnn_spec.backends.torch_code.body import Branch, Join
-from addnn_spec.backends.torch_code.draft import Pattern, Step
+from addnn_spec.backends.torch_code.class_draft import DraftStep, Pattern
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.forward import (
     Assign,
     Fork,
@@ -14,7 +15,6 @@ from addnn_spec.backends.torch_code.forward import (
     use_counts,
     without_copies,
 )
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Name, Tree, Value, rewrite
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call
@@ -32,17 +32,17 @@ def step(
     heavy: bool = False,
     composite: bool = False,
     type: TensorType = NARROW,
-) -> Step:
+) -> DraftStep:
     tree = Call(fn, tuple(Arg(Value(value)) for value in reads))
     made = (output,), (type,)
-    return Step(fn, tree, *made, SPAN, (name,), heavy=heavy, composite=composite)
+    return DraftStep(fn, tree, *made, SPAN, (name,), heavy=heavy, composite=composite)
 
 
 def text(tree: Tree) -> str:
     return flat(rewrite(tree, lambda t: Name(f"v{t.index}") if isinstance(t, Value) else None))
 
 
-def lines(*steps: Step, outputs: tuple[int, ...] = (), probes: bool = False) -> list[str]:
+def lines(*steps: DraftStep, outputs: tuple[int, ...] = (), probes: bool = False) -> list[str]:
     last = outputs or steps[-1].outputs
     made = statements(steps, list(map(Value, last)), {}, lambda tree: tree, probes)
     assigns = [statement for statement in made if isinstance(statement, Assign)]
@@ -98,7 +98,7 @@ def test_a_blocks_call_stays_in_sight_where_the_shape_changes(
 def test_a_branch_is_a_fork_of_statements_and_its_joins_are_read() -> None:
     join = Join(3, Value(2), Value(0))
     branch = Branch(0, [step(1, "f", 0), step(2, "g", 1)], [], [join])
-    items: list[Step | Branch] = [branch, step(4, "add", 3, 3)]
+    items: list[DraftStep | Branch] = [branch, step(4, "add", 3, 3)]
     assert use_counts(items, [Value(4)]) == {0: 2, 1: 1, 2: 1, 3: 2, 4: 1}
     fork, last = statements(items, [Value(4)], {0: Name("flag")}, lambda tree: tree, False)
     assert isinstance(fork, Fork)

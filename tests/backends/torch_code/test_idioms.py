@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from addnn_spec.backends.torch_code import emit
-from addnn_spec.backends.torch_code.text import literal
+from addnn_spec.backends.torch_code.code_text import literal
 from tests.backends.torch_code.emitted import body_of, built, check_style, source_of
 from tests.support import graph_of, in_network
 

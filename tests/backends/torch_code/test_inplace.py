@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 
 from addnn_spec.backends.torch_code.body import Branch, Item
-from addnn_spec.backends.torch_code.draft import Run, Step
+from addnn_spec.backends.torch_code.class_draft import DraftStep, Run
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.inplace import (
     module_in_place,
     steps_in_place,
     without_in_place,
 )
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Value, walk
 from addnn_spec.ops.base import TensorType
 from addnn_spec.ops.code import Arg, Call
@@ -23,19 +23,19 @@ SPAN = Span(Source("test.net", "x"), 0, 1)
 TYPE = (TensorType("float", (4, 8)),)
 
 
-def made(fresh: bool = True) -> Step:
+def made(fresh: bool = True) -> DraftStep:
     """Value 1 of value 0."""
-    return Step("conv", Call("conv", (Arg(Value(0)),)), (1,), TYPE, SPAN, ("",), fresh=fresh)
+    return DraftStep("conv", Call("conv", (Arg(Value(0)),)), (1,), TYPE, SPAN, ("",), fresh=fresh)
 
 
-def activation(reads: int = 1, able: bool = True, run: Run | None = None) -> Step:
+def activation(reads: int = 1, able: bool = True, run: Run | None = None) -> DraftStep:
     """Value 2 of another."""
     tree = Call("F.relu", (Arg(Value(reads)),))
-    return Step("relu", tree, (2,), TYPE, SPAN, ("",), in_place=able, run=run)
+    return DraftStep("relu", tree, (2,), TYPE, SPAN, ("",), in_place=able, run=run)
 
 
 def overwrites(step: Item) -> bool:
-    assert isinstance(step, Step)
+    assert isinstance(step, DraftStep)
     return any(
         node == Call("F.relu", (Arg(Value(1)), Arg(True, "inplace"))) for node in walk(step.tree)
     )
@@ -58,7 +58,7 @@ def test_what_was_just_made_for_it_alone_is_overwritten() -> None:
         (made(), activation(run=Run("", 0, 3)), 1),  # a turn of a loop reads what another made
     ],
 )
-def test_nothing_else_is(maker: Step, reader: Step, reads: int) -> None:
+def test_nothing_else_is(maker: DraftStep, reader: DraftStep, reads: int) -> None:
     items: list[Item] = [maker, reader]
     steps_in_place(items, Counter({0: 1, 1: reads}))
     assert items == [maker, reader]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from addnn_spec.backends.torch_code.body import Body, Branch, Guard, structures
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Step
-from addnn_spec.backends.torch_code.merge import MOST_FLAGS, body_of
+from addnn_spec.backends.torch_code.arms import MOST_FLAGS, body_of
+from addnn_spec.backends.torch_code.body import Branch, ClassBody, Guard, structures
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Draft, DraftStep
 from addnn_spec.backends.torch_code.parameters import Arm
 from addnn_spec.backends.torch_code.tree import Leaf, Name, Spanned, Tree, Value, When, walk
 from addnn_spec.backends.torch_code.vectors import ABSENT
@@ -36,7 +36,7 @@ def draft(*steps: str, children: dict[str, Tree] | None = None) -> Draft:
         name, _, reads = step.partition(":")
         read = [values[letter] for letter in reads] or [number - 1]
         tree = Call(name, tuple(Arg(Value(value)) for value in read))
-        made.steps.append(Step(name, tree, (number,), (TYPE,), place(name), ("",)))
+        made.steps.append(DraftStep(name, tree, (number,), (TYPE,), place(name), ("",)))
         values[name] = number
     made.outputs = [Value(len(steps))]
     for path, child in (children or {}).items():
@@ -48,26 +48,26 @@ def no_reason(arm: Arm) -> Tree | None:
     return None
 
 
-def merged(*drafts: Draft) -> Body | None:
+def merged(*drafts: Draft) -> ClassBody | None:
     return body_of(structures(drafts, probes=False), False, no_reason)
 
 
-def done(*drafts: Draft) -> tuple[Body, list[str]]:
+def done(*drafts: Draft) -> tuple[ClassBody, list[str]]:
     body = merged(*drafts)
     assert body is not None
     return body, [computed(body, use) for use in range(len(drafts))]
 
 
-def computed(body: Body, use: int) -> str:
+def computed(body: ClassBody, use: int) -> str:
     """What the body's output is in a use, as calls of calls."""
     values = {0: "x"}
 
-    def run(step: Step) -> None:
+    def run(step: DraftStep) -> None:
         read = [values[node.index] for node in walk(step.tree) if isinstance(node, Value)]
         values[step.outputs[0]] = f"{step.name}({', '.join(read)})"
 
     for item in body.items:
-        if isinstance(item, Step):
+        if isinstance(item, DraftStep):
             run(item)
             continue
         taken = body.flags[item.flag].values[use]
@@ -83,9 +83,9 @@ def computed(body: Body, use: int) -> str:
 def test_a_step_that_some_lack_is_a_branch_that_ends_in_a_join() -> None:
     body, results = done(draft("a", "b", "c"), draft("a", "c"), draft("a", "b", "c"))
     first, branch, last = body.items
-    assert isinstance(first, Step)
+    assert isinstance(first, DraftStep)
     assert isinstance(branch, Branch)
-    assert isinstance(last, Step)
+    assert isinstance(last, DraftStep)
     assert ([step.name for step in branch.then], branch.orelse) == (["b"], [])
     assert len(branch.joins) == 1
     assert results == ["c(b(a(x)))", "c(b(a(x)))", "c(a(x))"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.modules import (
     bind,
     created,
@@ -17,7 +18,6 @@ from addnn_spec.backends.torch_code.modules import (
     parameter_values,
     with_unused,
 )
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     UNNAMED,
     Leaf,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.nested import Level, unnested
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Factory, Tree
 from addnn_spec.ops.code import Arg, Call
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.draft import ChildDraft, Run
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Run
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.paths import Container, Paths
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Child, Name, Submodule
 from addnn_spec.graph import OWN
 from addnn_spec.ops.code import Arg, Call

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.python import (
     Unreadable,
     common_type,
@@ -14,7 +15,6 @@ from addnn_spec.backends.torch_code.python import (
     type_of,
     value_of,
 )
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import NONE, Choice, Listing, Name, Tree, Variable
 from addnn_spec.ops.code import Arg, Call, Infix, Item, Prefix, Seq, Slice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.forms import Form
+from addnn_spec.backends.torch_code.construction import Form
 from addnn_spec.backends.torch_code.runs import can_loop, runs
 from addnn_spec.backends.torch_code.tree import Leaf
 from addnn_spec.graph import Graph, Node, Placeholder, Ref

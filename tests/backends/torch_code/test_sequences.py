@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.draft import ChildDraft, Run
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Run
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.sequences import function_of, parts_of, with_parts
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Column, Leaf, Spanned, Tree
 from addnn_spec.ops.code import Arg, Call
 from addnn_spec.source import Source, Span

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.sequential import module_list, sequential
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import Name, Tree, bare, with_leaves
-from addnn_spec.backends.torch_code.value_loops import Element, progression, with_loop_names
+from addnn_spec.backends.torch_code.value_loops import ChildElement, progression, with_loop_names
 from addnn_spec.ops.code import Arg, Call
 from tests.backends.torch_code.emitted import built
 from tests.support import graph_of
@@ -23,8 +23,8 @@ def linear(first: Tree, last: int) -> Tree:
     return with_leaves(Call("nn.Linear", (Arg(first), Arg(last))), "value", LINEAR)
 
 
-def counted(*trees: Tree) -> list[Element]:
-    return [Element(str(place), tree) for place, tree in enumerate(trees)]
+def counted(*trees: Tree) -> list[ChildElement]:
+    return [ChildElement(str(place), tree) for place, tree in enumerate(trees)]
 
 
 def text(tree: Tree) -> str:
@@ -36,7 +36,7 @@ def text(tree: Tree) -> str:
     [
         (counted(relu(), linear(8, 4)), "S(nn.ReLU(), nn.Linear(8, 4))"),
         (counted(relu(), relu()), "S(*(nn.ReLU() for _ in range(2)))"),
-        ([Element("0", relu(), 3)], "S(*(nn.ReLU() for _ in range(3)))"),
+        ([ChildElement("0", relu(), 3)], "S(*(nn.ReLU() for _ in range(3)))"),
         (counted(linear(8, 4), linear(8, 5)), "S(nn.Linear(8, 4), nn.Linear(8, 5))"),
         (
             counted(linear(8, 4), linear(8, 6), linear(8, 7)),
@@ -65,31 +65,32 @@ def text(tree: Tree) -> str:
             "S(*(nn.ReLU() for _ in range(2)), nn.Linear(8, 4))",
         ),
         (
-            [Element("act", relu()), Element("fc", linear(8, 4))],
+            [ChildElement("act", relu()), ChildElement("fc", linear(8, 4))],
             "S(OrderedDict(act=nn.ReLU(), fc=nn.Linear(8, 4)))",
         ),
         (
-            [Element("act-1", relu()), Element("fc", linear(8, 4))],
+            [ChildElement("act-1", relu()), ChildElement("fc", linear(8, 4))],
             'S(OrderedDict({"act-1": nn.ReLU(), "fc": nn.Linear(8, 4)}))',
         ),
         (
-            [Element(f"layer{number}", relu()) for number in (1, 2, 3)],
+            [ChildElement(f"layer{number}", relu()) for number in (1, 2, 3)],
             'S(OrderedDict((f"layer{i}", nn.ReLU()) for i in range(1, 4)))',
         ),
         (
-            [Element("layer1", linear(8, 4)), Element("layer2", linear(8, 6)),
-             Element("layer3", linear(8, 7))],
+            [ChildElement("layer1", linear(8, 4)), ChildElement("layer2", linear(8, 6)),
+             ChildElement("layer3", linear(8, 7))],
             ('S(OrderedDict((f"layer{i}", nn.Linear(8, out_features)) '
             "for i, out_features in enumerate((4, 6, 7), 1)))"),
         ),
         (
-            [Element("stem", linear(8, 4)), Element("r1", relu()), Element("r2", relu())],
+            [ChildElement("stem", linear(8, 4)), ChildElement("r1", relu()),
+             ChildElement("r2", relu())],
             ('S(OrderedDict([("stem", nn.Linear(8, 4)), '
             '*((f"r{i}", nn.ReLU()) for i in range(1, 3))]))'),
         ),
     ],
 )  # fmt: skip
-def test_children_in_a_row(elements: list[Element], written: str) -> None:
+def test_children_in_a_row(elements: list[ChildElement], written: str) -> None:
     assert text(sequential(elements, "S")) == written
 
 

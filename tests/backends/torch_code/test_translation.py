@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addnn_spec.backends.torch_code import emit
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.python import Unreadable, value_of
-from addnn_spec.backends.torch_code.readings import Text
-from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.translation import Functions, Translator, python_name, size_name
 from addnn_spec.backends.torch_code.tree import Name, Tree
 from addnn_spec.compiler import Session
@@ -87,7 +87,7 @@ def use_of(expr: str, values: tuple[Any, ...]) -> Graph | None:
 
 def trees_of(graph: Graph) -> list[Tree]:
     assert graph.definition is not None
-    text = Text(graph.definition, {"x": 2}, Functions())
+    text = BlockText(graph.definition, {"x": 2}, Functions())
     return list(text.expression(text.lets["v"]))
 
 

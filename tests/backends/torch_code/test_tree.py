@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from addnn_spec.backends.torch_code.code_text import flat
 from addnn_spec.backends.torch_code.modules import bind
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Column,
     Leaf,

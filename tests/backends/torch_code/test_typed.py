@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.draft import Step
-from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement
-from addnn_spec.backends.torch_code.loops import Loop
+from addnn_spec.backends.torch_code.class_draft import DraftStep
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, ForStatement, Statement
+from addnn_spec.backends.torch_code.forward_loops import Loop
 from addnn_spec.backends.torch_code.tree import Name, Tree
 from addnn_spec.backends.torch_code.typed import bindings, tensor_variables, untyped
 from addnn_spec.ops.base import TensorType
@@ -21,7 +21,7 @@ def called(fn: str, *names: str) -> Call:
 
 
 def assign(targets: str, tree: Tree, annotation: str = "") -> Assign:
-    step = Step("f", tree, (1,), (TensorType("float", (4, 8)),), SPAN, ("",))
+    step = DraftStep("f", tree, (1,), (TensorType("float", (4, 8)),), SPAN, ("",))
     return Assign(step, tree, (), targets=targets, annotation=annotation)
 
 
@@ -70,7 +70,9 @@ def test_what_an_arm_or_a_turn_gives_is_not_known() -> None:
         [Copy("d", "x")],
         [Copy("e", "x")],
     )
-    loop = For(Loop({}, 2, False, [], [], [], frozenset()), [assign("f", tensor)], [Copy("g", "x")])
+    loop = ForStatement(
+        Loop({}, 2, False, [], [], [], frozenset()), [assign("f", tensor)], [Copy("g", "x")]
+    )
     statements: list[Statement] = [assign(name, tensor) for name in "abcdefg"]
     assert tensor_variables([], statements) == set("abcdefg")
     assert tensor_variables([], [*statements, fork]) == set("fg")

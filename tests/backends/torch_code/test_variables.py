@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from addnn_spec.backends.torch_code.body import Join
-from addnn_spec.backends.torch_code.draft import Step
-from addnn_spec.backends.torch_code.forward import Assign, Copy, For, Fork, Statement
-from addnn_spec.backends.torch_code.loops import Carried, Collected, Loop
-from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.class_draft import DraftStep
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.forward import Assign, Copy, Fork, ForStatement, Statement
+from addnn_spec.backends.torch_code.forward_loops import Carried, Collected, Loop
 from addnn_spec.backends.torch_code.tree import Dimension, Name, Tree, Value, walk
 from addnn_spec.backends.torch_code.variables import Variables
 from addnn_spec.ops.base import TensorType
@@ -32,7 +32,7 @@ def assign(
     """`output = fn(…)`; an int that is read is a value."""
     outputs = output if isinstance(output, tuple) else (output,)
     tree = Call(fn, tuple(Arg(Value(r) if isinstance(r, int) else r) for r in reads))
-    step = Step(
+    step = DraftStep(
         label or fn,
         tree,
         outputs,
@@ -65,7 +65,7 @@ def _lines(statements: Sequence[Statement | Copy]) -> list[str]:
             found.append(f"{statement.targets} = {flat(statement.tree)}")
         elif isinstance(statement, Copy):
             found.append(f"{statement.targets} = {statement.source}")
-        elif isinstance(statement, For):
+        elif isinstance(statement, ForStatement):
             found += [*_lines(statement.before), "for"]
             found += [f"  {line}" for line in _lines(statement.body)]
             found += [f"  {name}.append({made})" for name, made in statement.collected]
@@ -151,7 +151,7 @@ def test_an_arm_overwrites_what_is_not_read_again_and_a_copy_saves_what_is() -> 
 
 def test_a_loop_has_one_variable_for_what_turns_hand_on_and_lists_for_what_they_make() -> None:
     loop = Loop({}, 3, False, [], [Carried(0, 1, 2)], [Collected(3, 2, "ys")], frozenset())
-    turns = For(loop, [assign(2, "f", 1, 0)])
+    turns = ForStatement(loop, [assign(2, "f", 1, 0)])
     assert written(turns, assign(4, "stack", 3), outputs=[4], inputs=["image"], results=["y"]) == [
         "x = image",
         "for",
@@ -163,9 +163,9 @@ def test_a_loop_has_one_variable_for_what_turns_hand_on_and_lists_for_what_they_
 
 
 def test_a_loop_goes_on_with_the_variable_that_it_starts_from_but_for_a_networks_input() -> None:
-    def turns() -> For:
+    def turns() -> ForStatement:
         loop = Loop({}, 3, False, [], [Carried(0, 1, 2)], [], frozenset())
-        return For(loop, [assign(2, "f", 1)])
+        return ForStatement(loop, [assign(2, "f", 1)])
 
     assert written(turns(), outputs=[2]) == ["for", "  x = f(x)", "return x"]
     assert written(turns(), outputs=[2], inputs=["image"], results=["y"]) == [
@@ -178,7 +178,7 @@ def test_a_loop_goes_on_with_the_variable_that_it_starts_from_but_for_a_networks
 
 def test_copies_that_are_made_at_once_lose_nothing() -> None:
     loop = Loop({}, 3, False, [], [Carried(1, 3, 5), Carried(2, 4, 6)], [], frozenset())
-    turned = For(loop, [assign(5, "f", 3, name="b"), assign(6, "g", 4, name="a")])
+    turned = ForStatement(loop, [assign(5, "f", 3, name="b"), assign(6, "g", 4, name="a")])
     steps = assign(1, "h", 0, name="a"), assign(2, "k", 0, name="b")
     assert written(*steps, turned, outputs=[5, 6])[2:] == [
         "b, a = a, b",
@@ -224,7 +224,7 @@ class Program:
                 statement.joins = [join for join in statement.joins if join.value in read]
                 read |= {v.index for join in statement.joins for v in (join.then, join.orelse)}
                 inner = [*statement.then, *statement.orelse]
-            elif isinstance(statement, For):
+            elif isinstance(statement, ForStatement):
                 read |= {carried.start for carried in statement.loop.carried}
                 inner = statement.body
             read |= {t.index for a in inner for t in walk(a.tree) if isinstance(t, Value)}
@@ -274,7 +274,7 @@ class Program:
         if self.random.random() < 0.4:
             collected.append(Collected(self._value(), self.random.choice(own), "ys"))
         loop = Loop({}, TURNS, False, [], carried, collected, frozenset())
-        self.statements.append(For(loop, body))
+        self.statements.append(ForStatement(loop, body))
         return [*made, *(found.value for found in collected)]
 
     def values(self, taken: bool) -> dict[object, str]:

@@ -9,7 +9,7 @@ import pytest
 from addnn_spec.backends.torch_code.parameters import (
     NEW,
     NO_DEFAULT,
-    Parameter,
+    ClassParameter,
     usual,
 )
 from addnn_spec.backends.torch_code.tree import Factory
@@ -107,5 +107,5 @@ def test_tuples_have_a_length_in_common(vector: tuple[Any, ...], length: int | N
 def test_a_new_parameter_defaults_to_what_most_uses_give(
     vector: tuple[Any, ...], counts: tuple[int, ...], default: Any
 ) -> None:
-    found = usual(Parameter("p", vector, (NEW, 0), counts))
+    found = usual(ClassParameter("p", vector, (NEW, 0), counts))
     assert repr(found) == repr(default)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from addnn_spec.backends.torch_code.body import Guard
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Run
 from addnn_spec.backends.torch_code.classes import ClassCode
-from addnn_spec.backends.torch_code.draft import ChildDraft, Run
+from addnn_spec.backends.torch_code.code_text import WIDTH
 from addnn_spec.backends.torch_code.paths import Paths
-from addnn_spec.backends.torch_code.text import WIDTH
 from addnn_spec.backends.torch_code.tree import Choice, Name, Tree, When
 from addnn_spec.backends.torch_code.writer import Arms, ClassWriter, comment, condition, docstring
 from addnn_spec.ops.code import Arg, Call, Infix

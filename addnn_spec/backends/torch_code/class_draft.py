@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.construction import Form, Forms
 from addnn_spec.backends.torch_code.factories import GivenLayers
-from addnn_spec.backends.torch_code.forms import Form, Forms
 from addnn_spec.backends.torch_code.initialisers import Initialisers
-from addnn_spec.backends.torch_code.lists import ListInput, collapsed
+from addnn_spec.backends.torch_code.list_inputs import ListInput, collapsed
 from addnn_spec.backends.torch_code.modules import (
     bind,
     filled,
@@ -36,7 +37,6 @@ from addnn_spec.backends.torch_code.origins import (
     placed,
 )
 from addnn_spec.backends.torch_code.runs import can_loop, runs
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.translation import Functions
 from addnn_spec.backends.torch_code.tree import (
     Attribute,
@@ -125,7 +125,7 @@ class ChildDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DraftStep:
     """A statement of `forward`: `outputs` are the values that it makes."""
 
     name: str
@@ -163,7 +163,7 @@ class Draft:
     inputs: list[tuple[str, TensorType | None]] = field(default_factory=list)
     """Each with its type; an input without one is a list of tensors."""
     children: list[ChildDraft] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[DraftStep] = field(default_factory=list)
     outputs: list[Tree] = field(default_factory=list)
     values: int = 0
     ports: dict[str, str] = field(default_factory=dict)
@@ -446,7 +446,7 @@ class _Drafter:
             pattern = tuple(range(len(outputs)))
         names = node.value_names or ("",) * len(outputs)
         self._draft.steps.append(
-            Step(
+            DraftStep(
                 name=node.name,
                 tree=tree,
                 outputs=outputs,

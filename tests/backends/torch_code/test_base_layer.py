@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnn_spec.backends.torch_code.own import overrides
+from addnn_spec.backends.torch_code.base_layer import overrides
 from addnn_spec.ops.applied import Applied
 from addnn_spec.ops.base import Example
 from addnn_spec.passes.state_dict import attributes_of, weights_of

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
 from typing import Any, TypeGuard
 
 from addnn_spec.backends.torch_code.axes import axis
 from addnn_spec.backends.torch_code.braces import Sizes
+from addnn_spec.backends.torch_code.conditions import condition_of
 from addnn_spec.backends.torch_code.factories import call_of
 from addnn_spec.backends.torch_code.names import identifier
 from addnn_spec.backends.torch_code.parameters import (
@@ -27,21 +27,21 @@ from addnn_spec.backends.torch_code.parameters import (
     TEXT,
     Arm,
     Candidate,
+    ClassParameter,
     Given,
     Leaves,
-    Parameter,
     usual,
 )
 from addnn_spec.backends.torch_code.python import (
-    Function,
     Kind,
+    PythonFunction,
     Unreadable,
     common_type,
     negated,
     value_of,
 )
-from addnn_spec.backends.torch_code.readings import Text
-from addnn_spec.backends.torch_code.scope import Scope, means
+from addnn_spec.backends.torch_code.readings import BlockText
+from addnn_spec.backends.torch_code.text_names import Scope, means
 from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -71,7 +71,7 @@ from addnn_spec.backends.torch_code.vectors import (
     some,
 )
 from addnn_spec.graph import Graph
-from addnn_spec.ops.code import Arg, Call, Infix, Item, Seq, Slice
+from addnn_spec.ops.code import Arg, Call, Item, Seq, Slice
 from addnn_spec.sizes import Facts
 from addnn_spec.syntax import ast
 
@@ -84,12 +84,12 @@ class Columns:
     """The constructor parameters of one class, found as its columns are resolved."""
 
     uses: Sequence[Given]
-    text: Text | None = None
+    text: BlockText | None = None
     """The text of the block or network that the class is; None for a brace."""
     variants: Variants | None = None
     graphs: Sequence[Graph] = ()
     """The graph of each use."""
-    parameters: dict[str, Parameter] = field(default_factory=dict)
+    parameters: dict[str, ClassParameter] = field(default_factory=dict)
     arms: Sequence[Arm] = ()
     """The arms of the `if`s that not all uses take."""
     locals: dict[str, Tree] = field(default_factory=dict)
@@ -227,51 +227,7 @@ class Columns:
         return None if found is None else found[0]
 
     def _condition(self, arm: Arm) -> tuple[Tree, bool] | None:
-        places, vector = arm
-        if self.text is None:
-            return None
-        text = self.text
-        found = [pair for place in places for pair in text.conditions(place)]
-        # What is called is not None: no type checker sees that by another condition.
-        for tree, holds in sorted(found, key=lambda pair: not _is_given(pair[0])):
-            if self.scope.gives(tree, tuple(value is holds for value in vector)):
-                return tree, holds
-        return next(filter(None, (self._conditions(place, vector) for place in places)), None)
-
-    def _conditions(self, place: Origin, vector: tuple[bool, ...]) -> tuple[Tree, bool] | None:
-        """Return the conditions of the text that together decide on an arm, as one.
-
-        What stands in `if`s is taken where all of them hold, and not made where nothing reads it:
-        that is told by the `if`s behind it.
-        """
-        assert self.text is not None
-        taken = [use for use, value in enumerate(vector) if value]
-        others = {use for use, value in enumerate(vector) if not value}
-        parts: list[tuple[Tree, bool]] = []
-        around = [tree for tree, _ in self.text.conditions(place)][::-1]
-        # From the outside in. A condition counts if all that take the arm agree on it, and some use
-        # that does not take it is excluded by it alone.
-        for tree in (*around, *self.text.later_conditions(place)):
-            values = self._values_of(tree)
-            holds = {values[use] for use in taken}
-            if len(holds) != 1 or not isinstance(value := holds.pop(), bool):
-                continue
-            left = {use for use in others if values[use] is value}
-            if left != others:
-                parts.append((tree, value))
-                others = left
-            if not others:
-                break
-        if others or not parts:
-            return None
-        if len(parts) == 1:
-            return parts[0]
-        wanted = (tree if value else negated(tree) for tree, value in parts)
-        return reduce(partial(Infix, "and"), wanted), True
-
-    def _values_of(self, tree: Tree) -> list[Any]:
-        """Return what a condition is in each use, ABSENT where it cannot be computed."""
-        return [self.scope.value_in(tree, use) for use in range(len(self.uses))]
+        return None if self.text is None else condition_of(arm, self.text, self.scope)
 
     def _by_arm(self, leaves: Leaves) -> Tree | None:
         """Return a column that is one expression in an arm of an `if`, another one in the other."""
@@ -336,7 +292,7 @@ class Columns:
 
         return rewrite(tree, take)
 
-    def _named(self, column: Parameter) -> Name | None:
+    def _named(self, column: ClassParameter) -> Name | None:
         """Return the parameter that has, by the text around a brace, this size; else None."""
         match column.origin:
             case SizeOf(input, dim) if (input, dim) in self.takers.keys() & self.named.keys():
@@ -405,7 +361,7 @@ class Columns:
             dim, rank, taken, {d: said[input, d] for d in range(rank) if (input, d) in said}
         )
 
-    def _settle_default(self, column: Parameter) -> None:
+    def _settle_default(self, column: ClassParameter) -> None:
         """Give a block's parameter the default that the text gives it."""
         if column.rank[0] != TEXT or column.rank[1] >= OTHERS or self.text is None:
             return
@@ -578,7 +534,9 @@ class Columns:
         # Uses without this step may give anything: as others do, since that may become the default.
         vector = tuple(some(vector) if value is ABSENT else value for value in vector)
         origin = leaves.origins[0] if leaves.origins else None
-        column = Parameter(name, vector, (NEW, len(self.parameters)), self.scope.counts, origin)
+        column = ClassParameter(
+            name, vector, (NEW, len(self.parameters)), self.scope.counts, origin
+        )
         column.default = usual(column)
         self.scope.known[name] = column
         candidate = Candidate(Name(name), vector, name)
@@ -588,7 +546,7 @@ class Columns:
     def flag(self, name: str, vector: Vector) -> Tree:
         """Make a keyword that says which arm of an `if` a use takes."""
         own = self.scope.names.unique(name)
-        column = Parameter(
+        column = ClassParameter(
             own, vector, (FLAG, len(self.parameters)), self.scope.counts, default=False
         )
         self.parameters[own] = column
@@ -600,7 +558,7 @@ class Columns:
         return self.scope.kind(name) if column is None else common_type(column.vector)
 
     @property
-    def functions(self) -> Mapping[str, Function]:
+    def functions(self) -> Mapping[str, PythonFunction]:
         """The functions of the text that expressions may call."""
         return self.text.functions if self.text is not None else {}
 
@@ -619,15 +577,11 @@ class Columns:
         """The parameters that had to be made up, since the text could not be read there."""
         return tuple(p.name for p in self.parameters.values() if p.rank[0] in (NEW, FLAG))
 
-    def signature(self) -> list[Parameter]:
+    def signature(self) -> list[ClassParameter]:
         """Order the parameters: sizes, then the block's own; those with a default last."""
         found = sorted(self.parameters.values(), key=lambda column: column.rank)
         # Python wants parameters without a default first; the sort is stable.
         return sorted(found, key=lambda column: column.default is not NO_DEFAULT)
-
-
-def _is_given(condition: Tree) -> bool:
-    return isinstance(condition, Infix) and condition.op == "is not"
 
 
 def _is_item(tree: Tree) -> TypeGuard[Item]:

@@ -13,15 +13,15 @@ from typing import Any
 
 from addnn_spec.backends.torch_code.body import (
     Apart,
-    Body,
     Branch,
+    ClassBody,
     Flag,
     Guard,
     Join,
     add_columns,
     moved,
 )
-from addnn_spec.backends.torch_code.draft import ChildDraft, Step
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, DraftStep
 from addnn_spec.backends.torch_code.names import snake_case
 from addnn_spec.backends.torch_code.origins import text_order
 from addnn_spec.backends.torch_code.parameters import Arm
@@ -47,7 +47,7 @@ Reason = Callable[[Arm], Tree | None]
 """Finds the condition of the text that decides on an arm, whether the arm is its `then` or not."""
 
 
-def body_of(groups: Sequence[Sequence[Apart]], probes: bool, reason: Reason) -> Body | None:
+def body_of(groups: Sequence[Sequence[Apart]], probes: bool, reason: Reason) -> ClassBody | None:
     """Make one body for drafts of several structures; None if they do not go together."""
     return _Merger(groups, probes, reason).build()
 
@@ -76,7 +76,7 @@ class _Merger:
         self._groups = groups
         self._all: Variants = frozenset(range(len(groups)))
         self._uses = [(v, flat) for v, group in enumerate(self._groups) for flat in group]
-        self._body = Body([flat.draft for _, flat in self._uses])
+        self._body = ClassBody([flat.draft for _, flat in self._uses])
         self._values: list[dict[int, int]] = [{} for _ in groups]
         self._count = 0
         self._flag_sets: list[Variants] = []
@@ -86,7 +86,7 @@ class _Merger:
         self._where: dict[int, tuple[int, Variants]] = {}
         """Of each new value: the item it is made in, and the structures that have it."""
 
-    def build(self) -> Body | None:
+    def build(self) -> ClassBody | None:
         if not self._same_frame():
             return None
         self._inputs()
@@ -125,7 +125,7 @@ class _Merger:
         self._count = len(self._body.drafts[0].inputs)
 
     # --- alignment -------------------------------------------------------------------------------
-    def _step_key(self, step: Step) -> Hashable:
+    def _step_key(self, step: DraftStep) -> Hashable:
         # Steps are one though they read other tensors: these become joins.
         blank = rewrite(step.tree, lambda t: Value(0) if isinstance(t, Value) else None)
         name = step.name if self._probes else ""
@@ -231,9 +231,9 @@ class _Merger:
             self._first(slot).span in partial for slot in steps if len(slot.of) == len(self._all)
         )
 
-    def _first(self, slot: _Slot) -> Step:
+    def _first(self, slot: _Slot) -> DraftStep:
         variant, index = next(iter(slot.of.items()))
-        first: Step = self._groups[variant][0].steps[index][0]
+        first: DraftStep = self._groups[variant][0].steps[index][0]
         return first
 
     def _one_at_a_path(self, children: Sequence[_Slot]) -> bool:
@@ -330,11 +330,11 @@ class _Merger:
             items.append(last)
         return last.then if guard.present else last.orelse
 
-    def _step(self, slot: _Slot, present: Variants, place: int) -> Step | None:
+    def _step(self, slot: _Slot, present: Variants, place: int) -> DraftStep | None:
         """Return a slot's step, to be put at this place among the items, or into the branch
         there."""
         variant, index = next(iter(slot.of.items()))
-        step: Step = self._groups[variant][0].steps[index][0]
+        step: DraftStep = self._groups[variant][0].steps[index][0]
         trees = {v: self._moved(self._groups[v][0].steps[i][0].tree, v) for v, i in slot.of.items()}
         tree = self._resolve_tree(trees)
         if tree is None:
@@ -452,7 +452,7 @@ class _Merger:
         read = {value.index for output in self._body.outputs for value in _values(output)}
         # Backwards: a join may be read by nothing but a later one, which is dropped itself.
         for item in reversed(self._body.items):
-            steps = (item,) if isinstance(item, Step) else (*item.then, *item.orelse)
+            steps = (item,) if isinstance(item, DraftStep) else (*item.then, *item.orelse)
             if isinstance(item, Branch):
                 item.joins = [join for join in item.joins if join.value in read]
                 for join in item.joins:
@@ -525,7 +525,7 @@ def _is_before(one: Origin | None, other: Origin | None) -> bool:
     return text_order(one) < text_order(other)
 
 
-def _place(part: Step | ChildDraft) -> Origin:
+def _place(part: DraftStep | ChildDraft) -> Origin:
     return part.place or part.span
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addnn_spec.backends.torch_code.draft import ChildDraft
+from addnn_spec.backends.torch_code.class_draft import ChildDraft
 from addnn_spec.backends.torch_code.tree import Spanned
 from addnn_spec.graph import Graph
 from addnn_spec.ops.base import Operator

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addnn_spec.backends.torch_code.code_text import WIDTH, flat, layout, literal
 from addnn_spec.backends.torch_code.names import (
     Namespace,
     class_name,
@@ -17,7 +18,6 @@ from addnn_spec.backends.torch_code.names import (
     snake_case,
     turn_name,
 )
-from addnn_spec.backends.torch_code.text import WIDTH, flat, layout, literal
 from addnn_spec.backends.torch_code.tree import Dimension, Each, Formula, Name, Star, formula_part
 from addnn_spec.backends.torch_code.writer import comment, docstring
 from addnn_spec.ops.code import Arg, Call, Code, Infix, Item, Method, Prefix, Seq, Slice

@@ -15,20 +15,20 @@ from typing import Any
 
 import networkx as nx
 
-from addnn_spec.backends.torch_code.body import Apart, Body, body_of_equals, structures
+from addnn_spec.backends.torch_code.arms import body_of
+from addnn_spec.backends.torch_code.body import Apart, ClassBody, body_of_equals, structures
 from addnn_spec.backends.torch_code.braces import Sizes, common, named_sizes, text_of
-from addnn_spec.backends.torch_code.columns import Columns
-from addnn_spec.backends.torch_code.draft import ChildDraft, Draft, Emission, draft_of
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, Draft, Emission, draft_of
+from addnn_spec.backends.torch_code.construction import Form
 from addnn_spec.backends.torch_code.factories import GivenLayers
 from addnn_spec.backends.torch_code.folds import folded, keeps_turns
-from addnn_spec.backends.torch_code.forms import Form
+from addnn_spec.backends.torch_code.forward_loops import Unrolled
 from addnn_spec.backends.torch_code.initialisers import Initialisers
-from addnn_spec.backends.torch_code.lists import ListInput, list_inputs
-from addnn_spec.backends.torch_code.loops import Unrolled
-from addnn_spec.backends.torch_code.merge import body_of
+from addnn_spec.backends.torch_code.list_inputs import ListInput, list_inputs
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.names import Namespace, class_name, snake_case
-from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Parameter
-from addnn_spec.backends.torch_code.readings import Text
+from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, ClassParameter, Given
+from addnn_spec.backends.torch_code.readings import BlockText
 from addnn_spec.backends.torch_code.sequential import (
     INITIALIZED,
     list_elements,
@@ -39,7 +39,7 @@ from addnn_spec.backends.torch_code.sequential import (
 from addnn_spec.backends.torch_code.stateless import stateless
 from addnn_spec.backends.torch_code.text_loops import loops_unlike
 from addnn_spec.backends.torch_code.tree import NONE, Leaf, Spanned, Tree, same, split
-from addnn_spec.backends.torch_code.value_loops import Element
+from addnn_spec.backends.torch_code.value_loops import ChildElement
 from addnn_spec.backends.torch_code.variants import Variants
 from addnn_spec.graph import Graph, Placeholder
 from addnn_spec.ops.base import Operator, TensorType
@@ -55,12 +55,12 @@ class ClassPlan:
 
     name: str
     base: str
-    body: Body
+    body: ClassBody
     columns: Columns
     uses: list[Graph]
     function: bool
     """It is a function."""
-    text: Text | None = None
+    text: BlockText | None = None
     """The text that the class comes from."""
 
     @property
@@ -191,7 +191,7 @@ class Planner:
         base = "Tapped" if self._emission.probes else "nn.Sequential"
         self._plan_classes([_sequential_draft(graph, tree) for graph, tree in subclass], base)
 
-    def _elements(self, graph: Graph) -> list[Element] | None:
+    def _elements(self, graph: Graph) -> list[ChildElement] | None:
         if self._is_network(graph):
             return None
         return sequential_elements(graph, self._forms, self._emission)
@@ -211,7 +211,7 @@ class Planner:
             for body in self._bodies(drafts):
                 self._add_class(body, base)
 
-    def _bodies(self, drafts: list[Draft]) -> list[Body]:
+    def _bodies(self, drafts: list[Draft]) -> list[ClassBody]:
         """Lay drafts over one another, as few bodies as they allow."""
         probes = self._emission.probes
         groups = self._said(structures(drafts, probes))
@@ -224,12 +224,12 @@ class Planner:
             bodies = [body_of_equals(groups[0])]
         return bodies
 
-    def _merged(self, groups: Sequence[list[Apart]]) -> list[Body]:
+    def _merged(self, groups: Sequence[list[Apart]]) -> list[ClassBody]:
         """Lay structures over one another one by one: each is in the first class that it fits.
 
         So a use that fits nowhere leaves the classes of those before it as they are.
         """
-        bodies: list[tuple[list[list[Apart]], Body]] = []
+        bodies: list[tuple[list[list[Apart]], ClassBody]] = []
         for group in groups:
             for place, (held, _) in enumerate(bodies):
                 body = self._body([*held, group])
@@ -240,7 +240,7 @@ class Planner:
                 bodies.append(([group], body_of_equals(group)))
         return [body for _, body in bodies]
 
-    def _body(self, groups: Sequence[list[Apart]]) -> Body | None:
+    def _body(self, groups: Sequence[list[Apart]]) -> ClassBody | None:
         """Make one body for drafts of one or several structures, if they go together."""
         if len(groups) == 1:
             return body_of_equals(groups[0])
@@ -288,7 +288,7 @@ class Planner:
             named=common(self._named.get(id(use), {}) for use in uses),
         )
 
-    def _add_class(self, body: Body, base: str) -> None:
+    def _add_class(self, body: ClassBody, base: str) -> None:
         columns = self._columns(body.drafts)
         uses, function = [draft.graph for draft in body.drafts], columns.function
         graph = uses[0]
@@ -357,7 +357,7 @@ def _by_base(drafts: Sequence[Draft]) -> list[list[Draft]]:
     return list(groups.values())
 
 
-def _constructor(name: str, signature: Sequence[Parameter], use: int) -> Tree:
+def _constructor(name: str, signature: Sequence[ClassParameter], use: int) -> Tree:
     args = []
     for column in signature:
         origin = column.origin_of(use)

@@ -52,7 +52,7 @@ _PRECEDENCE |= dict.fromkeys(
 _PRODUCT, _UNARY, _POWER, _ATOM = 11, 12, 13, 14
 
 
-class Line(NamedTuple):
+class CodeLine(NamedTuple):
     """A line of the emitted file, and the places of the spec that it comes from."""
 
     text: str
@@ -265,13 +265,13 @@ def _keyword(arg: Arg) -> str:
 
 def layout_statement(
     tree: Tree, indent: int, prefix: str = "", spans: tuple[Span, ...] = ()
-) -> list[Line]:
+) -> list[CodeLine]:
     """Lay out a statement as lines; one that holds a long table is kept from the formatter."""
     lines = layout(tree, indent, prefix, "", spans)
     if len(lines) == 1 or not any(_holds_table(node) for node in walk(tree)):
         return lines
     pad = INDENT * indent
-    return [Line(f"{pad}# fmt: off"), *lines, Line(f"{pad}# fmt: on")]
+    return [CodeLine(f"{pad}# fmt: off"), *lines, CodeLine(f"{pad}# fmt: on")]
 
 
 def _is_table(tree: Tree) -> TypeGuard[tuple[Literal, ...]]:
@@ -288,7 +288,7 @@ def _holds_table(tree: Tree) -> bool:
     return type(tree) is tuple and (_is_table(tree) or any(map(_holds_table, tree)))
 
 
-def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> list[Line]:
+def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> list[CodeLine]:
     """Write the items in rows as wide as fits."""
     pad = INDENT * indent
     rows = [pad]
@@ -297,35 +297,39 @@ def _table(items: tuple[object, ...], indent: int, spans: tuple[Span, ...]) -> l
         if len(rows[-1]) + 1 + len(text) > WIDTH and rows[-1] != pad:
             rows.append(pad)
         rows[-1] += text if rows[-1] == pad else f" {text}"
-    return [Line(row, spans) for row in rows]
+    return [CodeLine(row, spans) for row in rows]
 
 
 def layout(
     tree: Tree, indent: int, prefix: str = "", suffix: str = "", spans: tuple[Span, ...] = ()
-) -> list[Line]:
+) -> list[CodeLine]:
     """Lay out the tree as lines at an indentation, after `prefix` and before `suffix`."""
     if isinstance(tree, Spanned):
         return layout(tree.value, indent, prefix, suffix, (tree.span,))
     text = f"{INDENT * indent}{prefix}{flat(tree)}{suffix}"
     if len(text) <= WIDTH or not _breaks(tree):
-        return [Line(text, (*spans, *_spans(tree)))]
+        return [CodeLine(text, (*spans, *_spans(tree)))]
     if isinstance(tree, Each):
         return _each(tree, indent, spans)
     if _is_table(tree) and _fits(tree, indent + 1):
         pad = INDENT * indent
         rows = _table(tree, indent + 1, spans)
-        return [Line(f"{pad}{prefix}(", spans), *rows, Line(f"{pad}){suffix}", spans)]
+        return [CodeLine(f"{pad}{prefix}(", spans), *rows, CodeLine(f"{pad}){suffix}", spans)]
     head, parts, tail = _exploded(tree, prefix, suffix)
     # As `ruff format` has it: first all arguments on a line of their own, then one a line.
     if isinstance(tree, Call | Method) and all(_is_plain(arg.value) for arg in tree.args):
         inner = INDENT * (indent + 1) + _flat_args(tree.args)
         if len(inner) <= WIDTH:
             pad = INDENT * indent
-            return [Line(pad + head, spans), Line(inner, spans), Line(pad + tail, spans)]
-    lines = [Line(INDENT * indent + head, spans)]
+            return [
+                CodeLine(pad + head, spans),
+                CodeLine(inner, spans),
+                CodeLine(pad + tail, spans),
+            ]
+    lines = [CodeLine(INDENT * indent + head, spans)]
     for part_prefix, part, part_suffix in parts:
         lines += layout(part, indent + 1, part_prefix, part_suffix, spans)
-    return [*lines, Line(INDENT * indent + tail, spans)]
+    return [*lines, CodeLine(INDENT * indent + tail, spans)]
 
 
 def _is_plain(value: Tree) -> bool:
@@ -344,7 +348,7 @@ def _loops(each: Each) -> tuple[Tree, list[Each]]:
     return loops[-1].element, loops
 
 
-def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[CodeLine]:
     element, loops = _loops(each)
     lines = layout(element, indent, "", "", spans)
     for loop in loops:
@@ -352,7 +356,7 @@ def _each(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
     return lines
 
 
-def _turns(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
+def _turns(each: Each, indent: int, spans: tuple[Span, ...]) -> list[CodeLine]:
     targets = ", ".join(each.targets)
     turns = layout(each.iterable, indent, f"for {targets} in ", "", spans)
     if len(turns[0].text) <= WIDTH or "," not in targets:
@@ -360,9 +364,9 @@ def _turns(each: Each, indent: int, spans: tuple[Span, ...]) -> list[Line]:
     outer, _, inner = targets.removesuffix(")").rpartition("(")
     head = f"for {outer}"
     pad, deep = INDENT * indent, INDENT * (indent + 1)
-    names = [Line(f"{deep}{name},", spans) for name in inner.split(", ")]
+    names = [CodeLine(f"{deep}{name},", spans) for name in inner.split(", ")]
     rest = layout(each.iterable, indent, ") in ", "", spans)
-    return [Line(f"{pad}{head}(", spans), *names, *rest]
+    return [CodeLine(f"{pad}{head}(", spans), *names, *rest]
 
 
 def _exploded(tree: Tree, prefix: str, suffix: str) -> tuple[str, list[_Part], str]:

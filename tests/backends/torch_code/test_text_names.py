@@ -6,8 +6,8 @@ import pytest
 
 from addnn_spec.backends.torch_code.parameters import Given
 from addnn_spec.backends.torch_code.python import Unreadable
-from addnn_spec.backends.torch_code.readings import Text
-from addnn_spec.backends.torch_code.scope import Scope, means
+from addnn_spec.backends.torch_code.readings import BlockText
+from addnn_spec.backends.torch_code.text_names import Scope, means
 from addnn_spec.backends.torch_code.translation import Functions
 from addnn_spec.backends.torch_code.tree import Listing, Name, Tree, Variable
 from addnn_spec.backends.torch_code.vectors import ABSENT, Vector
@@ -40,7 +40,7 @@ def scope() -> Scope:
         )
         for n, width in ((4, 6), (10, 8))
     ]
-    return Scope(uses, Text(graph.definition, {"x": 2}, Functions()), ())
+    return Scope(uses, BlockText(graph.definition, {"x": 2}, Functions()), ())
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
-from addnn_spec.backends.torch_code.draft import Draft, Emission, Run, draft_of, operator_child
-from addnn_spec.backends.torch_code.forms import Form
-from addnn_spec.backends.torch_code.lists import ListInput
+from addnn_spec.backends.torch_code.class_draft import (
+    Draft,
+    Emission,
+    Run,
+    draft_of,
+    operator_child,
+)
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.construction import Form
+from addnn_spec.backends.torch_code.list_inputs import ListInput
 from addnn_spec.backends.torch_code.names import turn_name
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.tree import (
     Child,
     Leaf,

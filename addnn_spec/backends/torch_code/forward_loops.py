@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeGuard
 
 from addnn_spec.backends.torch_code.body import Branch, Item
-from addnn_spec.backends.torch_code.draft import ChildDraft, Step
+from addnn_spec.backends.torch_code.class_draft import ChildDraft, DraftStep
 from addnn_spec.backends.torch_code.names import turn_name
 from addnn_spec.backends.torch_code.readings import holds
 from addnn_spec.backends.torch_code.tree import (
@@ -67,7 +67,7 @@ class Loop:
     turns: int
     counted: bool
     """The body reads the number of the turn."""
-    body: list[Step]
+    body: list[DraftStep]
     carried: list[Carried]
     collected: list[Collected]
     unlike: frozenset[int]
@@ -115,7 +115,7 @@ def rolled(
         calls = [
             place
             for place, item in enumerate(found)
-            if isinstance(item, Step) and path in _lists_of(item)
+            if isinstance(item, DraftStep) and path in _lists_of(item)
         ]
         # A list whose modules are called elsewhere, too, or not all of them, is no loop of
         # `forward`.
@@ -133,7 +133,7 @@ def rolled(
     return found, results
 
 
-def _lists_of(step: Step) -> set[str]:
+def _lists_of(step: DraftStep) -> set[str]:
     """Return the paths that a step calls numbered children of."""
     paths = (node.path.rpartition(".") for node in walk(step.tree) if isinstance(node, Child))
     return {prefix for prefix, _, name in paths if name.isdigit()}
@@ -144,7 +144,7 @@ def _firsts(items: Sequence[Rolled], call: int, period: int) -> list[int]:
     starts = [start for start in range(call - period + 1, call + 1) if start >= 0]
 
     def disorder(start: int) -> int:
-        steps = [item for item in items[start : start + period] if isinstance(item, Step)]
+        steps = [item for item in items[start : start + period] if isinstance(item, DraftStep)]
         places = [step.span.start for step in steps]
         return sum(a > b for a, b in pairwise(places))
 
@@ -219,10 +219,14 @@ class _Roller:
         """Roll the turns from `first` on; return all items and the outputs, None if unlike."""
         stop = first + period * turns
         steps = self._items[first:stop]
-        if len(steps) < period * turns or not all(isinstance(step, Step) for step in steps):
+        if len(steps) < period * turns or not all(isinstance(step, DraftStep) for step in steps):
             return None
         rows = [
-            [step for step in steps[turn * period : (turn + 1) * period] if isinstance(step, Step)]
+            [
+                step
+                for step in steps[turn * period : (turn + 1) * period]
+                if isinstance(step, DraftStep)
+            ]
             for turn in range(turns)
         ]
         for turn, row in enumerate(rows):
@@ -251,7 +255,7 @@ class _Roller:
         return [*self._items[:first], loop, *after], outputs
 
     # --- the body --------------------------------------------------------------------------------
-    def _body(self, place: int, turns: list[Step]) -> Step:
+    def _body(self, place: int, turns: list[DraftStep]) -> DraftStep:
         """Make one step of the body from the same step of all turns: the last turn's, rewritten."""
         last = turns[-1]
         for step in turns:
@@ -284,7 +288,7 @@ class _Roller:
 
         return replace(last, tree=rewrite(last.tree, put))
 
-    def _pattern(self, step: Step, last: Step) -> object:
+    def _pattern(self, step: DraftStep, last: DraftStep) -> object:
         """Return the pattern a step would have, if it unpacked its outputs as the last one does."""
         return last.pattern if len(step.outputs) == len(last.outputs) else object()
 
@@ -355,7 +359,7 @@ class _Roller:
 
     # --- after the loop --------------------------------------------------------------------------
     def _after(
-        self, items: Sequence[Rolled], rows: list[list[Step]]
+        self, items: Sequence[Rolled], rows: list[list[DraftStep]]
     ) -> tuple[list[Collected], list[Rolled], list[Tree]]:
         """Return what is collected, and the items and outputs after the loop over it."""
         turns = len(rows)
@@ -414,7 +418,7 @@ class _Roller:
                 yield items[place]
                 place += 1
 
-    def _unlike(self, rows: list[list[Step]]) -> Iterator[int]:
+    def _unlike(self, rows: list[list[DraftStep]]) -> Iterator[int]:
         for column in zip(*rows, strict=True):
             for port, value in enumerate(column[-1].outputs):
                 types = [self._types[step.outputs[port]] for step in column]
@@ -424,7 +428,7 @@ class _Roller:
 
 def _changed(item: Rolled, change: Change) -> Rolled:
     """Return the item with all its trees changed."""
-    if isinstance(item, Step):
+    if isinstance(item, DraftStep):
         return replace(item, tree=change(item.tree))
     if isinstance(item, Loop):
         for carried in item.carried:

@@ -14,10 +14,10 @@ from addnn_spec.backends.torch_code.parameters import (
     OTHERS,
     SIZE,
     TEXT,
-    Argument,
     Candidate,
+    ClassParameter,
     Given,
-    Parameter,
+    WrittenArgument,
     written_out,
 )
 from addnn_spec.backends.torch_code.python import (
@@ -28,7 +28,7 @@ from addnn_spec.backends.torch_code.python import (
     type_of,
     value_of,
 )
-from addnn_spec.backends.torch_code.readings import Text, argument_name
+from addnn_spec.backends.torch_code.readings import BlockText, argument_name
 from addnn_spec.backends.torch_code.translation import python_name
 from addnn_spec.backends.torch_code.tree import (
     NONE,
@@ -57,13 +57,15 @@ from addnn_spec.syntax import ast
 class Scope:
     """The names of one class: the block's parameters, its inputs' sizes, its `let`s."""
 
-    def __init__(self, uses: Sequence[Given], text: Text | None, graphs: Sequence[Graph]) -> None:
+    def __init__(
+        self, uses: Sequence[Given], text: BlockText | None, graphs: Sequence[Graph]
+    ) -> None:
         self.uses = uses
         self.text = text
         self.graphs = graphs
         self.names = Namespace()
         self.candidates: list[Candidate] = []
-        self.known: dict[str, Parameter] = {}
+        self.known: dict[str, ClassParameter] = {}
         self.sizes: dict[str, tuple[str, int]] = {}
         """Of each size that the class may have a parameter for: how it begins, and its input."""
         self.symbolic: dict[str, tuple[int, int]] = {}
@@ -95,7 +97,7 @@ class Scope:
                 continue
             own = python_name(name)
             self.names.reserve(own)
-            column = Parameter(own, vector, (TEXT, place), self.counts, ParameterOf(name))
+            column = ClassParameter(own, vector, (TEXT, place), self.counts, ParameterOf(name))
             self.known[own] = column
             yield Candidate(Name(own), vector, own)
             if all(isinstance(value, tuple) for value in vector):
@@ -117,7 +119,7 @@ class Scope:
                     self.symbolic[own] = (slot, dim)
                     continue
                 rank, origin = (SIZE, slot * 8 + dim), SizeOf(input_name, dim)
-                self.known[own] = Parameter("", vector, rank, self.counts, origin)
+                self.known[own] = ClassParameter("", vector, rank, self.counts, origin)
                 prefix = "in" if slot == 0 else identifier(input_name)
                 self.sizes[own] = (f"{prefix}_", slot)
                 if dim > 0:
@@ -168,15 +170,15 @@ class Scope:
             return False
 
     @cached_property
-    def arguments(self) -> dict[str, Argument]:
+    def arguments(self) -> dict[str, WrittenArgument]:
         """The arguments of blocks that are written out here, if equal in all their uses here."""
-        found: dict[str, Argument] = {}
+        found: dict[str, WrittenArgument] = {}
         for use, graph in enumerate(self.graphs):
             for around in written_out(graph):
                 for name, value in around.arguments.items():
                     key = argument_name(around.definition, name)
                     origin = dict(around.written).get(name)
-                    argument = found.setdefault(key, Argument(name, len(self.graphs)))
+                    argument = found.setdefault(key, WrittenArgument(name, len(self.graphs)))
                     argument.add(use, value, origin)
         return {key: argument for key, argument in found.items() if argument.agrees}
 
@@ -191,7 +193,7 @@ class Scope:
             if isinstance(candidate.tree, Name) and agree(candidate.vector, vector):
                 return candidate.tree
         full = tuple(some(vector) if value is ABSENT else value for value in vector)
-        column = Parameter(
+        column = ClassParameter(
             self.names.unique(own),
             full,
             (TEXT, OTHERS + len(self.known)),

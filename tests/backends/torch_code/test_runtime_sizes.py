@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from addnn_spec.backends.torch_code.dims import dims_of, find_size
-from addnn_spec.backends.torch_code.text import flat
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.runtime_sizes import dims_of, find_size
 from addnn_spec.backends.torch_code.tree import Name, Value, rewrite
 from addnn_spec.ops.base import TensorType
 from addnn_spec.sizes import Facts, Size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addnn_spec.backends.torch_code.lists import ListInput, collapsed, list_inputs
+from addnn_spec.backends.torch_code.list_inputs import ListInput, collapsed, list_inputs
 from addnn_spec.backends.torch_code.tree import Value
 from addnn_spec.graph import Graph
 from addnn_spec.ops.code import Arg, Call, Item, Seq

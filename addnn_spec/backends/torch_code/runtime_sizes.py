@@ -12,23 +12,23 @@ from addnn_spec.ops.code import Infix
 from addnn_spec.sizes import Facts, Size, SymbolicSize, source
 
 
-class Dim(NamedTuple):
+class TensorDim(NamedTuple):
     """A dimension of a tensor in scope, with its size in each use of the class."""
 
     tree: Dimension
     vector: tuple[Size, ...]
 
 
-def dims_of(value: int, types: Sequence[TensorType]) -> list[Dim]:
+def dims_of(value: int, types: Sequence[TensorType]) -> list[TensorDim]:
     """Return the dimensions of a value: one type for each use."""
     rank = min(type.rank for type in types)
     return [
-        Dim(Dimension(Value(value), dim), tuple(type.shape[dim] for type in types))
+        TensorDim(Dimension(Value(value), dim), tuple(type.shape[dim] for type in types))
         for dim in range(rank)
     ]
 
 
-def find_size(wanted: Vector, dims: Iterable[Dim], facts: Facts) -> Tree | None:
+def find_size(wanted: Vector, dims: Iterable[TensorDim], facts: Facts) -> Tree | None:
     """Return an expression over the dimensions that is the wanted size in every use, or None.
 
     Sizes that are equal by the facts are one. Tried in order: a dimension · k times one, or
@@ -37,7 +37,7 @@ def find_size(wanted: Vector, dims: Iterable[Dim], facts: Facts) -> Tree | None:
     """
     known = [dim for dim in dims if any(isinstance(size, SymbolicSize) for size in dim.vector)]
     wanted = tuple(map(facts.normal, wanted))
-    known = [Dim(dim.tree, tuple(map(facts.normal, dim.vector))) for dim in known]
+    known = [TensorDim(dim.tree, tuple(map(facts.normal, dim.vector))) for dim in known]
     return (
         _exact(wanted, known)
         or _scaled(wanted, known)
@@ -47,11 +47,11 @@ def find_size(wanted: Vector, dims: Iterable[Dim], facts: Facts) -> Tree | None:
     )
 
 
-def _exact(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
+def _exact(wanted: Vector, dims: Sequence[TensorDim]) -> Tree | None:
     return next((dim.tree for dim in dims if dim.vector == wanted), None)
 
 
-def _scaled(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
+def _scaled(wanted: Vector, dims: Sequence[TensorDim]) -> Tree | None:
     for dim in dims:
         k = _factor(wanted[0], dim.vector[0])
         if k and tuple(size * k for size in dim.vector) == wanted:
@@ -71,7 +71,7 @@ def _factor(a: Size, b: Size) -> int:
     return k if rest == 0 and k > 1 else 0
 
 
-def _shifted(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
+def _shifted(wanted: Vector, dims: Sequence[TensorDim]) -> Tree | None:
     for dim in dims:
         difference = wanted[0] - dim.vector[0]
         if isinstance(difference, int) and all(
@@ -93,7 +93,7 @@ def _shifted(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
     return None
 
 
-def _product(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
+def _product(wanted: Vector, dims: Sequence[TensorDim]) -> Tree | None:
     for place, left in enumerate(dims):
         for right in dims[place:]:
             pairs = zip(left.vector, right.vector, strict=True)
@@ -102,7 +102,7 @@ def _product(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
     return None
 
 
-def _polynomial(wanted: Vector, dims: Sequence[Dim]) -> Tree | None:
+def _polynomial(wanted: Vector, dims: Sequence[TensorDim]) -> Tree | None:
     size = wanted[0]
     if not isinstance(size, SymbolicSize) or any(other != size for other in wanted):
         return None

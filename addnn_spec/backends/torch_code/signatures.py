@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from addnn_spec.backends.torch_code.classes import ClassCode
+from addnn_spec.backends.torch_code.code_text import INDENT, CodeLine, flat, layout
 from addnn_spec.backends.torch_code.forward import Assign, Statement
-from addnn_spec.backends.torch_code.text import INDENT, Line, flat, layout
 from addnn_spec.backends.torch_code.tree import Name, Tree
 from addnn_spec.backends.torch_code.typed import bindings, tensor_variables, untyped
 from addnn_spec.graph import Output
@@ -43,19 +43,19 @@ class Returns:
         count = len(self._code.outputs)
         return "Tensor" if count == 1 else _tensors(count)
 
-    def definition(self) -> list[Line]:
+    def definition(self) -> list[CodeLine]:
         """Write the named tuple of the outputs.
 
         In evaluation the outputs of training are None, or the one other output is returned alone.
         """
         name = f"{self._code.name}Output"
-        lines = [Line(f"class {name}(NamedTuple):", (self._code.graph.span,))]
+        lines = [CodeLine(f"class {name}(NamedTuple):", (self._code.graph.span,))]
         for place, output in enumerate(self._outputs):
             optional = output.training and self._alone is None
             # A field with a default cannot stand before one without.
             rest = all(later.training for later in self._outputs[place:])
             text = f"{INDENT}{output.name}: {_type(output)}{' | None' if optional else ''}"
-            lines.append(Line(text + (" = None" if optional and rest else "")))
+            lines.append(CodeLine(text + (" = None" if optional and rest else "")))
         return lines
 
     def inputs(self) -> list[str]:
@@ -79,7 +79,7 @@ class Returns:
             yield name, self.training and graph.node(id).training
 
     # --- statements ------------------------------------------------------------------------------
-    def prepare(self, statements: Sequence[Statement]) -> list[Line]:
+    def prepare(self, statements: Sequence[Statement]) -> list[CodeLine]:
         """Annotate the variable that is returned, where a type checker could not know its type."""
         # A module's result is `Any`, which `mypy --strict` does not let a function return as a
         # Tensor: the variable is annotated, unless it is known to hold one.
@@ -97,22 +97,22 @@ class Returns:
             self._declared.add(output.text)
             return []
         self._declared.add(output.text)
-        return [Line(f"{INDENT * self._code.indent}{output.text}: Tensor")]
+        return [CodeLine(f"{INDENT * self._code.indent}{output.text}: Tensor")]
 
-    def evaluation(self) -> list[Line]:
+    def evaluation(self) -> list[CodeLine]:
         """Write `if not self.training: return …`, and what training needs."""
         pad = INDENT * 2
         values = [None if output.training else tree for output, tree in self._grouped()]
         given = self._given_alone() or self._named(values)
-        lines = [Line(f"{pad}if not self.training:"), *layout(given, 3, "return ")]
+        lines = [CodeLine(f"{pad}if not self.training:"), *layout(given, 3, "return ")]
         for name, training in self._inputs():
             if training:
-                lines.append(Line(f"{pad}if {name} is None:"))
+                lines.append(CodeLine(f"{pad}if {name} is None:"))
                 text = f"{name} is needed in training"
                 lines += layout(Call("ValueError", (Arg(text),)), 3, "raise ")
         return lines
 
-    def last(self) -> list[Line]:
+    def last(self) -> list[CodeLine]:
         """Write the return statement."""
         if self.named_tuple:
             return layout(self._named([tree for _, tree in self._grouped()]), 2, "return ")
@@ -124,7 +124,9 @@ class Returns:
         if len(outputs) == 1:
             return layout(Seq((outputs[0],)), indent, "return ")
         text = f"{INDENT * indent}return {', '.join(flat(output) for output in outputs)}"
-        return [Line(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), indent, "return ")
+        return (
+            [CodeLine(text)] if len(text) <= 100 else layout(Seq(tuple(outputs)), indent, "return ")
+        )
 
     def inlined(self, assign: Statement) -> bool:
         """Return True if the last statement is the return statement itself."""

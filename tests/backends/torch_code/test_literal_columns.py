@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from addnn_spec.backends.torch_code.columns import Columns
+from addnn_spec.backends.torch_code.code_text import flat
+from addnn_spec.backends.torch_code.literal_columns import Columns
 from addnn_spec.backends.torch_code.parameters import NO_DEFAULT, Given, Leaves
-from addnn_spec.backends.torch_code.text import flat
 from addnn_spec.backends.torch_code.vectors import ABSENT, annotation
 from addnn_spec.ops.base import TensorType
 

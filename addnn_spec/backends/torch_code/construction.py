@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from addnn_spec.backends.torch_code.lists import ListInput
+from addnn_spec.backends.torch_code.list_inputs import ListInput
 from addnn_spec.backends.torch_code.tree import Tree
 
 
