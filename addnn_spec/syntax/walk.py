@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, cast
 
 from addnn_spec.source import Span
 from addnn_spec.syntax import ast
 from addnn_spec.syntax.node import SyntaxNode
 
-_FIELDS: dict[type, tuple[str, ...] | None] = {}
+_Parts = Callable[[Any], Sequence[object]]
+_PARTS: dict[type, _Parts | None] = {}
 
 
-def _fields(kind: type) -> tuple[str, ...] | None:
-    """Return the fields of a kind of node, last first; None for what is no node."""
-    if kind not in _FIELDS:
-        found = None
-        if issubclass(kind, SyntaxNode):
-            found = tuple(name for name in reversed(kind.fields) if not name.endswith("span"))
-        _FIELDS[kind] = found
-    return _FIELDS[kind]
+def _parts_of(kind: type) -> _Parts | None:
+    """Return what gives the fields of a kind of node, last first; None for what is no node."""
+    if kind not in _PARTS:
+        _PARTS[kind] = _getter(kind) if issubclass(kind, SyntaxNode) else None
+    return _PARTS[kind]
+
+
+def _getter(kind: type[SyntaxNode]) -> _Parts:
+    names = [name for name in reversed(kind.fields) if not name.endswith("span")]
+    if not names:
+        return _nothing
+    # Each text is walked many times: this runs in C, but gives no tuple of a single name.
+    getter = attrgetter(*names)
+    return getter if len(names) > 1 else lambda node: (getter(node),)
+
+
+def _nothing(_: object) -> tuple[()]:
+    return ()
 
 
 def children(node: object) -> list[object]:
     """Return what a node's fields hold, last first; nothing for what is no node."""
     if isinstance(node, tuple):
         return list(reversed(node))
-    return [getattr(node, name) for name in _fields(type(node)) or ()]
+    parts = _parts_of(type(node))
+    return list(parts(node)) if parts else []
 
 
 def walk(node: object) -> Iterator[SyntaxNode]:
@@ -33,12 +47,14 @@ def walk(node: object) -> Iterator[SyntaxNode]:
     waiting: list[object] = [node]
     while waiting:
         found = waiting.pop()
-        if isinstance(found, tuple):
-            waiting.extend(reversed(found))
+        kind = type(found)
+        if kind is tuple:
+            waiting += cast("tuple[object, ...]", found)[::-1]
             continue
-        if isinstance(found, SyntaxNode):
-            yield found
-            waiting.extend([getattr(found, name) for name in _fields(type(found)) or ()])
+        parts = _PARTS[kind] if kind in _PARTS else _parts_of(kind)
+        if parts is not None:
+            yield cast("SyntaxNode", found)
+            waiting += parts(found)
 
 
 def names_read(node: object) -> frozenset[str]:

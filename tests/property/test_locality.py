@@ -13,7 +13,8 @@ a use says what is not the default.
 What is not local today is left out. Other layers are a literal or a factory by what the uses have
 in common; a loop of statements over a list is written out, by items, where one in a Sequential is
 the text's own; a brace with statements is a class that says literals where its text says what it
-captures; and where `if`s swap two values, arms are taken by what is read behind them.
+captures; where `if`s swap two values, arms are taken by what is read behind them; and a list of
+modules of one turn (`"level.{i}"`) is written by itself until a use has several.
 
 `ADDNN_NETWORKS` and `ADDNN_SEED` count the random ones (`seeds.py`).
 """
@@ -49,13 +50,16 @@ class Maker(BlockMaker):
 
 def uses_of(rng: Random, block: str) -> Iterator[str]:
     """Yield arguments of uses of one kind."""
-    counts = [1] if " for i in 0..n]" in block else [1, 2, 3]
+    looped = re.search(r"for i in 0\.\.n \{.*\.\{i\}", block)
+    counts = [1] if " for i in 0..n]" in block else [2, 3] if looped else [1, 2, 3]
     layers = f"act = {rng.choice(LAYERS)}, opt = {rng.choice(LAYERS)}"
     lists = rng.choice(["[4]", "[3, 5]", "[2, 7, 4]"])
     while True:
         numbers = [f"a = {rng.choice([2, 4, 5])}", f"n = {rng.choice(counts)}"]
         flags = [f"{flag} = {rng.choice(['true', 'false'])}" for flag in "pq"]
         chosen = rng.sample(numbers + flags, rng.randint(0, 4))
+        if looped and numbers[1] not in chosen:
+            chosen.append(numbers[1])
         yield ", ".join([*chosen, layers, f"widths = {lists}"])
 
 
@@ -158,13 +162,11 @@ def test_a_change_stays_where_it_is(name: str) -> None:
 def test_seeded_changes(name: str) -> None:
     """All seeds are tried; of those that fail, which are told, there are few.
 
-    Of a thousand up to thirteen fail, by where they are counted from; nearly all have a loop of
-    statements over a list of modules. What a turn reads there is said by the text or is a size of
-    the input, as far as it is followed back: that depends on how many turns there are. And a list
-    of one turn is no loop until a use has several.
+    Of the first fifteen hundred two do: where a loop asks for its turn, or one arm gives a name
+    that another has given.
     """
     failures = failures_of(CHECKS[name], COUNT)
-    assert len(failures) <= COUNT // 50, failures
+    assert len(failures) <= COUNT // 200, failures
 
 
 # --- the comparison itself -----------------------------------------------------------------------

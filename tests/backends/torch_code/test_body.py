@@ -115,9 +115,9 @@ def test_origins_of_all_uses_are_kept_the_likeliest_first() -> None:
     one, two, three = map(ParameterOf, "abc")
     body, _ = body_with((Leaf(3, "a", (one, two)),), None, (Leaf(3, "a", (two, three)),), name="p")
     assert body.columns[1].origins == (one, two, three)
-    many = tuple(ParameterOf(str(number)) for number in range(20))
+    many = tuple(ParameterOf(str(number)) for number in range(40))
     body, _ = body_with((Leaf(3, "a", many),), name="p")
-    assert body.columns[1].origins == many[:8]
+    assert body.columns[1].origins == many[:24]
 
 
 def test_columns_are_counted_from_the_parts_first() -> None:
