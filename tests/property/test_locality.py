@@ -35,8 +35,9 @@ from tests.property.seeds import count_of, failures_of
 from tests.property.variants import LAYERS, BlockMaker
 
 FEW = 150
-COUNT = count_of(10_000)
 """Specs of each kind in the quick run."""
+COUNT = count_of(10_000)
+"""Those of the slow one."""
 
 
 class Maker(BlockMaker):
